@@ -1,0 +1,37 @@
+"""Opening the connection."""
+
+import grpc
+
+from undertone_client.errors import SettingsError
+from undertone_client.settings import Settings, Tls, checked_target
+
+OPTIONS = (
+    # Retries are counted and spaced by this package; gRPC's own would multiply with them.
+    ("grpc.enable_retries", 0),
+    # A service that was restarted is found again within seconds; gRPC's default would grow to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+)
+
+
+def open_channel(target: str, settings: Settings) -> grpc.aio.Channel:
+    """A channel to `target`; it connects with the first call. Must be called with the event loop running.
+
+    Raises:
+        SettingsError: the target is no address, or a certificate file cannot be read.
+    """
+    checked_target(target)
+    if settings.tls is None:
+        return grpc.aio.insecure_channel(target, options=OPTIONS)
+    return grpc.aio.secure_channel(target, _credentials(settings.tls), options=OPTIONS)
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    contents = []
+    for path in (tls.ca_file, tls.key_file, tls.cert_file):
+        try:
+            contents.append(None if path is None else path.read_bytes())
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from None
+    roots, key, chain = contents
+    return grpc.ssl_channel_credentials(root_certificates=roots, private_key=key, certificate_chain=chain)

@@ -1,0 +1,73 @@
+"""How a client behaves: one frozen object, checked as a whole."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from undertone_client.errors import SettingsError
+from undertone_client.retry import RetryPolicy
+
+DEFAULT_TARGET = "localhost:50051"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS towards the service. `ca_file` holds the trusted roots in PEM form; without it, the system's roots are trusted.
+
+    `cert_file` and `key_file` are the client's own certificate and key, for services that ask for one.
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise SettingsError("a client certificate needs its key, and a key its certificate; give both or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a `Client`. The defaults suit one service on the same network.
+
+    timeout_seconds: deadline of one attempt; a retry gets a new one.
+    batch_items, batch_characters: bounds of one call; the service's own limits count where they are smaller. A paragraph
+        with more characters than that travels alone.
+    in_flight: calls that `score` keeps running at once.
+    lookahead_items, lookahead_characters: how much `score` holds at once: waiting to be sent, in flight, or waiting for
+        its turn. The more, the better paragraphs of like length find each other, and the more memory is used.
+    tls: None speaks plaintext.
+    """
+
+    timeout_seconds: float = 30.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    batch_items: int = 32
+    batch_characters: int = 64_000
+    in_flight: int = 4
+    lookahead_items: int = 1024
+    lookahead_characters: int = 4_000_000
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        if not self.timeout_seconds > 0:
+            raise SettingsError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0")
+        for name in ("batch_items", "batch_characters", "in_flight", "lookahead_items", "lookahead_characters"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.lookahead_items < self.batch_items:
+            raise SettingsError(
+                f"lookahead_items {self.lookahead_items} is less than batch_items {self.batch_items}: no call could be full"
+            )
+
+
+def checked_target(target: str) -> str:
+    """`target` itself, if it can be a gRPC target: `host:port`, `dns:///host:port`, `unix:/path`.
+
+    Raises:
+        SettingsError: it is empty, holds white space, or is a web address.
+    """
+    if not target or any(character.isspace() for character in target):
+        raise SettingsError(f"target {target!r} is no address; give host:port, such as {DEFAULT_TARGET}")
+    scheme, separator, address = target.partition("://")
+    if separator and scheme.lower() in {"http", "https", "grpc", "grpcs"}:
+        raise SettingsError(f"target {target!r} has a scheme; give {address.rstrip('/')!r} (TLS is a setting of its own)")
+    return target

@@ -1,0 +1,210 @@
+"""A classifier without a model: probabilities from a hash of the text, over a real loopback socket."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import Counter, deque
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.rpc import status_pb2
+from undertone_protos.v1 import classifier_pb2 as pb
+from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
+from undertone_protos.v1 import contract_pb2
+
+from undertone_client.errors import PUSHBACK_KEY
+from undertone_client.testing.faults import Call, Fault, ItemFault, Method
+
+EMOTIONS = ("joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral")
+MAX_TOKENS = 512
+GENEROUS = pb.Limits(
+    max_paragraph_bytes=262_144, max_paragraph_characters=65_536, max_batch_paragraphs=256, max_batch_bytes=1_048_576
+)
+
+
+def expected_probabilities(text: str, labels: int = len(EMOTIONS)) -> tuple[float, ...]:
+    """What the fake answers for `text`: the same for the same text, in every process and on every machine."""
+    weights = [byte + 1 for byte in hashlib.shake_256(text.encode()).digest(labels)]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+class FakeClassifier(pb_grpc.ClassifierServicer):
+    """An in-process `grpc.aio` server of the public API, used as `async with FakeClassifier() as service`.
+
+    Script it through its attributes, at any time: `faults` fail the next calls as a whole, one each; `item_faults` fail
+    paragraphs by their text; `delay_seconds` holds every answer back; `gate` holds them until it is set; `version` is the
+    model version that replies name. It remembers `calls`, and in `most_in_flight` how many ran at once at the most. Blank
+    texts fail with INVALID_ARGUMENT, as the real service has it. Tokens are words plus two; what is longer than 512 tokens
+    is chunked, truncated or refused as the policy asks.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        labels: tuple[str, ...] = EMOTIONS,
+        version: int = 1,
+        precision: str = "fp32",
+        limits: pb.Limits = GENEROUS,
+        delay_seconds: float = 0.0,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        self.labels = labels
+        self.version = version
+        self.precision = precision
+        self.limits = limits
+        self.delay_seconds = delay_seconds
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.faults: deque[Fault] = deque()
+        self.item_faults: dict[str, ItemFault] = {}
+        self.calls: list[Call] = []
+        self.most_in_flight = 0
+        self.port = port
+        self._in_flight = 0
+        self._item_failures: Counter[str] = Counter()
+        self._credentials = credentials
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def target(self) -> str:
+        """The gRPC target of the running server."""
+        return f"localhost:{self.port}" if self._credentials else f"127.0.0.1:{self.port}"
+
+    def paragraphs(self) -> list[str]:
+        """The texts of all calls so far, in the order of arrival, each as often as it was sent."""
+        return [text for call in self.calls for text in call.texts]
+
+    async def __aenter__(self) -> Self:
+        # Without port reuse, a second server on a taken port fails instead of sharing it.
+        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        pb_grpc.add_ClassifierServicer_to_server(self, self._server)
+        address = f"127.0.0.1:{self.port}"
+        if self._credentials:
+            self.port = self._server.add_secure_port(address, self._credentials)
+        else:
+            self.port = self._server.add_insecure_port(address)
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop at once; calls that are running fail with UNAVAILABLE. Entering again opens the same port."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(grace=None)
+
+    async def wait(self) -> None:
+        """Serve until stopped."""
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
+    async def Classify(  # noqa: N802 - named by the API
+        self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ClassifyResponse:
+        async with self._served(_call("Classify", [request], context), context):
+            outcome = self._outcome(request.text, request.overlength_policy)
+            if isinstance(outcome, ItemFault):
+                await context.abort(outcome.status, outcome.reason, _trailers(outcome.pushback_ms))
+                raise AssertionError("abort always raises")
+            return pb.ClassifyResponse(
+                id=request.id,
+                label=self.labels[outcome.label_index],
+                labels=self.labels,
+                probabilities=outcome.probabilities,
+                tokens=outcome.tokens,
+                truncated=outcome.truncated,
+                chunks=outcome.chunks,
+                timings=pb.Timings(total_seconds=self.delay_seconds),
+                model=self._model(),
+            )
+
+    async def ClassifyBatch(  # noqa: N802 - named by the API
+        self, request: pb.ClassifyBatchRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ClassifyBatchResponse:
+        async with self._served(_call("ClassifyBatch", request.paragraphs, context), context):
+            results = []
+            for paragraph in request.paragraphs:
+                outcome = self._outcome(paragraph.text, request.overlength_policy)
+                if isinstance(outcome, ItemFault):
+                    if outcome.pushback_ms is not None:
+                        context.set_trailing_metadata(_trailers(outcome.pushback_ms))
+                    error = status_pb2.Status(code=outcome.status.value[0], message=outcome.reason)
+                    results.append(pb.ClassifyBatchResult(id=paragraph.id, error=error))
+                else:
+                    results.append(pb.ClassifyBatchResult(id=paragraph.id, classification=outcome))
+            return pb.ClassifyBatchResponse(
+                results=results,
+                labels=self.labels,
+                timings=pb.Timings(total_seconds=self.delay_seconds),
+                model=self._model(),
+            )
+
+    async def GetModel(  # noqa: N802 - named by the API
+        self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.GetModelResponse:
+        async with self._served(_call("GetModel", [], context), context):
+            model = self._model()
+            contract = contract_pb2.ModelContract(
+                name=model.name,
+                version=model.version,
+                precision=model.precision,
+                labels=self.labels,
+                max_tokens=MAX_TOKENS,
+                producer="undertone_client.testing",
+            )
+            return pb.GetModelResponse(contract=contract, limits=self.limits)
+
+    @contextlib.asynccontextmanager
+    async def _served(self, call: Call, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        self.calls.append(call)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        try:
+            await self.gate.wait()
+            await asyncio.sleep(self.delay_seconds)
+            if self.faults:
+                fault = self.faults.popleft()
+                await context.abort(fault.status, fault.reason, _trailers(fault.pushback_ms))
+            yield
+        finally:
+            self._in_flight -= 1
+
+    def _outcome(self, text: str, policy: pb.OverlengthPolicy.ValueType) -> pb.Classification | ItemFault:
+        if not text.strip():
+            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, "the text is empty")
+        fault = self.item_faults.get(text)
+        if fault is not None and (fault.times is None or self._item_failures[text] < fault.times):
+            self._item_failures[text] += 1
+            return fault
+        tokens = len(text.split()) + 2
+        long = tokens > MAX_TOKENS
+        if long and policy == pb.OVERLENGTH_POLICY_REJECT:
+            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, f"{tokens} tokens, the model reads {MAX_TOKENS}")
+        truncated = long and policy == pb.OVERLENGTH_POLICY_TRUNCATE
+        probabilities = expected_probabilities(text, len(self.labels))
+        return pb.Classification(
+            label_index=probabilities.index(max(probabilities)),
+            probabilities=probabilities,
+            tokens=tokens,
+            truncated=truncated,
+            chunks=1 if truncated else -(-tokens // MAX_TOKENS),
+        )
+
+    def _model(self) -> pb.ModelInfo:
+        return pb.ModelInfo(name="fake", version=self.version, precision=self.precision)
+
+
+def _call(method: Method, paragraphs: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+    ids = tuple(paragraph.id for paragraph in paragraphs)
+    texts = tuple(paragraph.text for paragraph in paragraphs)
+    return Call(method, ids, texts, context.time_remaining())
+
+
+def _trailers(pushback_ms: int | None) -> tuple[tuple[str, str], ...]:
+    return () if pushback_ms is None else ((PUSHBACK_KEY, str(pushback_ms)),)

@@ -1,0 +1,40 @@
+"""What a fake service is told to do wrong, and what it remembers of its callers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import grpc
+
+Method = Literal["Classify", "ClassifyBatch", "GetModel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A call that fails as a whole, with the pushback trailer if one is given."""
+
+    status: grpc.StatusCode
+    reason: str = "scripted"
+    pushback_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFault:
+    """A paragraph that fails within its batch. `times` is how often, before it is scored after all; None is always.
+
+    `pushback_ms` is sent as trailer of the batch that it fails in.
+    """
+
+    status: grpc.StatusCode
+    reason: str = "scripted"
+    times: int | None = None
+    pushback_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as the service saw it: the paragraphs' ids and texts in order, and the seconds that its deadline left."""
+
+    method: Method
+    ids: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    seconds_left: float | None = None
