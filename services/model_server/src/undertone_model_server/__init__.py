@@ -1,0 +1,1 @@
+"""TF Serving's gRPC API over SavedModels, for machines without containers."""
