@@ -42,6 +42,7 @@ class ModelContract(_message.Message):
     SCORES_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     PRODUCER_FIELD_NUMBER: _builtins.int
+    WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     tokenizer_sha256: _builtins.str
@@ -52,6 +53,8 @@ class ModelContract(_message.Message):
     """Arithmetic of the graph: "fp32" or "bf16"."""
     producer: _builtins.str
     """Program and version that wrote this file."""
+    weights_sha256: _builtins.str
+    """SHA-256 of the file of weights that the export was made from, lowercase hexadecimal; empty where they were random."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The emotions, in the order of the output's last dimension."""
@@ -89,10 +92,11 @@ class ModelContract(_message.Message):
         scores: _abc.Iterable[Global___Score] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         producer: _builtins.str = ...,
+        weights_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "producer", b"producer", "scores", b"scores", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "producer", b"producer", "scores", b"scores", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,9 +152,9 @@ class Architecture(_message.Message):
     attention_heads: _builtins.int
     vocabulary_size: _builtins.int
     pooling: _builtins.str
-    """"cls" or "mean": how the token vectors become one vector before the head."""
+    """How the token vectors become one vector before the head: "cls", the vector of the first token."""
     encoder_parameters: _builtins.int
-    """Multiply-adds of weights alone: 2 times this is the floating point operations a token costs at the least."""
+    """Weights of the linear layers: a token costs at least twice as many floating point operations."""
     def __init__(
         self,
         *,
@@ -182,10 +186,10 @@ class Calibration(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     prior: _builtins.str
-    """Name of the prior that the bias brings about, such as "comments" or "stories"."""
+    """The kind of text that temperature and bias were fitted for: "stories" or "comments"; empty where nothing was fitted."""
     @_builtins.property
     def bias(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """One number for each label; all zero, or absent, where the prior was left alone."""
+        """One number for each label; absent where the prior was left alone."""
 
     def __init__(
         self,
