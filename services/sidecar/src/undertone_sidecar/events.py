@@ -1,0 +1,63 @@
+"""What happens in the sidecar, as frozen records for whoever listens (metrics.py does). All times are in seconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A caller's request was read. `method` is the full gRPC path."""
+
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """A caller's request was answered, failed or abandoned. `code` is the name of a gRPC status code."""
+
+    method: str
+    code: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ParagraphsAnswered:
+    """`count` paragraphs of one request ended with the same status code."""
+
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSent:
+    """A batch left for the model server: `items` rows, `tokens` without and `padded_tokens` with padding."""
+
+    items: int
+    tokens: int
+    padded_tokens: int
+    queue_seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCallFinished:
+    """A Predict call to the model server ended."""
+
+    code: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessChanged:
+    """The sidecar became ready to serve `version`, or (None) lost its model."""
+
+    version: int | None
+
+
+Event = CallStarted | CallFinished | ParagraphsAnswered | BatchSent | ModelCallFinished | ReadinessChanged
+
+Listener = Callable[[Event], None]
+"""Called on the event loop, so it must be quick, and must not raise."""
+
+
+def ignore(_: Event) -> None:
+    """The listener of those who do not care."""

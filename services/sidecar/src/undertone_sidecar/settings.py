@@ -1,0 +1,180 @@
+"""The sidecar's settings: one frozen object, from flags and environment, checked as a whole before anything starts."""
+
+import argparse
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Self, get_type_hints
+
+from undertone_sidecar.errors import SettingsError
+from undertone_sidecar.limits import Limits
+
+ENVIRONMENT_PREFIX: Final = "UNDERTONE_"
+
+_LOG_FORMATS: Final = ("plain", "json")
+_METAVARS: Final = {Path: "DIR", str: "TEXT", int: "N", float: "SECONDS"}
+_TARGET: Final = re.compile(r"unix:.+|.+:\d+")
+
+_DESCRIPTION: Final = """\
+Scores the emotions of paragraphs over gRPC (undertone.v1.Classifier): tokenizes, batches and asks TF Serving, or the
+undertone-model-server, in the same pod. Says that it is ready (grpc.health.v1) once the model server has the model.
+"""
+
+_EPILOG: Final = """\
+Each flag can also be given in the environment: UNDERTONE_MODEL_DIR for --model-dir, and so on. A flag wins.
+
+example:
+  undertone-model-server --model_name=emotions --model_base_path=models/emotions --port=8500
+  undertone-sidecar --model-dir models/emotions --model-server localhost:8500 --port 50051
+  grpcurl -plaintext -d '{"text": "At last, home!"}' localhost:50051 undertone.v1.Classifier/Classify
+
+signals:
+  SIGTERM and SIGINT drain: health says NOT_SERVING, what was accepted is finished. A second one ends at once.
+
+exit codes:
+  0  drained           2  flags or environment wrong            4  a port cannot be opened
+  1  unexpected error  3  the model's files or contract wrong   5  calls were cut off when draining
+"""
+
+
+def _flag(meaning: str, *, least: float | None = None, most: float | None = None) -> Mapping[str, Any]:
+    return {"meaning": meaning, "least": least, "most": most}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set; field names are the flags' names. Times are in seconds. Raises SettingsError."""
+
+    model_dir: Path = field(
+        metadata=_flag("folder of the model: a folder for each version, with contract.json and tokenizer.json")
+    )
+    model_name: str = field(
+        default="", metadata=_flag("name of the model in the model server (default: the last part of --model-dir)")
+    )
+    model_server: str = field(
+        default="localhost:8500", metadata=_flag("gRPC target of the model server: host:port, or unix:///path/to/socket")
+    )
+    host: str = field(
+        default="localhost", metadata=_flag("address to listen on; 0.0.0.0 for every interface, as in a container")
+    )
+    port: int = field(
+        default=50051, metadata=_flag("port of the gRPC service; 0 takes a free one and logs it", least=0, most=65535)
+    )
+    metrics_port: int = field(
+        default=9464, metadata=_flag("HTTP port of the Prometheus metrics; 0 takes a free one and logs it", least=0, most=65535)
+    )
+    batch_tokens: int = field(
+        default=2048, metadata=_flag("most tokens in one call to the model server, padding included", least=16)
+    )
+    chunk_overlap: int = field(
+        default=64, metadata=_flag("tokens that neighbouring chunks of an over-length paragraph share", least=0)
+    )
+    max_queue: int = field(
+        default=1024, metadata=_flag("most sequences that wait for the model server; RESOURCE_EXHAUSTED beyond", least=1)
+    )
+    max_paragraph_bytes: int = field(default=65536, metadata=_flag("most bytes of one paragraph, in UTF-8", least=1))
+    max_paragraph_characters: int = field(default=32768, metadata=_flag("most characters of one paragraph", least=1))
+    max_batch_paragraphs: int = field(default=256, metadata=_flag("most paragraphs in one ClassifyBatch", least=1))
+    max_batch_bytes: int = field(
+        default=1048576, metadata=_flag("most bytes of all texts in one ClassifyBatch, in UTF-8", least=1)
+    )
+    predict_timeout_seconds: float = field(
+        default=30.0, metadata=_flag("longest call to the model server; a caller's deadline shortens it", least=0.001)
+    )
+    deadline_margin_seconds: float = field(
+        default=0.01, metadata=_flag("how much earlier than its callers' a model call's deadline is", least=0.0)
+    )
+    poll_seconds: float = field(
+        default=0.5, metadata=_flag("time between looks at the model server for loss, return and new versions", least=0.01)
+    )
+    drain_delay_seconds: float = field(
+        default=0.0, metadata=_flag("how long to go on accepting while the balancer reads NOT_SERVING", least=0.0)
+    )
+    grace_period_seconds: float = field(
+        default=30.0, metadata=_flag("longest drain, delay included; what still runs then is cut off", least=0.0)
+    )
+    tokenizer_threads: int = field(default=2, metadata=_flag("threads that tokenize", least=1, most=64))
+    log_format: str = field(default="plain", metadata=_flag("lines on standard error: plain or json"))
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise SettingsError("\n".join(problems))
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Self:
+        """From the command line, without the program's name. Raises SettingsError; exits on --help and unknown flags."""
+        return cls(**vars(_parser(environment).parse_args(arguments)))
+
+    @property
+    def served_name(self) -> str:
+        """The model's name in the model server."""
+        return self.model_name or self.model_dir.absolute().name
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            paragraph_bytes=self.max_paragraph_bytes,
+            paragraph_characters=self.max_paragraph_characters,
+            batch_paragraphs=self.max_batch_paragraphs,
+            batch_bytes=self.max_batch_bytes,
+        )
+
+    def _problems(self) -> Iterator[str]:
+        for setting in fields(self):
+            value, least, most = getattr(self, setting.name), setting.metadata["least"], setting.metadata["most"]
+            # Written so that not-a-number fails it, too.
+            if least is not None and not value >= least:
+                yield f"{_flag_name(setting.name)} is {value}; it must be at least {least}"
+            if most is not None and not value <= most:
+                yield f"{_flag_name(setting.name)} is {value}; it must be at most {most}"
+        if not self.model_dir.is_dir():
+            yield f"--model-dir is {self.model_dir}, which is not a folder; give the folder that holds the versions' folders"
+        if not _TARGET.fullmatch(self.model_server):
+            yield f"--model-server is {self.model_server!r}; write host:port or unix:///path/to/socket"
+        if self.port == self.metrics_port != 0:
+            yield f"--port and --metrics-port are both {self.port}; give them different ports"
+        if self.max_batch_bytes < self.max_paragraph_bytes:
+            yield (
+                f"--max-batch-bytes is {self.max_batch_bytes}; a paragraph of --max-paragraph-bytes, "
+                f"{self.max_paragraph_bytes}, must fit in"
+            )
+        if self.max_queue < self.max_batch_paragraphs:
+            yield (
+                f"--max-queue is {self.max_queue}; a batch of --max-batch-paragraphs, {self.max_batch_paragraphs}, must fit in"
+            )
+        if self.drain_delay_seconds > self.grace_period_seconds:
+            yield (
+                f"--drain-delay-seconds is {self.drain_delay_seconds}; it is a part of --grace-period-seconds, "
+                f"{self.grace_period_seconds}, and cannot be longer"
+            )
+        if self.log_format not in _LOG_FORMATS:
+            yield f"--log-format is {self.log_format!r}; choose one of {', '.join(_LOG_FORMATS)}"
+
+
+def _flag_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="undertone-sidecar",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    types = get_type_hints(Settings)
+    for setting in fields(Settings):
+        known = setting.default is not MISSING
+        given = environment.get(ENVIRONMENT_PREFIX + setting.name.upper(), "")
+        shown = f" (default: {setting.default})" if known and setting.default != "" else ""
+        parser.add_argument(
+            _flag_name(setting.name),
+            metavar=_METAVARS[types[setting.name]],
+            type=types[setting.name],
+            default=given or (setting.default if known else None),
+            required=not (given or known),
+            help=setting.metadata["meaning"] + shown,
+        )
+    return parser

@@ -1,0 +1,145 @@
+"""A whole sidecar, put together from its settings."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from undertone_protos.v1 import classifier_pb2_grpc
+
+from undertone_sidecar.batcher import TokenBudgetBatcher
+from undertone_sidecar.calls import Calls
+from undertone_sidecar.drain import drain
+from undertone_sidecar.errors import PortError
+from undertone_sidecar.metrics import MetricsServer, PrometheusMetrics
+from undertone_sidecar.pipeline import Pipeline
+from undertone_sidecar.readiness import CLASSIFIER, Readiness
+from undertone_sidecar.server import ClassifierServicer
+from undertone_sidecar.settings import Settings
+from undertone_sidecar.supervisor import Supervisor
+from undertone_sidecar.tf_serving import TFServing
+
+log = logging.getLogger(__name__)
+
+
+class Sidecar:
+    """Listens from `start` on; ready when its supervisor finds a model. Belongs to the running event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._executor = ThreadPoolExecutor(settings.tokenizer_threads, thread_name_prefix="tokenizer")
+        metrics = PrometheusMetrics()
+        self._metrics = metrics
+        self._backend = TFServing(settings.model_server, settings.served_name, listener=metrics)
+        self._batcher = TokenBudgetBatcher(
+            self._backend,
+            budget=settings.batch_tokens,
+            max_waiting=settings.max_queue,
+            call_seconds=settings.predict_timeout_seconds,
+            margin_seconds=settings.deadline_margin_seconds,
+            listener=metrics,
+        )
+        self._readiness = Readiness()
+        self._supervisor = Supervisor(
+            settings.model_dir,
+            settings.served_name,
+            self._backend,
+            self._backend,
+            self._readiness,
+            self._executor,
+            overlap=settings.chunk_overlap,
+            budget=settings.batch_tokens,
+            poll_seconds=settings.poll_seconds,
+            listener=metrics,
+        )
+        pipeline = Pipeline(
+            self._supervisor,
+            self._batcher,
+            settings.limits,
+            overlap=settings.chunk_overlap,
+            max_tokenizing=settings.max_queue,
+        )
+        self._calls = Calls(metrics)
+        self._server = grpc.aio.server(interceptors=[self._calls], options=_options(settings))
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(
+            ClassifierServicer(pipeline, settings.limits, listener=metrics), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, self._server)
+        reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self._metrics_server: MetricsServer | None = None
+        self.port = 0
+        self.metrics_port = 0
+
+    async def start(self) -> None:
+        """Opens the ports; `port` and `metrics_port` say which. Raises PortError."""
+        await self._readiness.set(ready=False)
+        self.port = self._open(f"{_bracketed(self._settings.host)}:{self._settings.port}")
+        try:
+            self._metrics_server = MetricsServer(self._metrics, self._settings.host, self._settings.metrics_port)
+        except OSError as error:
+            raise PortError(
+                f"--metrics-port {self._settings.metrics_port} cannot be opened on {self._settings.host} "
+                f"({error.strerror}); choose another, or 0 for a free one"
+            ) from None
+        self.metrics_port = self._metrics_server.port
+        await self._server.start()
+        log.info("listening", extra={"host": self._settings.host, "port": self.port, "metrics_port": self.metrics_port})
+
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> bool:
+        """Serves until `stop` is set, then drains; `hurry` cuts the drain short. Returns whether all calls were finished.
+
+        Raises ConfigurationError if the first model found cannot be served.
+        """
+        watching = asyncio.create_task(self._supervisor.run(), name="supervisor")
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                await watching
+            return await drain(
+                self._server,
+                self._readiness,
+                self._calls,
+                delay_seconds=self._settings.drain_delay_seconds,
+                grace_seconds=self._settings.grace_period_seconds,
+                hurry=hurry,
+            )
+        finally:
+            watching.cancel()
+            stopping.cancel()
+            await asyncio.gather(watching, stopping, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ends everything at once; calls that still run are cut off."""
+        await self._server.stop(None)
+        await self._batcher.close()
+        await self._backend.close()
+        if self._metrics_server:
+            self._metrics_server.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise PortError(
+                f"--port {self._settings.port} cannot be opened on {self._settings.host}; "
+                "is another program using it? Choose another, or 0 for a free one"
+            ) from None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _options(settings: Settings) -> tuple[tuple[str, int], ...]:
+    return (
+        ("grpc.max_receive_message_length", settings.limits.message_bytes),
+        # Without it, two sidecars would share a port in silence.
+        ("grpc.so_reuseport", 0),
+        # Lets clients and balancers keep idle connections alive by pings; by default gRPC closes on those who do.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    )

@@ -1,0 +1,56 @@
+"""An exported model's folder as the sidecar needs it: tokenizer.json and contract.json, no SavedModel."""
+
+import hashlib
+import string
+from pathlib import Path
+from typing import Final
+
+import tokenizers
+from google.protobuf import json_format
+from tokenizers import models, normalizers, pre_tokenizers, processors
+from undertone_protos.v1 import contract_pb2
+
+from undertone_sidecar.contract import ATTENTION_MASK, CONTRACT_FILE, INPUT_IDS, PROBABILITIES, TOKENIZER_FILE
+
+LABELS: Final = ("joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral")
+
+_WORDS: Final = ("the", "rain", "had", "stopped", "and", "she", "laughed", "at", "last", "home", "door", "was", "open", "dark")
+_SPECIAL: Final = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
+
+
+def tiny_tokenizer() -> tokenizers.Tokenizer:
+    """BERT's WordPiece with a vocabulary of a few words and all ASCII letters and digits.
+
+    Its special tokens have unusual ids, and truncation and padding are on, as in files that checkpoints ship.
+    """
+    signs = string.ascii_lowercase + string.digits
+    pieces = (*_WORDS, *_SPECIAL, *signs, *(f"##{sign}" for sign in signs), *string.punctuation)
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 — not a password
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(list(_SPECIAL))
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
+    tokenizer.enable_truncation(12)
+    tokenizer.enable_padding(length=12, pad_id=vocabulary["[PAD]"], pad_token="[PAD]")  # noqa: S106
+    return tokenizer
+
+
+def write_version(base: Path, version: int, *, max_tokens: int = 32, labels: tuple[str, ...] = LABELS) -> Path:
+    """Writes the folder `base`/`version` of a model named as `base` is, contract last, and returns it."""
+    folder = base / str(version)
+    folder.mkdir(parents=True)
+    tokenizer = tiny_tokenizer().to_str().encode()
+    (folder / TOKENIZER_FILE).write_bytes(tokenizer)
+    contract = contract_pb2.ModelContract(
+        name=base.name,
+        version=version,
+        labels=labels,
+        tokenizer_sha256=hashlib.sha256(tokenizer).hexdigest(),
+        max_tokens=max_tokens,
+        inputs=[contract_pb2.TensorContract(name=name, dtype="int32", shape=[-1, -1]) for name in (INPUT_IDS, ATTENTION_MASK)],
+        outputs=[contract_pb2.TensorContract(name=PROBABILITIES, dtype="float32", shape=[-1, len(labels)])],
+        precision="fp32",
+    )
+    (folder / CONTRACT_FILE).write_text(json_format.MessageToJson(contract), "utf-8")
+    return folder
