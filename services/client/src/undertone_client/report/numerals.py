@@ -1,0 +1,40 @@
+"""How the page writes numbers."""
+
+from datetime import UTC, datetime
+
+
+def percent(share: float) -> str:
+    """A share as whole percent; what is only nearly nothing or nearly everything is not rounded to it."""
+    if 0 < share < 0.005:
+        return "<1%"
+    if 0.995 <= share < 1:
+        return ">99%"
+    return f"{share:.0%}"
+
+
+def number(value: float) -> str:
+    """A count with separators; below ten, a fraction keeps one decimal."""
+    if value < 10 and value != int(value):
+        return f"{value:.1f}"
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `4.2 s`, `3 min 5 s` or `2 h 10 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {round(seconds) % 60} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def moment(time: datetime) -> str:
+    """A time as `5 March 2025, 14:07 UTC`."""
+    time = time.astimezone(UTC)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def paragraph_number(position: int) -> int:
+    """Paragraphs are counted from one on the page, from zero in the scores."""
+    return position + 1

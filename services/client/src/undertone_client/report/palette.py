@@ -1,0 +1,99 @@
+"""Colours of emotions: one lightness and strength for all, so that none outshouts another; only the hue differs, and
+neutral, the absence of emotion, recedes.
+
+They are chosen in OKLCH (Björn Ottosson, *A perceptual color space for image processing*, 2020) and written as sRGB hex.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+# In reading order: from bright to dark, neighbours of like hue, what is neutral last.
+_HUES = {
+    "joy": 85.0,
+    "love": 350.0,
+    "anticipation": 58.0,
+    "surprise": 195.0,
+    "fear": 300.0,
+    "sadness": 255.0,
+    "anger": 27.0,
+    "disgust": 132.0,
+}
+NEUTRAL = "neutral"
+_GOLDEN_ANGLE = 137.508  # successive hues never come close to one another
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """One emotion's colours on a light and on a dark page: `fill` for areas, `ink` for words."""
+
+    fill: str
+    ink: str
+    dark_fill: str
+    dark_ink: str
+
+
+def reading_order(labels: Sequence[str]) -> list[str]:
+    """The labels as the page lists them: known ones from bright to dark, unknown ones as the model has them, neutral last."""
+    known = list(_HUES)
+    rank = {label: known.index(label.lower()) for label in labels if label.lower() in _HUES}
+    return sorted(labels, key=lambda label: (label.lower() == NEUTRAL, rank.get(label, len(known))))
+
+
+def emotional(labels: Sequence[str]) -> list[int]:
+    """Indices of the labels that are emotions: all but neutral, unless there is nothing else."""
+    return [i for i, label in enumerate(labels) if label.lower() != NEUTRAL] or list(range(len(labels)))
+
+
+def tones(labels: Sequence[str]) -> list[Tone]:
+    """A tone for each label: its own where the name is known, else the next hue around the circle; grey for neutral."""
+    spare = _spare_hues()
+    return [
+        _QUIET if label.lower() == NEUTRAL else _tone(_HUES[label.lower()] if label.lower() in _HUES else next(spare))
+        for label in labels
+    ]
+
+
+def _spare_hues() -> Iterator[float]:
+    hue = 165.0
+    while True:
+        yield hue
+        hue = (hue + _GOLDEN_ANGLE) % 360
+
+
+def _tone(hue: float) -> Tone:
+    return Tone(
+        fill=_hex(0.71, 0.115, hue),
+        ink=_hex(0.48, 0.105, hue),
+        dark_fill=_hex(0.68, 0.105, hue),
+        dark_ink=_hex(0.80, 0.09, hue),
+    )
+
+
+def _hex(lightness: float, chroma: float, hue: float) -> str:
+    """sRGB of an OKLCH colour; out of gamut, the chroma gives way and the lightness stays."""
+    while True:
+        channels = _linear_srgb(lightness, chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue)))
+        if chroma < 1e-4 or all(-1e-3 <= channel <= 1.001 for channel in channels):
+            return "#" + "".join(f"{round(255 * _gamma(min(1.0, max(0.0, channel)))):02x}" for channel in channels)
+        chroma *= 0.97
+
+
+def _linear_srgb(lightness: float, a: float, b: float) -> tuple[float, float, float]:
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+
+
+def _gamma(channel: float) -> float:
+    return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
+
+
+_QUIET = Tone(
+    fill=_hex(0.86, 0.008, 80), ink=_hex(0.48, 0.008, 80), dark_fill=_hex(0.42, 0.008, 80), dark_ink=_hex(0.78, 0.008, 80)
+)
