@@ -42,7 +42,8 @@ class ModelServer:
         self._serving: bool | None = None
         self._watcher = Watcher(self._registry.models.values(), settings.file_system_poll_wait_seconds, self._report_health)
         self._threads = ThreadPoolExecutor(settings.grpc_max_threads + SPARE_THREADS, thread_name_prefix="call")
-        self._server = grpc.server(self._threads, interceptors=[Admission(settings.grpc_max_threads)], options=CHANNEL_OPTIONS)
+        self._admission = Admission(settings.grpc_max_threads)
+        self._server = grpc.server(self._threads, interceptors=[self._admission], options=CHANNEL_OPTIONS)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(self._registry), self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._registry), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -64,7 +65,10 @@ class ModelServer:
     def stop(self, grace_seconds: float) -> None:
         """Refuses new calls, gives those that run `grace_seconds` to end, cancels the rest, and frees everything."""
         self._health.enter_graceful_shutdown()
-        self._server.stop(grace_seconds).wait()
+        self._server.stop(grace_seconds)
+        self._admission.wait_answered(grace_seconds)
+        # What is left open are calls out of time, and streams of health, which would never end by themselves.
+        self._server.stop(0).wait()
         self._watcher.stop()
         for model in self._registry.models.values():
             model.close()

@@ -45,21 +45,25 @@ class FakeServable:
         self.gate.set()
         self.entered = threading.Semaphore(0)
         self.running = 0
+        self._counting = threading.Lock()
         self.times_closed = 0
         self.closed_while_running = False
 
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Array], timeout: float | None) -> Sequence[Array]:
-        self.running += 1
+        with self._counting:
+            self.running += 1
         self.entered.release()
         try:
             self.gate.wait(timeout)
             return [feeds["x:0"] for _ in fetches]
         finally:
-            self.running -= 1
+            with self._counting:
+                self.running -= 1
 
     def close(self) -> None:
-        self.times_closed += 1
-        self.closed_while_running |= self.running > 0
+        with self._counting:
+            self.times_closed += 1
+            self.closed_while_running |= self.running > 0
 
 
 class FakeLoader:
