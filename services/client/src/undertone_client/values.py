@@ -38,6 +38,9 @@ class Model:
     version: int
     precision: str
 
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version} {self.precision}"
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:

@@ -1,0 +1,40 @@
+"""The table at the end of a run."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from undertone_client.cli.progress import duration
+from undertone_client.cli.shapes import bar
+from undertone_client.job import Manifest, Tally
+
+
+def show_summary(console: Console, folder: Path, manifest: Manifest, tally: Tally, seconds: float) -> None:
+    """What was done, and how often each emotion came first."""
+    sent = tally.scored + tally.failed
+    rows = [
+        ("scored", f"{tally.scored:,}" + (f", and {tally.kept:,} kept from before" if tally.kept else "")),
+        ("failed", f"{tally.failed:,}" + (f", see {folder / 'failures.jsonl'}" if tally.failed else "")),
+        ("tokens", f"{tally.tokens:,}"),
+        ("time", f"{duration(seconds)}, {sent / seconds:,.1f} paragraphs/s" if seconds and sent else duration(seconds)),
+        ("model", f"{manifest.identity.model}, {manifest.identity.policy}"),
+        ("table", str(folder / "scores")),
+    ]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold")
+    facts.add_column(overflow="fold")
+    for name, value in rows:
+        facts.add_row(name, Text(value))
+    console.print(facts)
+    if tally.labels:
+        emotions = Table.grid(padding=(0, 1))
+        emotions.add_column(justify="right")
+        emotions.add_column(justify="right")
+        emotions.add_column()
+        for label, count in tally.labels.most_common():
+            share = count / tally.labels.total()
+            emotions.add_row(label, f"{share:.1%}", Text(bar(share), "cyan"))
+        console.print()
+        console.print(emotions)

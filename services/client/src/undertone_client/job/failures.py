@@ -1,0 +1,70 @@
+"""failures.jsonl: the paragraphs without a score, and why."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self, TextIO
+
+from undertone_client.job.folder import OutputFolder
+from undertone_client.sources import Item
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """One line of failures.jsonl. `status` is the name of a gRPC status code; `attempts` is 0 if it could not be sent."""
+
+    id: str
+    document: str
+    position: int
+    text_sha256: str
+    status: str
+    reason: str
+    attempts: int
+
+    @classmethod
+    def of(cls, item: Item, status: str, reason: str, attempts: int) -> "FailureRow":
+        """The line of an item."""
+        return cls(item.id, item.document, item.position, item.text_sha256, status, reason, attempts)
+
+    def to_json(self) -> str:
+        """The line, with its end."""
+        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
+
+
+class FailureListing:
+    """Writes failures.jsonl anew, in the order of the input although parts end in any. Used as a context manager.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, folder: OutputFolder) -> None:
+        self._folder = folder
+        self._waiting: dict[int, list[FailureRow]] = {}
+        self._next = 0
+
+    def __enter__(self) -> Self:
+        with self._folder.writing():
+            self._file: TextIO = self._folder.failures.open("w", encoding="utf-8")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._file.close()
+
+    def add(self, part: int, failures: list[FailureRow]) -> None:
+        """The failures of a part that has ended; they are written once those of the parts before it are."""
+        self._waiting[part] = failures
+        while self._next in self._waiting:
+            self._write(self._waiting.pop(self._next))
+            self._next += 1
+
+    def flush(self) -> None:
+        """Write what still waits for an earlier part, as that will not end in this run."""
+        for part in sorted(self._waiting):
+            self._write(self._waiting.pop(part))
+
+    def _write(self, failures: Iterable[FailureRow]) -> None:
+        with self._folder.writing():
+            self._file.writelines(failure.to_json() for failure in failures)
+            self._file.flush()

@@ -1,0 +1,72 @@
+"""The parts that are being filled: opened as the input reaches them, closed as their last outcome comes."""
+
+from undertone_client.errors import OutputError
+from undertone_client.job.failures import FailureListing
+from undertone_client.job.folder import OutputFolder
+from undertone_client.job.part import Kept, Part
+from undertone_client.job.table import ScoresTable
+from undertone_client.sources import Item
+
+
+class Parts:
+    """All parts of a run, of which only the few are in memory that have paragraphs in flight."""
+
+    def __init__(self, folder: OutputFolder, table: ScoresTable, listing: FailureListing, rows_per_part: int) -> None:
+        self._folder = folder
+        self._table = table
+        self._listing = listing
+        self._rows_per_part = rows_per_part
+        self._open: dict[int, Part] = {}
+        self._filling: int | None = None  # the part that further paragraphs may come for
+        self._opened = 0
+
+    def enter(self, item: Item) -> tuple[Part, Kept | None]:
+        """The part that a paragraph belongs to, and its score of an earlier run, if there is one.
+
+        Raises:
+            OutputError: the earlier score belongs to another text, or a part is damaged.
+        """
+        number = item.ordinal // self._rows_per_part
+        if number != self._filling:
+            self._start(number)
+        part = self._open[number]
+        return part, part.enter(item)
+
+    def close_settled(self) -> None:
+        """Write out the parts that are complete."""
+        for number in [number for number, part in self._open.items() if part.settled and number != self._filling]:
+            part = self._open.pop(number)
+            part.close()
+            self._listing.add(number, part.failures())
+
+    def save(self) -> None:
+        """Write what is known of the parts that are not complete."""
+        for part in self._open.values():
+            part.save()
+
+    def end(self) -> None:
+        """The input has ended and every outcome has come: write the last part.
+
+        Raises:
+            OutputError: the folder has parts that the input does not reach.
+        """
+        if self._opened == 0:
+            self._start(0)  # a table without rows, rather than none
+        self._filling = None
+        self.close_settled()
+        if len(self._folder.parts()) > self._opened:
+            beyond = self._folder.part(self._opened)
+            raise OutputError(f"the input ends before {beyond}: it has changed since; start anew with --overwrite")
+
+    def abandon(self) -> None:
+        """The run ends early: write what is known."""
+        self.save()
+        for number, part in self._open.items():
+            self._listing.add(number, part.failures())
+        self._listing.flush()
+
+    def _start(self, number: int) -> None:
+        self._open[number] = Part(number, self._folder, self._table)
+        self._filling = number
+        self._opened += 1
+        self.close_settled()

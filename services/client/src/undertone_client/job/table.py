@@ -1,0 +1,139 @@
+"""Rows of the scores' table."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from undertone_client.errors import OutputError
+from undertone_client.job.manifest import Identity
+from undertone_client.sources import Item
+from undertone_client.values import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One paragraph's row, without what all rows have in common."""
+
+    id: str
+    document: str
+    position: int
+    text_sha256: str
+    label: str
+    probabilities: tuple[float, ...]
+    tokens: int
+    chunks: int
+    truncated: bool
+    scored_at: datetime
+
+    @classmethod
+    def of(cls, item: Item, score: Score, scored_at: datetime) -> "Row":
+        """The row of a score; the text stays behind."""
+        return cls(
+            item.id,
+            item.document,
+            item.position,
+            item.text_sha256,
+            score.label,
+            score.probabilities,
+            score.tokens,
+            score.chunks,
+            score.truncated,
+            scored_at,
+        )
+
+
+class ScoresTable:
+    """The columns of a run's table, and the way from rows to Parquet and back.
+
+    Raises:
+        OutputError: an emotion of the model is named as one of the other columns.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        before = [
+            ("id", pa.string()),
+            ("document", pa.string()),
+            ("position", pa.int64()),
+            ("text_sha256", pa.string()),
+            ("label", pa.string()),
+        ]
+        after = [
+            ("tokens", pa.int32()),
+            ("chunks", pa.int32()),
+            ("truncated", pa.bool_()),
+            ("model_name", pa.string()),
+            ("model_version", pa.int64()),
+            ("precision", pa.string()),
+            ("policy", pa.string()),
+            ("scored_at", pa.timestamp("us", tz="UTC")),
+        ]
+        fixed = {name for name, _ in before + after}
+        if clash := fixed.intersection(identity.labels):
+            raise OutputError(f"the model has an emotion named {min(clash)!r}, which is the name of a column of the table")
+        emotions = [(label, pa.float32()) for label in identity.labels]
+        self.schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in before + emotions + after])
+
+    def of(self, rows: Sequence[Row]) -> Any:
+        """The table of the rows."""
+        model = self._identity.model
+        columns: dict[str, Any] = {
+            name: [getattr(row, name) for row in rows]
+            for name in ("id", "document", "position", "text_sha256", "label", "tokens", "chunks", "truncated", "scored_at")
+        }
+        for index, label in enumerate(self._identity.labels):
+            columns[label] = [row.probabilities[index] for row in rows]
+        for name, value in (
+            ("model_name", model.name),
+            ("model_version", model.version),
+            ("precision", model.precision),
+            ("policy", self._identity.policy.value),
+        ):
+            columns[name] = [value] * len(rows)
+        return pa.table(columns, schema=self.schema)
+
+    def read(self, path: Path) -> Any:
+        """The table in a part.
+
+        Raises:
+            OutputError: it is damaged, or has other columns.
+        """
+        try:
+            table = pq.read_table(path, partitioning=None)
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(
+                f"{path} is damaged ({str(error).rstrip('.')}); delete it, and its rows are scored again"
+            ) from None
+        if not table.schema.equals(self.schema):
+            raise OutputError(f"{path} has other columns than this run's; start anew with --overwrite")
+        return table
+
+    @staticmethod
+    def rows(path: Path) -> int:
+        """How many rows a part has.
+
+        Raises:
+            OutputError: it is damaged.
+        """
+        with _damage(path):
+            return int(pq.read_metadata(path).num_rows)
+
+    @staticmethod
+    def write(table: Any, path: Path) -> None:
+        """Write a part."""
+        pq.write_table(table, path, compression="zstd")
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).rstrip(".")
+        raise OutputError(f"{path} is damaged ({reason}); delete it, and its rows are scored again") from None

@@ -1,0 +1,7 @@
+"""Reading paragraphs from files: text, JSONL, CSV, Parquet; in constant memory, with the place of everything that is wrong."""
+
+from undertone_client.sources.catalogue import Catalogue, Input
+from undertone_client.sources.item import Item
+from undertone_client.sources.options import Format, SourceOptions
+
+__all__ = ["Catalogue", "Format", "Input", "Item", "SourceOptions"]
