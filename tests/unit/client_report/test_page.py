@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from undertone_client.job.survey import Fingerprint
 from undertone_client.report import write_report
-from undertone_client.report.page import MAX_ARCS, MAX_CHARACTERS, MAX_STORIES
+from undertone_client.report.page import MAX_ARCS, MAX_STORIES
+from undertone_client.report.rendering import MAX_CHARACTERS
 
 Point = Callable[..., list[float]]
 HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
@@ -115,6 +116,7 @@ def test_its_numbers_are_those_of_the_scores(story) -> None:
     assert "Fear leads in 38% of the paragraphs, followed by sadness (38%) and joy (25%)." in words
     mean = sum(row.probabilities[3] for row in story.rows) / 8
     assert f"fear 3 38% {mean:.0%}" in words
+    assert re.search(r"the highest peak stands at (8[0-9])%", words)
     tokens = sum(row.tokens for row in story.rows)
     assert f"Paragraphs scored 8 Failed 3 Tokens {tokens} Paragraphs per second 4 Duration 2.0 s" in words
     assert "Model emotions, version 1 Precision fp32 Long paragraphs chunk-mean" in words

@@ -1,6 +1,6 @@
 """Geometry of the page's charts. All stretch to any width: x runs from 0 to `WIDTH`, y is in tenths of a CSS pixel."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from undertone_client.report import shapes
@@ -48,9 +48,9 @@ class Ridgeline:
     spaced: bool
 
 
-def common_rise(arcs: Iterable[Arc]) -> float:
-    """How far a probability of 1 rises, so that the highest point of all arcs just fits and all can be compared."""
-    return (PITCH + HEADROOM) / max(max(values) for arc in arcs for values in arc.values)
+def rise_for(peak: float) -> float:
+    """How far a probability of 1 rises, if the highest point of all arcs, `peak`, is just to fit into its row."""
+    return (PITCH + HEADROOM) / peak
 
 
 def ridgeline(arc: Arc, bins: Sequence[Bin], labels: Sequence[str], *, rise: float) -> Ridgeline:

@@ -1,23 +1,18 @@
-"""The page itself: scores in, one HTML document out, with nothing in it that a browser would have to fetch."""
+"""What the page shows, worked out from the scores."""
 
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib.resources import files
 
-import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from undertone_client.job.manifest import Manifest
-from undertone_client.report import numerals
-from undertone_client.report.charts import HEADROOM, PITCH, THUMB_HEIGHT, WIDTH, Ridgeline, common_rise, ridgeline, thumbnail
+from undertone_client.report.charts import Ridgeline, ridgeline, rise_for, thumbnail
 from undertone_client.report.emotions import Emotion, Paragraph, emotions, strongest
 from undertone_client.report.failures import FailureGroup
 from undertone_client.report.narrative import describe_arc, describe_run
-from undertone_client.report.palette import emotional, reading_order, tones
-from undertone_client.report.story import Story, count_documents, read_stories, title_of
+from undertone_client.report.palette import emotional, reading_order
+from undertone_client.report.story import Story, count_documents, read_stories
 
 MAX_ARCS = 24
 """Stories drawn in full."""
@@ -25,10 +20,6 @@ MAX_STORIES = 120
 """Stories in the comparison."""
 STRONGEST = 3
 """Paragraphs shown per emotion."""
-MAX_CHARACTERS = 700
-"""Characters shown of a paragraph's text."""
-
-_NOWHERE = "base-uri 'none'; form-action 'none'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ class Page:
     by_share: Sequence[int]
     strongest: Sequence[Sequence[Paragraph]]
     stories: Sequence[StoryView]
-    rise: float
+    peak: float
     documents: int
     paragraphs: int
     tokens: int
@@ -64,7 +55,13 @@ class Page:
 
     @property
     def arcs(self) -> list[StoryView]:
+        """The stories drawn in full."""
         return [view for view in self.stories if view.chart]
+
+    @property
+    def rise(self) -> float:
+        """How far a probability of 1 rises in the arcs."""
+        return rise_for(self.peak)
 
     @property
     def anchors(self) -> dict[str, str]:
@@ -78,6 +75,7 @@ class Page:
 
     @property
     def failed(self) -> int:
+        """Paragraphs without a score."""
         return sum(group.count for group in self.failures)
 
     @property
@@ -91,7 +89,7 @@ def compose(name: str, run: Manifest, scores: pa.Table, failures: Sequence[Failu
     labels = reading_order(run.identity.labels)
     totals = emotions(scores, labels)
     stories = read_stories(scores, labels, limit=MAX_STORIES)
-    rise = common_rise(story.arc for story in stories)
+    peak = max(max(values) for story in stories for values in story.arc.values)
     return Page(
         name=name,
         run=run,
@@ -99,50 +97,14 @@ def compose(name: str, run: Manifest, scores: pa.Table, failures: Sequence[Failu
         emotions=totals,
         by_share=sorted(range(len(labels)), key=lambda i: (-totals[i].leading, -totals[i].mean)),
         strongest=[strongest(scores, label, count=STRONGEST) for label in labels],
-        stories=_views(stories, labels, rise),
-        rise=rise,
+        stories=_views(stories, labels, rise_for(peak)),
+        peak=peak,
         documents=count_documents(scores),
         paragraphs=scores.num_rows,
         tokens=pc.sum(scores["tokens"]).as_py(),
         truncated=pc.sum(scores["truncated"]).as_py(),
         chunked=pc.sum(pc.greater(scores["chunks"], 1)).as_py(),
         failures=failures,
-    )
-
-
-def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
-    """The HTML document. `texts` by hash, for the paragraphs it shows; None means that none were asked for."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__, "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": numerals.percent,
-        "number": numerals.number,
-        "duration": numerals.duration,
-        "moment": numerals.moment,
-        "title_of": title_of,
-        "nth": numerals.paragraph_number,
-    }
-    environment.globals |= {
-        "pitch": PITCH,
-        "headroom": HEADROOM,
-        "width": WIDTH,
-        "thumb_height": THUMB_HEIGHT,
-        "max_characters": MAX_CHARACTERS,
-    }
-    style = environment.get_template("report.css").render(tones=tones([emotion.label for emotion in page.emotions]))
-    script = (files(__package__) / "page" / "report.js").read_text(encoding="utf-8")
-    return environment.get_template("report.html").render(
-        page=page,
-        texts=texts,
-        missing=len(page.hashes - texts.keys()) if texts is not None else 0,
-        style=style,
-        script=script,
-        policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; {_NOWHERE}",
     )
 
 
@@ -159,8 +121,3 @@ def _views(stories: Sequence[Story], labels: Sequence[str], rise: float) -> list
         )
         for number, story in enumerate(stories, start=1)
     ]
-
-
-def _source(content: str) -> str:
-    """The Content-Security-Policy source that allows an inline element with exactly this content."""
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"

@@ -45,6 +45,7 @@ def read_stories(scores: pa.Table, labels: Sequence[str], *, limit: int) -> list
 
 
 def count_documents(scores: pa.Table) -> int:
+    """How many documents the scores are of."""
     return len(scores["document"].unique())
 
 

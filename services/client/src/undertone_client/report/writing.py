@@ -7,7 +7,8 @@ from undertone_client.job.folder import OutputFolder
 from undertone_client.job.manifest import Manifest
 from undertone_client.report.errors import ReportError
 from undertone_client.report.failures import read_failures
-from undertone_client.report.page import compose, render
+from undertone_client.report.page import compose
+from undertone_client.report.rendering import render
 from undertone_client.report.scores import read_scores
 from undertone_client.report.texts import find_texts
 

@@ -41,7 +41,7 @@ for (const plot of document.querySelectorAll(".plot")) {
       stem.style.left = `${100 * middle}%`;
       stem.style.top = `${headroom + pitch * (row + 1) - height}px`;
       stem.style.height = `${height}px`;
-      numbers[row].data = `${percents[row]}%`;
+      numbers[row].data = `${percents[row] || "<1"}%`;
     });
     here.data = text.slice(0, text.indexOf(":"));
     of.data = "here";
