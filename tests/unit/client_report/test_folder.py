@@ -89,10 +89,10 @@ def test_the_command_writes_where_it_is_told(folder: Path, tmp_path: Path) -> No
 
 def test_the_command_shows_no_traceback(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(report, [str(folder), "--output", str(tmp_path / "no" / "such" / "page.html")])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "cannot be written" in result.output
     (folder / "run.json").unlink()
     result = CliRunner().invoke(report, [str(folder)])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.output.startswith("Error: ")
     assert "Traceback" not in result.output

@@ -7,14 +7,19 @@ import click
 from undertone_client.report.writing import write_report
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  undertone report scores/stories
+  undertone report scores/stories --with-text --output stories.html"""
+)
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--output",
     "-o",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the page. [default: DIR/report.html]",
+    help="Where to write the page.  [default: DIR/report.html]",
 )
 @click.option("--with-text", is_flag=True, help="Quote the strongest paragraphs; reads the inputs again.")
 def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
