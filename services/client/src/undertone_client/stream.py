@@ -40,6 +40,7 @@ class Stream:
         self._characters = 0
         self._exhausted = False
         self._advancing = False
+        self._waiting = False  # the pump, for room
         self._fault: BaseException | None = None
         self._room = asyncio.Event()
         self._news = asyncio.Event()
@@ -102,9 +103,12 @@ class Stream:
         else:
             self._window.add(Entry(len(paragraph.text), ordinal, size, paragraph))
             self._advance_soon()
-        while self._full():
-            self._room.clear()
-            await self._room.wait()
+        if self._full():
+            self._waiting = True
+            while not self._roomy():
+                self._room.clear()
+                await self._room.wait()
+            self._waiting = False
 
     def _measure(self, paragraph: Paragraph) -> tuple[int, str | None]:
         try:
@@ -125,6 +129,13 @@ class Stream:
         held = self._taken - self._given
         return held >= self._settings.lookahead_items or self._characters >= self._settings.lookahead_characters
 
+    def _roomy(self) -> bool:
+        # Room for a whole call: a consumer that is slower than the service would have it called for each single paragraph.
+        held = self._taken - self._given
+        return held <= self._settings.lookahead_items - self._settings.batch_items and self._characters <= max(
+            0, self._settings.lookahead_characters - self._settings.batch_characters
+        )
+
     def _advance_soon(self) -> None:
         # Not at once: a source that is quick fills the window first, so that there is something to choose from.
         if not self._advancing:
@@ -134,7 +145,7 @@ class Stream:
     def _advance(self) -> None:
         self._advancing = False
         while self._window and len(self._calls) < self._settings.in_flight:
-            if not (self._exhausted or not self._calls or len(self._window) >= self._ripe or self._full()):
+            if not (self._exhausted or not self._calls or len(self._window) >= self._ripe or self._waiting):
                 break
             call = asyncio.create_task(self._call(self._window.take()))
             self._calls.add(call)
