@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from undertone_client.job.survey import Fingerprint
 from undertone_client.report import write_report
+from undertone_client.report.charts import HEADROOM, PITCH
 from undertone_client.report.page import MAX_ARCS, MAX_STORIES
 from undertone_client.report.rendering import MAX_CHARACTERS
+from undertone_client.sources import Format, SourceOptions
 
 Point = Callable[..., list[float]]
 HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
@@ -168,6 +170,22 @@ def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(scored
     gone = html(folder, with_text=True)
     assert not any(text in gone for text in texts)
     assert "The text of 3 paragraphs is left out" in Document(gone).words
+
+
+def test_text_is_found_in_the_columns_that_the_run_read(scored, point, tmp_path: Path) -> None:
+    source = tmp_path / "reviews.data"
+    source.write_text("key,review\n7,The soup was warm and so was she.\n", encoding="utf-8")
+    scored.sources = (Fingerprint(str(source), "csv", 1, "ab"),)
+    scored.options = SourceOptions(format=Format.CSV, text_column="review", id_column="key")
+    scored.add("reviews", point("love"), text="The soup was warm and so was she.", ident="7")
+    assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
+
+
+def test_faint_emotions_look_faint(scored, point) -> None:
+    scored.add("flat", point("joy", 0.2))
+    rows = re.findall(r'<path class="line" d="M0 (\d+)', html(scored.write()))
+    heights = [HEADROOM + PITCH * row - int(y) for row, y in enumerate(rows, start=1)]
+    assert heights == [round((HEADROOM + PITCH) * probability / 0.5) for probability in (0.2, *[0.1] * 8)]
 
 
 def test_nothing_in_the_data_can_become_markup(scored, point, tmp_path: Path) -> None:

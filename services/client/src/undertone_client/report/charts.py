@@ -14,6 +14,7 @@ HEADROOM = 260
 """How far the first ridge may reach above its row; the others reach as far into the row above."""
 THUMB_HEIGHT = 1000
 
+_FAINT = 0.5  # peaks below this are not drawn up to full height: faint emotions are to look faint
 _SPACED = 64  # up to so many paragraphs, each is a mark of its own; beyond, the strip is a continuous band
 
 
@@ -49,8 +50,8 @@ class Ridgeline:
 
 
 def rise_for(peak: float) -> float:
-    """How far a probability of 1 rises, if the highest point of all arcs, `peak`, is just to fit into its row."""
-    return (PITCH + HEADROOM) / peak
+    """How far a probability of 1 rises, so that the highest point of all arcs, `peak`, fits into its row."""
+    return (PITCH + HEADROOM) / max(peak, _FAINT)
 
 
 def ridgeline(arc: Arc, bins: Sequence[Bin], labels: Sequence[str], *, rise: float) -> Ridgeline:
