@@ -27,14 +27,22 @@ def protoc(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *includes, *arguments], check=True)
 
 
-def main() -> None:
-    sources = sorted(path.relative_to(HERE).as_posix() for path in (HERE / "undertone").rglob("*.proto"))
+def sources() -> list[str]:
+    return sorted(path.relative_to(HERE).as_posix() for path in (HERE / "undertone").rglob("*.proto"))
+
+
+def write_image(path: Path) -> None:
+    """Writes what `buf lint` reads: every file as a descriptor, with the files it imports and the places in the source."""
+    protoc(f"--descriptor_set_out={path}", "--include_imports", "--include_source_info", *sources())
+
+
+def write_stubs(target: Path) -> None:
+    """Replaces the generated packages in `target`; what else is there stays."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         tools = Path(sys.executable).parent
-        protoc(f"--plugin={tools / 'protoc-gen-mypy'}", f"--python_out={out}", f"--mypy_out=quiet:{out}", *sources)
-        services = [source for source in sources if re.search(r"^service ", (HERE / source).read_text(), re.MULTILINE)]
-
+        protoc(f"--plugin={tools / 'protoc-gen-mypy'}", f"--python_out={out}", f"--mypy_out=quiet:{out}", *sources())
+        services = [source for source in sources() if re.search(r"^service ", (HERE / source).read_text(), re.MULTILINE)]
         protoc(
             f"--plugin={tools / 'protoc-gen-mypy_grpc'}",
             f"--grpc_python_out={out}",
@@ -42,16 +50,16 @@ def main() -> None:
             *services,
         )
         for package in ("v1", "tfserving"):
-            shutil.rmtree(TARGET / package, ignore_errors=True)
+            shutil.rmtree(target / package, ignore_errors=True)
         for source in sorted(out.rglob("*.py*")):
             # The proto package is `undertone`, the Python package `undertone_protos`.
             text = re.sub(r"^(from|import) undertone\.", r"\1 undertone_protos.", source.read_text(), flags=re.MULTILINE)
-            target = TARGET / source.relative_to(out / "undertone")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(HEADER + text)
+            stub = target / source.relative_to(out / "undertone")
+            stub.parent.mkdir(parents=True, exist_ok=True)
+            stub.write_text(HEADER + text)
     for package in ("v1", "tfserving", "tfserving/v1"):
-        (TARGET / package / "__init__.py").write_text("")
+        (target / package / "__init__.py").write_text("")
 
 
 if __name__ == "__main__":
-    main()
+    write_stubs(TARGET)

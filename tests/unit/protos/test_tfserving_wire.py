@@ -1,0 +1,342 @@
+"""undertone.tfserving.v1 against the official package: the same bytes mean the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import any_pb2, wrappers_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    status_pb2,
+)
+from undertone_protos import tf_serving
+from undertone_protos.tfserving.v1 import predict_pb2 as ours
+from undertone_protos.tfserving.v1 import tensor_pb2 as our_tensors
+
+PAIRS: dict[type[Message], type[Message]] = {
+    ours.PredictRequest: predict_pb2.PredictRequest,
+    ours.PredictResponse: predict_pb2.PredictResponse,
+    ours.GetModelMetadataRequest: get_model_metadata_pb2.GetModelMetadataRequest,
+    ours.GetModelMetadataResponse: get_model_metadata_pb2.GetModelMetadataResponse,
+    ours.SignatureDefMap: get_model_metadata_pb2.SignatureDefMap,
+    ours.SignatureDef: meta_graph_pb2.SignatureDef,
+    ours.TensorInfo: meta_graph_pb2.TensorInfo,
+    ours.GetModelStatusRequest: get_model_status_pb2.GetModelStatusRequest,
+    ours.GetModelStatusResponse: get_model_status_pb2.GetModelStatusResponse,
+    ours.ModelVersionStatus: get_model_status_pb2.ModelVersionStatus,
+    ours.Status: status_pb2.StatusProto,
+    ours.ModelSpec: model_pb2.ModelSpec,
+    our_tensors.Tensor: tensor_pb2.TensorProto,
+    our_tensors.TensorShape: tensor_shape_pb2.TensorShapeProto,
+}
+EXCHANGED = [pair for pair in PAIRS.items() if pair[0].DESCRIPTOR.name.endswith(("Request", "Response", "Tensor", "Map"))]
+
+each_pair = pytest.mark.parametrize(("our_type", "their_type"), PAIRS.items(), ids=lambda side: side.DESCRIPTOR.full_name)
+each_exchanged = pytest.mark.parametrize(("our_type", "their_type"), EXCHANGED, ids=lambda side: side.DESCRIPTOR.full_name)
+
+
+def fields_of(descriptor: Descriptor) -> dict[int, FieldDescriptor]:
+    return {field.number: field for field in descriptor.fields}
+
+
+def shared_fields(ours_: Descriptor, theirs: Descriptor) -> Iterator[tuple[FieldDescriptor, FieldDescriptor]]:
+    """Our fields with theirs of the same number; every one of ours must have one."""
+    official = fields_of(theirs)
+    for number, field in fields_of(ours_).items():
+        yield field, official[number]
+
+
+# --- the definitions ---
+
+
+@each_pair
+def test_every_field_is_defined_alike(our_type: type[Message], their_type: type[Message]) -> None:
+    for our_field, their_field in shared_fields(our_type.DESCRIPTOR, their_type.DESCRIPTOR):
+        assert our_field.name == their_field.name
+        assert our_field.is_repeated == their_field.is_repeated
+        assert our_field.is_packed == their_field.is_packed
+        # Theirs is one of two ways to name a tensor; a dense one, which is all we handle, always has a name.
+        if our_field.full_name != "undertone.tfserving.v1.TensorInfo.name":
+            assert our_field.has_presence == their_field.has_presence
+        if our_field.full_name == "undertone.tfserving.v1.Status.error_code":
+            # Theirs is an enum of gRPC's codes; as a number it needs no copy of it, and the bytes are those of an int32.
+            assert (our_field.type, their_field.type) == (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_ENUM)
+        else:
+            assert our_field.type == their_field.type
+
+
+def test_every_message_that_is_exchanged_is_compared() -> None:
+    reached: set[str] = set()
+
+    def reach(descriptor: Descriptor) -> None:
+        if descriptor.full_name in reached or not descriptor.full_name.startswith("undertone."):
+            return
+        reached.add(descriptor.full_name)
+        for field in descriptor.fields:
+            if field.message_type is not None:
+                reach(field.message_type)
+
+    for our_type, _ in EXCHANGED:
+        reach(our_type.DESCRIPTOR)
+    compared = {our_type.DESCRIPTOR.full_name for our_type in PAIRS}
+    nested = {name for name in reached if name.endswith("Entry")} | {"undertone.tfserving.v1.TensorShape.Dim"}
+    assert reached - nested == compared
+
+
+@pytest.mark.parametrize(
+    ("our_enum", "their_enum", "our_prefix", "their_prefix"),
+    [
+        (our_tensors.DataType, types_pb2.DataType, "DATA_TYPE_", "DT_"),
+        (ours.ModelVersionStatus.State, get_model_status_pb2.ModelVersionStatus.State, "STATE_", ""),
+    ],
+    ids=["DataType", "State"],
+)
+def test_enum_numbers_are_equal_by_name(our_enum: Any, their_enum: Any, our_prefix: str, their_prefix: str) -> None:
+    zero = {"DT_": "INVALID", "": "UNKNOWN"}[their_prefix]
+    for name, number in our_enum.items():
+        plain = name.removeprefix(our_prefix)
+        official = zero if plain == "UNSPECIFIED" else plain
+        assert their_enum.Value(their_prefix + official) == number
+
+
+def test_every_state_is_known_to_us() -> None:
+    assert set(ours.ModelVersionStatus.State.values()) == set(get_model_status_pb2.ModelVersionStatus.State.values())
+
+
+class RecordingChannel:
+    """Notes the paths that stubs are made for."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, str] = {}
+
+    def unary_unary(self, path: str, **_: object) -> None:
+        self.paths[path.rpartition("/")[2]] = path
+
+
+@pytest.mark.parametrize(
+    ("our_stub", "their_stub"),
+    [
+        (tf_serving.PredictionServiceStub, prediction_service_pb2_grpc.PredictionServiceStub),
+        (tf_serving.ModelServiceStub, model_service_pb2_grpc.ModelServiceStub),
+    ],
+)
+def test_method_paths_are_those_of_the_official_stubs(our_stub: Any, their_stub: Any) -> None:
+    our_channel, their_channel = RecordingChannel(), RecordingChannel()
+    our_stub(our_channel)
+    their_stub(their_channel)
+    assert our_channel.paths
+    for method, path in our_channel.paths.items():
+        assert path == their_channel.paths[method]
+
+
+# --- the bytes ---
+
+SCALARS: dict[int, st.SearchStrategy[Any]] = {
+    FieldDescriptor.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
+    FieldDescriptor.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
+    FieldDescriptor.TYPE_BOOL: st.booleans(),
+    FieldDescriptor.TYPE_FLOAT: st.floats(width=32, allow_nan=False),
+    FieldDescriptor.TYPE_DOUBLE: st.floats(allow_nan=False),
+    FieldDescriptor.TYPE_STRING: st.text(max_size=8),
+    FieldDescriptor.TYPE_BYTES: st.binary(max_size=8),
+}
+
+
+@st.composite
+def messages(draw: st.DrawFn, made: type[Message], like: Descriptor) -> Message:
+    """A message of type `made` in which any of the fields that `like` numbers is set: one type plays the sender, the other
+    says what both know."""
+    message = made()
+    fill(draw, message, like)
+    return message
+
+
+def fill(draw: st.DrawFn, message: Any, like: Descriptor) -> None:
+    known = fields_of(like)
+    chosen_in_oneof = {}
+    for field in message.DESCRIPTOR.fields:
+        if field.number not in known or not draw(st.booleans()):
+            continue
+        if field.containing_oneof is not None and chosen_in_oneof.setdefault(field.containing_oneof.name, field) is not field:
+            continue
+        target = getattr(message, field.name)
+        like_field = known[field.number]
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            key, value = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
+            assert value.message_type is not None, "all maps here hold messages"
+            for name in draw(st.lists(scalar(key, key), max_size=2, unique=True)):
+                fill(draw, target[name], like_field.message_type.fields_by_name["value"].message_type)
+        elif field.message_type is not None and field.is_repeated:
+            for _ in range(draw(st.integers(0, 2))):
+                fill(draw, target.add(), like_field.message_type)
+        elif field.message_type is not None:
+            target.SetInParent()
+            fill(draw, target, like_field.message_type)
+        elif field.is_repeated:
+            target.extend(draw(st.lists(scalar(field, like_field), max_size=3)))
+        else:
+            setattr(message, field.name, draw(scalar(field, like_field)))
+
+
+def scalar(field: FieldDescriptor, like: FieldDescriptor) -> st.SearchStrategy[Any]:
+    enum = field.enum_type or like.enum_type
+    if enum is not None:
+        other = (like.enum_type or enum).values_by_number
+        return st.sampled_from([number for number in enum.values_by_number if number in other])
+    if field.has_presence != like.has_presence:
+        return st.text(min_size=1, max_size=8)
+    return SCALARS[field.type]
+
+
+def assert_same_values(left: Any, right: Any) -> None:
+    """Field by field, by number, over the fields that both have."""
+    other = fields_of(right.DESCRIPTOR)
+    for field in left.DESCRIPTOR.fields:
+        if field.number not in other:
+            continue
+        twin = other[field.number]
+        if field.has_presence and twin.has_presence:
+            assert left.HasField(field.name) == right.HasField(twin.name), field.full_name
+        mine, yours = getattr(left, field.name), getattr(right, twin.name)
+        if field.message_type is None:
+            assert (list(mine) == list(yours)) if field.is_repeated else (mine == yours), field.full_name
+        elif field.message_type.GetOptions().map_entry:
+            assert set(mine) == set(yours), field.full_name
+            for key in mine:
+                assert_same_values(mine[key], yours[key])
+        elif field.is_repeated:
+            assert len(mine) == len(yours), field.full_name
+            for one, two in zip(mine, yours, strict=True):
+                assert_same_values(one, two)
+        elif left.HasField(field.name):
+            assert_same_values(mine, yours)
+
+
+@each_exchanged
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_what_we_send_they_read(our_type: type[Message], their_type: type[Message], data: st.DataObject) -> None:
+    sent = data.draw(messages(our_type, their_type.DESCRIPTOR))
+    wire = sent.SerializeToString(deterministic=True)
+    received = their_type.FromString(wire)
+    assert_same_values(sent, received)
+    assert received.SerializeToString(deterministic=True) == wire
+
+
+@each_exchanged
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_what_they_send_we_read(our_type: type[Message], their_type: type[Message], data: st.DataObject) -> None:
+    sent = data.draw(messages(their_type, our_type.DESCRIPTOR))
+    wire = sent.SerializeToString(deterministic=True)
+    received = our_type.FromString(wire)
+    assert_same_values(sent, received)
+    assert received.SerializeToString(deterministic=True) == wire
+
+
+def test_fields_that_only_they_know_do_no_harm() -> None:
+    """A fuller official message is read as far as we know it, and loses nothing on its way through us."""
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signature = signatures.signature_def["serving_default"]
+    signature.method_name = "tensorflow/serving/predict"
+    signature.inputs["sparse"].coo_sparse.values_tensor_name = "values:0"
+    signature.outputs["ids"].dtype = types_pb2.DT_UINT32  # a dtype without a name of ours
+    signature.defaults["sparse"].uint32_val.append(7)
+
+    received = ours.SignatureDefMap.FromString(signatures.SerializeToString())
+    assert received.signature_def["serving_default"].method_name == "tensorflow/serving/predict"
+    assert received.signature_def["serving_default"].inputs["sparse"].name == ""
+    assert received.signature_def["serving_default"].outputs["ids"].dtype == types_pb2.DT_UINT32
+    assert get_model_metadata_pb2.SignatureDefMap.FromString(received.SerializeToString()) == signatures
+
+
+# --- tensors with TensorFlow's own conversions ---
+
+TYPED_FIELDS = {
+    tf.float32: "float_val",
+    tf.float64: "double_val",
+    tf.int32: "int_val",
+    tf.int64: "int64_val",
+    tf.bool: "bool_val",
+    tf.bfloat16: "half_val",
+    tf.float16: "half_val",
+    tf.string: "string_val",
+}
+SAMPLE = {tf.string: [[b"a", b"\xff\x00", b""], [b"b", b"c", b"d"]], tf.bool: [[True, False, True], [False, False, True]]}
+
+
+def test_dtypes_are_all_of_ours() -> None:
+    assert {dtype.as_datatype_enum for dtype in TYPED_FIELDS} | {0} == set(our_tensors.DataType.values())
+
+
+def sample(dtype: tf.DType) -> np.ndarray:
+    return np.array(SAMPLE.get(dtype, [[1, -2, 3], [0, 5, 100]])).astype(dtype.as_numpy_dtype)
+
+
+def bits(array: np.ndarray) -> list[int]:
+    return array.view(np.uint16).ravel().tolist()
+
+
+@pytest.mark.parametrize("dtype", TYPED_FIELDS, ids=lambda dtype: dtype.name)
+def test_a_tensor_that_tensorflow_wrote(dtype: tf.DType) -> None:
+    array = sample(dtype)
+    received = our_tensors.Tensor.FromString(tf.make_tensor_proto(array, dtype=dtype).SerializeToString())
+    assert received.dtype == dtype.as_datatype_enum
+    assert [dim.size for dim in received.tensor_shape.dim] == [2, 3]
+    if received.tensor_content:
+        assert received.tensor_content == array.tobytes()
+    else:
+        assert list(getattr(received, TYPED_FIELDS[dtype])) == array.ravel().tolist()
+
+
+@pytest.mark.parametrize("typed", [False, True], ids=["content", "typed field"])
+@pytest.mark.parametrize("dtype", TYPED_FIELDS, ids=lambda dtype: dtype.name)
+def test_a_tensor_that_we_wrote(dtype: tf.DType, typed: bool) -> None:
+    array = sample(dtype)
+    sent = our_tensors.Tensor(dtype=dtype.as_datatype_enum)
+    for size in array.shape:
+        sent.tensor_shape.dim.add(size=size)
+    field = TYPED_FIELDS[dtype]
+    if not typed and dtype is not tf.string:
+        sent.tensor_content = array.tobytes()
+    else:
+        getattr(sent, field).extend(bits(array) if field == "half_val" else array.ravel().tolist())
+    received = tf.make_ndarray(tensor_pb2.TensorProto.FromString(sent.SerializeToString()))
+    assert received.dtype == array.dtype
+    assert received.tolist() == array.tolist()
+
+
+def test_the_signatures_inside_metadata_are_read_under_their_type_url() -> None:
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signatures.signature_def["serving_default"].inputs["input_ids"].dtype = types_pb2.DT_INT32
+    sent = get_model_metadata_pb2.GetModelMetadataResponse(model_spec={"name": "emotions", "version": {"value": 3}})
+    sent.metadata["signature_def"].Pack(signatures)
+
+    received = ours.GetModelMetadataResponse.FromString(sent.SerializeToString())
+    packed = received.metadata["signature_def"]
+    assert isinstance(packed, any_pb2.Any)
+    assert packed.type_url == "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+    signature = ours.SignatureDefMap.FromString(packed.value).signature_def["serving_default"]
+    assert signature.inputs["input_ids"].dtype == our_tensors.DATA_TYPE_INT32
+    assert received.model_spec.version == wrappers_pb2.Int64Value(value=3)
+
+
+def test_error_codes_of_a_status_are_grpcs() -> None:
+    for code in grpc.StatusCode:
+        number = code.value[0]
+        sent = status_pb2.StatusProto(error_code=number, error_message="x")
+        assert ours.Status.FromString(sent.SerializeToString()) == ours.Status(error_code=number, error_message="x")
