@@ -1,5 +1,7 @@
 """Life of a server: places for calls, health, versions that change under load, start and stop."""
 
+import math
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -171,7 +173,21 @@ def test_a_taken_port_is_named(sockets: tuple[str, str]) -> None:
         ModelServer(Settings((), grpc_max_threads=1, port=port), FakeLoader()).start()
 
 
-def test_a_call_whose_deadline_passed_is_not_run(tmp_path: Path) -> None:
+def test_a_socket_that_a_killed_server_left_is_taken_over(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("s") / "s"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    server = ModelServer(Settings((), grpc_max_threads=1, port=0, grpc_socket_path=path), FakeLoader())
+    server.start()
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    server.stop(grace_seconds=0)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("remaining", "active"), [(0.0, True), (5.0, False), (math.inf, False)])
+def test_a_call_whose_deadline_or_caller_has_gone_is_not_run(tmp_path: Path, remaining: float, active: bool) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
     model = Model(ModelConfig("emotions", tmp_path), loader)
@@ -181,10 +197,13 @@ def test_a_call_whose_deadline_passed_is_not_run(tmp_path: Path) -> None:
         pass
 
     class LateContext:
-        """Of a call that waited for its turn until after its deadline."""
+        """Of a call that waited for its turn too long."""
 
         def time_remaining(self) -> float:
-            return 0.0
+            return remaining
+
+        def is_active(self) -> bool:
+            return active
 
         def abort(self, code: grpc.StatusCode, details: str) -> None:
             raise Aborted(code, details)

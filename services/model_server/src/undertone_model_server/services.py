@@ -113,13 +113,11 @@ def _require_spec(request: Any) -> None:
 
 
 def _timeout(context: grpc.ServicerContext) -> float | None:
-    """Seconds until the caller's deadline, None without one. Raises DeadlinePassedError once it is too late to run anything."""
+    """Seconds until the caller's deadline, None without one. Raises DeadlinePassedError when nobody waits for the answer."""
     remaining = context.time_remaining()
-    if remaining > LONGEST_TIMEOUT_SECONDS:
-        return None
     if remaining <= 0 or not context.is_active():
-        raise DeadlinePassedError("the deadline passed before the model ran")
-    return remaining
+        raise DeadlinePassedError("the deadline passed, or the caller left, before the model ran")
+    return None if remaining > LONGEST_TIMEOUT_SECONDS else remaining
 
 
 def _unimplemented(context: grpc.ServicerContext, method: str) -> Never:
