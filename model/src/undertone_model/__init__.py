@@ -1,0 +1,1 @@
+"""The emotion model: training, export and verification. The command is `undertone-model`."""

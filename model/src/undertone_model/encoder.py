@@ -1,0 +1,94 @@
+"""BERT (Devlin et al., 2019) as one TensorFlow function of its weights; what trains is what serves.
+
+Weights keep the names and the layout of a Hugging Face checkpoint (`encoder.layer.0.attention.self.query.weight`, [out, in]),
+so a checkpoint is a model without any conversion. A linear layer that also has `….lora_A` [rank, in] and `….lora_B` [out, rank]
+adds their product to its weight (LoRA, Hu et al., 2021), unmerged while training.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import tensorflow as tf
+
+Tensor: TypeAlias = tf.Tensor
+Weights: TypeAlias = Mapping[str, Tensor]
+Dropout: TypeAlias = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Size of a BERT encoder, with the defaults of BERT-base; the names are those of a Hugging Face configuration."""
+
+    num_hidden_layers: int = 12
+    hidden_size: int = 768
+    intermediate_size: int = 3072
+    num_attention_heads: int = 12
+    vocab_size: int = 30522
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+
+
+def keep_all(x: Tensor) -> Tensor:
+    """The dropout of a model that serves: none."""
+    return x
+
+
+def logits(
+    weights: Weights, architecture: Architecture, input_ids: Tensor, attention_mask: Tensor, dropout: Dropout = keep_all
+) -> Tensor:
+    """Scores [batch, labels] of token ids [batch, length] (int32), where `attention_mask` is 1 for tokens and 0 for padding."""
+    hidden = embed(weights, architecture, input_ids, dropout)
+    # Added to the attention scores: nothing where there is a token, minus nearly infinity where there is padding.
+    bias = (1.0 - tf.cast(attention_mask, tf.float32))[:, tf.newaxis, tf.newaxis, :] * -1e9
+    shape = tf.shape(input_ids)
+    for layer in range(architecture.num_hidden_layers):
+        prefix = f"encoder.layer.{layer}."
+        attended = attention(weights, architecture, prefix + "attention.self.", hidden, bias, shape)
+        projected = dropout(dense(weights, prefix + "attention.output.dense", attended))
+        hidden = layer_norm(weights, architecture, prefix + "attention.output.LayerNorm", hidden + projected)
+        inner = tf.nn.gelu(dense(weights, prefix + "intermediate.dense", hidden), approximate=False)
+        outer = dropout(dense(weights, prefix + "output.dense", inner))
+        hidden = layer_norm(weights, architecture, prefix + "output.LayerNorm", hidden + outer)
+    first = tf.reshape(hidden, [shape[0], shape[1], architecture.hidden_size])[:, 0]
+    pooled = tf.tanh(dense(weights, "pooler.dense", first))
+    return dense(weights, "classifier", dropout(pooled))
+
+
+def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout) -> Tensor:
+    """Vectors [batch x length, hidden] of tokens and their positions; every token is of the first segment."""
+    words = tf.gather(weights["embeddings.word_embeddings.weight"], input_ids)
+    positions = weights["embeddings.position_embeddings.weight"][: tf.shape(input_ids)[1]]
+    segment = weights["embeddings.token_type_embeddings.weight"][0]
+    summed = tf.reshape(words + (positions + segment), [-1, architecture.hidden_size])
+    return dropout(layer_norm(weights, architecture, "embeddings.LayerNorm", summed))
+
+
+def attention(weights: Weights, architecture: Architecture, prefix: str, hidden: Tensor, bias: Tensor, shape: Tensor) -> Tensor:
+    """Scaled dot-product attention over `hidden` [batch x length, hidden]; the heads are concatenated again."""
+    heads = architecture.num_attention_heads
+    size = architecture.hidden_size // heads
+
+    def split(name: str) -> Tensor:
+        vectors = tf.reshape(dense(weights, prefix + name, hidden), [shape[0], shape[1], heads, size])
+        return tf.transpose(vectors, [0, 2, 1, 3])
+
+    scores = tf.matmul(split("query"), split("key"), transpose_b=True) * (size**-0.5) + bias
+    context = tf.matmul(tf.nn.softmax(scores), split("value"))
+    return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [-1, architecture.hidden_size])
+
+
+def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """Linear layer: x [rows, in] to [rows, out]."""
+    y = tf.matmul(x, weights[f"{name}.weight"], transpose_b=True)
+    if f"{name}.lora_A" in weights:
+        y += tf.matmul(tf.matmul(x, weights[f"{name}.lora_A"], transpose_b=True), weights[f"{name}.lora_B"], transpose_b=True)
+    return tf.nn.bias_add(y, weights[f"{name}.bias"])
+
+
+def layer_norm(weights: Weights, architecture: Architecture, name: str, x: Tensor) -> Tensor:
+    """Normalises each row of x [rows, hidden] to mean 0 and variance 1, then scales and shifts it."""
+    mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+    normal = (x - mean) * tf.math.rsqrt(variance + architecture.layer_norm_eps)
+    return normal * weights[f"{name}.weight"] + weights[f"{name}.bias"]

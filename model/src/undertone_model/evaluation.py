@@ -1,0 +1,47 @@
+"""How good the model is, in numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score
+
+from undertone_model.adapters import Score
+from undertone_model.calibration import expected_calibration_error
+from undertone_model.emotions import EMOTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Quality on one data set; `f1` is by emotion, in the order of EMOTIONS."""
+
+    data: str
+    rows: int
+    accuracy: float
+    macro_f1: float
+    expected_calibration_error: float
+    f1: tuple[float, ...]
+
+    def scores(self) -> tuple[Score, ...]:
+        """The same for the model contract."""
+        return (
+            Score(self.data, "rows", self.rows),
+            Score(self.data, "accuracy", round(self.accuracy, 4)),
+            Score(self.data, "macro_f1", round(self.macro_f1, 4)),
+            Score(self.data, "expected_calibration_error", round(self.expected_calibration_error, 4)),
+            *(Score(self.data, f"f1_{name}", round(value, 4)) for name, value in zip(EMOTIONS, self.f1, strict=True)),
+        )
+
+
+def evaluate(data: str, probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Evaluation:
+    """Compares probabilities [rows, labels] with the true labels [rows]."""
+    predicted = probabilities.argmax(axis=1)
+    every = np.arange(len(EMOTIONS))
+    return Evaluation(
+        data=data,
+        rows=len(labels),
+        accuracy=float(accuracy_score(labels, predicted)),
+        macro_f1=float(f1_score(labels, predicted, labels=every, average="macro", zero_division=0)),
+        expected_calibration_error=expected_calibration_error(probabilities, labels),
+        f1=tuple(float(value) for value in f1_score(labels, predicted, labels=every, average=None, zero_division=0)),
+    )

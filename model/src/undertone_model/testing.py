@@ -1,0 +1,55 @@
+"""A BERT small enough for a test, with a tokenizer to match."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from undertone_model import checkpoint as checkpoints
+from undertone_model.checkpoint import Checkpoint
+from undertone_model.emotions import EMOTIONS
+from undertone_model.encoder import Architecture
+
+#: Characters, alone and inside a word, and a few whole words: every ASCII text has tokens, and few are unknown.
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"()-"
+WORDS = ("the", "and", "was", "her", "his", "sea", "rain", "letter", "door", "night", "laughed", "wept", "waited", "bread")
+
+
+def tiny_tokenizer() -> Tokenizer:
+    """A WordPiece tokenizer that works as BERT's does."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = [*special, *CHARACTERS, *(f"##{character}" for character in CHARACTERS), *WORDS]
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token=special[1], max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    tokenizer.add_special_tokens(special)
+    return tokenizer
+
+
+def tiny_checkpoint(folder: Path, labels: Sequence[str] = EMOTIONS, seed: int = 0, positions: int = 64) -> Path:
+    """Writes a BertForSequenceClassification of two layers with random weights to `folder`, and returns it.
+
+    The same `seed` gives the same weights; another one gives a model that answers differently.
+    """
+    tokenizer = tiny_tokenizer()
+    architecture = Architecture(
+        num_hidden_layers=2,
+        hidden_size=32,
+        intermediate_size=64,
+        num_attention_heads=4,
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=positions,
+    )
+    random = np.random.default_rng(seed)
+    shapes = checkpoints.expected_shapes(architecture)
+    shapes |= {"classifier.weight": (len(labels), architecture.hidden_size), "classifier.bias": (len(labels),)}
+    weights = {
+        name: (random.normal(0, 0.3, shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    checkpoints.save(folder, Checkpoint(architecture, weights, tokenizer, tuple(labels)))
+    return folder
