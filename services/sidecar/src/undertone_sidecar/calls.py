@@ -42,11 +42,23 @@ class Calls(grpc.aio.ServerInterceptor):
 
         async def observed(request: Any, context: Any) -> Any:
             started = time.monotonic()
+            abandoned = False
+
+            def end(done: Any) -> None:
+                # Only refusals set a code.
+                code = grpc.StatusCode.CANCELLED if abandoned else done.code() or grpc.StatusCode.OK
+                self._end(CallFinished(method, code.name, time.monotonic() - started))
+
             self._running += 1
             self._idle.clear()
             self._listener(CallStarted(method))
-            context.add_done_callback(lambda done: self._end(method, done, started))
-            return await behaviour(request, context)
+            context.add_done_callback(end)
+            try:
+                return await behaviour(request, context)
+            except asyncio.CancelledError:
+                # The caller left, or its deadline passed.
+                abandoned = True
+                raise
 
         return grpc.unary_unary_rpc_method_handler(
             observed,
@@ -54,10 +66,8 @@ class Calls(grpc.aio.ServerInterceptor):
             response_serializer=handler.response_serializer,
         )
 
-    def _end(self, method: str, context: Any, started: float) -> None:
+    def _end(self, finished: CallFinished) -> None:
         self._running -= 1
         if not self._running:
             self._idle.set()
-        # A code is set on a refusal only; a caller who left, or whose deadline passed, cancels the call.
-        code: grpc.StatusCode = context.code() or (grpc.StatusCode.CANCELLED if context.cancelled() else grpc.StatusCode.OK)
-        self._listener(CallFinished(method, code.name, time.monotonic() - started))
+        self._listener(finished)

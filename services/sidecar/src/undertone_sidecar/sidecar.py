@@ -85,7 +85,16 @@ class Sidecar:
             ) from None
         self.metrics_port = self._metrics_server.port
         await self._server.start()
-        log.info("listening", extra={"host": self._settings.host, "port": self.port, "metrics_port": self.metrics_port})
+        log.info(
+            "listening",
+            extra={
+                "host": self._settings.host,
+                "port": self.port,
+                "metrics_port": self.metrics_port,
+                "model": self._settings.served_name,
+                "model_server": self._settings.model_server,
+            },
+        )
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> bool:
         """Serves until `stop` is set, then drains; `hurry` cuts the drain short. Returns whether all calls were finished.

@@ -69,7 +69,6 @@ class Supervisor:
         self._model: Model | None = None
         self._available = False
         self._served_once = False
-        self._reason = "the sidecar is starting"
         self._said: set[str] = set()
         self._busy_looks = 0
         self._wake = asyncio.Event()
@@ -77,7 +76,7 @@ class Supervisor:
 
     def current(self) -> Model:
         if self._model is None or not self._available:
-            raise UnavailableError(f"no model is served at the moment: {self._reason}")
+            raise UnavailableError("no model is served at the moment: come back later")
         return self._model
 
     def suspect(self) -> None:
@@ -163,7 +162,6 @@ class Supervisor:
         log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": model.contract.precision})
 
     async def _withdraw(self, reason: str) -> None:
-        self._reason = reason
         if self._available:
             self._available = False
             self._listener(ReadinessChanged(None))

@@ -48,7 +48,6 @@ class TFServing:
 
     def __init__(self, target: str, model_name: str, *, listener: Listener = ignore) -> None:
         """`target` is a gRPC target: "localhost:8500", "unix:///run/model.sock"."""
-        self._target = target
         self._name = model_name
         self._listener = listener
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
@@ -112,15 +111,13 @@ class TFServing:
         code, details = error.code(), error.details() or ""
         match code:
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-                return ModelServerLostError(f"the model server at {self._target} cannot be reached")
+                return ModelServerLostError("the model server cannot be reached")
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return DeadlineError("the model server did not answer in time")
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return OverloadedError("the model server is overloaded; come back later")
             case grpc.StatusCode.NOT_FOUND:
-                return VersionGoneError(
-                    f"the model server at {self._target} does not serve the model {self._name}: {details[:200]}"
-                )
+                return VersionGoneError(f"the model server does not serve the model {self._name}: {details[:200]}")
             case _:
                 return ModelServerError(f"the model server answered {code.name}: {details[:200]}")
 

@@ -10,6 +10,7 @@ import numpy as np
 from undertone_protos.tf_serving import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT
 from undertone_protos.tfserving.v1 import predict_pb2, tensor_pb2
 
+from undertone_sidecar.backend import Scores
 from undertone_sidecar.contract import ATTENTION_MASK, INPUT_IDS, PROBABILITIES, SIGNATURE
 from undertone_sidecar.testing.backend import probabilities
 
@@ -21,8 +22,9 @@ _SIGNATURE_URL: Final = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 class FakeTFServing:
     """Serves the versions in `versions` of one model; change the set at any time.
 
-    `fails` is asked before each Predict, and the status code that it returns is the answer. While `hold` is in force Predict
-    hangs until `release`. Stopping closes the socket as a killed process would; it can be started again.
+    `fails` is asked before each Predict, and the status code that it returns is the answer; `spoils` changes the scores. While
+    `hold` is in force Predict hangs until `release`. `shapes` and `served` are the batches and versions so far. Stopping closes
+    the socket as a killed process would; it can be started again.
     """
 
     def __init__(self, name: str, *versions: int, labels: int = 9) -> None:
@@ -33,6 +35,8 @@ class FakeTFServing:
         self.shapes: list[tuple[int, int]] = []
         self.served: list[int] = []
         self.fails: Callable[[predict_pb2.PredictRequest], grpc.StatusCode | None] = lambda _: None
+        self.spoils: Callable[[Scores], Scores] = lambda scores: scores
+        self.hanging = asyncio.Event()
         self.status_fails: grpc.StatusCode | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -59,8 +63,9 @@ class FakeTFServing:
             self._server = None
 
     def hold(self) -> None:
-        """Lets no Predict end."""
+        """Lets no Predict end; `hanging` is set once there is one."""
         self._open.clear()
+        self.hanging.clear()
 
     def release(self) -> None:
         """Lets Predict calls end, those that hang included."""
@@ -77,8 +82,10 @@ class FakeTFServing:
         rows, length = arrays[INPUT_IDS].shape
         self.shapes.append((rows, length))
         self.served.append(version)
-        await self._open.wait()
-        scores = probabilities(arrays[INPUT_IDS], arrays[ATTENTION_MASK], labels=self.labels)
+        if not self._open.is_set():
+            self.hanging.set()
+            await self._open.wait()
+        scores = self.spoils(probabilities(arrays[INPUT_IDS], arrays[ATTENTION_MASK], labels=self.labels))
         response = predict_pb2.PredictResponse()
         output = response.outputs[PROBABILITIES]
         output.dtype = tensor_pb2.DATA_TYPE_FLOAT

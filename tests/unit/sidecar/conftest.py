@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+from undertone_sidecar.testing import write_version
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The folder of a model with version 1, which reads 32 tokens."""
+    folder = tmp_path / "emotions"
+    write_version(folder, 1)
+    return folder

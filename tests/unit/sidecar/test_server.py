@@ -1,0 +1,247 @@
+"""The public API over a real socket."""
+
+import asyncio
+import json
+import shutil
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from undertone_protos.v1 import classifier_pb2
+from undertone_sidecar.testing import LABELS, Pod, pod
+
+SENTENCE = "The rain had stopped, and she laughed at last. "
+RARE = "zyzzyva"
+
+
+@pytest.fixture
+async def house(base: Path) -> AsyncIterator[Pod]:
+    async with pod(
+        base,
+        max_paragraph_bytes=600,
+        max_paragraph_characters=500,
+        max_batch_paragraphs=4,
+        max_batch_bytes=1200,
+        max_queue=64,
+        deadline_margin_seconds=0.0,
+    ) as built:
+        yield built
+
+
+def batch(*texts: str, policy: int = 0) -> classifier_pb2.ClassifyBatchRequest:
+    paragraphs = [classifier_pb2.Paragraph(text=text, id=str(number)) for number, text in enumerate(texts)]
+    return classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs, overlength_policy=policy)  # type: ignore[arg-type]
+
+
+async def test_one_paragraph(house: Pod) -> None:
+    response = await house.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE, id="p1"))
+    assert response.id == "p1"
+    assert tuple(response.labels) == LABELS
+    assert response.label == LABELS[max(range(9), key=response.probabilities.__getitem__)]
+    assert sum(response.probabilities) == pytest.approx(1, abs=1e-5)
+    assert (response.tokens, response.chunks, response.truncated) == (13, 1, False)
+    assert (response.model.name, response.model.version, response.model.precision) == ("emotions", 1, "fp32")
+    timings = response.timings
+    assert 0 < timings.predict_seconds <= timings.total_seconds
+    assert timings.tokenize_seconds > 0
+
+
+async def test_a_batch_answers_in_order_and_says_what_is_wrong_with_whom(house: Pod) -> None:
+    response = await house.stub.ClassifyBatch(batch("rain", " \n", SENTENCE * 8, "home"))
+    assert [result.id for result in response.results] == ["0", "1", "2", "3"]
+    assert [result.error.code for result in response.results] == [0, grpc.StatusCode.INVALID_ARGUMENT.value[0], 0, 0]
+    assert response.results[2].classification.chunks > 1
+    alone = await house.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE * 8))
+    together = response.results[2].classification
+    assert list(together.probabilities) == pytest.approx(list(alone.probabilities), abs=1e-5)
+    assert response.labels[together.label_index] == alone.label
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (classifier_pb2.ClassifyRequest(), "empty"),
+        (classifier_pb2.ClassifyRequest(text=" \t\n\u2003"), "white space only"),
+        (classifier_pb2.ClassifyRequest(text="\u200b"), "no character that the model can read"),
+        (classifier_pb2.ClassifyRequest(text=f"{RARE} " * 80), "640 characters; the limit is 500: split"),
+        (classifier_pb2.ClassifyRequest(text=RARE + "漢" * 400), "1207 bytes in UTF-8; the limit is 600: split"),
+        (classifier_pb2.ClassifyRequest(text=RARE, overlength_policy=9), "overlength_policy 9 is unknown; send one of"),  # type: ignore[arg-type]
+        (classifier_pb2.ClassifyRequest(text=RARE, id="i" * 257), "id has 257 characters; the limit is 256"),
+        (
+            classifier_pb2.ClassifyRequest(text=f"{RARE} " * 20, overlength_policy=classifier_pb2.OVERLENGTH_POLICY_REJECT),
+            "140 tokens, special tokens not counted, and the model reads 30 at once: shorten it",
+        ),
+    ],
+)
+async def test_a_bad_paragraph_is_refused_with_value_and_remedy(
+    house: Pod, request_: classifier_pb2.ClassifyRequest, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await house.stub.Classify(request_)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    details = refusal.value.details()
+    assert details is not None
+    assert said in details
+    assert RARE not in details + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (batch(), "no paragraphs"),
+        (batch(*["rain"] * 5), "5 paragraphs; the limit is 4: send several smaller batches"),
+        (batch(*["r" * 400] * 4), "1600 bytes in UTF-8; the limit is 1200"),
+        (batch("rain", policy=-1), "overlength_policy -1 is unknown"),
+    ],
+)
+async def test_a_bad_batch_is_refused_as_a_whole(house: Pod, request_: classifier_pb2.ClassifyBatchRequest, said: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await house.stub.ClassifyBatch(request_)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert said in (refusal.value.details() or "")
+
+
+async def test_a_batch_well_over_the_limits_still_gets_our_answer(house: Pod) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await house.stub.ClassifyBatch(batch(*["漢" * 200] * 4))
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("answered", "told"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.DEADLINE_EXCEEDED),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL),
+        (grpc.StatusCode.INTERNAL, grpc.StatusCode.INTERNAL),
+    ],
+)
+async def test_what_the_model_server_answers_is_told_in_our_terms(
+    house: Pod, answered: grpc.StatusCode, told: grpc.StatusCode
+) -> None:
+    house.serving.fails = lambda _: answered
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+    assert failure.value.code() is told
+    assert "as the test asked" not in (failure.value.details() or "")
+    trailer = dict(failure.value.trailing_metadata() or ())
+    assert ("grpc-retry-pushback-ms" in trailer) == (told in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+
+
+async def test_a_model_server_that_answers_nonsense_is_an_internal_error(house: Pod) -> None:
+    house.serving.spoils = lambda scores: scores * float("nan")
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+    assert failure.value.code() is grpc.StatusCode.INTERNAL
+    assert failure.value.details() == "internal error; the sidecar's log has the cause"
+
+
+async def test_a_full_queue_pushes_back(house: Pod) -> None:
+    house.serving.hold()
+    calls = [house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain")) for _ in range(80)]
+    done, _ = await asyncio.wait([asyncio.ensure_future(_code(call)) for call in calls], return_when=asyncio.FIRST_COMPLETED)
+    code, trailer = done.pop().result()
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert int(trailer["grpc-retry-pushback-ms"]) > 0
+    house.serving.release()
+    codes = [(await _code(call))[0] for call in calls]
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert codes.count(grpc.StatusCode.OK) >= 64
+
+
+async def _code(
+    call: "grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]",
+) -> tuple[grpc.StatusCode, dict[str, str]]:
+    code = await call.code()
+    return code, {key: str(value) for key, value in await call.trailing_metadata() or ()}
+
+
+async def test_callers_who_leave_cost_the_model_server_nothing(house: Pod) -> None:
+    house.serving.hold()
+    first = house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+    await house.serving.hanging.wait()
+    warm = len(house.serving.shapes)
+    leaving = [house.stub.Classify(classifier_pb2.ClassifyRequest(text="home door"), timeout=5) for _ in range(10)]
+    await _metric(house, 'grpc_server_started_total{grpc_method="Classify"', 11)
+    for call in leaving:
+        call.cancel()
+    await _metric(house, 'grpc_code="CANCELLED"', 10)
+    house.serving.release()
+    await first
+    await house.stub.Classify(classifier_pb2.ClassifyRequest(text="the rain"))
+    assert house.serving.shapes[warm:] == [(1, 16)]
+
+
+async def _metric(house: Pod, name: str, value: float) -> None:
+    """Waits until a line of the metrics that contains `name` has the value."""
+    while True:
+        lines = (await _metrics(house)).splitlines()
+        if any(name in line and line.endswith(f" {value:.1f}") for line in lines):
+            return
+
+
+async def _metrics(house: Pod) -> str:
+    def get() -> str:
+        with urllib.request.urlopen(f"http://localhost:{house.sidecar.metrics_port}/metrics") as response:
+            return str(response.read().decode())
+
+    return await asyncio.to_thread(get)
+
+
+async def test_metrics_tell_what_happened(house: Pod) -> None:
+    await house.stub.ClassifyBatch(batch("rain", " ", "home"))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await house.stub.Classify(classifier_pb2.ClassifyRequest())
+    service = 'grpc_service="undertone.v1.Classifier",grpc_type="unary"'
+    await _metric(house, f'grpc_server_handled_total{{grpc_code="INVALID_ARGUMENT",grpc_method="Classify",{service}}}', 1)
+    await _metric(house, f'grpc_server_handled_total{{grpc_code="OK",grpc_method="ClassifyBatch",{service}}}', 1)
+    await _metric(house, f'grpc_server_handling_seconds_count{{grpc_method="ClassifyBatch",{service}}}', 1)
+    await _metric(house, 'undertone_paragraphs_total{code="OK"}', 2)
+    await _metric(house, 'undertone_paragraphs_total{code="INVALID_ARGUMENT"}', 2)
+    await _metric(house, "undertone_batch_items_sum", 2)
+    await _metric(house, "undertone_batch_tokens_sum", 32)
+    await _metric(house, "undertone_queue_seconds_count", 2)
+    await _metric(house, "undertone_ready", 1)
+    text = await _metrics(house)
+    assert "undertone_batch_padding_ratio_bucket" in text
+    assert 'undertone_model_calls_total{code="OK"}' in text
+
+
+async def test_get_model_gives_the_contract_and_the_limits(house: Pod) -> None:
+    response = await house.stub.GetModel(classifier_pb2.GetModelRequest())
+    assert tuple(response.contract.labels) == LABELS
+    assert response.contract.max_tokens == 32
+    limits = response.limits
+    assert (limits.max_paragraph_bytes, limits.max_paragraph_characters) == (600, 500)
+    assert (limits.max_batch_paragraphs, limits.max_batch_bytes) == (4, 1200)
+
+
+async def test_reflection_lists_the_services(house: Pod) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(house.channel)
+    call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+    response = await anext(aiter(call))
+    names = {service.name for service in response.list_services_response.service}
+    assert {"undertone.v1.Classifier", "grpc.health.v1.Health"} <= names
+
+
+@pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not installed")
+async def test_grpcurl_describes_the_json_form_and_calls(house: Pod) -> None:
+    target = f"localhost:{house.sidecar.port}"
+    described = await _grpcurl(target, "describe", "undertone.v1.Classifier")
+    assert '"/v1/paragraphs:classify"' in described
+    answer = await _grpcurl("-d", '{"text": "At last, home!"}', target, "undertone.v1.Classifier/Classify")
+    assert json.loads(answer)["label"] in LABELS
+
+
+async def _grpcurl(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "grpcurl", "-plaintext", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
