@@ -92,13 +92,11 @@ def test_calls_beyond_the_limit_are_refused_and_health_is_not(
 
 
 def test_health_follows_the_versions(tmp_path: Path) -> None:
-    with serving(tmp_path / "emotions", FakeLoader()) as (server, channel):
+    with serving(tmp_path / "emotions", FakeLoader()) as (_, channel):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         write_version(tmp_path / "emotions", 1)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        server.stop(grace_seconds=10)
-        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_before_a_version_is_there_calls_are_not_found(tmp_path: Path) -> None:
@@ -108,10 +106,12 @@ def test_before_a_version_is_there_calls_are_not_found(tmp_path: Path) -> None:
         assert refused.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_the_status_tells_why_a_version_is_not_served(tmp_path: Path) -> None:
+def test_the_status_tells_why_a_version_is_not_served(
+    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
+) -> None:
     write_version(tmp_path, 1)
     with serving(tmp_path, FakeLoader()) as (_, channel):
-        wait_for_status(channel, {1: AVAILABLE})
+        wait_until_serving(channel)
         write_version(tmp_path, 2, broken=True)
         failed = wait_for_status(channel, {2: END, 1: AVAILABLE}).model_version_status[0]
         assert failed.status.error_code == grpc.StatusCode.DATA_LOSS.value[0]
@@ -119,7 +119,9 @@ def test_the_status_tells_why_a_version_is_not_served(tmp_path: Path) -> None:
         assert call_later(channel).result().model_spec.version.value == 1
 
 
-def test_stopping_lets_calls_end(tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]) -> None:
+def test_stopping_says_so_at_once_and_lets_calls_end(
+    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
+) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
     with serving(tmp_path, loader) as (server, channel):
@@ -128,22 +130,30 @@ def test_stopping_lets_calls_end(tmp_path: Path, wait_until_serving: Callable[[g
         servable.gate.clear()
         running = call_later(channel)
         servable.entered.acquire()
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+
         stopping = threading.Thread(target=server.stop, args=(30,))
         stopping.start()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert not running.done()
         servable.gate.set()
         assert running.result().model_spec.version.value == 1
-        stopping.join()
+        stopping.join()  # long before the 30 s are over, though the watch is still open
         assert servable.times_closed == 1
         assert not servable.closed_while_running
 
 
 def test_hot_swaps_under_load_lose_no_call(
-    tmp_path: Path, install: Callable[[Path, int], None], ask: Callable[..., predict_pb2.PredictRequest]
+    tmp_path: Path,
+    install: Callable[[Path, int], None],
+    ask: Callable[..., predict_pb2.PredictRequest],
+    wait_until_serving: Callable[[grpc.Channel], None],
 ) -> None:
     versions = range(1, 6)
     install(tmp_path, versions[0])
     with serving(tmp_path, SavedModelLoader(1, 1), threads=16) as (_, channel):
-        wait_for_status(channel, {1: AVAILABLE})
+        wait_until_serving(channel)
         done = threading.Event()
 
         def call_on() -> list[int]:
@@ -159,12 +169,13 @@ def test_hot_swaps_under_load_lose_no_call(
                 for version in versions[1:]:
                     install(tmp_path, version)
                     wait_for_status(channel, dict.fromkeys(range(1, version), END) | {version: AVAILABLE})
+                final = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(ask(), timeout=30)
             finally:
                 done.set()
+        assert final.model_spec.version.value == versions[-1]
         for call in calls:
             seen = call.result()  # raises what a call raised
             assert seen == sorted(seen), "no caller went back to an older version"
-            assert seen[-1] == versions[-1]
 
 
 def test_a_taken_port_is_named(sockets: tuple[str, str]) -> None:
