@@ -41,6 +41,7 @@ class Stream:
         self._exhausted = False
         self._advancing = False
         self._waiting = False  # the pump, for room
+        self._closed = False
         self._fault: BaseException | None = None
         self._room = asyncio.Event()
         self._news = asyncio.Event()
@@ -60,6 +61,7 @@ class Stream:
                 await self._news.wait()
             await pump
         finally:
+            self._closed = True
             pump.cancel()
             for call in self._calls:
                 call.cancel()
@@ -144,7 +146,7 @@ class Stream:
 
     def _advance(self) -> None:
         self._advancing = False
-        while self._window and len(self._calls) < self._settings.in_flight:
+        while self._window and len(self._calls) < self._settings.in_flight and not self._closed:
             if not (self._exhausted or not self._calls or len(self._window) >= self._ripe or self._waiting):
                 break
             call = asyncio.create_task(self._call(self._window.take()))

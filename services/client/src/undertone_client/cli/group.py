@@ -14,7 +14,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Loads a command's module when it is called: `--help` and a typing error need neither gRPC nor Arrow."""
+    """Loads a command's module when it is called: `--help` and a typing error do not wait for Arrow."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

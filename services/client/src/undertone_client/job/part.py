@@ -108,9 +108,7 @@ class Part:
         """
         if self._kept_rows:
             ident = next(iter(self._kept_rows))
-            raise OutputError(
-                f"{self._path} has the paragraph {ident!r}, which is not in the input; start anew with --overwrite"
-            )
+            raise OutputError(f"{self._path} has {ident!r}, which is not in the input any more; start anew with --overwrite")
         self.save()
 
     def _merged(self) -> Any:

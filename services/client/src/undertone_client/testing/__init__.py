@@ -1,6 +1,7 @@
 """A service to test against: the public API over a real socket, with made-up emotions and scripted faults."""
 
-from undertone_client.testing.classifier import EMOTIONS, FakeClassifier, expected_probabilities
+from undertone_client.testing.answers import EMOTIONS, expected_probabilities
+from undertone_client.testing.classifier import FakeClassifier
 from undertone_client.testing.faults import Call, Fault, ItemFault
 
 __all__ = ["EMOTIONS", "Call", "FakeClassifier", "Fault", "ItemFault", "expected_probabilities"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 from collections import Counter, deque
 from types import TracebackType
 from typing import Any, Self
@@ -14,29 +13,22 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 from undertone_protos.v1 import contract_pb2
 
 from undertone_client.errors import PUSHBACK_KEY
+from undertone_client.testing.answers import EMOTIONS, MAX_TOKENS, answer
 from undertone_client.testing.faults import Call, Fault, ItemFault, Method
 
-EMOTIONS = ("joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral")
-MAX_TOKENS = 512
 GENEROUS = pb.Limits(
     max_paragraph_bytes=262_144, max_paragraph_characters=65_536, max_batch_paragraphs=256, max_batch_bytes=1_048_576
 )
-
-
-def expected_probabilities(text: str, labels: int = len(EMOTIONS)) -> tuple[float, ...]:
-    """What the fake answers for `text`: the same for the same text, in every process and on every machine."""
-    weights = [byte + 1 for byte in hashlib.shake_256(text.encode()).digest(labels)]
-    return tuple(weight / sum(weights) for weight in weights)
 
 
 class FakeClassifier(pb_grpc.ClassifierServicer):
     """An in-process `grpc.aio` server of the public API, used as `async with FakeClassifier() as service`.
 
     Script it through its attributes, at any time: `faults` fail the next calls as a whole, one each; `item_faults` fail
-    paragraphs by their text; `delay_seconds` holds every answer back; `gate` holds them until it is set; `version` is the
-    model version that replies name. It remembers `calls`, and in `most_in_flight` how many ran at once at the most. Blank
-    texts fail with INVALID_ARGUMENT, as the real service has it. Tokens are words plus two; what is longer than 512 tokens
-    is chunked, truncated or refused as the policy asks.
+    paragraphs by their text; `delay_seconds` holds every answer back; `gate` holds back those for paragraphs until it is set;
+    `version` is the model version that replies name. It remembers `calls`; `in_flight` is how many run now, `most_in_flight`
+    the most. Blank texts fail with INVALID_ARGUMENT, as the real service has it. Tokens are words plus two; what is longer
+    than 512 tokens is chunked, truncated or refused as the policy asks.
     """
 
     def __init__(
@@ -57,12 +49,13 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.delay_seconds = delay_seconds
         self.gate = asyncio.Event()
         self.gate.set()
+        self._arrival = asyncio.Condition()
         self.faults: deque[Fault] = deque()
         self.item_faults: dict[str, ItemFault] = {}
         self.calls: list[Call] = []
         self.most_in_flight = 0
         self.port = port
-        self._in_flight = 0
+        self.in_flight = 0
         self._item_failures: Counter[str] = Counter()
         self._credentials = credentials
         self._server: grpc.aio.Server | None = None
@@ -75,6 +68,16 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     def paragraphs(self) -> list[str]:
         """The texts of all calls so far, in the order of arrival, each as often as it was sent."""
         return [text for call in self.calls for text in call.texts]
+
+    async def until_in_flight(self, calls: int) -> None:
+        """Wait until so many calls run at once."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: self.in_flight >= calls)
+
+    async def until_called(self, calls: int) -> None:
+        """Wait until so many calls have arrived in all."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: len(self.calls) >= calls)
 
     async def __aenter__(self) -> Self:
         # Without port reuse, a second server on a taken port fails instead of sharing it.
@@ -163,38 +166,27 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     @contextlib.asynccontextmanager
     async def _served(self, call: Call, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         self.calls.append(call)
-        self._in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        async with self._arrival:
+            self._arrival.notify_all()
         try:
-            await self.gate.wait()
+            if call.method != "GetModel":
+                await self.gate.wait()
             await asyncio.sleep(self.delay_seconds)
             if self.faults:
                 fault = self.faults.popleft()
                 await context.abort(fault.status, fault.reason, _trailers(fault.pushback_ms))
             yield
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
 
     def _outcome(self, text: str, policy: pb.OverlengthPolicy.ValueType) -> pb.Classification | ItemFault:
-        if not text.strip():
-            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, "the text is empty")
         fault = self.item_faults.get(text)
         if fault is not None and (fault.times is None or self._item_failures[text] < fault.times):
             self._item_failures[text] += 1
             return fault
-        tokens = len(text.split()) + 2
-        long = tokens > MAX_TOKENS
-        if long and policy == pb.OVERLENGTH_POLICY_REJECT:
-            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, f"{tokens} tokens, the model reads {MAX_TOKENS}")
-        truncated = long and policy == pb.OVERLENGTH_POLICY_TRUNCATE
-        probabilities = expected_probabilities(text, len(self.labels))
-        return pb.Classification(
-            label_index=probabilities.index(max(probabilities)),
-            probabilities=probabilities,
-            tokens=tokens,
-            truncated=truncated,
-            chunks=1 if truncated else -(-tokens // MAX_TOKENS),
-        )
+        return answer(text, policy, len(self.labels))
 
     def _model(self) -> pb.ModelInfo:
         return pb.ModelInfo(name="fake", version=self.version, precision=self.precision)

@@ -1,0 +1,280 @@
+"""The client against a real socket."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from undertone_client import (
+    AccessDeniedError,
+    Client,
+    DeadlineExceededError,
+    Failure,
+    InvalidParagraphError,
+    NotUndertoneError,
+    OverloadedError,
+    Paragraph,
+    Policy,
+    RetryPolicy,
+    Score,
+    ServiceFaultError,
+    Settings,
+    SettingsError,
+    Tls,
+    UnavailableError,
+)
+from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault, expected_probabilities
+
+UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def at_once(seconds: float) -> None:
+    """Does not sleep."""
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def client(service: FakeClassifier) -> AsyncIterator[Client]:
+    async with Client(service.target, sleep=at_once) as opened:
+        yield opened
+
+
+async def test_a_paragraph_gets_its_emotions(client: Client) -> None:
+    score = await client.classify(Paragraph("The letter came too late.", "1"))
+    assert score.labels == EMOTIONS
+    assert score.probabilities == pytest.approx(expected_probabilities("The letter came too late."), abs=1e-6)
+    assert score.distribution[score.label] == max(score.probabilities)
+    assert (score.paragraph.id, score.tokens, score.chunks, score.truncated) == ("1", 7, 1, False)
+    assert str(score.model) == "fake version 1 fp32"
+
+
+@pytest.mark.parametrize(("policy", "chunks", "truncated"), [(Policy.TRUNCATE, 1, True), (Policy.CHUNK_MAX, 3, False)])
+async def test_the_policy_travels(client: Client, policy: Policy, chunks: int, truncated: bool) -> None:
+    text = "word " * 1100
+    score = await client.classify(text, policy=policy)
+    [batched] = await client.classify_batch([text], policy=policy)
+    assert isinstance(batched, Score)
+    assert (score.chunks, score.truncated) == (batched.chunks, batched.truncated) == (chunks, truncated)
+
+
+async def test_a_long_paragraph_is_refused_if_so_asked(client: Client) -> None:
+    with pytest.raises(InvalidParagraphError, match="1102 tokens"):
+        await client.classify("word " * 1100, policy=Policy.REJECT)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, InvalidParagraphError),
+        (EXHAUSTED, OverloadedError),
+        (UNAVAILABLE, UnavailableError),
+        (grpc.StatusCode.PERMISSION_DENIED, AccessDeniedError),
+        (grpc.StatusCode.UNIMPLEMENTED, NotUndertoneError),
+        (grpc.StatusCode.INTERNAL, ServiceFaultError),
+        (grpc.StatusCode.DATA_LOSS, ServiceFaultError),
+    ],
+)
+async def test_a_status_becomes_its_exception(
+    service: FakeClassifier, client: Client, status: grpc.StatusCode, kind: type[Exception]
+) -> None:
+    service.faults.extend([Fault(status)] * 5)
+    with pytest.raises(kind, match=f"{status.name}: scripted"):
+        await client.classify("text")
+
+
+async def test_a_call_is_tried_again_no_sooner_than_asked(service: FakeClassifier) -> None:
+    waits: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    service.faults.extend([Fault(EXHAUSTED, pushback_ms=1500), Fault(UNAVAILABLE)])
+    async with Client(service.target, sleep=note, random=lambda: 0.5) as client:
+        assert (await client.classify("text")).tokens == 3
+    assert waits == [pytest.approx(1.6), pytest.approx(0.2)]
+    assert len(service.calls) == 3
+
+
+async def test_a_call_that_is_pushed_back_for_good_is_not_tried_again(service: FakeClassifier, client: Client) -> None:
+    service.faults.append(Fault(EXHAUSTED, pushback_ms=-1))
+    with pytest.raises(OverloadedError):
+        await client.classify("text")
+    assert len(service.calls) == 1
+
+
+async def test_a_bad_paragraph_does_not_fail_its_neighbours(client: Client) -> None:
+    first, second, third = await client.classify_batch(["one", " ", "three"])
+    assert isinstance(first, Score)
+    assert isinstance(third, Score)
+    assert isinstance(second, Failure)
+    assert (second.status, second.reason, second.attempts) == (grpc.StatusCode.INVALID_ARGUMENT, "the text is empty", 1)
+    assert isinstance(second.error(), InvalidParagraphError)
+
+
+async def test_only_the_refused_paragraphs_are_sent_again(service: FakeClassifier, client: Client) -> None:
+    service.item_faults = {"two": ItemFault(EXHAUSTED, times=2), "four": ItemFault(UNAVAILABLE, times=1)}
+    outcomes = await client.classify_batch(["one", "two", "three", "four", ""])
+    assert [isinstance(outcome, Score) for outcome in outcomes] == [True, True, True, True, False]
+    assert [call.texts for call in service.calls] == [("one", "two", "three", "four", ""), ("two", "four"), ("two",)]
+
+
+async def test_paragraphs_that_stay_refused_fail_with_their_own_reason(service: FakeClassifier, client: Client) -> None:
+    service.item_faults = {"two": ItemFault(EXHAUSTED, "queue full"), "three": ItemFault(UNAVAILABLE, "no model")}
+    outcomes = await client.classify_batch(["one", "two", "three"])
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert [(failure.reason, failure.attempts) for failure in failures] == [("queue full", 5), ("no model", 5)]
+
+
+async def test_pushback_in_the_trailers_of_a_batch_holds_for_its_refused_paragraphs(service: FakeClassifier) -> None:
+    waits: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    service.item_faults = {"two": ItemFault(EXHAUSTED, times=1, pushback_ms=3000)}
+    async with Client(service.target, sleep=note, random=lambda: 0.0) as client:
+        await client.classify_batch(["one", "two"])
+    assert waits == [3.0]
+
+
+async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_paragraphs(service: FakeClassifier, client: Client) -> None:
+    service.faults.append(Fault(grpc.StatusCode.INTERNAL, "broken"))
+    outcomes = await client.classify_batch(["one", "two"])
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, Failure)] == ["broken", "broken"]
+
+
+async def test_a_batch_that_breaks_on_its_way_keeps_what_was_answered(service: FakeClassifier) -> None:
+    async def break_it(seconds: float) -> None:
+        service.faults.append(Fault(grpc.StatusCode.INTERNAL, "broken"))
+
+    service.item_faults = {"two": ItemFault(EXHAUSTED)}
+    async with Client(service.target, sleep=break_it) as client:
+        one, two = await client.classify_batch(["one", "two"])
+    assert isinstance(one, Score)
+    assert isinstance(two, Failure)
+    assert (two.reason, two.attempts) == ("broken", 2)
+
+
+async def test_nothing_is_asked_for_nothing(service: FakeClassifier, client: Client) -> None:
+    assert await client.classify_batch([]) == []
+    assert service.calls == []
+
+
+async def test_every_attempt_has_a_deadline(service: FakeClassifier) -> None:
+    async with Client(service.target, settings=Settings(timeout_seconds=20)) as client:
+        await client.classify("text")
+    [call] = service.calls
+    assert call.seconds_left is not None
+    assert 0 < call.seconds_left <= 20
+
+
+async def test_a_deadline_that_passes_is_final(service: FakeClassifier) -> None:
+    service.gate.clear()
+    async with Client(service.target, settings=Settings(timeout_seconds=0.05)) as client:
+        with pytest.raises(DeadlineExceededError):
+            await client.classify("text")
+    assert len(service.calls) == 1
+
+
+async def test_the_model_and_the_limits(client: Client) -> None:
+    served = await client.model()
+    assert (served.model.name, served.labels, served.max_tokens) == ("fake", EMOTIONS, 512)
+    assert served.limits.max_batch_paragraphs == 256
+
+
+async def test_score_keeps_to_the_limits_of_the_service(service: FakeClassifier, client: Client) -> None:
+    service.limits.max_batch_paragraphs = 5
+    outcomes = [outcome async for outcome in client.score(f"paragraph {index}" for index in range(33))]
+    assert [outcome.paragraph.text for outcome in outcomes] == [f"paragraph {index}" for index in range(33)]
+    assert all(isinstance(outcome, Score) for outcome in outcomes)
+    assert max(len(call.texts) for call in service.calls) == 5
+
+
+async def test_score_keeps_calls_in_flight(service: FakeClassifier) -> None:
+    service.gate.clear()
+    async with Client(service.target, settings=Settings(batch_items=2, in_flight=3)) as client:
+        stream = client.score(f"paragraph {index}" for index in range(20))
+        first = asyncio.create_task(anext(stream))
+        await service.until_in_flight(3)
+        service.gate.set()
+        await first
+        assert len([outcome async for outcome in stream]) == 19
+    assert service.most_in_flight == 3
+
+
+async def test_score_of_a_service_that_is_not_there_takes_nothing(service: FakeClassifier) -> None:
+    await service.stop()
+    source = iter(["one"])
+    async with Client(service.target, sleep=at_once) as client:
+        with pytest.raises(UnavailableError):
+            await anext(client.score(source))
+    assert next(source) == "one"
+
+
+async def test_score_of_one_string_is_a_mistake(client: Client) -> None:
+    with pytest.raises(TypeError, match="classify"):
+        await anext(client.score("text"))
+
+
+async def test_a_service_that_returns_is_found_again(service: FakeClassifier) -> None:
+    settings = Settings(retry=RetryPolicy(attempts=400, initial_seconds=0.02, max_seconds=0.02))
+    async with Client(service.target, settings=settings) as client:
+        await client.classify("before")
+        await service.stop()
+        waiting = asyncio.create_task(client.classify("after"))
+        await asyncio.sleep(0)
+        async with service:
+            assert (await waiting).tokens == 3
+
+
+def test_a_client_that_is_not_open_says_so() -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        asyncio.run(Client().classify("text"))
+
+
+@pytest.mark.parametrize("target", ["", "no where", "http://localhost:50051", "https://undertone.example/"])
+def test_targets_that_are_none(target: str) -> None:
+    with pytest.raises(SettingsError, match="give"):
+        Client(target)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout_seconds": 0}, {"batch_items": 0}, {"in_flight": 0}, {"lookahead_characters": 0}, {"lookahead_items": 4}],
+)
+def test_settings_that_cannot_work(wrong: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        Settings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*request, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
+async def test_tls_both_ways(certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    credentials = grpc.ssl_server_credentials(
+        [(key.read_bytes(), cert.read_bytes())], root_certificates=cert.read_bytes(), require_client_auth=True
+    )
+    async with FakeClassifier(credentials=credentials) as service:
+        async with Client(service.target, settings=Settings(tls=Tls(cert, cert, key))) as client:
+            assert (await client.classify("text")).tokens == 3
+        async with Client(service.target, settings=Settings(tls=Tls(cert)), sleep=at_once) as client:
+            with pytest.raises(UnavailableError):
+                await client.classify("text")
+
+
+async def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"absent\.pem cannot be read"):
+        async with Client(settings=Settings(tls=Tls(ca_file=tmp_path / "absent.pem"))):
+            pass
+    with pytest.raises(SettingsError, match="both or neither"):
+        Tls(cert_file=tmp_path / "cert.pem")
