@@ -1,0 +1,66 @@
+# Undertone's commands. `make` alone lists them.
+# The environment is made from requirements.lock as a side effect of whatever needs it; nothing is installed outside .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+PACKAGES := protos services/sidecar services/client services/model_server model
+PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
+SOURCES := $(PACKAGES:%=%/src) protos/generate.py
+MODEL := build/models/emotions
+DEMO := build/demo
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(MODEL) ## Start the pod's two processes and score the sample stories; ends with a page to look at
+	@$(BIN)/undertone-pod --model_base_path $(MODEL) -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO) --overwrite
+	@$(BIN)/undertone report $(DEMO) --with-text --output $(DEMO)/report.html
+
+.PHONY: test
+test: $(MODEL) ## Run every test
+	@$(BIN)/pytest
+
+.PHONY: check
+check: .venv/ready ## Lint, check types, and check that generated files are up to date
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/python protos/generate.py --check
+
+.PHONY: protos
+protos: .venv/ready ## Generate the Python stubs of protos/
+	$(BIN)/python protos/generate.py
+
+.PHONY: lock
+lock: .venv/uv ## Resolve requirements.lock anew from every pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-package undertone-protos --custom-compile-command "make lock" \
+	  --group dev $(PYPROJECTS) --output-file requirements.lock
+
+.PHONY: clean
+clean: ## Remove the environment, the built model and all caches
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11 to 3.13 is needed, found '$(PYTHON)'; name another with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# --no-deps: the lock is complete, and resolving again would bring in what [tool.uv] keeps out.
+.venv/ready: .venv/uv requirements.lock $(PYPROJECTS)
+	$(BIN)/uv pip install --quiet --python .venv --no-deps --require-hashes --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python .venv --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
+	@touch $@
+
+# The model is built from the committed adapters and the packaged base; it is built anew when either side of that changes.
+$(MODEL): .venv/ready $(wildcard model/src/undertone_model/artifacts/*) $(wildcard model/src/undertone_model/*.py)
+	@rm -rf $@
+	$(BIN)/undertone-model export build/models
+	$(BIN)/undertone-model verify $@
+	@touch $@

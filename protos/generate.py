@@ -1,5 +1,9 @@
-"""Writes the Python stubs of protos/undertone/ into src/undertone_protos/ (`make protos`)."""
+"""Writes the Python stubs of protos/undertone/ into src/undertone_protos/ (`make protos`).
 
+With --check writes nothing: lints the .proto files, and fails if the committed stubs are not what they would generate.
+"""
+
+import filecmp
 import re
 import shutil
 import subprocess
@@ -61,5 +65,22 @@ def write_stubs(target: Path) -> None:
         (target / package / "__init__.py").write_text("")
 
 
+def check() -> int:
+    """The number of findings, each printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        image, fresh = Path(folder) / "image.binpb", Path(folder) / "stubs"
+        write_image(image)
+        buf = Path(sys.executable).parent / "buf"
+        findings = subprocess.run([buf, "lint", image, "--config", HERE / "buf.yaml"], check=False).returncode
+        write_stubs(fresh)
+        for stub in sorted(path.relative_to(fresh) for path in fresh.rglob("*.py*")):
+            if not (TARGET / stub).exists() or not filecmp.cmp(fresh / stub, TARGET / stub, shallow=False):
+                print(f"{TARGET / stub} is not what its .proto file generates; run `make protos`", file=sys.stderr)
+                findings += 1
+    return findings
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(min(check(), 1))
     write_stubs(TARGET)

@@ -1,0 +1,182 @@
+"""`undertone-pod`: the two processes of the pod on one machine, joined by a Unix socket, for trials, demos and tests.
+
+The model server starts first and stops last, as in the pod: the sidecar drains while it still has somebody to ask.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+DESCRIPTION = """\
+Runs the pod on this machine without containers: a model server (undertone-model-server, which
+stands in for TF Serving) and the sidecar (undertone-sidecar), joined by a Unix socket.
+
+With a COMMAND after --, runs it once the pod is ready, with UNDERTONE_TARGET set to the
+sidecar's address, and ends with the command's exit code. Without one, runs until Ctrl-C."""
+
+EXAMPLES = """\
+examples:
+  undertone-pod --model_base_path build/models/emotions
+  undertone-pod --model_base_path build/models/emotions -- undertone classify "At last, home!"
+
+exit codes:
+  0 or that of COMMAND   all is well      1  a process of the pod ended, or the pod was not ready in time
+  2  flags wrong"""
+
+
+class PodError(Exception):
+    """The pod cannot run; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the pod; see the module."""
+    given = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    base_path: Path = given.model_base_path
+    if not base_path.is_dir():
+        print(f"undertone-pod: {base_path} is no folder; `undertone-model export build/models` makes one", file=sys.stderr)
+        return 2
+    # SIGTERM becomes the exception that Ctrl-C is, so that whatever happens the processes are stopped on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with run(base_path.resolve(), given.port, given.ready_timeout_seconds) as pod:
+            if given.command:
+                return _command(given.command, pod)
+            print(f"ready on {pod.target}; Ctrl-C stops", file=sys.stderr)
+            return pod.wait()
+    except PodError as error:
+        print(f"undertone-pod: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+class Pod:
+    """The running processes. `target` is the sidecar's gRPC address."""
+
+    def __init__(self, target: str, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+        self.target = target
+        self._processes = processes
+
+    def check(self) -> None:
+        """Raises PodError if a process has ended."""
+        for process in self._processes:
+            if (code := process.poll()) is not None:
+                raise PodError(f"{Path(str(process.args[0])).name} ended with exit code {code}; its log says why")  # type: ignore[index]
+
+    def wait(self) -> int:
+        """Waits until a process ends (PodError) or Ctrl-C."""
+        while True:
+            self.check()
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def run(base_path: Path, port: int, ready_timeout_seconds: float) -> Iterator[Pod]:
+    """Starts the pod, waits until it is ready, and stops it at the end. Raises PodError."""
+    with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as processes:
+        socket = f"{folder}/model.sock"
+        name = f"--model_name={base_path.name}"
+        server = _start(
+            "undertone-model-server", name, f"--model_base_path={base_path}", f"--grpc_socket_path={socket}", "--port=0"
+        )
+        processes.callback(_stop, server)
+        sidecar = _start(
+            "undertone-sidecar",
+            f"--model-dir={base_path}",
+            f"--model-server=unix://{socket}",
+            f"--port={port}",
+            "--metrics-port=0",
+        )
+        processes.callback(_stop, sidecar)
+        pod = Pod(f"localhost:{port}", (server, sidecar))
+        _until(lambda: _serving(pod.target), pod, ready_timeout_seconds)
+        yield pod
+
+
+def _start(program: str, *flags: str) -> subprocess.Popen[bytes]:
+    beside = Path(sys.executable).with_name(program)
+    found = str(beside) if beside.exists() else shutil.which(program)
+    if found is None:
+        raise PodError(f"{program} is not installed beside {sys.executable}, nor on the PATH")
+    # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+    return subprocess.Popen([found, *flags], start_new_session=True)
+
+
+def _stop(process: subprocess.Popen[bytes], patience_seconds: float = 40.0) -> None:
+    process.terminate()
+    try:
+        process.wait(patience_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _until(condition: Callable[[], bool], pod: Pod, timeout_seconds: float) -> None:
+    end = time.monotonic() + timeout_seconds
+    while not condition():
+        pod.check()
+        if time.monotonic() > end:
+            raise PodError(f"not ready after {timeout_seconds:g} s; give it longer with --ready_timeout_seconds")
+        time.sleep(0.1)
+
+
+def _serving(target: str) -> bool:
+    with grpc.insecure_channel(target) as channel:
+        try:
+            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+        except grpc.RpcError:
+            return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _command(command: Sequence[str], pod: Pod) -> int:
+    try:
+        process = subprocess.Popen(command, env={**os.environ, "UNDERTONE_TARGET": pod.target})
+    except OSError as error:
+        raise PodError(f"{command[0]} cannot be run: {error.strerror}") from None
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to the command too, which ends in its own way.
+            process.send_signal(signal.SIGINT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="undertone-pod",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--model_base_path", type=Path, required=True, metavar="DIR", help="the model's folder, which holds its version folders"
+    )
+    parser.add_argument(
+        "--port", type=int, default=50051, metavar="N", help="port of the sidecar on localhost (default: 50051)"
+    )
+    parser.add_argument(
+        "--ready_timeout_seconds",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long to wait for readiness (default: 120)",
+    )
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run against the pod, after --")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
