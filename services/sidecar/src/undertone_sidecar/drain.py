@@ -12,6 +12,9 @@ from undertone_sidecar.readiness import Readiness
 _QUIET_SECONDS: Final = 0.1
 """A call whose message is still arriving is not counted yet; it is by then."""
 
+_FLUSH_SECONDS: Final = 0.5
+"""For replies that gRPC has taken but not yet written: ending a connection earlier would lose them."""
+
 log = logging.getLogger(__name__)
 
 
@@ -52,5 +55,7 @@ async def _finish(server: grpc.aio.Server, calls: Calls, delay_seconds: float, g
     try:
         await asyncio.sleep(_QUIET_SECONDS)
         await calls.idle()
+        # Over when every reply is with its caller and every connection closed, unless somebody watches health.
+        await asyncio.wait([stopping], timeout=_FLUSH_SECONDS)
     finally:
         stopping.cancel()
