@@ -10,21 +10,45 @@ from undertone_sidecar.testing import Pod, pod
 PARAGRAPH = classifier_pb2.ClassifyRequest(text="the rain had stopped")
 
 
+STARTED = 'grpc_server_started_total{grpc_method="Classify"'
+
+
 @pytest.fixture
 async def house(base: Path) -> AsyncIterator[Pod]:
-    async with pod(base, drain_delay_seconds=0.05) as built:
+    async with pod(base) as built:
         yield built
 
 
 async def test_everything_accepted_is_finished(house: Pod) -> None:
     house.serving.hold()
     calls = [house.stub.Classify(PARAGRAPH) for _ in range(20)]
+    await house.until_metric(STARTED, 20)
+    house.stop.set()
+    await house.until(serving=False)
+    house.serving.release()
+    assert [await call.code() for call in calls] == [grpc.StatusCode.OK] * 20
+    assert await house.run is True
+
+
+async def test_calls_are_accepted_while_the_balancer_looks_away(base: Path) -> None:
+    async with pod(base, drain_delay_seconds=25) as house:
+        house.stop.set()
+        await house.until(serving=False)
+        assert await house.stub.Classify(PARAGRAPH).code() is grpc.StatusCode.OK
+        house.hurry.set()
+        await house.run
+
+
+async def test_newcomers_are_sent_elsewhere_while_the_rest_is_finished(house: Pod) -> None:
+    house.serving.hold()
+    call = house.stub.Classify(PARAGRAPH)
     await house.serving.hanging.wait()
     house.stop.set()
     await house.until(serving=False)
-    late = house.stub.Classify(PARAGRAPH)
+    while await house.stub.Classify(PARAGRAPH, timeout=1).code() is not grpc.StatusCode.UNAVAILABLE:
+        pass
     house.serving.release()
-    assert [await call.code() for call in (*calls, late)] == [grpc.StatusCode.OK] * 21
+    assert await call.code() is grpc.StatusCode.OK
     assert await house.run is True
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -167,30 +166,14 @@ async def test_callers_who_leave_cost_the_model_server_nothing(house: Pod) -> No
     await house.serving.hanging.wait()
     warm = len(house.serving.shapes)
     leaving = [house.stub.Classify(classifier_pb2.ClassifyRequest(text="home door"), timeout=5) for _ in range(10)]
-    await _metric(house, 'grpc_server_started_total{grpc_method="Classify"', 11)
+    await house.until_metric('grpc_server_started_total{grpc_method="Classify"', 11)
     for call in leaving:
         call.cancel()
-    await _metric(house, 'grpc_code="CANCELLED"', 10)
+    await house.until_metric('grpc_code="CANCELLED"', 10)
     house.serving.release()
     await first
     await house.stub.Classify(classifier_pb2.ClassifyRequest(text="the rain"))
     assert house.serving.shapes[warm:] == [(1, 16)]
-
-
-async def _metric(house: Pod, name: str, value: float) -> None:
-    """Waits until a line of the metrics that contains `name` has the value."""
-    while True:
-        lines = (await _metrics(house)).splitlines()
-        if any(name in line and line.endswith(f" {value:.1f}") for line in lines):
-            return
-
-
-async def _metrics(house: Pod) -> str:
-    def get() -> str:
-        with urllib.request.urlopen(f"http://localhost:{house.sidecar.metrics_port}/metrics") as response:
-            return str(response.read().decode())
-
-    return await asyncio.to_thread(get)
 
 
 async def test_metrics_tell_what_happened(house: Pod) -> None:
@@ -198,16 +181,16 @@ async def test_metrics_tell_what_happened(house: Pod) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await house.stub.Classify(classifier_pb2.ClassifyRequest())
     service = 'grpc_service="undertone.v1.Classifier",grpc_type="unary"'
-    await _metric(house, f'grpc_server_handled_total{{grpc_code="INVALID_ARGUMENT",grpc_method="Classify",{service}}}', 1)
-    await _metric(house, f'grpc_server_handled_total{{grpc_code="OK",grpc_method="ClassifyBatch",{service}}}', 1)
-    await _metric(house, f'grpc_server_handling_seconds_count{{grpc_method="ClassifyBatch",{service}}}', 1)
-    await _metric(house, 'undertone_paragraphs_total{code="OK"}', 2)
-    await _metric(house, 'undertone_paragraphs_total{code="INVALID_ARGUMENT"}', 2)
-    await _metric(house, "undertone_batch_items_sum", 2)
-    await _metric(house, "undertone_batch_tokens_sum", 32)
-    await _metric(house, "undertone_queue_seconds_count", 2)
-    await _metric(house, "undertone_ready", 1)
-    text = await _metrics(house)
+    await house.until_metric(f'grpc_server_handled_total{{grpc_code="INVALID_ARGUMENT",grpc_method="Classify",{service}}}', 1)
+    await house.until_metric(f'grpc_server_handled_total{{grpc_code="OK",grpc_method="ClassifyBatch",{service}}}', 1)
+    await house.until_metric(f'grpc_server_handling_seconds_count{{grpc_method="ClassifyBatch",{service}}}', 1)
+    await house.until_metric('undertone_paragraphs_total{code="OK"}', 2)
+    await house.until_metric('undertone_paragraphs_total{code="INVALID_ARGUMENT"}', 2)
+    await house.until_metric("undertone_batch_items_sum", 2)
+    await house.until_metric("undertone_batch_tokens_sum", 32)
+    await house.until_metric("undertone_queue_seconds_count", 2)
+    await house.until_metric("undertone_ready", 1)
+    text = await house.metrics()
     assert "undertone_batch_padding_ratio_bucket" in text
     assert 'undertone_model_calls_total{code="OK"}' in text
 

@@ -22,12 +22,22 @@ class Calls(grpc.aio.ServerInterceptor):
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._running = 0
+        self._begun = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def idle(self) -> None:
         """Until no call runs."""
         await self._idle.wait()
+
+    async def quiet(self, seconds: float) -> None:
+        """Until no call came for so long, and none runs."""
+        while True:
+            await self.idle()
+            begun = self._begun
+            await asyncio.sleep(seconds)
+            if begun == self._begun:
+                return
 
     async def intercept_service(
         self,
@@ -49,6 +59,7 @@ class Calls(grpc.aio.ServerInterceptor):
                 code = grpc.StatusCode.CANCELLED if abandoned else done.code() or grpc.StatusCode.OK
                 self._end(CallFinished(method, code.name, time.monotonic() - started))
 
+            self._begun += 1
             self._running += 1
             self._idle.clear()
             self._listener(CallStarted(method))

@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.chunks import Policy
-from undertone_sidecar.errors import RequestError, Status, status_of
+from undertone_sidecar.errors import RequestError, Status, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
 from undertone_sidecar.limits import Limits, text_bytes
 from undertone_sidecar.model import Model
@@ -43,10 +43,16 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self._pipeline = pipeline
         self._limits = limits
         self._listener = listener
+        self._refusing = False
+
+    def refuse(self) -> None:
+        """Answers UNAVAILABLE to every request from now on; those that are being answered go on."""
+        self._refusing = True
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: _Context) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         started = time.monotonic()
         try:
+            self._check_open()
             policy = _policy(request.overlength_policy)
             answer = await self._pipeline.classify([Paragraph(request.text, request.id)], policy, _deadline(context, started))
             self._count(answer.outcomes)
@@ -62,6 +68,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     ) -> classifier_pb2.ClassifyBatchResponse:
         started = time.monotonic()
         try:
+            self._check_open()
             policy = _policy(request.overlength_policy)
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
@@ -76,6 +83,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
     async def GetModel(self, request: classifier_pb2.GetModelRequest, context: _Context) -> classifier_pb2.GetModelResponse:  # noqa: N802
         try:
+            self._check_open()
             contract = self._pipeline.model().contract.message
         except Exception as error:
             await _abort(context, error)
@@ -88,6 +96,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
                 max_batch_bytes=self._limits.batch_bytes,
             ),
         )
+
+    def _check_open(self) -> None:
+        if self._refusing:
+            raise UnavailableError("the sidecar is shutting down; another one will answer")
 
     def _count(self, outcomes: Iterable[Outcome]) -> None:
         codes = Counter(

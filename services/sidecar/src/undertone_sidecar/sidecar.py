@@ -63,9 +63,8 @@ class Sidecar:
         )
         self._calls = Calls(metrics)
         self._server = grpc.aio.server(interceptors=[self._calls], options=_options(settings))
-        classifier_pb2_grpc.add_ClassifierServicer_to_server(
-            ClassifierServicer(pipeline, settings.limits, listener=metrics), self._server
-        )
+        self._servicer = ClassifierServicer(pipeline, settings.limits, listener=metrics)
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, self._server)
         reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self._metrics_server: MetricsServer | None = None
@@ -111,6 +110,7 @@ class Sidecar:
                 self._server,
                 self._readiness,
                 self._calls,
+                self._servicer.refuse,
                 delay_seconds=self._settings.drain_delay_seconds,
                 grace_seconds=self._settings.grace_period_seconds,
                 hurry=hurry,

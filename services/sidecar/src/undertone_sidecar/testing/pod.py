@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -36,6 +37,20 @@ class Pod:
             if response.status == wanted:
                 watch.cancel()
                 return
+
+    async def metrics(self) -> str:
+        """The page that Prometheus reads."""
+
+        def get() -> str:
+            with urlopen(f"http://localhost:{self.sidecar.metrics_port}/metrics") as response:
+                return str(response.read().decode())
+
+        return await asyncio.to_thread(get)
+
+    async def until_metric(self, name: str, value: float) -> None:
+        """Waits until a metric whose name and labels contain `name` has the value."""
+        while not any(name in line and line.endswith(f" {value:.1f}") for line in (await self.metrics()).splitlines()):
+            pass
 
 
 @asynccontextmanager
