@@ -1,29 +1,20 @@
 """`undertone score`."""
 
 import asyncio
-import signal
 import sys
-import time
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, CommandError, ExitCode, explained
-from undertone_client.cli.progress import progress
-from undertone_client.cli.summary import show_summary
-from undertone_client.client import Client
-from undertone_client.errors import OutputError
-from undertone_client.job import Identity, Manifest, OutputFolder, Run, Survey, Tally, survey
+from undertone_client.cli.job import Job
+from undertone_client.job import OutputFolder
 from undertone_client.retry import RetryPolicy
 from undertone_client.settings import Settings
 from undertone_client.sources import Catalogue, Format, SourceOptions
-from undertone_client.values import Policy, ServedModel
+from undertone_client.values import Policy
 
 DEFAULTS = Settings()
 PATIENT = 9
@@ -70,7 +61,7 @@ failed is tried again, and the table becomes the same as that of a run which was
 @click.option(
     "--batch-items",
     envvar="UNDERTONE_BATCH_ITEMS",
-    type=click.IntRange(1, DEFAULTS.lookahead_items),
+    type=click.IntRange(min=1),
     default=DEFAULTS.batch_items,
     show_default=True,
     help="Paragraphs in a call, at most.",
@@ -121,7 +112,10 @@ def score(
     scored, in constant memory.
     """
     settings = Connection(**connection).settings(
-        batch_items=batch_items, in_flight=in_flight, retry=RetryPolicy(attempts=attempts)
+        batch_items=batch_items,
+        in_flight=in_flight,
+        lookahead_items=max(DEFAULTS.lookahead_items, 2 * batch_items * in_flight),
+        retry=RetryPolicy(attempts=attempts),
     )
     catalogue = Catalogue(inputs, SourceOptions(Format(form) if form else None, text_column, id_column, document_column))
     job = Job(target, settings, catalogue, OutputFolder(out), Policy(policy), rows_per_part, checkpoint, overwrite, quiet)
@@ -134,73 +128,3 @@ def score(
         message = f"terminated; what was scored is in {out}, and the same command goes on from there"
         raise CommandError(message, ExitCode.TERMINATED) from None
     sys.exit(ExitCode.FAILED if tally.failed else ExitCode.OK)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A run as the command line asks for it."""
-
-    target: str
-    settings: Settings
-    catalogue: Catalogue
-    folder: OutputFolder
-    policy: Policy
-    rows_per_part: int
-    checkpoint_seconds: float
-    overwrite: bool
-    quiet: bool
-
-    def run(self) -> Tally:
-        """Survey the inputs, then score them."""
-        console = Console(stderr=True, quiet=self.quiet)
-        with console.status("Reading the inputs") if console.is_terminal else nullcontext():
-            surveyed = survey(self.catalogue)
-        return asyncio.run(self._score(surveyed, console))
-
-    async def _score(self, surveyed: Survey, console: Console) -> Tally:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        identity = self._identity(surveyed, await self._first_contact())
-        tally = Tally(total=surveyed.paragraphs)
-        began = time.monotonic()
-        with self.folder.locked():
-            manifest = self._manifest(identity)
-            with progress(console, tally) as watch:
-                run = Run(
-                    self.folder,
-                    manifest,
-                    self.catalogue,
-                    tally,
-                    watch=watch,
-                    checkpoint_seconds=self.checkpoint_seconds,
-                    patience=self.settings.batch_items * self.settings.in_flight,
-                )
-                async with Client(self.target, settings=self.settings) as client:
-                    manifest = await run.run(client)
-        show_summary(Console(quiet=self.quiet), self.folder.path, manifest, tally, time.monotonic() - began)
-        return tally
-
-    async def _first_contact(self) -> ServedModel:
-        # Fewer attempts than in the run: whoever has just typed the command wants to hear soon that nobody answers.
-        settings = replace(self.settings, retry=RetryPolicy(attempts=min(3, self.settings.retry.attempts)))
-        async with Client(self.target, settings=settings) as client:
-            return await client.model()
-
-    def _identity(self, surveyed: Survey, served: ServedModel) -> Identity:
-        options = self.catalogue.options
-        return Identity(surveyed.fingerprints, options, self.rows_per_part, served.model, served.labels, self.policy)
-
-    def _manifest(self, identity: Identity) -> Manifest:
-        if self.overwrite:
-            self.folder.clear()
-        manifest = self.folder.read_manifest()
-        if manifest is None:
-            manifest = Manifest(identity, started_at=datetime.now(UTC))
-            self.folder.write_manifest(manifest)
-        elif differences := list(manifest.identity.differences(identity)):
-            listed = "\n  ".join(differences)
-            raise OutputError(
-                f"{self.folder.path} holds another run:\n  {listed}\nUse another --out, or discard it with --overwrite"
-            )
-        return manifest

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 AHEAD = 256
-"""Items that the thread may be ahead of the loop."""
+"""Items that the thread may hold ready; the loop may have taken as many again."""
 PATIENCE_SECONDS = 0.5
 """How long a reader is waited for when it is no longer needed; one that waits for standard input cannot be stopped."""
 
@@ -32,47 +32,56 @@ class _Reader(threading.Thread, AsyncIterator[T], Generic[T]):
         super().__init__(name="reader", daemon=True)
         self._items = items
         self._loop = loop
-        self._read: deque[T] = deque()
-        self._room = threading.Semaphore(AHEAD)
-        self._news = asyncio.Event()
-        self._error: BaseException | None = None
+        self._lock = threading.Condition()
+        self._filled: list[T] = []  # by the thread, guarded by the lock like the next three
         self._ended = False
+        self._error: BaseException | None = None
         self._stopped = False
+        self._taken: deque[T] = deque()  # by the loop, all at a time, as each handing over costs
+        self._news = asyncio.Event()
 
     def run(self) -> None:
         try:
             for item in self._items:
-                self._room.acquire()
-                if self._stopped:
-                    return
-                self._read.append(item)
-                self._tell()
+                with self._lock:
+                    self._lock.wait_for(lambda: self._stopped or len(self._filled) < AHEAD)
+                    if self._stopped:
+                        return
+                    self._filled.append(item)
+                    first = len(self._filled) == 1
+                if first:
+                    self._tell()
         except BaseException as error:
             self._error = error
         finally:
-            self._ended = True
+            with self._lock:
+                self._ended = True
             self._tell()
 
     def stop(self) -> None:
-        self._stopped = True
-        self._room.release()
+        with self._lock:
+            self._stopped = True
+            self._lock.notify()
         self.join(PATIENCE_SECONDS)
 
     async def __anext__(self) -> T:
-        while True:
+        while not self._taken:
             # Cleared before looking: what arrives after the look sets it again, and the wait ends at once.
             self._news.clear()
-            ended = self._ended
-            if self._read:
-                self._room.release()
-                return self._read.popleft()
+            with self._lock:
+                self._taken.extend(self._filled)
+                self._filled.clear()
+                ended = self._ended
+                self._lock.notify()
+            if self._taken:
+                break
             if ended:
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
             await self._news.wait()
+        return self._taken.popleft()
 
     def _tell(self) -> None:
-        if not self._news.is_set():
-            with suppress(RuntimeError):  # the loop was closed, nobody listens any more
-                self._loop.call_soon_threadsafe(self._news.set)
+        with suppress(RuntimeError):  # the loop was closed, nobody listens any more
+            self._loop.call_soon_threadsafe(self._news.set)

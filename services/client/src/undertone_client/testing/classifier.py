@@ -102,11 +102,6 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         if server is not None:
             await server.stop(grace=None)
 
-    async def wait(self) -> None:
-        """Serve until stopped."""
-        if self._server is not None:
-            await self._server.wait_for_termination()
-
     async def Classify(  # noqa: N802 - named by the API
         self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ClassifyResponse:
