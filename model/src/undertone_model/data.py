@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +15,8 @@ from undertone_model.emotions import EMOTIONS, GOEMOTIONS
 from undertone_model.errors import DataError
 
 Split = Literal["train", "dev", "test"]
+
+STORY_ID: Final = re.compile(r".+/(?P<index>[0-9]{2})")
 
 #: Of the ten paragraphs that a genre has for an emotion, those held out (a fifth) and those that calibrate (a tenth).
 STORY_TEST: Final = ("08", "09")
@@ -66,14 +69,15 @@ def goemotions(folder: Path, split: Split) -> Dataset:
     names = _read(folder / "labels.txt").split()
     if unknown := sorted(set(names) - set(GOEMOTIONS)):
         raise DataError(f"{folder / 'labels.txt'} has the label {unknown[0]!r}, which GoEmotions does not have")
+    emotions = {str(number): GOEMOTIONS[name] for number, name in enumerate(names)}
     path = folder / f"{split}.tsv"
     content = _read(path)
     examples = []
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in _lines(content):
         try:
             text, labels, _ = line.split("\t")
-            examples.append(Example(text, _target(GOEMOTIONS[names[int(label)]] for label in labels.split(","))))
-        except (ValueError, IndexError):
+            examples.append(Example(text, _target(emotions[label] for label in labels.split(","))))
+        except (ValueError, KeyError):
             expected = f"text, label numbers below {len(names)} and an id, separated by tabs"
             raise DataError(f"{path}, line {number}: expected {expected}") from None
     digest = hashlib.sha256(content.encode()).hexdigest()
@@ -83,7 +87,8 @@ def goemotions(folder: Path, split: Split) -> Dataset:
 def stories(folder: Path, split: Split) -> Dataset:
     """Reads the story paragraphs of `<folder>/*.jsonl` that belong to `split`.
 
-    The last two digits of an id (`western/anger/08`) decide: 08 and 09 are test, 07 is dev, all others train. Raises DataError.
+    The last two digits of an id (`western/anger/08`) decide: 08 and 09 are test, 07 is dev, all others train.
+    Raises DataError, naming file and line, if a line is not of that form.
     """
     paths = sorted(folder.glob("*.jsonl"))
     if not paths:
@@ -93,16 +98,31 @@ def stories(folder: Path, split: Split) -> Dataset:
     for path in paths:
         content = _read(path)
         digest.update(content.encode())
-        for number, line in enumerate(content.splitlines(), 1):
+        for number, line in _lines(content):
             try:
-                row = json.loads(line)
-                index, emotion, text = row["id"].rsplit("/", 1)[1], row["emotion"], row["text"]
-                target = _target([emotion])
-            except (ValueError, KeyError, IndexError, TypeError):
-                raise DataError(f"{path}, line {number}: expected an object with id, emotion (one of the nine), text") from None
-            if split == ("test" if index in STORY_TEST else "dev" if index in STORY_DEV else "train"):
-                examples.append(Example(text, target))
+                belongs, example = _paragraph(line)
+            except (ValueError, KeyError, TypeError):
+                expected = "an object with id (ending in a slash and two digits), emotion (one of the nine) and text"
+                raise DataError(f"{path}, line {number}: expected {expected}") from None
+            if belongs == split:
+                examples.append(example)
     return Dataset(f"stories/{split}", "Apache-2.0", digest.hexdigest(), tuple(examples))
+
+
+def _paragraph(line: str) -> tuple[Split, Example]:
+    """A line of a file of stories and the split that it belongs to. Raises ValueError, KeyError or TypeError."""
+    row = json.loads(line)
+    found = STORY_ID.fullmatch(row["id"])
+    if not found or not isinstance(row["text"], str):
+        raise ValueError
+    index = found["index"]
+    split: Split = "test" if index in STORY_TEST else "dev" if index in STORY_DEV else "train"
+    return split, Example(row["text"], _target([row["emotion"]]))
+
+
+def _lines(content: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines, ended by line feeds only: a text may hold other characters at which Python splits lines."""
+    return enumerate(content.removesuffix("\n").split("\n"), 1)
 
 
 def _target(emotions: Iterable[str]) -> tuple[float, ...]:
@@ -112,7 +132,7 @@ def _target(emotions: Iterable[str]) -> tuple[float, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; see model/CARD.md for where the data comes from") from None
     except (OSError, UnicodeDecodeError) as error:
