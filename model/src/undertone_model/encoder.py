@@ -6,28 +6,15 @@ adds their product to its weight (LoRA, Hu et al., 2021), unmerged while trainin
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import tensorflow as tf
 
+from undertone_model.architecture import Architecture
+
 Tensor: TypeAlias = tf.Tensor
 Weights: TypeAlias = Mapping[str, Tensor]
 Dropout: TypeAlias = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """Size of a BERT encoder, with the defaults of BERT-base; the names are those of a Hugging Face configuration."""
-
-    num_hidden_layers: int = 12
-    hidden_size: int = 768
-    intermediate_size: int = 3072
-    num_attention_heads: int = 12
-    vocab_size: int = 30522
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12
 
 
 def keep_all(x: Tensor) -> Tensor:

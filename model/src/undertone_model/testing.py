@@ -7,9 +7,9 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from undertone_model import checkpoint as checkpoints
+from undertone_model.architecture import Architecture
 from undertone_model.checkpoint import Checkpoint
 from undertone_model.emotions import EMOTIONS
-from undertone_model.encoder import Architecture
 
 #: Characters, alone and inside a word, and a few whole words: every ASCII text has tokens, and few are unknown.
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"()-"
@@ -45,11 +45,10 @@ def tiny_checkpoint(folder: Path, labels: Sequence[str] = EMOTIONS, seed: int = 
         max_position_embeddings=positions,
     )
     random = np.random.default_rng(seed)
-    shapes = checkpoints.expected_shapes(architecture)
-    shapes |= {"classifier.weight": (len(labels), architecture.hidden_size), "classifier.bias": (len(labels),)}
+    head = {"classifier.weight": (len(labels), architecture.hidden_size), "classifier.bias": (len(labels),)}
     weights = {
         name: (random.normal(0, 0.3, shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
-        for name, shape in shapes.items()
+        for name, shape in (architecture.shapes() | head).items()
     }
     checkpoints.save(folder, Checkpoint(architecture, weights, tokenizer, tuple(labels)))
     return folder

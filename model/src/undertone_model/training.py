@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from undertone_model import encoder
+from undertone_model.architecture import Architecture
 from undertone_model.batches import TokenBatch, batches, encode
 from undertone_model.checkpoint import Arrays
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
-from undertone_model.encoder import Architecture
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The `undertone-model` command, a module for each of its commands."""
