@@ -14,12 +14,13 @@ CALL_SECONDS: Final = 300.0
 
 
 def shapes(model: Model, *, budget: int) -> Iterator[tuple[int, int]]:
-    """Rows and tokens of the batches to try: at every length one row, then as many as the budget of padded tokens allows."""
+    """Rows and tokens of the batches to try: one row at every length, then as many as the budget of padded tokens allows at the
+    shortest and the longest, which are the largest tensors. More would cost more than it saves: the first call at a length is
+    what is slow, and rows come in any number."""
     for length in model.lengths.steps:
         yield 1, length
-    for length in model.lengths.steps:
-        if (rows := budget // length) > 1:
-            yield rows, length
+    for length in sorted({model.lengths.steps[0], model.lengths.steps[-1]}):
+        yield budget // length, length
 
 
 async def warm_up(backend: Backend, model: Model, *, budget: int, hurried: Callable[[], bool]) -> int:
