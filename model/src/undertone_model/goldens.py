@@ -6,16 +6,12 @@ They are logits for given token ids, kept with the SHA-256 of the weights they b
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from undertone_model.adapters import COMMITTED
 from undertone_model.errors import VerificationError
-
-#: Those of our own model.
-GOLDENS: Final = COMMITTED / "goldens.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +23,7 @@ class Goldens:
     logits: NDArray[np.float64]
 
 
-def load(path: Path = GOLDENS) -> Goldens:
+def load(path: Path = COMMITTED / "goldens.json") -> Goldens:
     """Reads reference outputs. Raises VerificationError if they are missing or damaged."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -40,3 +36,9 @@ def load(path: Path = GOLDENS) -> Goldens:
     if not all(ids) or goldens.logits.ndim != 2 or len(goldens.logits) != len(ids) or not ids:
         raise VerificationError(f"{path} is damaged: expected as many rows of logits as of input_ids, and at least one")
     return goldens
+
+
+def committed(weights_sha256: str) -> Goldens | None:
+    """The committed ones, if they belong to these weights."""
+    goldens = load()
+    return goldens if goldens.weights_sha256 == weights_sha256 else None

@@ -17,10 +17,12 @@ def verify(folder: Path, goldens: Path | None) -> None:
 
     It must be what its contract says, and compute what the original implementation computes.
     """
-    reference = golden_files.load(goldens) if goldens else None
     with quiet_tensorflow():
         from undertone_model import verify as verification
-    found = verification.verify(verification.newest(folder), reference)
+    newest = verification.newest(folder)
+    weights = verification.read_contract(newest).weights_sha256
+    reference = golden_files.load(goldens) if goldens else golden_files.committed(weights)
+    found = verification.verify(newest, reference)
     contract = found.contract
     click.echo(
         f"{found.folder}: {contract.name} version {contract.version}, {contract.precision}, {len(contract.labels)} labels"
