@@ -54,7 +54,7 @@ clean: ## Remove the environment, the built model and all caches
 
 # --no-deps: the lock is complete, and resolving again would bring in what [tool.uv] keeps out.
 .venv/ready: .venv/uv requirements.lock $(PYPROJECTS)
-	$(BIN)/uv pip install --quiet --python .venv --no-deps --require-hashes --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python .venv --no-deps --require-hashes --compile-bytecode --requirements requirements.lock
 	$(BIN)/uv pip install --quiet --python .venv --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
 	@touch $@
 
