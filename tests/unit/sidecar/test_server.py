@@ -104,6 +104,17 @@ async def test_a_bad_batch_is_refused_as_a_whole(house: Pod, request_: classifie
     assert said in (refusal.value.details() or "")
 
 
+async def test_bytes_that_are_no_message_are_the_callers_mistake(house: Pod, caplog: pytest.LogCaptureFixture) -> None:
+    classify: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+    classify = house.channel.unary_unary("/undertone.v1.Classifier/Classify")
+    for data in (b"\x0a\x02\xff\xfe", b"\x0a\xff"):  # text that is not UTF-8; a field that is cut off
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await classify(data)
+        assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "cannot be decoded" in (refusal.value.details() or "")
+    assert caplog.text.count("Traceback") == 0
+
+
 async def test_a_batch_well_over_the_limits_still_gets_our_answer(house: Pod) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await house.stub.ClassifyBatch(batch(*["漢" * 200] * 4))

@@ -112,6 +112,22 @@ async def test_a_version_whose_folder_is_not_here_is_waited_for(base: Path) -> N
         assert (await house.stub.Classify(PARAGRAPH)).model.version == 2
 
 
+async def test_a_version_whose_folder_goes_away_is_served_until_the_model_server_drops_it(base: Path) -> None:
+    """As when an operator takes a version back: its folder is removed first, and its predecessor loaded then."""
+    async with pod(base) as house:
+        write_version(base, 2)
+        house.serving.versions = {2}
+        while (await house.stub.Classify(PARAGRAPH)).model.version != 2:
+            pass
+        (base / "2" / "contract.json").unlink()
+        # Makes the call wait for a look, which must not find fault with the missing folder.
+        once = iter([grpc.StatusCode.NOT_FOUND])
+        house.serving.fails = lambda _: next(once, None)
+        assert (await house.stub.Classify(PARAGRAPH)).model.version == 2
+        house.serving.versions = {1}
+        assert (await house.stub.Classify(PARAGRAPH)).model.version == 1
+
+
 async def test_a_damaged_successor_is_refused_and_the_old_version_stays(base: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with pod(base) as house:
         folder = write_version(base, 2)

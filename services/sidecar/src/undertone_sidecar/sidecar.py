@@ -11,6 +11,7 @@ from undertone_protos.v1 import classifier_pb2_grpc
 
 from undertone_sidecar.batcher import TokenBudgetBatcher
 from undertone_sidecar.calls import Calls
+from undertone_sidecar.decoding import Decoding
 from undertone_sidecar.drain import drain
 from undertone_sidecar.errors import PortError
 from undertone_sidecar.metrics import MetricsServer, PrometheusMetrics
@@ -62,7 +63,7 @@ class Sidecar:
             max_tokenizing=settings.max_queue,
         )
         self._calls = Calls(metrics)
-        self._server = grpc.aio.server(interceptors=[self._calls], options=_options(settings))
+        self._server = grpc.aio.server(interceptors=[self._calls, Decoding()], options=_options(settings))
         self._servicer = ClassifierServicer(pipeline, settings.limits, listener=metrics)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, self._server)

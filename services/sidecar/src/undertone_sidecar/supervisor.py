@@ -137,8 +137,9 @@ class Supervisor:
         )
 
     def _complete(self, versions: Iterable[int]) -> list[int]:
-        """Versions whose folder is here; the exporter writes the contract last."""
-        return [version for version in versions if (self._folder / str(version) / CONTRACT_FILE).is_file()]
+        """The served version, of which nothing more is read, and those whose folder is here; its contract is written last."""
+        served = self._model.version if self._model and self._available else None
+        return [version for version in versions if version == served or (self._folder / str(version) / CONTRACT_FILE).is_file()]
 
     async def _examined(self, version: int) -> Model:
         """The model of a version, after every check and the warm-up."""
