@@ -1,0 +1,91 @@
+"""One pod for all tests that leave it as it was, launchers for those that do not, and the processes' logs when one fails."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, ModelServer, Sidecar, command, running
+
+LOG_CHARACTERS = 10_000
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A model server, the sidecar that asks it, and the folder with the model's versions."""
+
+    base: Path
+    model_server: ModelServer
+    sidecar: Sidecar
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        report.sections += [(f"log of {process.name} ({process.pid})", process.log[-LOG_CHARACTERS:]) for process in running]
+    return report
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder emotions/ with versions 1 and 2 of a tiny model, which disagree about every text."""
+    folder = tmp_path_factory.mktemp("models")
+    program = [sys.executable, str(Path(__file__).with_name("tiny_models.py")), str(folder)]
+    made = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert made.returncode == 0, made.stderr
+    return folder / "emotions"
+
+
+@pytest.fixture(scope="session")
+def base(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder emotions/ with version 1 alone. Not to be written to."""
+    folder = tmp_path_factory.mktemp("base") / "emotions"
+    shutil.copytree(exports / "1", folder / "1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pod(base: Path) -> Iterator[Pod]:
+    """The pod that all tests share. They may ask whatever they like of it, and pause it, but not harm it."""
+    with Launcher() as launch:
+        server = launch.model_server(base)
+        yield Pod(base, server, launch.sidecar(base, server.target).until_serving())
+
+
+@pytest.fixture(scope="module")
+def own_pod(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    """A pod for the tests of one module that harm it. They leave it as it was, too."""
+    folder = tmp_path_factory.mktemp("own") / "emotions"
+    shutil.copytree(base, folder)
+    with Launcher() as launch:
+        server = launch.model_server(folder)
+        yield Pod(folder, server, launch.sidecar(folder, server.target).until_serving())
+
+
+@pytest.fixture
+def launch() -> Iterator[Launcher]:
+    """Starts processes that end with the test."""
+    with Launcher() as launcher:
+        yield launcher
+
+
+@pytest.fixture
+def undertone(pod: Pod) -> Command:
+    """Runs `undertone ARGUMENTS...` against the shared pod, with `stdin` as its input."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
+        program = [command("undertone"), *map(str, arguments)]
+        environment = ENVIRONMENT | {"UNDERTONE_TARGET": pod.sidecar.target}
+        done = subprocess.run(program, check=False, input=stdin, capture_output=True, env=environment, timeout=PATIENCE_SECONDS)
+        output = subprocess.CompletedProcess(program, done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in output.stderr, output.stderr
+        return output
+
+    return run

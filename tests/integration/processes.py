@@ -1,0 +1,228 @@
+"""The pod's programs as processes: started, asked over their sockets, and always stopped, by their process id."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+from undertone_protos.v1 import classifier_pb2_grpc
+
+PATIENCE_SECONDS: Final = 180.0
+"""Bound of every wait and call: far more than any needs, so that it is reached by what hangs and not by what is slow."""
+
+ENVIRONMENT: Final = {key: value for key, value in os.environ.items() if not key.startswith("UNDERTONE_")} | {"COLUMNS": "240"}
+"""Of every process: no settings from outside, and a terminal so wide that no table is folded."""
+
+SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+P = TypeVar("P", bound="Process")
+
+running: Final[list["Process"]] = []
+"""For the report of a test that failed."""
+
+
+def command(program: str) -> str:
+    """Path of a console script of this environment."""
+    return str(Path(sys.executable).with_name(program))
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Waits until the condition holds."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {PATIENCE_SECONDS:g} s still not so: {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    """A program that is running; what it says is in the file `log`."""
+
+    def __init__(self, program: str, *flags: str, log: Path) -> None:
+        self.name = program
+        self._command = (command(program), *flags)
+        self._log = log
+        self.start()
+        running.append(self)
+
+    def start(self) -> None:
+        """Starts it, or starts it again after `kill`, with the same flags."""
+        with self._log.open("ab") as output:
+            self._popen = subprocess.Popen(self._command, stdout=output, stderr=output, env=ENVIRONMENT)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self._popen.wait(PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        """Ends it as a crash would, with no chance to say goodbye."""
+        self._popen.kill()
+        self.wait()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """The process stands still, and whatever it is asked meanwhile waits."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Waits until the condition holds, as long as the process lives."""
+
+        def holds() -> bool:
+            code = self._popen.poll()
+            assert code is None, f"{self.name} ended with exit code {code} instead of: {what}\n{self.log}"
+            return condition()
+
+        until(holds, what)
+
+    def stop(self) -> None:
+        """Ends it in its own way, or the hard way if it does not; returns when it is gone."""
+        running.remove(self)
+        if self._popen.poll() is None:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+            try:
+                self._popen.wait(20)
+            except subprocess.TimeoutExpired:
+                self._popen.kill()
+                self._popen.wait()
+
+
+class ModelServer(Process):
+    """undertone-model-server over the versions in the folder `base`, on a Unix socket."""
+
+    def __init__(self, base: Path, socket: Path, log: Path) -> None:
+        self.target = f"unix:{socket}"
+        super().__init__(
+            "undertone-model-server",
+            f"--model_name={base.name}",
+            f"--model_base_path={base}",
+            f"--grpc_socket_path={socket}",
+            "--port=0",
+            "--tensorflow_intra_op_parallelism=1",
+            "--file_system_poll_wait_seconds=0.2",
+            log=log,
+        )
+
+
+class Sidecar(Process):
+    """undertone-sidecar on free ports."""
+
+    def __init__(self, base: Path, model_server: str, *flags: str, log: Path) -> None:
+        flags = ("--port=0", "--metrics-port=0", "--log-format=json", "--chunk-overlap=16", "--poll-seconds=0.1", *flags)
+        super().__init__("undertone-sidecar", f"--model-dir={base}", f"--model-server={model_server}", *flags, log=log)
+
+    @property
+    def target(self) -> str:
+        return f"localhost:{self._listening('port')}"
+
+    def health(self, service: str = "") -> int:
+        """The status that grpc.health.v1 gives now."""
+        with grpc.insecure_channel(self.target) as channel:
+            request = health_pb2.HealthCheckRequest(service=service)
+            return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE_SECONDS).status)
+
+    def until_listening(self) -> Self:
+        self.until(lambda: '"listening"' in self.log, "it listens")
+        return self
+
+    def until_serving(self) -> Self:
+        self.until_listening().until(lambda: self.health() == SERVING, "health says SERVING")
+        return self
+
+    def until_not_serving(self) -> None:
+        self.until(lambda: self.health() == NOT_SERVING, "health says NOT_SERVING")
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> "AsyncIterator[classifier_pb2_grpc.ClassifierAsyncStub]":
+        """A caller's stub, on a connection of its own."""
+        async with grpc.aio.insecure_channel(self.target) as channel:
+            yield classifier_pb2_grpc.ClassifierStub(channel)
+
+    def metrics_text(self) -> str:
+        """The metrics page."""
+        url = f"http://localhost:{self._listening('metrics_port')}/metrics"
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as page:
+            return str(page.read().decode())
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of the samples of that name with those labels; 0 where there is none."""
+        families = text_string_to_metric_families(self.metrics_text())
+        samples = (sample for family in families for sample in family.samples if sample.name == name)
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+    def calls_running(self, method: str) -> int:
+        """Calls of a method of the Classifier that have been read and have no answer yet."""
+        ended = self.metric("grpc_server_handled_total", grpc_method=method)
+        return int(self.metric("grpc_server_started_total", grpc_method=method) - ended)
+
+    def resident_bytes(self) -> int:
+        """The most memory that was ever resident."""
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        assert found
+        return int(found[1]) * 1024
+
+    def _listening(self, field: str) -> int:
+        lines = (json.loads(line) for line in self.log.splitlines() if '"listening"' in line)
+        return int(next(lines)[field])
+
+
+class Launcher:
+    """Starts processes, and stops those that are left when its block ends, the latest first."""
+
+    def __init__(self) -> None:
+        # Not pytest's folder: the path of a Unix socket may have no more than a hundred bytes on some systems.
+        self._folder = Path(tempfile.mkdtemp(prefix="undertone-"))
+        self._numbers = itertools.count(1)
+        self._started: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        for process in reversed(self._started):
+            process.stop()
+        shutil.rmtree(self._folder)
+
+    def model_server(self, base: Path) -> ModelServer:
+        return self._watched(ModelServer(base, self._folder / "model.sock", self._log("model-server")))
+
+    def sidecar(self, base: Path, model_server: str, *flags: str) -> Sidecar:
+        return self._watched(Sidecar(base, model_server, *flags, log=self._log("sidecar")))
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{next(self._numbers):02d}-{name}.log"
+
+    def _watched(self, process: P) -> P:
+        self._started.append(process)
+        return process

@@ -1,0 +1,81 @@
+"""A sidecar whose files are not those of the model that is served refuses to start, and says what is wrong."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Pod
+from tests.integration.processes import NOT_SERVING, Launcher
+
+Contract = dict[str, object]
+
+
+def change(folder: Path, edit: Callable[[Contract], object]) -> None:
+    path = folder / "contract.json"
+    contract = json.loads(path.read_text())
+    edit(contract)
+    path.write_text(json.dumps(contract))
+
+
+def half(folder: Path) -> None:
+    path = folder / "contract.json"
+    path.write_text(path.read_text()[: path.stat().st_size // 2])
+
+
+def another_tokenizer(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace('"rain"', '"hail"'))
+
+
+def fewer_labels(folder: Path) -> None:
+    def edit(contract: Contract) -> None:
+        contract["labels"] = ["joy", "sadness", "anger"]
+        contract["outputs"] = [{"name": "probabilities", "dtype": "float32", "shape": ["-1", "3"]}]
+
+    change(folder, edit)
+
+
+def another_version(folder: Path) -> None:
+    change(folder, lambda contract: contract.update(version="7"))
+
+
+def other_inputs(folder: Path) -> None:
+    change(folder, lambda contract: contract.update(inputs=[{"name": "ids", "dtype": "int64", "shape": ["-1", "-1"]}]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (half, ("contract.json", "is not a model contract", "export the model again")),
+        (another_tokenizer, ("tokenizer.json", "SHA-256", "put back the tokenizer that the model was exported with")),
+        (fewer_labels, ("'probabilities' as float32[-1, 9], expected float32[-1, 3]", "name the same export?")),
+        (another_version, ("contract.json", "is for version 7, but stands in the folder of version 1")),
+        (other_inputs, ("contract.json", "has no input 'input_ids' (it has ['ids'])")),
+    ],
+)
+def test_a_wrong_contract_ends_the_sidecar_with_a_reason(
+    pod: Pod, launch: Launcher, tmp_path: Path, damage: Callable[[Path], None], words: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "emotions"
+    shutil.copytree(pod.base, folder)
+    damage(folder / "1")
+    sidecar = launch.sidecar(folder, pod.model_server.target)
+    assert sidecar.wait() == 3
+    reason = sidecar.log.splitlines()[-1]
+    assert reason.startswith("undertone-sidecar: ")
+    assert all(word in reason for word in words), reason
+    assert "Traceback" not in sidecar.log
+
+
+def test_a_model_that_the_model_server_does_not_have_is_waited_for(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
+    folder = tmp_path / "emotions"
+    shutil.copytree(pod.base / "1", folder / "8")
+    change(folder / "8", lambda contract: contract.update(version="8"))
+    sidecar = launch.sidecar(folder, pod.model_server.target).until_listening()
+    sidecar.until(lambda: "no version of the model emotions ready that is also in" in sidecar.log, "it says what it waits for")
+    assert sidecar.health() == NOT_SERVING
+    shutil.copytree(pod.base / "1", folder / "1")
+    sidecar.until_serving()
