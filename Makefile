@@ -16,7 +16,7 @@ help: ## List the targets
 
 .PHONY: demo
 demo: $(MODEL) ## Start the pod's two processes and score the sample stories; ends with a page to look at
-	@$(BIN)/undertone-pod --model_base_path $(MODEL) -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO) --overwrite
+	@$(BIN)/undertone-pod --model_base_path $(MODEL) --log_file build/pod.log -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO) --overwrite
 	@$(BIN)/undertone report $(DEMO) --with-text --output $(DEMO)/report.html
 
 .PHONY: test

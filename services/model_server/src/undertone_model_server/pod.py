@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO, NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -46,19 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not base_path.is_dir():
         print(f"undertone-pod: {base_path} is no folder; `undertone-model export build/models` makes one", file=sys.stderr)
         return 2
-    # SIGTERM becomes the exception that Ctrl-C is, so that whatever happens the processes are stopped on the way out.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        with run(base_path.resolve(), given.port, given.ready_timeout_seconds) as pod:
-            if given.command:
-                return _command(given.command, pod)
-            print(f"ready on {pod.target}; Ctrl-C stops", file=sys.stderr)
-            return pod.wait()
-    except PodError as error:
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context(given.log_file.open("wb")) if given.log_file else None
+            print(f"starting the pod{f' (log: {given.log_file})' if log else ''}", file=sys.stderr)
+            pod = stack.enter_context(run(base_path.resolve(), given.port, given.ready_timeout_seconds, log))
+            print(f"ready on {pod.target}{'' if given.command else '; Ctrl-C stops'}", file=sys.stderr)
+            return _command(given.command, pod) if given.command else pod.wait()
+    except (PodError, OSError) as error:
         print(f"undertone-pod: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    """Makes SIGTERM an exception, so that the processes are stopped on the way out."""
+    raise SystemExit(143)
 
 
 class Pod:
@@ -82,35 +88,31 @@ class Pod:
 
 
 @contextlib.contextmanager
-def run(base_path: Path, port: int, ready_timeout_seconds: float) -> Iterator[Pod]:
-    """Starts the pod, waits until it is ready, and stops it at the end. Raises PodError."""
+def run(base_path: Path, port: int, ready_timeout_seconds: float, log: IO[bytes] | None = None) -> Iterator[Pod]:
+    """Starts the pod, waits until it is ready, and stops it at the end. Raises PodError.
+
+    What the processes say goes to `log`; by default to standard error.
+    """
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as processes:
         socket = f"{folder}/model.sock"
-        name = f"--model_name={base_path.name}"
-        server = _start(
-            "undertone-model-server", name, f"--model_base_path={base_path}", f"--grpc_socket_path={socket}", "--port=0"
-        )
+        server_flags = (f"--model_name={base_path.name}", f"--model_base_path={base_path}", f"--grpc_socket_path={socket}")
+        server = _start("undertone-model-server", [*server_flags, "--port=0"], log)
         processes.callback(_stop, server)
-        sidecar = _start(
-            "undertone-sidecar",
-            f"--model-dir={base_path}",
-            f"--model-server=unix://{socket}",
-            f"--port={port}",
-            "--metrics-port=0",
-        )
+        sidecar_flags = (f"--model-dir={base_path}", f"--model-server=unix://{socket}", f"--port={port}")
+        sidecar = _start("undertone-sidecar", [*sidecar_flags, "--metrics-port=0"], log)
         processes.callback(_stop, sidecar)
         pod = Pod(f"localhost:{port}", (server, sidecar))
         _until(lambda: _serving(pod.target), pod, ready_timeout_seconds)
         yield pod
 
 
-def _start(program: str, *flags: str) -> subprocess.Popen[bytes]:
+def _start(program: str, flags: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.exists() else shutil.which(program)
     if found is None:
         raise PodError(f"{program} is not installed beside {sys.executable}, nor on the PATH")
     # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
-    return subprocess.Popen([found, *flags], start_new_session=True)
+    return subprocess.Popen([found, *flags], stdout=log, stderr=log, start_new_session=True)
 
 
 def _stop(process: subprocess.Popen[bytes], patience_seconds: float = 40.0) -> None:
@@ -149,8 +151,11 @@ def _command(command: Sequence[str], pod: Pod) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            # The terminal sent it to the command too, which ends in its own way.
-            process.send_signal(signal.SIGINT)
+            continue  # the terminal sent it to the command too, which ends in its own way
+        except SystemExit:
+            process.terminate()
+            process.wait()
+            raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -174,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to wait for readiness (default: 120)",
     )
+    parser.add_argument("--log_file", type=Path, metavar="FILE", help="where the processes' logs go (default: standard error)")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="what to run against the pod, after --")
     return parser
 
