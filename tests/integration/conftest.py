@@ -1,6 +1,7 @@
 """One pod for all tests that leave it as it was, launchers for those that do not, and the processes' logs when one fails."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -31,6 +32,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.failed:
         report.sections += [(f"log of {process.name} ({process.pid})", process.log[-LOG_CHARACTERS:]) for process in running]
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which CI sends, ends the tests as Ctrl-C does: with every process stopped."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
