@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 from undertone_protos.v1 import classifier_pb2_grpc
 
-PATIENCE_SECONDS: Final = 180.0
+PATIENCE_SECONDS: Final = 300.0
 """Bound of every wait and call: far more than any needs, so that it is reached by what hangs and not by what is slow."""
 
 ENVIRONMENT: Final = {key: value for key, value in os.environ.items() if not key.startswith("UNDERTONE_")} | {"COLUMNS": "240"}

@@ -46,7 +46,7 @@ def free_port() -> int:
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     program = [str(argument) for argument in arguments]
-    done = subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=2 * PATIENCE_SECONDS)
+    done = subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
