@@ -85,7 +85,8 @@ def read_contract(folder: Path) -> contract_pb2.ModelContract:
     except FileNotFoundError:
         raise VerificationError(f"{path} does not exist") from None
     except (OSError, ParseError, UnicodeDecodeError) as error:
-        raise VerificationError(f"{path} is damaged: {error}") from None
+        # The lines after the first list all fields that there are.
+        raise VerificationError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     if folder.resolve().name != str(contract.version):
         raise VerificationError(f"{path} says version {contract.version}, but lies in the folder {folder.resolve().name}")
     if not contract.labels or len(set(contract.labels)) != len(contract.labels):

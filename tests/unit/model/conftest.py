@@ -13,8 +13,7 @@ import pytest
 with warnings.catch_warnings():
     # TensorFlow's own modules warn of what they import; nothing here could act on it.
     warnings.simplefilter("ignore")
-    import tensorflow as tf
-    from undertone_model import training
+    from undertone_model import training  # noqa: F401 - all of TensorFlow and Keras
 
 from undertone_model import adapters as adapter_files
 from undertone_model import goldens as golden_files
@@ -25,10 +24,6 @@ from undertone_model.export import export
 from undertone_model.goldens import Goldens
 from undertone_model.sources import from_folder
 from undertone_model.testing import tiny_checkpoint
-
-assert training
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
 
 GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from undertone_model import adapters as adapter_files
+from undertone_model import goldens as golden_files
 from undertone_model.adapters import Calibration
+from undertone_model.checkpoint import BASE_SHA256
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 
@@ -100,3 +102,27 @@ def test_a_folder_that_cannot_be_written_is_named(saved: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match=r"file cannot be written: File exists"):
         adapter_files.save(tmp_path / "file", adapter_files.load(saved))
+
+
+def test_the_committed_ones_are_small_whole_and_of_the_packaged_base() -> None:
+    files = list(adapter_files.COMMITTED.iterdir())
+    assert sum(file.stat().st_size for file in files) <= 5_000_000
+    committed = adapter_files.load()
+    assert committed.base_sha256 == BASE_SHA256
+    assert committed.labels == EMOTIONS
+    assert committed.priors.keys() == {"comments", "stories"}
+    assert {data.name for data in committed.training_data} == {"goemotions/train", "stories/train"}
+
+
+def test_the_committed_goldens_are_of_the_committed_adapters() -> None:
+    goldens = golden_files.committed(adapter_files.load().sha256)
+    assert goldens is not None
+    assert goldens.logits.shape == (len(goldens.input_ids), len(EMOTIONS))
+
+
+def test_the_committed_scores_are_good_enough() -> None:
+    scores = {(score.data, score.metric): score.value for score in adapter_files.load().scores}
+    assert scores["goemotions/test@comments", "accuracy"] >= 0.69
+    assert scores["goemotions/test@comments", "macro_f1"] >= 0.63
+    assert scores["goemotions/test@comments", "expected_calibration_error"] <= 0.03
+    assert scores["stories/test@stories", "macro_f1"] >= 0.6
