@@ -148,6 +148,10 @@ def test_bad_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone: Com
     failures = [json.loads(line) for line in listing.splitlines()]
     assert [row["position"] for row in failures] == list(range(1, len(rows) - 1))
     assert {row["status"] for row in failures} == {"INVALID_ARGUMENT"}
-    assert all(words in row["reason"] for row, words in zip(failures, REFUSED.values(), strict=True))
+    # What is too long by the limits that the service tells is not sent at all.
+    assert [row["attempts"] for row in failures] == [1, 1, 1, 0, 0]
+    empty, blank, unreadable, *_ = REFUSED.values()
+    reasons = (empty, blank, unreadable, "35000 characters", "90000 bytes")
+    assert all(words in row["reason"] for row, words in zip(failures, reasons, strict=True))
     assert "雨" not in listing
     assert json.loads((tmp_path / "out" / "run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "skipped": 0}
