@@ -1,8 +1,6 @@
 """The public API over a real socket."""
 
 import asyncio
-import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -221,21 +219,3 @@ async def test_reflection_lists_the_services(house: Pod) -> None:
     response = await anext(aiter(call))
     names = {service.name for service in response.list_services_response.service}
     assert {"undertone.v1.Classifier", "grpc.health.v1.Health"} <= names
-
-
-@pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not installed")
-async def test_grpcurl_describes_the_json_form_and_calls(house: Pod) -> None:
-    target = f"localhost:{house.sidecar.port}"
-    described = await _grpcurl(target, "describe", "undertone.v1.Classifier")
-    assert '"/v1/paragraphs:classify"' in described
-    answer = await _grpcurl("-d", '{"text": "At last, home!"}', target, "undertone.v1.Classifier/Classify")
-    assert json.loads(answer)["label"] in LABELS
-
-
-async def _grpcurl(*arguments: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        "grpcurl", "-plaintext", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output.decode()
