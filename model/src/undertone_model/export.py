@@ -62,7 +62,9 @@ def _save(source: Source, folder: Path) -> None:
         name: tf.Variable(array, trainable=False, name=name.replace(".", "_")) for name, array in _calibrated(source).items()
     }
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS])  # type: ignore[untyped-decorator]
+    @tf.function(  # type: ignore[untyped-decorator]
+        autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
+    )
     def serve(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = encoder.logits(module.weights, architecture, input_ids, attention_mask)
         return {OUTPUT: tf.ensure_shape(tf.nn.softmax(scores), [None, len(labels)])}

@@ -86,11 +86,12 @@ def train(
     optimizer.build(list(trainable.values()))
 
     @tf.function(  # type: ignore[untyped-decorator]
+        autograph=False,
         input_signature=[
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None, len(EMOTIONS)], tf.float32),
-        ]
+        ],
     )
     def step(input_ids: tf.Tensor, attention_mask: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -120,7 +121,7 @@ def predict(
     tensors = {name: tf.constant(array) for name, array in weights.items()}
 
     @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)]
+        autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)]
     )
     def run(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
         return encoder.logits(tensors, architecture, input_ids, attention_mask)

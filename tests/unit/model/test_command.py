@@ -73,7 +73,7 @@ def test_version_is_told() -> None:
     [
         ("No such command 'expert'", ["expert"]),
         ("Missing argument 'DIR'", ["export"]),
-        ("No such option: --fast", ["verify", "x", "--fast"]),
+        ("No such option '--fast'", ["verify", "x", "--fast"]),
         ("exclude each other", ["export", "x", "--random", "minilm", "--checkpoint", "y"]),
         ("'bert-huge' is not one of 'minilm', 'bert-base', 'bert-large'", ["export", "x", "--random", "bert-huge"]),
         ("Invalid value for '--version': 0 is not in the range x>=1", ["export", "x", "--version", "0"]),

@@ -67,6 +67,12 @@ def run(exported: Path) -> Iterator[Run]:
     run.session.close()
 
 
+@pytest.fixture
+def _no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the graph out, which takes seconds to write, where only the folders matter."""
+    monkeypatch.setattr(tf.saved_model, "save", lambda _module, folder, **_: (Path(folder) / "saved_model.pb").touch())
+
+
 def contract_of(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "contract.json").read_text())
     return found
@@ -140,6 +146,7 @@ def test_the_graph_uses_operations_of_the_serving_runtime_only(exported: Path) -
     assert meta_graph.meta_info_def.stripped_default_attrs
 
 
+@pytest.mark.usefixtures("_no_graph")
 def test_versions_count_up_and_may_be_chosen(tiny: Path, tmp_path: Path) -> None:
     source = sources.from_folder(tiny)
     assert export.export(source, tmp_path, "m", number=9) == tmp_path / "m" / "9"
@@ -191,6 +198,7 @@ def test_a_server_never_sees_half_an_export(
     assert list((tmp_path / "m").iterdir()) == []
 
 
+@pytest.mark.usefixtures("_no_graph")
 def test_what_a_killed_export_left_behind_is_overwritten(tiny: Path, tmp_path: Path) -> None:
     left = tmp_path / "m" / ".1.writing"
     left.mkdir(parents=True)
