@@ -15,12 +15,13 @@ CALL_SECONDS: Final = 300.0
 
 def shapes(model: Model, *, budget: int) -> Iterator[tuple[int, int]]:
     """Rows and tokens of the batches to try: one row at every length, then as many as the budget of padded tokens allows at the
-    shortest and the longest, which are the largest tensors. More would cost more than it saves: the first call at a length is
-    what is slow, and rows come in any number."""
+    longest, which makes the largest tensors. More would delay readiness for little: the first call at a length is what is
+    slow, and rows come in any number."""
     for length in model.lengths.steps:
         yield 1, length
-    for length in sorted({model.lengths.steps[0], model.lengths.steps[-1]}):
-        yield budget // length, length
+    longest = model.lengths.steps[-1]
+    if budget // longest > 1:
+        yield budget // longest, longest
 
 
 async def warm_up(backend: Backend, model: Model, *, budget: int, hurried: Callable[[], bool]) -> int:
