@@ -1,0 +1,89 @@
+"""undertone-pod: what a newcomer sees of it, and what it leaves behind."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+
+
+def free_port() -> int:
+    with socket.create_server(("localhost", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    program = [command("undertone-pod"), f"--model_base_path={base}", f"--port={free_port()}", *arguments]
+    return subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE_SECONDS)
+
+
+def processes_of(base: Path) -> list[str]:
+    """Command lines of the processes that were told of the folder, this one's pod excepted."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_text().replace("\0", " ")
+        except OSError:
+            continue  # ended meanwhile
+        if str(base) in line and "undertone-pod" not in line:
+            found.append(line)
+    return found
+
+
+@pytest.fixture
+def folder(base: Path, tmp_path: Path) -> Path:
+    """A model's folder that only the processes of one test know."""
+    return Path(shutil.copytree(base, tmp_path / "emotions"))
+
+
+def test_the_command_is_run_against_the_pod_and_its_exit_code_returned(folder: Path) -> None:
+    script = "import os, sys; print(os.environ['UNDERTONE_TARGET']); sys.exit(7)"
+    done = pod(folder, "--", sys.executable, "-c", script)
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.startswith("localhost:")
+    assert processes_of(folder) == []
+
+
+def test_a_folder_that_is_none_is_named_with_the_remedy(tmp_path: Path) -> None:
+    done = pod(tmp_path / "nowhere")
+    assert done.returncode == 2
+    assert str(tmp_path / "nowhere") in done.stderr
+    assert "undertone-model export" in done.stderr
+
+
+def test_a_command_that_cannot_be_run_is_named(folder: Path) -> None:
+    done = pod(folder, "--", "no-such-program")
+    assert done.returncode == 1
+    assert "no-such-program cannot be run" in done.stderr
+    assert processes_of(folder) == []
+
+
+def test_a_pod_whose_sidecar_cannot_serve_says_so_and_ends(folder: Path) -> None:
+    for name in ("saved_model.pb", "contract.json", "tokenizer.json"):
+        (folder / "1" / name).write_text("damaged")
+    done = pod(folder, "--ready_timeout_seconds=5")
+    assert done.returncode == 1
+    assert "undertone-pod: " in done.stderr
+    assert processes_of(folder) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_both_processes(folder: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    log = tmp_path / "pod.log"
+    arguments = [command("undertone-pod"), f"--model_base_path={folder}", f"--port={free_port()}"]
+    with log.open("wb") as output:
+        running = subprocess.Popen(arguments, stderr=output, env=ENVIRONMENT)
+    try:
+        until(lambda: "ready on localhost:" in log.read_text(), "the pod is ready")
+        assert len(processes_of(folder)) == 2
+        running.send_signal(number)
+        assert running.wait(PATIENCE_SECONDS) == code
+    finally:
+        running.kill()
+        running.wait()
+    assert processes_of(folder) == []
