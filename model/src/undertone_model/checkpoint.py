@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,18 +96,20 @@ def load(folder: Path) -> Checkpoint:
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint that Hugging Face's BertForSequenceClassification loads. Raises CheckpointError."""
-    config = {
-        "architectures": ["BertForSequenceClassification"],
-        "model_type": "bert",
-        "hidden_act": "gelu",
+    # Says, unless asked not to, that it misses PyTorch, which nothing here needs.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from transformers import BertConfig
+
+    config = BertConfig(
         **asdict(checkpoint.architecture),
-        "id2label": dict(enumerate(checkpoint.labels)),
-        "label2id": {label: index for index, label in enumerate(checkpoint.labels)},
-    }
+        architectures=["BertForSequenceClassification"],
+        id2label=dict(enumerate(checkpoint.labels)),
+        label2id={label: index for index, label in enumerate(checkpoint.labels)},
+    )
     weights = {name if name.startswith("classifier.") else f"bert.{name}": array for name, array in checkpoint.weights.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        config.to_json_file(folder / "config.json")
         save_file(dict(sorted(weights.items())), folder / "model.safetensors", metadata={"format": "pt"})
         checkpoint.tokenizer.save(str(folder / "tokenizer.json"))
     except OSError as error:

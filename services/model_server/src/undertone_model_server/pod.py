@@ -33,7 +33,7 @@ examples:
 
 exit codes:
   0 or that of COMMAND   all is well      1  a process of the pod ended, or the pod was not ready in time
-  2  flags wrong"""
+  2  flags or COMMAND wrong"""
 
 
 class PodError(Exception):
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     base_path: Path = given.model_base_path
     if not base_path.is_dir():
         print(f"undertone-pod: {base_path} is no folder; `undertone-model export build/models` makes one", file=sys.stderr)
+        return 2
+    if given.command and shutil.which(given.command[0]) is None:
+        print(f"undertone-pod: {given.command[0]} is no program that can be found", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -143,10 +146,7 @@ def _serving(target: str) -> bool:
 
 
 def _command(command: Sequence[str], pod: Pod) -> int:
-    try:
-        process = subprocess.Popen(command, env={**os.environ, "UNDERTONE_TARGET": pod.target})
-    except OSError as error:
-        raise PodError(f"{command[0]} cannot be run: {error.strerror}") from None
+    process = subprocess.Popen(command, env={**os.environ, "UNDERTONE_TARGET": pod.target})
     while True:
         try:
             return process.wait()
