@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.json_format import MessageToJson
 from numpy.typing import NDArray
+from tensorflow_serving.apis import prediction_log_pb2
 
 from undertone_model import encoder
 from undertone_model.contract import INPUTS, OUTPUT, contract
@@ -37,6 +38,7 @@ def export(source: Source, folder: Path, name: str, number: int | None = None, m
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         _save(source, aside)
+        _save_warmup(aside, max_tokens)
         tokenizer_json = source.checkpoint.tokenizer.to_str(pretty=True).encode()
         (aside / "tokenizer.json").write_bytes(tokenizer_json)
         message = contract(source, name, number, tokenizer_json, max_tokens)
@@ -70,6 +72,19 @@ def _save(source: Source, folder: Path) -> None:
         return {OUTPUT: tf.ensure_shape(tf.nn.softmax(scores), [None, len(labels)])}
 
     tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+
+
+def _save_warmup(folder: Path, max_tokens: int) -> None:
+    """Writes the requests that TF Serving answers before it says AVAILABLE, so that the graph is optimized by then."""
+    path = folder / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as records:
+        for length in sorted({min(length, max_tokens) for length in (16, 64, 256, max_tokens)}):
+            log = prediction_log_pb2.PredictionLog()
+            log.predict_log.request.model_spec.signature_name = "serving_default"
+            for name in INPUTS:
+                log.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(np.ones((1, length), np.int32)))
+            records.write(log.SerializeToString())
 
 
 def _calibrated(source: Source) -> dict[str, NDArray[np.float32]]:

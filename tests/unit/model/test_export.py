@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import softmax
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 from undertone_model import encoder, export, sources
 from undertone_model.adapters import load as load_adapters
 from undertone_model.adapters import merge
@@ -269,3 +270,15 @@ def test_temperature_and_bias_are_optional(tiny: Path) -> None:
     assert np.array_equal(plain["classifier.weight"], source.checkpoint.weights["classifier.weight"])
     cooler = export._calibrated(replace(source, temperature=2.0, bias=(1.0,) * 9))
     assert cooler["classifier.bias"] == pytest.approx((plain["classifier.bias"] + 1) / 2)
+
+
+def test_brings_requests_that_warm_up_the_model_server(exported: Path) -> None:
+    path = exported / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in tf.compat.v1.io.tf_record_iterator(str(path))]
+    shapes = []
+    for log in logs:
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in log.predict_log.request.inputs.items()}
+        assert {name: array.dtype for name, array in inputs.items()} == {"input_ids": np.int32, "attention_mask": np.int32}
+        assert inputs["input_ids"].shape == inputs["attention_mask"].shape
+        shapes.append(inputs["input_ids"].shape)
+    assert shapes == [(1, 16), (1, 64)]

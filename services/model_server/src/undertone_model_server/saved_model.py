@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from undertone_model_server.errors import STATUS_BY_NUMBER, GraphError, LoadError
 from undertone_model_server.servable import Array, SignatureDef
+from undertone_model_server.warmup import warm_up
 
 SERVE_TAG = "serve"
 # What Session.run writes before every message of a kernel, and TF Serving does not.
@@ -28,7 +29,7 @@ class SavedModelLoader:
     inter_op_threads: int = 0
 
     def __call__(self, folder: Path) -> "SavedModel":
-        """Loads the graph tagged `serve` and its variables. Raises LoadError with TensorFlow's reason."""
+        """Loads the graph tagged `serve` and its variables, and warms it up. Raises LoadError with TensorFlow's reason."""
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=self.intra_op_threads, inter_op_parallelism_threads=self.inter_op_threads
         )
@@ -46,7 +47,13 @@ class SavedModelLoader:
             # Whatever the files hold, the server goes on with the version it has.
             session.close()
             raise LoadError(f"{folder}: {error}") from error
-        return SavedModel(session, dict(meta_graph.signature_def))
+        model = SavedModel(session, dict(meta_graph.signature_def))
+        try:
+            warm_up(folder, model)
+        except LoadError:
+            model.close()
+            raise
+        return model
 
 
 class SavedModel:

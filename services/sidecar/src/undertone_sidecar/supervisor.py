@@ -149,9 +149,7 @@ class Supervisor:
         model = await self._in_thread(read, folder)
         model.contract.check_signature(await self._catalog.signature(version))
         # Requests may already wait for this version, because the one before is gone: a slow first answer is better than none.
-        calls = await warm_up(
-            self._backend, model, budget=self._budget, hurried=lambda: self._available and self._wake.is_set()
-        )
+        calls = await warm_up(self._backend, model, hurried=lambda: self._available and self._wake.is_set())
         log.info("warmed up", extra={"version": version, "calls": calls, "seconds": round(time.monotonic() - started, 3)})
         return model
 
