@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"undertone-pod: {given.command[0]} is no program that can be found", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
+    # A shell starts what it puts into the background with SIGINT ignored; asked to stop, a pod should stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(given.log_file.open("wb")) if given.log_file else None
