@@ -25,27 +25,40 @@ UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Corpora:
-    """Folders of the two kinds of text: GoEmotions' TSV files, and our story paragraphs (None: leave them out)."""
+    """Folders of the two kinds of text: GoEmotions' TSV files, and our story paragraphs."""
 
     goemotions: Path
-    stories: Path | None
+    stories: Path
 
-    def of(self, split: data.Split) -> tuple[Dataset, Dataset | None]:
+    def of(self, split: data.Split) -> tuple[Dataset, Dataset]:
         """That split of both."""
-        return data.goemotions(self.goemotions, split), data.stories(self.stories, split) if self.stories else None
+        return data.goemotions(self.goemotions, split), data.stories(self.stories, split)
 
 
-def train(base: str | None, corpora: Corpora, recipe: Recipe, report: Callable[[Progress], None]) -> Adapters:
-    """Trains, rounds to what will be stored, fits a calibration for each kind of text, and scores the result."""
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training made, and how good it is on both test splits."""
+
+    adapters: Adapters
+    evaluations: tuple[Evaluation, ...]
+
+
+def train(
+    base: str | None, corpora: Corpora, recipe: Recipe, report: Callable[[Progress], None], *, stories: bool = True
+) -> Trained:
+    """Trains, rounds to what will be stored, fits a calibration for each kind of text, and scores the result.
+
+    Without `stories` it learns from the comments alone; calibration and scores are of both kinds of text all the same.
+    """
     folder = checkpoints.base_folder(base)
     checkpoint = checkpoints.load(folder)
-    comments, stories = corpora.of("train")
+    taught = corpora.of("train")[: 2 if stories else 1]
     tensors = training.train(
         checkpoint.weights,
         checkpoint.architecture,
         checkpoint.tokenizer,
-        comments.examples,
-        stories.examples if stories else (),
+        taught[0].examples,
+        taught[1].examples if stories else (),
         recipe,
         report,
     )
@@ -58,24 +71,21 @@ def train(base: str | None, corpora: Corpora, recipe: Recipe, report: Callable[[
         recipe=asdict(recipe),
         priors={},
         training_data=tuple(
-            TrainingData(dataset.name, dataset.license, len(dataset.examples), dataset.sha256)
-            for dataset in (comments, stories)
-            if dataset
+            TrainingData(dataset.name, dataset.license, len(dataset.examples), dataset.sha256) for dataset in taught
         ),
         scores=(),
     )
     adapters = replace(adapters, priors=_priors(checkpoint, adapters, corpora))
-    scores = tuple(score for evaluation in evaluations(base, adapters, corpora) for score in evaluation.scores())
-    return replace(adapters, scores=scores)
+    found = tuple(evaluations(base, adapters, corpora))
+    scores = tuple(score for evaluation in found for score in evaluation.scores())
+    return Trained(replace(adapters, scores=scores), found)
 
 
 def evaluations(base: str | None, adapters: Adapters, corpora: Corpora) -> Iterator[Evaluation]:
     """Quality on both test splits (rows of one emotion only), uncalibrated (`…@none`) and with each prior (`…@stories`)."""
     checkpoint = checkpoints.load(checkpoints.base_folder(base))
-    for dataset in corpora.of("test"):
-        if dataset is None:
-            continue
-        dataset = dataset.singles()
+    for split in corpora.of("test"):
+        dataset = split.singles()
         logits = predict(checkpoint, adapters, dataset)
         for name, calibration in {"none": UNCALIBRATED, **adapters.priors}.items():
             yield evaluate(f"{dataset.name}@{name}", calibrate(logits, calibration), dataset.labels())
@@ -90,6 +100,6 @@ def predict(checkpoint: Checkpoint, adapters: Adapters, dataset: Dataset) -> NDA
 
 
 def _priors(checkpoint: Checkpoint, adapters: Adapters, corpora: Corpora) -> dict[str, Calibration]:
-    comments, stories = (dataset.singles() if dataset else None for dataset in corpora.of("dev"))
-    found = {"comments": comments, "stories": stories}
-    return {name: fit(predict(checkpoint, adapters, dataset), dataset.labels()) for name, dataset in found.items() if dataset}
+    found = dict(zip(("comments", "stories"), corpora.of("dev"), strict=True))
+    singles = {name: dataset.singles() for name, dataset in found.items()}
+    return {name: fit(predict(checkpoint, adapters, dataset), dataset.labels()) for name, dataset in singles.items()}

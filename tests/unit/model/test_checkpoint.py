@@ -1,6 +1,7 @@
 """Checkpoints come back as they were written, and every damage is named by file and reason."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,19 @@ def test_a_base_that_is_neither_folder_nor_hub_id_is_named(base: str) -> None:
     with pytest.raises(CheckpointError, match="no such folder, nor a hub id of the form owner/name") as raised:
         checkpoints.base_folder(base)
     assert f"--base {base}" in str(raised.value)
+
+
+def test_a_hub_id_is_the_folder_that_the_hub_gave(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The hub's cache as its own library lays it out, so that its real code finds the files without a connection.
+    commit = "0" * 40
+    repository = tmp_path / "models--owner--name"
+    shutil.copytree(tiny, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = checkpoints.base_folder("owner/name")
+    assert checkpoints.load(folder).architecture == checkpoints.load(tiny).architecture
 
 
 def test_a_base_that_the_hub_does_not_give_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -143,13 +143,14 @@ def test_texts_become_adapters_and_adapters_a_model(corpora: Path, tiny: Path, t
     assert contract["calibration"]["prior"] == "comments"
 
 
-def test_stories_can_be_left_out_and_then_have_no_prior(corpora: Path, tiny: Path, tmp_path: Path) -> None:
-    comments = ("--goemotions", corpora / "goemotions", "--base", tiny, "--epochs", 1)
-    trained = run("train", *comments, "--without-stories", "--out", tmp_path / "adapters")
+def test_what_stories_are_worth_can_be_seen_by_not_learning_from_them(corpora: Path, tiny: Path, tmp_path: Path) -> None:
+    sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--base", tiny, "--epochs", 1)
+    trained = run("train", *sets, "--without-stories", "--out", tmp_path / "adapters")
     assert trained.exit_code == 0, trained.output
     adapters = adapter_files.load(tmp_path / "adapters")
-    assert adapters.priors.keys() == {"comments"}
     assert [data.name for data in adapters.training_data] == ["goemotions/train"]
+    assert adapters.priors.keys() == {"comments", "stories"}
+    assert "stories/test@stories" in {score.data for score in adapters.scores}
 
 
 def test_a_process_says_only_what_was_asked(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

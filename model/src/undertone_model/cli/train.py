@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--goemotions", required=True, type=options.FOLDER, help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt."
 )
 @options.stories
-@click.option("--without-stories", is_flag=True, help="Train on GoEmotions alone, to see what the stories are worth.")
+@click.option("--without-stories", is_flag=True, help="Learn from GoEmotions alone, to see what the stories are worth.")
 @click.option("--out", type=options.FOLDER, default=Path("build/adapters"), show_default=True, help="Where to write adapters.")
 @click.option("--seed", type=int, help="Default: that of the committed adapters.")
 @click.option("--epochs", type=click.IntRange(1), help="Default: as for the committed adapters.")
@@ -40,13 +40,13 @@ def train(
         from undertone_model.training import Recipe
 
     chosen = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    corpora = pipeline.Corpora(goemotions, None if without_stories else stories)
+    corpora = pipeline.Corpora(goemotions, stories)
     with _Watch() as watch:
-        trained = pipeline.train(base, corpora, replace(Recipe(), **chosen), watch)
-    adapter_files.save(out, trained)
+        trained = pipeline.train(base, corpora, replace(Recipe(), **chosen), watch, stories=not without_stories)
+    adapter_files.save(out, trained.adapters)
     size = (out / adapter_files.TENSORS).stat().st_size
     click.echo(f"{out}: {size / 1e6:.2f} MB")
-    print_table(pipeline.evaluations(base, adapter_files.load(out), corpora))
+    print_table(trained.evaluations)
 
 
 class _Watch:
