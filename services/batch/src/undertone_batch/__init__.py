@@ -1,0 +1,1 @@
+"""Spark job that scores paragraphs with Undertone: backfill and daily."""
