@@ -40,9 +40,9 @@ class FleetCall(grpc.aio.UnaryUnaryCall[Any, Any]):
         error = await self._error()
         return grpc.StatusCode.OK if error is None else error.code()
 
-    async def details(self) -> str | None:
+    async def details(self) -> str:
         error = await self._error()
-        return "" if error is None else error.details()
+        return "" if error is None else error.details() or ""
 
     def done(self) -> bool:
         return self._work.done()
@@ -143,7 +143,7 @@ class FleetChannel(grpc.aio.Channel):
 
 def _intercepted(interceptor: grpc.aio.UnaryUnaryClientInterceptor, inner: Continuation) -> Continuation:
     async def outer(details: grpc.aio.ClientCallDetails, request: Any) -> Any:
-        return await interceptor.intercept_unary_unary(inner, details, request)  # type: ignore[arg-type]
+        return await interceptor.intercept_unary_unary(inner, details, request)
 
     return outer
 

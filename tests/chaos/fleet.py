@@ -46,6 +46,7 @@ class FleetSettings:
     room: further pods for which nodes exist already; the others wait `provision_seconds` for a node.
     network_seconds: one way between the caller and a pod.
     endpoints_seconds: from a pod becoming ready, unready or dead to the balancer knowing it.
+    choices: pods that the balancer draws to choose the less loaded from; Envoy's least request draws 2.
     autoscaler: None keeps the number of pods.
     """
 
@@ -57,6 +58,7 @@ class FleetSettings:
     provision_seconds: float = 40.0
     network_seconds: float = 0.001
     endpoints_seconds: float = 1.0
+    choices: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,10 @@ class Fleet:
     `application`, which stands in every pod.
     """
 
-    def __init__(
-        self, settings: FleetSettings, *, seed: int = 0, chances: Chances = Chances(), poison: Poison = Poison()
-    ) -> None:
+    def __init__(self, settings: FleetSettings, *, seed: int = 0) -> None:
         self.settings = settings
-        self.chances = chances
-        self.poison = poison
+        self.chances = Chances()
+        self.poison: Mapping[str, grpc.StatusCode] = {}
         self.application = FakeClassifier()
         self.history: list[Look] = []
         self.restarts = 0
@@ -257,11 +257,11 @@ class Fleet:
         self._endpoints = [life.pod for life in self._lives if life.pod.ready]
 
     def _pick(self) -> Pod:
-        """Envoy's least request: the less loaded of two that are drawn."""
+        """Envoy's least request: the least loaded of those that are drawn."""
         if not self._endpoints:
             raise BrokenCallError(UNAVAILABLE, "no healthy upstream")
-        one, other = self._random.choice(self._endpoints), self._random.choice(self._endpoints)
-        return other if other.held < one.held else one
+        drawn = self._random.sample(self._endpoints, min(self.settings.choices, len(self._endpoints)))
+        return min(drawn, key=lambda pod: pod.held)
 
     async def _autoscale(self, autoscaler: Autoscaler) -> None:
         sync = autoscaler.settings.sync_seconds
