@@ -1,0 +1,56 @@
+"""`predict()`: a DataFrame of paragraphs in, the same with their scores out."""
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+from pyspark.accumulators import Accumulator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sql
+from pyspark.sql.types import StructType
+
+from undertone_batch.columns import OUTCOME, outcome_columns
+from undertone_batch.effort import Effort, Efforts, executor_name
+from undertone_batch.scoring import outcomes_of
+from undertone_batch.service import Service
+from undertone_batch.worker import worker_for
+
+
+def predict(
+    paragraphs: DataFrame, service: Service, *, text: str = "text", efforts: Accumulator[Efforts] | None = None
+) -> DataFrame:
+    """The paragraphs with their scores: the columns of the frame without that of the text, then those of `OUTCOME`.
+
+    Exactly one row for each; the rows of a partition stay in order.
+
+    Args:
+        paragraphs: any frame, without columns named as those of `OUTCOME`.
+        service: the service to ask, from the executors.
+        text: the column to be scored; strings, or binary in UTF-8.
+        efforts: an accumulator with `EffortsParam`, to which finished tasks add what they did.
+    """
+    kept = [field for field in paragraphs.schema.fields if field.name != text]
+    # As bytes: Spark lets strings hold what is not UTF-8, and Arrow does not.
+    sent = paragraphs.withColumn(text, sql.col(text).cast("binary"))
+    return sent.mapInArrow(_scorer(service, text, efforts), StructType(kept + OUTCOME.fields))
+
+
+def _scorer(
+    service: Service, text: str, efforts: Accumulator[Efforts] | None
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        waiting: list[pa.RecordBatch] = []
+
+        def texts() -> Iterator[pa.Array]:
+            for batch in batches:
+                waiting.append(batch.drop_columns([text]))
+                yield batch.column(text)
+
+        effort = Effort()
+        for outcomes in outcomes_of(texts(), worker_for(service), effort):
+            kept = waiting.pop(0)
+            columns = dict(zip(kept.schema.names, kept.columns, strict=True)) | outcome_columns(outcomes)
+            yield pa.RecordBatch.from_pydict(columns)
+        if efforts is not None:
+            efforts.add({executor_name(): effort})
+
+    return score

@@ -1,0 +1,34 @@
+"""What a Python worker process of Spark keeps from task to task: an event loop in a thread, and the client that lives on it."""
+
+import asyncio
+import functools
+import threading
+
+from undertone_client import Client
+
+from undertone_batch.exchange import Exchange
+from undertone_batch.service import Service
+
+
+class Worker:
+    """The client of one service, kept open until the process ends, so that its limit and breaker keep what they learned.
+
+    Spark reuses a Python worker process for task after task (`spark.python.worker.reuse`) and runs one task in it at a time.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="undertone", daemon=True).start()
+        self.client = Client(service.target, settings=service.settings)
+        asyncio.run_coroutine_threadsafe(self.client.__aenter__(), self._loop).result()
+
+    def exchange(self) -> Exchange:
+        """A stream of paragraphs through the client, for one task."""
+        return Exchange(self._loop, functools.partial(self.client.score, policy=self.service.policy))
+
+
+@functools.cache
+def worker_for(service: Service) -> Worker:
+    """This process's worker for `service`; the first call connects."""
+    return Worker(service)
