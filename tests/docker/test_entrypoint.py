@@ -1,0 +1,87 @@
+"""The batch image's entrypoint, with programs in Spark's and Java's place that say how they were called."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ENTRYPOINT = Path(__file__).resolve().parents[2] / "docker" / "batch" / "entrypoint.sh"
+BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
+
+EXECUTOR = {
+    "SPARK_APPLICATION_ID": "spark-1",
+    "SPARK_CONF_DIR": "/opt/spark/conf",
+    "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@driver:7078",
+    "SPARK_EXECUTOR_CORES": "2",
+    "SPARK_EXECUTOR_ID": "7",
+    "SPARK_EXECUTOR_MEMORY": "1024m",
+    "SPARK_EXECUTOR_POD_IP": "10.0.0.7",
+    "SPARK_EXECUTOR_POD_NAME": "executor-7",
+    "SPARK_HOME": "/opt/spark",
+    "SPARK_RESOURCE_PROFILE_ID": "0",
+}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the entrypoint with these arguments and this environment."""
+    for program in ("java", "spark-submit", "undertone"):
+        (tmp_path / program).write_text('#!/bin/bash\nprintf "%s\\n" "${0##*/}" "$@"\n')
+        (tmp_path / program).chmod(0o755)
+
+    def start(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        return subprocess.run(
+            [ENTRYPOINT, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=path | environment,
+            cwd="/",
+            timeout=30,
+        )
+
+    return start
+
+
+def test_a_command_is_run_as_it_stands(run: Run) -> None:
+    assert run("undertone", "score", "a b.txt").stdout.splitlines() == ["undertone", "score", "a b.txt"]
+
+
+def test_the_driver_listens_on_its_pods_address(run: Run) -> None:
+    called = run("driver", "--class", "Main", "local:///job.py", SPARK_DRIVER_BIND_ADDRESS="10.0.0.1").stdout.splitlines()
+    assert called[:3] == ["spark-submit", "--deploy-mode", "client"]
+    assert "spark.driver.bindAddress=10.0.0.1" in called
+    assert called[-3:] == ["--class", "Main", "local:///job.py"]
+
+
+def test_an_executor_is_what_the_driver_wants(run: Run) -> None:
+    called = run("executor", **EXECUTOR).stdout.splitlines()
+    assert called[:3] == ["java", "-Xms1024m", "-Xmx1024m"]
+    assert called[called.index("-cp") + 1].split(":")[:3] == ["/opt/spark/conf", "", "/opt/spark/jars/*"]
+    flags = called[called.index(BACKEND) + 1 :]
+    assert dict(zip(flags[::2], flags[1::2], strict=True)) == {
+        "--driver-url": "spark://CoarseGrainedScheduler@driver:7078",
+        "--executor-id": "7",
+        "--cores": "2",
+        "--app-id": "spark-1",
+        "--hostname": "10.0.0.7",
+        "--resourceProfileId": "0",
+        "--podName": "executor-7",
+    }
+
+
+def test_java_options_keep_their_order_and_their_spaces(run: Run) -> None:
+    options = {f"SPARK_JAVA_OPT_{n}": f"-Doption{n}=a b" for n in range(12)}
+    called = run("executor", **EXECUTOR, **options).stdout.splitlines()
+    assert called[1:13] == [f"-Doption{n}=a b" for n in range(12)]
+
+
+def test_an_executor_without_its_driver_says_what_is_missing(run: Run) -> None:
+    ended = run("executor", **{name: value for name, value in EXECUTOR.items() if name != "SPARK_DRIVER_URL"})
+    assert ended.returncode != 0
+    assert "SPARK_DRIVER_URL" in ended.stderr
