@@ -1,0 +1,69 @@
+{{/* The model server's container, but for its name and restartPolicy. */}}
+{{- define "undertone.modelServer" -}}
+{{- $tfServing := eq .Values.modelServer.kind "tf-serving" }}
+{{- $image := ternary .Values.modelServer.image .Values.modelServer.standInImage $tfServing -}}
+image: {{ include "undertone.image" (dict "root" . "image" $image) }}
+imagePullPolicy: {{ $image.pullPolicy }}
+{{- if $tfServing }}
+# Why not TF Serving itself is written there.
+command: [/bin/bash, /etc/undertone/serve.sh, tensorflow_model_server]
+{{- end }}
+args:
+  - --model_config_file=/etc/undertone/models.config
+  - --grpc_socket_path=/run/undertone/model.sock
+  # For the probes alone, which know no Unix sockets.
+  - --port=8500
+  - --tensorflow_intra_op_parallelism=$(CPU_LIMIT)
+  - --tensorflow_inter_op_parallelism={{ .Values.modelServer.interOpThreads }}
+  {{- if $tfServing }}
+  - --enable_grpc_healthcheck_service=true
+  - --rest_api_port=8501
+  - --monitoring_config_file=/etc/undertone/monitoring.config
+  {{- else }}
+  - --host=0.0.0.0
+  {{- end }}
+  {{- with .Values.modelServer.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+env:
+  - name: CPU_LIMIT
+    valueFrom:
+      resourceFieldRef: {containerName: model-server, resource: limits.cpu, divisor: "1"}
+  {{- with .Values.modelServer.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+ports:
+  - {name: predict, containerPort: 8500}
+  {{- if $tfServing }}
+  - {name: model-metrics, containerPort: 8501}
+  {{- end }}
+startupProbe:
+  grpc: {port: 8500}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: {{ max 1 (div (int .Values.inference.startupSeconds) 2) }}
+# A model server that computes on all its CPUs answers late.
+readinessProbe:
+  grpc: {port: 8500}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 3
+livenessProbe:
+  grpc: {port: 8500}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+resources:
+  {{- toYaml .Values.modelServer.resources | nindent 2 }}
+securityContext:
+  {{- include "undertone.securityContext" . | nindent 2 }}
+volumeMounts:
+  {{- include "undertone.modelMount" . | nindent 2 }}
+  - name: socket
+    mountPath: /run/undertone
+  - name: config
+    mountPath: /etc/undertone
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+{{- end }}
