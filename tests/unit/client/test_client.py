@@ -13,6 +13,8 @@ from undertone_client import (
     DeadlineExceededError,
     Failure,
     InvalidParagraphError,
+    LimitSettings,
+    Mode,
     NotUndertoneError,
     OverloadedError,
     Paragraph,
@@ -140,14 +142,14 @@ async def test_pushback_in_the_trailers_of_a_batch_holds_for_its_refused_paragra
 
 
 async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_paragraphs(service: FakeClassifier, client: Client) -> None:
-    service.faults.append(Fault(grpc.StatusCode.INTERNAL, "broken"))
+    service.faults.append(Fault(grpc.StatusCode.DATA_LOSS, "broken"))
     outcomes = await client.classify_batch(["one", "two"])
     assert [outcome.reason for outcome in outcomes if isinstance(outcome, Failure)] == ["broken", "broken"]
 
 
 async def test_a_batch_that_breaks_on_its_way_keeps_what_was_answered(service: FakeClassifier) -> None:
     async def break_it(seconds: float) -> None:
-        service.faults.append(Fault(grpc.StatusCode.INTERNAL, "broken"))
+        service.faults.append(Fault(grpc.StatusCode.DATA_LOSS, "broken"))
 
     service.item_faults = {"two": ItemFault(EXHAUSTED)}
     async with Client(service.target, sleep=break_it) as client:
@@ -194,7 +196,7 @@ async def test_score_keeps_to_the_limits_of_the_service(service: FakeClassifier,
 
 async def test_score_keeps_calls_in_flight(service: FakeClassifier) -> None:
     service.gate.clear()
-    async with Client(service.target, settings=Settings(batch_items=2, in_flight=3)) as client:
+    async with Client(service.target, settings=Settings(batch_items=2, limit=LimitSettings.fixed(3))) as client:
         stream = client.score(f"paragraph {index}" for index in range(20))
         first = asyncio.create_task(anext(stream))
         await service.until_in_flight(3)
@@ -219,7 +221,7 @@ async def test_score_of_one_string_is_a_mistake(client: Client) -> None:
 
 
 async def test_a_service_that_returns_is_found_again(service: FakeClassifier) -> None:
-    settings = Settings(retry=RetryPolicy(attempts=400, initial_seconds=0.02, max_seconds=0.02))
+    settings = Settings(mode=Mode.BATCH, retry=RetryPolicy(initial_seconds=0.02, max_seconds=0.02))
     async with Client(service.target, settings=settings) as client:
         await client.classify("before")
         await service.stop()
@@ -242,7 +244,7 @@ def test_targets_that_are_none(target: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"timeout_seconds": 0}, {"batch_items": 0}, {"in_flight": 0}, {"lookahead_characters": 0}, {"lookahead_items": 4}],
+    [{"timeout_seconds": 0}, {"batch_items": 0}, {"deadline_seconds": 0}, {"lookahead_characters": 0}, {"lookahead_items": 4}],
 )
 def test_settings_that_cannot_work(wrong: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):

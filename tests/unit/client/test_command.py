@@ -121,7 +121,7 @@ def test_score_writes_a_table_and_says_so(command: Command, story: Path, tmp_pat
     assert table["document"].to_pylist() == ["story"] * 9
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["inputs"] == [str(story)]
-    assert run["counts"] == {"scored": 9, "failed": 0, "skipped": 0}
+    assert run["counts"] == {"scored": 9, "failed": 0, "skipped": 0, "repeated": 0}
     assert (run["complete"], run["policy"], run["model"]["name"]) == (True, "chunk-mean", "fake")
     assert run["paragraphs_per_second"] > 0
     assert (tmp_path / "out" / "failures.jsonl").read_text() == ""
@@ -157,7 +157,7 @@ def test_another_run_in_the_same_folder_is_refused_until_overwritten(command: Co
     assert "--overwrite" in result.output
     story.write_text("Another story.")
     result = command("score", story, "--out", out)
-    assert (result.exit_code, "inputs: the folder has story.txt" in result.output) == (2, True)
+    assert (result.exit_code, f"inputs: the folder has {story} (" in result.output) == (2, True)
     assert command("score", story, "--out", out, "--overwrite").exit_code == 0
     assert pq.read_table(out / "scores").num_rows == 1
 
@@ -174,7 +174,8 @@ def test_the_same_file_by_another_path_is_the_same_input(
     ("content", "arguments", "message"),
     [
         ("x", ("absent.txt",), "absent.txt does not exist"),
-        ("x", (".",), "is a directory"),
+        ("x", ("empty",), "empty: there is no file to read"),
+        ("x", ("*.csv",), "*.csv: there is no file to read"),
         ('{"a": 1}\n', ("in.jsonl",), "no column 'text'; there are: 'a'"),
         ("not json\n", ("in.jsonl",), "in.jsonl, line 1, column 1: not JSON"),
         ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "'1' is given twice"),
@@ -189,6 +190,7 @@ def test_bad_inputs_are_found_before_anything_is_sent(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.jsonl").write_text(content)
+    (tmp_path / "empty").mkdir()
     result = command("score", *arguments, "--out", "out", "--target", NOWHERE)
     assert result.exit_code == 2
     assert message in result.output

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_client import Client, Model, Policy, RetryPolicy, Settings, UnavailableError
+from undertone_client import Client, LimitSettings, Model, Policy, RetryPolicy, Settings, UnavailableError
 from undertone_client.errors import InputError, OutputError
 from undertone_client.job import Identity, Manifest, OutputFolder, Run, Tally, survey
 from undertone_client.job.table import ScoresTable
@@ -32,12 +32,12 @@ def written(path: Path, texts: Iterable[str | None]) -> Path:
 async def run(
     path: Path, out: Path, service: FakeClassifier, *, watch: Callable[[Tally], None] | None = None, **options: Any
 ) -> tuple[Manifest, Tally]:
-    catalogue = Catalogue([str(path)], SourceOptions())
+    catalogue = Catalogue.of([str(path)], SourceOptions())
     surveyed = survey(catalogue)
     model = Model("fake", 1, "fp32")
     identity = Identity(surveyed.fingerprints, catalogue.options, ROWS_PER_PART, model, EMOTIONS, Policy.CHUNK_MEAN)
     folder, tally = OutputFolder(out), Tally(total=surveyed.paragraphs)
-    own = Settings(batch_items=3, in_flight=2, lookahead_items=6, retry=RetryPolicy(attempts=1))
+    own = Settings(batch_items=3, limit=LimitSettings.fixed(2), lookahead_items=6, retry=RetryPolicy(attempts=1))
     with folder.locked():
         manifest = folder.read_manifest() or Manifest(identity, NOON)
         folder.write_manifest(manifest)
@@ -244,7 +244,7 @@ async def test_an_input_that_has_been_torn_since_the_survey_leaves_what_came_bef
     tmp_path: Path, service: FakeClassifier
 ) -> None:
     path, out = written(tmp_path / "a.jsonl", ["one", "two"]), tmp_path / "out"
-    catalogue = Catalogue([str(path)], SourceOptions())
+    catalogue = Catalogue.of([str(path)], SourceOptions())
     fingerprints = survey(catalogue).fingerprints
     path.write_text(path.read_text() + "{torn\n")
     identity = Identity(fingerprints, catalogue.options, 5, Model("fake", 1, "fp32"), EMOTIONS, Policy.CHUNK_MEAN)

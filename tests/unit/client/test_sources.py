@@ -21,7 +21,7 @@ COLUMNS = SourceOptions(text_column="body", id_column="key", document_column="bo
 
 def read(*paths: Path, options: SourceOptions | None = None) -> list[Item]:
     with IdLedger() as ledger:
-        return list(Catalogue([str(path) for path in paths], options or SourceOptions()).items(ledger))
+        return list(Catalogue.of([str(path) for path in paths], options or SourceOptions()).items(ledger))
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -185,16 +185,18 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     paths = [str(written(tmp_path / "a.txt", "x")), str(written(tmp_path / "other" / "a.txt", "y"))]
     with pytest.raises(InputError, match="would both be the document 'a'"):
-        Catalogue(paths, SourceOptions())
+        Catalogue.of(paths, SourceOptions())
 
 
 def test_inputs_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
-        Catalogue([str(tmp_path / "absent.txt")], SourceOptions())
-    with pytest.raises(InputError, match=r"is a directory; name the files in it"):
-        Catalogue([str(tmp_path)], SourceOptions())
+        Catalogue.of([str(tmp_path / "absent.txt")], SourceOptions())
+    with pytest.raises(InputError, match=r"there is no file to read"):
+        Catalogue.of([str(tmp_path)], SourceOptions())
+    with pytest.raises(InputError, match=r"only addresses that begin with s3:// or gs://"):
+        Catalogue.of(["https://example.org/a.txt"], SourceOptions())
     with pytest.raises(InputError, match="standard input"):
-        Catalogue(["-"], SourceOptions(format=Format.PARQUET))
+        Catalogue.of(["-"], SourceOptions(format=Format.PARQUET))
 
 
 def test_a_stated_format_counts_more_than_the_suffix(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_reading_needs_constant_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with IdLedger() as ledger:
-            count = sum(1 for _ in Catalogue([str(path)], SourceOptions(id_column="key")).items(ledger))
+            count = sum(1 for _ in Catalogue.of([str(path)], SourceOptions(id_column="key")).items(ledger))
         assert count == 3000
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:

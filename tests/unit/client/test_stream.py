@@ -60,10 +60,10 @@ def test_each_paragraph_is_answered_once_within_all_bounds(
 ) -> None:
     paragraphs = numbered(texts)
     service = Service(seed)
-    own = Settings(batch_items=4, batch_characters=400, in_flight=in_flight, lookahead_items=lookahead)
+    own = Settings(batch_items=4, batch_characters=400, lookahead_items=lookahead)
 
     async def score() -> list[Outcome]:
-        stream = Stream(service, own, LIMITS, ordered=ordered)
+        stream = Stream(service, lambda: in_flight, own, LIMITS, ordered=ordered)
         return [outcome async for outcome in stream.run(stuttering(paragraphs, seed) if slow else paragraphs)]
 
     outcomes = asyncio.run(score())
@@ -92,9 +92,9 @@ async def test_the_source_is_read_no_further_than_the_lookahead(ordered: bool) -
             taken += 1
             yield f"paragraph {index}"
 
-    own = Settings(batch_items=4, in_flight=2, lookahead_items=16)
+    own = Settings(batch_items=4, lookahead_items=16)
     given_out = 0
-    async for _ in Stream(Service(), own, LIMITS, ordered=ordered).run(source()):
+    async for _ in Stream(Service(), lambda: 4, own, LIMITS, ordered=ordered).run(source()):
         given_out += 1
         for _ in range(10):
             await asyncio.sleep(0)  # however slow the consumer is
@@ -114,15 +114,15 @@ async def test_long_paragraphs_count_by_their_characters() -> None:
             yield "x" * 100
 
     own = Settings(batch_items=4, lookahead_items=1000, lookahead_characters=1000)
-    async for _ in Stream(Service(), own, LIMITS, ordered=True).run(source()):
+    async for _ in Stream(Service(), lambda: 4, own, LIMITS, ordered=True).run(source()):
         held -= 1
     assert most <= 11
 
 
 async def test_calls_go_on_while_the_consumer_is_busy() -> None:
     service = Service()
-    own = Settings(batch_items=4, in_flight=1, lookahead_items=16)
-    stream = Stream(service, own, LIMITS, ordered=True).run(f"paragraph {index}" for index in range(40))
+    own = Settings(batch_items=4, lookahead_items=16)
+    stream = Stream(service, lambda: 1, own, LIMITS, ordered=True).run(f"paragraph {index}" for index in range(40))
     await anext(stream)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -138,7 +138,7 @@ async def test_a_slow_source_is_not_waited_for() -> None:
         await more.wait()
         yield "second"
 
-    stream = Stream(Service(), Settings(), LIMITS, ordered=True).run(source())
+    stream = Stream(Service(), lambda: 4, Settings(), LIMITS, ordered=True).run(source())
     assert (await anext(stream)).paragraph.text == "first"
     more.set()
     assert [outcome.paragraph.text async for outcome in stream] == ["second"]
@@ -148,7 +148,7 @@ async def test_paragraphs_of_like_length_travel_together() -> None:
     service = Service()
     texts = ["x" * (10 if index % 2 else 100) for index in range(56)]
     own = Settings(batch_items=7, lookahead_items=56)
-    assert len([outcome async for outcome in Stream(service, own, LIMITS, ordered=True).run(texts)]) == 56
+    assert len([outcome async for outcome in Stream(service, lambda: 4, own, LIMITS, ordered=True).run(texts)]) == 56
     assert all(len({len(paragraph.text) for paragraph in batch}) == 1 for batch in service.batches)
 
 
@@ -158,7 +158,7 @@ async def test_what_the_source_raises_comes_after_the_outcomes_before_it() -> No
         yield "two"
         raise LookupError("torn page")
 
-    stream = Stream(Service(), Settings(), LIMITS, ordered=True).run(source())
+    stream = Stream(Service(), lambda: 4, Settings(), LIMITS, ordered=True).run(source())
     seen = [(await anext(stream)).paragraph.text for _ in range(2)]
     assert seen == ["one", "two"]
     with pytest.raises(LookupError, match="torn page"):
@@ -168,7 +168,7 @@ async def test_what_the_source_raises_comes_after_the_outcomes_before_it() -> No
 async def test_what_cannot_be_sent_fails_by_itself() -> None:
     service = Service(seed=1)
     texts = ["fine", "\ud800", "x" * 251, "é" * 200, "fine too"]
-    outcomes = [outcome async for outcome in Stream(service, Settings(), LIMITS, ordered=True).run(texts)]
+    outcomes = [outcome async for outcome in Stream(service, lambda: 4, Settings(), LIMITS, ordered=True).run(texts)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Failure) and outcome.attempts == 0]
     assert [outcome.paragraph.text for outcome in refused] == texts[1:4]
     assert {outcome.status for outcome in refused} == {grpc.StatusCode.INVALID_ARGUMENT}
@@ -187,7 +187,7 @@ async def test_leaving_early_ends_the_calls() -> None:
             ended.set()
         raise AssertionError
 
-    stream = Stream(forever, Settings(), LIMITS, ordered=True).run(["one"])
+    stream = Stream(forever, lambda: 4, Settings(), LIMITS, ordered=True).run(["one"])
     waiting = asyncio.create_task(anext(stream))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -203,9 +203,9 @@ async def test_a_defect_is_raised_and_hangs_nobody() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        _ = [outcome async for outcome in Stream(broken, Settings(), LIMITS, ordered=True).run(["one"])]
+        _ = [outcome async for outcome in Stream(broken, lambda: 4, Settings(), LIMITS, ordered=True).run(["one"])]
 
 
 async def test_something_else_than_a_paragraph_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="not int"):
-        _ = [outcome async for outcome in Stream(Service(), Settings(), LIMITS, ordered=True).run([1])]  # type: ignore[list-item]
+        _ = [outcome async for outcome in Stream(Service(), lambda: 4, Settings(), LIMITS, ordered=True).run([1])]  # type: ignore[list-item]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from undertone_client.job.folder import OutputFolder
 from undertone_client.job.manifest import Identity, Manifest
+from undertone_client.job.shard import Shard
 from undertone_client.job.survey import Fingerprint
 from undertone_client.job.table import Row, ScoresTable
 from undertone_client.sources import SourceOptions
@@ -73,7 +74,9 @@ class ScoredFolder:
             table.write(table.of(self.rows), folder.part(part))
         if self.failures:
             folder.failures.write_text("".join(json.dumps(record) + "\n" for record in self.failures), encoding="utf-8")
-        manifest = Manifest(identity, NOON, scored=len(self.rows), failed=len(self.failures), tokens=1, seconds=2.0)
+        failed, tokens = len(self.failures), sum(row.tokens for row in self.rows)
+        shard = Shard(part, len(self.rows) + failed, len(self.rows), failed, tokens, self.complete)
+        manifest = Manifest(identity, NOON, shards=(shard,), seconds=2.0)
         folder.write_manifest(replace(manifest, complete=self.complete, finished_at=NOON if self.complete else None))
         return self.path
 

@@ -147,7 +147,7 @@ def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(scored
     texts = ["A secret the baker kept.", "The lamp went out.", "They danced till noon."]
     source = tmp_path / "tale.txt"
     source.write_text("\n\n".join(texts), encoding="utf-8")
-    scored.sources = (Fingerprint(str(source), "text", 1, "ab"), Fingerprint("-", "text", None, None))
+    scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"), Fingerprint("-", "text", "document", None, None))
     for text, label in zip(texts, ("joy", "fear", "love"), strict=True):
         scored.add("tale", point(label), text=text)
     folder = scored.write()
@@ -175,7 +175,7 @@ def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(scored
 def test_text_is_found_in_the_columns_that_the_run_read(scored, point, tmp_path: Path) -> None:
     source = tmp_path / "reviews.data"
     source.write_text("key,review\n7,The soup was warm and so was she.\n", encoding="utf-8")
-    scored.sources = (Fingerprint(str(source), "csv", 1, "ab"),)
+    scored.sources = (Fingerprint(str(source), "csv", "document", 1, "ab"),)
     scored.options = SourceOptions(format=Format.CSV, text_column="review", id_column="key")
     scored.add("reviews", point("love"), text="The soup was warm and so was she.", ident="7")
     assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
@@ -192,7 +192,7 @@ def test_nothing_in_the_data_can_become_markup(scored, point, tmp_path: Path) ->
     source = tmp_path / "hostile.txt"
     source.write_text(HOSTILE, encoding="utf-8")
     scored.labels = [HOSTILE, "joy", "neutral"]
-    scored.sources = (Fingerprint(str(source), "text", 1, "ab"),)
+    scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"),)
     for document in (HOSTILE, "b"):
         scored.add(document, [0.8, 0.1, 0.1], text=HOSTILE, ident=f"{document}{HOSTILE}")
     scored.fail(HOSTILE, HOSTILE, HOSTILE)
@@ -208,7 +208,7 @@ def test_long_texts_are_cut(scored, point, tmp_path: Path) -> None:
     source = tmp_path / "long.txt"
     text = "word " * 1000
     source.write_text(text, encoding="utf-8")
-    scored.sources = (Fingerprint(str(source), "text", 1, "ab"),)
+    scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"),)
     scored.add("long", point("joy"), text=text.strip())
     quote = re.search("<blockquote>(.*?)</blockquote>", html(scored.write(), with_text=True), re.DOTALL)
     assert quote

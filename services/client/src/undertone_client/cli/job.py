@@ -14,7 +14,7 @@ from undertone_client.cli.summary import show_summary
 from undertone_client.client import Client
 from undertone_client.errors import OutputError
 from undertone_client.job import Identity, Manifest, OutputFolder, Run, Survey, Tally, survey
-from undertone_client.retry import RetryPolicy
+from undertone_client.resilience import RetryPolicy
 from undertone_client.settings import Settings
 from undertone_client.sources import Catalogue
 from undertone_client.values import Policy, ServedModel
@@ -63,7 +63,7 @@ class Job:
                     tally,
                     watch=watch,
                     checkpoint_seconds=self.checkpoint_seconds,
-                    patience=self.settings.batch_items * self.settings.in_flight,
+                    patience=self.settings.batch_items * self.settings.limit.initial,
                 )
                 async with Client(self.target, settings=self.settings) as client:
                     manifest = await run.run(client)

@@ -11,7 +11,7 @@ from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, CommandError, ExitCode, explained
 from undertone_client.cli.job import Job
 from undertone_client.job import OutputFolder
-from undertone_client.retry import RetryPolicy
+from undertone_client.resilience import BreakerSettings, LimitSettings, RetryPolicy
 from undertone_client.settings import Settings
 from undertone_client.sources import Catalogue, Format, SourceOptions
 from undertone_client.values import Policy
@@ -70,9 +70,8 @@ failed is tried again, and the table becomes the same as that of a run which was
     "--in-flight",
     envvar="UNDERTONE_IN_FLIGHT",
     type=click.IntRange(min=1),
-    default=DEFAULTS.in_flight,
-    show_default=True,
-    help="Calls at once, at most.",
+    default=None,
+    help="Calls at once, always.  [default: found by itself]",
 )
 @click.option("--attempts", type=click.IntRange(min=1), default=PATIENT, show_default=True, help="Attempts of a call, at most.")
 @click.option("--rows-per-part", type=click.IntRange(min=1), default=10_000, show_default=True, help="Paragraphs in a file.")
@@ -98,7 +97,7 @@ def score(
     policy: str,
     overwrite: bool,
     batch_items: int,
-    in_flight: int,
+    in_flight: int | None,
     attempts: int,
     rows_per_part: int,
     checkpoint: float,
@@ -111,13 +110,17 @@ def score(
     The inputs are read once before anything is sent, so that errors in them are found at once, then again while they are
     scored, in constant memory.
     """
+    retry = RetryPolicy(attempts=attempts)
     settings = Connection(**connection).settings(
         batch_items=batch_items,
-        in_flight=in_flight,
-        lookahead_items=max(DEFAULTS.lookahead_items, 2 * batch_items * in_flight),
-        retry=RetryPolicy(attempts=attempts),
+        limit=LimitSettings.fixed(in_flight) if in_flight else DEFAULTS.limit,
+        lookahead_items=max(DEFAULTS.lookahead_items, 2 * batch_items),
+        retry=retry,
+        # A service that has gone is waited for as long as a call would be tried.
+        breaker=BreakerSettings(patience_seconds=sum(retry.ceiling(failure) for failure in range(1, attempts))),
     )
-    catalogue = Catalogue(inputs, SourceOptions(Format(form) if form else None, text_column, id_column, document_column))
+    options = SourceOptions(Format(form) if form else None, text_column, id_column, document_column)
+    catalogue = Catalogue.of(inputs, options, exclude=out)
     job = Job(target, settings, catalogue, OutputFolder(out), Policy(policy), rows_per_part, checkpoint, overwrite, quiet)
     try:
         tally = job.run()

@@ -3,7 +3,8 @@
 from undertone_client.job.folder import OutputFolder
 from undertone_client.job.manifest import Identity, Manifest
 from undertone_client.job.run import Run
+from undertone_client.job.selection import DeadLetters
 from undertone_client.job.survey import Survey, survey
 from undertone_client.job.tally import Tally
 
-__all__ = ["Identity", "Manifest", "OutputFolder", "Run", "Survey", "Tally", "survey"]
+__all__ = ["DeadLetters", "Identity", "Manifest", "OutputFolder", "Run", "Survey", "Tally", "survey"]

@@ -1,11 +1,13 @@
-"""failures.jsonl: the paragraphs without a score, and why."""
+"""failures.jsonl: the dead letters, which are the paragraphs without a score, and why."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
+from undertone_client.errors import OutputError
 from undertone_client.job.folder import OutputFolder
 from undertone_client.sources import Item
 
@@ -35,22 +37,29 @@ class FailureRow:
 class FailureListing:
     """Writes failures.jsonl anew, in the order of the input although parts end in any. Used as a context manager.
 
+    It is written aside, and takes its place with `publish`: whenever the process is killed, a listing that was complete is
+    there still.
+
     Raises:
         OutputError: it cannot be written.
     """
 
     def __init__(self, folder: OutputFolder) -> None:
         self._folder = folder
+        self._aside = folder.aside(folder.failures)
         self._waiting: dict[int, list[FailureRow]] = {}
         self._next = 0
 
     def __enter__(self) -> Self:
         with self._folder.writing():
-            self._file: TextIO = self._folder.failures.open("w", encoding="utf-8")
+            self._file: TextIO = self._aside.open("w", encoding="utf-8")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written before cannot be now; it is of no use any more
+            self._file.close()
+        with suppress(OSError):
+            self._aside.unlink(missing_ok=True)
 
     def add(self, part: int, failures: list[FailureRow]) -> None:
         """The failures of a part that has ended; they are written once those of the parts before it are."""
@@ -59,12 +68,36 @@ class FailureListing:
             self._write(self._waiting.pop(self._next))
             self._next += 1
 
-    def flush(self) -> None:
-        """Write what still waits for an earlier part, as that will not end in this run."""
+    def publish(self) -> None:
+        """Write what still waits for an earlier part, as that will not end in this run, and put the file in its place."""
         for part in sorted(self._waiting):
             self._write(self._waiting.pop(part))
+        with self._folder.writing():
+            self._file.close()
+            self._folder.put(self._aside, self._folder.failures)
 
     def _write(self, failures: Iterable[FailureRow]) -> None:
         with self._folder.writing():
             self._file.writelines(failure.to_json() for failure in failures)
-            self._file.flush()
+
+
+def read_failures(folder: OutputFolder) -> Iterator[FailureRow]:
+    """The lines of failures.jsonl, one after the other; none if there is no such file.
+
+    Raises:
+        OutputError: it cannot be read, or a line of it is no failure.
+    """
+    number = 0
+    try:
+        with folder.failures.open(encoding="utf-8") as lines:
+            for line in lines:
+                number += 1
+                yield FailureRow(**json.loads(line))
+    except FileNotFoundError:
+        return
+    except (ValueError, TypeError) as error:
+        raise OutputError(
+            f"{folder.failures}, line {number}: no failure ({error}); run the same `undertone score` again to have it rewritten"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{folder.failures} cannot be read: {error.strerror or error}") from None

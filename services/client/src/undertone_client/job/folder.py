@@ -13,9 +13,8 @@ from undertone_client.job.manifest import Manifest
 class OutputFolder:
     """`run.json`, `failures.jsonl` and `scores/part-NNNNN.parquet` in a folder.
 
-    Parts and manifest are written beside their place under a name that begins with a dot, flushed to the disk and renamed:
-    whenever the process is killed, each is whole, either the old or the new one. The failures are written as they come, as
-    they are for people: what has no score is scored in the next run, listed or not.
+    All of them are written beside their place under a name that begins with a dot, flushed to the disk and renamed:
+    whenever the process or the machine is stopped, each is whole, either the old or the new one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,18 +59,38 @@ class OutputFolder:
         """All parts there are, in order."""
         return sorted(self.scores.glob("part-*.parquet"))
 
+    @staticmethod
+    def aside(path: Path) -> Path:
+        """Where a file is written before it takes its place at `path`."""
+        return path.with_name(f".{path.name}.aside")
+
+    @staticmethod
+    def put(aside: Path, path: Path) -> None:
+        """Flush a written file to the disk, and put it in its place."""
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        aside.replace(path)
+        # The new name is on the disk once its directory is.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
     def write(self, path: Path, fill: Callable[[Path], None]) -> None:
         """Have `fill` write a file aside, and put it in the place of `path`.
 
         Raises:
             OutputError: it cannot be written.
         """
-        aside = path.with_name(f".{path.name}.aside")
+        aside = self.aside(path)
         with self.writing():
-            fill(aside)
-            with aside.open("rb") as written:
-                os.fsync(written.fileno())
-            aside.replace(path)
+            try:
+                fill(aside)
+                self.put(aside, path)
+            except OSError:
+                aside.unlink(missing_ok=True)  # on a full disk, half a file takes room that others need
+                raise
 
     def read_manifest(self) -> Manifest | None:
         """The manifest, or None where there is none.

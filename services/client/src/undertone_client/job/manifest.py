@@ -4,16 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from pathlib import PurePath
+from itertools import zip_longest
 from typing import Any, Self
 
 from undertone_client.errors import OutputError
+from undertone_client.job.shard import Shard
 from undertone_client.job.survey import Fingerprint
 from undertone_client.job.tally import Tally
-from undertone_client.sources import SourceOptions
+from undertone_client.sources import Format, SourceOptions
 from undertone_client.values import Model, Policy
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +30,70 @@ class Identity:
 
     def differences(self, other: "Identity") -> Iterator[str]:
         """What differs, in words: `self` is what the folder holds, `other` what is asked for now."""
-        mine, theirs = self._comparable(), other._comparable()
-        for name, value in mine.items():
-            if value != theirs[name]:
-                yield f"{name}: the folder has {value}, this command {theirs[name]}"
+        # An input is the same wherever it lies: by what its paragraphs are named after, and its content.
+        for mine, theirs in zip_longest(self.sources, other.sources):
+            if mine is None or theirs is None or (mine.document, mine.sha256) != (theirs.document, theirs.sha256):
+                yield f"inputs: the folder has {_brief(mine)}, this command {_brief(theirs)}"
+                break  # one is enough: of those after it, each may be another
+        settings, others = self._comparable(), other._comparable()
+        for name, value in settings.items():
+            if value != others[name]:
+                yield f"{name}: the folder has {value}, this command {others[name]}"
 
     def _comparable(self) -> dict[str, str]:
-        # An input is the same wherever it lies: by its name without directories, and its content.
-        inputs = [f"{PurePath(source.name).name} ({(source.sha256 or 'a pipe')[:12]})" for source in self.sources]
         columns = {name: str(value) for name, value in asdict(self.options).items()}
         return {
             "model": str(self.model),
             "labels": ", ".join(self.labels),
             "policy": self.policy.value,
-            "inputs": ", ".join(inputs),
             **columns,
             "rows_per_part": str(self.rows_per_part),
         }
 
 
+def _brief(source: Fingerprint | None) -> str:
+    return "no more" if source is None else f"{source.input.shown} ({(source.sha256 or 'a pipe')[:12]})"
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The content of run.json. `seconds` is the time spent scoring, over all runs of the folder."""
+    """The content of run.json.
+
+    `skipped` paragraphs had their score before the last run; `repeated` were not sent, as another of the same text was.
+    `seconds` is the time spent scoring, over all runs of the folder, as are the other counts.
+    """
 
     identity: Identity
     started_at: datetime
     finished_at: datetime | None = None
-    scored: int = 0
-    failed: int = 0
+    shards: tuple[Shard, ...] = ()
     skipped: int = 0
-    tokens: int = 0
+    repeated: int = 0
     seconds: float = 0.0
     complete: bool = False
 
-    def updated(self, tally: Tally, *, seconds: float, finished_at: datetime | None = None) -> Self:
+    @property
+    def scored(self) -> int:
+        """Rows of the table."""
+        return sum(shard.scored for shard in self.shards)
+
+    @property
+    def failed(self) -> int:
+        """Dead letters."""
+        return sum(shard.failed for shard in self.shards)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows."""
+        return sum(shard.tokens for shard in self.shards)
+
+    def updated(self, tally: Tally, shards: tuple[Shard, ...], *, seconds: float, finished_at: datetime | None = None) -> Self:
         """The manifest with the counts of a run that has added `seconds`; with `finished_at`, a complete one."""
         return replace(
             self,
-            scored=tally.stored + tally.scored,
-            failed=tally.failed,
+            shards=shards,
             skipped=tally.kept,
-            tokens=tally.tokens if finished_at else max(self.tokens, tally.tokens),
+            repeated=self.repeated + tally.repeated,
             seconds=self.seconds + seconds,
             finished_at=finished_at,
             complete=finished_at is not None,
@@ -87,13 +111,14 @@ class Manifest:
             "policy": identity.policy,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
-            "counts": {"scored": self.scored, "failed": self.failed, "skipped": self.skipped},
+            "counts": {"scored": self.scored, "failed": self.failed, "skipped": self.skipped, "repeated": self.repeated},
             "paragraphs_per_second": round(self.scored / self.seconds, 3) if self.seconds else 0.0,
             "tokens": self.tokens,
             "seconds": round(self.seconds, 3),
             "complete": self.complete,
+            "shards": [asdict(shard) for shard in self.shards],
         }
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return _text(document)
 
     @classmethod
     def from_json(cls, text: str, name: str) -> Self:
@@ -118,18 +143,31 @@ class Manifest:
         model = dict(document["model"])
         labels = tuple(model.pop("labels"))
         sources = tuple(Fingerprint(**source) for source in document["sources"])
-        identity = Identity(
-            sources, SourceOptions(**options), rows_per_part, Model(**model), labels, Policy(document["policy"])
-        )
+        form = options.pop("format")
+        read = SourceOptions(**options, format=Format(form) if form else None)
+        identity = Identity(sources, read, rows_per_part, Model(**model), labels, Policy(document["policy"]))
         finished, counts = document["finished_at"], document["counts"]
         return cls(
             identity=identity,
             started_at=datetime.fromisoformat(document["started_at"]),
             finished_at=datetime.fromisoformat(finished) if finished else None,
-            scored=counts["scored"],
-            failed=counts["failed"],
+            shards=tuple(Shard(**shard) for shard in document["shards"]),
             skipped=counts["skipped"],
-            tokens=document["tokens"],
+            repeated=counts["repeated"],
             seconds=document["seconds"],
             complete=document["complete"],
         )
+
+
+def _text(document: dict[str, Any]) -> str:
+    """A line for each key, and for each object of a list: thousands of shards stay readable."""
+
+    def value(of: Any) -> str:
+        if isinstance(of, list) and of and isinstance(of[0], dict):
+            return "[\n    " + ",\n    ".join(map(dumps, of)) + "\n  ]"
+        return dumps(of)
+
+    def dumps(of: Any) -> str:
+        return json.dumps(of, ensure_ascii=False)
+
+    return "{\n" + ",\n".join(f"  {dumps(key)}: {value(of)}" for key, of in document.items()) + "\n}\n"

@@ -8,20 +8,20 @@ from typing import Any
 import pyarrow as pa
 
 from undertone_client.errors import OutputError
+from undertone_client.job.answers import Answer
 from undertone_client.job.failures import FailureRow
 from undertone_client.job.folder import OutputFolder
+from undertone_client.job.shard import Shard
 from undertone_client.job.table import Row, ScoresTable
 from undertone_client.sources import Item
-from undertone_client.values import Score
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is known of a score from an earlier run."""
+class _Kept:
+    """A row of an earlier run."""
 
     text_sha256: str
-    label: str
-    tokens: int
+    answer: Answer
 
 
 class Part:
@@ -33,11 +33,13 @@ class Part:
     """
 
     def __init__(self, number: int, folder: OutputFolder, table: ScoresTable) -> None:
+        self._number = number
         self._path: Path = folder.part(number)
         self._folder = folder
         self._table = table
         self._kept: Any = None
         self._kept_rows: dict[str, int] = {}
+        self._kept_answers: list[_Kept] = []
         self._places: dict[int, int] = {}  # ordinal → row of the kept table
         self._rows: dict[int, Row] = {}
         self._failures: dict[int, FailureRow] = {}
@@ -45,8 +47,7 @@ class Part:
         self._unsaved = True
         if self._path.exists():
             self._kept = table.read(self._path)
-            columns = (self._kept[name].to_pylist() for name in ("text_sha256", "label", "tokens"))
-            self._kept_scores = [Kept(*values) for values in zip(*columns, strict=True)]
+            self._kept_answers = list(map(_Kept, self._kept["text_sha256"].to_pylist(), table.answers(self._kept)))
             self._kept_rows = {ident: row for row, ident in enumerate(self._kept["id"].to_pylist())}
             self._unsaved = False
 
@@ -55,7 +56,7 @@ class Part:
         """Whether every paragraph that was entered has its outcome."""
         return self._open == 0
 
-    def enter(self, item: Item) -> Kept | None:
+    def enter(self, item: Item) -> Answer | None:
         """Enter a paragraph. Its score of an earlier run, or None if it needs one.
 
         Raises:
@@ -65,18 +66,18 @@ class Part:
         if row is None:
             self._open += 1
             return None
-        kept = self._kept_scores[row]
+        kept = self._kept_answers[row]
         if kept.text_sha256 != item.text_sha256:
             raise OutputError(
                 f"{item.place}: {item.id!r} was scored with another text; "
                 "the input has changed since: use --overwrite, or another --out"
             )
         self._places[item.ordinal] = row
-        return kept
+        return kept.answer
 
-    def score(self, item: Item, score: Score, scored_at: datetime) -> None:
+    def score(self, item: Item, answer: Answer, scored_at: datetime) -> None:
         """Settle a paragraph with its score."""
-        self._rows[item.ordinal] = Row.of(item, score, scored_at)
+        self._rows[item.ordinal] = Row.of(item, answer, scored_at)
         self._open -= 1
         self._unsaved = True
 
@@ -88,6 +89,12 @@ class Part:
     def failures(self) -> list[FailureRow]:
         """The failures, in the order of the input."""
         return [self._failures[ordinal] for ordinal in sorted(self._failures)]
+
+    def shard(self, *, complete: bool) -> Shard:
+        """What the manifest is to say of it."""
+        scored, failed = len(self._kept_answers) + len(self._rows), len(self._failures)
+        tokens = sum(kept.answer.tokens for kept in self._kept_answers) + sum(row.tokens for row in self._rows.values())
+        return Shard(self._number, scored + failed + self._open, scored, failed, tokens, complete)
 
     def save(self) -> None:
         """Write the part if anything was added to it.

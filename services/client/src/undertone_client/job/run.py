@@ -9,11 +9,15 @@ import grpc
 
 from undertone_client.client import Client
 from undertone_client.errors import OutputError, UnavailableError
+from undertone_client.job.answers import Answer, Answers, Refusal
+from undertone_client.job.awaited import Awaited
 from undertone_client.job.failures import FailureListing, FailureRow
 from undertone_client.job.folder import OutputFolder
 from undertone_client.job.manifest import Manifest
 from undertone_client.job.part import Part
 from undertone_client.job.parts import Parts
+from undertone_client.job.selection import Everything, Selection
+from undertone_client.job.shard import Shards
 from undertone_client.job.table import ScoresTable
 from undertone_client.job.tally import Tally
 from undertone_client.sources import Catalogue, Item
@@ -29,14 +33,17 @@ def _ignore(tally: Tally) -> None:
 class Run:
     """Scores what the folder has no score for. Used once, with the folder locked.
 
+    Each text is sent once, however many paragraphs have it, as far back as `Answers` remembers.
+
     Args:
         folder: where the scores go.
         manifest: what the folder holds already, or a new one.
         catalogue: the inputs.
         tally: kept up to date; its `total` is the caller's.
+        selection: what of the inputs is scored.
         watch: called with the tally after every change.
         checkpoint_seconds: how often, at the least, what is known is saved while scores come in.
-        patience: so many paragraphs in a row that fail with UNAVAILABLE, all retries used up, end the run.
+        patience: so many calls' outcomes in a row that are UNAVAILABLE, all retries used up, end the run.
         now: the time of day, in UTC.
         clock: seconds, for durations.
     """
@@ -48,6 +55,7 @@ class Run:
         catalogue: Catalogue,
         tally: Tally,
         *,
+        selection: Selection | None = None,
         watch: Callable[[Tally], None] = _ignore,
         checkpoint_seconds: float = 10.0,
         patience: int = 64,
@@ -58,15 +66,19 @@ class Run:
         self._manifest = manifest
         self._identity = manifest.identity
         self._table = ScoresTable(manifest.identity)
+        self._shards = Shards(manifest.shards)
         self._catalogue = catalogue
         self._tally = tally
+        self._selection = selection or Everything()
         self._watch = watch
         self._checkpoint_seconds = checkpoint_seconds
         self._patience = patience
         self._now = now
         self._clock = clock
         self._started = self._checkpointed = clock()
-        self._awaited: dict[str, tuple[Part, Item]] = {}
+        self._awaited = Awaited()
+        self._answers = Answers()
+        self._paragraphs = 0
         self._unreachable = 0
 
     async def run(self, client: Client) -> Manifest:
@@ -79,57 +91,73 @@ class Run:
             OutputError: the folder cannot be written, or does not fit the input or the model that is served now.
             UnavailableError: the service has gone.
         """
-        self._tally.stored = sum(self._table.rows(path) for path in self._folder.parts())
         with ExitStack() as stack:
             listing = stack.enter_context(FailureListing(self._folder))
-            parts = Parts(self._folder, self._table, listing, self._identity.rows_per_part)
+            parts = Parts(self._folder, self._table, listing, self._shards, self._identity.rows_per_part)
             # Ids of files were checked in the survey; those of a pipe are, as they come.
             check_ids = self._identity.options.id_column is not None and not self._catalogue.repeatable
             ledger = stack.enter_context(IdLedger()) if check_ids else None
             try:
-                async with in_background(self._catalogue.items(ledger)) as items:
+                async with in_background(self._catalogue.items(ledger), _characters) as items:
                     needed = self._needed(items, parts)
                     async with aclosing(client.score(needed, ordered=False, policy=self._identity.policy)) as outcomes:
                         async for outcome in outcomes:
                             self._settle(outcome)
                             parts.close_settled()
                             self._checkpoint(parts)
-                parts.end()
-            except BaseException:
-                parts.abandon()
-                self._write_manifest()
+                parts.end(self._paragraphs)
+            except BaseException as error:
+                self._abandon(parts, listing, error)
                 raise
         return self._finish()
 
     async def _needed(self, items: AsyncIterator[Item], parts: Parts) -> AsyncIterator[Paragraph]:
         async for item in items:
-            part, kept = parts.enter(item)
-            if kept is not None:
-                self._tally.keep(kept.label, kept.tokens)
-                self._watch(self._tally)
+            self._paragraphs += 1
+            if not self._selection.covers(item):
+                continue
+            part, answer = parts.enter(item)
+            if answer is not None:
+                self._keep(item, answer)
+            elif (letter := self._selection.withheld(item)) is not None:
+                self._fail(part, item, letter)
             elif item.text is None:
-                self._fail(part, item, grpc.StatusCode.INVALID_ARGUMENT, item.problem or "no text", attempts=0)
-            else:
-                self._awaited[item.id] = (part, item)
+                self._fail(part, item, FailureRow.of(item, "INVALID_ARGUMENT", item.problem or "no text", attempts=0))
+            elif (known := self._answers.get(item.text_sha256)) is not None:
+                self._tally.repeated += 1
+                self._write(part, item, known)
+            elif self._awaited.add(part, item):
                 yield Paragraph(item.text, item.id)
+            else:
+                self._tally.repeated += 1
+                await self._awaited.room()
 
     def _settle(self, outcome: Outcome) -> None:
-        part, item = self._awaited.pop(outcome.paragraph.id)
-        if isinstance(outcome, Failure):
-            self._fail(part, item, outcome.status, outcome.reason, outcome.attempts)
-            self._unreachable = self._unreachable + 1 if outcome.status is grpc.StatusCode.UNAVAILABLE else 0
-            if self._unreachable >= self._patience:
-                raise UnavailableError(outcome.status, outcome.reason, attempts=outcome.attempts)
+        if isinstance(outcome, Score):
+            self._check_model(outcome)
+        places = self._awaited.answered(outcome.paragraph.id)
+        answer = self._answers.learn(places[0].item.text_sha256, outcome)
+        for place in places:
+            self._write(place.part, place.item, answer)
+        self._check_reach(outcome)
+
+    def _keep(self, item: Item, answer: Answer) -> None:
+        self._answers.remember(item.text_sha256, answer)
+        if self._selection.whole:
+            self._tally.keep(answer.label, answer.tokens)
+            self._watch(self._tally)
+
+    def _write(self, part: Part, item: Item, answer: Answer | Refusal) -> None:
+        if isinstance(answer, Refusal):
+            self._fail(part, item, FailureRow.of(item, answer.status.name, answer.reason, answer.attempts))
             return
-        self._check_model(outcome)
-        self._unreachable = 0
-        part.score(item, outcome, self._now())
-        self._tally.score(outcome.label, outcome.tokens)
+        part.score(item, answer, self._now())
+        self._tally.score(answer.label, answer.tokens)
         self._watch(self._tally)
 
-    def _fail(self, part: Part, item: Item, status: grpc.StatusCode, reason: str, attempts: int) -> None:
-        part.fail(item, FailureRow.of(item, status.name, reason, attempts))
-        self._tally.failed += 1
+    def _fail(self, part: Part, item: Item, failure: FailureRow) -> None:
+        part.fail(item, failure)
+        self._tally.fail(failure.status)
         self._watch(self._tally)
 
     def _check_model(self, score: Score) -> None:
@@ -140,19 +168,43 @@ class Run:
                 f"of {began}: have that one served again, or start anew with --overwrite"
             )
 
+    def _check_reach(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Failure) or outcome.status is not grpc.StatusCode.UNAVAILABLE:
+            self._unreachable = 0
+            return
+        self._unreachable += 1
+        if self._unreachable >= self._patience:
+            raise UnavailableError(outcome.status, outcome.reason, attempts=outcome.attempts)
+
     def _checkpoint(self, parts: Parts) -> None:
         if self._clock() - self._checkpointed >= self._checkpoint_seconds:
             parts.save()
-            self._write_manifest()
+            if self._selection.whole:
+                self._folder.write_manifest(self._updated())
             self._checkpointed = self._clock()
 
-    def _write_manifest(self) -> None:
-        self._folder.write_manifest(self._manifest.updated(self._tally, seconds=self._clock() - self._started))
+    def _abandon(self, parts: Parts, listing: FailureListing, error: BaseException) -> None:
+        try:
+            parts.abandon()
+            # Dead letters that were not come to are in the listing that stands, and only there.
+            if self._selection.whole:
+                listing.publish()
+                self._folder.write_manifest(self._updated())
+        except OutputError:
+            if not isinstance(error, OutputError):
+                raise
+
+    def _updated(self, finished_at: datetime | None = None) -> Manifest:
+        seconds = self._clock() - self._started
+        return self._manifest.updated(self._tally, self._shards.snapshot(), seconds=seconds, finished_at=finished_at)
 
     def _finish(self) -> Manifest:
         if self._manifest.complete and not self._tally.scored and not self._tally.failed:
             return self._manifest  # nothing has changed
-        seconds = self._clock() - self._started
-        manifest = self._manifest.updated(self._tally, seconds=seconds, finished_at=self._now())
+        manifest = self._updated(self._now())
         self._folder.write_manifest(manifest)
         return manifest
+
+
+def _characters(item: Item) -> int:
+    return len(item.text or "")

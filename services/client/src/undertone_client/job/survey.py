@@ -1,12 +1,14 @@
 """The first reading of the inputs: everything wrong with them is found before anything is sent."""
 
-import hashlib
+import io
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
 from undertone_client.errors import InputError
-from undertone_client.sources import Catalogue, Input
+from undertone_client.sources import Catalogue, Format, Input
 from undertone_client.sources.ledger import IdLedger
+from undertone_client.sources.meter import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +17,19 @@ class Fingerprint:
 
     name: str
     format: str
+    document: str
     bytes: int | None
     sha256: str | None
+
+    @classmethod
+    def of(cls, source: Input, meter: Meter | None) -> Self:
+        """The fingerprint of an input that a meter has measured, or of a pipe."""
+        return cls(source.name, source.format, source.document, meter.bytes if meter else None, meter.sha256 if meter else None)
+
+    @property
+    def input(self) -> Input:
+        """The input that it is of."""
+        return Input(self.name, Format(self.format), self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +49,26 @@ def survey(catalogue: Catalogue) -> Survey:
     Raises:
         InputError: an input cannot be read, or an id is missing or given twice.
     """
-    fingerprints = tuple(_fingerprint(source) for source in catalogue.inputs)
-    if not catalogue.repeatable:
-        return Survey(fingerprints, None)
-    if catalogue.options.id_column is None:
-        return Survey(fingerprints, sum(1 for _ in catalogue.items()))
-    with IdLedger() as ledger:
-        return Survey(fingerprints, sum(1 for _ in catalogue.items(ledger)))
+    meters: dict[str, Meter] = {}
+
+    def measured(source: Input, stream: io.RawIOBase) -> Meter:
+        meters[source.name] = Meter(stream)
+        return meters[source.name]
+
+    paragraphs = None
+    if catalogue.repeatable:
+        with ExitStack() as stack:
+            ledger = stack.enter_context(IdLedger()) if catalogue.options.id_column is not None else None
+            paragraphs = sum(1 for _ in catalogue.items(ledger, measured))
+    for source in catalogue.inputs:
+        if source.repeatable and source.name not in meters:  # read not at all beside a pipe, or here and there, as Parquet is
+            _drain(source, measured(source, source.stream()))
+    return Survey(tuple(Fingerprint.of(source, meters.get(source.name)) for source in catalogue.inputs), paragraphs)
 
 
-def _fingerprint(source: Input) -> Fingerprint:
-    if not source.repeatable:
-        return Fingerprint(source.name, source.format, None, None)
-    path = Path(source.name)
+def _drain(source: Input, meter: Meter) -> None:
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            return Fingerprint(source.name, source.format, stream.tell(), digest)
+        with meter:
+            meter.drain()
     except OSError as error:
-        raise InputError(f"{source.name} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{source.shown} cannot be read: {error.strerror or error}") from None

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from undertone_client.errors import OutputError
+from undertone_client.job.answers import Answer
 from undertone_client.job.manifest import Identity
 from undertone_client.sources import Item
-from undertone_client.values import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class Row:
     scored_at: datetime
 
     @classmethod
-    def of(cls, item: Item, score: Score, scored_at: datetime) -> "Row":
-        """The row of a score; the text stays behind."""
+    def of(cls, item: Item, answer: Answer, scored_at: datetime) -> "Row":
+        """The row of a paragraph; the text stays behind."""
         return cls(
             item.id,
             item.document,
             item.position,
             item.text_sha256,
-            score.label,
-            score.probabilities,
-            score.tokens,
-            score.chunks,
-            score.truncated,
+            answer.label,
+            answer.probabilities,
+            answer.tokens,
+            answer.chunks,
+            answer.truncated,
             scored_at,
         )
 
@@ -98,18 +98,20 @@ class ScoresTable:
             columns[name] = [value] * len(rows)
         return pa.table(columns, schema=self.schema)
 
+    def answers(self, table: Any) -> Iterator[Answer]:
+        """What a table's rows say of their texts, row by row."""
+        labels, tokens, chunks, truncated = (table[name].to_pylist() for name in ("label", "tokens", "chunks", "truncated"))
+        probabilities = zip(*(table[label].to_pylist() for label in self._identity.labels), strict=True)
+        return map(Answer, labels, probabilities, tokens, chunks, truncated)
+
     def read(self, path: Path) -> Any:
         """The table in a part.
 
         Raises:
             OutputError: it is damaged, or has other columns.
         """
-        try:
+        with _damage(path):
             table = pq.read_table(path, partitioning=None)
-        except (pa.ArrowException, OSError) as error:
-            raise OutputError(
-                f"{path} is damaged ({str(error).rstrip('.')}); delete it, and its rows are scored again"
-            ) from None
         if not table.schema.equals(self.schema):
             raise OutputError(f"{path} has other columns than this run's; start anew with --overwrite")
         return table

@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of paragraphs, as they change: `total` is None while unknown, `stored` have their score from an earlier
-    run, `kept` are those of them that the run has come to.
+    """Counts of paragraphs, as they change: `total` is None while unknown, `kept` have their score from an earlier run.
 
-    `tokens` and `labels` (how often each emotion came first) are those of `kept` and `scored` together.
+    `repeated` of those that were scored or failed were not sent, as another with the same text was. `tokens` and `labels` (how
+    often each emotion came first) are those of `kept` and `scored` together. `statuses` are those of `failed`.
     """
 
     total: int | None = None
-    stored: int = 0
     kept: int = 0
     scored: int = 0
     failed: int = 0
+    repeated: int = 0
     tokens: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
 
     @property
     def done(self) -> int:
@@ -36,3 +37,8 @@ class Tally:
         self.scored += 1
         self.tokens += tokens
         self.labels[label] += 1
+
+    def fail(self, status: str) -> None:
+        """Count a paragraph without a score; `status` is the name of a gRPC status code."""
+        self.failed += 1
+        self.statuses[status] += 1

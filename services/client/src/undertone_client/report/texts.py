@@ -1,11 +1,10 @@
 """Texts of a few scored paragraphs, found again in the inputs by their hash: a text that has changed is not found."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 
 from undertone_client.errors import InputError
 from undertone_client.job.manifest import Identity
-from undertone_client.sources import Catalogue, Format, Item
+from undertone_client.sources import Catalogue, Item
 
 
 def find_texts(identity: Identity, wanted: Collection[str]) -> dict[str, str]:
@@ -29,6 +28,6 @@ def _items(identity: Identity) -> Iterator[Item]:
         if source.sha256 is None:  # a pipe, which was read then and is gone now
             continue
         try:
-            yield from Catalogue([source.name], replace(identity.options, format=Format(source.format))).items()
+            yield from Catalogue([source.input], identity.options).items()
         except InputError:
             continue

@@ -1,6 +1,9 @@
-"""Reading paragraphs from files: text, JSONL, CSV, Parquet; in constant memory, with the place of everything that is wrong."""
+"""Reading paragraphs from files, folders and object stores: text, JSONL, CSV, Parquet; in constant memory, with the place of
+everything that is wrong.
+"""
 
-from undertone_client.sources.catalogue import Catalogue, Input
+from undertone_client.sources.catalogue import Catalogue
+from undertone_client.sources.input import Input
 from undertone_client.sources.item import Item
 from undertone_client.sources.options import Format, SourceOptions
 

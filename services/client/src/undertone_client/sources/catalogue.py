@@ -2,53 +2,40 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Self
 
 from undertone_client.errors import InputError
 from undertone_client.sources.csv_rows import read_csv
+from undertone_client.sources.expansion import expand
+from undertone_client.sources.input import Input
 from undertone_client.sources.item import Item, Record
 from undertone_client.sources.jsonl import read_jsonl
 from undertone_client.sources.ledger import IdLedger
 from undertone_client.sources.numbering import number
-from undertone_client.sources.options import SUFFIXES, Format, SourceOptions
+from undertone_client.sources.options import Format, SourceOptions
 from undertone_client.sources.parquet import read_parquet
 from undertone_client.sources.text import read_text
 
-STANDARD_INPUT = "-"
+Through = Callable[[Input, io.RawIOBase], io.RawIOBase]
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One input: as it was named, its form, and the document that its paragraphs belong to unless a column says otherwise."""
-
-    name: str
-    format: Format
-    document: str
-
-    @property
-    def standard(self) -> bool:
-        """Whether it is standard input."""
-        return self.name == STANDARD_INPUT
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether it can be read more than once: a regular file, no pipe."""
-        return not self.standard and Path(self.name).is_file()
+def _as_it_is(source: Input, stream: io.RawIOBase) -> io.RawIOBase:
+    return stream
 
 
 class Catalogue:
-    """Several inputs, read in the order given.
+    """Several inputs, read in the order given. `skipped` names files in folders that were left out, their form unknown.
 
     Raises:
-        InputError: one does not exist or has no known form, or two would make the same ids.
+        InputError: two inputs would make the same ids.
     """
 
-    def __init__(self, names: Iterable[str], options: SourceOptions) -> None:
+    def __init__(self, inputs: Iterable[Input], options: SourceOptions, *, skipped: Iterable[str] = ()) -> None:
         self.options = options
-        self.inputs = tuple(_input(name, options) for name in names)
+        self.inputs = tuple(inputs)
+        self.skipped = tuple(skipped)
         by_document: defaultdict[str, list[Input]] = defaultdict(list)
         for source in self.inputs:
             if options.document_column is not None and source.format is not Format.TEXT:
@@ -56,58 +43,43 @@ class Catalogue:
             by_document[source.document].append(source)
         for document, sources in by_document.items():
             if len(sources) > 1:
-                names = " and ".join(source.name for source in sources)
+                names = " and ".join(source.shown for source in sources)
                 raise InputError(f"{names} would both be the document {document!r}; rename one, or score them apart")
+
+    @classmethod
+    def of(cls, names: Iterable[str], options: SourceOptions, *, exclude: Path | None = None) -> Self:
+        """The inputs that `names` stand for: files, folders, patterns, addresses of object stores; `-` is standard input.
+
+        Raises:
+            InputError: one does not exist or has no known form, or two would make the same ids.
+        """
+        expansions = [expand(name, options.format, exclude) for name in names]
+        inputs = [source for expansion in expansions for source in expansion.inputs]
+        return cls(inputs, options, skipped=[name for expansion in expansions for name in expansion.skipped])
 
     @property
     def repeatable(self) -> bool:
         """Whether all inputs can be read more than once."""
         return all(source.repeatable for source in self.inputs)
 
-    def items(self, ledger: IdLedger | None = None) -> Iterator[Item]:
-        """All paragraphs, numbered. With a ledger, ids are checked to be unique.
+    def items(self, ledger: IdLedger | None = None, through: Through = _as_it_is) -> Iterator[Item]:
+        """All paragraphs, numbered. With a ledger, ids are checked to be unique. Streams are read `through` a filter.
 
         Raises:
             InputError: an input cannot be read, or an id is missing or seen twice.
         """
-        records = ((source.document, record) for source in self.inputs for record in self._records(source))
+        records = ((source.document, record) for source in self.inputs for record in self._records(source, through))
         return number(records, self.options, ledger)
 
-    def _records(self, source: Input) -> Iterator[Record]:
-        name = "standard input" if source.standard else source.name
+    def _records(self, source: Input, through: Through) -> Iterator[Record]:
         if source.format is Format.PARQUET:
-            yield from read_parquet(Path(source.name), name, self.options)
+            yield from read_parquet(source.file(), source.shown, self.options)
             return
-        with _open(0 if source.standard else source.name, name) as stream:
+        with io.BufferedReader(through(source, source.stream())) as stream:
             match source.format:
                 case Format.TEXT:
-                    yield from read_text(stream, name)
+                    yield from read_text(stream, source.shown)
                 case Format.JSONL:
-                    yield from read_jsonl(stream, name, self.options)
+                    yield from read_jsonl(stream, source.shown, self.options)
                 case Format.CSV:
-                    yield from read_csv(stream, name, self.options)
-
-
-def _open(file: str | int, name: str) -> BinaryIO:
-    # Standard input has a stream of its own: the reader may be waiting for input when the process ends, and Python would not
-    # let go of sys.stdin then.
-    try:
-        return io.BufferedReader(io.FileIO(file, closefd=not isinstance(file, int)))
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
-
-
-def _input(name: str, options: SourceOptions) -> Input:
-    if name == STANDARD_INPUT:
-        if options.format is Format.PARQUET:
-            raise InputError("Parquet cannot be read from standard input, as its index stands at the end; name a file")
-        return Input(name, options.format or Format.TEXT, "stdin")
-    path = Path(name)
-    if path.is_dir():
-        raise InputError(f"{name} is a directory; name the files in it, such as {name.rstrip('/')}/*.txt")
-    if not path.exists():
-        raise InputError(f"{name} does not exist")
-    form = options.format or SUFFIXES.get(path.suffix.lower())
-    if form is None:
-        raise InputError(f"{name}: the suffix {path.suffix!r} says nothing of its form; say it with --format")
-    return Input(name, form, path.stem)
+                    yield from read_csv(stream, source.shown, self.options)

@@ -31,7 +31,7 @@ class IdLedger:
         """Note an id.
 
         Raises:
-            InputError: it was seen before; names both places.
+            InputError: it was seen before; names both places. Or there is no room to note it.
         """
         try:
             self._seen.execute("INSERT INTO seen VALUES (?, ?)", (ident, place))
@@ -39,3 +39,8 @@ class IdLedger:
             with closing(self._seen.execute("SELECT place FROM seen WHERE id = ?", (ident,))) as rows:
                 first = rows.fetchone()[0]
             raise InputError(f"the id {ident!r} is given twice: {first}, and {place}; ids must be unique") from None
+        except sqlite3.Error as error:
+            raise InputError(
+                f"the ids cannot be compared, as the folder for temporary files is full or cannot be written ({error}); "
+                "name another with the environment variable SQLITE_TMPDIR"
+            ) from None
