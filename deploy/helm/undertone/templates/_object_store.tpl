@@ -18,17 +18,18 @@
 - name: {{ .name }}
   image: {{ include "undertone.image" (dict "root" .root "image" .root.Values.objectStore.image) }}
   imagePullPolicy: {{ .root.Values.objectStore.image.pullPolicy }}
-  # No configuration file: the environment says it all.
+  # No configuration file: flags and environment say it all.
   command: [rclone, copy, "--config=", --retries=5, --stats-one-line, --stats-log-level=NOTICE]
-  args: [{{ .from | quote }}, {{ .to | quote }}]
-  env:
-    - {name: RCLONE_S3_PROVIDER, value: AWS}
-    - {name: RCLONE_S3_ENV_AUTH, value: "true"}
-    - {name: RCLONE_GCS_ENV_AUTH, value: "true"}
-    - {name: RCLONE_GCS_BUCKET_POLICY_ONLY, value: "true"}
-    {{- with .root.Values.objectStore.env }}
-    {{- toYaml . | nindent 4 }}
+  args:
+    {{- range $flag, $value := .root.Values.objectStore.settings }}
+    - --{{ $flag }}={{ $value }}
     {{- end }}
+    - {{ .from | quote }}
+    - {{ .to | quote }}
+  {{- with .root.Values.objectStore.env }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with .root.Values.objectStore.envFrom }}
   envFrom:
     {{- toYaml . | nindent 4 }}

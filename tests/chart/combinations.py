@@ -1,0 +1,42 @@
+"""Sets of values that matter, each rendered once and checked by every test that holds for all."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_BUCKET_EGRESS: Final = {"objectStore": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443}]}]}
+_JOBS: Final = {
+    "backfill": {"enabled": True, "inputs": ["/input/posts.parquet"], "args": ["--text-column=body"]},
+    "daily": {"enabled": True, "inputs": ["/input/today.jsonl"]},
+}
+
+COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "defaults": {},
+    "stand-in": {"modelServer": {"kind": "stand-in"}},
+    "image volume": {"model": {"source": "imageVolume", "version": 20261121}},
+    "claim": {"model": {"source": "claim", "claim": {"name": "models", "path": "undertone"}}},
+    "bucket": {"model": {"source": "objectStore", "url": "s3://models/undertone"}, "networkPolicy": _BUCKET_EGRESS},
+    "no load balancer": {"loadBalancer": {"type": "none"}, "autoscaling": {"type": "none", "replicas": 3}},
+    "gateway": {"loadBalancer": {"type": "gatewayAPI", "gatewayAPI": {"parentRefs": [{"name": "public"}]}}},
+    "keda": {"autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus.monitoring:9090"}}},
+    "node pool": {"nodePool": {"placement": "required", "karpenter": {"enabled": True}}},
+    "jobs to a claim": {"batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
+    "jobs to a bucket": {"batch": {**_JOBS, "output": {"url": "gs://scores/undertone"}}, "networkPolicy": _BUCKET_EGRESS},
+    "TLS": {
+        "loadBalancer": {"envoy": {"tls": {"secretName": "undertone-tls", "clientCASecretName": "callers"}}},
+        "clients": {"tlsSecretName": "undertone-client", "mutualTls": True},
+    },
+    "watched by PodMonitor": {
+        "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True},
+        "networkPolicy": {
+            "monitoring": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+        },
+    },
+    "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}},
+    "bare": {
+        "serviceAccount": {"create": False},
+        "networkPolicy": {"enabled": False},
+        "test": {"enabled": False},
+        "inference": {"maxUnavailable": None, "topologySpread": [], "priorityClassName": "serving"},
+        "imagePullSecrets": [{"name": "registry"}],
+    },
+}

@@ -1,0 +1,19 @@
+"""Helm, and the chart to render with it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chart.rendering import Chart, find_helm
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program."""
+    return find_helm(tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    """Renders each set of values once in a session."""
+    return Chart(helm, tmp_path_factory.mktemp("home"))
