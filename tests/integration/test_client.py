@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from undertone_client import Client, Failure, InvalidParagraphError, Paragraph, Policy, Score, Settings
+from undertone_client import Client, Failure, InvalidParagraphError, LimitSettings, Paragraph, Policy, Score, Settings
 
 from tests.integration.callers import TOLERANCE, answers_alone, paragraphs
 from tests.integration.conftest import Command, Pod
@@ -22,7 +22,7 @@ async def test_the_client_scores_one_a_batch_and_a_stream(pod: Pod) -> None:
     texts = paragraphs(300, longest=100, seed=9)
     async with pod.sidecar.connected() as stub:
         answers = await answers_alone(stub, texts)
-    settings = Settings(batch_items=16, in_flight=8, timeout_seconds=PATIENCE_SECONDS)
+    settings = Settings(batch_items=16, limit=LimitSettings.fixed(8), timeout_seconds=PATIENCE_SECONDS)
     async with Client(pod.sidecar.target, settings=settings) as client:
         served = await client.model()
         assert (str(served.model), served.max_tokens) == ("emotions version 1 fp32", 64)

@@ -13,17 +13,37 @@ from undertone_client.errors import (
     UnavailableError,
     UndertoneError,
 )
-from undertone_client.retry import RetryPolicy
+from undertone_client.resilience import (
+    Algorithm,
+    BreakerSettings,
+    BreakerState,
+    BudgetSettings,
+    CallCounts,
+    HedgingSettings,
+    LimitSettings,
+    Mode,
+    RetryPolicy,
+)
+from undertone_client.resilience.stack import ClientState
 from undertone_client.settings import Settings, Tls
 from undertone_client.values import Failure, Limits, Model, Outcome, Paragraph, Policy, Score, ServedModel, Timings
 
 __all__ = [
     "AccessDeniedError",
+    "Algorithm",
+    "BreakerSettings",
+    "BreakerState",
+    "BudgetSettings",
+    "CallCounts",
     "Client",
+    "ClientState",
     "DeadlineExceededError",
     "Failure",
+    "HedgingSettings",
     "InvalidParagraphError",
+    "LimitSettings",
     "Limits",
+    "Mode",
     "Model",
     "NotUndertoneError",
     "Outcome",

@@ -1,4 +1,4 @@
-"""One batch over its attempts: what is answered stays, what was refused for now is sent again."""
+"""One batch over its attempts: what is answered stays, what was refused for now is sent again, what poisons it is set apart."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -6,53 +6,63 @@ from dataclasses import replace
 from undertone_protos.v1 import classifier_pb2 as pb
 
 from undertone_client.errors import ServiceError, pushback_seconds
-from undertone_client.retry import RETRIED, Retry
+from undertone_client.resilience.progress import Progress
+from undertone_client.resilience.statuses import POISONED, RETRIED
 from undertone_client.values import Failure, Outcome, Paragraph
 from undertone_client.wire import batch_outcomes
 
 Trailers = Sequence[tuple[str, str | bytes]]
-Send = Callable[[Sequence[Paragraph]], Awaitable[tuple[pb.ClassifyBatchResponse, Trailers]]]
-
-
-class _ItemsRefusedError(ServiceError):
-    """The call succeeded, but some of its paragraphs ask to be sent again; their failures are noted already."""
+Send = Callable[[Sequence[Paragraph], Progress], Awaitable[tuple[pb.ClassifyBatchResponse, Trailers]]]
+PauseAfter = Callable[[Failure, float | None, Progress], Awaitable[bool]]
 
 
 class BatchCall:
-    """Sends paragraphs and collects an outcome for each. Used once."""
+    """Sends paragraphs and collects an outcome for each. Used once.
 
-    def __init__(self, paragraphs: Sequence[Paragraph], send: Send) -> None:
+    Args:
+        paragraphs: at least one.
+        send: makes a call, retries included; raises `ServiceError`.
+        pause: waits before paragraphs that were refused for now are sent again, given one of the refusals and the pushback;
+            False if they are not to be.
+    """
+
+    def __init__(self, paragraphs: Sequence[Paragraph], send: Send, pause: PauseAfter) -> None:
         self._paragraphs = paragraphs
         self._send = send
+        self._pause = pause
         self._outcomes: dict[int, Outcome] = {}
-        self._open = list(range(len(paragraphs)))
-        self._attempts = 0
 
-    async def run(self, retry: Retry) -> list[Outcome]:
-        """An outcome for each paragraph, in order. A call that fails as a whole fails each of them; nothing is raised."""
-        try:
-            await retry.run(self._attempt)
-        except _ItemsRefusedError:
-            pass
-        except ServiceError as error:
-            for index in self._open:
-                self._outcomes[index] = Failure(self._paragraphs[index], error.status, error.reason, error.attempts)
+    async def run(self, progress: Progress) -> list[Outcome]:
+        """An outcome for each paragraph, in order. A call that fails for good fails each of them; nothing is raised."""
+        await self._settle(range(len(self._paragraphs)), progress)
         return [self._outcomes[index] for index in range(len(self._paragraphs))]
 
-    async def _attempt(self) -> None:
-        self._attempts += 1
-        sent = [self._paragraphs[index] for index in self._open]
-        reply, trailers = await self._send(sent)
-        refused: list[int] = []
-        last: Failure | None = None
-        for index, outcome in zip(self._open, batch_outcomes(reply, sent), strict=True):
-            if isinstance(outcome, Failure):
-                self._outcomes[index] = replace(outcome, attempts=self._attempts)
-                if outcome.status in RETRIED:
-                    refused.append(index)
-                    last = outcome
-            else:
-                self._outcomes[index] = outcome
-        self._open = refused
-        if last is not None:
-            raise _ItemsRefusedError(last.status, last.reason, pushback_seconds=pushback_seconds(trailers))
+    async def _settle(self, places: Sequence[int], progress: Progress) -> None:
+        while places:
+            sent = [self._paragraphs[place] for place in places]
+            try:
+                reply, trailers = await self._send(sent, progress)
+                outcomes = batch_outcomes(reply, sent)
+            except ServiceError as error:
+                if error.status in POISONED and len(places) > 1:
+                    await self._bisect(places, progress)
+                else:
+                    for place, paragraph in zip(places, sent, strict=True):
+                        self._outcomes[place] = Failure(paragraph, error.status, error.reason, progress.attempts)
+                return
+            refused: dict[int, Failure] = {}
+            for place, outcome in zip(places, outcomes, strict=True):
+                if isinstance(outcome, Failure):
+                    outcome = replace(outcome, attempts=progress.attempts)
+                    if outcome.status in RETRIED:
+                        refused[place] = outcome
+                self._outcomes[place] = outcome
+            if not refused or not await self._pause(next(iter(refused.values())), pushback_seconds(trailers), progress):
+                return
+            places = list(refused)
+
+    async def _bisect(self, places: Sequence[int], progress: Progress) -> None:
+        # One half after the other: a service that fails like this needs no second call at the same time.
+        half = len(places) // 2
+        await self._settle(places[:half], progress.again())
+        await self._settle(places[half:], progress.again())

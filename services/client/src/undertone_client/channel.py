@@ -1,5 +1,7 @@
 """Opening the connection."""
 
+from collections.abc import Sequence
+
 import grpc
 
 from undertone_client.errors import SettingsError
@@ -14,16 +16,18 @@ OPTIONS = (
 )
 
 
-def open_channel(target: str, settings: Settings) -> grpc.aio.Channel:
+def open_channel(target: str, settings: Settings, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
     """A channel to `target`; it connects with the first call. Must be called with the event loop running.
+
+    Calls pass the `interceptors`, the first of them outermost.
 
     Raises:
         SettingsError: the target is no address, or a certificate file cannot be read.
     """
     checked_target(target)
     if settings.tls is None:
-        return grpc.aio.insecure_channel(target, options=OPTIONS)
-    return grpc.aio.secure_channel(target, _credentials(settings.tls), options=OPTIONS)
+        return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=interceptors)
+    return grpc.aio.secure_channel(target, _credentials(settings.tls), options=OPTIONS, interceptors=interceptors)
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:

@@ -106,10 +106,11 @@ def service_error(
     return kind(status, reason, attempts=attempts, pushback_seconds=pushback_seconds)
 
 
-def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
-    """The exception that stands for a failed call, with the pushback of its trailers."""
+def from_rpc(error: grpc.aio.AioRpcError, *, attempts: int = 1) -> ServiceError:
+    """The exception that stands for a call that failed after so many `attempts`, with the pushback of its trailers."""
     pushback = pushback_seconds(error.trailing_metadata())
-    return service_error(error.code(), error.details() or "no details were given", pushback_seconds=pushback)
+    reason = error.details() or "no details were given"
+    return service_error(error.code(), reason, attempts=attempts, pushback_seconds=pushback)
 
 
 def pushback_seconds(trailers: Iterable[tuple[str, str | bytes]] | None) -> float | None:

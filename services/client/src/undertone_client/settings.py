@@ -4,7 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from undertone_client.errors import SettingsError
-from undertone_client.retry import RetryPolicy
+from undertone_client.resilience.breaker import BreakerSettings
+from undertone_client.resilience.budget import BudgetSettings
+from undertone_client.resilience.hedging import HedgingSettings
+from undertone_client.resilience.limit_settings import LimitSettings
+from undertone_client.resilience.mode import Mode
+from undertone_client.resilience.retry import RetryPolicy
 
 DEFAULT_TARGET = "localhost:50051"
 
@@ -30,27 +35,40 @@ class Settings:
     """Settings of a `Client`. The defaults suit one service on the same network.
 
     timeout_seconds: deadline of one attempt; a retry gets a new one.
+    deadline_seconds: deadline of a call as a whole: all its attempts, and all waiting before and between them. None is none.
+    mode: see `Mode`. None suits the method: a single paragraph and the model are asked for online, batches and streams are not.
+    retry, budget: how often a call is tried again, and how much of all that a client does may be retries.
+    hedging: for calls of `Mode.ONLINE`; None does not hedge.
+    breaker: the circuit breaker that all calls share.
+    limit: how many attempts may be in flight.
     batch_items, batch_characters: bounds of one call; the service's own limits count where they are smaller. A paragraph
         with more characters than that travels alone.
-    in_flight: calls that `score` keeps running at once.
     lookahead_items, lookahead_characters: how much `score` holds at once: waiting to be sent, in flight, or waiting for
-        its turn. The more, the better paragraphs of like length find each other, and the more memory is used.
+        its turn. The more, the better paragraphs of like length find each other, and the more memory is used; it also bounds
+        how many calls can be under way.
     tls: None speaks plaintext.
     """
 
     timeout_seconds: float = 30.0
+    deadline_seconds: float | None = None
+    mode: Mode | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    hedging: HedgingSettings | None = None
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    limit: LimitSettings = field(default_factory=LimitSettings)
     batch_items: int = 32
     batch_characters: int = 64_000
-    in_flight: int = 4
-    lookahead_items: int = 1024
-    lookahead_characters: int = 4_000_000
+    lookahead_items: int = 8192
+    lookahead_characters: int = 8_000_000
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
         if not self.timeout_seconds > 0:
             raise SettingsError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0")
-        for name in ("batch_items", "batch_characters", "in_flight", "lookahead_items", "lookahead_characters"):
+        if self.deadline_seconds is not None and not self.deadline_seconds > 0:
+            raise SettingsError(f"deadline_seconds is {self.deadline_seconds}; it must be more than 0, or None")
+        for name in ("batch_items", "batch_characters", "lookahead_items", "lookahead_characters"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.lookahead_items < self.batch_items:

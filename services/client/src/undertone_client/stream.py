@@ -22,11 +22,13 @@ class Stream:
 
     Three parties share the state, all on the event loop: the pump takes paragraphs from the source while there is room, the
     calls turn them into outcomes, and the consumer takes those away, which makes room. `send` answers a call's paragraphs in
-    order and never raises `ServiceError`.
+    order and never raises `ServiceError`. `demand` says, at any time, how many calls to keep on offer; more than run at once,
+    so that a limit that could grow is seen to be used up.
     """
 
-    def __init__(self, send: Send, settings: Settings, limits: Limits, *, ordered: bool) -> None:
+    def __init__(self, send: Send, demand: Callable[[], int], settings: Settings, limits: Limits, *, ordered: bool) -> None:
         self._send = send
+        self._demand = demand
         self._settings = settings
         self._limits = limits
         self._ordered = ordered
@@ -146,7 +148,7 @@ class Stream:
 
     def _advance(self) -> None:
         self._advancing = False
-        while self._window and len(self._calls) < self._settings.in_flight and not self._closed:
+        while self._window and len(self._calls) < self._demand() and not self._closed:
             if not (self._exhausted or not self._calls or len(self._window) >= self._ripe or self._waiting):
                 break
             call = asyncio.create_task(self._call(self._window.take()))
