@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from undertone_sidecar.batcher import Encoded, Scored, TokenBudgetBatcher
+from undertone_sidecar.batching import Bounds, Encoded, Lane, MicroBatcher, Scored
 from undertone_sidecar.chunks import Policy
 from undertone_sidecar.errors import DeadlineError, OverloadedError, ParagraphError, UnavailableError, VersionGoneError
 from undertone_sidecar.limits import Limits
@@ -47,9 +47,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
     )
 
 
-def pipeline(backend: FakeBackend, models: Sequence[Model], *, waiting: int = 1000) -> Pipeline:
-    batcher = TokenBudgetBatcher(backend, budget=128, max_waiting=waiting, call_seconds=30, margin_seconds=0, clock=FakeClock())
-    return Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_tokenizing=waiting, clock=FakeClock())
+def pipeline(backend: FakeBackend, models: Sequence[Model], *, waiting: int = 10_000, inside: int = 1000) -> Pipeline:
+    bounds = Bounds.token_budget(128, waiting=waiting, batch_share=0.1)
+    batcher = MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0, clock=FakeClock())
+    return Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_inside=inside, clock=FakeClock())
 
 
 async def ask(subject: Pipeline, *texts: str, policy: Policy = Policy.CHUNK_MEAN) -> Answer:
@@ -137,16 +138,37 @@ async def test_a_passed_deadline_costs_nothing(models: tuple[Model, Model]) -> N
 
 
 async def test_a_full_queue_refuses_the_call_only_if_nothing_found_room(models: tuple[Model, Model]) -> None:
-    subject = pipeline(FakeBackend(), models, waiting=2)
-    answer = await ask(subject, "rain", "home", "door")
-    assert [type(outcome) for outcome in answer.outcomes] == [Classified, Classified, OverloadedError]
-    with pytest.raises(OverloadedError):
-        await ask(subject, SENTENCE * 10)
-
-
-async def test_chunks_of_a_refused_paragraph_are_withdrawn(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
-    answer = await ask(pipeline(backend, models, waiting=3), "rain", SENTENCE * 10, "home")
+    backend.hold()
+    subject = pipeline(backend, models, waiting=40)
+    first = asyncio.create_task(ask(subject, "rain", "home", "door"))
+    await backend.until_asked()
+    waiting = asyncio.create_task(ask(subject, "rain", "home"))
+    with pytest.raises(OverloadedError, match="the queue is full"):
+        await asyncio.gather(*(ask(subject, SENTENCE) for _ in range(3)))
+    backend.release()
+    answer = await first
+    assert [type(outcome) for outcome in answer.outcomes] == [Classified, Classified, OverloadedError]
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_lane_that_is_crowded_refuses_and_the_other_does_not(models: tuple[Model, Model]) -> None:
+    backend = FakeBackend()
+    backend.hold()
+    subject = pipeline(backend, models, inside=2)
+    jobs = [Paragraph("rain", "")] * 2
+    first = asyncio.create_task(subject.classify(jobs, Policy.CHUNK_MEAN, math.inf, Lane.BATCH))
+    await backend.until_asked()
+    with pytest.raises(OverloadedError, match="2 paragraphs of the lane batch are being worked on and the limit is 2"):
+        await subject.classify(jobs[:1], Policy.CHUNK_MEAN, math.inf, Lane.BATCH)
+    online = asyncio.create_task(ask(subject, "home"))
+    backend.release()
+    assert all(isinstance(outcome, Classified) for outcome in (await online).outcomes + (await first).outcomes)
+
+
+async def test_a_paragraph_that_is_refused_leaves_no_chunks_behind(models: tuple[Model, Model]) -> None:
+    backend = FakeBackend()
+    answer = await ask(pipeline(backend, models, waiting=64), "rain", SENTENCE * 10, "home")
     assert [type(outcome) for outcome in answer.outcomes] == [Classified, OverloadedError, Classified]
     assert sum(len(batch.input_ids) for batch in backend.batches) == 2
 
@@ -173,15 +195,16 @@ class Recorder:
         self.futures: list[asyncio.Future[Scored]] = []
         self.asked = asyncio.Event()
 
-    def submit(self, item: Encoded) -> asyncio.Future[Scored]:
-        self.futures.append(asyncio.get_running_loop().create_future())
+    def submit(self, items: Sequence[Encoded]) -> list[asyncio.Future[Scored]]:
+        answers = [asyncio.get_running_loop().create_future() for _ in items]
+        self.futures += answers
         self.asked.set()
-        return self.futures[-1]
+        return answers
 
 
 async def test_a_caller_who_leaves_withdraws_everything(models: tuple[Model, Model]) -> None:
     batcher = Recorder()
-    subject = Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_tokenizing=10, clock=FakeClock())
+    subject = Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_inside=10, clock=FakeClock())
     asking = asyncio.create_task(ask(subject, "rain", SENTENCE * 6))
     await batcher.asked.wait()
     asking.cancel()

@@ -41,7 +41,7 @@ async def test_not_ready_until_the_model_server_is_there(base: Path, caplog: pyt
 
 async def test_ready_only_after_the_shapes_that_will_be_used_were_tried(base: Path) -> None:
     async with pod(base, batch_tokens=128) as house:
-        assert house.serving.shapes == [(1, 16), (1, 32)]
+        assert house.serving.shapes == [(1, 16), (1, 24), (1, 32)]
 
 
 async def test_a_lost_model_server_is_told_at_once_and_found_again(base: Path) -> None:
@@ -57,7 +57,7 @@ async def test_a_lost_model_server_is_told_at_once_and_found_again(base: Path) -
         house.serving.shapes.clear()
         await house.serving.start(house.serving_address)
         await house.until(serving=True)
-        assert len(house.serving.shapes) == 2
+        assert len(house.serving.shapes) == 3
         assert await code_of_classify(house) is grpc.StatusCode.OK
 
 

@@ -30,12 +30,36 @@ class ParagraphsAnswered:
 
 @dataclass(frozen=True, slots=True)
 class BatchSent:
-    """A batch left for the model server: `items` rows, `tokens` without and `padded_tokens` with padding."""
+    """A batch left for the model server: `items` rows, `tokens` without and `padded_tokens` with padding.
+
+    `lane` is "online" or "batch"; `queue_seconds` is what each row has waited; `prefetched` says that the tensors were ready
+    when the model server was.
+    """
 
     items: int
     tokens: int
     padded_tokens: int
     queue_seconds: tuple[float, ...]
+    lane: str
+    prefetched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkShed:
+    """A paragraph of `items` sequences was refused at once: `reason` is "queue_full" or "deadline"."""
+
+    lane: str
+    reason: str
+    items: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDropped:
+    """A sequence left the queue unanswered by the model: `reason` is "cancelled" or "expired"."""
+
+    lane: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +77,9 @@ class ReadinessChanged:
     version: int | None
 
 
-Event = CallStarted | CallFinished | ParagraphsAnswered | BatchSent | ModelCallFinished | ReadinessChanged
+Event = (
+    CallStarted | CallFinished | ParagraphsAnswered | BatchSent | WorkShed | WorkDropped | ModelCallFinished | ReadinessChanged
+)
 
 Listener = Callable[[Event], None]
 """Called on the event loop, so it must be quick, and must not raise."""

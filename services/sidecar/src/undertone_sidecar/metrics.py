@@ -14,6 +14,8 @@ from undertone_sidecar.events import (
     ModelCallFinished,
     ParagraphsAnswered,
     ReadinessChanged,
+    WorkDropped,
+    WorkShed,
 )
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -36,7 +38,22 @@ class PrometheusMetrics:
         )
         self._paragraphs = Counter("undertone_paragraphs_total", "Paragraphs ended.", ("code",), registry=registry)
         self._queue = Histogram(
-            "undertone_queue_seconds", "Sequences' wait for the model server.", buckets=_SECONDS, registry=registry
+            "undertone_queue_seconds", "Sequences' wait for the model server.", ("lane",), buckets=_SECONDS, registry=registry
+        )
+        self._batches = Counter(
+            "undertone_batches_total",
+            "Batches sent; prefetched ones were ready before the model server was.",
+            ("lane", "prefetched"),
+            registry=registry,
+        )
+        self._shed = Counter(
+            "undertone_shed_paragraphs_total", "Paragraphs refused at once.", ("lane", "reason"), registry=registry
+        )
+        self._dropped = Counter(
+            "undertone_dropped_sequences_total",
+            "Sequences that left the queue before the model server was asked.",
+            ("lane", "reason"),
+            registry=registry,
         )
         self._items = Histogram("undertone_batch_items", "Sequences in a batch.", buckets=_ITEMS, registry=registry)
         self._tokens = Histogram(
@@ -65,8 +82,14 @@ class PrometheusMetrics:
                 self._items.observe(event.items)
                 self._tokens.observe(event.padded_tokens)
                 self._padding.observe(1 - event.tokens / event.padded_tokens)
+                self._batches.labels(event.lane, str(event.prefetched).lower()).inc()
+                queue = self._queue.labels(event.lane)
                 for seconds in event.queue_seconds:
-                    self._queue.observe(seconds)
+                    queue.observe(seconds)
+            case WorkShed():
+                self._shed.labels(event.lane, event.reason).inc()
+            case WorkDropped():
+                self._dropped.labels(event.lane, event.reason).inc()
             case ModelCallFinished():
                 self._model_calls.labels(event.code).inc()
                 self._model_seconds.observe(event.seconds)

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from undertone_sidecar.batcher import Batcher, Encoded, Scored
+from undertone_sidecar.batching import Batcher, Encoded, Lane, Scored
 from undertone_sidecar.chunks import Policy, Probabilities, Window, merge, plan
 from undertone_sidecar.errors import (
     DeadlineError,
@@ -85,24 +87,26 @@ class Pipeline:
         limits: Limits,
         *,
         overlap: int,
-        max_tokenizing: int,
+        max_inside: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`overlap` is the tokens that neighbouring chunks share; at most `max_tokenizing` paragraphs are tokenized or wait for
-        it. `clock` is the batcher's, and that of deadlines."""
+        """`overlap` is the tokens that neighbouring chunks share. At most `max_inside` paragraphs of a lane are on their way at
+        once, which bounds what is not counted in tokens yet. `clock` is the batcher's, and that of deadlines."""
         self._models = models
         self._batcher = batcher
         self._limits = limits
         self._overlap = overlap
-        self._max_tokenizing = max_tokenizing
+        self._max_inside = max_inside
         self._clock = clock
-        self._tokenizing = 0
+        self._inside: Counter[Lane] = Counter()
 
     def model(self) -> Model:
         """The model that is served. Raises UnavailableError."""
         return self._models.current()
 
-    async def classify(self, paragraphs: Sequence[Paragraph], policy: Policy, deadline: float) -> Answer:
+    async def classify(
+        self, paragraphs: Sequence[Paragraph], policy: Policy, deadline: float, lane: Lane = Lane.ONLINE
+    ) -> Answer:
         """Raises SidecarError only where nothing could be tried: no model, no room, no time."""
         if deadline <= self._clock():
             raise DeadlineError("the deadline had passed when the request was read; allow more time")
@@ -111,7 +115,8 @@ class Pipeline:
         model = self._models.current()
         answer = Answer(model, (), Stages(0.0, 0.0, 0.0))
         if texts:
-            answer = await self._score(model, texts, policy, deadline)
+            with self._entered(lane, len(texts)):
+                answer = await self._score(model, texts, policy, deadline, lane)
             scored = iter(answer.outcomes)
             outcomes = [next(scored) if outcome is None else outcome for outcome in outcomes]
         return Answer(answer.model, tuple(outcome for outcome in outcomes if outcome is not None), answer.stages)
@@ -123,10 +128,24 @@ class Pipeline:
             return error
         return None
 
-    async def _score(self, model: Model, texts: Sequence[str], policy: Policy, deadline: float) -> Answer:
+    @contextmanager
+    def _entered(self, lane: Lane, paragraphs: int) -> Iterator[None]:
+        inside = self._inside[lane]
+        if inside and inside + paragraphs > self._max_inside:
+            raise OverloadedError(
+                f"{inside} paragraphs of the lane {lane.value} are being worked on and the limit is {self._max_inside}: "
+                "come back later"
+            )
+        self._inside[lane] += paragraphs
+        try:
+            yield
+        finally:
+            self._inside[lane] -= paragraphs
+
+    async def _score(self, model: Model, texts: Sequence[str], policy: Policy, deadline: float, lane: Lane) -> Answer:
         """Scores all texts with one version; starts again with its successor if it goes away meanwhile."""
         for _ in range(_VERSIONS_PER_REQUEST):
-            answer = await self._score_with(model, texts, policy, deadline)
+            answer = await self._score_with(model, texts, policy, deadline, lane)
             if not any(isinstance(outcome, VersionGoneError) for outcome in answer.outcomes):
                 return answer
             model = await self._models.renewed()
@@ -134,11 +153,11 @@ class Pipeline:
             f"the model server changed versions {_VERSIONS_PER_REQUEST} times during the request: come back later"
         )
 
-    async def _score_with(self, model: Model, texts: Sequence[str], policy: Policy, deadline: float) -> Answer:
+    async def _score_with(self, model: Model, texts: Sequence[str], policy: Policy, deadline: float, lane: Lane) -> Answer:
         started = self._clock()
-        contents = await self._tokenize(model, texts)
+        contents = await model.tokenizer.encode(texts)
         tokenized = self._clock()
-        jobs = [self._submit(model, content, policy, deadline) for content in contents]
+        jobs = [self._submit(model, content, policy, deadline, lane) for content in contents]
         refusals = [job for job in jobs if isinstance(job, RetryableError)]
         if len(refusals) == len(jobs):
             raise refusals[0]
@@ -153,32 +172,16 @@ class Pipeline:
         )
         return Answer(model, outcomes, _stages(tokenized - started, scored))
 
-    async def _tokenize(self, model: Model, texts: Sequence[str]) -> list[TokenIds]:
-        if self._tokenizing and self._tokenizing + len(texts) > self._max_tokenizing:
-            raise OverloadedError(
-                f"{self._tokenizing} paragraphs are being tokenized and the limit is {self._max_tokenizing}: come back later"
-            )
-        self._tokenizing += len(texts)
-        try:
-            return await model.tokenizer.encode(texts)
-        finally:
-            self._tokenizing -= len(texts)
-
-    def _submit(self, model: Model, content: TokenIds, policy: Policy, deadline: float) -> _Job | SidecarError:
-        """Hands all windows of a paragraph to the batcher, or none."""
+    def _submit(self, model: Model, content: TokenIds, policy: Policy, deadline: float, lane: Lane) -> _Job | SidecarError:
         if not len(content):
             return ParagraphError("text has no character that the model can read; send at least one visible character")
-        answers: list[asyncio.Future[Scored]] = []
         try:
             cut = plan(len(content), width=model.width, overlap=self._overlap, policy=policy)
-            for window in cut:
-                ids = model.tokenizer.wrap(content[window.start : window.stop])
-                answers.append(self._batcher.submit(Encoded(ids, model.lengths.fit(len(ids)), model.version, deadline)))
+            pieces = [model.tokenizer.wrap(content[window.start : window.stop]) for window in cut]
+            items = [Encoded(ids, model.lengths.fit(len(ids)), model.version, deadline, lane) for ids in pieces]
+            return _Job(len(content), cut, self._batcher.submit(items))
         except SidecarError as error:
-            for answer in answers:
-                answer.cancel()
             return error
-        return _Job(len(content), cut, answers)
 
 
 def _outcome(model: Model, job: _Job, scored: Sequence[Scored | BaseException], policy: Policy) -> Outcome:

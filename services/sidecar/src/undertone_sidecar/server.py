@@ -13,6 +13,7 @@ import grpc.aio
 from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
+from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import Policy
 from undertone_sidecar.errors import RequestError, Status, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
@@ -22,6 +23,9 @@ from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, P
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
 """Trailer of gRPC's retry design (gRFC A6): the milliseconds after which the client may come again."""
+
+LANE: Final = "undertone-lane"
+"""Key of a request's metadata: "online" (the default) or "batch"."""
 
 _POLICIES: Final[dict[int, Policy]] = {
     classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED: Policy.CHUNK_MEAN,
@@ -53,8 +57,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         started = time.monotonic()
         try:
             self._check_open()
-            policy = _policy(request.overlength_policy)
-            answer = await self._pipeline.classify([Paragraph(request.text, request.id)], policy, _deadline(context, started))
+            policy, lane = _policy(request.overlength_policy), _lane(context)
+            paragraph = Paragraph(request.text, request.id)
+            answer = await self._pipeline.classify([paragraph], policy, _deadline(context, started), lane)
             self._count(answer.outcomes)
             (outcome,) = answer.outcomes
             if isinstance(outcome, BaseException):
@@ -69,10 +74,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         started = time.monotonic()
         try:
             self._check_open()
-            policy = _policy(request.overlength_policy)
+            policy, lane = _policy(request.overlength_policy), _lane(context)
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
-            answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started))
+            answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started), lane)
             self._count(answer.outcomes)
             response, retry_after = _batch_response(paragraphs, answer, started)
             if retry_after is not None:
@@ -114,6 +119,17 @@ def _policy(value: int) -> Policy:
         known = ", ".join(f"{name} ({number})" for name, number in classifier_pb2.OverlengthPolicy.items())
         raise RequestError(f"overlength_policy {value} is unknown; send one of {known}")
     return _POLICIES[value]
+
+
+def _lane(context: _Context) -> Lane:
+    value = next((value for key, value in context.invocation_metadata() or () if key == LANE), Lane.ONLINE.value)
+    try:
+        return Lane(value)
+    except ValueError:
+        known = " or ".join(repr(lane.value) for lane in Lane)
+        raise RequestError(
+            f"the metadata {LANE} is {value!r}; send {known}, or leave it out for {Lane.ONLINE.value!r}"
+        ) from None
 
 
 def _deadline(context: _Context, now: float) -> float:

@@ -7,12 +7,13 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Self, get_type_hints
 
+from undertone_sidecar.batching import Bounds
 from undertone_sidecar.errors import SettingsError
 from undertone_sidecar.limits import Limits
 
 ENVIRONMENT_PREFIX: Final = "UNDERTONE_"
 
-_LOG_FORMATS: Final = ("plain", "json")
+_CHOICES: Final = {"log_format": ("plain", "json"), "batching": ("token-budget", "passthrough")}
 _METAVARS: Final = {Path: "DIR", str: "TEXT", int: "N", float: "SECONDS"}
 _TARGET: Final = re.compile(r"unix:.+|.+:\d+")
 
@@ -38,8 +39,8 @@ exit codes:
 """
 
 
-def _flag(meaning: str, *, least: float | None = None, most: float | None = None) -> Mapping[str, Any]:
-    return {"meaning": meaning, "least": least, "most": most}
+def _flag(meaning: str, *, least: float | None = None, most: float | None = None, unit: str | None = None) -> Mapping[str, Any]:
+    return {"meaning": meaning, "least": least, "most": most, "unit": unit}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +71,29 @@ class Settings:
     chunk_overlap: int = field(
         default=64, metadata=_flag("tokens that neighbouring chunks of an over-length paragraph share", least=0)
     )
+    batching: str = field(
+        default="token-budget",
+        metadata=_flag(
+            "token-budget: the sidecar makes the batches; passthrough: each sequence is a call of its own, for a model server "
+            "that makes them (TF Serving's --enable_batching)"
+        ),
+    )
+    model_calls: int = field(
+        default=16, metadata=_flag("calls to the model server at once with --batching passthrough", least=1, most=4096)
+    )
+    batch_lane_share: float = field(
+        default=0.1,
+        metadata=_flag(
+            "least part of the model server's work that the lane batch gets while it waits", least=0.0, most=0.9, unit="PART"
+        ),
+    )
+    max_queue_tokens: int = field(
+        default=131072,
+        metadata=_flag("most tokens of one lane that wait for the model server; RESOURCE_EXHAUSTED beyond", least=1),
+    )
     max_queue: int = field(
-        default=1024, metadata=_flag("most sequences that wait for the model server; RESOURCE_EXHAUSTED beyond", least=1)
+        default=8192,
+        metadata=_flag("most paragraphs of one lane in the sidecar at once; RESOURCE_EXHAUSTED beyond", least=1),
     )
     max_paragraph_bytes: int = field(default=65536, metadata=_flag("most bytes of one paragraph, in UTF-8", least=1))
     max_paragraph_characters: int = field(default=32768, metadata=_flag("most characters of one paragraph", least=1))
@@ -112,6 +134,17 @@ class Settings:
         return self.model_name or self.model_dir.absolute().name
 
     @property
+    def bounds(self) -> Bounds:
+        if self.batching == "passthrough":
+            return Bounds.passthrough(
+                self.batch_tokens,
+                calls=self.model_calls,
+                waiting=self.max_queue_tokens,
+                batch_share=self.batch_lane_share,
+            )
+        return Bounds.token_budget(self.batch_tokens, waiting=self.max_queue_tokens, batch_share=self.batch_lane_share)
+
+    @property
     def limits(self) -> Limits:
         return Limits(
             paragraph_bytes=self.max_paragraph_bytes,
@@ -148,8 +181,9 @@ class Settings:
                 f"--drain-delay-seconds is {self.drain_delay_seconds}; it is a part of --grace-period-seconds, "
                 f"{self.grace_period_seconds}, and cannot be longer"
             )
-        if self.log_format not in _LOG_FORMATS:
-            yield f"--log-format is {self.log_format!r}; choose one of {', '.join(_LOG_FORMATS)}"
+        for name, choices in _CHOICES.items():
+            if (chosen := getattr(self, name)) not in choices:
+                yield f"{_flag_name(name)} is {chosen!r}; choose one of {', '.join(choices)}"
 
 
 def _flag_name(name: str) -> str:
@@ -171,7 +205,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         shown = f" (default: {setting.default})" if known and setting.default != "" else ""
         parser.add_argument(
             _flag_name(setting.name),
-            metavar=_METAVARS[types[setting.name]],
+            metavar=setting.metadata["unit"] or _METAVARS[types[setting.name]],
             type=types[setting.name],
             default=given or (setting.default if known else None),
             required=not (given or known),

@@ -9,7 +9,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from undertone_protos.v1 import classifier_pb2_grpc
 
-from undertone_sidecar.batcher import TokenBudgetBatcher
+from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.calls import Calls
 from undertone_sidecar.decoding import Decoding
 from undertone_sidecar.drain import drain
@@ -34,10 +34,9 @@ class Sidecar:
         metrics = PrometheusMetrics()
         self._metrics = metrics
         self._backend = TFServing(settings.model_server, settings.served_name, listener=metrics)
-        self._batcher = TokenBudgetBatcher(
+        self._batcher = MicroBatcher(
             self._backend,
-            budget=settings.batch_tokens,
-            max_waiting=settings.max_queue,
+            settings.bounds,
             call_seconds=settings.predict_timeout_seconds,
             margin_seconds=settings.deadline_margin_seconds,
             listener=metrics,
@@ -60,7 +59,7 @@ class Sidecar:
             self._batcher,
             settings.limits,
             overlap=settings.chunk_overlap,
-            max_tokenizing=settings.max_queue,
+            max_inside=settings.max_queue,
         )
         self._calls = Calls(metrics)
         self._server = grpc.aio.server(interceptors=[self._calls, Decoding()], options=_options(settings))

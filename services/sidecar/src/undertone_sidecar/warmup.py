@@ -16,15 +16,11 @@ CALL_SECONDS: Final = 300.0
 async def warm_up(backend: Backend, model: Model, *, hurried: Callable[[], bool]) -> int:
     """Asks for one row at the lengths that batches are padded to, until done or `hurried`; returns how many calls it made.
 
-    The first call at a length is what is slow; rows come in any number. Of the lengths beyond half of the longest only that is
-    tried: they are rare, and together would take as long as all others. Raises ContractError if the answer has not the
+    The first call at a length is what is slow; rows come in any number. Raises ContractError if the answer has not the
     contract's labels, and what Backend.predict raises.
     """
     calls = 0
-    longest = model.lengths.steps[-1]
     for length in model.lengths.steps:
-        if longest / 2 < length < longest:
-            continue
         if calls and hurried():
             break
         batch = Batch(model.version, np.zeros((1, length), dtype=np.int32), np.ones((1, length), dtype=np.int32))

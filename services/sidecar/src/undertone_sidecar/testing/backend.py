@@ -49,8 +49,15 @@ class FakeBackend:
         self.fails: Callable[[Batch], Exception | None] = lambda _: None
         self._clock = clock
         self._seconds = seconds
+        self._asked = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
+
+    async def until_asked(self, batches: int = 1) -> None:
+        """Waits until so many batches have come in all."""
+        while len(self.batches) < batches:
+            self._asked.clear()
+            await self._asked.wait()
 
     def hold(self) -> None:
         """Lets no call end."""
@@ -63,6 +70,7 @@ class FakeBackend:
     async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109
         self.batches.append(batch)
         self.timeouts.append(timeout)
+        self._asked.set()
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:

@@ -1,0 +1,108 @@
+"""Everything that waits, and every decision about it: without I/O, without a clock."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from undertone_sidecar.batching.admission import Admission, Ahead, Refusal
+from undertone_sidecar.batching.bounds import Bounds
+from undertone_sidecar.batching.choice import Choice, choose
+from undertone_sidecar.batching.cost import Cost
+from undertone_sidecar.batching.item import Lane
+from undertone_sidecar.batching.line import Line
+from undertone_sidecar.batching.turns import Turns
+
+T = TypeVar("T")
+
+_OVERTAKING: Final = 16
+"""Full calls' worth of younger work that may be preferred to an entry before its age decides."""
+
+_MOST_WASTE: Final = 1 / 16
+"""Part of the budget that may go to padding different lengths to one, however dear a call is."""
+
+_EFFICIENT: Final = 0.85
+"""Part of its time that a call of batch work spends on tokens, where it is cut short for the sake of online work."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call(Generic[T]):
+    """A batch that is ready to go: the choice, and the lane whose turn it is."""
+
+    choice: Choice[T]
+    lane: Lane
+
+
+class Schedule(Generic[T]):
+    """Lines for both lanes, whose turn it is, and what a call costs."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.cost = Cost()
+        self._bounds = bounds
+        self._lines = {lane: Line[T](_OVERTAKING * bounds.budget) for lane in Lane}
+        self._turns = Turns(share=bounds.batch_share, budget=bounds.budget)
+        self._admission = Admission(self.cost, bounds)
+
+    def join(self, payload: T, *, lane: Lane, length: int, version: int) -> None:
+        """Waits from now on. `length` is in tokens, padded as if it were alone."""
+        self._lines[lane].join(payload, length=length, version=version)
+
+    def refusal(self, lane: Lane, tokens: int, *, running: float, remaining: float) -> Refusal | None:
+        """Why so many tokens more are not taken. `running` is the seconds that the calls now running still need, `remaining`
+        those for which the caller waits."""
+        return self._admission.refusal(tokens, self._ahead(lane, running), remaining=remaining)
+
+    def forget(self, wanted: Callable[[T], bool]) -> None:
+        """Puts all out of the lines that are not wanted any more."""
+        for line in self._lines.values():
+            for entry in list(line):
+                if not wanted(entry.payload):
+                    line.leave(entry)
+
+    def next(self, wanted: Callable[[T], bool]) -> Call[T] | None:
+        """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted."""
+        while lane := self._turn():
+            line = self._lines[lane]
+            choice = choose(line, budget=self._budget(lane), most_rows=self._bounds.rows, waste=self._waste(), wanted=wanted)
+            if choice:
+                return Call(choice, lane)
+        return None
+
+    def is_still_right(self, call: Call[T]) -> bool:
+        """Whether it is still that lane's turn, as it need not be when somebody came meanwhile."""
+        return self._turn() is call.lane
+
+    def start(self, call: Call[T]) -> None:
+        """The call is made: its rows have waited long enough."""
+        for row in call.choice.rows:
+            self._lines[call.lane].leave(row)
+        waits = call.lane is Lane.BATCH or bool(self._lines[Lane.BATCH])
+        self._turns.served(call.lane, call.choice.padded_tokens, batch_waits=waits)
+
+    def all(self) -> Iterable[T]:
+        """Everybody who waits."""
+        return [entry.payload for line in self._lines.values() for entry in line]
+
+    def is_full_call_waiting(self) -> bool:
+        """Whether so much waits in the lane whose turn it is that whoever comes will hardly make for a better batch."""
+        lane = self._turn()
+        return lane is not None and self._lines[lane].tokens >= self._budget(lane)
+
+    def _turn(self) -> Lane | None:
+        return self._turns.next(online=bool(self._lines[Lane.ONLINE]), batch=bool(self._lines[Lane.BATCH]))
+
+    def _budget(self, lane: Lane) -> int:
+        if lane is Lane.ONLINE or not self._turns.online_is_used:
+            return self._bounds.budget
+        # Who comes online next waits for this call to end. It is as short as it can be without wasting the model server's time.
+        return min(self._bounds.budget, int(self.cost.overhead * _EFFICIENT / (1 - _EFFICIENT)) + 1)
+
+    def _waste(self) -> float:
+        return min(self.cost.overhead, _MOST_WASTE * self._bounds.budget)
+
+    def _ahead(self, lane: Lane, running: float) -> Ahead:
+        online, batch = self._lines[Lane.ONLINE], self._lines[Lane.BATCH]
+        if lane is Lane.BATCH:
+            return Ahead(online.tokens + batch.tokens, len(online) + len(batch), batch.tokens, running)
+        # Of the calls until then, some are for batch work.
+        slower = 1 - self._bounds.batch_share if batch else 1.0
+        return Ahead(online.tokens / slower, len(online) / slower, online.tokens, running)

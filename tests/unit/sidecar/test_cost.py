@@ -1,0 +1,66 @@
+"""What the batcher learns from its calls."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from undertone_sidecar.batching.cost import Cost
+
+fixed = st.floats(0.0005, 0.05)
+per_token = st.floats(1e-6, 2e-3)
+
+
+def observe(cost: Cost, a: float, b: float, calls: int, *, seed: int = 0, noise: float = 0.05, outliers: float = 0.0) -> None:
+    choose = random.Random(seed)
+    for _ in range(calls):
+        tokens = choose.randint(64, 2048)
+        seconds = (a + b * tokens) * (1 + choose.uniform(-noise, noise))
+        cost.observe(tokens, seconds * (20 if choose.random() < outliers else 1))
+
+
+@given(fixed, per_token, st.integers(0, 100))
+@settings(max_examples=80, deadline=None)
+def test_it_learns_the_line_whatever_the_machine(a: float, b: float, seed: int) -> None:
+    cost = Cost()
+    assert not cost.known
+    observe(cost, a, b, 200, seed=seed)
+    assert cost.known
+    for tokens in (256, 1024, 2048):
+        assert cost.seconds(tokens) == pytest.approx(a + b * tokens, rel=0.1)
+    assert cost.seconds(2048, calls=3) == pytest.approx(3 * a + b * 2048, rel=0.35)
+
+
+@given(fixed, per_token, st.integers(0, 100))
+@settings(max_examples=80, deadline=None)
+def test_calls_that_hung_do_not_spoil_it(a: float, b: float, seed: int) -> None:
+    cost = Cost()
+    observe(cost, a, b, 300, seed=seed, outliers=0.05)
+    assert cost.seconds(2048) == pytest.approx(a + b * 2048, rel=0.5)
+
+
+def test_a_lasting_change_gets_through() -> None:
+    cost = Cost()
+    observe(cost, 0.005, 1e-4, 200)
+    observe(cost, 0.02, 4e-4, 200, seed=1)
+    assert cost.seconds(2048) == pytest.approx(0.02 + 4e-4 * 2048, rel=0.1)
+    observe(cost, 0.005, 1e-4, 300, seed=2)
+    assert cost.seconds(2048) == pytest.approx(0.005 + 1e-4 * 2048, rel=0.1)
+
+
+def test_calls_of_one_size_are_enough_to_forecast_that_size() -> None:
+    cost = Cost()
+    for _ in range(50):
+        cost.observe(1024, 0.5)
+    assert cost.seconds(1024) == pytest.approx(0.5, rel=0.02)
+    assert 0 < cost.overhead < 100
+
+
+@given(st.lists(st.tuples(st.integers(1, 4096), st.floats(0, 100)), max_size=100))
+@settings(max_examples=100, deadline=None)
+def test_no_history_makes_time_or_tokens_come_for_nothing(history: list[tuple[int, float]]) -> None:
+    cost = Cost()
+    for tokens, seconds in history:
+        cost.observe(tokens, seconds)
+        assert cost.seconds(1024) >= 0
+        assert cost.overhead >= 0
