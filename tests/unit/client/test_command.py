@@ -7,13 +7,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from undertone_client import BreakerState, CallCounts, ClientState
 from undertone_client.cli import classify as classify_module
 from undertone_client.cli.group import COMMANDS, undertone
-from undertone_client.cli.progress import Occasionally, Pace, duration
+from undertone_client.cli.pace import Pace, duration
+from undertone_client.cli.progress import Occasionally, describe
 from undertone_client.cli.shapes import BAR_CELLS, bar
 from undertone_client.job import Tally
 
 Command = Callable[..., Result]
+IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=1, breaker=BreakerState.CLOSED, counts=CallCounts())
 NOWHERE = "127.0.0.1:1"
 
 
@@ -220,17 +223,27 @@ def test_rate_and_time_left() -> None:
     assert pace.describe(tally) == "0.0/s"
     now[0], tally.scored, tally.failed = 10.0, 90, 10
     assert pace.describe(tally) == "10/s, 40 s left"
+    now[0], tally.scored = 40.0, 390  # ten a second at first, then again; what is long past does not count
+    assert pace.describe(tally) == "10/s, 10 s left"
+    now[0] = 80.0
+    pace.rate(tally)
     tally.total = None
-    assert pace.describe(tally) == "10/s"
+    assert pace.describe(tally) == "0.0/s"
 
 
 def test_it_is_shown_no_more_often_than_it_should_be() -> None:
     now, shown = [0.0], []
-    watch = Occasionally(lambda tally: shown.append(now[0]), 5.0, lambda: now[0])
+    watch = Occasionally(lambda tally, state: shown.append(now[0]), 5.0, lambda: now[0])
     for second in range(12):
         now[0] = float(second)
-        watch(Tally())
+        watch(Tally(), lambda: IDLE)
     assert shown == [5.0, 10.0]
+
+
+def test_what_the_client_does_in_words() -> None:
+    counts = CallCounts(attempts={"UNAVAILABLE": 3, "OK": 2, "INTERNAL": 1200})
+    state = ClientState(in_flight=3, waiting=0, pausing=0, limit=16, breaker=BreakerState.OPEN, counts=counts)
+    assert describe(state) == "3 of 16 calls in flight, breaker open, 2 OK, 1,200 INTERNAL, 3 UNAVAILABLE"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])

@@ -49,7 +49,7 @@ async def end(process: asyncio.subprocess.Process, stdin: bytes | None = None) -
 
 
 def score(path: Path | str, out: Path) -> tuple[object, ...]:
-    return ("score", path, "--out", out, "--batch-items", 4, "--in-flight", 2, "--rows-per-part", 10, "--checkpoint", 0.1)
+    return ("score", path, "--out", out, "--batch-items", 4, "--limit", 2, "--rows-per-part", 10, "--checkpoint", 0.1)
 
 
 def content(out: Path) -> Table:
@@ -135,7 +135,7 @@ async def test_ctrl_c_while_waiting_for_standard_input(service: FakeClassifier, 
 async def test_a_service_that_goes_away_is_exit_code_3(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     service.gate.clear()
-    process = await start(service, *score(novel, out), "--attempts", 2)
+    process = await start(service, *score(novel, out), "--attempts", 2, "--patience", 0)
     await service.until_in_flight(2)
     await service.stop()
     code, output = await end(process)

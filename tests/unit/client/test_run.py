@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from undertone_client import Client, LimitSettings, Model, Policy, RetryPolicy, Settings, UnavailableError
 from undertone_client.errors import InputError, OutputError
 from undertone_client.job import Identity, Manifest, OutputFolder, Run, Tally, survey
+from undertone_client.job.monitor import State, Watch
 from undertone_client.job.table import ScoresTable
 from undertone_client.sources import Catalogue, SourceOptions
 from undertone_client.testing import EMOTIONS, FakeClassifier, ItemFault
@@ -30,7 +31,7 @@ def written(path: Path, texts: Iterable[str | None]) -> Path:
 
 
 async def run(
-    path: Path, out: Path, service: FakeClassifier, *, watch: Callable[[Tally], None] | None = None, **options: Any
+    path: Path, out: Path, service: FakeClassifier, *, watch: Watch | None = None, **options: Any
 ) -> tuple[Manifest, Tally]:
     catalogue = Catalogue.of([str(path)], SourceOptions())
     surveyed = survey(catalogue)
@@ -43,7 +44,7 @@ async def run(
         folder.write_manifest(manifest)
         options = {"now": lambda: NOON, **({"watch": watch} if watch else {}), **options}
         async with Client(service.target, settings=own) as client:
-            return await Run(folder, manifest, catalogue, tally, **options).run(client), tally
+            return await Run(folder, manifest, catalogue, tally, client, **options).run(), tally
 
 
 def content(out: Path) -> dict[str, list[dict[str, Any]]]:
@@ -54,11 +55,11 @@ def failures(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
 
 
-def stop_after(changes: int) -> Callable[[Tally], None]:
+def stop_after(changes: int) -> Watch:
     task = asyncio.current_task()
     assert task is not None
 
-    def watch(tally: Tally) -> None:
+    def watch(tally: Tally, state: State) -> None:
         if tally.scored + tally.failed == changes:
             task.cancel()
 
@@ -187,7 +188,7 @@ async def test_unfinished_parts_are_saved_now_and_then(tmp_path: Path, service: 
     ticks = iter(range(0, 10**6, 100))
     saved: list[int] = []
 
-    def watch(tally: Tally) -> None:
+    def watch(tally: Tally, state: State) -> None:
         saved.append(sum(pq.read_metadata(part).num_rows for part in OutputFolder(out).parts()))
 
     await run(path, out, service, watch=watch, clock=lambda: float(next(ticks)), checkpoint_seconds=10)
@@ -209,7 +210,7 @@ async def test_a_service_that_goes_away_ends_the_run(tmp_path: Path, service: Fa
 async def test_a_model_that_changes_in_the_middle_ends_the_run(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = written(tmp_path / "a.jsonl", [f"paragraph {index}" for index in range(40)]), tmp_path / "out"
 
-    def deploy(tally: Tally) -> None:
+    def deploy(tally: Tally, state: State) -> None:
         service.version = 2 if tally.scored >= 10 else 1
 
     with pytest.raises(OutputError, match=r"changed its model to fake version 2.*holds scores of fake version 1"):
@@ -252,7 +253,7 @@ async def test_an_input_that_has_been_torn_since_the_survey_leaves_what_came_bef
     with folder.locked():
         async with Client(service.target) as client:
             with pytest.raises(InputError, match="line 3"):
-                await Run(folder, Manifest(identity, NOON), catalogue, Tally()).run(client)
+                await Run(folder, Manifest(identity, NOON), catalogue, Tally(), client).run()
     assert [row["id"] for row in content(out)["part-00000.parquet"]] == ["a/0000", "a/0001"]
 
 

@@ -7,6 +7,7 @@ import click
 COMMANDS = {
     "classify": ("undertone_client.cli.classify", "Score one paragraph and show its emotions."),
     "model": ("undertone_client.cli.model", "Show the model that the service has loaded, and its limits."),
+    "replay": ("undertone_client.cli.replay", "Score again what a run could not."),
     "report": ("undertone_client.report.command", "Turn a folder of scores into one page to look at."),
     "score": ("undertone_client.cli.score", "Score whole files into a folder of Parquet tables."),
 }

@@ -1,53 +1,22 @@
-"""How a run shows how far it is: a bar on a terminal, a line now and then elsewhere."""
+"""How a run shows how far it is: a live view on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
 
+from undertone_client import BreakerState, ClientState
+from undertone_client.cli.pace import Pace
 from undertone_client.job import Tally
 
 LINE_SECONDS = 5.0
-BAR_SECONDS = 0.1
+VIEW_SECONDS = 0.1
 
-Watch = Callable[[Tally], None]
-
-
-class Pace:
-    """Rate and time left. What was scored earlier does not count into the rate, as it costs nothing now."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = clock()
-
-    def rate(self, tally: Tally) -> float:
-        """Paragraphs per second since the beginning."""
-        seconds = self._clock() - self._began
-        return (tally.scored + tally.failed) / seconds if seconds > 0 else 0.0
-
-    def left(self, tally: Tally) -> float | None:
-        """Seconds to the end, at this rate; None if that cannot be known."""
-        rate = self.rate(tally)
-        return (tally.total - tally.done) / rate if tally.total is not None and rate > 0 else None
-
-    def describe(self, tally: Tally) -> str:
-        """Rate and time left in words."""
-        rate, left = self.rate(tally), self.left(tally)
-        words = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
-        return words if left is None else f"{words}, {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `12 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+Watch = Callable[[Tally, ClientState], None]
 
 
 class Occasionally:
@@ -59,31 +28,46 @@ class Occasionally:
         self._clock = clock
         self._last = clock()
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, tally: Tally, state: Callable[[], ClientState]) -> None:
+        """Show the tally, and the state, which is asked for only then."""
         if self._clock() - self._last >= self._seconds:
             self._last = self._clock()
-            self._show(tally)
+            self._show(tally, state())
 
 
 @contextmanager
-def progress(console: Console, tally: Tally) -> Iterator[Watch]:
+def progress(console: Console, tally: Tally) -> Iterator[Occasionally]:
     """What a run is to call with its tally."""
     pace = Pace()
     if not console.is_terminal:
-        yield Occasionally(lambda now: console.print(_line(now, pace), highlight=False, soft_wrap=True), LINE_SECONDS)
+
+        def say(now: Tally, state: ClientState) -> None:
+            console.print(f"{_counts(now)}, {pace.describe(now)}; {describe(state)}", highlight=False, soft_wrap=True)
+
+        yield Occasionally(say, LINE_SECONDS)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(_counts(tally), total=tally.total, pace="")
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
+    task = bar.add_task(_counts(tally), total=tally.total, pace="")
+    with Live(bar, console=console, transient=True) as live:
 
-        def show(now: Tally) -> None:
+        def show(now: Tally, state: ClientState) -> None:
             bar.update(task, completed=now.done, description=_counts(now), pace=pace.describe(now))
+            style = "dim" if state.breaker is BreakerState.CLOSED else "bold yellow"
+            live.update(Group(bar, Text(f"  {describe(state)}", style)))
 
-        yield Occasionally(show, BAR_SECONDS)
+        yield Occasionally(show, VIEW_SECONDS)
 
 
-def _line(tally: Tally, pace: Pace) -> str:
-    return f"{_counts(tally)}, {pace.describe(tally)}"
+def describe(state: ClientState) -> str:
+    """What the client is doing, in words: calls in flight and their limit, the circuit breaker, attempts by gRPC status."""
+    words = [f"{state.in_flight} of {state.limit} calls in flight", f"breaker {state.breaker}"]
+    words += [f"{count:,} {status}" for status, count in by_frequency(state.counts.attempts)]
+    return ", ".join(words)
+
+
+def by_frequency(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Statuses and how often each came, OK first, then the most frequent."""
+    return sorted(counts.items(), key=lambda pair: (pair[0] != "OK", -pair[1], pair[0]))
 
 
 def _counts(tally: Tally) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Self
@@ -11,6 +11,8 @@ from undertone_client.errors import OutputError
 from undertone_client.job.shard import Shard
 from undertone_client.job.survey import Fingerprint
 from undertone_client.job.tally import Tally
+from undertone_client.job.throughput import Sample
+from undertone_client.resilience import BreakerState, CallCounts
 from undertone_client.sources import Format, SourceOptions
 from undertone_client.values import Model, Policy
 
@@ -60,7 +62,8 @@ class Manifest:
     """The content of run.json.
 
     `skipped` paragraphs had their score before the last run; `repeated` were not sent, as another of the same text was.
-    `seconds` is the time spent scoring, over all runs of the folder, as are the other counts.
+    `seconds` is the time spent scoring, over all runs of the folder, as are `calls` (the paper's Table 4), `throughput` (its
+    Figure 2) and the other counts.
     """
 
     identity: Identity
@@ -71,6 +74,8 @@ class Manifest:
     repeated: int = 0
     seconds: float = 0.0
     complete: bool = False
+    calls: CallCounts = field(default_factory=CallCounts)
+    throughput: tuple[Sample, ...] = ()
 
     @property
     def scored(self) -> int:
@@ -87,16 +92,30 @@ class Manifest:
         """Tokens of all rows."""
         return sum(shard.tokens for shard in self.shards)
 
-    def updated(self, tally: Tally, shards: tuple[Shard, ...], *, seconds: float, finished_at: datetime | None = None) -> Self:
-        """The manifest with the counts of a run that has added `seconds`; with `finished_at`, a complete one."""
+    def updated(
+        self,
+        tally: Tally,
+        shards: tuple[Shard, ...],
+        calls: CallCounts,
+        throughput: tuple[Sample, ...],
+        *,
+        seconds: float,
+        finished_at: datetime | None = None,
+    ) -> Self:
+        """The manifest after a run that counted `tally` and `calls`; with `finished_at`, a complete one.
+
+        `shards`, `throughput` and `seconds` are those of all runs of the folder.
+        """
         return replace(
             self,
             shards=shards,
             skipped=tally.kept,
             repeated=self.repeated + tally.repeated,
-            seconds=self.seconds + seconds,
+            seconds=seconds,
             finished_at=finished_at,
             complete=finished_at is not None,
+            calls=self.calls + calls,
+            throughput=throughput,
         )
 
     def to_json(self) -> str:
@@ -116,7 +135,9 @@ class Manifest:
             "tokens": self.tokens,
             "seconds": round(self.seconds, 3),
             "complete": self.complete,
+            "calls": asdict(self.calls),
             "shards": [asdict(shard) for shard in self.shards],
+            "throughput": [asdict(sample) for sample in self.throughput],
         }
         return _text(document)
 
@@ -156,6 +177,10 @@ class Manifest:
             repeated=counts["repeated"],
             seconds=document["seconds"],
             complete=document["complete"],
+            calls=CallCounts(**document["calls"]),
+            throughput=tuple(
+                Sample(**{**sample, "breaker": BreakerState(sample["breaker"])}) for sample in document["throughput"]
+            ),
         )
 
 

@@ -1,8 +1,9 @@
 """A run: from the inputs through the service into the parts."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 
 import grpc
@@ -14,20 +15,18 @@ from undertone_client.job.awaited import Awaited
 from undertone_client.job.failures import FailureListing, FailureRow
 from undertone_client.job.folder import OutputFolder
 from undertone_client.job.manifest import Manifest
+from undertone_client.job.monitor import Monitor, Watch, ignore
 from undertone_client.job.part import Part
 from undertone_client.job.parts import Parts
 from undertone_client.job.selection import Everything, Selection
 from undertone_client.job.shard import Shards
 from undertone_client.job.table import ScoresTable
 from undertone_client.job.tally import Tally
+from undertone_client.job.throughput import Throughput
 from undertone_client.sources import Catalogue, Item
 from undertone_client.sources.background import in_background
 from undertone_client.sources.ledger import IdLedger
 from undertone_client.values import Failure, Outcome, Paragraph, Score
-
-
-def _ignore(tally: Tally) -> None:
-    """Nobody watches."""
 
 
 class Run:
@@ -40,12 +39,14 @@ class Run:
         manifest: what the folder holds already, or a new one.
         catalogue: the inputs.
         tally: kept up to date; its `total` is the caller's.
+        client: an open one.
         selection: what of the inputs is scored.
-        watch: called with the tally after every change.
+        watch: called after every change and every second, with the tally and what tells the client's state.
         checkpoint_seconds: how often, at the least, what is known is saved while scores come in.
-        patience: so many calls' outcomes in a row that are UNAVAILABLE, all retries used up, end the run.
+        patience: so many paragraphs in a row that fail with UNAVAILABLE, all retries used up, end the run.
         now: the time of day, in UTC.
         clock: seconds, for durations.
+        sleep: waits for so many seconds.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class Run:
         manifest: Manifest,
         catalogue: Catalogue,
         tally: Tally,
+        client: Client,
         *,
         selection: Selection | None = None,
-        watch: Callable[[Tally], None] = _ignore,
+        watch: Watch = ignore,
         checkpoint_seconds: float = 10.0,
         patience: int = 64,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._folder = folder
         self._manifest = manifest
@@ -70,18 +73,20 @@ class Run:
         self._catalogue = catalogue
         self._tally = tally
         self._selection = selection or Everything()
-        self._watch = watch
+        self._client = client
         self._checkpoint_seconds = checkpoint_seconds
         self._patience = patience
         self._now = now
         self._clock = clock
-        self._started = self._checkpointed = clock()
+        self._checkpointed = clock()
+        self._throughput = Throughput(manifest.throughput)
+        self._monitor = Monitor(tally, self._throughput, client.state, manifest.seconds, watch=watch, clock=clock, sleep=sleep)
         self._awaited = Awaited()
         self._answers = Answers()
         self._paragraphs = 0
         self._unreachable = 0
 
-    async def run(self, client: Client) -> Manifest:
+    async def run(self) -> Manifest:
         """Score to the end; returns the manifest as it is written then.
 
         Whatever ends it early, a cancellation included, what is known by then is saved before it goes on its way.
@@ -91,16 +96,17 @@ class Run:
             OutputError: the folder cannot be written, or does not fit the input or the model that is served now.
             UnavailableError: the service has gone.
         """
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             listing = stack.enter_context(FailureListing(self._folder))
             parts = Parts(self._folder, self._table, listing, self._shards, self._identity.rows_per_part)
             # Ids of files were checked in the survey; those of a pipe are, as they come.
             check_ids = self._identity.options.id_column is not None and not self._catalogue.repeatable
             ledger = stack.enter_context(IdLedger()) if check_ids else None
+            await stack.enter_async_context(self._monitor.ticking())
             try:
                 async with in_background(self._catalogue.items(ledger), _characters) as items:
                     needed = self._needed(items, parts)
-                    async with aclosing(client.score(needed, ordered=False, policy=self._identity.policy)) as outcomes:
+                    async with aclosing(self._client.score(needed, ordered=False, policy=self._identity.policy)) as outcomes:
                         async for outcome in outcomes:
                             self._settle(outcome)
                             parts.close_settled()
@@ -145,7 +151,7 @@ class Run:
         self._answers.remember(item.text_sha256, answer)
         if self._selection.whole:
             self._tally.keep(answer.label, answer.tokens)
-            self._watch(self._tally)
+            self._monitor.changed()
 
     def _write(self, part: Part, item: Item, answer: Answer | Refusal) -> None:
         if isinstance(answer, Refusal):
@@ -153,12 +159,12 @@ class Run:
             return
         part.score(item, answer, self._now())
         self._tally.score(answer.label, answer.tokens)
-        self._watch(self._tally)
+        self._monitor.changed()
 
     def _fail(self, part: Part, item: Item, failure: FailureRow) -> None:
         part.fail(item, failure)
         self._tally.fail(failure.status)
-        self._watch(self._tally)
+        self._monitor.changed()
 
     def _check_model(self, score: Score) -> None:
         began, now = self._identity.model, score.model
@@ -195,8 +201,15 @@ class Run:
                 raise
 
     def _updated(self, finished_at: datetime | None = None) -> Manifest:
-        seconds = self._clock() - self._started
-        return self._manifest.updated(self._tally, self._shards.snapshot(), seconds=seconds, finished_at=finished_at)
+        self._monitor.sample()
+        return self._manifest.updated(
+            self._tally,
+            self._shards.snapshot(),
+            self._client.state().counts,
+            self._throughput.snapshot(),
+            seconds=self._monitor.seconds,
+            finished_at=finished_at,
+        )
 
     def _finish(self) -> Manifest:
         if self._manifest.complete and not self._tally.scored and not self._tally.failed:
