@@ -15,6 +15,7 @@ from undertone_model.architecture import Architecture
 Tensor: TypeAlias = tf.Tensor
 Weights: TypeAlias = Mapping[str, Tensor]
 Dropout: TypeAlias = Callable[[Tensor], Tensor]
+Normalise: TypeAlias = Callable[[Weights, Architecture, str, Tensor], Tensor]
 
 
 def keep_all(x: Tensor) -> Tensor:
@@ -22,47 +23,69 @@ def keep_all(x: Tensor) -> Tensor:
     return x
 
 
+def layer_norm(weights: Weights, architecture: Architecture, name: str, x: Tensor) -> Tensor:
+    """Normalises each row of x [rows, hidden] to mean 0 and variance 1, then scales and shifts it."""
+    mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+    normal = (x - mean) * tf.math.rsqrt(variance + architecture.layer_norm_eps)
+    return normal * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
 def logits(
-    weights: Weights, architecture: Architecture, input_ids: Tensor, attention_mask: Tensor, dropout: Dropout = keep_all
+    weights: Weights,
+    architecture: Architecture,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    dropout: Dropout = keep_all,
+    normalise: Normalise = layer_norm,
 ) -> Tensor:
-    """Scores [batch, labels] of token ids [batch, length] (int32), where `attention_mask` is 1 for tokens and 0 for padding."""
-    hidden = embed(weights, architecture, input_ids, dropout)
+    """Scores [batch, labels] of token ids [batch, length] (int32), where `attention_mask` is 1 for tokens and 0 for padding.
+
+    Computed in the type of the weights, the scores themselves in float32. The head reads the first token's vector only, so
+    that in the last layer nothing but keys and values is computed for the others.
+    """
+    hidden = embed(weights, architecture, input_ids, dropout, normalise)
     # Added to the attention scores: nothing where there is a token, minus nearly infinity where there is padding.
-    bias = (1.0 - tf.cast(attention_mask, tf.float32))[:, tf.newaxis, tf.newaxis, :] * -1e9
-    shape = tf.shape(input_ids)
+    bias = tf.cast((1.0 - tf.cast(attention_mask, tf.float32))[:, tf.newaxis, tf.newaxis, :] * -1e9, hidden.dtype)
+    batch = tf.shape(input_ids)[0]
     for layer in range(architecture.num_hidden_layers):
         prefix = f"encoder.layer.{layer}."
-        attended = attention(weights, architecture, prefix + "attention.self.", hidden, bias, shape)
+        asking = hidden
+        if layer == architecture.num_hidden_layers - 1:
+            asking = tf.reshape(hidden, [batch, -1, architecture.hidden_size])[:, 0]
+        attended = attention(weights, architecture, prefix + "attention.self.", asking, hidden, bias, batch)
         projected = dropout(dense(weights, prefix + "attention.output.dense", attended))
-        hidden = layer_norm(weights, architecture, prefix + "attention.output.LayerNorm", hidden + projected)
-        inner = tf.nn.gelu(dense(weights, prefix + "intermediate.dense", hidden), approximate=False)
+        asking = normalise(weights, architecture, prefix + "attention.output.LayerNorm", asking + projected)
+        inner = tf.nn.gelu(dense(weights, prefix + "intermediate.dense", asking), approximate=False)
         outer = dropout(dense(weights, prefix + "output.dense", inner))
-        hidden = layer_norm(weights, architecture, prefix + "output.LayerNorm", hidden + outer)
-    first = tf.reshape(hidden, [shape[0], shape[1], architecture.hidden_size])[:, 0]
-    pooled = tf.tanh(dense(weights, "pooler.dense", first))
-    return dense(weights, "classifier", dropout(pooled))
+        hidden = normalise(weights, architecture, prefix + "output.LayerNorm", asking + outer)
+    pooled = tf.tanh(dense(weights, "pooler.dense", hidden))
+    return dense(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
 
 
-def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout) -> Tensor:
+def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout, normalise: Normalise) -> Tensor:
     """Vectors [batch x length, hidden] of tokens and their positions; every token is of the first segment."""
     words = tf.gather(weights["embeddings.word_embeddings.weight"], input_ids)
     positions = weights["embeddings.position_embeddings.weight"][: tf.shape(input_ids)[1]]
     segment = weights["embeddings.token_type_embeddings.weight"][0]
     summed = tf.reshape(words + (positions + segment), [-1, architecture.hidden_size])
-    return dropout(layer_norm(weights, architecture, "embeddings.LayerNorm", summed))
+    return dropout(normalise(weights, architecture, "embeddings.LayerNorm", summed))
 
 
-def attention(weights: Weights, architecture: Architecture, prefix: str, hidden: Tensor, bias: Tensor, shape: Tensor) -> Tensor:
-    """Scaled dot-product attention over `hidden` [batch x length, hidden]; the heads are concatenated again."""
+def attention(
+    weights: Weights, architecture: Architecture, prefix: str, asking: Tensor, hidden: Tensor, bias: Tensor, batch: Tensor
+) -> Tensor:
+    """Scaled dot-product attention of `asking` [batch x n, hidden] over `hidden` [batch x length, hidden].
+
+    The heads are concatenated again: [batch x n, hidden].
+    """
     heads = architecture.num_attention_heads
     size = architecture.hidden_size // heads
 
-    def split(name: str) -> Tensor:
-        vectors = tf.reshape(dense(weights, prefix + name, hidden), [shape[0], shape[1], heads, size])
-        return tf.transpose(vectors, [0, 2, 1, 3])
+    def split(name: str, x: Tensor) -> Tensor:
+        return tf.transpose(tf.reshape(dense(weights, prefix + name, x), [batch, -1, heads, size]), [0, 2, 1, 3])
 
-    scores = tf.matmul(split("query"), split("key"), transpose_b=True) * (size**-0.5) + bias
-    context = tf.matmul(tf.nn.softmax(scores), split("value"))
+    scores = tf.matmul(split("query", asking), split("key", hidden), transpose_b=True) * (size**-0.5) + bias
+    context = tf.matmul(tf.nn.softmax(scores), split("value", hidden))
     return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [-1, architecture.hidden_size])
 
 
@@ -72,10 +95,3 @@ def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
     if f"{name}.lora_A" in weights:
         y += tf.matmul(tf.matmul(x, weights[f"{name}.lora_A"], transpose_b=True), weights[f"{name}.lora_B"], transpose_b=True)
     return tf.nn.bias_add(y, weights[f"{name}.bias"])
-
-
-def layer_norm(weights: Weights, architecture: Architecture, name: str, x: Tensor) -> Tensor:
-    """Normalises each row of x [rows, hidden] to mean 0 and variance 1, then scales and shifts it."""
-    mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-    normal = (x - mean) * tf.math.rsqrt(variance + architecture.layer_norm_eps)
-    return normal * weights[f"{name}.weight"] + weights[f"{name}.bias"]
