@@ -4,30 +4,38 @@ import os
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Self
 
 from pyspark.accumulators import AccumulatorParam
+from undertone_client import CallCounts
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Effort:
-    """What finished tasks did: `seconds` is their time in Python, `waiting_seconds` the part of it without anything to do but
-    wait for the service; `outcomes` counts paragraphs by gRPC status.
+    """What finished tasks did.
 
-    Tasks that were killed add nothing; one of which a speculative copy also finished adds twice.
+    tasks: how many.
+    scored: paragraphs that got a score.
+    seconds: their time in Python.
+    waiting_seconds: the part of it in which there was nothing to do but wait for the service.
+    calls: their calls of the service.
+
+    Tasks that were killed add nothing, and a speculative copy adds what it did, too: what is in the table is counted there.
     """
 
     tasks: int = 0
+    scored: int = 0
     seconds: float = 0.0
     waiting_seconds: float = 0.0
-    outcomes: Counter[str] = field(default_factory=Counter)
+    calls: CallCounts = field(default_factory=CallCounts)
 
-    def __iadd__(self, other: "Effort") -> Self:
-        self.tasks += other.tasks
-        self.seconds += other.seconds
-        self.waiting_seconds += other.waiting_seconds
-        self.outcomes.update(other.outcomes)
-        return self
+    def __add__(self, other: "Effort") -> "Effort":
+        return Effort(
+            tasks=self.tasks + other.tasks,
+            scored=self.scored + other.scored,
+            seconds=self.seconds + other.seconds,
+            waiting_seconds=self.waiting_seconds + other.waiting_seconds,
+            calls=self.calls + other.calls,
+        )
 
 
 Efforts = dict[str, Effort]
@@ -35,19 +43,30 @@ Efforts = dict[str, Effort]
 
 
 class EffortsParam(AccumulatorParam[Efforts]):
-    """Tells Spark how efforts are added."""
+    """Tells Spark how efforts are added: `spark.sparkContext.accumulator({}, EffortsParam())`."""
 
     def zero(self, value: Efforts) -> Efforts:
         return {}
 
     def addInPlace(self, value1: Efforts, value2: Efforts) -> Efforts:  # noqa: N802 - named by Spark
         for executor, effort in value2.items():
-            value1.setdefault(executor, Effort())
-            value1[executor] += effort
+            value1[executor] = value1.get(executor, Effort()) + effort
         return value1
 
 
+def calls_between(before: CallCounts, after: CallCounts) -> CallCounts:
+    """What a client did between two moments."""
+    return CallCounts(
+        attempts=dict(Counter(after.attempts) - Counter(before.attempts)),
+        refused=dict(Counter(after.refused) - Counter(before.refused)),
+        retried=after.retried - before.retried,
+        hedged=after.hedged - before.hedged,
+        handled=after.handled - before.handled,
+        shed=after.shed - before.shed,
+        skipped=dict(Counter(after.skipped) - Counter(before.skipped)),
+    )
+
+
 def executor_name() -> str:
-    """What this process's executor is called: by Spark on Kubernetes, by YARN on EMR, else by its host."""
-    environment = os.environ
-    return environment.get("SPARK_EXECUTOR_POD_NAME") or environment.get("CONTAINER_ID") or socket.gethostname()
+    """What this process's executor is called: by Spark on Kubernetes, by YARN, else by its host."""
+    return os.environ.get("SPARK_EXECUTOR_POD_NAME") or os.environ.get("CONTAINER_ID") or socket.gethostname()

@@ -8,7 +8,6 @@ from pyspark.sql import functions as sql
 from pyspark.sql.pandas.functions import ArrowUDFType, arrow_udf
 
 from undertone_batch.columns import OUTCOME, outcome_columns
-from undertone_batch.effort import Effort
 from undertone_batch.scoring import outcomes_of
 from undertone_batch.service import Service
 from undertone_batch.worker import worker_for
@@ -31,7 +30,7 @@ def emotions(text: Column | str, service: Service) -> Column:
 
     @arrow_udf(OUTCOME.simpleString(), ArrowUDFType.SCALAR_ITER)
     def score(texts: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        for outcomes in outcomes_of(texts, worker_for(service), Effort()):
+        for outcomes in outcomes_of(texts, worker_for(service)):
             columns = outcome_columns(outcomes)
             yield pa.StructArray.from_arrays(list(columns.values()), list(columns))
 

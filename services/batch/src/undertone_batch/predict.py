@@ -1,5 +1,6 @@
 """`predict()`: a DataFrame of paragraphs in, the same with their scores out."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -38,19 +39,20 @@ def _scorer(
     service: Service, text: str, efforts: Accumulator[Efforts] | None
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        waiting: list[pa.RecordBatch] = []
+        waiting: deque[pa.RecordBatch] = deque()
 
         def texts() -> Iterator[pa.Array]:
             for batch in batches:
                 waiting.append(batch.drop_columns([text]))
                 yield batch.column(text)
 
-        effort = Effort()
-        for outcomes in outcomes_of(texts(), worker_for(service), effort):
-            kept = waiting.pop(0)
+        def done(effort: Effort) -> None:
+            if efforts is not None:
+                efforts.add({executor_name(): effort})
+
+        for outcomes in outcomes_of(texts(), worker_for(service), done):
+            kept = waiting.popleft()
             columns = dict(zip(kept.schema.names, kept.columns, strict=True)) | outcome_columns(outcomes)
             yield pa.RecordBatch.from_pydict(columns)
-        if efforts is not None:
-            efforts.add({executor_name(): effort})
 
     return score

@@ -2,16 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from undertone_client import Policy, RetryPolicy, Settings
+from undertone_client import Mode, Policy, Settings
 from undertone_client.settings import checked_target
-
-PATIENT = 9
-"""Attempts of a call in a job: with its waits, enough for a service that restarts."""
-
-
-def patient_settings() -> Settings:
-    """Settings for a job: calls are tried often, and paragraphs of like length are sought among many."""
-    return Settings(retry=RetryPolicy(attempts=PATIENT), lookahead_items=4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +14,7 @@ class Service:
 
     Args:
         target: gRPC target that the executors can reach, such as `dns:///undertone.example:443`.
-        settings: see `undertone_client.Settings`.
+        settings: of the clients; with the default, they wait for a service that is down as long as the breaker has patience.
         policy: what the service does with paragraphs that are longer than the model can read at once.
 
     Raises:
@@ -30,7 +22,7 @@ class Service:
     """
 
     target: str
-    settings: Settings = field(default_factory=patient_settings)
+    settings: Settings = field(default_factory=lambda: Settings(mode=Mode.BATCH))
     policy: Policy = Policy.CHUNK_MEAN
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import threading
 
-from undertone_client import Client
+from undertone_client import CallCounts, Client
 
 from undertone_batch.exchange import Exchange
 from undertone_batch.service import Service
@@ -20,12 +20,20 @@ class Worker:
         self.service = service
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="undertone", daemon=True).start()
-        self.client = Client(service.target, settings=service.settings)
-        asyncio.run_coroutine_threadsafe(self.client.__aenter__(), self._loop).result()
+        self._client = Client(service.target, settings=service.settings)
+        asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
 
     def exchange(self) -> Exchange:
         """A stream of paragraphs through the client, for one task."""
-        return Exchange(self._loop, functools.partial(self.client.score, policy=self.service.policy))
+        return Exchange(self._loop, functools.partial(self._client.score, policy=self.service.policy))
+
+    def calls(self) -> CallCounts:
+        """What the client has done so far."""
+
+        async def counts() -> CallCounts:
+            return self._client.state().counts
+
+        return asyncio.run_coroutine_threadsafe(counts(), self._loop).result()
 
 
 @functools.cache

@@ -1,0 +1,36 @@
+"""Exceptions of the job, and the way from Spark's to them.
+
+UndertoneError
+├── ServiceError, InputError, OutputError …  as in `undertone_client.errors`
+└── JobError                                 the run failed
+    └── TooManyFailedError                   more paragraphs than allowed have no score
+"""
+
+import re
+
+import grpc
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from undertone_client import UndertoneError
+from undertone_client.errors import service_error
+
+
+class JobError(UndertoneError):
+    """The run failed; what it has committed before is in the table."""
+
+
+class TooManyFailedError(JobError):
+    """More paragraphs than allowed have no score; they are in the dead letters."""
+
+
+_SERVICE_ERROR = re.compile(r"^undertone_client\.errors\.\w+: ([A-Z_]+): (.*)$", re.MULTILINE)
+_CAUSE = re.compile(r"^(?:Caused by: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
+
+
+def explained(error: PySparkException | Py4JJavaError) -> UndertoneError:
+    """What a failure of Spark's comes down to: the service's error in a Python worker, or else the innermost cause."""
+    text = str(error)
+    if found := _SERVICE_ERROR.search(text):
+        return service_error(grpc.StatusCode[found[1]], found[2])
+    causes = _CAUSE.findall(text)
+    return JobError(": ".join(causes[-1]) if causes else text.splitlines()[0])

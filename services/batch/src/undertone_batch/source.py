@@ -1,0 +1,95 @@
+"""The paragraphs to be scored, wherever they are kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+from pyspark.sql.types import BinaryType, StringType
+from undertone_client.errors import InputError
+
+from undertone_batch.table import bucket_of
+
+MIN_CHARACTERS = 15
+"""Shorter paragraphs are not scored (Ganiev et al., section 4)."""
+
+DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {"csv": {"header": "true", "multiLine": "true", "escape": '"'}}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the paragraphs are, and what to take of them.
+
+    locations: paths or globs; with the format `table`, the name of one table of Spark's catalogues (Iceberg, Delta, Hive).
+    format: any data source that Spark finds: `parquet`, `json`, `csv`, `delta`, `iceberg`, or `table`.
+    options: of the data source; for CSV, a header and quoted line breaks are expected unless they say otherwise.
+    id_column, text_column: their names. Ids of any type are taken as strings.
+    min_characters: paragraphs with fewer, white space around them aside, are left out.
+    """
+
+    locations: tuple[str, ...]
+    format: str = "parquet"
+    options: Mapping[str, str] = field(default_factory=dict)
+    id_column: str = "id"
+    text_column: str = "text"
+    min_characters: int = MIN_CHARACTERS
+
+    def open(self, spark: SparkSession) -> DataFrame:
+        """The rows as they are kept.
+
+        Raises:
+            InputError: they cannot be found or read, or lack a column.
+        """
+        try:
+            if self.format == "table":
+                frame = spark.read.table(*self.locations)
+            else:
+                options = {**DEFAULT_OPTIONS.get(self.format, {}), **self.options}
+                frame = spark.read.format(self.format).options(**options).load(list(self.locations))
+            fields = {column.name: column.dataType for column in frame.schema.fields}
+        except AnalysisException as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{', '.join(self.locations)} cannot be read as {self.format}: {reason}") from None
+        for flag, name in (("--id-column", self.id_column), ("--text-column", self.text_column)):
+            if name not in fields:
+                there = ", ".join(repr(column) for column in fields) or "none"
+                raise InputError(f"{', '.join(self.locations)}: no column {name!r}; there are: {there}. Name it with {flag}")
+        kind = fields[self.text_column]
+        if not isinstance(kind, (StringType, BinaryType)):
+            raise InputError(f"the column {self.text_column!r} is of type {kind.simpleString()}; texts are strings")
+        return frame
+
+    def paragraphs(self, rows: DataFrame, bucket_count: int) -> DataFrame:
+        """One row for each id: `id`, `bucket`, `text`, `text_sha256`, `short`, `copies` and `problem`.
+
+        Rows with the same id and text are one paragraph in so many `copies`. `problem` says what is wrong with those that
+        cannot be scored: no id, no text, bytes that are not UTF-8, or one id for several texts; it is null for all others.
+        """
+        ident = sql.col(f"`{self.id_column}`").cast("string")
+        text = sql.col(f"`{self.text_column}`").cast("string")
+        problem = (
+            sql.when(ident.isNull(), "the id is null")
+            .when(~sql.is_valid_utf8(ident), "the id is not UTF-8")
+            .when(text.isNull(), "the text is null")
+            .when(~sql.is_valid_utf8(text), "the text is not UTF-8")
+        )
+        blank = sql.lit(" \t\r\n")
+        found = rows.select(
+            sql.make_valid_utf8(ident).alias("id"),
+            text.alias("text"),
+            sql.sha2(text.cast("binary"), 256).alias("text_sha256"),
+            (sql.char_length(sql.trim(text, blank)) < self.min_characters).alias("short"),
+            problem.alias("problem"),
+        )
+        hashes = sql.min("text_sha256"), sql.max("text_sha256")
+        merged = found.groupBy("id").agg(
+            sql.any_value("text", ignoreNulls=True).alias("text"),
+            hashes[0].alias("text_sha256"),
+            sql.coalesce(sql.min("short"), sql.lit(False)).alias("short"),  # noqa: FBT003
+            sql.count("*").alias("copies"),
+            sql.coalesce(
+                sql.min("problem"), sql.when(hashes[0] != hashes[1], "the id stands for several texts in the source")
+            ).alias("problem"),
+        )
+        return merged.withColumn("bucket", bucket_of(sql.col("id"), bucket_count))

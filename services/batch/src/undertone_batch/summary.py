@@ -1,0 +1,135 @@
+"""The summary of a run, for people and for programs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from undertone_client import CallCounts, Model, Policy
+
+from undertone_batch.effort import Effort
+from undertone_batch.plan import SCORED, Kind, RunMode
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WaveResult:
+    """A wave that was committed: the version that it made, its paragraphs with and without a score, and its time."""
+
+    version: int
+    scored: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run found, did and left.
+
+    kinds: paragraphs by what they were to the run, see `Kind`.
+    duplicates: rows of the source beyond the first with the same id.
+    waves: those that were committed.
+    efforts: what the executors did.
+    version, rows: the table's version after the run, and its rows, those marked as deleted included.
+    error: why the run failed; None if it did not.
+    """
+
+    run: str
+    mode: RunMode
+    table: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    model: Model | None = None
+    policy: Policy | None = None
+    kinds: Mapping[Kind, int] = field(default_factory=dict)
+    duplicates: int = 0
+    waves: tuple[WaveResult, ...] = ()
+    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    version: int = 0
+    rows: int = 0
+    error: str | None = None
+
+    @property
+    def scored(self) -> int:
+        """Paragraphs with a new score in the table."""
+        return sum(wave.scored for wave in self.waves)
+
+    @property
+    def failed(self) -> int:
+        """Paragraphs in the dead letters."""
+        return sum(wave.failed for wave in self.waves)
+
+    @property
+    def failed_share(self) -> float:
+        """Failed of all that were to be scored, invalid ones included, from 0 to 1."""
+        planned = sum(self.kinds.get(kind, 0) for kind in (*SCORED, Kind.INVALID))
+        return self.failed / planned if planned else 0.0
+
+    @property
+    def calls(self) -> CallCounts:
+        """The calls of all executors: the paper's Table 4."""
+        return sum((effort.calls for effort in self.efforts.values()), CallCounts())
+
+    def to_json(self) -> str:
+        """JSON text."""
+        seconds = (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+        document: dict[str, Any] = {
+            "format": FORMAT,
+            "run": self.run,
+            "mode": self.mode,
+            "outcome": "failed" if self.error else "succeeded",
+            "error": self.error,
+            "table": self.table,
+            "version": self.version,
+            "rows": self.rows,
+            "model": asdict(self.model) if self.model else None,
+            "policy": self.policy,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "seconds": seconds,
+            "paragraphs": {kind.value: self.kinds.get(kind, 0) for kind in Kind},
+            "duplicates": self.duplicates,
+            "scored": self.scored,
+            "failed": self.failed,
+            "failed_share": self.failed_share,
+            "paragraphs_per_second": self.scored / busy if (busy := sum(wave.seconds for wave in self.waves)) else None,
+            "calls": asdict(self.calls),
+            "executors": {name: _executor(effort) for name, effort in sorted(self.efforts.items())},
+            "waves": [asdict(wave) for wave in self.waves],
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    def to_text(self) -> str:
+        """A few lines for the log."""
+        calls = self.calls
+        attempts = ", ".join(f"{status} {count:,}" for status, count in sorted(calls.attempts.items())) or "none"
+        found = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in Kind if self.kinds.get(kind))
+        lines = [
+            f"{self.mode} run {self.run} {f'failed: {self.error}' if self.error else 'succeeded'}",
+            f"  paragraphs     {found or 'none'}; {self.duplicates:,} duplicates",
+            f"  scored         {self.scored:,}, failed {self.failed:,} ({self.failed_share:.2%})",
+            f"  call attempts  {attempts}",
+            f"  of these       {calls.errors:,} errors, {calls.handled:,} handled; {calls.retried:,} retries,"
+            f" {calls.hedged:,} hedges; {calls.shed:,} shed by the breaker",
+        ]
+        for name, effort in sorted(self.efforts.items()):
+            figures = _executor(effort)
+            lines.append(
+                f"  executor {name}: {effort.tasks:,} tasks, {figures['paragraphs_per_second']:,.1f} paragraphs/s a task,"
+                f" {figures['waiting_share']:.0%} of the time waiting for the service"
+            )
+        lines.append(f"  table          version {self.version} of {self.table}, {self.rows:,} rows")
+        return "\n".join(lines)
+
+
+def _executor(effort: Effort) -> dict[str, float]:
+    seconds = effort.seconds or 1.0
+    return {
+        "tasks": effort.tasks,
+        "scored": effort.scored,
+        "seconds": effort.seconds,
+        "waiting_share": effort.waiting_seconds / seconds,
+        "paragraphs_per_second": effort.scored / seconds,
+    }
