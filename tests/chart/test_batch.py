@@ -1,0 +1,141 @@
+"""The jobs that score whole collections."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from undertone_client.cli.score import score
+
+from tests.chart.combinations import COMBINATIONS
+from tests.chart.rendering import Chart, HelmError, Manifest
+
+CLAIM = COMBINATIONS["jobs to a claim"]
+BUCKET = COMBINATIONS["jobs to a bucket"]
+
+
+def backfill(chart: Chart, values: Mapping[str, Any]) -> Manifest:
+    return chart.render(values).one("Job")
+
+
+def command(container: Manifest, folder: Path, program: str) -> list[str]:
+    """What a container's shell would run, as `program` says it, with the date."""
+    (folder / "undertone").write_text(f"#!/bin/sh\n{program}\n")
+    (folder / "undertone").chmod(0o755)
+    ran = subprocess.run(
+        [*container["command"], *container["args"]],
+        env={"PATH": f"{folder}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.splitlines()
+
+
+def test_none_by_default(chart: Chart) -> None:
+    assert not chart.render().of("Job")
+    assert not chart.render().of("CronJob")
+
+
+def test_a_backfill_has_a_deadline_and_an_end(chart: Chart) -> None:
+    spec = backfill(chart, CLAIM)["spec"]
+    assert (spec["activeDeadlineSeconds"], spec["backoffLimit"], spec["ttlSecondsAfterFinished"]) == (86400, 6, 604800)
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_wrong_options_end_the_job_and_evictions_do_not_count(chart: Chart) -> None:
+    ignored, failed = backfill(chart, CLAIM)["spec"]["podFailurePolicy"]["rules"]
+    assert (ignored["action"], ignored["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert failed["action"] == "FailJob"
+    assert failed["onExitCodes"] == {"containerName": "score", "operator": "In", "values": [2]}
+
+
+def test_another_backfill_is_another_job(chart: Chart) -> None:
+    other = {"batch": {**CLAIM["batch"], "backfill": {"enabled": True, "inputs": ["/input/more.parquet"]}}}
+    names = {backfill(chart, values)["metadata"]["name"] for values in (CLAIM, CLAIM, other)}
+    assert len(names) == 2
+
+
+def test_the_daily_job_never_runs_twice_at_a_time(chart: Chart) -> None:
+    spec = chart.render(CLAIM).one("CronJob")["spec"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 2 * * *", "Etc/UTC", False)
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
+    assert spec["startingDeadlineSeconds"] == 3600
+    # Ended before the next one begins.
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 86400
+
+
+def test_scores_with_the_undertone_command(chart: Chart, tmp_path: Path) -> None:
+    (container,) = backfill(chart, CLAIM)["spec"]["template"]["spec"]["containers"]
+    said = command(container, tmp_path, 'printf "%s\\n" "$@"')
+    assert said == ["score", "--out", "/output/backfill", "--text-column=body", "--", "/input/posts.parquet"]
+    # The command knows these options, and misses the input only.
+    tried = CliRunner().invoke(score, [*said[1:2], str(tmp_path / "out"), *said[3:]])
+    assert (tried.exit_code, "/input/posts.parquet" in tried.output) == (2, True)
+    assert "option" not in tried.output
+
+
+def test_each_day_has_a_folder(chart: Chart, tmp_path: Path) -> None:
+    template = chart.render(CLAIM).one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    said = command(container, tmp_path, 'printf "%s\\n" "$3"')
+    assert [len(part) for part in said[0].removeprefix("/output/daily/").split("-")] == [4, 2, 2]
+
+
+def test_inputs_are_read_only_and_results_outlive_the_pod(chart: Chart) -> None:
+    pod = backfill(chart, CLAIM)["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["input"]["persistentVolumeClaim"] == {"claimName": "posts", "readOnly": True}
+    assert volumes["output"]["persistentVolumeClaim"] == {"claimName": "scores"}
+
+
+def test_results_go_to_a_bucket_when_all_is_scored(chart: Chart) -> None:
+    pod = backfill(chart, BUCKET)["spec"]["template"]["spec"]
+    assert [container["name"] for container in pod["initContainers"]] == ["score"]
+    (upload,) = pod["containers"]
+    assert upload["args"][-2:] == ["/output", ":gcs:scores/undertone"]
+
+
+def test_jobs_speak_with_the_load_balancer(chart: Chart) -> None:
+    for combination, target in (
+        ("jobs to a claim", "spring-undertone-envoy.reading.svc:50051"),
+        ("no load balancer", "dns:///spring-undertone-inference.reading.svc:50051"),
+    ):
+        values = {**COMBINATIONS[combination], "batch": CLAIM["batch"]}
+        (container,) = backfill(chart, values)["spec"]["template"]["spec"]["containers"]
+        assert {"name": "UNDERTONE_TARGET", "value": target} in container["env"]
+
+
+def test_jobs_speak_tls_where_the_load_balancer_does(chart: Chart) -> None:
+    (container,) = chart.render(COMBINATIONS["TLS"]).one("Pod")["spec"]["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert environment["UNDERTONE_TLS"] == "true"
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tls"]
+    for name in ("UNDERTONE_CA_FILE", "UNDERTONE_CERT", "UNDERTONE_KEY"):
+        assert environment[name].startswith(mount["mountPath"])
+
+
+@pytest.mark.parametrize(
+    ("batch", "remedy"),
+    [
+        ({"backfill": {"enabled": True}, "output": {"claim": "scores"}}, r"batch.backfill.inputs is empty"),
+        ({"backfill": {"enabled": True, "inputs": ["a.txt"]}}, r"batch.output needs either a claim or a url"),
+        (
+            {"daily": {"enabled": True, "inputs": ["a.txt"]}, "output": {"claim": "scores", "url": "s3://scores"}},
+            r"batch.output needs either a claim or a url",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(chart: Chart, batch: Mapping[str, Any], remedy: str) -> None:
+    with pytest.raises(HelmError, match=remedy):
+        chart.render({"batch": batch})
+
+
+def test_helm_test_classifies_a_paragraph(chart: Chart) -> None:
+    pod = chart.render().one("Pod")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (container,) = pod["spec"]["containers"]
+    assert container["command"][:2] == ["undertone", "classify"]

@@ -1,0 +1,76 @@
+"""What tells Prometheus, Grafana and Datadog where metrics are."""
+
+import json
+
+import pytest
+from undertone_sidecar.settings import Settings
+
+from tests.chart.combinations import COMBINATIONS
+from tests.chart.rendering import CHART, Chart, HelmError
+
+
+@pytest.mark.parametrize(
+    ("combination", "kind", "endpoints"),
+    [
+        ("watched by PodMonitor", "PodMonitor", "podMetricsEndpoints"),
+        ("watched by ServiceMonitor", "ServiceMonitor", "endpoints"),
+    ],
+)
+def test_sidecar_and_tf_serving_are_scraped(chart: Chart, combination: str, kind: str, endpoints: str) -> None:
+    manifests = chart.render(COMBINATIONS[combination])
+    monitor = manifests.one(kind, "-inference")
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert [endpoint["port"] for endpoint in monitor["spec"][endpoints]] == ["metrics", "model-metrics"]
+    assert monitor["spec"][endpoints][1]["path"] == "/monitoring/prometheus/metrics"
+    assert "/monitoring/prometheus/metrics" in manifests.one("ConfigMap", "-inference")["data"]["monitoring.config"]
+    pod = manifests.one("Deployment", "-inference")["spec"]["template"]
+    selector = monitor["spec"]["selector"]["matchLabels"].items()
+    found = pod if kind == "PodMonitor" else manifests.one("Service", "-inference")
+    assert selector <= found["metadata"]["labels"].items()
+
+
+def test_monitors_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> None:
+    for monitor in chart.render(COMBINATIONS["watched by PodMonitor"]).of("PodMonitor"):
+        assert monitor["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_the_stand_in_has_no_metrics_to_scrape(chart: Chart) -> None:
+    values = {**COMBINATIONS["stand-in"], "monitoring": {"monitor": "pod"}}
+    (endpoint,) = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == "metrics"
+
+
+def test_the_sidecars_metrics_port_is_its_own_default(chart: Chart) -> None:
+    (default,) = [field.default for field in Settings.__dataclass_fields__.values() if field.name == "metrics_port"]
+    (sidecar,) = chart.render().one("Deployment", "-inference")["spec"]["template"]["spec"]["containers"]
+    assert f"--metrics-port={default}" in sidecar["args"]
+    assert {"name": "metrics", "containerPort": default} in sidecar["ports"]
+
+
+def test_datadog_finds_the_metrics(chart: Chart) -> None:
+    metadata = chart.render(COMBINATIONS["watched by PodMonitor"]).one("Deployment", "-inference")["spec"]["template"][
+        "metadata"
+    ]
+    checks = json.loads(metadata["annotations"]["ad.datadoghq.com/sidecar.checks"])
+    endpoints = [instance["openmetrics_endpoint"] for instance in checks["openmetrics"]["instances"]]
+    assert endpoints == ["http://%%host%%:9464/metrics", "http://%%host%%:8501/monitoring/prometheus/metrics"]
+    defaults = chart.render().one("Deployment", "-inference")["spec"]["template"]["metadata"]["annotations"]
+    assert not [name for name in defaults if "datadog" in name]
+
+
+@pytest.mark.parametrize(
+    ("value", "files", "kind"),
+    [("prometheusRule", "alerts.yaml", "PrometheusRule"), ("dashboards", "dashboards/*.json", "ConfigMap")],
+)
+def test_alerts_and_dashboards_are_rendered_from_the_charts_files(chart: Chart, value: str, files: str, kind: str) -> None:
+    values = {"monitoring": {value: True, "labels": {"release": "prometheus"}}}
+    if not list((CHART / "files").glob(files)):
+        with pytest.raises(HelmError, match=f"monitoring.{value} is true, but this version of the chart brings no"):
+            chart.render(values)
+        return
+    made = [
+        found
+        for found in chart.render(values).of(kind)
+        if found["metadata"]["labels"]["app.kubernetes.io/component"] == "monitoring"
+    ]
+    assert made

@@ -1,0 +1,89 @@
+"""Tainted nodes: who makes them, and that the pods may and do go there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.combinations import COMBINATIONS
+from tests.chart.rendering import ROOT, Chart, Manifest
+
+
+def placed(chart: Chart, values: Mapping[str, Any] | None = None, file: str = "") -> Manifest:
+    found: Manifest = chart.render(values, file=file).one("Deployment", "-inference")["spec"]["template"]["spec"]
+    return found
+
+
+def tolerates(pod: Manifest, taint: Mapping[str, str]) -> bool:
+    """As the scheduler decides, for operator Equal."""
+    return any({**taint, "operator": "Equal"} == dict(toleration) for toleration in pod["tolerations"])
+
+
+def test_pods_tolerate_the_taint_and_prefer_the_label(chart: Chart) -> None:
+    pod = placed(chart)
+    assert tolerates(pod, {"key": "workload", "value": "undertone", "effect": "NoSchedule"})
+    assert "nodeSelector" not in pod
+    (preference,) = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert preference["preference"]["matchExpressions"] == [{"key": "workload", "operator": "In", "values": ["undertone"]}]
+
+
+def test_pods_can_be_held_to_the_pool(chart: Chart) -> None:
+    pod = placed(chart, {"nodePool": {"placement": "required", "nodeSelector": {"kubernetes.io/arch": "amd64"}}})
+    assert pod["nodeSelector"] == {"workload": "undertone", "kubernetes.io/arch": "amd64"}
+    assert "affinity" not in pod
+
+
+def test_further_tolerations_and_another_affinity(chart: Chart) -> None:
+    spot = {"key": "spot", "operator": "Exists"}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+    pod = placed(chart, {"nodePool": {"tolerations": [spot], "affinity": affinity}})
+    assert spot in pod["tolerations"]
+    assert pod["affinity"] == affinity
+
+
+@pytest.mark.parametrize("taint", [{}, {"key": "dedicated", "value": "nlp", "effect": "NoExecute"}])
+def test_karpenters_nodes_take_the_pods(chart: Chart, taint: Mapping[str, str]) -> None:
+    values = {"nodePool": {"placement": "required", "karpenter": {"enabled": True}, **taint}}
+    pod = placed(chart, values)
+    for pool in chart.render(values).of("NodePool"):
+        assert pool["apiVersion"] == "karpenter.sh/v1"
+        template = pool["spec"]["template"]
+        (given,) = template["spec"]["taints"]
+        assert tolerates(pod, given)
+        assert pod["nodeSelector"].items() <= template["metadata"]["labels"].items()
+
+
+def test_karpenter_prefers_amx_and_has_limits(chart: Chart) -> None:
+    pools = chart.render(COMBINATIONS["node pool"]).of("NodePool")
+    best, other = sorted(pools, key=lambda pool: -pool["spec"]["weight"])
+    assert best["metadata"]["name"] == "reading-spring-undertone-amx"
+    assert other["metadata"]["name"] == "reading-spring-undertone-general"
+    families = {requirement["key"]: requirement for requirement in best["spec"]["template"]["spec"]["requirements"]}
+    # Sapphire Rapids and later.
+    assert {"c7i", "m7i"} <= set(families["karpenter.k8s.aws/instance-family"]["values"])
+    for pool in pools:
+        assert pool["spec"]["limits"].keys() == {"cpu", "memory"}
+        assert pool["spec"]["disruption"] == {"consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "5m"}
+        node = pool["spec"]["template"]["spec"]
+        assert node["nodeClassRef"].keys() == {"group", "kind", "name"}
+        assert node["expireAfter"] == "720h"
+        assert all(requirement.keys() == {"key", "operator", "values"} for requirement in node["requirements"])
+
+
+def test_without_karpenter_no_node_pool(chart: Chart) -> None:
+    assert chart.render().of("NodePool") == []
+
+
+def test_kinds_cluster_has_a_worker_for_the_pods_and_one_for_the_rest(chart: Chart) -> None:
+    cluster = yaml.safe_load((ROOT / "deploy/kind/cluster.yaml").read_text())
+    assert (cluster["kind"], cluster["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")
+    workers = [node for node in cluster["nodes"] if node["role"] == "worker"]
+    (tainted,) = [node for node in workers if "kubeadmConfigPatches" in node]
+    assert len(workers) > 1
+    join = yaml.safe_load(tainted["kubeadmConfigPatches"][0])
+    assert join["kind"] == "JoinConfiguration"
+    (taint,) = join["nodeRegistration"]["taints"]
+    pod = placed(chart, file="values-kind.yaml")
+    assert tolerates(pod, taint)
+    assert pod["nodeSelector"].items() <= tainted["labels"].items()

@@ -1,0 +1,145 @@
+"""The values: what is refused, what is documented, and that nothing is said twice or forgotten."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from undertone_sidecar.settings import Settings
+
+from tests.chart.rendering import CHART, ROOT, Chart, HelmError
+
+SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+SET_BY_THE_CHART = {
+    "drain-delay-seconds",
+    "grace-period-seconds",
+    "host",
+    "metrics-port",
+    "model-dir",
+    "model-name",
+    "model-server",
+    "port",
+    "tokenizer-threads",
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"autoscaling": {"maxRepilcas": 3}}, "/autoscaling': additional properties 'maxRepilcas' not allowed"),
+        ({"autscaling": {}}, "additional properties 'autscaling' not allowed"),
+        ({"autoscaling": {"cpuPercent": 170}}, "/autoscaling/cpuPercent': maximum: got 170, want 100"),
+        ({"autoscaling": {"type": "vpa"}}, "/autoscaling/type': value must be one of 'hpa', 'keda', 'none'"),
+        ({"model": {"precision": "fp16"}}, "/model/precision': value must be one of 'auto', 'fp32', 'bf16'"),
+        ({"model": {"version": "latest"}}, "/model/version': got string, want integer"),
+        ({"model": {"url": "https://bucket"}}, "/model/url': 'https://bucket' does not match pattern"),
+        ({"sidecar": {"image": {"tag": "a b"}}}, "/sidecar/image/tag': 'a b' does not match pattern"),
+        (
+            {"sidecar": {"image": {"repository": "sidecar:1.0"}}},
+            "/sidecar/image/repository': 'sidecar:1.0' does not match pattern",
+        ),
+        ({"sidecar": {"settings": {"batch-token": 1}}}, "/sidecar/settings': additional properties 'batch-token' not allowed"),
+        ({"sidecar": {"settings": {"port": 1}}}, "/sidecar/settings': additional properties 'port' not allowed"),
+        ({"sidecar": {"resources": {"limits": {"cpu": None}}}}, "/sidecar/resources/limits': missing property 'cpu'"),
+        (
+            {"modelServer": {"extraArgs": ["enable_batching"]}},
+            "/modelServer/extraArgs/0': 'enable_batching' does not match pattern",
+        ),
+        ({"inference": {"strategy": {"maxSurge": "a lot"}}}, "/inference/strategy/maxSurge'"),
+        ({"nodePool": {"effect": "Evict"}}, "/nodePool/effect': value must be one of"),
+        ({"nodePool": {"karpenter": {"pools": []}}}, "/nodePool/karpenter/pools': minItems: got 0, want 1"),
+        ({"batch": {"daily": {"schedule": "daily"}}}, "/batch/daily/schedule': 'daily' does not match pattern"),
+        ({"networkPolicy": {"clients": {"podSelector": {}}}}, "/networkPolicy/clients': got object, want array"),
+        ({"monitoring": {"monitor": "both"}}, "/monitoring/monitor': value must be one of"),
+        ({"loadBalancer": {"type": "nginx"}}, "/loadBalancer/type': value must be one of 'envoy', 'gatewayAPI', 'none'"),
+    ],
+    ids=lambda parameter: "" if isinstance(parameter, str) else json.dumps(parameter).replace('"', ""),
+)
+def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as refused:
+        chart.render(values)
+    assert message in str(refused.value)
+
+
+def test_part_of_another_chart(chart: Chart) -> None:
+    """Helm gives `global` to those."""
+    assert chart.render({"global": {"imageRegistry": "elsewhere"}}).all == chart.render().all
+
+
+def test_the_schema_is_one_and_closed() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    open_objects = [
+        path for path, node in _objects(SCHEMA, "") if node.get("additionalProperties", True) is True and "properties" in node
+    ]
+    assert open_objects == []
+
+
+def _objects(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield path, node
+        for key, value in node.items():
+            yield from _objects(value, f"{path}/{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _objects(value, f"{path}/{number}")
+
+
+def test_every_value_of_the_schema_has_its_default() -> None:
+    """So that values.yaml shows all that can be set."""
+    missing = [path for path in _settable(SCHEMA, VALUES, "") if path != "global"]
+    assert missing == []
+
+
+def _settable(schema: Mapping[str, Any], values: Any, path: str) -> Iterator[str]:
+    """Properties of the schema that the values lack."""
+    if "$ref" in schema:
+        schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
+    optional = {"scaleUp", "scaleDown", "resources", "requests", "limits", "settings"}
+    for name, below in schema.get("properties", {}).items():
+        here = f"{path}.{name}".removeprefix(".")
+        if not isinstance(values, dict) or name not in values:
+            yield here
+        elif name not in optional:
+            yield from _settable(below, values[name], here)
+
+
+def test_the_sidecars_flags_are_the_schemas() -> None:
+    flags = {field.name.replace("_", "-") for field in fields(Settings)}
+    listed = set(SCHEMA["properties"]["sidecar"]["properties"]["settings"]["properties"])
+    assert listed.isdisjoint(SET_BY_THE_CHART)
+    assert listed | SET_BY_THE_CHART == flags
+
+
+def test_the_readme_is_up_to_date() -> None:
+    subprocess.run([sys.executable, str(ROOT / "deploy/helm/readme.py"), "--check"], check=True)
+
+
+def test_every_section_is_explained() -> None:
+    """A comment stands above every value, or above the section of what explains itself by its name."""
+    readme = (CHART / "README.md").read_text()
+    for name in VALUES:
+        rows = [line for line in readme.splitlines() if line.startswith((f"| `{name}`", f"| `{name}."))]
+        assert any(not row.endswith("|  |") for row in rows), name
+
+
+@pytest.mark.parametrize(
+    ("values", "third"),
+    [
+        ({}, 'curl --json \'{"text": "At last, home!"}\' http://localhost:50051/v1/paragraphs:classify'),
+        ({"loadBalancer": {"type": "none"}}, 'undertone classify "At last, home!"'),
+    ],
+)
+def test_the_notes_tell_the_next_three_commands(chart: Chart, values: Mapping[str, Any], third: str) -> None:
+    notes = chart.notes(values)
+    service = "spring-undertone-inference" if values else "spring-undertone-envoy"
+    assert f"kubectl --namespace reading port-forward service/{service} 50051:50051" in notes
+    assert 'grpcurl -plaintext -d \'{"text": "At last, home!"}\' localhost:50051 undertone.v1.Classifier/Classify' in notes
+    assert third in notes
+    assert "helm test spring --namespace reading" in notes
