@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from undertone_client import CallCounts
 from undertone_client.job.folder import OutputFolder
 from undertone_client.job.manifest import Identity, Manifest
 from undertone_client.job.shard import Shard
 from undertone_client.job.survey import Fingerprint
 from undertone_client.job.table import Row, ScoresTable
+from undertone_client.job.throughput import Sample
 from undertone_client.sources import SourceOptions
 from undertone_client.values import Model, Policy
 
@@ -36,6 +38,8 @@ class ScoredFolder:
     rows: list[Row] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
     complete: bool = True
+    throughput: tuple[Sample, ...] = ()
+    calls: CallCounts = field(default_factory=CallCounts)
 
     def add(
         self, document: str, probabilities: Sequence[float], *, position: int | None = None, text: str = "", ident: str = ""
@@ -76,7 +80,7 @@ class ScoredFolder:
             folder.failures.write_text("".join(json.dumps(record) + "\n" for record in self.failures), encoding="utf-8")
         failed, tokens = len(self.failures), sum(row.tokens for row in self.rows)
         shard = Shard(part, len(self.rows) + failed, len(self.rows), failed, tokens, self.complete)
-        manifest = Manifest(identity, NOON, shards=(shard,), seconds=2.0)
+        manifest = Manifest(identity, NOON, shards=(shard,), seconds=2.0, throughput=self.throughput, calls=self.calls)
         folder.write_manifest(replace(manifest, complete=self.complete, finished_at=NOON if self.complete else None))
         return self.path
 

@@ -72,6 +72,7 @@ class Monitor:
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
         """Time passes inside, whether the tally changes or not."""
+        self.sample()
         ticks = asyncio.create_task(self._tick())
         try:
             yield

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from undertone_client.job.manifest import Manifest
 from undertone_client.report.charts import Ridgeline, ridgeline, rise_for, thumbnail
+from undertone_client.report.course import Course, course
 from undertone_client.report.emotions import Emotion, Paragraph, emotions, strongest
 from undertone_client.report.failures import FailureGroup
 from undertone_client.report.narrative import describe_arc, describe_run
@@ -52,6 +53,7 @@ class Page:
     truncated: int
     chunked: int
     failures: Sequence[FailureGroup]
+    course: Course | None
 
     @property
     def arcs(self) -> list[StoryView]:
@@ -72,6 +74,14 @@ class Page:
     def speed(self) -> float:
         """Paragraphs per second, 0 when no time was taken."""
         return self.paragraphs / self.run.seconds if self.run.seconds else 0.0
+
+    @property
+    def attempts(self) -> list[tuple[str, int, float]]:
+        """Attempts of calls by gRPC status, with their shares: OK first, then the most frequent."""
+        attempts = self.run.calls.attempts
+        total = sum(attempts.values())
+        ranked = sorted(attempts.items(), key=lambda pair: (pair[0] != "OK", -pair[1], pair[0]))
+        return [(status, count, count / total) for status, count in ranked]
 
     @property
     def failed(self) -> int:
@@ -105,6 +115,7 @@ def compose(name: str, run: Manifest, scores: pa.Table, failures: Sequence[Failu
         truncated=pc.sum(scores["truncated"]).as_py(),
         chunked=pc.sum(pc.greater(scores["chunks"], 1)).as_py(),
         failures=failures,
+        course=course(run.throughput),
     )
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import jinja2
 
-from undertone_client.report import charts, numerals
+from undertone_client.report import charts, course, numerals
 from undertone_client.report.page import Page
 from undertone_client.report.palette import tones
 from undertone_client.report.story import title_of
@@ -38,6 +38,8 @@ def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
         "headroom": charts.HEADROOM,
         "width": charts.WIDTH,
         "thumb_height": charts.THUMB_HEIGHT,
+        "rate_height": course.RATE_HEIGHT,
+        "calls_height": course.CALLS_HEIGHT,
         "max_characters": MAX_CHARACTERS,
     }
     style = environment.get_template("report.css").render(tones=tones([emotion.label for emotion in page.emotions]))
