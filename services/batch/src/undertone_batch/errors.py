@@ -7,6 +7,8 @@ UndertoneError
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
@@ -27,10 +29,14 @@ _SERVICE_ERROR = re.compile(r"^undertone_client\.errors\.\w+: ([A-Z_]+): (.*)$",
 _CAUSE = re.compile(r"^(?:Caused by: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
 
 
-def explained(error: PySparkException | Py4JJavaError) -> UndertoneError:
-    """What a failure of Spark's comes down to: the service's error in a Python worker, or else the innermost cause."""
-    text = str(error)
-    if found := _SERVICE_ERROR.search(text):
-        return service_error(grpc.StatusCode[found[1]], found[2])
-    causes = _CAUSE.findall(text)
-    return JobError(": ".join(causes[-1]) if causes else text.splitlines()[0])
+@contextmanager
+def spark_explained() -> Iterator[None]:
+    """Turns Spark's exceptions into one of the tree: the service's own from a Python worker, or else the innermost cause."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        text = str(error)
+        if found := _SERVICE_ERROR.search(text):
+            raise service_error(grpc.StatusCode[found[1]], found[2]) from None
+        causes = _CAUSE.findall(text)
+        raise JobError(": ".join(causes[-1]) if causes else text.splitlines()[0]) from None

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from undertone_client import Client, Mode, ServedModel
+from undertone_client.errors import OutputError
 
 from undertone_batch.effort import EffortsParam
-from undertone_batch.errors import TooManyFailedError
+from undertone_batch.errors import TooManyFailedError, spark_explained
 from undertone_batch.merge import change_counts, dead_letters, merge, settled
 from undertone_batch.order import Order
 from undertone_batch.plan import CHANGING, SCORED, Aim, Kind, RunMode, compare
@@ -54,8 +55,8 @@ class Job:
 
     @property
     def summary(self) -> Summary:
-        """What has been done so far; everything, once `run` has returned or raised."""
-        return replace(self._summary, efforts=dict(self._efforts.value), finished_at=self._clock())
+        """What was found and done; complete once `run` has returned or raised."""
+        return self._summary
 
     def run(self) -> None:
         """Score what is to be scored, wave by wave.
@@ -64,8 +65,27 @@ class Job:
             InputError: the source cannot be read.
             OutputError: the table cannot be read or written, or another run is at work on it.
             ServiceError: the service does not answer.
+            JobError: Spark gave up.
             TooManyFailedError: more than `max_failed_share` failed. What was scored until then is in the table.
         """
+        try:
+            with spark_explained():
+                self._work()
+        except BaseException as error:
+            self._summary = replace(self._summary, error=str(error) or type(error).__name__)
+            raise
+        finally:
+            self._summary = replace(self._summary, efforts=dict(self._efforts.value), finished_at=self._clock())
+            if self._summary.model is not None:  # else nothing has begun, and the table's folder may be a mistake
+                self._report()
+
+    def _report(self) -> None:
+        try:
+            self._table.write_summary(self._order.run, self._summary.to_json())
+        except OutputError as error:
+            log.warning("the summary could not be kept: %s", error)
+
+    def _work(self) -> None:
         order = self._order
         source = order.source.open(self._spark)
         version = self._table.current() or Version(0, order.bucket_count, (), order.run, self._summary.started_at)

@@ -110,6 +110,10 @@ class Table:
         """Write what has no score."""
         rows.coalesce(1).write.mode("overwrite").json(f"{self.path}/dead-letters/{folder}")
 
+    def write_summary(self, run: str, text: str) -> None:
+        """Write the summary of a run."""
+        self.files.write(f"runs/{run}.json", text)
+
     def commit(self, version: Version) -> None:
         """Make `version` the one that counts.
 

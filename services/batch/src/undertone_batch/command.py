@@ -1,0 +1,187 @@
+"""`undertone-batch run`."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from undertone_client import BreakerSettings, LimitSettings, Mode, Policy, SettingsError
+from undertone_client.cli.connection import Connection, connection_options
+from undertone_client.cli.exits import explained
+from undertone_client.errors import OutputError
+
+from undertone_batch.errors import spark_explained
+from undertone_batch.job import Job
+from undertone_batch.order import Order, new_run
+from undertone_batch.plan import RunMode
+from undertone_batch.service import Service
+from undertone_batch.session import open_session
+from undertone_batch.source import MIN_CHARACTERS, Source
+
+EXIT_CODES = """\b
+Exit codes:
+  0    what was to be scored has its score, but for --max-failed-share
+  1    more failed than that, or the run itself did; what was committed is in the table
+  2    options, the source or the table cannot be used
+  3    the service cannot be reached, or has gone
+  130  interrupted"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="undertone-batch", prog_name="undertone-batch")
+def undertone_batch() -> None:
+    """Score the emotions of paragraphs with Spark and an Undertone service."""
+
+
+@undertone_batch.command(
+    epilog=f"""\b
+Examples:
+  undertone-batch run --mode backfill --source posts/ --table scores --target localhost:50051
+  spark-submit --master yarn undertone_batch/__main__.py run --mode daily --source s3://lake/posts/ \\
+      --table s3://lake/scores --target dns:///undertone.example:443 --tls
+
+{EXIT_CODES}"""
+)
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in RunMode]),
+    required=True,
+    help="backfill scores everything; daily what is new, has changed, or was scored by another model or policy.",
+)
+@click.option(
+    "--source", "locations", multiple=True, required=True, help="Path or pattern, may be repeated; or the name of a table."
+)
+@click.option(
+    "--format",
+    "form",
+    default="parquet",
+    show_default=True,
+    help="parquet, json, csv, delta, iceberg or any other that Spark has; table for a table of its catalogues.",
+)
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the format, such as sep=; for CSV.")
+@click.option("--id-column", default="id", show_default=True, help="Column with the paragraph's id.")
+@click.option("--text-column", default="text", show_default=True, help="Column with the paragraph.")
+@click.option(
+    "--min-characters",
+    type=click.IntRange(min=0),
+    default=MIN_CHARACTERS,
+    show_default=True,
+    help="Shorter paragraphs are left out.",
+)
+@click.option("--table", required=True, help="Folder of the table of scores, on any file system that Spark reaches.")
+@click.option(
+    "--deletions",
+    type=click.Choice(["mark", "ignore"]),
+    default="mark",
+    show_default=True,
+    help="Rows whose paragraph is not in the source: mark them; ignore them if the source holds only a part of all.",
+)
+@click.option(
+    "--policy",
+    type=click.Choice([policy.value for policy in Policy]),
+    default=Policy.CHUNK_MEAN.value,
+    show_default=True,
+    help="What to do with paragraphs that are longer than the model can read at once.",
+)
+@click.option("--max-failed-share", type=float, default=0.01, show_default=True, help="Share that may fail, from 0 to 1.")
+@click.option("--wave-rows", type=int, default=250_000, show_default=True, help="Paragraphs between two commits, about.")
+@click.option("--buckets", type=int, default=64, show_default=True, help="Buckets of a new table.")
+@click.option(
+    "--limit",
+    envvar="UNDERTONE_LIMIT",
+    default="adaptive",
+    show_default=True,
+    metavar="adaptive|N",
+    help="Calls at once of each Python worker: as many as the service bears, or always N.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=BreakerSettings().patience_seconds,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a service that has gone is waited for.",
+)
+@click.option("--run", "run_id", default=new_run, help="Id of the run, such as a scheduler's.  [default: a random one]")
+@click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")
+@connection_options
+@explained
+def run(
+    mode: str,
+    *,
+    locations: tuple[str, ...],
+    form: str,
+    options: tuple[str, ...],
+    id_column: str,
+    text_column: str,
+    min_characters: int,
+    table: str,
+    deletions: str,
+    policy: str,
+    max_failed_share: float,
+    wave_rows: int,
+    buckets: int,
+    limit: str,
+    patience: float,
+    run_id: str,
+    summary: Path | None,
+    target: str,
+    **connection: Any,
+) -> None:
+    """Bring a table of scores in line with a source of paragraphs.
+
+    The table has one row for each paragraph. Running the same again changes nothing; a run that was stopped, in whatever way,
+    leaves the table as it was at the last commit, and the next goes on from there.
+    """
+    settings = Connection(**connection).settings(
+        mode=Mode.BATCH, limit=LimitSettings.parse(limit), breaker=BreakerSettings(patience_seconds=patience)
+    )
+    order = Order(
+        mode=RunMode(mode),
+        source=Source(locations, form, _pairs(options), id_column, text_column, min_characters),
+        table=table,
+        service=Service(target, settings, Policy(policy)),
+        mark_deleted=deletions == "mark",
+        max_failed_share=max_failed_share,
+        wave_rows=wave_rows,
+        bucket_count=buckets,
+        run=run_id,
+    )
+    _log_to_stderr()
+    with spark_explained():
+        spark = open_session(order.run)
+    try:
+        job = Job(spark, order)
+        try:
+            job.run()
+        finally:
+            click.echo(job.summary.to_text(), err=True)
+            if summary is not None:
+                _write(summary, job.summary.to_json())
+    finally:
+        spark.stop()
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("undertone_batch").setLevel(logging.INFO)
+    # PySpark logs each exception with its traceback and the query's plan before it raises it; ours say what was wrong.
+    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _pairs(options: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for option in options:
+        name, separator, value = option.partition("=")
+        if not separator:
+            raise SettingsError(f"--option {option!r} has no value; write NAME=VALUE, such as sep=;")
+        pairs[name] = value
+    return pairs
