@@ -33,7 +33,10 @@ class Job:
         console = self.scoring.console
         if skipped := self.catalogue.skipped:
             kinds = ", ".join(sorted({PurePosixPath(name).suffix or "none" for name in skipped}))
-            console.print(f"Left out are {len(skipped)} files whose suffix says nothing of their form ({kinds}); see --format")
+            files, their = ("file", "its") if len(skipped) == 1 else ("files", "their")
+            console.print(
+                f"{len(skipped):,} {files} left out, as {their} suffix ({kinds}) does not tell the form; see --format"
+            )
         with console.status("Reading the inputs") if console.is_terminal else nullcontext():
             surveyed = survey(self.catalogue)
         return self.scoring.carry_out(self._score(surveyed))

@@ -112,8 +112,10 @@ def _found(name: str, files: Iterator[tuple[str, str]], form: Format | None) -> 
         else:
             inputs.append(_named(path, relative, form))
     if not inputs:
-        others = f"; the suffixes of {len(skipped)} files say nothing of their form: say it with --format" if skipped else ""
-        raise InputError(f"{name}: there is no file to read{others}")
+        form_unknown = (
+            f", only such as {skipped[0]}: its form is not known by its suffix, say it with --format" if skipped else ""
+        )
+        raise InputError(f"{name}: there is no file to read{form_unknown}")
     return Expansion(tuple(inputs), tuple(skipped))
 
 
