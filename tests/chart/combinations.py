@@ -21,6 +21,7 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "node pool": {"nodePool": {"placement": "required", "karpenter": {"enabled": True}}},
     "jobs to a claim": {"batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
     "jobs to a bucket": {"batch": {**_JOBS, "output": {"url": "gs://scores/undertone"}}, "networkPolicy": _BUCKET_EGRESS},
+    "Spark": {"batch": {**_JOBS, "runner": "spark", "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
     "TLS": {
         "loadBalancer": {"envoy": {"tls": {"secretName": "undertone-tls", "clientCASecretName": "callers"}}},
         "clients": {"tlsSecretName": "undertone-client", "mutualTls": True},

@@ -1,5 +1,6 @@
 """The jobs that score whole collections."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from undertone_batch.command import undertone_batch
 from undertone_client.cli.score import score
 
 from tests.chart.combinations import COMBINATIONS
@@ -78,6 +80,32 @@ def test_scores_with_the_undertone_command(chart: Chart, tmp_path: Path) -> None
     assert "option" not in tried.output
 
 
+def test_spark_keeps_one_table(chart: Chart) -> None:
+    manifests = chart.render(COMBINATIONS["Spark"])
+    jobs = {"backfill": manifests.one("Job")["spec"], "daily": manifests.one("CronJob")["spec"]["jobTemplate"]["spec"]}
+    for mode, job in jobs.items():
+        (container,) = job["template"]["spec"]["containers"]
+        program, *arguments = [*container["command"], *container["args"]]
+        assert program == "undertone-batch"
+        given = undertone_batch.commands["run"].make_context("run", arguments[1:]).params
+        assert (given["mode"], given["table"]) == (mode, "/output/scores")
+        assert given["locations"] == (f"/input/{'posts.parquet' if mode == 'backfill' else 'today.jsonl'}",)
+        assert "PYSPARK_SUBMIT_ARGS" not in [variable["name"] for variable in container["env"]]
+
+
+def test_spark_submits_to_another_cluster(chart: Chart) -> None:
+    batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=spark://spark:7077", "--conf=spark.app.note=a b"]}
+    (container,) = backfill(chart, {"batch": batch})["spec"]["template"]["spec"]["containers"]
+    (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "PYSPARK_SUBMIT_ARGS"]
+    assert shlex.split(value) == ["--master=spark://spark:7077", "--conf=spark.app.note=a b", "pyspark-shell"]
+
+
+def test_spark_writes_the_bucket_itself(chart: Chart) -> None:
+    pod = backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}})["spec"]["template"]["spec"]
+    assert "initContainers" not in pod
+    assert "--table=gs://scores/undertone" in pod["containers"][0]["command"]
+
+
 def test_each_day_has_a_folder(chart: Chart, tmp_path: Path) -> None:
     template = chart.render(CLAIM).one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]
     (container,) = template["spec"]["containers"]
@@ -123,6 +151,10 @@ def test_jobs_speak_tls_where_the_load_balancer_does(chart: Chart) -> None:
     [
         ({"backfill": {"enabled": True}, "output": {"claim": "scores"}}, r"batch.backfill.inputs is empty"),
         ({"backfill": {"enabled": True, "inputs": ["a.txt"]}}, r"batch.output needs either a claim or a url"),
+        (
+            {"backfill": {"enabled": True, "inputs": ["s3://posts/"]}, "output": {"claim": "scores"}},
+            r"networkPolicy.objectStore is empty, so that batch.backfill cannot reach its bucket",
+        ),
         (
             {"daily": {"enabled": True, "inputs": ["a.txt"]}, "output": {"claim": "scores", "url": "s3://scores"}},
             r"batch.output needs either a claim or a url",

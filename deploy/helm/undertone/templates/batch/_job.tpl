@@ -1,6 +1,6 @@
 {{/* Jobs that score whole collections. */}}
 
-{{/* Spec of a Job: (dict "root" $ "component" "backfill" "job" .Values.batch.backfill "dated" false). */}}
+{{/* Spec of a Job: (dict "root" $ "component" "backfill" "job" .Values.batch.backfill). */}}
 {{- define "undertone.scoreJob" -}}
 {{- $batch := .root.Values.batch -}}
 {{- $component := dict "root" .root "component" .component -}}
@@ -9,6 +9,9 @@
 {{- end }}
 {{- if eq (empty $batch.output.claim) (empty $batch.output.url) }}
 {{- fail "batch.output needs either a claim or a url for the results" }}
+{{- end }}
+{{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) (or $batch.output.url (regexMatch "://" (join " " .job.inputs))) }}
+{{- fail (printf "networkPolicy.objectStore is empty, so that batch.%s cannot reach its bucket; allow it, such as by [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" .component) }}
 {{- end -}}
 activeDeadlineSeconds: {{ int .job.deadlineSeconds }}
 backoffLimit: {{ .job.retries }}
@@ -39,15 +42,15 @@ template:
     affinity:
       {{- toYaml . | nindent 6 }}
     {{- end }}
-    {{- $folder := ternary "/output/daily/$(date -u +%F)" "/output/backfill" .dated }}
-    {{- if $batch.output.url }}
+    {{- $score := dict "root" .root "job" .job "component" .component }}
+    {{- if and $batch.output.url (eq $batch.runner "client") }}
     initContainers:
-      {{- include "undertone.scoreContainer" (dict "root" .root "job" .job "folder" $folder) | nindent 6 }}
+      {{- include "undertone.scoreContainer" $score | nindent 6 }}
     containers:
       {{- include "undertone.copyContainer" (dict "root" .root "name" "upload" "from" "/output" "to" (include "undertone.remote" $batch.output.url) "resources" $batch.resources "volume" "output" "mountPath" "/output") | nindent 6 }}
     {{- else }}
     containers:
-      {{- include "undertone.scoreContainer" (dict "root" .root "job" .job "folder" $folder) | nindent 6 }}
+      {{- include "undertone.scoreContainer" $score | nindent 6 }}
     {{- end }}
     volumes:
       {{- include "undertone.clientVolumes" .root | nindent 6 }}
@@ -68,12 +71,32 @@ template:
 - name: score
   image: {{ include "undertone.image" (dict "root" .root "image" $batch.image) }}
   imagePullPolicy: {{ $batch.image.pullPolicy }}
+  {{- if eq $batch.runner "spark" }}
+  command: [undertone-batch, run, --mode={{ .component }}, --table={{ $batch.output.url | default "/output/scores" }}]
+  args:
+    {{- range .job.inputs }}
+    - {{ printf "--source=%s" . | quote }}
+    {{- end }}
+    {{- with .job.args }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- else }}
   # The shell knows the date; what follows reaches the command as it is.
-  command: [/bin/sh, -c, 'exec undertone score --out "{{ .folder }}" "$@"', undertone]
+  command: [/bin/sh, -c, 'exec undertone score --out "{{ ternary "/output/daily/$(date -u +%F)" "/output/backfill" (eq .component "daily") }}" "$@"', undertone]
   args:
     {{- concat .job.args (list "--") .job.inputs | toYaml | nindent 4 }}
+  {{- end }}
   env:
     {{- include "undertone.clientEnv" .root | nindent 4 }}
+    {{- if and (eq $batch.runner "spark") $batch.sparkSubmitArgs }}
+    # As if spark-submit had been given them.
+    - name: PYSPARK_SUBMIT_ARGS
+      {{- $arguments := list }}
+      {{- range $batch.sparkSubmitArgs }}
+      {{- $arguments = append $arguments (squote .) }}
+      {{- end }}
+      value: {{ append $arguments "pyspark-shell" | join " " | quote }}
+    {{- end }}
     {{- with $batch.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
