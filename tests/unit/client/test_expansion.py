@@ -38,7 +38,7 @@ def test_a_folder_stands_for_all_files_below_whose_form_is_known(library: Path) 
     ]
     assert [source.document for source in expansion.inputs] == ["2024/a", "2024/c", "2025/x/d", "a", "b", "f[1]"]
     assert expansion.inputs[1].format is Format.JSONL
-    assert expansion.skipped == ("books/read.me",)
+    assert expansion.skipped == ("read.me",)
     assert documents("books/", form=Format.TEXT)[-1] == "read"
 
 
@@ -68,7 +68,7 @@ def test_the_output_folder_is_no_input(library: Path) -> None:
     ("name", "message"),
     [
         ("books/2025/_*", "there is no file to read$"),
-        ("books/*.me", "its form is not known by its suffix: say it with --format"),
+        ("books/*.me", "only such as read.me: its form is not known by its suffix, say it with --format"),
         ("books/z*", "there is no file to read"),
         ("books/z.txt", "does not exist"),
         ("books/read.me", "the suffix '.me' says nothing"),

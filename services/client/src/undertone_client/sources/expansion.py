@@ -20,7 +20,7 @@ MARKS = "*?["
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The inputs that a name stands for, and the files among them that were left out because their suffix says nothing."""
+    """The inputs that a name stands for, and the files below it that were left out because their suffix says nothing."""
 
     inputs: tuple[Input, ...]
     skipped: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def _found(name: str, files: Iterator[tuple[str, str]], form: Format | None) -> 
         if any(segment.startswith((".", "_")) for segment in relative.parts):
             continue
         if form is None and relative.suffix.lower() not in SUFFIXES:
-            skipped.append(path)
+            skipped.append(below)
         else:
             inputs.append(_named(path, relative, form))
     if not inputs:
