@@ -52,7 +52,7 @@ class Chart:
         self._rendered = functools.cache(self._render)
 
     def render(
-        self, values: Mapping[str, Any] | None = None, *, file: str = "", release: str = "spring", kubernetes: str = "1.29.0"
+        self, values: Mapping[str, Any] | None = None, *, file: str = "", release: str = "spring", kubernetes: str = "1.37.0"
     ) -> Manifests:
         """The objects of a release in the namespace "reading". `file` is a further file of values of the chart's folder.
 

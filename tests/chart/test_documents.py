@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 
 from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart, Manifest, Manifests
+from tests.chart.rendering import Chart, HelmError, Manifest, Manifests
 
 OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()
@@ -216,6 +216,15 @@ def test_changed_configuration_replaces_the_pods(chart: Chart) -> None:
 
     assert checksum(1) == checksum(1)
     assert checksum(1) != checksum(2)
+
+
+def test_older_kubernetes_is_refused(chart: Chart) -> None:
+    with pytest.raises(HelmError, match=r"requires kubeVersion: >=1.29.0-0"):
+        chart.render(kubernetes="1.28.15")
+
+
+def test_providers_names_of_kubernetes_are_understood(chart: Chart) -> None:
+    assert chart.render(kubernetes="v1.29.3-eks-adc7111").all == chart.render().all
 
 
 def test_long_names_are_cut(chart: Chart) -> None:

@@ -52,6 +52,11 @@ def test_every_container_looks_where_the_model_is(chart: Chart, combination: str
         assert root.startswith(mount["mountPath"])
 
 
+def test_image_volumes_need_a_kubernetes_that_has_them(chart: Chart) -> None:
+    with pytest.raises(HelmError, match=r"imageVolume, which Kubernetes v1.32.0 does not have"):
+        chart.render(COMBINATIONS["image volume"], kubernetes="1.32.0")
+
+
 def test_the_version_is_pinned_whole(chart: Chart) -> None:
     """Helm reads numbers as floats; a date as a version must not become 2.0261121e+07."""
     assert "specific { versions: 20261121 }" in models_config(chart, "image volume")

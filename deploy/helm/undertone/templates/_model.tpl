@@ -14,6 +14,9 @@
 {{- define "undertone.modelVolume" -}}
 - name: model
   {{- if eq .Values.model.source "imageVolume" }}
+  {{- if semverCompare "<1.33-0" .Capabilities.KubeVersion.Version }}
+  {{- fail (printf "model.source is imageVolume, which Kubernetes %s does not have; choose image, which copies" .Capabilities.KubeVersion.Version) }}
+  {{- end }}
   image:
     reference: {{ include "undertone.image" (dict "root" . "image" .Values.model.image) }}
     pullPolicy: {{ .Values.model.image.pullPolicy }}
