@@ -60,11 +60,10 @@ class HedgeInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             while True:
                 awaited = running if timer.done() else {*running, timer}
                 done, _ = await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-                for task in done & running:
+                for task in running & done:
                     error = task.exception()
                     if error is None:
-                        call: Call = task.result()
-                        return call
+                        return task.result()
                     running.discard(task)
                     if not running or not _temporary(error):
                         raise error
@@ -75,7 +74,8 @@ class HedgeInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                     running.add(asyncio.create_task(answered(continuation, client_call_details, request)))
                     timer = self._timer()
         finally:
-            for task in (*running, timer):
+            timer.cancel()
+            for task in running:
                 task.cancel()
             await asyncio.gather(*running, timer, return_exceptions=True)
 

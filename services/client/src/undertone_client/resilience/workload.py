@@ -1,7 +1,9 @@
 """Latency in terms of a typical call, so that a long paragraph is not taken for congestion."""
 
-MEMORY = 0.02
-"""Weight of the newest sample: about fifty are remembered."""
+MEMORY = 0.005
+"""Weight of the newest sample: about two hundred are remembered."""
+LEAST_SHARE = 0.05
+"""No call is taken to be more than twenty times quicker than a typical one, whatever its work."""
 
 
 class Workload:
@@ -28,7 +30,7 @@ class Workload:
     def typical(self, seconds: float, work: float) -> float:
         """What a call of typical work would have taken, where one of `work` took `seconds`; learns from it."""
         self._learn(seconds, work)
-        return seconds / max(0.05, 1 + self.share * (work / self._work - 1))
+        return seconds / max(LEAST_SHARE, 1 + self.share * (work / self._work - 1))
 
     def _learn(self, seconds: float, work: float) -> None:
         self._weight += MEMORY * (1 - self._weight)

@@ -24,11 +24,11 @@ GENEROUS = pb.Limits(
 class FakeClassifier(pb_grpc.ClassifierServicer):
     """An in-process `grpc.aio` server of the public API, used as `async with FakeClassifier() as service`.
 
-    Script it through its attributes, at any time: `faults` fail the next calls as a whole, one each; `item_faults` fail
-    paragraphs by their text; `delay_seconds` holds every answer back; `gate` holds back those for paragraphs until it is set;
-    `version` is the model version that replies name. It remembers `calls`; `in_flight` is how many run now, `most_in_flight`
-    the most. Blank texts fail with INVALID_ARGUMENT, as the real service has it. Tokens are words plus two; what is longer
-    than 512 tokens is chunked, truncated or refused as the policy asks.
+    Script it through its attributes, at any time: `faults` befall the next calls as a whole, one each; `item_faults` fail
+    paragraphs by their text, `poison` every call that one of its texts is in; `delay_seconds` holds every answer back; `gate`
+    holds back those for paragraphs until it is set; `version` is the model version that replies name. It remembers `calls`;
+    `in_flight` is how many run now, `most_in_flight` the most. Blank texts fail with INVALID_ARGUMENT, as the real service has
+    it. Tokens are words plus two; what is longer than 512 tokens is chunked, truncated or refused as the policy asks.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self._arrival = asyncio.Condition()
         self.faults: deque[Fault] = deque()
         self.item_faults: dict[str, ItemFault] = {}
+        self.poison: dict[str, Fault] = {}
         self.calls: list[Call] = []
         self.most_in_flight = 0
         self.port = port
@@ -170,8 +171,9 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
                 await self.gate.wait()
             await asyncio.sleep(self.delay_seconds)
             if self.faults:
-                fault = self.faults.popleft()
-                await context.abort(fault.status, fault.reason, _trailers(fault.pushback_ms))
+                await _befall(self.faults.popleft(), context)
+            for text in self.poison.keys() & set(call.texts):
+                await _befall(self.poison[text], context)
             yield
         finally:
             self.in_flight -= 1
@@ -191,6 +193,12 @@ def _call(method: Method, paragraphs: Any, context: grpc.aio.ServicerContext[Any
     ids = tuple(paragraph.id for paragraph in paragraphs)
     texts = tuple(paragraph.text for paragraph in paragraphs)
     return Call(method, ids, texts, context.time_remaining())
+
+
+async def _befall(fault: Fault, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    await asyncio.sleep(fault.delay_seconds)
+    if fault.status is not grpc.StatusCode.OK:
+        await context.abort(fault.status, fault.reason, _trailers(fault.pushback_ms))
 
 
 def _trailers(pushback_ms: int | None) -> tuple[tuple[str, str], ...]:

@@ -10,11 +10,15 @@ Method = Literal["Classify", "ClassifyBatch", "GetModel"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A call that fails as a whole, with the pushback trailer if one is given."""
+    """A call that fails as a whole after `delay_seconds`, with the pushback trailer if one is given.
+
+    With OK it is answered after all: slow with a delay, and never with `math.inf`, until its caller gives up.
+    """
 
     status: grpc.StatusCode
     reason: str = "scripted"
     pushback_ms: int | None = None
+    delay_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
