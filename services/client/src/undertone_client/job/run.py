@@ -212,7 +212,7 @@ class Run:
         )
 
     def _finish(self) -> Manifest:
-        if self._manifest.complete and not self._tally.scored and not self._tally.failed:
+        if self._manifest.complete and self._manifest.shards == self._shards.snapshot() and not self._tally.failed:
             return self._manifest  # nothing has changed
         manifest = self._updated(self._now())
         self._folder.write_manifest(manifest)
