@@ -1,0 +1,61 @@
+"""The documents about the chart: what they name exists."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, ROOT, Chart
+
+DOCUMENTS = (ROOT / "docs/operations.md", ROOT / "docs/node-pools.md")
+VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def exists(path: str) -> bool:
+    if path.startswith("sidecar.settings."):
+        schema = json.loads((CHART / "values.schema.json").read_text())
+        return path.rpartition(".")[2] in schema["properties"]["sidecar"]["properties"]["settings"]["properties"]
+    node: Any = VALUES
+    for part in path.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_values_that_are_named_exist(document: Path) -> None:
+    named = set(re.findall(rf"`((?:{'|'.join(VALUES)})(?:\.[A-Za-z-]+)+)", document.read_text()))
+    assert named
+    assert [path for path in sorted(named) if not exists(path)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_examples_of_values_are_accepted(chart: Chart, document: Path) -> None:
+    examples = [yaml.safe_load(example) for example in FENCE.findall(document.read_text())]
+    ours = [example for example in examples if example.keys() <= VALUES.keys()]
+    assert ours
+    for values in ours:
+        chart.render(values)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_files_that_are_linked_exist(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert link.startswith("https://") or (document.parent / link).exists()
+
+
+def test_every_alert_has_its_section() -> None:
+    alerts = CHART / "files/alerts.yaml"
+    if not alerts.exists():
+        pytest.skip("this version of the chart brings no alerts")
+    names = {
+        rule["alert"] for group in yaml.safe_load(alerts.read_text())["groups"] for rule in group["rules"] if "alert" in rule
+    }
+    sections = set(re.findall(r"^#+ (\S+)$", DOCUMENTS[0].read_text(), re.MULTILINE))
+    assert names <= sections
