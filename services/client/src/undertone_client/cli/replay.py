@@ -75,8 +75,8 @@ class Replay:
             await self.scoring.score(manifest, catalogue, tally, letters)
         if letters.changed:
             self.scoring.console.print(
-                f"Dead letters left as they are, as their text has changed since: {letters.changed:,}. Score the new inputs into "
-                "another folder",
+                f"Dead letters left as they are, as their text has changed since: {letters.changed:,}. Score the new inputs "
+                "into another folder",
                 highlight=False,
                 soft_wrap=True,
             )
