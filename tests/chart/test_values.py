@@ -67,6 +67,21 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas is 5 and autoscaling.maxReplicas 4"),
+        ({"inference": {"drain": {"delaySeconds": 60}}}, "inference.drain.delaySeconds is 60"),
+        ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0; no pod could ever be replaced"),
+    ],
+    ids=["replicas", "drain", "strategy"],
+)
+def test_values_that_do_not_go_together_are_refused(chart: Chart, values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as refused:
+        chart.render(values)
+    assert message in str(refused.value)
+
+
 def test_part_of_another_chart(chart: Chart) -> None:
     """Helm gives `global` to those."""
     assert chart.render({"global": {"imageRegistry": "elsewhere"}}).all == chart.render().all
