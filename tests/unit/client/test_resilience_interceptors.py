@@ -125,14 +125,14 @@ async def test_slots_bound_the_calls_of_all_callers_and_are_handed_on(service: F
 async def test_every_attempt_is_seen(service: FakeClassifier) -> None:
     events: list[Event] = []
     service.faults.extend([Fault(UNAVAILABLE), Fault(EXHAUSTED, pushback_ms=20)])
-    async with Client(service.target, listener=events.append, random=lambda: 0.5, sleep=at_once) as client:
+    async with Client(service.target, listener=events.append, random=lambda: 0.25, sleep=at_once) as client:
         await client.classify("text")
     finished = [event for event in events if isinstance(event, AttemptFinished)]
     assert [event.status for event in finished] == [UNAVAILABLE, EXHAUSTED, OK]
     assert {event.method for event in finished} == {"Classify"}
     assert [event for event in events if isinstance(event, Retried)] == [
-        Retried("Classify", UNAVAILABLE, 2, pytest.approx(0.1)),
-        Retried("Classify", EXHAUSTED, 3, pytest.approx(0.12)),
+        Retried("Classify", UNAVAILABLE, 2, 0.25 * 0.2),
+        Retried("Classify", EXHAUSTED, 3, 0.02 + 0.25 * 0.2),
     ]
     assert events[-1] == Recovered("Classify", 2)
 

@@ -16,7 +16,7 @@ OK, OVERLOAD, IGNORE = CallOutcome.OK, CallOutcome.OVERLOAD, CallOutcome.IGNORE
 SAMPLES = st.lists(
     st.tuples(st.floats(0, 100), st.floats(0, 1.5), st.sampled_from([OK, OK, OK, OVERLOAD, IGNORE])), max_size=400
 )
-ADAPTIVE = [Aimd, Gradient]
+ADAPTIVE: list[type[Aimd | Gradient]] = [Aimd, Gradient]
 
 
 @dataclass

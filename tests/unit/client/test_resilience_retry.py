@@ -32,7 +32,7 @@ def retry(
 
 
 def waits(own: Retry, progress: Progress, status: grpc.StatusCode = UNAVAILABLE) -> list[float]:
-    found = []
+    found: list[float] = []
     while (wait := own.wait(status, None, progress)) is not None and len(found) < 1000:
         found.append(wait)
     return found

@@ -16,6 +16,9 @@ Source = Iterable[str | Paragraph] | AsyncIterable[str | Paragraph]
 RIPE_CALLS = 4
 """A slow source is not waited for once the window holds this many full calls to choose from."""
 
+BREATH_ITEMS = 256
+"""So many paragraphs are taken from a plain iterable in a row, before calls and their answers have their turn."""
+
 
 class Stream:
     """Scores one source. Used once.
@@ -86,8 +89,10 @@ class Stream:
                 async for item in source:
                     await self._take(item)
             else:
-                for item in source:
+                for number, item in enumerate(source, start=1):
                     await self._take(item)
+                    if number % BREATH_ITEMS == 0:
+                        await asyncio.sleep(0)
         finally:
             self._exhausted = True
             self._advance()

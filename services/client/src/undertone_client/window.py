@@ -3,7 +3,8 @@
 import math
 import sys
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from undertone_client.settings import Settings
 from undertone_client.values import Limits, Paragraph
@@ -30,14 +31,17 @@ class Bounds:
         )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Entry:
-    """A paragraph with its length in characters, its place in the stream and its size in a request."""
+class Entry(NamedTuple):
+    """A paragraph with its length in characters, its place in the stream and its size in a request.
+
+    A tuple, because a window compares a dozen of them for every paragraph: as a dataclass, that was the most costly thing that
+    a client did. Ordinals differ, so what follows them is never compared.
+    """
 
     characters: int
     ordinal: int
-    bytes: int = field(compare=False)
-    paragraph: Paragraph = field(compare=False)
+    bytes: int
+    paragraph: Paragraph
 
 
 class Window:

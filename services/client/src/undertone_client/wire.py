@@ -72,14 +72,15 @@ def batch_outcomes(reply: pb.ClassifyBatchResponse, paragraphs: Sequence[Paragra
             outcomes.append(Failure(paragraph, status, result.error.message or "no details were given", attempts=1))
             continue
         found = result.classification
-        if kind is None or len(found.probabilities) != len(labels) or found.label_index >= len(labels):
+        probabilities = tuple(found.probabilities[:])  # a slice is a list, made at once; the container iterates slowly
+        if kind is None or len(probabilities) != len(labels) or found.label_index >= len(labels):
             raise _malformed("a result has no outcome, or one that does not fit the labels")
         outcomes.append(
             Score(
                 paragraph=paragraph,
                 label=labels[found.label_index],
                 labels=labels,
-                probabilities=tuple(found.probabilities),
+                probabilities=probabilities,
                 tokens=found.tokens,
                 truncated=found.truncated,
                 chunks=found.chunks,
