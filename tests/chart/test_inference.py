@@ -80,10 +80,9 @@ def test_both_speak_over_the_same_socket(chart: Chart) -> None:
 
 def test_threads_follow_the_cpu_limit(chart: Chart) -> None:
     server = model_server(chart)
-    limit = {"containerName": "model-server", "resource": "limits.cpu", "divisor": "1"}
+    limit = {"resource": "limits.cpu", "divisor": "1"}
     assert {"name": "CPU_LIMIT", "valueFrom": {"resourceFieldRef": limit}} in server["env"]
     assert flags(server)["tensorflow_intra_op_parallelism"] == "$(CPU_LIMIT)"
-    limit = {"containerName": "sidecar", "resource": "limits.cpu", "divisor": "1"}
     assert {"name": "UNDERTONE_TOKENIZER_THREADS", "valueFrom": {"resourceFieldRef": limit}} in sidecar(chart)["env"]
 
 

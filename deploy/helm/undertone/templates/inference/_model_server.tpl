@@ -28,7 +28,8 @@ args:
 env:
   - name: CPU_LIMIT
     valueFrom:
-      resourceFieldRef: {containerName: model-server, resource: limits.cpu, divisor: "1"}
+      # Its own. Not by its name: older kubelets know ordinary containers' names only.
+      resourceFieldRef: {resource: limits.cpu, divisor: "1"}
   {{- with .Values.modelServer.env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
