@@ -57,7 +57,8 @@ async def test_serves_without_tensorflow_and_drains_on_a_signal(base: Path, tmp_
         assert process.stdout is not None
         assert await process.stdout.read() == b"[]\n"
         assert await process.wait() == 0
-    assert messages[0] == "listening"
+    assert messages[:2] == ["cpus", "listening"]
+    assert messages.count("computes") == 1
     assert messages[-2:] == ["draining", "drained"]
     await serving.stop()
 

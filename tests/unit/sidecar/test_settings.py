@@ -26,9 +26,12 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
             max_batch_bytes=10,
             tokenizer_threads=65,
             log_format="xml",
+            batching="whole",
+            batch_lane_share=1.0,
         )
     lines = str(refusal.value).splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 12
+    assert "--batching is 'whole'; choose one of token-budget, passthrough" in lines
     assert "--batch-tokens is 0; it must be at least 16" in lines
     assert "--poll-seconds is nan; it must be at least 0.01" in lines
     assert "--model-server is 'nowhere'; write host:port or unix:///path/to/socket" in lines
@@ -51,9 +54,23 @@ def test_values_that_cannot_be_read_end_with_usage(
     assert said in capsys.readouterr().err
 
 
+def test_batching_decides_how_many_calls_run_at_once(tmp_path: Path) -> None:
+    assert Settings(model_dir=tmp_path).bounds.slots == 1
+    bounds = Settings.parse(["--model-dir", str(tmp_path), "--batching=passthrough", "--model-calls=7"], {}).bounds
+    assert (bounds.slots, bounds.rows) == (7, 1)
+
+
 def test_help_names_every_flag_its_default_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         Settings.parse(["--help"], {})
     text = " ".join(capsys.readouterr().out.split())
-    for said in ("--model-dir DIR", "--batch-tokens N", "(default: 2048)", "UNDERTONE_MODEL_DIR", "exit codes", "example:"):
+    for said in (
+        "--model-dir DIR",
+        "--batch-tokens N",
+        "(default: 2048)",
+        "UNDERTONE_MODEL_DIR",
+        "exit codes",
+        "example:",
+        "undertone-sidecar plan",
+    ):
         assert said in text

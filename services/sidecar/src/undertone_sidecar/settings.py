@@ -1,123 +1,109 @@
 """The sidecar's settings: one frozen object, from flags and environment, checked as a whole before anything starts."""
 
-import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self, get_type_hints
+from typing import Final, Self
 
 from undertone_sidecar.batching import Bounds
+from undertone_sidecar.cpu.settings import PASSTHROUGH, ThreadSettings
 from undertone_sidecar.errors import SettingsError
+from undertone_sidecar.flags import flag, read, violations
 from undertone_sidecar.limits import Limits
 
-ENVIRONMENT_PREFIX: Final = "UNDERTONE_"
-
-_CHOICES: Final = {"log_format": ("plain", "json"), "batching": ("token-budget", "passthrough")}
-_METAVARS: Final = {Path: "DIR", str: "TEXT", int: "N", float: "SECONDS"}
 _TARGET: Final = re.compile(r"unix:.+|.+:\d+")
 
-_DESCRIPTION: Final = """\
+_ABOUT: Final = """\
 Scores the emotions of paragraphs over gRPC (undertone.v1.Classifier): tokenizes, batches and asks TF Serving, or the
 undertone-model-server, in the same pod. Says that it is ready (grpc.health.v1) once the model server has the model.
+
+`undertone-sidecar plan` prints the thread counts that fit this machine, for both processes; `plan --help` has more.
 """
 
-_EPILOG: Final = """\
+_MORE: Final = """\
 Each flag can also be given in the environment: UNDERTONE_MODEL_DIR for --model-dir, and so on. A flag wins.
 
 example:
   undertone-model-server --model_name=emotions --model_base_path=models/emotions --port=8500
   undertone-sidecar --model-dir models/emotions --model-server localhost:8500 --port 50051
+  undertone-sidecar plan --format shell
   grpcurl -plaintext -d '{"text": "At last, home!"}' localhost:50051 undertone.v1.Classifier/Classify
 
 signals:
   SIGTERM and SIGINT drain: health says NOT_SERVING, what was accepted is finished. A second one ends at once.
 
 exit codes:
-  0  drained           2  flags or environment wrong            4  a port cannot be opened
+  0  drained           2  flags or environment wrong, or        4  a port cannot be opened
+                          more threads than CPUs
   1  unexpected error  3  the model's files or contract wrong   5  calls were cut off when draining
 """
 
 
-def _flag(meaning: str, *, least: float | None = None, most: float | None = None, unit: str | None = None) -> Mapping[str, Any]:
-    return {"meaning": meaning, "least": least, "most": most, "unit": unit}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ThreadSettings):
     """Everything that can be set; field names are the flags' names. Times are in seconds. Raises SettingsError."""
 
     model_dir: Path = field(
-        metadata=_flag("folder of the model: a folder for each version, with contract.json and tokenizer.json")
+        metadata=flag("folder of the model: a folder for each version, with contract.json and tokenizer.json")
     )
     model_name: str = field(
-        default="", metadata=_flag("name of the model in the model server (default: the last part of --model-dir)")
+        default="", metadata=flag("name of the model in the model server (default: the last part of --model-dir)")
     )
     model_server: str = field(
-        default="localhost:8500", metadata=_flag("gRPC target of the model server: host:port, or unix:///path/to/socket")
+        default="localhost:8500", metadata=flag("gRPC target of the model server: host:port, or unix:///path/to/socket")
     )
     host: str = field(
-        default="localhost", metadata=_flag("address to listen on; 0.0.0.0 for every interface, as in a container")
+        default="localhost", metadata=flag("address to listen on; 0.0.0.0 for every interface, as in a container")
     )
     port: int = field(
-        default=50051, metadata=_flag("port of the gRPC service; 0 takes a free one and logs it", least=0, most=65535)
+        default=50051, metadata=flag("port of the gRPC service; 0 takes a free one and logs it", least=0, most=65535)
     )
     metrics_port: int = field(
-        default=9464, metadata=_flag("HTTP port of the Prometheus metrics; 0 takes a free one and logs it", least=0, most=65535)
+        default=9464, metadata=flag("HTTP port of the Prometheus metrics; 0 takes a free one and logs it", least=0, most=65535)
     )
     batch_tokens: int = field(
-        default=2048, metadata=_flag("most tokens in one call to the model server, padding included", least=16)
+        default=2048, metadata=flag("most tokens in one call to the model server, padding included", least=16)
     )
     chunk_overlap: int = field(
-        default=64, metadata=_flag("tokens that neighbouring chunks of an over-length paragraph share", least=0)
-    )
-    batching: str = field(
-        default="token-budget",
-        metadata=_flag(
-            "token-budget: the sidecar makes the batches; passthrough: each sequence is a call of its own, for a model server "
-            "that makes them (TF Serving's --enable_batching)"
-        ),
-    )
-    model_calls: int = field(
-        default=16, metadata=_flag("calls to the model server at once with --batching passthrough", least=1, most=4096)
+        default=64, metadata=flag("tokens that neighbouring chunks of an over-length paragraph share", least=0)
     )
     batch_lane_share: float = field(
         default=0.1,
-        metadata=_flag(
+        metadata=flag(
             "least part of the model server's work that the lane batch gets while it waits", least=0.0, most=0.9, unit="PART"
         ),
     )
     max_queue_tokens: int = field(
         default=131072,
-        metadata=_flag("most tokens of one lane that wait for the model server; RESOURCE_EXHAUSTED beyond", least=1),
+        metadata=flag("most tokens of one lane that wait for the model server; RESOURCE_EXHAUSTED beyond", least=1),
     )
     max_queue: int = field(
         default=8192,
-        metadata=_flag("most paragraphs of one lane in the sidecar at once; RESOURCE_EXHAUSTED beyond", least=1),
+        metadata=flag("most paragraphs of one lane in the sidecar at once; RESOURCE_EXHAUSTED beyond", least=1),
     )
-    max_paragraph_bytes: int = field(default=65536, metadata=_flag("most bytes of one paragraph, in UTF-8", least=1))
-    max_paragraph_characters: int = field(default=32768, metadata=_flag("most characters of one paragraph", least=1))
-    max_batch_paragraphs: int = field(default=256, metadata=_flag("most paragraphs in one ClassifyBatch", least=1))
+    max_paragraph_bytes: int = field(default=65536, metadata=flag("most bytes of one paragraph, in UTF-8", least=1))
+    max_paragraph_characters: int = field(default=32768, metadata=flag("most characters of one paragraph", least=1))
+    max_batch_paragraphs: int = field(default=256, metadata=flag("most paragraphs in one ClassifyBatch", least=1))
     max_batch_bytes: int = field(
-        default=1048576, metadata=_flag("most bytes of all texts in one ClassifyBatch, in UTF-8", least=1)
+        default=1048576, metadata=flag("most bytes of all texts in one ClassifyBatch, in UTF-8", least=1)
     )
     predict_timeout_seconds: float = field(
-        default=30.0, metadata=_flag("longest call to the model server; a caller's deadline shortens it", least=0.001)
+        default=30.0, metadata=flag("longest call to the model server; a caller's deadline shortens it", least=0.001)
     )
     deadline_margin_seconds: float = field(
-        default=0.01, metadata=_flag("how much earlier than its callers' a model call's deadline is", least=0.0)
+        default=0.01, metadata=flag("how much earlier than its callers' a model call's deadline is", least=0.0)
     )
     poll_seconds: float = field(
-        default=0.5, metadata=_flag("time between looks at the model server for loss, return and new versions", least=0.01)
+        default=0.5, metadata=flag("time between looks at the model server for loss, return and new versions", least=0.01)
     )
     drain_delay_seconds: float = field(
-        default=0.0, metadata=_flag("how long to go on accepting while the balancer reads NOT_SERVING", least=0.0)
+        default=0.0, metadata=flag("how long to go on accepting while the balancer reads NOT_SERVING", least=0.0)
     )
     grace_period_seconds: float = field(
-        default=30.0, metadata=_flag("longest drain, delay included; what still runs then is cut off", least=0.0)
+        default=30.0, metadata=flag("longest drain, delay included; what still runs then is cut off", least=0.0)
     )
-    tokenizer_threads: int = field(default=2, metadata=_flag("threads that tokenize", least=1, most=64))
-    log_format: str = field(default="plain", metadata=_flag("lines on standard error: plain or json"))
+    log_format: str = field(default="plain", metadata=flag("lines on standard error: plain or json", choices=("plain", "json")))
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -126,7 +112,7 @@ class Settings:
     @classmethod
     def parse(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Self:
         """From the command line, without the program's name. Raises SettingsError; exits on --help and unknown flags."""
-        return cls(**vars(_parser(environment).parse_args(arguments)))
+        return cls(**read(cls, arguments, environment, program="undertone-sidecar", about=_ABOUT, more=_MORE))
 
     @property
     def served_name(self) -> str:
@@ -135,7 +121,7 @@ class Settings:
 
     @property
     def bounds(self) -> Bounds:
-        if self.batching == "passthrough":
+        if self.batching == PASSTHROUGH:
             return Bounds.passthrough(
                 self.batch_tokens,
                 calls=self.model_calls,
@@ -154,13 +140,7 @@ class Settings:
         )
 
     def _problems(self) -> Iterator[str]:
-        for setting in fields(self):
-            value, least, most = getattr(self, setting.name), setting.metadata["least"], setting.metadata["most"]
-            # Written so that not-a-number fails it, too.
-            if least is not None and not value >= least:
-                yield f"{_flag_name(setting.name)} is {value}; it must be at least {least}"
-            if most is not None and not value <= most:
-                yield f"{_flag_name(setting.name)} is {value}; it must be at most {most}"
+        yield from violations(self)
         if not self.model_dir.is_dir():
             yield f"--model-dir is {self.model_dir}, which is not a folder; give the folder that holds the versions' folders"
         if not _TARGET.fullmatch(self.model_server):
@@ -181,34 +161,3 @@ class Settings:
                 f"--drain-delay-seconds is {self.drain_delay_seconds}; it is a part of --grace-period-seconds, "
                 f"{self.grace_period_seconds}, and cannot be longer"
             )
-        for name, choices in _CHOICES.items():
-            if (chosen := getattr(self, name)) not in choices:
-                yield f"{_flag_name(name)} is {chosen!r}; choose one of {', '.join(choices)}"
-
-
-def _flag_name(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="undertone-sidecar",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    types = get_type_hints(Settings)
-    for setting in fields(Settings):
-        known = setting.default is not MISSING
-        given = environment.get(ENVIRONMENT_PREFIX + setting.name.upper(), "")
-        shown = f" (default: {setting.default})" if known and setting.default != "" else ""
-        parser.add_argument(
-            _flag_name(setting.name),
-            metavar=setting.metadata["unit"] or _METAVARS[types[setting.name]],
-            type=types[setting.name],
-            default=given or (setting.default if known else None),
-            required=not (given or known),
-            help=setting.metadata["meaning"] + shown,
-        )
-    return parser

@@ -11,9 +11,10 @@ from undertone_protos.v1 import classifier_pb2_grpc
 
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.calls import Calls
+from undertone_sidecar.cpu import Machine, oversubscribed, plan, read_machine
 from undertone_sidecar.decoding import Decoding
 from undertone_sidecar.drain import drain
-from undertone_sidecar.errors import PortError
+from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.metrics import MetricsServer, PrometheusMetrics
 from undertone_sidecar.pipeline import Pipeline
 from undertone_sidecar.readiness import CLASSIFIER, Readiness
@@ -29,8 +30,10 @@ class Sidecar:
     """Listens from `start` on; ready when its supervisor finds a model. Belongs to the running event loop."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError if more threads are asked for than the CPUs can run."""
         self._settings = settings
-        self._executor = ThreadPoolExecutor(settings.tokenizer_threads, thread_name_prefix="tokenizer")
+        machine = read_machine()
+        self._executor = ThreadPoolExecutor(_tokenizers(machine, settings), thread_name_prefix="tokenizer")
         metrics = PrometheusMetrics()
         self._metrics = metrics
         self._backend = TFServing(settings.model_server, settings.served_name, listener=metrics)
@@ -52,6 +55,7 @@ class Sidecar:
             overlap=settings.chunk_overlap,
             budget=settings.batch_tokens,
             poll_seconds=settings.poll_seconds,
+            instruction_set=machine.instruction_set,
             listener=metrics,
         )
         pipeline = Pipeline(
@@ -137,6 +141,19 @@ class Sidecar:
                 f"--port {self._settings.port} cannot be opened on {self._settings.host}; "
                 "is another program using it? Choose another, or 0 for a free one"
             ) from None
+
+
+def _tokenizers(machine: Machine, settings: Settings) -> int:
+    """Threads to tokenize with. Raises SettingsError for more threads than CPUs, here or in the model server."""
+    planned = plan(machine, settings)
+    problems = list(oversubscribed(machine, settings))
+    if problems and not settings.auto:
+        raise SettingsError("\n".join(problems))
+    for problem in problems:
+        log.warning("too many threads, corrected where it is up to the sidecar: %s", problem)
+    threads = planned.tokenizers if problems else settings.tokenizer_threads or planned.tokenizers
+    log.info("cpus", extra={"machine": str(machine), "tokenizer_threads": threads})
+    return threads
 
 
 def _bracketed(host: str) -> str:

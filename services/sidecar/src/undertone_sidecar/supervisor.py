@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from undertone_sidecar.backend import Backend, Catalog
 from undertone_sidecar.contract import CONTRACT_FILE
+from undertone_sidecar.cpu import InstructionSet
 from undertone_sidecar.errors import (
     ConfigurationError,
     DeadlineError,
@@ -53,9 +54,11 @@ class Supervisor:
         overlap: int,
         budget: int,
         poll_seconds: float,
+        instruction_set: InstructionSet,
         listener: Listener = ignore,
     ) -> None:
-        """`folder` holds the versions' folders of the model `name`. `overlap` and `budget` are in tokens."""
+        """`folder` holds the versions' folders of the model `name`. `overlap` and `budget` are in tokens. `instruction_set` is
+        the machine's, told once with the precision of the model."""
         self._folder = folder
         self._name = name
         self._catalog = catalog
@@ -65,6 +68,7 @@ class Supervisor:
         self._overlap = overlap
         self._budget = budget
         self._poll_seconds = poll_seconds
+        self._instruction_set = instruction_set
         self._listener = listener
         self._model: Model | None = None
         self._available = False
@@ -154,11 +158,20 @@ class Supervisor:
         return model
 
     async def _serve(self, model: Model) -> None:
+        precision = model.contract.precision
+        if not self._served_once:
+            log.info("computes", extra={"instruction_set": self._instruction_set.label, "precision": precision})
+            if precision == "bf16" and not self._instruction_set.has_bf16:
+                log.warning(
+                    "bf16 is computed in software, slower than fp32, as this CPU has %s and neither AMX nor AVX512-BF16; "
+                    "export the model with --precision fp32",
+                    self._instruction_set.label,
+                )
         self._model, self._available, self._served_once = model, True, True
         self._said.clear()
         self._listener(ReadinessChanged(model.version))
         await self._readiness.set(ready=True)
-        log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": model.contract.precision})
+        log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": precision})
 
     async def _withdraw(self, reason: str) -> None:
         if self._available:
