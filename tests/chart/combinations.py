@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import yaml
+
+from tests.chart.rendering import CHART
+
 _BUCKET_EGRESS: Final = {"objectStore": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443}]}]}
 _JOBS: Final = {
     "backfill": {"enabled": True, "inputs": ["/input/posts.parquet"], "args": ["--text-column=body"]},
@@ -11,6 +15,7 @@ _JOBS: Final = {
 
 COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "defaults": {},
+    "kind": yaml.safe_load((CHART / "values-kind.yaml").read_text()),
     "stand-in": {"modelServer": {"kind": "stand-in"}},
     "image volume": {"model": {"source": "imageVolume", "version": 20261121}},
     "claim": {"model": {"source": "claim", "claim": {"name": "models", "path": "undertone"}}},
