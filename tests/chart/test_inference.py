@@ -83,7 +83,16 @@ def test_threads_follow_the_cpu_limit(chart: Chart) -> None:
     limit = {"resource": "limits.cpu", "divisor": "1"}
     assert {"name": "CPU_LIMIT", "valueFrom": {"resourceFieldRef": limit}} in server["env"]
     assert flags(server)["tensorflow_intra_op_parallelism"] == "$(CPU_LIMIT)"
-    assert {"name": "UNDERTONE_TOKENIZER_THREADS", "valueFrom": {"resourceFieldRef": limit}} in sidecar(chart)["env"]
+
+
+@pytest.mark.parametrize(("limit", "cpus"), [("2", 2.0), (4, 4.0), ("1500m", 1.5)])
+def test_the_sidecar_plans_with_the_model_servers_cpus(chart: Chart, limit: object, cpus: float) -> None:
+    """It cannot see them itself; it plans its own threads from its container's limit."""
+    given = sidecar(chart, {"modelServer": {"resources": {"limits": {"cpu": limit}}}})
+    planned = ["--model-server-cpus=" + flags(given)["model-server-cpus"], f"--model-dir={CHART}"]
+    assert Settings.parse(planned, {}).model_server_cpus == cpus
+    assert "env" not in given
+    assert "tokenizer-threads" not in flags(given)
 
 
 def test_the_pod_asks_for_what_the_papers_pods_had(chart: Chart) -> None:
@@ -139,7 +148,7 @@ def test_settings_become_flags(chart: Chart) -> None:
 def test_the_sidecar_accepts_its_flags(chart: Chart, file: str, tmp_path: Path) -> None:
     (container,) = spec(chart, file=file)["containers"]
     arguments = [re.sub(r"^--model-dir=.*", f"--model-dir={tmp_path}", argument) for argument in container["args"]]
-    settings = Settings.parse(arguments, {"UNDERTONE_TOKENIZER_THREADS": "1"})
+    settings = Settings.parse(arguments, {})
     assert settings.served_name == "emotions"
     assert settings.grace_period_seconds >= settings.drain_delay_seconds
 

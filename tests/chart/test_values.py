@@ -24,8 +24,8 @@ SET_BY_THE_CHART = {
     "model-dir",
     "model-name",
     "model-server",
+    "model-server-cpus",
     "port",
-    "tokenizer-threads",
 }
 
 
