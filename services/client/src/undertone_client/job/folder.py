@@ -1,5 +1,6 @@
 """The output folder: its files, written aside and renamed, and the lock that keeps two runs apart."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 
 from undertone_client.errors import OutputError
 from undertone_client.job.manifest import Manifest
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the operating system says of a disk, a quota or a limit that is used up."""
 
 
 class OutputFolder:
@@ -49,7 +53,8 @@ class OutputFolder:
         try:
             yield
         except OSError as error:
-            raise OutputError(f"{error.filename or self.path} cannot be written: {error.strerror or error}") from None
+            remedy = "; make room, and the same command goes on from here" if error.errno in FULL else ""
+            raise OutputError(f"{error.filename or self.path} cannot be written: {error.strerror or error}{remedy}") from None
 
     def part(self, number: int) -> Path:
         """Where part `number`, from 0, stands."""
