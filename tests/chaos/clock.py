@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-TURNS: Final = 1_000_000
+TURNS: Final = 200_000
 """Turns of the loop at one moment after which a program is taken to spin: it would keep its time from going on for ever."""
 
 
