@@ -144,6 +144,20 @@ async def test_a_slow_source_is_not_waited_for() -> None:
     assert [outcome.paragraph.text async for outcome in stream] == ["second"]
 
 
+async def test_calls_begin_while_a_plain_source_is_read() -> None:
+    service = Service()
+    calls_by_then: list[int] = []
+
+    def source() -> Iterator[str]:
+        for index in range(1500):
+            calls_by_then.append(len(service.batches))
+            yield f"paragraph {index}"
+
+    outcomes = [outcome async for outcome in Stream(service, lambda: 4, Settings(), LIMITS, ordered=True).run(source())]
+    assert len(outcomes) == 1500
+    assert calls_by_then[600] > 0
+
+
 async def test_paragraphs_of_like_length_travel_together() -> None:
     service = Service()
     texts = ["x" * (10 if index % 2 else 100) for index in range(56)]

@@ -41,6 +41,7 @@ class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                 wait = self._retry.wait(status, pushback_seconds(error.trailing_metadata()), progress)
                 if wait is None:
                     raise
+                progress.failures += 1
             else:
                 self._retry.succeeded()
                 if progress.failures:

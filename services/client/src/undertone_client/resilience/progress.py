@@ -20,7 +20,7 @@ class Progress:
         mode: see `Mode`.
         deadline: when the call as a whole must be over, in seconds of the client's clock.
         attempts: times it was sent, hedges apart.
-        failures: attempts that failed and were followed by another.
+        failures: attempts that failed as a whole and are to be followed by another; 0 again once one was answered.
         strikes: failures that count against `RetryPolicy.attempts`.
     """
 

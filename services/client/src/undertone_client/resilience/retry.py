@@ -49,10 +49,10 @@ class Retry:
 
     Args:
         policy: see `RetryPolicy`.
-        budget: taken from with every failure. Without it, a call of `Mode.ONLINE` is not tried again, and one of `Mode.BATCH`
-            waits as for its last retry.
-        down: whether the service is known not to work and may yet return. Failures then say nothing about the call, and are
-            not counted against it in `Mode.BATCH`: the circuit breaker's patience bounds them.
+        budget: each failure takes from it. When it is spent, a call of `Mode.ONLINE` is not tried again, and one of `Mode.BATCH`
+            waits up to `policy.max_seconds`.
+        down: whether the service is known not to work and may yet return. Failures then say nothing about the call, and in
+            `Mode.BATCH` count neither against it nor against the budget: the circuit breaker spaces and bounds them.
         random: numbers from 0 up to 1, for the jitter.
         sleep: waits for so many seconds.
         clock: seconds, for the deadline of the call as a whole.
@@ -86,15 +86,15 @@ class Retry:
         self._budget.succeeded()
 
     def wait(self, status: grpc.StatusCode, pushback_seconds: float | None, progress: Progress) -> float | None:
-        """Seconds to wait before the next attempt; None if there is to be none. Notes the failure in `progress`.
+        """Seconds to wait before the next attempt; None if there is to be none. Notes a strike in `progress`.
 
         `pushback_seconds` is what the service asked for: None for nothing, negative for "do not retry" (gRFC A6).
         """
         if not retried(status, progress.mode):
             return None
-        self._budget.failed()
         batch = progress.mode is Mode.BATCH
         if not (batch and self._down()):
+            self._budget.failed()
             progress.strikes += 1
         refused = pushback_seconds is not None and pushback_seconds < 0
         if refused or progress.strikes >= self._policy.attempts or not (batch or self._budget.allows):
@@ -103,10 +103,7 @@ class Retry:
         if pushback_seconds is not None:
             # The service's word is the least; the jitter keeps the crowd that heard the same number from returning as one.
             wait = pushback_seconds + self._random() * self._policy.initial_seconds
-        if self._clock() + wait >= progress.deadline:
-            return None
-        progress.failures += 1
-        return wait
+        return wait if self._clock() + wait < progress.deadline else None
 
     async def pause(self, seconds: float) -> None:
         """Wait, holding nothing."""
