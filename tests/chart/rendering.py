@@ -44,11 +44,15 @@ class Manifests:
 
 
 class Chart:
-    """The chart and the helm to render it with. `values` go over values.yaml, as with --values."""
+    """A chart, by default ours, and the helm to render it with; `home` is a folder for helm itself.
 
-    def __init__(self, helm: Path, folder: Path) -> None:
+    `values` go over values.yaml, as with --values.
+    """
+
+    def __init__(self, helm: Path, home: Path, path: Path = CHART) -> None:
         self._helm = helm
-        self._folder = folder
+        self._home = home
+        self._path = str(path)
         self._rendered = functools.cache(self._render)
 
     def render(
@@ -62,17 +66,17 @@ class Chart:
 
     def lint(self, values: Mapping[str, Any] | None = None) -> None:
         """Raises HelmError."""
-        self._run("lint", "--strict", "--quiet", str(CHART), values=json.dumps(values or {}))
+        self._run("lint", "--strict", "--quiet", self._path, values=json.dumps(values or {}))
 
     def notes(self, values: Mapping[str, Any] | None = None) -> str:
         """What an install ends with."""
-        shown = self._run("install", "spring", str(CHART), *_DRY, values=json.dumps(values or {}))
+        shown = self._run("install", "spring", self._path, *_DRY, values=json.dumps(values or {}))
         return shown.partition("NOTES:\n")[2]
 
     def _render(self, values: str, file: str, release: str, kubernetes: str) -> Manifests:
-        files = ("--values", str(CHART / file)) if file else ()
+        files = ("--values", f"{self._path}/{file}") if file else ()
         options = ("--namespace", "reading", "--kube-version", kubernetes, *files)
-        rendered = self._run("template", release, str(CHART), *options, values=values)
+        rendered = self._run("template", release, self._path, *options, values=values)
         return Manifests(tuple(document for document in yaml.load_all(rendered, _LOADER) if document))
 
     def _run(self, *arguments: str, values: str) -> str:
@@ -82,7 +86,7 @@ class Chart:
             capture_output=True,
             text=True,
             check=False,
-            env={"HOME": str(self._folder), "PATH": "/usr/bin:/bin"},
+            env={"HOME": str(self._home), "PATH": "/usr/bin:/bin"},
         )
         if process.returncode:
             raise HelmError(process.stderr + process.stdout)
