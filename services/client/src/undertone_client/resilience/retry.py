@@ -49,8 +49,8 @@ class Retry:
 
     Args:
         policy: see `RetryPolicy`.
-        budget: each failure takes from it. When it is spent, a call of `Mode.ONLINE` is not tried again, and one of `Mode.BATCH`
-            waits up to `policy.max_seconds`.
+        budget: each failure takes from it. When it is spent, a call of `Mode.ONLINE` is not tried again, and one of
+            `Mode.BATCH` waits up to `policy.max_seconds`.
         down: whether the service is known not to work and may yet return. Failures then say nothing about the call, and in
             `Mode.BATCH` count neither against it nor against the budget: the circuit breaker spaces and bounds them.
         random: numbers from 0 up to 1, for the jitter.
