@@ -51,13 +51,15 @@ class Admission:
         self._cost = cost
         self._bounds = bounds
 
-    def refusal(self, tokens: int, ahead: Ahead, *, remaining: float) -> Refusal | None:
-        """Why work of so many tokens, whose caller waits for `remaining` seconds more, is not taken; None if it is.
+    def is_doubtful(self, tokens: int, in_line: int, *, remaining: float) -> bool:
+        """Whether work of so many tokens could be refused at all, as `refusal` then tells: where in doubt, it costs a forecast.
 
         Whoever finds the line empty is taken: it could not come at a better time, and every call improves the forecast.
         """
-        if not ahead.in_line:
-            return None
+        return bool(in_line) and (in_line + tokens > self._bounds.waiting or (self._cost.known and remaining < math.inf))
+
+    def refusal(self, tokens: int, ahead: Ahead, *, remaining: float) -> Refusal | None:
+        """Why work of so many tokens, whose caller waits for `remaining` seconds more, is not taken; None if it is."""
         waiting = ahead.running + self._drained(ahead)
         needed = waiting + self._cost.seconds(tokens, math.ceil(tokens / self._bounds.budget))
         if ahead.in_line + tokens > self._bounds.waiting:

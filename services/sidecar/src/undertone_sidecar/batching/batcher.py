@@ -98,13 +98,16 @@ class MicroBatcher:
     def _admit(self, items: Sequence[Encoded], now: float) -> None:
         lane, remaining = items[0].lane, items[0].deadline - self._margin_seconds - now
         tokens = sum(item.padded_length for item in items)
-        running = self._running_seconds(now)
-        refusal = self._schedule.refusal(lane, tokens, running=running, remaining=remaining)
+
+        def check() -> Refusal | None:
+            return self._schedule.refusal(lane, tokens, running=lambda: self._running_seconds(now), remaining=remaining)
+
+        refusal = check()
         if refusal and not self._swept:
             # Nobody is refused for the sake of those who have left; a look at everybody for each batch sent must do.
             self._swept = True
             self._schedule.forget(self._keeps)
-            refusal = self._schedule.refusal(lane, tokens, running=running, remaining=remaining)
+            refusal = check()
         if refusal:
             self._listener(WorkShed(lane.value, refusal.reason.value, len(items), tokens))
             raise OverloadedError(_explained(refusal, remaining), retry_after=refusal.retry_after)

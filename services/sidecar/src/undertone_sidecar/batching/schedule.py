@@ -38,22 +38,25 @@ class Schedule(Generic[T]):
     def __init__(self, bounds: Bounds) -> None:
         self.cost = Cost()
         self._bounds = bounds
-        self._lines = {lane: Line[T](_OVERTAKING * bounds.budget) for lane in Lane}
+        self._online = Line[T](_OVERTAKING * bounds.budget)
+        self._batch = Line[T](_OVERTAKING * bounds.budget)
         self._turns = Turns(share=bounds.batch_share, budget=bounds.budget)
         self._admission = Admission(self.cost, bounds)
 
     def join(self, payload: T, *, lane: Lane, length: int, version: int) -> None:
         """Waits from now on. `length` is in tokens, padded as if it were alone."""
-        self._lines[lane].join(payload, length=length, version=version)
+        self._line(lane).join(payload, length=length, version=version)
 
-    def refusal(self, lane: Lane, tokens: int, *, running: float, remaining: float) -> Refusal | None:
-        """Why so many tokens more are not taken. `running` is the seconds that the calls now running still need, `remaining`
-        those for which the caller waits."""
-        return self._admission.refusal(tokens, self._ahead(lane, running), remaining=remaining)
+    def refusal(self, lane: Lane, tokens: int, *, running: Callable[[], float], remaining: float) -> Refusal | None:
+        """Why so many tokens more are not taken, from a caller who waits `remaining` seconds more; None if they are. `running`
+        tells the seconds until a slot is free."""
+        if not self._admission.is_doubtful(tokens, self._line(lane).tokens, remaining=remaining):
+            return None
+        return self._admission.refusal(tokens, self._ahead(lane, running()), remaining=remaining)
 
     def forget(self, wanted: Callable[[T], bool]) -> None:
         """Puts all out of the lines that are not wanted any more."""
-        for line in self._lines.values():
+        for line in (self._online, self._batch):
             for entry in list(line):
                 if not wanted(entry.payload):
                     line.leave(entry)
@@ -61,7 +64,7 @@ class Schedule(Generic[T]):
     def next(self, wanted: Callable[[T], bool]) -> Call[T] | None:
         """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted."""
         while lane := self._turn():
-            line = self._lines[lane]
+            line = self._line(lane)
             choice = choose(line, budget=self._budget(lane), most_rows=self._bounds.rows, waste=self._waste(), wanted=wanted)
             if choice:
                 return Call(choice, lane)
@@ -74,21 +77,24 @@ class Schedule(Generic[T]):
     def start(self, call: Call[T]) -> None:
         """The call is made: its rows have waited long enough."""
         for row in call.choice.rows:
-            self._lines[call.lane].leave(row)
-        waits = call.lane is Lane.BATCH or bool(self._lines[Lane.BATCH])
+            self._line(call.lane).leave(row)
+        waits = call.lane is Lane.BATCH or bool(self._batch)
         self._turns.served(call.lane, call.choice.padded_tokens, batch_waits=waits)
 
     def all(self) -> Iterable[T]:
         """Everybody who waits."""
-        return [entry.payload for line in self._lines.values() for entry in line]
+        return [entry.payload for line in (self._online, self._batch) for entry in line]
 
     def is_full_call_waiting(self) -> bool:
         """Whether so much waits in the lane whose turn it is that whoever comes will hardly make for a better batch."""
         lane = self._turn()
-        return lane is not None and self._lines[lane].tokens >= self._budget(lane)
+        return lane is not None and self._line(lane).tokens >= self._budget(lane)
+
+    def _line(self, lane: Lane) -> Line[T]:
+        return self._online if lane is Lane.ONLINE else self._batch
 
     def _turn(self) -> Lane | None:
-        return self._turns.next(online=bool(self._lines[Lane.ONLINE]), batch=bool(self._lines[Lane.BATCH]))
+        return self._turns.next(online=bool(self._online), batch=bool(self._batch))
 
     def _budget(self, lane: Lane) -> int:
         if lane is Lane.ONLINE or not self._turns.online_is_used:
@@ -100,7 +106,7 @@ class Schedule(Generic[T]):
         return min(self.cost.overhead, _MOST_WASTE * self._bounds.budget)
 
     def _ahead(self, lane: Lane, running: float) -> Ahead:
-        online, batch = self._lines[Lane.ONLINE], self._lines[Lane.BATCH]
+        online, batch = self._online, self._batch
         if lane is Lane.BATCH:
             return Ahead(online.tokens + batch.tokens, len(online) + len(batch), batch.tokens, running)
         # Of the calls until then, some are for batch work.
