@@ -1,0 +1,176 @@
+"""Envoy as the chart runs it: its own configuration, arguments and hook; values name this machine's addresses and ports."""
+
+import base64
+import http.client
+import itertools
+import json
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.chart.rendering import Chart
+from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, Process
+
+LOOPBACK: Final = "127.0.0.1"
+
+QUICK: Final[Mapping[str, Any]] = {
+    "healthCheck": {"intervalSeconds": 0.2, "timeoutSeconds": 2},
+    "outlierDetection": {"intervalSeconds": 0.2, "ejectionSeconds": 0.5},
+    "drain": {"leaveSeconds": 1},
+}
+"""Values that differ from the chart's only for the sake of the tests' time, or of a machine that is slow to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def request(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+    """One HTTP/1.1 request to a port of this machine; the names of headers are written with underscores."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listened on a moment ago."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+class Envoy(Process):
+    """Envoy over the sidecars at some ports, in a folder that stands for the container's working directory.
+
+    `values` are those of the chart below loadBalancer.envoy. `mounts` are files to put there beforehand, by their path.
+    """
+
+    def __init__(
+        self,
+        chart: Chart,
+        sidecars: Iterable[int],
+        folder: Path,
+        log: Path,
+        *,
+        values: Mapping[str, Any],
+        mounts: Mapping[str, bytes],
+    ) -> None:
+        self.api, self.metrics, self.admin = free_ports(3)
+        self.target = f"{LOOPBACK}:{self.api}"
+        here = {
+            "address": LOOPBACK,
+            "ports": {"api": self.api, "metrics": self.metrics, "admin": self.admin},
+            "endpoints": [{"address": LOOPBACK, "port": port} for port in sidecars],
+        }
+        manifests = chart.render({"loadBalancer": {"envoy": {**QUICK, **values, **here}}})
+        config, deployment = manifests.one("ConfigMap", "-envoy"), manifests.one("Deployment", "-envoy")
+        files = {f"config/{name}": text.encode() for name, text in config["data"].items()}
+        files |= {f"config/{name}": base64.b64decode(data) for name, data in config["binaryData"].items()}
+        self._folder = folder
+        self._generation = itertools.count(1)
+        self.remount(files)
+        self.remount(mounts)
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        self._pre_stop: list[str] = container["lifecycle"]["preStop"]["exec"]["command"]
+        program, *flags = (*container["command"], *container["args"])
+        super().__init__(program, *(flag.replace("$(CPUS)", "1") for flag in flags), log=log)
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self._popen = subprocess.Popen(self._command, stdout=output, stderr=output, env=ENVIRONMENT, cwd=self._folder)
+
+    def remount(self, files: Mapping[str, bytes]) -> None:
+        """Brings new contents into volumes as the kubelet does: aside, and then with all links exchanged at once.
+
+        Names are those of the mount and of the file, such as "tls/tls.crt".
+        """
+        for mount, members in itertools.groupby(sorted(files), key=lambda name: name.partition("/")[0]):
+            volume, fresh = self._folder / mount, f"..{next(self._generation)}"
+            (volume / fresh).mkdir(parents=True)
+            for name in members:
+                file = name.partition("/")[2]
+                (volume / fresh / file).write_bytes(files[name])
+                if not (volume / file).is_symlink():
+                    (volume / file).symlink_to(Path("..data", file))
+            (volume / "..new").symlink_to(fresh)
+            (volume / "..new").rename(volume / "..data")
+
+    def pre_stop(self) -> None:
+        """Runs the pod's hook to its end, as the kubelet does before SIGTERM."""
+        subprocess.run(self._pre_stop, check=True, capture_output=True, cwd=self._folder, timeout=PATIENCE_SECONDS)
+
+    def ready(self) -> bool:
+        """What the readiness probe finds."""
+        try:
+            return request(self.metrics, "GET", "/ready").status == 200
+        except OSError:
+            return False
+
+    def until_ready(self) -> Self:
+        self.until(self.ready, "it is ready")
+        return self
+
+    def statistic(self, name: str) -> int:
+        """A counter or gauge, by its full name."""
+        (line,) = request(self.admin, "GET", f"/stats?filter=^{name}$").body.decode().splitlines()
+        return int(line.rpartition(" ")[2])
+
+    def used(self) -> set[int]:
+        """The ports of the sidecars that calls are sent to at the moment."""
+        clusters = request(self.admin, "GET", "/clusters?format=json").json["cluster_statuses"]
+        (sidecars,) = (cluster for cluster in clusters if cluster["name"] == "sidecars")
+        return {
+            host["address"]["socket_address"]["port_value"]
+            for host in sidecars.get("host_statuses", ())
+            if not any(flag is True for flag in host["health_status"].values())
+        }
+
+    def until_used(self, ports: Iterable[int]) -> None:
+        """Waits until calls are sent to these sidecars and no other."""
+        wanted = set(ports)
+        self.until(lambda: self.used() == wanted, f"just the sidecars on {sorted(wanted)} are used")
+
+    def access_log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+
+class FakeModelServer(Process):
+    """A fake TF Serving with version 1 of a model, on a Unix socket."""
+
+    def __init__(self, name: str, socket: Path, log: Path) -> None:
+        self.target = f"unix:{socket}"
+        super().__init__("python", str(Path(__file__).with_name("tf_serving.py")), self.target, name, log=log)
+
+
+class EnvoyLauncher(Launcher):
+    """Starts Envoys of a chart, too, each in a folder of its own, and a fake model server."""
+
+    def __init__(self, chart: Chart) -> None:
+        super().__init__()
+        self._chart = chart
+
+    def fake_model_server(self, name: str) -> FakeModelServer:
+        return self._watched(FakeModelServer(name, self._folder / "fake.sock", self._log("fake-model-server")))
+
+    def envoy(self, sidecars: Iterable[int], *, mounts: Mapping[str, bytes] | None = None, **values: Any) -> Envoy:
+        """Ready, and not yet sure of the sidecars. `values` are those below loadBalancer.envoy."""
+        log = self._log("envoy")
+        envoy = Envoy(self._chart, sidecars, log.with_suffix(".d"), log, values=values, mounts=mounts or {})
+        return self._watched(envoy).until_ready()

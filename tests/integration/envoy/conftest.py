@@ -1,0 +1,75 @@
+"""Three sidecars over one fake model server, and Envoy before them."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from undertone_protos.v1 import classifier_pb2_grpc
+from undertone_sidecar.testing import write_version
+
+from tests.chart.rendering import Chart, find_helm
+from tests.integration.callers import Stub
+from tests.integration.envoy.balancer import Envoy, EnvoyLauncher, FakeModelServer, free_ports
+from tests.integration.processes import Sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Sidecars by their ports, and the model server that all of them ask."""
+
+    sidecars: dict[int, Sidecar]
+    model_server: FakeModelServer
+
+
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    return Chart(find_helm(tmp_path_factory.mktemp("helm")), tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """What tests pause or end, they bring back, on the same port."""
+    base = tmp_path_factory.mktemp("fake") / "emotions"
+    write_version(base, 1)
+    with EnvoyLauncher(chart) as launch:
+        model_server = launch.fake_model_server(base.name)
+        ports = zip(free_ports(3), free_ports(3), strict=True)
+        flags = ("--chunk-overlap=8", "--drain-delay-seconds=1")
+        sidecars = {
+            port: launch.sidecar(base, model_server.target, f"--port={port}", f"--metrics-port={metrics}", *flags)
+            for port, metrics in ports
+        }
+        for sidecar in sidecars.values():
+            sidecar.until_serving()
+        yield Fleet(sidecars, model_server)
+        for sidecar in sidecars.values():
+            sidecar.kill()  # one after the other, they would drain for seconds
+
+
+@pytest.fixture(scope="session")
+def envoy(chart: Chart, fleet: Fleet) -> Iterator[Envoy]:
+    """The Envoy that all tests share."""
+    with EnvoyLauncher(chart) as launch:
+        yield launch.envoy(fleet.sidecars, timeouts={"attemptSeconds": {"Classify": 3}})
+
+
+@pytest.fixture
+def launch_envoy(chart: Chart) -> Iterator[EnvoyLauncher]:
+    """Starts Envoys that end with the test."""
+    with EnvoyLauncher(chart) as launcher:
+        yield launcher
+
+
+@pytest.fixture
+async def channel(envoy: Envoy, fleet: Fleet) -> AsyncIterator[grpc.aio.Channel]:
+    """A caller's channel to the shared Envoy, which uses all sidecars."""
+    envoy.until_used(fleet.sidecars)
+    async with grpc.aio.insecure_channel(envoy.target) as connected:
+        yield connected
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> Stub:
+    return classifier_pb2_grpc.ClassifierStub(channel)

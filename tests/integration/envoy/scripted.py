@@ -1,0 +1,57 @@
+"""A pod that fails on demand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Behaviour: TypeAlias = Callable[[classifier_pb2.ClassifyRequest, Context], Awaitable[classifier_pb2.ClassifyResponse]]
+
+
+class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
+    """Healthy whatever it answers, which is what `behaviour` says. Remembers the ids of the requests, in `ids`."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.ids: list[str] = []
+        self.port = 0
+        self._behaviour = behaviour
+        self._server: grpc.aio.Server | None = None
+
+    async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:  # noqa: N802
+        self.ids.append(request.id)
+        return await self._behaviour(request, context)
+
+    async def __aenter__(self) -> Self:
+        healthy = health.aio.HealthServicer()
+        await healthy.set("undertone.v1.Classifier", health_pb2.HealthCheckResponse.SERVING)
+        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(self, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(healthy, self._server)
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._server
+        await self._server.stop(None)
+
+
+def failing(code: grpc.StatusCode) -> Behaviour:
+    """Fails every call."""
+
+    async def fail(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
+        await context.abort(code, "as the test asked")
+        raise AssertionError("abort returned")
+
+    return fail
+
+
+async def succeed(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
+    return classifier_pb2.ClassifyResponse(id=request.id)

@@ -1,0 +1,119 @@
+"""The public API through Envoy: gRPC and JSON say the same, and refuse the same."""
+
+import json
+import subprocess
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.integration.callers import Stub, ask, ask_batch
+from tests.integration.envoy.balancer import Answer, Envoy, EnvoyLauncher, request
+from tests.integration.envoy.conftest import Fleet
+from tests.integration.processes import PATIENCE_SECONDS, command
+
+LIMIT = 4 * 1024 * 1024
+
+
+def post(envoy: Envoy, path: str, body: object, **headers: str) -> Answer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return request(envoy.api, "POST", path, data, Content_Type="application/json", **headers)
+
+
+async def test_a_paragraph_in_json(envoy: Envoy, stub: Stub) -> None:
+    expected = await ask(stub, "the rain had stopped")
+    answer = post(envoy, "/v1/paragraphs:classify", {"text": "the rain had stopped", "id": "a"})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert (answer.json["id"], answer.json["label"], answer.json["tokens"]) == ("a", expected.label, expected.tokens)
+    assert answer.json["probabilities"] == pytest.approx(list(expected.probabilities), abs=1e-5)
+    assert answer.json["model"] == {"name": "emotions", "version": "1", "precision": "fp32"}
+    # What is false, zero or empty is there, too.
+    assert (answer.json["truncated"], answer.json["chunks"]) == (False, 1)
+
+
+async def test_a_batch_in_json_has_a_result_or_an_error_for_each(envoy: Envoy, stub: Stub) -> None:
+    texts = ["the rain", "", "the door was open"]
+    expected = await ask_batch(stub, texts)
+    answer = post(envoy, "/v1/paragraphs:classifyBatch", {"paragraphs": [{"text": text} for text in texts]})
+    assert answer.status == 200
+    first, refused, last = answer.json["results"]
+    for shown, result in ((first, expected.results[0]), (last, expected.results[2])):
+        assert shown["classification"]["labelIndex"] == result.classification.label_index
+        assert shown["classification"]["probabilities"] == pytest.approx(list(result.classification.probabilities), abs=1e-5)
+    assert (refused["error"]["code"], refused["error"]["message"]) == (3, expected.results[1].error.message)
+
+
+async def test_the_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> None:
+    answer = request(envoy.api, "GET", "/v1/model")
+    assert answer.status == 200
+    assert answer.json["contract"]["name"] == "emotions"
+    assert answer.json["limits"]["maxParagraphBytes"] == 65536
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code", "words"),
+    [
+        ("POST", "/v1/paragraphs:classify", b'{"text": " "}', 400, 3, "text is empty or white space only"),
+        ("POST", "/v1/paragraphs:classify", b'{"text": "rain', 400, 3, "Closing quote expected"),
+        ("POST", "/v1/paragraphs:classify", b'{"text": 7}', 400, 3, "text: invalid value 7"),
+        ("POST", "/v1/paragraphs:classify", b'{"text": "r", "overlengthPolicy": "SHORTEN"}', 400, 3, "overlength_policy: invalid value"),
+        ("POST", "/v1/paragraphs:classify", b'{"txt": "rain"}', 400, 3, "text is empty"),
+        ("POST", "/v1/paragraphs:classify?colour=blue", b'{"text": "rain"}', 400, 3, ""),
+        ("POST", "/v1/paragraphs:classify", b"", 400, 3, "text is empty"),
+        ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * 70_000), 400, 3, "the limit is 32768"),
+        ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * LIMIT), 413, 3, "Payload Too Large"),
+        ("POST", "/v1/paragraphs:translate", b"{}", 404, 5, "no such method"),
+        ("GET", "/v1/paragraphs:classify", None, 404, 5, "no such method"),
+        ("GET", "/", None, 404, 5, "no such method"),
+        ("GET", "/v1%2Fmodel", None, 400, 3, ""),
+    ],
+)
+def test_what_json_is_refused(
+    envoy: Envoy, fleet: Fleet, method: str, path: str, body: bytes | None, status: int, code: int, words: str
+) -> None:
+    envoy.until_used(fleet.sidecars)
+    answer = request(envoy.api, method, path, body, Content_Type="application/json")
+    assert answer.status == status, answer
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["code"] == code
+    assert words in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "code", "words"),
+    [
+        ("undertone.v1.Classifier/Classify", b"\x0a\x01 ", "INVALID_ARGUMENT", "text is empty or white space only"),
+        ("undertone.v1.Classifier/Classify", b"\x0a\xff", "INVALID_ARGUMENT", "cannot be decoded"),
+        ("undertone.v1.Classifier/Classify", b"r" * LIMIT, "INVALID_ARGUMENT", "larger than 4194304 bytes"),
+        ("undertone.v1.Classifier/Translate", b"", "UNIMPLEMENTED", "no such method"),
+        ("tensorflow.serving.PredictionService/Predict", b"", "UNIMPLEMENTED", "no such method"),
+    ],
+)
+async def test_what_grpc_is_refused(channel: grpc.aio.Channel, method: str, body: bytes, code: str, words: str) -> None:
+    call: Any = channel.unary_unary(f"/{method}")
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await call(body, timeout=PATIENCE_SECONDS)
+    assert (refusal.value.code().name, words in (refusal.value.details() or "")) == (code, True), refusal.value
+
+
+def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:
+    envoy.until_used(fleet.sidecars)
+
+    def grpcurl(*arguments: str) -> str:
+        program = [command("grpcurl"), "-plaintext", *arguments]
+        return subprocess.run(program, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS).stdout
+
+    assert "undertone.v1.Classifier" in grpcurl(envoy.target, "list").split()
+    assert "SERVING" in grpcurl("-d", '{"service": "undertone.v1.Classifier"}', envoy.target, "grpc.health.v1.Health/Check")
+    answer = json.loads(grpcurl("-d", '{"text": "the rain"}', envoy.target, "undertone.v1.Classifier/Classify"))
+    assert answer["label"] in answer["labels"]
+
+
+async def test_more_calls_than_the_rate_are_told_to_come_back(launch_envoy: EnvoyLauncher, fleet: Fleet) -> None:
+    limit = {"callsPerSecond": 1, "burst": 2}
+    envoy = launch_envoy.envoy(fleet.sidecars, rateLimit=limit)
+    envoy.until_used(fleet.sidecars)
+    answers = [post(envoy, "/v1/paragraphs:classify", {"text": "the rain"}) for _ in range(20)]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert refused
+    assert {(answer.status, answer.json["code"], answer.headers["retry-after"]) for answer in refused} == {(429, 8, "1")}

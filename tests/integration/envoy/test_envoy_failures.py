@@ -1,0 +1,119 @@
+"""What Envoy does, and does not, when pods fail."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+
+from tests.integration.callers import Stub
+from tests.integration.envoy.balancer import Envoy, EnvoyLauncher
+from tests.integration.envoy.scripted import Context, ScriptedPod, failing, succeed
+from tests.integration.processes import PATIENCE_SECONDS
+
+CALLS = 50
+NEVER = {"consecutiveFailures": 1000, "ejectionSeconds": 300}
+
+
+@asynccontextmanager
+async def before(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: object) -> AsyncIterator[tuple[Envoy, Stub]]:
+    """An Envoy that uses these pods, and a stub to call it with."""
+    ports = [pod.port for pod in pods]
+    envoy = await asyncio.to_thread(launch.envoy, ports, **values)
+    await asyncio.to_thread(envoy.until_used, ports)
+    async with grpc.aio.insecure_channel(envoy.target) as channel:
+        yield envoy, classifier_pb2_grpc.ClassifierStub(channel)
+
+
+async def outcome(stub: Stub, identifier: str) -> grpc.StatusCode:
+    call = stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id=identifier), timeout=PATIENCE_SECONDS)
+    return await call.code()
+
+
+async def test_a_call_that_one_pod_fails_is_answered_by_another(launch_envoy: EnvoyLauncher) -> None:
+    async with ScriptedPod(failing(grpc.StatusCode.UNAVAILABLE)) as bad, ScriptedPod(succeed) as good:
+        async with before(launch_envoy, [bad, good], outlierDetection=NEVER) as (_, stub):
+            assert {await outcome(stub, str(number)) for number in range(20)} == {grpc.StatusCode.OK}
+        assert bad.ids
+        assert set(bad.ids) <= set(good.ids)
+
+
+async def test_retries_keep_within_their_budget(launch_envoy: EnvoyLauncher) -> None:
+    everyone, released = asyncio.Event(), asyncio.Event()
+    seen: Counter[str] = Counter()
+
+    async def fail_once(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
+        seen[request.id] += 1
+        if seen[request.id] == 1:
+            if len(seen) == CALLS:
+                everyone.set()
+            await everyone.wait()
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "as the test asked")
+        await released.wait()
+        return classifier_pb2.ClassifyResponse(id=request.id)
+
+    async with ScriptedPod(fail_once) as one, ScriptedPod(fail_once) as other:
+        async with before(launch_envoy, [one, other], outlierDetection=NEVER) as (envoy, stub):
+            calls = [asyncio.create_task(outcome(stub, str(number))) for number in range(CALLS)]
+            refused = "cluster.sidecars.upstream_rq_retry_overflow"
+
+            def decided() -> bool:
+                return envoy.statistic(refused) + envoy.statistic("cluster.sidecars.upstream_rq_retry") == CALLS
+
+            await asyncio.to_thread(envoy.until, decided, "each call is tried again or given up")
+            released.set()
+            codes = Counter(await asyncio.gather(*calls))
+            assert envoy.statistic(refused) == codes[grpc.StatusCode.UNAVAILABLE]
+    # 20 % of the calls that run, and those are fewer and fewer; but always 3.
+    assert 3 <= codes[grpc.StatusCode.OK] <= CALLS * 0.2
+    assert codes.total() == codes[grpc.StatusCode.OK] + codes[grpc.StatusCode.UNAVAILABLE]
+    assert seen.total() == CALLS + codes[grpc.StatusCode.OK]
+
+
+async def test_a_healthy_pod_that_does_not_answer_is_left_alone(launch_envoy: EnvoyLauncher) -> None:
+    async def hang(_: classifier_pb2.ClassifyRequest, __: Context) -> classifier_pb2.ClassifyResponse:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets the event")
+
+    values = {"timeouts": {"attemptSeconds": {"Classify": 0.5}}, "outlierDetection": {"ejectionSeconds": 300}}
+    async with ScriptedPod(hang) as bad, ScriptedPod(succeed) as good:
+        async with before(launch_envoy, [bad, good], **values) as (envoy, stub):
+            calls = 0
+            while envoy.used() != {good.port}:
+                calls += 3  # as many at once as may always be tried again
+                codes = await asyncio.gather(*(outcome(stub, str(number)) for number in range(3)))
+                assert set(codes) == {grpc.StatusCode.OK}
+            assert len(good.ids) == calls
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED])
+async def test_impatience_and_overload_are_no_fault_of_the_pod(launch_envoy: EnvoyLauncher, code: grpc.StatusCode) -> None:
+    async with ScriptedPod(failing(code)) as pod, ScriptedPod(failing(code)) as other:
+        async with before(launch_envoy, [pod, other], outlierDetection={"ejectionSeconds": 300}) as (envoy, stub):
+            assert {await outcome(stub, str(number)) for number in range(30)} == {code}
+            assert envoy.used() == {pod.port, other.port}
+        # Nor does it help to ask again.
+        assert len(pod.ids) + len(other.ids) == 30
+
+
+async def test_deadlines_are_passed_on_and_there_always_is_one(launch_envoy: EnvoyLauncher) -> None:
+    async def remaining(_: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
+        return classifier_pb2.ClassifyResponse(id=str(context.time_remaining()))
+
+    async with ScriptedPod(remaining) as pod, before(launch_envoy, [pod], timeouts={"callSeconds": 40}) as (envoy, stub):
+        request = classifier_pb2.ClassifyRequest(text="rain")
+        assert 10 < float((await stub.Classify(request, timeout=20)).id) <= 20
+        assert 30 < float((await stub.Classify(request)).id) <= 40
+        # A header that only Envoy's own infrastructure may set changes nothing.
+        impatient = (("x-envoy-upstream-rq-timeout-ms", "1"), ("x-envoy-upstream-rq-per-try-timeout-ms", "1"))
+        assert 30 < float((await stub.Classify(request, metadata=impatient)).id) <= 40
+
+
+async def test_without_a_pod_calls_fail_at_once(launch_envoy: EnvoyLauncher) -> None:
+    envoy = launch_envoy.envoy([1])
+    async with grpc.aio.insecure_channel(envoy.target) as channel:
+        stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
+        assert await outcome(stub, "") == grpc.StatusCode.UNAVAILABLE

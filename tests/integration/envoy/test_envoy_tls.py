@@ -1,0 +1,79 @@
+"""TLS and mTLS: the right certificate is let in, any other is not, and a renewed one is picked up."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+import pytest
+import trustme
+from undertone_protos.v1 import classifier_pb2_grpc
+
+from tests.integration.callers import Stub, ask
+from tests.integration.envoy.balancer import Envoy, EnvoyLauncher
+from tests.integration.envoy.conftest import Fleet
+
+SERVER: Final = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def secret(certificate: trustme.LeafCert) -> Mapping[str, bytes]:
+    """The files of a Secret of type kubernetes.io/tls, where the chart mounts it."""
+    return {
+        "tls/tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
+        "tls/tls.key": certificate.private_key_pem.bytes(),
+    }
+
+
+def shown(envoy: Envoy) -> bytes:
+    """The certificate that the server shows now."""
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((SERVER, envoy.api)))
+
+
+async def answered(envoy: Envoy, authority: trustme.CA, own: trustme.LeafCert | None = None) -> bool:
+    """Whether a caller who trusts the authority, and shows its own certificate if it has one, has an answer."""
+    credentials = grpc.ssl_channel_credentials(
+        authority.cert_pem.bytes(),
+        own and own.private_key_pem.bytes(),
+        own and b"".join(blob.bytes() for blob in own.cert_chain_pems),
+    )
+    async with grpc.aio.secure_channel(envoy.target, credentials) as channel:
+        stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
+        try:
+            return bool((await ask(stub, "the rain")).label)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE
+            return False
+
+
+async def test_the_server_shows_its_certificate(launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA) -> None:
+    own = authority.issue_cert(SERVER)
+    envoy = launch_envoy.envoy(fleet.sidecars, mounts=secret(own), tls={"secretName": "any"})
+    envoy.until_used(fleet.sidecars)
+    assert await answered(envoy, authority)
+    assert not await answered(envoy, trustme.CA())
+    async with grpc.aio.insecure_channel(envoy.target) as channel:
+        plain: Stub = classifier_pb2_grpc.ClassifierStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await ask(plain, "the rain")
+        assert refusal.value.code() == grpc.StatusCode.UNAVAILABLE
+    renewed = authority.issue_cert(SERVER)
+    envoy.remount(secret(renewed))
+    expected = ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode())
+    envoy.until(lambda: shown(envoy) == expected, "it shows the renewed certificate")
+
+
+async def test_callers_must_show_a_certificate(launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA) -> None:
+    callers = trustme.CA()
+    mounts = {**secret(authority.issue_cert(SERVER)), "client-ca/ca.crt": callers.cert_pem.bytes()}
+    tls = {"secretName": "any", "clientCASecretName": "other", "clientNames": ["reader.example", "spiffe://example/batch"]}
+    envoy = launch_envoy.envoy(fleet.sidecars, mounts=mounts, tls=tls)
+    envoy.until_used(fleet.sidecars)
+    assert await answered(envoy, authority, callers.issue_cert("reader.example"))
+    assert not await answered(envoy, authority)
+    assert not await answered(envoy, authority, callers.issue_cert("stranger.example"))
+    assert not await answered(envoy, authority, authority.issue_cert("reader.example"))
