@@ -204,6 +204,36 @@ async def test_metrics_tell_what_happened(house: Pod) -> None:
     assert 'undertone_model_calls_total{code="OK"}' in text
 
 
+async def test_the_lane_is_told_in_the_metadata(house: Pod) -> None:
+    request = classifier_pb2.ClassifyRequest(text="rain")
+    await house.stub.Classify(request)
+    await house.stub.Classify(request, metadata=(("undertone-lane", "online"),))
+    await house.stub.ClassifyBatch(batch("rain", "home", "door"), metadata=(("undertone-lane", "batch"),))
+    await house.until_metric('undertone_queue_seconds_count{lane="online"}', 2)
+    await house.until_metric('undertone_queue_seconds_count{lane="batch"}', 3)
+    await house.until_metric('undertone_batches_total{lane="batch",prefetched="false"}', 1)
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await house.stub.Classify(request, metadata=(("undertone-lane", "night"),))
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "undertone-lane is 'night'; send 'online' or 'batch'" in (refusal.value.details() or "")
+
+
+async def test_a_crowd_of_batch_work_does_not_take_the_readers_places(base: Path) -> None:
+    async with pod(base, max_queue_tokens=64) as house:
+        house.serving.hold()
+        first = house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+        await house.serving.hanging.wait()
+        jobs = house.stub.ClassifyBatch(batch(*["rain"] * 6), metadata=(("undertone-lane", "batch"),))
+        await house.until_metric('undertone_shed_paragraphs_total{lane="batch",reason="queue_full"}', 2)
+        reader = house.stub.Classify(classifier_pb2.ClassifyRequest(text="home"))
+        await house.until_metric('grpc_server_started_total{grpc_method="Classify"', 2)
+        house.serving.release()
+        assert await first.code() is await reader.code() is grpc.StatusCode.OK
+        codes = [result.error.code for result in (await jobs).results]
+        assert codes == [0] * 4 + [grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]] * 2
+        assert int(str(dict(await jobs.trailing_metadata() or ())["grpc-retry-pushback-ms"])) > 0
+
+
 async def test_get_model_gives_the_contract_and_the_limits(house: Pod) -> None:
     response = await house.stub.GetModel(classifier_pb2.GetModelRequest())
     assert tuple(response.contract.labels) == LABELS
