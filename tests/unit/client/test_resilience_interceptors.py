@@ -182,6 +182,23 @@ async def test_online_calls_fail_at_once_while_the_breaker_is_open(service: Fake
     assert events[-2:] == [Shed("Classify"), Skipped(UNAVAILABLE, 1)]
 
 
+async def test_calls_that_were_not_sent_cost_no_retry_budget(service: FakeClassifier) -> None:
+    now = 0.0
+    settings = Settings(
+        budget=BudgetSettings(tokens=10), retry=RetryPolicy(attempts=2), breaker=BreakerSettings(consecutive_failures=2)
+    )
+    async with Client(service.target, settings=settings, clock=lambda: now, sleep=at_once) as client:
+        service.faults.extend([Fault(UNAVAILABLE)] * 2)
+        for _ in range(50):
+            with pytest.raises(UnavailableError):
+                await client.classify("text")
+        now = 1.0
+        assert (await client.classify("text")).tokens == 3
+        service.faults.append(Fault(UNAVAILABLE))
+        assert (await client.classify("text")).tokens == 3
+        assert client.state().counts.shed == 49
+
+
 @pytest.mark.parametrize("status", [EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT, INTERNAL, grpc.StatusCode.PERMISSION_DENIED])
 async def test_errors_of_a_service_that_works_do_not_open_the_breaker(service: FakeClassifier, status: grpc.StatusCode) -> None:
     service.faults.extend([Fault(status)] * 20)

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from undertone_client.errors import PUSHBACK_KEY, pushback_seconds
+from undertone_client.errors import pushback_seconds
 from undertone_client.resilience.calls import Call, Continuation, Details, answered, method_name
 from undertone_client.resilience.events import AttemptFinished, Listener, Recovered, Retried, Shed
 from undertone_client.resilience.guard import BreakerGuard
@@ -21,6 +21,18 @@ from undertone_client.resilience.progress import current
 from undertone_client.resilience.retry import Retry
 from undertone_client.resilience.slots import Slots
 from undertone_client.resilience.statuses import OVERLOADING, TRIPPING
+
+
+class CircuitOpenError(grpc.aio.AioRpcError):
+    """An attempt that was not sent, because the circuit breaker lets nothing through: UNAVAILABLE to the caller."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.aio.Metadata(),
+            grpc.aio.Metadata(),
+            details="the circuit breaker is open: the last calls failed, and this one was not sent",
+        )
 
 
 class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
@@ -36,6 +48,8 @@ class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         while True:
             try:
                 call = await answered(continuation, client_call_details, request)
+            except CircuitOpenError:
+                raise  # says nothing new of the service, so it costs no budget either
             except grpc.aio.AioRpcError as error:
                 status = error.code()
                 wait = self._retry.wait(status, pushback_seconds(error.trailing_metadata()), progress)
@@ -60,11 +74,11 @@ class BreakerInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         self._emit = emit
 
     async def intercept_unary_unary(self, continuation: Continuation, client_call_details: Details, request: Any) -> Call:
-        """The answer; raises UNAVAILABLE, not to be retried, if the breaker lets nothing through."""
+        """The answer; raises CircuitOpenError if the breaker lets nothing through."""
         permit = await self._guard.enter(current().mode)
         if permit is None:
             self._emit(Shed(method_name(client_call_details)))
-            raise _shed()
+            raise CircuitOpenError
         worked: bool | None = None
         try:
             call = await answered(continuation, client_call_details, request)
@@ -132,12 +146,3 @@ def _outcome(status: grpc.StatusCode, refused: grpc.StatusCode | None) -> CallOu
     if status in OVERLOADING or refused is not None:
         return CallOutcome.OVERLOAD
     return CallOutcome.OK if status is grpc.StatusCode.OK else CallOutcome.IGNORE
-
-
-def _shed() -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.aio.Metadata(),
-        grpc.aio.Metadata((PUSHBACK_KEY, "-1")),
-        details="the circuit breaker is open: the last calls failed, and this one was not sent",
-    )
