@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 from undertone_client import BreakerState, CallCounts, ClientState
 from undertone_client.cli import classify as classify_module
 from undertone_client.cli.group import COMMANDS, undertone
 from undertone_client.cli.pace import Pace, duration
-from undertone_client.cli.progress import Occasionally, describe
+from undertone_client.cli.progress import Occasionally, describe, progress
 from undertone_client.cli.shapes import BAR_CELLS, bar
 from undertone_client.job import Tally
 
@@ -124,7 +127,7 @@ def test_score_writes_a_table_and_says_so(command: Command, story: Path, tmp_pat
     assert table["document"].to_pylist() == ["story"] * 9
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["inputs"] == [str(story)]
-    assert run["counts"] == {"scored": 9, "failed": 0, "skipped": 0, "repeated": 0}
+    assert run["counts"] == {"scored": 9, "failed": 0, "skipped": 0}
     assert (run["complete"], run["policy"], run["model"]["name"]) == (True, "chunk-mean", "fake")
     assert run["paragraphs_per_second"] > 0
     assert (tmp_path / "out" / "failures.jsonl").read_text() == ""
@@ -255,3 +258,19 @@ def test_bars() -> None:
     assert bar(1.0) == "█" * BAR_CELLS
     assert bar(0.0) == ""
     assert len(bar(0.5)) == BAR_CELLS // 2
+
+
+@pytest.mark.parametrize(
+    ("terminal", "words"), [(True, "30 of 90 paragraphs"), (False, "30 of 90 paragraphs, 2 failed, 3.0/s, 20 s left;")]
+)
+def test_the_view_of_a_run(terminal: bool, words: str) -> None:
+    now, screen = [0.0], StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=160)
+    tally = Tally(total=90)
+    with progress(console, tally, lambda: now[0]) as watch:
+        now[0], tally.scored, tally.failed = 10.0, 28, 2
+        watch(tally, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
+    shown = " ".join(screen.getvalue().split())
+    assert words in shown
+    assert "20 s left" in shown
+    assert "3 of 7 calls in flight, breaker half-open" in shown

@@ -36,15 +36,15 @@ class Occasionally:
 
 
 @contextmanager
-def progress(console: Console, tally: Tally) -> Iterator[Occasionally]:
+def progress(console: Console, tally: Tally, clock: Callable[[], float] = time.monotonic) -> Iterator[Occasionally]:
     """What a run is to call with its tally."""
-    pace = Pace()
+    pace = Pace(clock)
     if not console.is_terminal:
 
         def say(now: Tally, state: ClientState) -> None:
             console.print(f"{_counts(now)}, {pace.describe(now)}; {describe(state)}", highlight=False, soft_wrap=True)
 
-        yield Occasionally(say, LINE_SECONDS)
+        yield Occasionally(say, LINE_SECONDS, clock)
         return
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
     task = bar.add_task(_counts(tally), total=tally.total, pace="")
@@ -55,7 +55,7 @@ def progress(console: Console, tally: Tally) -> Iterator[Occasionally]:
             style = "dim" if state.breaker is BreakerState.CLOSED else "bold yellow"
             live.update(Group(bar, Text(f"  {describe(state)}", style)))
 
-        yield Occasionally(show, VIEW_SECONDS)
+        yield Occasionally(show, VIEW_SECONDS, clock)
 
 
 def describe(state: ClientState) -> str:
