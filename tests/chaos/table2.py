@@ -34,11 +34,11 @@ SECONDS: Final = 1200.0
 PATIENCE: Final = 64
 """So many paragraphs in a row that fail with UNAVAILABLE, all retries used up, end a run of `undertone score`: here, too."""
 PARAGRAPH: Final = "word " * 18
-"""Of 20 tokens, which take a pod 2 s."""
+"""Of 20 tokens, which take a pod 3 s."""
 
 FLEET: Final = FleetSettings(
     pods=8,
-    pod=PodSettings(Speed(seconds_per_call=0.2, seconds_per_token=0.09), queue=200, load_seconds=20.0),
+    pod=PodSettings(Speed(seconds_per_call=0.2, seconds_per_token=0.14), queue=200, load_seconds=20.0),
     probes=Probes(period_seconds=5.0, timeout_seconds=1.0, upkeep_seconds=0.13, unready_after=2, restart_after=3),
     autoscaler=AutoscalerSettings(target=0.7, least=8, most=100),
     room=4,
