@@ -61,7 +61,7 @@ arrivals = st.lists(
 
 @pytest.mark.parametrize("passthrough", [False, True])
 @given(arrivals=arrivals, budget=st.integers(512, 4096))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 async def test_everyone_is_answered_once_and_rightly(
     passthrough: bool, arrivals: list[tuple[int, str, int, Lane]], budget: int
 ) -> None:

@@ -20,7 +20,7 @@ def observe(cost: Cost, a: float, b: float, calls: int, *, seed: int = 0, noise:
 
 
 @given(fixed, per_token, st.integers(0, 100))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_it_learns_the_line_whatever_the_machine(a: float, b: float, seed: int) -> None:
     cost = Cost()
     assert not cost.known
@@ -32,7 +32,7 @@ def test_it_learns_the_line_whatever_the_machine(a: float, b: float, seed: int) 
 
 
 @given(fixed, per_token, st.integers(0, 100))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_calls_that_hung_do_not_spoil_it(a: float, b: float, seed: int) -> None:
     cost = Cost()
     observe(cost, a, b, 300, seed=seed, outliers=0.05)
@@ -57,7 +57,7 @@ def test_calls_of_one_size_are_enough_to_forecast_that_size() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 4096), st.floats(0, 100)), max_size=100))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_history_makes_time_or_tokens_come_for_nothing(history: list[tuple[int, float]]) -> None:
     cost = Cost()
     for tokens, seconds in history:

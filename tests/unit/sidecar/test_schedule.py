@@ -64,7 +64,7 @@ batches = st.lists(st.lists(st.tuples(st.sampled_from(LENGTHS.steps), st.integer
 
 
 @given(batches, st.integers(16, 2048), st.integers(1, 8), st.floats(0, 200), st.integers(0, 3000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_nothing_is_lost_or_taken_twice_and_nobody_starves(
     arrivals: list[list[tuple[int, int]]], budget: int, most_rows: int, waste: float, patience: int
 ) -> None:
@@ -148,7 +148,7 @@ calls = st.lists(st.tuples(st.booleans(), st.integers(16, 2048)), min_size=1, ma
 
 
 @given(calls, st.floats(0.05, 0.5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_batch_work_gets_its_share_and_online_work_the_rest(history: list[tuple[bool, int]], share: float) -> None:
     turns = Turns(share=share, budget=2048)
     for _, tokens in history:  # quiet hours, which must not be held against batch work

@@ -43,7 +43,7 @@ words = st.lists(st.one_of(texts, st.sampled_from(["[SEP]", "[sep]", "The", "RAI
 
 
 @given(st.lists(words, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_normalized_here_is_normalized_as_the_tokenizer_does(texts: list[str]) -> None:
     plain = tiny_tokenizer()
     plain.no_padding()

@@ -24,11 +24,21 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`retry_after` is in seconds; `needed` is the seconds until the answer would have come."""
+    """In seconds: when the answer would have come (`needed`), when the caller would have left (`remaining`), and when to come
+    again (`retry_after`)."""
 
     reason: Reason
     needed: float
+    remaining: float
     retry_after: float
+
+    def __str__(self) -> str:
+        if self.reason is Reason.QUEUE_FULL:
+            return f"the queue is full, and what waits will take {self.needed:.2g} s: come back later"
+        return (
+            f"the answer would take {self.needed:.2g} s, and the call's deadline is in {self.remaining:.2g} s: "
+            "come back later, or allow more time"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +74,9 @@ class Admission:
         needed = waiting + self._cost.seconds(tokens, math.ceil(tokens / self._bounds.budget))
         if ahead.in_line + tokens > self._bounds.waiting:
             # Back when half of the line has gone, so that those who were refused do not all queue for the first free place.
-            return Refusal(Reason.QUEUE_FULL, needed, _bounded(waiting / 2))
+            return Refusal(Reason.QUEUE_FULL, needed, remaining, _bounded(waiting / 2))
         if self._cost.known and _CERTAINTY * needed > remaining:
-            return Refusal(Reason.DEADLINE, needed, _bounded(needed - remaining))
+            return Refusal(Reason.DEADLINE, needed, remaining, _bounded(needed - remaining))
         return None
 
     def _drained(self, ahead: Ahead) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from undertone_sidecar.backend import Backend, Batch, Scores
-from undertone_sidecar.batching.admission import Reason, Refusal
+from undertone_sidecar.batching.admission import Refusal
 from undertone_sidecar.batching.assembly import assemble
 from undertone_sidecar.batching.bounds import Bounds
 from undertone_sidecar.batching.item import Encoded, Scored
@@ -110,7 +110,7 @@ class MicroBatcher:
             refusal = check()
         if refusal:
             self._listener(WorkShed(lane.value, refusal.reason.value, len(items), tokens))
-            raise OverloadedError(_explained(refusal, remaining), retry_after=refusal.retry_after)
+            raise OverloadedError(str(refusal), retry_after=refusal.retry_after)
 
     def _running_seconds(self, now: float) -> float:
         """Until the first slot is free, if the calls that run take as long as calls do."""
@@ -230,12 +230,3 @@ def _settle(call: _Running, outcome: Scores | Exception, seconds: float) -> None
             row.answer.set_exception(outcome)
         else:
             row.answer.set_result(Scored(outcome[index], call.sent - row.since, seconds))
-
-
-def _explained(refusal: Refusal, remaining: float) -> str:
-    if refusal.reason is Reason.QUEUE_FULL:
-        return f"the queue is full, and what waits will take {refusal.needed:.2g} s: come back later"
-    return (
-        f"the answer would take {refusal.needed:.2g} s, and the call's deadline is in {remaining:.2g} s: "
-        "come back later, or allow more time"
-    )
