@@ -12,7 +12,6 @@ from undertone_client.report import write_report
 from undertone_client.report.charts import WIDTH
 from undertone_client.report.course import CALLS_HEIGHT, RATE_HEIGHT, Pause, course
 
-
 EVEN = Sample(seconds=0, paragraphs=0, in_flight=2, limit=4, breaker=BreakerState.CLOSED)
 
 
