@@ -20,7 +20,7 @@ _OVERTAKING: Final = 16
 _MOST_WASTE: Final = 1 / 16
 """Part of the budget that may go to padding different lengths to one, however dear a call is."""
 
-_EFFICIENT: Final = 0.85
+_EFFICIENT: Final = 0.87
 """Part of its time that a call of batch work spends on tokens, where it is cut short for the sake of online work."""
 
 
