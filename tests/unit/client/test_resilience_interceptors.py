@@ -359,6 +359,15 @@ async def test_the_paper_s_table(service: FakeClassifier) -> None:
     assert counts + CallCounts({"OK": 1}, hedged=1, shed=2) == replace(counts, attempts={**attempts, "OK": 2}, hedged=1, shed=2)
 
 
+async def test_refusals_are_handled_only_if_their_paragraphs_are_scored(service: FakeClassifier) -> None:
+    service.item_faults = {"two": ItemFault(EXHAUSTED, times=2), "three": ItemFault(UNAVAILABLE)}
+    async with Client(service.target, sleep=at_once) as client:
+        await client.classify_batch(["one", "two"])
+        assert client.state().counts.handled == 2
+        await client.classify_batch(["one", "three"])
+        assert client.state().counts.handled == 2
+
+
 async def test_a_stream_lets_the_limit_grow(service: FakeClassifier) -> None:
     service.delay_seconds = 0.02
     async with Client(service.target, settings=Settings(batch_items=1)) as client:

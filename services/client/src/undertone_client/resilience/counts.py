@@ -16,7 +16,7 @@ class CallCounts:
     refused: answered batches that asked to send paragraphs again, by the status of those.
     retried: attempts that followed a failed one of the same call.
     hedged: attempts that were sent beside another.
-    handled: failed attempts of calls that were answered in the end, so that nobody saw the error.
+    handled: attempts that failed, or refused a part, of calls that were answered in the end, so that nobody saw the error.
     shed: attempts that were never sent, because the circuit breaker was open.
     skipped: paragraphs without a score, by the name of their last status.
     """

@@ -22,6 +22,8 @@ from undertone_client.resilience.retry import Retry
 from undertone_client.resilience.slots import Slots
 from undertone_client.resilience.statuses import OVERLOADING, TRIPPING
 
+Refused = Callable[[Any], grpc.StatusCode | None]
+
 
 class CircuitOpenError(grpc.aio.AioRpcError):
     """An attempt that was not sent, because the circuit breaker lets nothing through: UNAVAILABLE to the caller."""
@@ -36,10 +38,17 @@ class CircuitOpenError(grpc.aio.AioRpcError):
 
 
 class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """Makes a call until it is answered, fails for good, or is not to be tried again."""
+    """Makes a call until it is answered, fails for good, or is not to be tried again.
 
-    def __init__(self, retry: Retry, emit: Listener) -> None:
+    Args:
+        retry: decides.
+        refused: see `SlotInterceptor`; whoever sends those parts again does so with the same `Progress`.
+        emit: hears of retries, and of failures that nobody will see.
+    """
+
+    def __init__(self, retry: Retry, refused: Refused, emit: Listener) -> None:
         self._retry = retry
+        self._refused = refused
         self._emit = emit
 
     async def intercept_unary_unary(self, continuation: Continuation, client_call_details: Details, request: Any) -> Call:
@@ -55,10 +64,9 @@ class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                 wait = self._retry.wait(status, pushback_seconds(error.trailing_metadata()), progress)
                 if wait is None:
                     raise
-                progress.failures += 1
             else:
                 self._retry.succeeded()
-                if progress.failures:
+                if progress.failures and self._refused(await call) is None:
                     self._emit(Recovered(method_name(client_call_details), progress.failures))
                     progress.failures = 0
                 return call
@@ -101,9 +109,7 @@ class SlotInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         clock: seconds that never go back.
     """
 
-    def __init__(
-        self, slots: Slots, refused: Callable[[Any], grpc.StatusCode | None], emit: Listener, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, slots: Slots, refused: Refused, emit: Listener, clock: Callable[[], float]) -> None:
         self._slots = slots
         self._refused = refused
         self._emit = emit

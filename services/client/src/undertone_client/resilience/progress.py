@@ -19,8 +19,8 @@ class Progress:
     Args:
         mode: see `Mode`.
         deadline: when the call as a whole must be over, in seconds of the client's clock.
-        attempts: times it was sent, hedges apart.
-        failures: attempts that failed as a whole and are to be followed by another; 0 again once one was answered.
+        attempts: times it was sent, hedges included.
+        failures: attempts that failed or refused a part and are to be followed by another; 0 again after a whole answer.
         strikes: failures that count against `RetryPolicy.attempts`.
     """
 

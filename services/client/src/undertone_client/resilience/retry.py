@@ -86,7 +86,7 @@ class Retry:
         self._budget.succeeded()
 
     def wait(self, status: grpc.StatusCode, pushback_seconds: float | None, progress: Progress) -> float | None:
-        """Seconds to wait before the next attempt; None if there is to be none. Notes a strike in `progress`.
+        """Seconds to wait before the next attempt; None if there is to be none. Notes the failure in `progress`.
 
         `pushback_seconds` is what the service asked for: None for nothing, negative for "do not retry" (gRFC A6).
         """
@@ -103,7 +103,10 @@ class Retry:
         if pushback_seconds is not None:
             # The service's word is the least; the jitter keeps the crowd that heard the same number from returning as one.
             wait = pushback_seconds + self._random() * self._policy.initial_seconds
-        return wait if self._clock() + wait < progress.deadline else None
+        if self._clock() + wait >= progress.deadline:
+            return None
+        progress.failures += 1
+        return wait
 
     async def pause(self, seconds: float) -> None:
         """Wait, holding nothing."""

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 
@@ -15,7 +14,7 @@ from undertone_client.resilience.counts import CallCounts, Counts
 from undertone_client.resilience.events import Event, Listener
 from undertone_client.resilience.guard import BreakerGuard
 from undertone_client.resilience.hedging import HedgeInterceptor
-from undertone_client.resilience.interceptors import BreakerInterceptor, RetryInterceptor, SlotInterceptor
+from undertone_client.resilience.interceptors import BreakerInterceptor, Refused, RetryInterceptor, SlotInterceptor
 from undertone_client.resilience.retry import Retry
 from undertone_client.resilience.slots import Slots
 from undertone_client.settings import Settings
@@ -48,7 +47,7 @@ class Resilience:
         self,
         settings: Settings,
         *,
-        refused: Callable[[Any], grpc.StatusCode | None],
+        refused: Refused,
         listener: Listener | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
@@ -61,7 +60,7 @@ class Resilience:
         budget = RetryBudget(settings.budget)
         self.retry = Retry(settings.retry, budget, down=lambda: self._guard.hopeful, random=random, sleep=sleep, clock=clock)
         self.interceptors: Sequence[grpc.aio.ClientInterceptor] = (
-            RetryInterceptor(self.retry, self.emit),
+            RetryInterceptor(self.retry, refused, self.emit),
             *([HedgeInterceptor(settings.hedging, budget, self.emit, sleep)] if settings.hedging else []),
             BreakerInterceptor(self._guard, self.emit),
             SlotInterceptor(self._slots, refused, self.emit, clock),
