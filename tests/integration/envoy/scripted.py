@@ -1,6 +1,5 @@
 """A pod that fails on demand."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeAlias

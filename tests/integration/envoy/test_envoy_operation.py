@@ -5,7 +5,6 @@ import itertools
 import signal
 
 import grpc
-import pytest
 from undertone_protos.v1 import classifier_pb2_grpc
 
 from tests.integration.callers import Stub, ask, paragraphs

@@ -46,7 +46,8 @@ async def answered(envoy: Envoy, authority: trustme.CA, own: trustme.LeafCert | 
         try:
             return bool((await ask(stub, "the rain")).label)
         except grpc.aio.AioRpcError as error:
-            assert error.code() == grpc.StatusCode.UNAVAILABLE
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
             return False
 
 

@@ -1,0 +1,146 @@
+"""What stands before the pods: Envoy, a GRPCRoute, or nothing."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, ROOT, Chart, HelmError, Manifest
+
+DESCRIPTOR = CHART / "files/envoy/classifier.binpb"
+
+
+def envoy(**values: Any) -> Mapping[str, Any]:
+    return {"loadBalancer": {"envoy": values}}
+
+
+def configuration(chart: Chart, **values: Any) -> Any:
+    return yaml.safe_load(chart.render(envoy(**values)).one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
+
+
+def cluster(chart: Chart, **values: Any) -> Any:
+    return configuration(chart, **values)["static_resources"]["clusters"][0]
+
+
+def container(chart: Chart, **values: Any) -> Manifest:
+    pod = chart.render(envoy(**values)).one("Deployment", "-envoy")["spec"]["template"]["spec"]
+    found: Manifest = pod["containers"][0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_protos_for_envoy", ROOT / "protos/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_descriptor_is_what_the_protos_give(generate: ModuleType, tmp_path: Path) -> None:
+    fresh = tmp_path / "classifier.binpb"
+    generate.protoc(f"--descriptor_set_out={fresh}", "--include_imports", "undertone/v1/classifier.proto")
+    assert fresh.read_bytes() == DESCRIPTOR.read_bytes(), "run `make protos` and commit the result"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"address": "::", "rateLimit": {"callsPerSecond": 100}},
+        {"retries": {"conditions": []}, "timeouts": {"callSeconds": 0.5}, "maxRequestBytes": 4294967295},
+    ],
+)
+def test_envoy_accepts_its_configuration(chart: Chart, tmp_path: Path, values: Mapping[str, Any]) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "classifier.binpb").write_bytes(DESCRIPTOR.read_bytes())
+    (folder / "envoy.yaml").write_text(yaml.safe_dump(configuration(chart, **values)))
+    program = [Path(sys.executable).with_name("envoy"), *container(chart)["args"], "--mode", "validate"]
+    command = [str(part).replace("$(CPUS)", "1") for part in program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "eprecated" not in done.stderr
+
+
+def test_finds_the_pods_by_the_headless_service(chart: Chart) -> None:
+    manifests = chart.render()
+    service = manifests.one("Service", "-inference")
+    (endpoint,) = cluster(chart)["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    address = endpoint["endpoint"]["address"]["socket_address"]
+    name, namespace, rest = address["address"].split(".", 2)
+    assert (name, namespace, rest) == (service["metadata"]["name"], "reading", "svc.cluster.local.")
+    assert address["port_value"] in {port["port"] for port in service["spec"]["ports"]}
+    assert service["spec"]["clusterIP"] == "None"
+
+
+def test_the_admin_interface_is_on_loopback(chart: Chart) -> None:
+    address = configuration(chart, address="::")["admin"]["address"]["socket_address"]
+    assert address == {"address": "127.0.0.1", "port_value": 9901}
+    assert 9901 not in {port["containerPort"] for port in container(chart)["ports"]}
+
+
+def test_the_hook_drains_within_the_grace_period(chart: Chart) -> None:
+    pod = chart.render(envoy(drain={"leaveSeconds": 7, "finishSeconds": 80}, ports={"admin": 9999}))
+    spec = pod.one("Deployment", "-envoy")["spec"]["template"]["spec"]
+    assert spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["bash", "config/drain.sh", "9999", "7", "80"]
+    assert spec["terminationGracePeriodSeconds"] > 87
+
+
+def test_secrets_are_mounted_without_the_authority_key(chart: Chart) -> None:
+    manifests = chart.render(envoy(tls={"secretName": "server", "clientCASecretName": "clients"}))
+    volumes = manifests.one("Deployment", "-envoy")["spec"]["template"]["spec"]["volumes"]
+    secrets = {volume["name"]: volume["secret"] for volume in volumes if "secret" in volume}
+    assert secrets["tls"] == {"secretName": "server"}
+    assert secrets["client-ca"] == {"secretName": "clients", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    assert manifests.one("Service", "-envoy")["spec"]["ports"][0]["appProtocol"] == "https"
+
+
+def test_a_caller_certificate_needs_one_of_the_server(chart: Chart) -> None:
+    with pytest.raises(HelmError, match="clientCASecretName is set, and secretName is not"):
+        chart.render(envoy(tls={"clientCASecretName": "clients"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"retry": {}}, "retry"),
+        ({"retries": {"conditions": ["sometimes"]}}, "retries/conditions/0"),
+        ({"outlierDetection": {"mostPercent": 101}}, "mostPercent"),
+        ({"timeouts": {"attemptSeconds": {"Translate": 1}}}, "Translate"),
+        ({"maxRequestBytes": 10}, "maxRequestBytes"),
+    ],
+)
+def test_wrong_values_are_named(chart: Chart, values: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(HelmError, match=words):
+        chart.render(envoy(**values))
+
+
+def test_gateway_api_has_a_route_and_no_envoy(chart: Chart) -> None:
+    parent = {"name": "public", "namespace": "gateways"}
+    values = {
+        "loadBalancer": {"type": "gatewayAPI", "gatewayAPI": {"parentRefs": [parent], "hostnames": ["undertone.example"]}}
+    }
+    manifests = chart.render(values)
+    route = manifests.one("GRPCRoute")["spec"]
+    assert (route["parentRefs"], route["hostnames"]) == ([parent], ["undertone.example"])
+    assert route["rules"][0]["backendRefs"][0]["name"] == manifests.one("Service", "-inference")["metadata"]["name"]
+    assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]
+
+
+def test_gateway_api_needs_a_gateway(chart: Chart) -> None:
+    with pytest.raises(HelmError, match="name the Gateway"):
+        chart.render({"loadBalancer": {"type": "gatewayAPI"}})
+
+
+def test_none_is_none(chart: Chart) -> None:
+    manifests = chart.render({"loadBalancer": {"type": "none"}})
+    assert not manifests.of("GRPCRoute")
+    assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]
