@@ -169,7 +169,7 @@ async def test_every_attempt_has_a_deadline(service: FakeClassifier) -> None:
         await client.classify("text")
     [call] = service.calls
     assert call.seconds_left is not None
-    assert 0 < call.seconds_left <= 20
+    assert 0 < call.seconds_left < 21  # gRPC rounds up on its way
 
 
 async def test_a_deadline_that_passes_is_final(service: FakeClassifier) -> None:
