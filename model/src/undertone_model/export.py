@@ -10,9 +10,9 @@ from google.protobuf.json_format import MessageToJson
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_log_pb2
 
-from undertone_model import encoder
 from undertone_model.contract import INPUTS, OUTPUT, contract
 from undertone_model.errors import ExportError
+from undertone_model.serving import ServingGraph
 from undertone_model.sources import Source
 
 
@@ -58,20 +58,15 @@ def _largest(folder: Path) -> int:
 
 def _save(source: Source, folder: Path) -> None:
     """Writes the graph: ids and mask in, calibrated probabilities out."""
-    architecture, labels = source.checkpoint.architecture, source.checkpoint.labels
-    module = tf.Module()
-    module.weights = {
-        name: tf.Variable(array, trainable=False, name=name.replace(".", "_")) for name, array in _calibrated(source).items()
-    }
+    graph = ServingGraph(_calibrated(source), source.checkpoint.architecture)
 
     @tf.function(  # type: ignore[untyped-decorator]
         autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
     )
     def serve(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = encoder.logits(module.weights, architecture, input_ids, attention_mask)
-        return {OUTPUT: tf.ensure_shape(tf.nn.softmax(scores), [None, len(labels)])}
+        return {OUTPUT: graph(input_ids, attention_mask)}
 
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+    tf.saved_model.save(graph, str(folder), signatures={"serving_default": serve})
 
 
 def _save_warmup(folder: Path, max_tokens: int) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import platform
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,18 +29,9 @@ from undertone_model.testing import tiny_checkpoint
 # The newest of these is DisableCopyOnRead, of TensorFlow 2.13; TF Serving 2.19 has all of them. The graph is written by a newer
 # TensorFlow than the one that runs it, so a new operation belongs here only after the runtime's registry is seen to have it.
 GRAPH = {
-    *("AddV2", "BatchMatMulV2", "BiasAdd", "Cast", "Const", "EnsureShape", "Erfc", "Identity", "MatMul", "Mean", "Mul", "Neg"),
-    *("NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "ResourceGather", "Rsqrt", "Shape", "Softmax"),
-    *(
-        "SquaredDifference",
-        "StatefulPartitionedCall",
-        "StopGradient",
-        "StridedSlice",
-        "Sub",
-        "Tanh",
-        "Transpose",
-        "VarHandleOp",
-    ),
+    *("AddV2", "BatchMatMulV2", "BiasAdd", "Cast", "Const", "EnsureShape", "Erfc", "Fill", "FusedBatchNormV3", "Identity"),
+    *("MatMul", "Mul", "Neg", "NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "ResourceGather", "Shape", "Softmax"),
+    *("StatefulPartitionedCall", "StridedSlice", "Sub", "Tanh", "Transpose", "VarHandleOp"),
 }
 SAVING = {
     *("AssignVariableOp", "DisableCopyOnRead", "MergeV2Checkpoints", "RestoreV2", "SaveV2", "Select", "ShardedFilename"),
@@ -145,6 +138,26 @@ def test_the_graph_uses_operations_of_the_serving_runtime_only(exported: Path) -
     assert used - GRAPH - SAVING == set()
     # So that an attribute that only the newer TensorFlow knows is left out where it has its default.
     assert meta_graph.meta_info_def.stripped_default_attrs
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN's fusions are those of x86-64")
+def test_the_runtime_fuses_layer_norms_and_linear_layers(run: Run) -> None:
+    ids = np.ones((4, 16), np.int32)
+    inputs, metadata = run.signature.inputs, tf.compat.v1.RunMetadata()
+    run.session.run(
+        run.signature.outputs["probabilities"].name,
+        {inputs["input_ids"].name: ids, inputs["attention_mask"].name: ids},
+        options=tf.compat.v1.RunOptions(output_partition_graphs=True),
+        run_metadata=metadata,
+    )
+    nodes = [node for graph in metadata.partition_graphs for node in graph.node]
+    operations = Counter(node.op for node in nodes)
+    fused = Counter(b"+".join(node.attr["fused_ops"].list.s).decode() for node in nodes if "fused_ops" in node.attr)
+    assert operations["_MklLayerNorm"] == 1 + 2 * 2
+    assert operations["_MklNativeFusedMatMul"] == 2 * 6 + 2
+    assert operations.keys().isdisjoint({"FusedBatchNormV3", "MatMul", "BiasAdd", "Erfc", "Tanh"})
+    assert fused["BiasAdd+GeluExact"] == 2
+    assert fused["BiasAdd+Tanh"] == 1
 
 
 @pytest.mark.usefixtures("_no_graph")
