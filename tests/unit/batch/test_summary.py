@@ -54,7 +54,7 @@ def test_the_text_says_the_same_in_short() -> None:
 
 
 def test_a_run_that_found_nothing_has_no_shares() -> None:
-    empty = Summary("r2", RunMode.BACKFILL, "scores", BEGAN, error="no source")
+    empty = Summary("r2", RunMode.BACKFILL, "scores", BEGAN, BEGAN, error="no source")
     assert empty.failed_share == 0
     document = json.loads(empty.to_json())
     assert (document["outcome"], document["error"], document["paragraphs_per_second"]) == ("failed", "no source", None)

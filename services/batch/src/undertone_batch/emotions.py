@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as sql
-from pyspark.sql.pandas.functions import ArrowUDFType, arrow_udf
+from pyspark.sql.pandas.functions import arrow_udf
 
 from undertone_batch.columns import OUTCOME, outcome_columns
 from undertone_batch.scoring import outcomes_of
@@ -28,7 +28,7 @@ def emotions(text: Column | str, service: Service) -> Column:
         service: the service to ask, from the executors.
     """
 
-    @arrow_udf(OUTCOME.simpleString(), ArrowUDFType.SCALAR_ITER)
+    @arrow_udf(OUTCOME)  # type: ignore[call-overload, untyped-decorator]  # its stubs leave out the form by type hints
     def score(texts: Iterator[pa.Array]) -> Iterator[pa.Array]:
         for outcomes in outcomes_of(texts, worker_for(service)):
             columns = outcome_columns(outcomes)

@@ -26,7 +26,7 @@ class TooManyFailedError(JobError):
 
 
 _SERVICE_ERROR = re.compile(r"^undertone_client\.errors\.\w+: ([A-Z_]+): (.*)$", re.MULTILINE)
-_CAUSE = re.compile(r"^(?:Caused by: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
+_CAUSE = re.compile(r"^(?:Caused by: |: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
 
 
 @contextmanager

@@ -97,6 +97,7 @@ class Job:
         self._summary = replace(
             self._summary, model=served.model, policy=order.service.policy, version=version.number, rows=version.rows
         )
+        self._table.write_summary(order.run, self._summary.to_json())  # an unwritable table is found before anything is scored
         version = version.with_labels(served.labels)
         plan = list(self._plan(source, version, aim))
         for number, wave in enumerate(plan, start=1):

@@ -9,7 +9,7 @@ LAPTOP = "local[*,4]"
 """All cores, and as on a cluster four attempts for a task; plain `local[*]` would give up after the first."""
 
 
-LOCAL = {
+LOCAL: dict[str, bool | float | int | str | None] = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.log.level": "ERROR",

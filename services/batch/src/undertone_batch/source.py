@@ -1,9 +1,11 @@
 """The paragraphs to be scored, wherever they are kept."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from pyspark.sql.types import BinaryType, StringType
@@ -15,6 +17,9 @@ MIN_CHARACTERS = 15
 """Shorter paragraphs are not scored (Ganiev et al., section 4)."""
 
 DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {"csv": {"header": "true", "multiLine": "true", "escape": '"'}}
+
+SPARK_REASON = re.compile(r"\[[A-Z][A-Z_.]+\] .*")
+"""The line of Spark's that is meant for people: [DATA_SOURCE_NOT_FOUND] Failed to find the data source: delta. …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,9 @@ class Source:
                 options = {**DEFAULT_OPTIONS.get(self.format, {}), **self.options}
                 frame = spark.read.format(self.format).options(**options).load(list(self.locations))
             fields = {column.name: column.dataType for column in frame.schema.fields}
-        except AnalysisException as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{', '.join(self.locations)} cannot be read as {self.format}: {reason}") from None
+        except (PySparkException, Py4JJavaError) as error:
+            reason = SPARK_REASON.search(str(error)) or str(error).splitlines()
+            raise InputError(f"{', '.join(self.locations)} cannot be read as {self.format}: {reason[0]}") from None
         for flag, name in (("--id-column", self.id_column), ("--text-column", self.text_column)):
             if name not in fields:
                 there = ", ".join(repr(column) for column in fields) or "none"

@@ -33,6 +33,7 @@ class Summary:
     waves: those that were committed.
     efforts: what the executors did.
     version, rows: the table's version after the run, and its rows, those marked as deleted included.
+    finished_at: None while the run goes on.
     error: why the run failed; None if it did not.
     """
 
@@ -50,6 +51,13 @@ class Summary:
     version: int = 0
     rows: int = 0
     error: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`running`, `succeeded` or `failed`."""
+        if self.finished_at is None:
+            return "running"
+        return "failed" if self.error else "succeeded"
 
     @property
     def scored(self) -> int:
@@ -79,7 +87,7 @@ class Summary:
             "format": FORMAT,
             "run": self.run,
             "mode": self.mode,
-            "outcome": "failed" if self.error else "succeeded",
+            "outcome": self.outcome,
             "error": self.error,
             "table": self.table,
             "version": self.version,
@@ -107,7 +115,7 @@ class Summary:
         attempts = ", ".join(f"{status} {count:,}" for status, count in sorted(calls.attempts.items())) or "none"
         found = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in Kind if self.kinds.get(kind))
         lines = [
-            f"{self.mode} run {self.run} {f'failed: {self.error}' if self.error else 'succeeded'}",
+            f"{self.mode} run {self.run} {self.outcome}{f': {self.error}' if self.error else ''}",
             f"  paragraphs     {found or 'none'}; {self.duplicates:,} duplicates",
             f"  scored         {self.scored:,}, failed {self.failed:,} ({self.failed_share:.2%})",
             f"  call attempts  {attempts}",

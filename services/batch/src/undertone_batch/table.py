@@ -108,7 +108,7 @@ class Table:
 
     def write_dead_letters(self, rows: DataFrame, folder: str) -> None:
         """Write what has no score."""
-        rows.coalesce(1).write.mode("overwrite").json(f"{self.path}/dead-letters/{folder}")
+        rows.coalesce(1).write.mode("overwrite").option("ignoreNullFields", "false").json(f"{self.path}/dead-letters/{folder}")
 
     def write_summary(self, run: str, text: str) -> None:
         """Write the summary of a run."""
