@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 PACKAGES := protos services/sidecar services/client services/batch services/model_server model
 PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
-SOURCES := $(PACKAGES:%=%/src) protos/generate.py
+SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py
 MODEL := build/models/emotions
 DEMO := build/demo
 
@@ -29,6 +29,7 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python deploy/helm/readme.py --check
 
 .PHONY: protos
 protos: .venv/ready ## Generate the Python stubs of protos/

@@ -1,7 +1,7 @@
 """skaffold.yaml: its schema, and that what it names exists.
 
-Skaffold's own schema is in no package, so the part that is used is written down beside this file, key by key as the published
-one of v4beta13 has it.
+Skaffold's own schema is in no package, so the part that is used is written down beside this file, after v4beta13. It catches a
+misspelt or misplaced key; `skaffold diagnose` is the authority.
 """
 
 import copy

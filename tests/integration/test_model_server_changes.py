@@ -69,7 +69,7 @@ def test_a_run_whose_model_server_was_killed_is_continued_to_the_same_table(own_
 
     torn = tmp_path / "torn"
     # One small call at a time, so that the run is far from its end when the first part is there.
-    slow = ("--in-flight", "1", "--batch-items", "2", "--checkpoint", "0.1", "--attempts", "2")
+    slow = ("--limit", "1", "--batch-items", "2", "--checkpoint", "0.1", "--attempts", "2", "--patience", "0")
     run = score(novel, torn, target, *slow)
     until((torn / "scores" / "part-00000.parquet").exists, "the first part is written")
     own_pod.model_server.kill()
