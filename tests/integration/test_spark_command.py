@@ -1,0 +1,66 @@
+"""`undertone-batch run` as a process of its own, killed in the middle and started again."""
+
+import json
+import os
+import signal
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from undertone_client.testing import expected_probabilities
+
+from tests.integration import spark_parts
+from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+
+pytestmark = spark_parts.needs_java
+
+TEXTS = {str(number): f"Paragraph {number} of a run that is killed" for number in range(400)}
+
+
+def read(table: Path) -> dict[str, dict[str, object]]:
+    """The rows of the newest version, as its documentation says; none of an id twice."""
+    version = json.loads(max(table.glob("versions/*.json")).read_text())
+    files = [table / file for bucket in version["buckets"].values() for file in bucket["files"]]
+    rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist()
+    assert len(rows) == len({row["id"] for row in rows})
+    return {row["id"]: row for row in rows}
+
+
+def test_a_killed_driver_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    source, table = tmp_path / "source.parquet", tmp_path / "table"
+    pq.write_table(pa.table({"id": list(TEXTS), "text": list(TEXTS.values())}), source)
+    service = spark_parts.Service()
+    options = ["--mode=backfill", f"--source={source}", f"--table={table}", f"--target={service.target}"]
+    program = [command("undertone-batch"), "run", *options, "--buckets=4", "--wave-rows=1", "--limit=2"]
+    environment = ENVIRONMENT | {
+        "PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {name}='{value}'" for name, value in spark_parts.SETTINGS.items())
+        + " --master local[2,4] pyspark-shell"
+    }
+    try:
+        driver = subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            until(lambda: driver.poll() is not None or (table / "versions/00000001.json").exists(), "the first commit")
+            service.shut_gate()
+            service.until_in_flight(1)
+        finally:
+            os.killpg(driver.pid, signal.SIGKILL)
+            driver.wait()
+        committed = read(table)
+        assert 0 < len(committed) < len(TEXTS)
+        until(lambda: service.fake.in_flight == 0, "the calls of the killed are gone")
+        service.open_gate()
+        service.sent()
+        done = subprocess.run(program, check=False, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    finally:
+        service.close()
+    assert done.returncode == 0, done.stderr
+    assert f"{len(committed):,} current" in done.stderr
+    assert sorted(service.sent()) == sorted(text for ident, text in TEXTS.items() if ident not in committed)
+    rows = read(table)
+    assert rows.keys() == TEXTS.keys()
+    for ident, row in rows.items():
+        assert row["text_sha256"] == sha256(TEXTS[ident].encode()).hexdigest()
+        assert row[str(row["label"])] == pytest.approx(max(expected_probabilities(TEXTS[ident])))
