@@ -12,17 +12,16 @@ from typing import Any, Self, TypeAlias
 import grpc
 from undertone_client.errors import PUSHBACK_KEY
 
-from tests.chaos.fleet import Fleet
+from tests.chaos.fleet import Fleet, Metadata
 from tests.chaos.pod import BrokenCallError
 
-Trailers: TypeAlias = Sequence[tuple[str, str]]
 Continuation: TypeAlias = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
 
 class FleetCall(grpc.aio.UnaryUnaryCall[Any, Any]):
     """A call that has begun. `work` gives the reply and its trailers, or raises an AioRpcError."""
 
-    def __init__(self, work: Coroutine[Any, Any, tuple[Any, Trailers]]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, tuple[Any, Metadata]]) -> None:
         self._work = asyncio.ensure_future(work)
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -88,12 +87,12 @@ class FleetChannel(grpc.aio.Channel):
     ) -> Any:
         name = method.rpartition("/")[2]
 
-        async def work(details: grpc.aio.ClientCallDetails, request: Any) -> tuple[Any, Trailers]:
+        async def work(details: grpc.aio.ClientCallDetails, request: Any) -> tuple[Any, Metadata]:
             if request_serializer is not None:
                 request_serializer(request)
             try:
                 async with asyncio.timeout(details.timeout):
-                    return await self._fleet.answer(name, request)
+                    return await self._fleet.answer(name, request, [(key, str(value)) for key, value in details.metadata or ()])
             except TimeoutError:
                 raise _rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
             except BrokenCallError as error:
@@ -107,7 +106,7 @@ class FleetChannel(grpc.aio.Channel):
             assert isinstance(interceptor, grpc.aio.UnaryUnaryClientInterceptor)
             continuation = _intercepted(interceptor, continuation)
 
-        async def through(details: grpc.aio.ClientCallDetails, request: Any) -> tuple[Any, Trailers]:
+        async def through(details: grpc.aio.ClientCallDetails, request: Any) -> tuple[Any, Metadata]:
             call = await continuation(details, request)
             return await call, tuple(await call.trailing_metadata() or ())
 

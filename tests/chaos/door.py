@@ -33,13 +33,17 @@ class Door(pb_grpc.ClassifierServicer):
 
     async def _answer(self, method: str, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            reply, trailers = await self._fleet.answer(method, request)
+            reply, trailers = await self._fleet.answer(method, request, _pairs(context))
         except BrokenCallError as error:
             pushback = () if error.pushback_ms is None else ((PUSHBACK_KEY, str(error.pushback_ms)),)
             await context.abort(error.status, error.reason, pushback)
             raise AssertionError("abort always raises") from None
         context.set_trailing_metadata(tuple(trailers))
         return reply
+
+
+def _pairs(context: grpc.aio.ServicerContext[Any, Any]) -> list[tuple[str, str]]:
+    return [(key, str(value)) for key, value in context.invocation_metadata() or ()]
 
 
 async def serve(settings: FleetSettings, chances: Chances, *, port: int, seed: int) -> NoReturn:

@@ -17,6 +17,8 @@ from tests.chaos.autoscaler import Autoscaler, AutoscalerSettings
 from tests.chaos.faults import Chances, Fate
 from tests.chaos.pod import BrokenCallError, Pod, PodSettings, State
 
+Metadata = Sequence[tuple[str, str]]
+
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 FORGIVEN_SECONDS = 600.0
 """A pod that ran so long without a restart starts its back-off anew."""
@@ -131,8 +133,8 @@ class Fleet:
         """Calls that the pods hold now."""
         return sum(life.pod.held for life in self._lives)
 
-    async def answer(self, method: str, request: Any) -> tuple[Any, Sequence[tuple[str, str]]]:
-        """The reply to a call and its trailers.
+    async def answer(self, method: str, request: Any, metadata: Metadata = ()) -> tuple[Any, Metadata]:
+        """The reply to a call that came with `metadata`, and its trailers.
 
         Raises:
             BrokenCallError: the call ends with another status than OK.
@@ -146,7 +148,7 @@ class Fleet:
         if fate is Fate.LOST:
             await asyncio.Event().wait()
         pod = self._pick()
-        context = _Context()
+        context = _Context(metadata)
         texts = [paragraph.text for paragraph in getattr(request, "paragraphs", ())]
         if method != "GetModel":
             texts = texts or [request.text]
@@ -288,15 +290,19 @@ class Fleet:
 class _Context:
     """What the application asks of a call that comes without a socket."""
 
-    def __init__(self) -> None:
-        self.trailers: Sequence[tuple[str, str]] = ()
+    def __init__(self, metadata: Metadata) -> None:
+        self.trailers: Metadata = ()
+        self._metadata = metadata
+
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
 
     def time_remaining(self) -> None:
         return None
 
-    def set_trailing_metadata(self, trailers: Sequence[tuple[str, str]]) -> None:
+    def set_trailing_metadata(self, trailers: Metadata) -> None:
         self.trailers = trailers
 
-    async def abort(self, status: grpc.StatusCode, reason: str, trailers: Sequence[tuple[str, str]] = ()) -> None:
+    async def abort(self, status: grpc.StatusCode, reason: str, trailers: Metadata = ()) -> None:
         pushback = next((int(value) for _, value in trailers), None)
         raise BrokenCallError(status, reason, pushback)
