@@ -110,8 +110,10 @@ def test_memory_is_never_promised_twice(chart: Chart) -> None:
 
 def test_probes_ask_the_health_service(chart: Chart) -> None:
     for container, port in ((sidecar(chart), 50051), (model_server(chart), 8500)):
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        for probe in ("startupProbe", "readinessProbe"):
             assert container[probe]["grpc"] == {"port": port}
+    assert sidecar(chart)["livenessProbe"]["grpc"] == {"port": 50051, "service": "liveness"}
+    assert model_server(chart)["livenessProbe"]["grpc"] == {"port": 8500}
     assert flags(model_server(chart))["enable_grpc_healthcheck_service"] == "true"
     assert flags(sidecar(chart))["host"] == "0.0.0.0"  # noqa: S104 - the kubelet asks from outside
 

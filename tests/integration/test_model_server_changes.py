@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.callers import TOLERANCE, answers_alone, ask, assert_right, paragraphs, under_load
 from tests.integration.conftest import Pod
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, SERVING, command, until
 
 TEXTS = paragraphs(64, seed=6)
 
@@ -26,7 +26,7 @@ async def test_callers_hear_of_a_killed_model_server_and_are_answered_again_when
             await load.more_replies(100)
             own_pod.model_server.kill()
             await asyncio.to_thread(sidecar.until_not_serving)
-            assert sidecar.health("undertone.v1.Classifier") == sidecar.health()
+            assert sidecar.health("undertone.v1.Classifier") == sidecar.health() != sidecar.health("liveness") == SERVING
             await load.more_refusals(50)
             answered = len(load.replies)
             own_pod.model_server.start()

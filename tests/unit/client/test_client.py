@@ -172,6 +172,16 @@ async def test_every_attempt_has_a_deadline(service: FakeClassifier) -> None:
     assert 0 < call.seconds_left < 21  # gRPC rounds up on its way
 
 
+async def test_what_nobody_waits_for_takes_the_lane_of_batches(service: FakeClassifier, client: Client) -> None:
+    await client.classify("somebody waits")
+    await client.classify_batch(["nobody", "waits"])
+    assert [(call.method, call.lane) for call in service.calls] == [("Classify", "online"), ("ClassifyBatch", "batch")]
+    online = Settings(mode=Mode.ONLINE)
+    async with Client(service.target, settings=online) as hasty:
+        await hasty.classify_batch(["somebody", "waits"])
+    assert service.calls[-1].lane == "online"
+
+
 async def test_a_deadline_that_passes_is_final(service: FakeClassifier) -> None:
     service.gate.clear()
     async with Client(service.target, settings=Settings(timeout_seconds=0.05)) as client:

@@ -25,6 +25,9 @@ from undertone_client.stream import Source, Stream
 from undertone_client.values import Failure, Outcome, Paragraph, Policy, Score, ServedModel
 from undertone_client.wire import batch_request, refused, served_model, single_request, single_score
 
+_LANES = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
+"""Metadata by which the service tells work that somebody waits for from work that takes what is left."""
+
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
@@ -181,7 +184,7 @@ class Client:
         try:
             async with asyncio.timeout(left):
                 with under_way(progress):
-                    call = method(request, timeout=self._settings.timeout_seconds)
+                    call = method(request, timeout=self._settings.timeout_seconds, metadata=_LANES[progress.mode])
                 reply = await call
                 return reply, tuple(await call.trailing_metadata() or ())
         except TimeoutError:

@@ -7,14 +7,22 @@ from undertone_protos.v1 import classifier_pb2
 
 CLASSIFIER: Final[str] = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 
+LIVENESS: Final = "liveness"
+"""A service of its own for whoever restarts processes: SERVING as long as this one answers, with a model or without."""
+
 _SERVICES: Final = ("", CLASSIFIER)
 
 
 class Readiness:
-    """The health of the whole server ("") and of the Classifier, which are one and the same."""
+    """The health of the whole server ("") and of the Classifier, which are one and the same; and LIVENESS beside them."""
 
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()
+
+    async def begin(self) -> None:
+        """Alive, and not ready."""
+        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        await self.set(ready=False)
 
     async def set(self, *, ready: bool) -> None:
         """Has no effect after `end`."""
@@ -23,5 +31,5 @@ class Readiness:
             await self.servicer.set(service, status)
 
     async def end(self) -> None:
-        """NOT_SERVING for good."""
+        """NOT_SERVING for good, and no longer to be kept alive."""
         await self.servicer.enter_graceful_shutdown()

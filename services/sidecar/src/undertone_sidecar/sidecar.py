@@ -77,7 +77,7 @@ class Sidecar:
 
     async def start(self) -> None:
         """Opens the ports; `port` and `metrics_port` say which. Raises PortError."""
-        await self._readiness.set(ready=False)
+        await self._readiness.begin()
         self.port = self._open(f"{_bracketed(self._settings.host)}:{self._settings.port}")
         try:
             self._metrics_server = MetricsServer(self._metrics, self._settings.host, self._settings.metrics_port)

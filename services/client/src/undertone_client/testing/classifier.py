@@ -192,7 +192,8 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
 def _call(method: Method, paragraphs: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
     ids = tuple(paragraph.id for paragraph in paragraphs)
     texts = tuple(paragraph.text for paragraph in paragraphs)
-    return Call(method, ids, texts, context.time_remaining())
+    lane = dict(context.invocation_metadata() or ()).get("undertone-lane", "online")
+    return Call(method, ids, texts, context.time_remaining(), str(lane))
 
 
 async def _befall(fault: Fault, context: grpc.aio.ServicerContext[Any, Any]) -> None:

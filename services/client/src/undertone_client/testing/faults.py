@@ -36,9 +36,10 @@ class ItemFault:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as the service saw it: the paragraphs' ids and texts in order, and the seconds that its deadline left."""
+    """One call as the service saw it: the paragraphs' ids and texts in order, the seconds that its deadline left, its lane."""
 
     method: Method
     ids: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     seconds_left: float | None = None
+    lane: str = "online"
