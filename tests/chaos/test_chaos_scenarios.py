@@ -205,7 +205,7 @@ def test_one_slow_pod_does_not_slow_the_others() -> None:
         fleet.pods[0].slowness = 10
 
     fleet = FleetSettings(pods=8, pod=PodSettings(Speed(0.01, 0.001)))
-    sent = paragraphs(6000)
+    sent = paragraphs(12_000)
     report = score(sent, fleet=fleet, settings=Settings(batch_items=16), disturb=disturb)
     assert_answered(sent, report.outcomes)
-    assert capacity_used(report, fleet, 16) > 0.7  # of eight pods: seven and a tenth are 0.89
+    assert capacity_used(report, fleet, 16) > 0.6  # seven pods and a tenth are 0.89; all waiting for the slow one, 0.1

@@ -1,6 +1,7 @@
 """Limits, driven with made-up samples: as properties, and against simulated services."""
 
 import heapq
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -92,7 +93,7 @@ def test_a_limit_that_is_not_used_does_not_grow(kind: type[Aimd | Gradient], ini
     limit = kind(initial, 1000)
     for _ in range(calls):
         limit.observe(0.1, min(used, limit.value), OK)
-    assert limit.value <= max(initial, used + math.isqrt(used) + 1)
+    assert limit.value <= max(initial, 2 * used, used + math.isqrt(used) + 1)  # one step beyond what is used
 
 
 @pytest.mark.parametrize("kind", ADAPTIVE)
@@ -124,6 +125,23 @@ def test_gradient_finds_what_a_service_can_do_and_keeps_its_queue_short(servers:
     service = Service(lambda now: servers, always(0.3))
     assert service.run(limit, 200) > 0.95 * servers / 0.3
     assert servers <= limit.value <= 3 * servers + 6
+
+
+def test_gradient_finds_a_large_service_in_a_few_round_trips() -> None:
+    limit = Gradient()
+    Service(servers=always(100), seconds=always(0.1)).run(limit, 1.5)
+    assert limit.value >= 100
+
+
+def test_gradient_looks_for_the_best_latency_ever_more_rarely_while_it_stays_the_same() -> None:
+    limit = Gradient(most=100)
+    looks = [0]
+    for number in range(200_000):
+        before = limit.value
+        if limit.observe(0.1, limit.value, OK) == before // 4 < before:
+            looks.append(number)
+    gaps = [after - before for before, after in itertools.pairwise(looks)]
+    assert gaps[0] < gaps[1] < gaps[2] == gaps[-1]  # but it does not stop
 
 
 def test_gradient_follows_a_service_that_grows_and_shrinks() -> None:

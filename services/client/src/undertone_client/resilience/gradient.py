@@ -6,8 +6,13 @@ from undertone_client.resilience.limit import CallOutcome, checked_bounds
 
 LEAST_SAMPLES = 4
 """A window has as many samples as the limit, which is about one round trip, but no fewer than this: latency is noisy."""
-FIRST_LOOK, LOOK_EVERY = 10, 50
-"""After so many windows the best latency is measured anew, at a quarter of the limit."""
+FIRST_LOOK, LOOK_EVERY, LOOK_MOST = 10, 50, 200
+"""After so many windows the best latency is measured anew, at a quarter of the limit; each time that it is found as it was, the
+next look is twice as far away, up to the most: a look costs a round trip at a quarter of the throughput."""
+SAME_LATENCY = 0.15
+"""Share by which two measurements of the best latency may differ and still be the same."""
+QUEUE_SEEN = 1.5
+"""Latency of a window, in terms of the best, at which there is a queue, and doubling ends."""
 TOLERATED_FAILURES = 0.1
 """Share of overloads in a window, less what may be bad luck, that does not keep the limit from growing."""
 OVERLOAD_DECREASE = 0.3
@@ -30,6 +35,8 @@ class Gradient:
       slower and slower, as with a long-term mean, under which the limit would creep up.
     - Overload shrinks it by the share of the window that met it (as in DCTCP, RFC 8257), so that one fault in twenty, which is
       no congestion, costs less than a window's growth. Close to where overload was met last, it grows by one at a time.
+    - It doubles with each window until the first queue or overload is seen (TCP's slow start), so that the square roots keep no
+      large fleet waiting.
     - It grows only if all of it was in use, and shrinks down to 1: a service of one small pod needs no more.
 
     Args:
@@ -49,7 +56,9 @@ class Gradient:
         self._best = math.inf
         self._ceiling = math.inf  # where overload was met last
         self._outdated = 0  # attempts under way that were sent under another limit, and tell of that one
+        self._starting = True
         self._windows_to_look = FIRST_LOOK
+        self._look_every = LOOK_EVERY
         self._resumed: float | None = None  # the limit that follows a look; None unless looking
         self._samples = self._overloads = self._peak = 0
         self._seconds = 0.0
@@ -85,9 +94,15 @@ class Gradient:
         share = self._overloads / self._samples
         if self._resumed is not None:
             self._limit, self._resumed = self._resumed, None
-            self._best = latency if answered else self._best
+            if answered:
+                same = abs(latency - self._best) <= SAME_LATENCY * self._best
+                self._look_every = min(LOOK_MOST, 2 * self._look_every) if same else LOOK_EVERY
+                self._windows_to_look = self._look_every
+                self._best = latency
             return
         self._best = min(self._best, latency)
+        if self._overloads or latency > QUEUE_SEEN * self._best:
+            self._starting = False
         limit = self._limit * (1 - OVERLOAD_DECREASE * share)
         if answered and latency > 0:
             limit *= min(1.0, max(0.5, self._tolerance * self._best / latency))
@@ -99,10 +114,12 @@ class Gradient:
         self._limit = min(self._most, max(1.0, limit))
         self._windows_to_look -= 1
         if self._windows_to_look == 0:
-            self._windows_to_look = LOOK_EVERY
+            self._windows_to_look = self._look_every
             self._resumed, self._limit = self._limit, max(1.0, self._limit / 4)
 
     def _step(self) -> float:
+        if self._starting:
+            return self._limit
         if self._limit > self._ceiling:
             self._ceiling = math.inf  # it holds now
         return 1.0 if self._limit > 0.7 * self._ceiling else math.sqrt(self._limit)
