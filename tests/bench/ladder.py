@@ -131,7 +131,7 @@ def undertone(target: str, watch: Stopwatch, *, batch_items: int) -> None:
 def main() -> None:
     """Climb."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--warm", type=float, default=20.0, metavar="SECONDS", help="before answers are counted (default 20)")
+    parser.add_argument("--warm", type=float, default=30.0, metavar="SECONDS", help="before answers are counted (default 30)")
     parser.add_argument("--count", type=float, default=20.0, metavar="SECONDS", help="while they are (default 20)")
     parser.add_argument("--semaphore", type=int, default=50, help="of the Arrow rung (default 50)")
     parser.add_argument("--batch-items", type=int, default=4, help="paragraphs in a call of Undertone's (default 4)")
