@@ -98,8 +98,9 @@ def loaded(folder: str) -> tuple[Any, Any, Any]:
     return tokenizer, model, model.signatures["serving_default"]
 
 
-def broadcast(folder: str) -> Arm:
-    """The model in the worker."""
+def broadcast(model: Path) -> Arm:
+    """The newest version of the model in the worker."""
+    folder = str(max(model.resolve().iterdir(), key=lambda version: int(version.name)))
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import numpy as np
@@ -225,7 +226,7 @@ def main() -> None:
                     "row": functools.partial(row, target),
                     "semaphore": functools.partial(semaphore, target, given.semaphore),
                     "undertone": functools.partial(undertone, asked),
-                    "broadcast": functools.partial(broadcast, str(given.model)),
+                    "broadcast": functools.partial(broadcast, given.model),
                 }
                 measured = in_spark(arms[name], few, given.cores)
         print(f"{name:<11}{len(few):>11}{measured.rate:>10.1f}{measured.worker_bytes / 1e6:>11.0f}", flush=True)
