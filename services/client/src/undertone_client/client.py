@@ -132,7 +132,7 @@ class Client:
         """
         if isinstance(paragraphs, str):
             raise TypeError("score() takes many paragraphs; for one string use classify()")
-        limits = (await self.model()).limits
+        limits = (await self._model(Mode.BATCH)).limits
         resilience = self._resilience
         stream = Stream(
             lambda batch: self._batch(batch, policy), lambda: resilience.demand, self._settings, limits, ordered=ordered
@@ -147,12 +147,15 @@ class Client:
         Raises:
             ServiceError: the call failed.
         """
-        reply, _ = await self._call(self._stub.GetModel, pb.GetModelRequest(), self._progress(Mode.ONLINE))
-        return served_model(reply)
+        return await self._model(Mode.ONLINE)
 
     def state(self) -> ClientState:
         """What is in flight now, the limit, the circuit breaker, and the counts since the client was made."""
         return self._resilience.state()
+
+    async def _model(self, natural: Mode) -> ServedModel:
+        reply, _ = await self._call(self._stub.GetModel, pb.GetModelRequest(), self._progress(natural))
+        return served_model(reply)
 
     async def _batch(self, paragraphs: Sequence[Paragraph], policy: Policy) -> list[Outcome]:
         async def send(batch: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
