@@ -70,6 +70,13 @@ def test_envoy_accepts_its_configuration(chart: Chart, tmp_path: Path, values: M
     assert "eprecated" not in done.stderr
 
 
+@pytest.mark.parametrize("file", ["", "values-kind.yaml"])
+def test_the_log_is_no_reason_for_an_eviction(chart: Chart, file: str) -> None:
+    """It counts as ephemeral storage, and kubelets rotate it at some 50 MiB, or somewhat later."""
+    pod = chart.render(file=file).one("Deployment", "-envoy")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["ephemeral-storage"] == "1Gi"
+
+
 def test_finds_the_pods_by_the_headless_service(chart: Chart) -> None:
     manifests = chart.render()
     service = manifests.one("Service", "-inference")
