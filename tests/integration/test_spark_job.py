@@ -215,6 +215,13 @@ def test_what_cannot_be_scored_becomes_a_dead_letter(spark: SparkSession, servic
     assert len(letters) == 3
 
 
+def test_a_paragraph_that_fails_every_day_fails_no_day(spark: SparkSession, order: Order) -> None:
+    write(order, {str(number): f"Paragraph {number} of every day" for number in range(120)} | {"long": TOO_LONG})
+    for scored in (120, 0):
+        summary = run(spark, order, max_failed_share=0.01)
+        assert (summary.scored, summary.failed, summary.failed_share) == (scored, 1, 1 / 121)
+
+
 def test_another_model_in_the_middle_of_a_run(spark: SparkSession, service: spark_parts.Service, order: Order) -> None:
     write(order, {str(number): f"Paragraph {number} between two models" for number in range(40)})
     service.shut_gate()

@@ -84,7 +84,13 @@ Examples:
     show_default=True,
     help="What to do with paragraphs that are longer than the model can read at once.",
 )
-@click.option("--max-failed-share", type=float, default=0.01, show_default=True, help="Share that may fail, from 0 to 1.")
+@click.option(
+    "--max-failed-share",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Share of all paragraphs that may fail, from 0 to 1.",
+)
 @click.option("--wave-rows", type=int, default=250_000, show_default=True, help="Paragraphs between two commits, about.")
 @click.option("--buckets", type=int, default=64, show_default=True, help="Buckets of a new table.")
 @click.option(

@@ -105,8 +105,8 @@ class Job:
             version = self._wave(title, source, version, wave, aim)
             if self._summary.failed_share > order.max_failed_share:
                 raise TooManyFailedError(
-                    f"{self._summary.failed:,} paragraphs have no score, {self._summary.failed_share:.2%} of what was to be"
-                    f" scored; allowed are {order.max_failed_share:.2%}. See {self._table.path}/dead-letters"
+                    f"{self._summary.failed:,} paragraphs have no score, {self._summary.failed_share:.2%} of those that should;"
+                    f" --max-failed-share allows {order.max_failed_share:.2%}. See {self._table.path}/dead-letters"
                 )
         if version.number == 0 or version.backfill_began_at is not None:
             self._commit(version.followed_by({}, order.run, self._clock()))

@@ -25,7 +25,7 @@ class Order:
     table: folder of the table, on any file system that Spark reaches.
     service: who scores, and how.
     mark_deleted: whether rows whose paragraph is not in the source are marked; False for a source that holds a part only.
-    max_failed_share: the run fails if more than this share of what was to be scored has no score, from 0 to 1.
+    max_failed_share: the run fails if more than this share of all paragraphs that should have a score gets none, from 0 to 1.
     wave_rows: paragraphs after which a version is committed, about; as many are scored in vain if the driver dies.
     bucket_count: buckets of a new table. An existing one keeps those that it has.
     run: id of the run, part of its files' names.

@@ -71,9 +71,12 @@ class Summary:
 
     @property
     def failed_share(self) -> float:
-        """Failed of all that were to be scored, invalid ones included, from 0 to 1."""
-        planned = sum(self.kinds.get(kind, 0) for kind in (*SCORED, Kind.INVALID))
-        return self.failed / planned if planned else 0.0
+        """Failed of all paragraphs of the source that should have a score, from 0 to 1.
+
+        Not of what this run had to score: where that is little, paragraphs that fail each day anew would be most of it.
+        """
+        wanted = sum(self.kinds.get(kind, 0) for kind in (*SCORED, Kind.RESTORED, Kind.CURRENT, Kind.INVALID))
+        return self.failed / wanted if wanted else 0.0
 
     @property
     def calls(self) -> CallCounts:
