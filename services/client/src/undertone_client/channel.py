@@ -8,6 +8,8 @@ from undertone_client.errors import SettingsError
 from undertone_client.settings import Settings, Tls, checked_target
 
 OPTIONS = (
+    # A name may stand for many pods, as a headless Service's does; gRPC's default would send everything to the first of them.
+    ("grpc.lb_policy_name", "round_robin"),
     # Retries are counted and spaced by this package; gRPC's own would multiply with them.
     ("grpc.enable_retries", 0),
     # A service that was restarted is found again within seconds; gRPC's default would grow to two minutes.

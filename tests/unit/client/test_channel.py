@@ -1,0 +1,48 @@
+"""Where calls go, by what the target stands for."""
+
+from contextlib import AsyncExitStack
+
+import grpc
+import pytest
+from undertone_client import Client, Settings
+from undertone_client.channel import open_channel
+from undertone_client.testing import FakeClassifier
+from undertone_protos.v1 import classifier_pb2 as pb
+from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
+
+ENOUGH = 1000
+"""Calls within which both connections stand; usually it is a handful."""
+
+
+async def test_calls_are_spread_over_all_addresses_of_a_target() -> None:
+    async with AsyncExitStack() as stack:
+        services = [await stack.enter_async_context(FakeClassifier()) for _ in range(2)]
+        target = "ipv4:" + ",".join(service.target for service in services)
+        client = await stack.enter_async_context(Client(target))
+        for _ in range(ENOUGH):
+            await client.classify("the rain had stopped")
+            if all(service.calls for service in services):
+                return
+        pytest.fail(f"of {ENOUGH} calls they had {[len(service.calls) for service in services]}")
+
+
+async def test_an_address_that_is_not_there_takes_no_calls(service: FakeClassifier) -> None:
+    async with Client(f"ipv4:127.0.0.1:1,{service.target}") as client:
+        for _ in range(10):
+            await client.classify("the rain had stopped")
+
+
+@pytest.mark.parametrize("prefix", ["unix:", "unix://"])
+async def test_a_socket_is_one_address(tmp_path_factory: pytest.TempPathFactory, prefix: str) -> None:
+    # The test's own folder has a name too long for a socket in it.
+    target = f"{prefix}{tmp_path_factory.mktemp('socket')}/classifier"
+    server = grpc.aio.server()
+    pb_grpc.add_ClassifierServicer_to_server(FakeClassifier(), server)
+    server.add_insecure_port(target)
+    await server.start()
+    try:
+        async with open_channel(target, Settings()) as channel:
+            answer = await pb_grpc.ClassifierStub(channel).Classify(pb.ClassifyRequest(text="the rain had stopped"))
+        assert answer.label
+    finally:
+        await server.stop(None)
