@@ -10,6 +10,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Row, SparkSession
 from undertone_batch import Job, Order, RunMode, Service, Source, Summary, emotions, read_scores
@@ -202,9 +204,9 @@ def test_what_cannot_be_scored_becomes_a_dead_letter(spark: SparkSession, servic
         ],
     )
     summary = run(spark, order)
-    assert summary.kinds == {Kind.NEW: 1, Kind.INVALID: 3, Kind.SHORT: 1}
-    assert summary.duplicates == 2
-    assert summary.failed_share == 0.75
+    assert summary.kinds == {Kind.NEW: 1, Kind.INVALID: 4, Kind.SHORT: 1}
+    assert summary.duplicates == 1
+    assert summary.failed_share == 0.8
     assert service.sent() == ["There is nothing wrong with this"]
     assert table(spark, order).keys() == {"good"}
     letters = dead_letters(order)
@@ -213,6 +215,39 @@ def test_what_cannot_be_scored_becomes_a_dead_letter(spark: SparkSession, servic
         "the text is null",
     }
     assert len(letters) == 3
+
+
+def test_bytes_of_all_kinds(spark: SparkSession, service: spark_parts.Service, order: Order) -> None:
+    rows = [
+        (b"good", b"There is nothing wrong with this"),
+        (b"huge", b"word " * 2_000_000),
+        (b"text", b"not \xff in UTF-8, whatever it is"),
+        ("a\ufffd".encode(), b"An odd id, but an id all the same"),
+        (b"a\xff", b"An id that is not, and a text"),
+        (b"a\xfe", b"Another that is not, and a text"),
+        *[
+            (None, text)
+            for text in (b"A text without an id", b"Another, which is there twice", b"Another, which is there twice")
+        ],
+    ]
+    folder = Path(order.source.locations[0])
+    folder.mkdir()
+    columns = {"id": [ident for ident, _ in rows], "text": [text for _, text in rows]}
+    pq.write_table(pa.table(columns, pa.schema({"id": pa.binary(), "text": pa.binary()})), folder / "rows.parquet")
+    summary = run(spark, order, source=replace(order.source, format="parquet"))
+    assert (summary.kinds, summary.duplicates) == ({Kind.NEW: 3, Kind.INVALID: 6}, 0)
+    assert (summary.scored, summary.failed) == (2, 7)
+    assert table(spark, order).keys() == {"good", "a\ufffd"}
+    lines = [line for file in Path(order.table).glob("dead-letters/*/*.json") for line in file.read_text().splitlines()]
+    letters = sorted((str(letter["id"]), letter["reason"].partition(" bytes")[0]) for letter in map(json.loads, lines))
+    assert letters == [
+        ("None", "the id is not UTF-8: X'61FE'"),
+        ("None", "the id is not UTF-8: X'61FF'"),
+        ("None", "the id is null"),
+        ("None", "the id is null"),
+        ("huge", "10000000"),
+        ("text", "the text is not UTF-8"),
+    ]
 
 
 def test_a_paragraph_that_fails_every_day_fails_no_day(spark: SparkSession, order: Order) -> None:

@@ -121,8 +121,9 @@ class Job:
         duplicates = 0
         for bucket, name, paragraphs, copies in found:
             kind = Kind(name)
-            kinds[kind] += paragraphs
-            duplicates += copies - paragraphs if copies else 0
+            # Which of invalid rows are the same paragraph, nobody knows: each counts.
+            kinds[kind] += copies if kind is Kind.INVALID else paragraphs
+            duplicates += copies - paragraphs if copies and kind is not Kind.INVALID else 0
             if kind in CHANGING:
                 to_score[bucket] += paragraphs if kind in SCORED else 0
         self._summary = replace(self._summary, kinds=kinds, duplicates=duplicates)
@@ -134,7 +135,7 @@ class Job:
         with self._described(f"{title}: scoring"):
             compared = self._compared(source, version, wave.buckets, aim).where(sql.col("kind").isin(*CHANGING))
             # What has no text is not sent.
-            sent = compared.withColumn("text", sql.when(sql.col("kind").isin(*SCORED), sql.col("text"))).drop("copies")
+            sent = compared.withColumn("text", sql.when(sql.col("kind").isin(*SCORED), sql.col("text")))
             tasks = sent.repartition(wave.tasks(self._spark.sparkContext.defaultParallelism), "id")
             scored = predict(tasks, self._order.service, efforts=self._efforts)
             changes = self._table.stage(settled(scored, aim, began), folder)

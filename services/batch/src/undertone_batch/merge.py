@@ -87,7 +87,10 @@ def merge(table: DataFrame, changes: DataFrame, labels: Iterable[str], now: date
 
 @dataclass(frozen=True, slots=True)
 class ChangeCounts:
-    """Changes with a new score, those that are dead letters, and by bucket how many rows the table gains."""
+    """Changes with a new score, those that failed, and by bucket how many rows the table gains.
+
+    What is invalid has failed as often as it is in the source; it is one dead letter all the same.
+    """
 
     scored: int
     failed: int
@@ -99,12 +102,13 @@ def change_counts(changes: DataFrame) -> ChangeCounts:
     scored = failed = 0
     added: Counter[int] = Counter()
     ok = (sql.col("status") == "OK").alias("ok")
-    for bucket, kind, good, count in changes.groupBy("bucket", "kind", ok).count().collect():
+    groups = changes.groupBy("bucket", "kind", ok).agg(sql.count("*"), sql.sum("copies"))
+    for bucket, kind, good, count, copies in groups.collect():
         if good:
             scored += count
             added[bucket] += count if kind == Kind.NEW else 0
         elif good is False:  # None is what was not to be scored
-            failed += count
+            failed += copies if kind == Kind.INVALID else count
     return ChangeCounts(scored, failed, added)
 
 

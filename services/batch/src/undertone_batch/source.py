@@ -18,6 +18,9 @@ MIN_CHARACTERS = 15
 
 DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {"csv": {"header": "true", "multiLine": "true", "escape": '"'}}
 
+SHOWN_HEX = 64
+"""Hexadecimal digits that a dead letter shows of an id that is not UTF-8, at most."""
+
 SPARK_REASON = re.compile(r"\[[A-Z][A-Z_.]+\] .*")
 """The line of Spark's that is meant for people: [DATA_SOURCE_NOT_FOUND] Failed to find the data source: delta. …"""
 
@@ -70,25 +73,31 @@ class Source:
 
         Rows with the same id and text are one paragraph in so many `copies`. `problem` says what is wrong with those that
         cannot be scored: no id, no text, bytes that are not UTF-8, or one id for several texts; it is null for all others.
+        What has no id, or one that is not UTF-8, has a null `id` here, and a row for each text.
         """
         ident = sql.col(f"`{self.id_column}`").cast("string")
         text = sql.col(f"`{self.text_column}`").cast("string")
+        usable = sql.coalesce(sql.is_valid_utf8(ident), sql.lit(False))  # noqa: FBT003
+        shown = sql.substring(sql.hex(ident.cast("binary")), 1, SHOWN_HEX)
         problem = (
             sql.when(ident.isNull(), "the id is null")
-            .when(~sql.is_valid_utf8(ident), "the id is not UTF-8")
+            .when(~usable, sql.concat(sql.lit("the id is not UTF-8: X'"), shown, sql.lit("'")))
             .when(text.isNull(), "the text is null")
             .when(~sql.is_valid_utf8(text), "the text is not UTF-8")
         )
         blank = sql.lit(" \t\r\n")
+        digest = sql.sha2(text.cast("binary"), 256)
         found = rows.select(
-            sql.make_valid_utf8(ident).alias("id"),
+            sql.when(usable, ident).alias("id"),
+            # Keeps paragraphs that no id tells apart from being taken for copies of one.
+            sql.when(~usable, sql.concat_ws(" ", sql.sha2(ident.cast("binary"), 256), digest)).alias("stray"),
             text.alias("text"),
-            sql.sha2(text.cast("binary"), 256).alias("text_sha256"),
+            digest.alias("text_sha256"),
             (sql.char_length(sql.trim(text, blank)) < self.min_characters).alias("short"),
             problem.alias("problem"),
         )
         hashes = sql.min("text_sha256"), sql.max("text_sha256")
-        merged = found.groupBy("id").agg(
+        merged = found.groupBy("id", "stray").agg(
             sql.any_value("text", ignoreNulls=True).alias("text"),
             hashes[0].alias("text_sha256"),
             sql.coalesce(sql.min("short"), sql.lit(False)).alias("short"),  # noqa: FBT003
@@ -97,4 +106,4 @@ class Source:
                 sql.min("problem"), sql.when(hashes[0] != hashes[1], "the id stands for several texts in the source")
             ).alias("problem"),
         )
-        return merged.withColumn("bucket", bucket_of(sql.col("id"), bucket_count))
+        return merged.drop("stray").withColumn("bucket", bucket_of(sql.col("id"), bucket_count))

@@ -28,8 +28,8 @@ class WaveResult:
 class Summary:
     """What a run found, did and left.
 
-    kinds: paragraphs by what they were to the run, see `Kind`.
-    duplicates: rows of the source beyond the first with the same id.
+    kinds: paragraphs by what they were to the run, see `Kind`; of invalid ones each row of the source.
+    duplicates: rows of the source that repeat a paragraph.
     waves: those that were committed.
     efforts: what the executors did.
     version, rows: the table's version after the run, and its rows, those marked as deleted included.
@@ -66,7 +66,7 @@ class Summary:
 
     @property
     def failed(self) -> int:
-        """Paragraphs in the dead letters."""
+        """Paragraphs that got no score; of invalid ones each row of the source. They are in the dead letters."""
         return sum(wave.failed for wave in self.waves)
 
     @property
