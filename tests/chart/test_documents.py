@@ -1,14 +1,17 @@
 """What holds for every document of every combination of values."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart, HelmError, Manifest, Manifests
+from tests.chart.rendering import CHART, Chart, HelmError, Manifest, Manifests
 
 OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()
@@ -209,13 +212,29 @@ def _selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
     )
 
 
-def test_changed_configuration_replaces_the_pods(chart: Chart) -> None:
-    def checksum(version: int) -> str:
-        deployment = chart.render({"model": {"version": version}}).one("Deployment", "-inference")
-        return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
+@pytest.mark.parametrize(
+    ("suffix", "changed"),
+    [("-inference", {"model": {"version": 2}}), ("-envoy", {"loadBalancer": {"envoy": {"maxConnections": 9}}})],
+)
+def test_changed_configuration_replaces_the_pods(chart: Chart, suffix: str, changed: Mapping[str, Any]) -> None:
+    def checksum(values: Mapping[str, Any]) -> str:
+        pod = chart.render(values).one("Deployment", suffix)["spec"]["template"]
+        return str(pod["metadata"]["annotations"]["checksum/config"])
 
-    assert checksum(1) == checksum(1)
-    assert checksum(1) != checksum(2)
+    assert checksum({}) == checksum({"serviceAccount": {"annotations": {"a": "b"}}})
+    assert checksum({}) != checksum(changed)
+
+
+def test_a_new_chart_alone_replaces_no_pods(chart: Chart, helm: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "undertone"
+    shutil.copytree(CHART, copy)
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (copy / "Chart.yaml").write_text(yaml.safe_dump({**about, "version": "9.9.9"}))
+    newer = Chart(helm, tmp_path, copy).render(COMBINATIONS["TLS"])
+    assert newer.one("ConfigMap", "-envoy")["metadata"]["labels"]["helm.sh/chart"] == "undertone-9.9.9"
+    for before in chart.render(COMBINATIONS["TLS"]).of("Deployment"):
+        after = newer.one("Deployment", before["metadata"]["name"])
+        assert after["spec"]["template"] == before["spec"]["template"]
 
 
 def test_older_kubernetes_is_refused(chart: Chart) -> None:

@@ -172,10 +172,6 @@ def test_the_service_names_pods_one_by_one(chart: Chart) -> None:
     assert service["spec"]["clusterIP"] == "None"
 
 
-def test_a_new_chart_alone_restarts_nothing(chart: Chart) -> None:
-    assert "helm.sh/chart" not in chart.render().one("Deployment", "-inference")["spec"]["template"]["metadata"]["labels"]
-
-
 def test_priority_and_pull_secrets(chart: Chart) -> None:
     bare = spec(chart, COMBINATIONS["bare"])
     assert bare["priorityClassName"] == "serving"

@@ -1,0 +1,19 @@
+{{/* Data of Envoy's ConfigMap, of which its pods carry a checksum: without labels, one of which is the chart's version. */}}
+{{- define "undertone.envoyConfig" -}}
+{{- $tls := .Values.loadBalancer.envoy.tls -}}
+data:
+  envoy.yaml: |
+    {{- tpl (.Files.Get "files/envoy/bootstrap.yaml") . | trim | nindent 4 }}
+  drain.sh: |
+    {{- .Files.Get "files/envoy/drain.sh" | trim | nindent 4 }}
+  {{- if $tls.secretName }}
+  certificate.yaml: |
+    {{- .Files.Get "files/envoy/certificate.yaml" | trim | nindent 4 }}
+  {{- end }}
+  {{- if $tls.clientCASecretName }}
+  client-ca.yaml: |
+    {{- tpl (.Files.Get "files/envoy/client-ca.yaml") . | trim | nindent 4 }}
+  {{- end }}
+binaryData:
+  classifier.binpb: {{ .Files.Get "files/envoy/classifier.binpb" | b64enc }}
+{{- end }}
