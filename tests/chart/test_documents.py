@@ -120,12 +120,23 @@ def test_selectors_tell_components_apart(manifests: Manifests) -> None:
         assert found == {selector["app.kubernetes.io/component"]}
 
 
-def test_ports_are_named_as_services_name_them(manifests: Manifests) -> None:
+def test_ports_exist_and_have_names_where_names_are_looked_for(manifests: Manifests) -> None:
+    """Kubernetes looks a port's name up in ordinary containers, not in init containers, native sidecars though they be."""
     for service in manifests.of("Service"):
         selector = service["spec"]["selector"].items()
         (pod,) = [pod for _, pod in pods(manifests) if selector <= pod["metadata"]["labels"].items()]
-        names = {port["name"] for container in containers(pod) for port in container.get("ports", ())}
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= known_ports(pod)
+    for policy in manifests.of("NetworkPolicy"):
+        for _, pod in pods(manifests):
+            if _selects(policy["spec"]["podSelector"], pod["metadata"]["labels"]):
+                asked = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
+                assert asked <= known_ports(pod)
+
+
+def known_ports(pod: Manifest) -> set[int | str]:
+    """Numbers of all containers' ports, names of the ordinary ones'."""
+    numbers = {port["containerPort"] for container in containers(pod) for port in container.get("ports", ())}
+    return numbers | {port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", ())}
 
 
 def test_no_replicas_where_an_autoscaler_sets_them(manifests: Manifests) -> None:

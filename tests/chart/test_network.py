@@ -45,14 +45,14 @@ def test_without_envoy_those_whom_values_allow_reach_the_pods(chart: Chart, comb
 
 def test_metrics_are_for_those_whom_values_allow(chart: Chart) -> None:
     _, metrics = policy(chart, "-inference", "watched by PodMonitor")["ingress"]
-    assert ports(metrics) == ["metrics", "model-metrics"]
+    assert ports(metrics) == ["metrics", 8501]
     assert metrics["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
 
 
 def test_nobody_reaches_the_model_servers_port(chart: Chart) -> None:
     for combination in ("defaults", "no load balancer", "watched by PodMonitor"):
         for rule in policy(chart, "-inference", combination)["ingress"]:
-            assert "predict" not in ports(rule)
+            assert {"predict", 8500}.isdisjoint(ports(rule))
 
 
 def test_pods_reach_name_servers_only(chart: Chart) -> None:
