@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,8 +17,11 @@ import pytest
 from pyspark.sql import Row, SparkSession
 from undertone_batch import Job, Order, RunMode, Service, Source, Summary, emotions, read_scores
 from undertone_batch.errors import TooManyFailedError
+from undertone_batch.merge import ChangeCounts, change_counts
 from undertone_batch.order import new_run
 from undertone_batch.plan import Kind
+from undertone_batch.table import Table
+from undertone_batch.version import Bucket, Version
 from undertone_client import LimitSettings, Mode, Settings
 from undertone_client.errors import InputError, OutputError, UnavailableError
 from undertone_client.testing import EMOTIONS, expected_probabilities
@@ -181,9 +185,12 @@ def test_a_backfill_that_was_stopped_goes_on_where_it_was(
     before = read_scores(spark, order.table).count()
     assert before < 300
     assert len(service.sent()) == before
-    summary = run(spark, order)
+    summary = run(spark, order, mode=RunMode.DAILY, wave_rows=1000)
     assert summary.kinds == {Kind.CURRENT: before, Kind.NEW: 301 - before}
     assert len(service.sent()) == 300 - before
+    summary = run(spark, order)
+    assert summary.kinds == {Kind.CURRENT: 300, Kind.NEW: 1}
+    assert service.sent() == []
     assert table(spark, order).keys() == texts.keys()
     write(order, texts)
     assert run(spark, order).kinds == {Kind.REPEATED: 300}
@@ -255,6 +262,29 @@ def test_a_paragraph_that_fails_every_day_fails_no_day(spark: SparkSession, orde
     for scored in (120, 0):
         summary = run(spark, order, max_failed_share=0.01)
         assert (summary.scored, summary.failed, summary.failed_share) == (scored, 1, 1 / 121)
+
+
+def test_what_another_run_is_writing_is_left_to_it(spark: SparkSession, tmp_path: Path) -> None:
+    kept = Table(spark, str(tmp_path))
+    first = Version(1, 4, (), "one", datetime(2026, 3, 1, tzinfo=UTC), None, {0: Bucket(1, ("data/00000001-one/part",))})
+    kept.commit(first)
+    kept.commit(first.followed_by({}, "two", first.committed_at))
+    for folder in ("00000001-one", "00000001-dead", "00000002-two", "00000003-another"):
+        for parent in ("data", "staging"):
+            (tmp_path / parent / folder).mkdir(parents=True)
+    kept.tidy("three")
+    assert {folder.name for folder in (tmp_path / "data").iterdir()} == {"00000001-one", "00000003-another"}
+    assert {folder.name for folder in (tmp_path / "staging").iterdir()} == {"00000003-another"}
+
+
+def test_rows_that_are_staged_twice_are_noticed(spark: SparkSession) -> None:
+    once = (
+        "('a', 0, 'new', 'OK', 1L), (NULL, 0, 'invalid', 'INVALID_ARGUMENT', 2L), (NULL, 0, 'invalid', 'INVALID_ARGUMENT', 1L)"
+    )
+    columns = "AS changes(id, bucket, kind, status, copies)"
+    assert change_counts(spark.sql(f"VALUES {once} {columns}")) == ChangeCounts(1, 3, {0: 1})
+    with pytest.raises(OutputError, match="1 of 2 changes were written more than once"):
+        change_counts(spark.sql(f"VALUES {once}, ('a', 0, 'new', 'UNAVAILABLE', 1L) {columns}"))
 
 
 def test_another_model_in_the_middle_of_a_run(spark: SparkSession, service: spark_parts.Service, order: Order) -> None:

@@ -108,7 +108,7 @@ class Job:
                     f"{self._summary.failed:,} paragraphs have no score, {self._summary.failed_share:.2%} of those that should;"
                     f" --max-failed-share allows {order.max_failed_share:.2%}. See {self._table.path}/dead-letters"
                 )
-        if version.number == 0 or version.backfill_began_at is not None:
+        if version.number == 0 or (since is not None and version.backfill_began_at is not None):
             self._commit(version.followed_by({}, order.run, self._clock()))
         self._table.tidy(order.run)
 
@@ -146,7 +146,9 @@ class Job:
             version.check(buckets, counts.added)
             if counts.failed:
                 self._table.write_dead_letters(dead_letters(changes), folder)
-        following = self._commit(version.followed_by(buckets, self._order.run, self._clock(), aim.since))
+        # A daily run does not end a backfill that was stopped.
+        backfill_began_at = aim.since or version.backfill_began_at
+        following = self._commit(version.followed_by(buckets, self._order.run, self._clock(), backfill_began_at))
         seconds = (self._clock() - began).total_seconds()
         result = WaveResult(following.number, counts.scored, counts.failed, seconds)
         self._summary = replace(self._summary, waves=(*self._summary.waves, result))

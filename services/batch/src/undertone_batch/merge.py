@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
+from undertone_client.errors import OutputError
 
 from undertone_batch.plan import SCORED, Aim, Kind, made_by
 from undertone_batch.table import schema
@@ -98,7 +99,17 @@ class ChangeCounts:
 
 
 def change_counts(changes: DataFrame) -> ChangeCounts:
-    """Count changes as `settled` makes them."""
+    """Count changes as `settled` makes them.
+
+    Raises:
+        OutputError: there are several of an id, from attempts of a task that should have left no files.
+    """
+    rows, ids = changes.agg(sql.count("id"), sql.count_distinct("id")).collect()[0]
+    if rows != ids:
+        raise OutputError(
+            f"{rows - ids:,} of {rows:,} changes were written more than once on their way to the table, and nothing was"
+            " committed. Start the run again"
+        )
     scored = failed = 0
     added: Counter[int] = Counter()
     ok = (sql.col("status") == "OK").alias("ok")

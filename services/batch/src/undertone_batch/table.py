@@ -128,7 +128,10 @@ class Table:
             )
 
     def tidy(self, run: str) -> None:
-        """Delete the versions before `run` except the last, which somebody may be reading; and files that none has any more."""
+        """Delete the versions before `run` except the last, which somebody may be reading; and files that none has any more.
+
+        What was written for a version that is still to come stays: another run may be about to commit it.
+        """
         names = self._versions()
         versions = [self._version(name) for name in names]
         own = sum(version.run == run for version in versions)
@@ -137,9 +140,11 @@ class Table:
         for name in names[: -(own + 1)]:
             self.files.delete(name)
         for folder in self.files.names("data"):
-            if folder not in named:
+            if folder not in named and _settled(folder, versions[-1]):
                 self.files.delete(f"data/{folder}")
-        self.files.delete("staging")
+        for folder in self.files.names("staging"):
+            if _settled(folder, versions[-1]):
+                self.files.delete(f"staging/{folder}")
 
     def _versions(self) -> list[str]:
         return [f"versions/{name}" for name in self.files.names("versions") if name.endswith(".json")]
@@ -150,6 +155,12 @@ class Table:
 
 def _name(number: int) -> str:
     return f"versions/{number:08d}.json"
+
+
+def _settled(folder: str, last: Version) -> bool:
+    """Whether a folder NUMBER-RUN was written for a version that there is, be it by the run that committed it or another."""
+    number = folder.partition("-")[0]
+    return number.isdecimal() and int(number) <= last.number
 
 
 def read_scores(spark: SparkSession, path: str, *, deleted: bool = False) -> DataFrame:
