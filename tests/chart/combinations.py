@@ -8,6 +8,9 @@ import yaml
 from tests.chart.rendering import CHART
 
 _BUCKET_EGRESS: Final = {"objectStore": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443}]}]}
+_PROMETHEUS: Final = {
+    "monitoring": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+}
 _JOBS: Final = {
     "backfill": {"enabled": True, "inputs": ["/input/posts.parquet"], "args": ["--text-column=body"]},
     "daily": {"enabled": True, "inputs": ["/input/today.jsonl"]},
@@ -22,7 +25,10 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "bucket": {"model": {"source": "objectStore", "url": "s3://models/undertone"}, "networkPolicy": _BUCKET_EGRESS},
     "no load balancer": {"loadBalancer": {"type": "none"}, "autoscaling": {"type": "none", "replicas": 3}},
     "gateway": {"loadBalancer": {"type": "gatewayAPI", "gatewayAPI": {"parentRefs": [{"name": "public"}]}}},
-    "keda": {"autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus.monitoring:9090"}}},
+    "keda": {
+        "autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus.monitoring:9090"}},
+        "networkPolicy": _PROMETHEUS,
+    },
     "node pool": {"nodePool": {"placement": "required", "karpenter": {"enabled": True}}},
     "jobs to a claim": {"batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
     "jobs to a bucket": {"batch": {**_JOBS, "output": {"url": "gs://scores/undertone"}}, "networkPolicy": _BUCKET_EGRESS},
@@ -33,11 +39,9 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "watched by PodMonitor": {
         "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True},
-        "networkPolicy": {
-            "monitoring": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
-        },
+        "networkPolicy": _PROMETHEUS,
     },
-    "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}},
+    "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},
     "bare": {
         "serviceAccount": {"create": False},
         "networkPolicy": {"enabled": False},

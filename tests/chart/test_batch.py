@@ -43,8 +43,14 @@ def test_none_by_default(chart: Chart) -> None:
 
 def test_a_backfill_has_a_deadline_and_an_end(chart: Chart) -> None:
     spec = backfill(chart, CLAIM)["spec"]
-    assert (spec["activeDeadlineSeconds"], spec["backoffLimit"], spec["ttlSecondsAfterFinished"]) == (86400, 6, 604800)
+    assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (86400, 6)
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_an_ended_backfill_stays_so_that_no_upgrade_makes_it_again(chart: Chart) -> None:
+    assert "ttlSecondsAfterFinished" not in backfill(chart, CLAIM)["spec"]
+    batch = {**CLAIM["batch"], "backfill": {**CLAIM["batch"]["backfill"], "keepSeconds": 0}}
+    assert backfill(chart, {**CLAIM, "batch": batch})["spec"]["ttlSecondsAfterFinished"] == 0
 
 
 def test_wrong_options_end_the_job_and_evictions_do_not_count(chart: Chart) -> None:
@@ -93,11 +99,17 @@ def test_spark_keeps_one_table(chart: Chart) -> None:
         assert "PYSPARK_SUBMIT_ARGS" not in [variable["name"] for variable in container["env"]]
 
 
-def test_spark_submits_to_another_cluster(chart: Chart) -> None:
-    batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=spark://spark:7077", "--conf=spark.app.note=a b"]}
+def test_spark_has_the_options_that_values_give(chart: Chart) -> None:
+    batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=local[4]", "--conf=spark.app.note=a b"]}
     (container,) = backfill(chart, {"batch": batch})["spec"]["template"]["spec"]["containers"]
     (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "PYSPARK_SUBMIT_ARGS"]
-    assert shlex.split(value) == ["--master=spark://spark:7077", "--conf=spark.app.note=a b", "pyspark-shell"]
+    assert shlex.split(value) == ["--master=local[4]", "--conf=spark.app.note=a b", "pyspark-shell"]
+
+
+@pytest.mark.parametrize("master", ["--master=spark://spark:7077", "--conf=spark.master=yarn", "--master"])
+def test_executors_elsewhere_could_not_reach_the_job(chart: Chart, master: str) -> None:
+    with pytest.raises(HelmError, match=f"batch.sparkSubmitArgs has {master}: the chart's jobs run Spark within their own pod"):
+        chart.render({"batch": {"sparkSubmitArgs": [master]}})
 
 
 def test_spark_writes_the_bucket_itself(chart: Chart) -> None:

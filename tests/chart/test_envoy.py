@@ -102,7 +102,8 @@ def test_the_hook_drains_within_the_grace_period(chart: Chart) -> None:
 
 
 def test_secrets_are_mounted_without_the_authority_key(chart: Chart) -> None:
-    manifests = chart.render(envoy(tls={"secretName": "server", "clientCASecretName": "clients"}))
+    tls = envoy(tls={"secretName": "server", "clientCASecretName": "clients"})
+    manifests = chart.render({**tls, "test": {"enabled": False}})
     volumes = manifests.one("Deployment", "-envoy")["spec"]["template"]["spec"]["volumes"]
     secrets = {volume["name"]: volume["secret"] for volume in volumes if "secret" in volume}
     assert secrets["tls"] == {"secretName": "server"}

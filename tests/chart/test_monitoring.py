@@ -46,7 +46,7 @@ def test_monitors_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> No
 
 
 def test_the_stand_in_has_no_metrics_to_scrape(chart: Chart) -> None:
-    values = {**COMBINATIONS["stand-in"], "monitoring": {"monitor": "pod"}}
+    values = {**COMBINATIONS["watched by PodMonitor"], **COMBINATIONS["stand-in"]}
     (endpoint,) = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] == "metrics"
 

@@ -86,7 +86,7 @@ def test_the_sidecar_has_the_metric_that_keda_asks_for() -> None:
 
 def test_keda_needs_an_address(chart: Chart) -> None:
     with pytest.raises(HelmError, match=r"autoscaling.keda.prometheusUrl is empty"):
-        chart.render({"autoscaling": {"type": "keda"}})
+        chart.render({"autoscaling": {"type": "keda"}, "networkPolicy": {"enabled": False}})
 
 
 def test_an_eviction_takes_a_tenth_and_broken_pods_at_will(chart: Chart) -> None:

@@ -73,8 +73,28 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas is 5 and autoscaling.maxReplicas 4"),
         ({"inference": {"drain": {"delaySeconds": 60}}}, "inference.drain.delaySeconds is 60"),
         ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0; no pod could ever be replaced"),
+        (
+            {"loadBalancer": {"envoy": {"autoscaling": {"minReplicas": 11}}}},
+            "envoy.autoscaling.minReplicas is 11 and loadBalancer.envoy.autoscaling.maxReplicas 10",
+        ),
+        (
+            {"monitoring": {"monitor": "service", "datadog": True}},
+            "monitoring.monitor is service; monitoring.datadog is true, and networkPolicy.monitoring is empty",
+        ),
+        (
+            {"autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus:9090"}}},
+            "autoscaling.type is keda, which asks for the pods' metrics, and networkPolicy.monitoring is empty",
+        ),
+        ({"loadBalancer": {"envoy": {"tls": {"secretName": "server"}}}}, "clients.tlsSecretName is not"),
+        (
+            {
+                "loadBalancer": {"envoy": {"tls": {"secretName": "server", "clientCASecretName": "callers"}}},
+                "clients": {"tlsSecretName": "client"},
+            },
+            "clients.mutualTls is not",
+        ),
     ],
-    ids=["replicas", "drain", "strategy"],
+    ids=["replicas", "drain", "strategy", "Envoys", "monitors", "keda", "TLS", "mTLS"],
 )
 def test_values_that_do_not_go_together_are_refused(chart: Chart, values: Mapping[str, Any], message: str) -> None:
     with pytest.raises(HelmError) as refused:

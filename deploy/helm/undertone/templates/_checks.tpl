@@ -12,4 +12,51 @@
 {{- if and (has (toString $strategy.maxSurge) (list "0" "0%")) (has (toString $strategy.maxUnavailable) (list "0" "0%")) }}
 {{- fail "inference.strategy.maxSurge and inference.strategy.maxUnavailable are both 0; no pod could ever be replaced" }}
 {{- end }}
+{{- $front := .Values.loadBalancer.envoy.autoscaling }}
+{{- if gt (int $front.minReplicas) (int $front.maxReplicas) }}
+{{- fail (printf "loadBalancer.envoy.autoscaling.minReplicas is %d and loadBalancer.envoy.autoscaling.maxReplicas %d; the least cannot be more than the most" (int $front.minReplicas) (int $front.maxReplicas)) }}
+{{- end }}
+{{- include "undertone.checkMetrics" . }}
+{{- include "undertone.checkTls" . }}
+{{- include "undertone.checkSpark" . }}
+{{- end }}
+
+{{/* Whoever wants metrics must be let in. */}}
+{{- define "undertone.checkMetrics" -}}
+{{- $want := list }}
+{{- if ne .Values.monitoring.monitor "none" }}
+{{- $want = append $want (printf "monitoring.monitor is %s" .Values.monitoring.monitor) }}
+{{- end }}
+{{- if .Values.monitoring.datadog }}
+{{- $want = append $want "monitoring.datadog is true" }}
+{{- end }}
+{{- if and (eq .Values.autoscaling.type "keda") (not .Values.autoscaling.keda.query) }}
+{{- $want = append $want "autoscaling.type is keda, which asks for the pods' metrics" }}
+{{- end }}
+{{- if and $want .Values.networkPolicy.enabled (not .Values.networkPolicy.monitoring) }}
+{{- fail (printf "%s, and networkPolicy.monitoring is empty, so that nobody can read metrics; allow it, such as by [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" (join "; " $want)) }}
+{{- end }}
+{{- end }}
+
+{{/* This release's own jobs and test must speak as Envoy does. */}}
+{{- define "undertone.checkTls" -}}
+{{- $tls := .Values.loadBalancer.envoy.tls }}
+{{- $clients := or .Values.test.enabled .Values.batch.backfill.enabled .Values.batch.daily.enabled }}
+{{- if and $clients (eq .Values.loadBalancer.type "envoy") $tls.secretName }}
+{{- if not .Values.clients.tlsSecretName }}
+{{- fail "loadBalancer.envoy.tls.secretName is set, and clients.tlsSecretName is not: `helm test` and the jobs would speak plaintext to it; name a Secret with the ca.crt that vouches for Envoy, or set test.enabled=false and run no jobs" }}
+{{- end }}
+{{- if and $tls.clientCASecretName (not .Values.clients.mutualTls) }}
+{{- fail "loadBalancer.envoy.tls.clientCASecretName is set, and clients.mutualTls is not: Envoy would turn `helm test` and the jobs away; set it, with tls.crt and tls.key in the Secret that clients.tlsSecretName names, or set test.enabled=false and run no jobs" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Executors elsewhere could not reach the driver: its pod has no address that is known, and lets nobody in. */}}
+{{- define "undertone.checkSpark" -}}
+{{- range .Values.batch.sparkSubmitArgs }}
+{{- if and (regexMatch `^--(master|conf=spark\.master)(=|$)` .) (not (regexMatch `=local(\[[^]]+\])?$` .)) }}
+{{- fail (printf "batch.sparkSubmitArgs has %s: the chart's jobs run Spark within their own pod (local[N]); docs/batch.md submits to a cluster (k8s://, yarn)" .) }}
+{{- end }}
+{{- end }}
 {{- end }}
