@@ -12,10 +12,12 @@ import pytest
 import yaml
 from undertone_sidecar.settings import Settings
 
+from tests.chart.combinations import COMBINATIONS
 from tests.chart.rendering import CHART, ROOT, Chart, HelmError
 
 SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+PARAGRAPH = """'{"text": "At last, home!"}'"""
 SET_BY_THE_CHART = {
     "drain-delay-seconds",
     "grace-period-seconds",
@@ -165,16 +167,27 @@ def test_every_section_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "third"),
+    ("values", "second", "third"),
     [
-        ({}, 'curl --json \'{"text": "At last, home!"}\' http://localhost:50051/v1/paragraphs:classify'),
-        ({"loadBalancer": {"type": "none"}}, 'undertone classify "At last, home!"'),
+        ({}, "grpcurl -plaintext -d", f"curl --json {PARAGRAPH} http://localhost:50051/v1/paragraphs:classify"),
+        ({"loadBalancer": {"type": "none"}}, "grpcurl -plaintext -d", 'undertone classify "At last, home!"'),
+        (
+            {"loadBalancer": {"envoy": {"tls": {"secretName": "server"}}}, "clients": {"tlsSecretName": "client"}},
+            "grpcurl -insecure -d",
+            f"curl -k --json {PARAGRAPH} https://localhost:50051/v1/paragraphs:classify",
+        ),
+        (
+            COMBINATIONS["TLS"],
+            "grpcurl -insecure -cert tls.crt -key tls.key -d",
+            f"curl -k --cert tls.crt --key tls.key --json {PARAGRAPH} https://localhost:50051/v1/paragraphs:classify",
+        ),
     ],
+    ids=["defaults", "none", "TLS", "mTLS"],
 )
-def test_the_notes_tell_the_next_three_commands(chart: Chart, values: Mapping[str, Any], third: str) -> None:
+def test_the_notes_tell_the_next_three_commands(chart: Chart, values: Mapping[str, Any], second: str, third: str) -> None:
     notes = chart.notes(values)
-    service = "spring-undertone-inference" if values else "spring-undertone-envoy"
-    assert f"kubectl --namespace reading port-forward service/{service} 50051:50051" in notes
-    assert 'grpcurl -plaintext -d \'{"text": "At last, home!"}\' localhost:50051 undertone.v1.Classifier/Classify' in notes
-    assert third in notes
+    service = "spring-undertone-inference" if "undertone classify" in third else "spring-undertone-envoy"
+    assert f" 1. kubectl --namespace reading port-forward service/{service} 50051:50051\n" in notes
+    assert f" 2. {second} {PARAGRAPH} localhost:50051 undertone.v1.Classifier/Classify\n" in notes
+    assert f" 3. {third}\n" in notes
     assert "helm test spring --namespace reading" in notes
