@@ -18,7 +18,7 @@ class Fate(enum.Enum):
     CANCELLED = enum.auto()
     """Given up by the server, as a proxy does that is reconfigured."""
     EXHAUSTED = enum.auto()
-    """Refused for want of room, without saying when to come back."""
+    """Refused for want of room."""
     REFUSED_ITEMS = enum.auto()
     """The call succeeds, but some of its paragraphs are told to come back."""
 

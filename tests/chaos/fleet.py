@@ -83,7 +83,8 @@ class _Life:
 class Fleet:
     """Used as `async with Fleet(...) as fleet`; `answer` is what a caller's proxy does with a call.
 
-    Make trouble at any time: `chances` spoil calls at random, `poison` are texts that spoil any call they are in with a status
+    Make trouble at any time: `chances` spoil calls at random (those that are refused for want of room are told to come back
+    after `pushback_ms`, or nothing), `poison` are texts that spoil any call they are in with a status
     each; `kill` and `rolling_restart` end pods, and those in `pods` can be hung or slowed. Scores are those of the
     `application`, which stands in every pod.
     """
@@ -91,6 +92,7 @@ class Fleet:
     def __init__(self, settings: FleetSettings, *, seed: int = 0) -> None:
         self.settings = settings
         self.chances = Chances()
+        self.pushback_ms: int | None = None
         self.poison: Mapping[str, grpc.StatusCode] = {}
         self.application = FakeClassifier()
         self.history: list[Look] = []
@@ -144,7 +146,7 @@ class Fleet:
         if fate is Fate.UNAVAILABLE:
             raise BrokenCallError(UNAVAILABLE, "injected: connection refused")
         if fate is Fate.EXHAUSTED:
-            raise BrokenCallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "injected: no room")
+            raise BrokenCallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "injected: no room", self.pushback_ms)
         if fate is Fate.LOST:
             await asyncio.Event().wait()
         pod = self._pick()

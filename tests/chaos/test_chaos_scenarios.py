@@ -150,6 +150,46 @@ def test_a_service_that_never_comes_back_is_given_up() -> None:
     assert 120 <= report.seconds <= 600
 
 
+@pytest.mark.parametrize("pushback_ms", [None, 200])
+@pytest.mark.parametrize("fate", ["exhausted", "refused_items"])
+def test_full_for_30_s_loses_nothing(fate: str, pushback_ms: int | None) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(0.1)  # what asks for the limits is answered
+        fleet.chances, fleet.pushback_ms = Chances(**{fate: 1.0}), pushback_ms
+        await asyncio.sleep(30)
+        fleet.chances = Chances()
+
+    report = score(SENT, disturb=disturb)
+    assert_answered(SENT, report.outcomes)
+    assert report.seconds > 30
+    counts = report.state.counts
+    refused = counts.attempts.get("RESOURCE_EXHAUSTED", 0) + counts.refused.get("RESOURCE_EXHAUSTED", 0)
+    assert 5 < refused < 250  # asked now and then, not over and over
+    assert not report.breaker
+
+
+@pytest.mark.parametrize("fate", ["exhausted", "refused_items"])
+def test_a_service_that_is_full_for_ever_is_given_up_after_the_patience(fate: str) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(2)
+        fleet.chances = Chances(**{fate: 1.0})
+
+    settings = Settings(breaker=BreakerSettings(patience_seconds=120), batch_items=1)
+    report = score(SENT[:400], settings=settings, disturb=disturb)
+    failed = [outcome.paragraph.id for outcome in report.outcomes if isinstance(outcome, Failure)]
+    assert 0 < len(failed) < 400
+    assert_answered(SENT[:400], report.outcomes, failing=failed)
+    failures = [
+        (seconds, outcome)
+        for seconds, outcome in zip(report.arrivals, report.outcomes, strict=True)
+        if isinstance(outcome, Failure)
+    ]
+    assert {outcome.status for _, outcome in failures} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert 122 < failures[0][0] < 240
+    # Whoever comes later need not be patient once more: that would take hours.
+    assert report.seconds < 120 * 60
+
+
 @pytest.mark.parametrize("status", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL])
 def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
     poisoned = {SENT[place].id: SENT[place].text for place in (0, 17, 18, 400, 999)}

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from undertone_client import (
     AccessDeniedError,
+    BreakerSettings,
     Client,
     DeadlineExceededError,
     Failure,
@@ -30,6 +31,7 @@ from undertone_client import (
 from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault, expected_probabilities
 
 UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
+IMPATIENT = Settings(breaker=BreakerSettings(patience_seconds=0))
 
 
 async def at_once(seconds: float) -> None:
@@ -122,9 +124,10 @@ async def test_only_the_refused_paragraphs_are_sent_again(service: FakeClassifie
     assert [call.texts for call in service.calls] == [("one", "two", "three", "four", ""), ("two", "four"), ("two",)]
 
 
-async def test_paragraphs_that_stay_refused_fail_with_their_own_reason(service: FakeClassifier, client: Client) -> None:
+async def test_paragraphs_that_stay_refused_fail_with_their_own_reason(service: FakeClassifier) -> None:
     service.item_faults = {"two": ItemFault(EXHAUSTED, "queue full"), "three": ItemFault(UNAVAILABLE, "no model")}
-    outcomes = await client.classify_batch(["one", "two", "three"])
+    async with Client(service.target, settings=IMPATIENT, sleep=at_once) as client:
+        outcomes = await client.classify_batch(["one", "two", "three"])
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     assert [(failure.reason, failure.attempts) for failure in failures] == [("queue full", 5), ("no model", 5)]
 
@@ -219,7 +222,7 @@ async def test_score_keeps_calls_in_flight(service: FakeClassifier) -> None:
 async def test_score_of_a_service_that_is_not_there_takes_nothing(service: FakeClassifier) -> None:
     await service.stop()
     source = iter(["one"])
-    async with Client(service.target, sleep=at_once) as client:
+    async with Client(service.target, settings=IMPATIENT, sleep=at_once) as client:
         with pytest.raises(UnavailableError):
             await anext(client.score(source))
     assert next(source) == "one"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from undertone_client.batch import BatchCall, Trailers
 from undertone_client.errors import service_error
 from undertone_client.resilience import Mode, Progress
-from undertone_client.values import Failure, Paragraph, Score
+from undertone_client.values import Failure, Outcome, Paragraph, Score
 from undertone_protos.v1 import classifier_pb2 as pb
 
 POISONING = [grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT]
@@ -21,8 +21,13 @@ class Service:
     def __init__(self, poisoned: set[int], status: grpc.StatusCode, refused: set[int]) -> None:
         self._poisoned = poisoned
         self._status = status
-        self._refused = refused
+        self.refused = refused
         self.sent: list[list[int]] = []
+        self.advances = 0
+
+    def settle(self, paragraphs: Sequence[Paragraph]) -> list[Outcome]:
+        call = BatchCall(paragraphs, self.send, self.pause, advanced=self.advanced)
+        return asyncio.run(call.run(Progress(Mode.BATCH)))
 
     async def send(self, paragraphs: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
         progress.attempts += 1
@@ -33,12 +38,15 @@ class Service:
         reply = pb.ClassifyBatchResponse(labels=["joy"])
         for number in numbers:
             result = reply.results.add()
-            if number in self._refused:
-                self._refused.remove(number)
+            if number in self.refused:
+                self.refused.remove(number)
                 result.error.code = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
             else:
                 result.classification.probabilities.append(1.0)
         return reply, ()
+
+    def advanced(self, progress: Progress) -> None:
+        self.advances += 1
 
     async def pause(self, refusal: Failure, pushback_seconds: float | None, progress: Progress) -> bool:
         return True
@@ -56,7 +64,7 @@ def test_all_but_the_poisoned_paragraphs_are_scored(
 ) -> None:
     service = Service(poisoned, status, refused)
     paragraphs = [Paragraph(str(index)) for index in range(count)]
-    outcomes = asyncio.run(BatchCall(paragraphs, service.send, service.pause).run(Progress(Mode.BATCH)))
+    outcomes = service.settle(paragraphs)
     assert [outcome.paragraph for outcome in outcomes] == paragraphs
     for index, outcome in enumerate(outcomes):
         if index in poisoned:
@@ -72,17 +80,40 @@ def test_all_but_the_poisoned_paragraphs_are_scored(
 
 def test_a_service_that_fails_for_everything_is_asked_twice_for_each_paragraph_at_most() -> None:
     service = Service(set(range(32)), grpc.StatusCode.INTERNAL, set())
-    outcomes = asyncio.run(
-        BatchCall([Paragraph(str(index)) for index in range(32)], service.send, service.pause).run(Progress())
-    )
+    outcomes = service.settle([Paragraph(str(index)) for index in range(32)])
     assert all(isinstance(outcome, Failure) for outcome in outcomes)
     assert len(service.sent) == 63
 
 
+def test_answers_beside_refusals_are_progress() -> None:
+    service = Service(set(), grpc.StatusCode.INTERNAL, {0, 1, 2})
+    three, four = ([Paragraph(str(index)) for index in range(count)] for count in (3, 4))
+    for sent, advances in ((three, 0), (four, 1)):
+        service.refused = {0, 1, 2}
+        service.settle(sent)
+        assert service.advances == advances
+
+
+def test_of_several_reasons_a_want_of_room_is_the_one_that_is_waited_for() -> None:
+    reasons: list[grpc.StatusCode] = []
+
+    async def send(paragraphs: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
+        reply = pb.ClassifyBatchResponse(labels=["joy"])
+        for status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            reply.results.add().error.code = status.value[0]
+        return reply, ()
+
+    async def pause(refusal: Failure, pushback_seconds: float | None, progress: Progress) -> bool:
+        reasons.append(refusal.status)
+        return False
+
+    call = BatchCall([Paragraph("one"), Paragraph("two")], send, pause, advanced=lambda progress: None)
+    asyncio.run(call.run(Progress()))
+    assert reasons == [grpc.StatusCode.RESOURCE_EXHAUSTED]
+
+
 def test_other_failures_are_those_of_all_paragraphs() -> None:
     service = Service({3}, grpc.StatusCode.PERMISSION_DENIED, set())
-    outcomes = asyncio.run(
-        BatchCall([Paragraph(str(index)) for index in range(4)], service.send, service.pause).run(Progress())
-    )
+    outcomes = service.settle([Paragraph(str(index)) for index in range(4)])
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [True] * 4
     assert len(service.sent) == 1

@@ -45,6 +45,7 @@ UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_E
 CANCELLED, INTERNAL, OK = grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.OK
 HANG = Fault(OK, delay_seconds=math.inf)
 BATCH = Settings(mode=Mode.BATCH)
+IMPATIENT = Settings(breaker=BreakerSettings(patience_seconds=0))
 SOON = RetryPolicy(initial_seconds=0.001, max_seconds=0.001)
 
 
@@ -132,7 +133,7 @@ async def test_every_attempt_is_seen(service: FakeClassifier) -> None:
     assert {event.method for event in finished} == {"Classify"}
     assert [event for event in events if isinstance(event, Retried)] == [
         Retried("Classify", UNAVAILABLE, 2, 0.25 * 0.2),
-        Retried("Classify", EXHAUSTED, 3, 0.02 + 0.25 * 0.2),
+        Retried("Classify", EXHAUSTED, 3, 0.02 + 0.25 * 0.4),
     ]
     assert events[-1] == Recovered("Classify", 2)
 
@@ -323,7 +324,9 @@ async def test_paragraphs_that_are_refused_slow_the_limit_down(service: FakeClas
     events: list[Event] = []
     service.item_faults = {"full": ItemFault(EXHAUSTED, pushback_ms=1)}
     limit = replace(LimitSettings.parse(algorithm), initial=16)
-    async with Client(service.target, settings=Settings(limit=limit), listener=events.append, sleep=at_once) as client:
+    async with Client(
+        service.target, settings=replace(IMPATIENT, limit=limit), listener=events.append, sleep=at_once
+    ) as client:
         for _ in range(12):
             await client.classify_batch(["one", "full"])
         state = client.state()
@@ -349,7 +352,7 @@ async def test_a_poisoned_paragraph_is_set_apart(service: FakeClassifier, status
 
 async def test_the_paper_s_table(service: FakeClassifier) -> None:
     service.faults.extend([Fault(UNAVAILABLE), Fault(CANCELLED), Fault(OK), *[Fault(EXHAUSTED)] * 5])
-    async with Client(service.target, sleep=at_once) as client:
+    async with Client(service.target, settings=IMPATIENT, sleep=at_once) as client:
         await client.classify_batch(["one", "two"])
         await client.classify_batch(["three", "four"])
         counts = client.state().counts

@@ -19,6 +19,7 @@ def retry(
     *,
     budget: RetryBudget | None = None,
     down: Callable[[], bool] = lambda: False,
+    patience: float = 300.0,
     random: float = 1.0,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> Retry:
@@ -26,6 +27,7 @@ def retry(
         policy or RetryPolicy(),
         budget or RetryBudget(BudgetSettings()),
         down=down,
+        patience_seconds=patience,
         random=lambda: random,
         clock=clock,
     )
@@ -59,8 +61,63 @@ def test_pushback_is_the_least_wait() -> None:
     assert own.wait(EXHAUSTED, 7.0, Progress()) == pytest.approx(7.1)
 
 
+def test_the_wait_after_pushback_grows_as_others_and_knows_of_the_spent_budget() -> None:
+    own, progress = retry(), Progress()
+    assert [own.wait(EXHAUSTED, 1.0, progress) for _ in range(4)] == pytest.approx([1.2, 1.4, 1.8, 2.6])
+    spent = RetryBudget(BudgetSettings(tokens=2, ratio=1))
+    assert retry(budget=spent).wait(EXHAUSTED, 1.0, Progress()) == 1.0 + RetryPolicy().max_seconds
+
+
+def test_a_batch_that_is_refused_for_want_of_room_costs_nothing_until_patience_ends() -> None:
+    now = 1000.0
+    own, progress = retry(patience=60, clock=lambda: now), Progress()
+    for _ in range(60):
+        assert own.wait(EXHAUSTED, None, progress) is not None
+        now += 1
+    assert (progress.strikes, progress.refusals) == (0, 60)
+    assert len(waits(own, progress, EXHAUSTED)) == RetryPolicy().attempts - 1
+    assert waits(own, Progress(Mode.ONLINE), EXHAUSTED) == []  # the budget is spent; online, refusals always count
+
+
+def test_online_calls_pay_for_refusals() -> None:
+    assert len(waits(retry(), Progress(Mode.ONLINE), EXHAUSTED)) == RetryPolicy().attempts - 1
+
+
+def test_patience_begins_anew_when_something_is_answered() -> None:
+    now = 0.0
+    own, progress = retry(patience=60, clock=lambda: now), Progress()
+    for _ in range(10):
+        assert own.wait(EXHAUSTED, None, progress) is not None
+        own.advanced(progress)
+        assert (progress.refusals, progress.refused_since) == (0, None)
+        now += 50
+    assert progress.strikes == 0
+
+
+def test_a_call_that_is_refused_while_others_are_answered_comes_to_an_end() -> None:
+    now = 0.0
+    own, progress = retry(patience=60, clock=lambda: now), Progress()
+    while own.wait(EXHAUSTED, None, progress) is not None:
+        now += 10
+        own.advanced(Progress())
+    assert 60 <= now <= 60 + 10 * RetryPolicy().attempts
+
+
+def test_calls_that_come_when_patience_has_ended_need_none_of_their_own() -> None:
+    now = 0.0
+    own, first = retry(patience=60, clock=lambda: now), Progress()
+    while own.wait(EXHAUSTED, None, first) is not None:
+        now += 10
+    assert len(waits(own, Progress(), EXHAUSTED)) == RetryPolicy().attempts - 1
+    now += 3600  # nothing was asked for an hour, so nothing is known
+    late = Progress()
+    assert own.wait(EXHAUSTED, None, late) is not None
+    assert late.strikes == 0
+
+
 def test_negative_pushback_forbids_a_retry() -> None:
     assert retry().wait(UNAVAILABLE, -1.0, Progress()) is None
+    assert retry().wait(EXHAUSTED, -1.0, Progress()) is None
 
 
 def test_nothing_is_tried_after_the_deadline_of_the_whole_call() -> None:

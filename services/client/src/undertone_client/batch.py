@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+import grpc
 from undertone_protos.v1 import classifier_pb2 as pb
 
 from undertone_client.errors import ServiceError, pushback_seconds
@@ -14,6 +15,7 @@ from undertone_client.wire import batch_outcomes
 Trailers = Sequence[tuple[str, str | bytes]]
 Send = Callable[[Sequence[Paragraph], Progress], Awaitable[tuple[pb.ClassifyBatchResponse, Trailers]]]
 PauseAfter = Callable[[Failure, float | None, Progress], Awaitable[bool]]
+Heard = Callable[[Progress], None]
 
 
 class BatchCall:
@@ -24,12 +26,14 @@ class BatchCall:
         send: makes a call, retries included; raises `ServiceError`.
         pause: waits before paragraphs that were refused for now are sent again, given one of the refusals and the pushback;
             False if they are not to be.
+        advanced: hears that some paragraphs of a call were answered, while others were refused for now.
     """
 
-    def __init__(self, paragraphs: Sequence[Paragraph], send: Send, pause: PauseAfter) -> None:
+    def __init__(self, paragraphs: Sequence[Paragraph], send: Send, pause: PauseAfter, *, advanced: Heard) -> None:
         self._paragraphs = paragraphs
         self._send = send
         self._pause = pause
+        self._advanced = advanced
         self._outcomes: dict[int, Outcome] = {}
 
     async def run(self, progress: Progress) -> list[Outcome]:
@@ -57,7 +61,13 @@ class BatchCall:
                     if outcome.status in RETRIED:
                         refused[place] = outcome
                 self._outcomes[place] = outcome
-            if not refused or not await self._pause(next(iter(refused.values())), pushback_seconds(trailers), progress):
+            if not refused:
+                return
+            if len(refused) < len(places):
+                self._advanced(progress)
+            # Of several reasons, that there was no room: it is the one that is waited for the longest, so nothing is lost.
+            refusal = min(refused.values(), key=lambda failure: failure.status is not grpc.StatusCode.RESOURCE_EXHAUSTED)
+            if not await self._pause(refusal, pushback_seconds(trailers), progress):
                 return
             places = list(refused)
 

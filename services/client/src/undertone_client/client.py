@@ -161,7 +161,8 @@ class Client:
         async def send(batch: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
             return await self._call(self._stub.ClassifyBatch, batch_request(batch, policy), progress)
 
-        outcomes = await BatchCall(paragraphs, send, self._pause_after).run(self._progress(Mode.BATCH))
+        batch = BatchCall(paragraphs, send, self._pause_after, advanced=self._resilience.retry.advanced)
+        outcomes = await batch.run(self._progress(Mode.BATCH))
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 self._resilience.emit(Skipped(outcome.status, 1))

@@ -62,7 +62,7 @@ def scoring_options(command: F) -> F:
             type=click.IntRange(min=1),
             default=DEFAULTS.retry.attempts,
             show_default=True,
-            help="Attempts of a call, at most; those while the service is down do not count.",
+            help="Attempts of a call, at most; those while the service is down or full do not count.",
         ),
         click.option(
             "--patience",
@@ -70,7 +70,7 @@ def scoring_options(command: F) -> F:
             default=DEFAULTS.breaker.patience_seconds,
             show_default=True,
             metavar="SECONDS",
-            help="How long a service that has gone is waited for.",
+            help="How long a service that has gone, or is full, is waited for.",
         ),
         click.option(
             "--checkpoint",

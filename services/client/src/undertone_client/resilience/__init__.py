@@ -24,6 +24,7 @@ from undertone_client.resilience.limit import CallOutcome, Fixed, Limit
 from undertone_client.resilience.limit_settings import Algorithm, LimitSettings
 from undertone_client.resilience.mode import Mode
 from undertone_client.resilience.progress import Progress, under_way
+from undertone_client.resilience.refusals import Refusals
 from undertone_client.resilience.retry import Retry, RetryPolicy
 from undertone_client.resilience.slots import Slots
 from undertone_client.resilience.workload import Workload
@@ -56,6 +57,7 @@ __all__ = [
     "Permit",
     "Progress",
     "Recovered",
+    "Refusals",
     "Retried",
     "Retry",
     "RetryBudget",

@@ -27,8 +27,9 @@ class BreakerSettings:
     failure_rate, window_calls: or once this share of the last so many calls has failed.
     open_seconds, max_open_seconds: the first probe is due after `open_seconds`; each that fails doubles the wait, up to
         `max_open_seconds`.
-    patience_seconds: how long calls of `Mode.BATCH` wait for it to close before they fail after all. Long enough for a
-        service that restarts, short enough that a job whose service has gone comes to an end.
+    patience_seconds: how long calls of `Mode.BATCH` wait for it to close before they fail after all, and how long they may be
+        refused for want of room at no cost (`Refusals`). Long enough for a service that restarts, short enough that a job
+        whose service has gone comes to an end.
     """
 
     consecutive_failures: int = 5

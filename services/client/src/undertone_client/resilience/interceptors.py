@@ -66,9 +66,11 @@ class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                     raise
             else:
                 self._retry.succeeded()
-                if progress.failures and self._refused(await call) is None:
-                    self._emit(Recovered(method_name(client_call_details), progress.failures))
-                    progress.failures = 0
+                if self._refused(await call) is None:
+                    self._retry.advanced(progress)
+                    if progress.failures:
+                        self._emit(Recovered(method_name(client_call_details), progress.failures))
+                        progress.failures = 0
                 return call
             self._emit(Retried(method_name(client_call_details), status, progress.attempts + 1, wait))
             await self._retry.pause(wait)

@@ -22,6 +22,8 @@ class Progress:
         attempts: times it was sent, hedges included.
         failures: attempts that failed or refused a part and are to be followed by another; 0 again after a whole answer.
         strikes: failures that count against `RetryPolicy.attempts`.
+        refusals: times that it was refused for want of room since a part of it was answered; see `Refusals`.
+        refused_since: when that began, in seconds of the client's clock; None if it was not refused.
     """
 
     mode: Mode = Mode.BATCH
@@ -29,6 +31,8 @@ class Progress:
     attempts: int = 0
     failures: int = 0
     strikes: int = 0
+    refusals: int = 0
+    refused_since: float | None = None
 
     def again(self) -> "Progress":
         """That of a part of this call which is sent by itself: tried as often already, with no strikes yet."""

@@ -11,6 +11,7 @@ from undertone_client.errors import SettingsError
 from undertone_client.resilience.budget import RetryBudget
 from undertone_client.resilience.mode import Mode
 from undertone_client.resilience.progress import Progress
+from undertone_client.resilience.refusals import Refusals
 from undertone_client.resilience.statuses import retried
 
 
@@ -53,6 +54,7 @@ class Retry:
             `Mode.BATCH` waits up to `policy.max_seconds`.
         down: whether the service is known not to work and may yet return. Failures then say nothing about the call, and in
             `Mode.BATCH` count neither against it nor against the budget: the circuit breaker spaces and bounds them.
+        patience_seconds: how long RESOURCE_EXHAUSTED does not count against a call of `Mode.BATCH`; see `Refusals`.
         random: numbers from 0 up to 1, for the jitter.
         sleep: waits for so many seconds.
         clock: seconds, for the deadline of the call as a whole.
@@ -64,6 +66,7 @@ class Retry:
         budget: RetryBudget,
         *,
         down: Callable[[], bool],
+        patience_seconds: float,
         random: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float],
@@ -74,6 +77,7 @@ class Retry:
         self._random = random
         self._sleep = sleep
         self._clock = clock
+        self._refusals = Refusals(patience_seconds, clock)
         self._pausing = 0
 
     @property
@@ -85,6 +89,10 @@ class Retry:
         """An attempt was answered."""
         self._budget.succeeded()
 
+    def advanced(self, progress: Progress) -> None:
+        """The call, or a part of it, was answered by an attempt: the service has room."""
+        self._refusals.end(progress)
+
     def wait(self, status: grpc.StatusCode, pushback_seconds: float | None, progress: Progress) -> float | None:
         """Seconds to wait before the next attempt; None if there is to be none. Notes the failure in `progress`.
 
@@ -95,14 +103,16 @@ class Retry:
         batch = progress.mode is Mode.BATCH
         if not (batch and self._down()):
             self._budget.failed()
-            progress.strikes += 1
+            full = batch and status is grpc.StatusCode.RESOURCE_EXHAUSTED
+            if not (full and self._refusals.bear(progress)):
+                progress.strikes += 1
         refused = pushback_seconds is not None and pushback_seconds < 0
         if refused or progress.strikes >= self._policy.attempts or not (batch or self._budget.allows):
             return None
         wait = self._random() * self._ceiling(progress)
         if pushback_seconds is not None:
             # The service's word is the least; the jitter keeps the crowd that heard the same number from returning as one.
-            wait = pushback_seconds + self._random() * self._policy.initial_seconds
+            wait += pushback_seconds
         if self._clock() + wait >= progress.deadline:
             return None
         progress.failures += 1
@@ -117,4 +127,5 @@ class Retry:
             self._pausing -= 1
 
     def _ceiling(self, progress: Progress) -> float:
-        return self._policy.ceiling(max(1, progress.strikes)) if self._budget.allows else self._policy.max_seconds
+        failures = max(1, progress.strikes + progress.refusals)
+        return self._policy.ceiling(failures) if self._budget.allows else self._policy.max_seconds

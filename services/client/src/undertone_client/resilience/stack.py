@@ -58,7 +58,15 @@ class Resilience:
         self._slots = Slots(settings.limit.build(), self.emit)
         self._guard = BreakerGuard(CircuitBreaker(settings.breaker, clock), self.emit, sleep)
         budget = RetryBudget(settings.budget)
-        self.retry = Retry(settings.retry, budget, down=lambda: self._guard.hopeful, random=random, sleep=sleep, clock=clock)
+        self.retry = Retry(
+            settings.retry,
+            budget,
+            down=lambda: self._guard.hopeful,
+            patience_seconds=settings.breaker.patience_seconds,
+            random=random,
+            sleep=sleep,
+            clock=clock,
+        )
         self.interceptors: Sequence[grpc.aio.ClientInterceptor] = (
             RetryInterceptor(self.retry, refused, self.emit),
             *([HedgeInterceptor(settings.hedging, budget, self.emit, sleep)] if settings.hedging else []),
