@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Row, SparkSession
-from undertone_batch import Job, Order, RunMode, Service, Source, Summary, emotions, read_scores
+from undertone_batch import Job, Order, RunMode, Service, Source, Summary, emotions, predict, read_scores
 from undertone_batch.errors import TooManyFailedError
 from undertone_batch.merge import ChangeCounts, change_counts
 from undertone_batch.order import new_run
 from undertone_batch.plan import Kind
 from undertone_batch.table import Table
 from undertone_batch.version import Bucket, Version
-from undertone_client import LimitSettings, Mode, Settings
+from undertone_client import LimitSettings, Mode, Settings, SettingsError
 from undertone_client.errors import InputError, OutputError, UnavailableError
 from undertone_client.testing import EMOTIONS, expected_probabilities
 
@@ -68,7 +68,7 @@ def order(service: spark_parts.Service, tmp_path: Path) -> Order:
     )
 
 
-def write(order: Order, rows: list[dict[str, str | None]] | dict[str, str]) -> None:
+def write(order: Order, rows: Sequence[Mapping[str, object]] | dict[str, str]) -> None:
     """Make these paragraphs the source's."""
     if isinstance(rows, dict):
         rows = [{"id": ident, "text": text} for ident, text in rows.items()]
@@ -311,15 +311,32 @@ def test_mistakes_leave_everything_as_it_was(spark: SparkSession, service: spark
         run(spark, order)
     with pytest.raises(InputError, match="cannot be read as nonsense"):
         run(spark, order, source=replace(order.source, format="nonsense"))
+    write(order, [])
+    with pytest.raises(InputError, match="no column 'id'; there are: none"):
+        run(spark, order)
+    with pytest.raises(InputError, match="cannot be read as parquet"):
+        run(spark, order, source=replace(order.source, format="parquet"))
+    write(order, [{"id": "1", "text": 5}])
+    with pytest.raises(InputError, match=r"source: the column 'text' is of type bigint; .* Name another with --text-column"):
+        run(spark, order)
     write(order, {"1": "A paragraph that nobody asks for"})
     with pytest.raises(UnavailableError):
         run(spark, order, service=Service("127.0.0.1:1", SETTINGS))
+    with pytest.raises(OutputError, match=r"/proc/table/.* cannot be used"):  # where not even root can write
+        run(spark, order, table="/proc/table")
+    assert service.sent() == []
     assert not Path(order.table).exists()
     with pytest.raises(OutputError, match="there is no table of scores"):
         read_scores(spark, order.table)
     Path(order.table).write_text("a file, where a folder should be")
     with pytest.raises(OutputError):
         run(spark, order)
+
+
+def test_predict_overwrites_no_column(spark: SparkSession, service: spark_parts.Service) -> None:
+    frame = spark.sql("VALUES (1, 'A paragraph in a frame', 'joy') AS frame(number, review, Label)")
+    with pytest.raises(SettingsError, match="has a column 'Label', and predict adds one of this name; rename it"):
+        predict(frame, Service(service.target, SETTINGS), text="review")
 
 
 def test_emotions_of_anybodys_frame(spark: SparkSession, service: spark_parts.Service) -> None:

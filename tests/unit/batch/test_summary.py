@@ -1,13 +1,18 @@
 """What a run says about itself."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 from undertone_batch import Effort, RunMode, Summary
+from undertone_batch.command import write_summary
 from undertone_batch.effort import EffortsParam, calls_between
 from undertone_batch.plan import Kind
 from undertone_batch.summary import WaveResult
 from undertone_client import CallCounts, Model, Policy
+from undertone_client.errors import OutputError
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 SUMMARY = Summary(
@@ -59,6 +64,17 @@ def test_a_run_that_found_nothing_has_no_shares() -> None:
     assert empty.failed_share == 0
     document = json.loads(empty.to_json())
     assert (document["outcome"], document["error"], document["paragraphs_per_second"]) == ("failed", "no source", None)
+
+
+def test_a_summary_that_cannot_be_written_does_not_hide_why_the_run_failed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_summary(tmp_path / "summary.json", SUMMARY)
+    assert (tmp_path / "summary.json").read_text() == SUMMARY.to_json()
+    with pytest.raises(OutputError, match=r"Is a directory\. Name another file with --summary"):
+        write_summary(tmp_path, SUMMARY)
+    write_summary(tmp_path, replace(SUMMARY, error="the table is full"))
+    assert "cannot be written: Is a directory" in caplog.text
 
 
 def test_efforts_are_added_by_executor() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from undertone_client import BreakerSettings, LimitSettings, Mode, Policy, SettingsError
+from undertone_client import BreakerSettings, LimitSettings, Mode, Policy, RetryPolicy, SettingsError
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import explained
 from undertone_client.errors import OutputError
@@ -18,6 +18,7 @@ from undertone_batch.plan import RunMode
 from undertone_batch.service import Service
 from undertone_batch.session import open_session
 from undertone_batch.source import MIN_CHARACTERS, Source
+from undertone_batch.summary import Summary
 
 EXIT_CODES = """\b
 Exit codes:
@@ -102,6 +103,13 @@ Examples:
     help="Calls at once of each Python worker: as many as the service bears, or always N.",
 )
 @click.option(
+    "--attempts",
+    type=click.IntRange(min=1),
+    default=RetryPolicy().attempts,
+    show_default=True,
+    help="Attempts of a call, at most; those while the service is down do not count.",
+)
+@click.option(
     "--patience",
     type=click.FloatRange(min=0),
     default=BreakerSettings().patience_seconds,
@@ -129,6 +137,7 @@ def run(
     wave_rows: int,
     buckets: int,
     limit: str,
+    attempts: int,
     patience: float,
     run_id: str,
     summary: Path | None,
@@ -141,7 +150,10 @@ def run(
     leaves the table as it was at the last commit, and the next goes on from there.
     """
     settings = Connection(**connection).settings(
-        mode=Mode.BATCH, limit=LimitSettings.parse(limit), breaker=BreakerSettings(patience_seconds=patience)
+        mode=Mode.BATCH,
+        limit=LimitSettings.parse(limit),
+        retry=RetryPolicy(attempts=attempts),
+        breaker=BreakerSettings(patience_seconds=patience),
     )
     order = Order(
         mode=RunMode(mode),
@@ -164,7 +176,7 @@ def run(
         finally:
             click.echo(job.summary.to_text(), err=True)
             if summary is not None:
-                _write(summary, job.summary.to_json())
+                write_summary(summary, job.summary)
     finally:
         spark.stop()
 
@@ -176,11 +188,19 @@ def _log_to_stderr() -> None:
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
 
 
-def _write(path: Path, text: str) -> None:
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write the summary to a file.
+
+    Raises:
+        OutputError: it cannot be written; if the run failed, this is logged only, and does not take its error's place.
+    """
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(summary.to_json(), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
+        problem = f"{path} cannot be written: {error.strerror or error}"
+        if summary.error is None:
+            raise OutputError(f"{problem}. Name another file with --summary; the run itself succeeded") from None
+        logging.getLogger(__name__).warning(problem)
 
 
 def _pairs(options: Sequence[str]) -> dict[str, str]:

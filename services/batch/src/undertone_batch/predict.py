@@ -8,6 +8,7 @@ from pyspark.accumulators import Accumulator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sql
 from pyspark.sql.types import StructType
+from undertone_client import SettingsError
 
 from undertone_batch.columns import OUTCOME, outcome_columns
 from undertone_batch.effort import Effort, Efforts, executor_name
@@ -24,12 +25,18 @@ def predict(
     Exactly one row for each; the rows of a partition stay in order.
 
     Args:
-        paragraphs: any frame, without columns named as those of `OUTCOME`.
+        paragraphs: any frame whose other columns are not named as those of `OUTCOME`.
         service: the service to ask, from the executors.
         text: the column to be scored; strings, or binary in UTF-8.
         efforts: an accumulator with `EffortsParam`, to which finished tasks add what they did.
+
+    Raises:
+        SettingsError: a column has the name of one that is added; Spark does not tell capitals from small letters.
     """
     kept = [field for field in paragraphs.schema.fields if field.name != text]
+    for field in kept:
+        if field.name.lower() in OUTCOME.names:
+            raise SettingsError(f"the frame has a column {field.name!r}, and predict adds one of this name; rename it")
     # As bytes: Spark lets strings hold what is not UTF-8, and Arrow does not.
     sent = paragraphs.withColumn(text, sql.col(text).cast("binary"))
     return sent.mapInArrow(_scorer(service, text, efforts), StructType(kept + OUTCOME.fields))

@@ -65,7 +65,10 @@ class Source:
                 raise InputError(f"{', '.join(self.locations)}: no column {name!r}; there are: {there}. Name it with {flag}")
         kind = fields[self.text_column]
         if not isinstance(kind, (StringType, BinaryType)):
-            raise InputError(f"the column {self.text_column!r} is of type {kind.simpleString()}; texts are strings")
+            raise InputError(
+                f"{', '.join(self.locations)}: the column {self.text_column!r} is of type {kind.simpleString()}; texts are"
+                " strings. Name another with --text-column"
+            )
         return frame
 
     def paragraphs(self, rows: DataFrame, bucket_count: int) -> DataFrame:
