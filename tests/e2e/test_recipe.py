@@ -55,6 +55,12 @@ def leaves(values: dict[str, object], prefix: str = "") -> list[str]:
     return paths
 
 
+def test_ci_never_skips_the_images() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    commands = [step.get("run") for step in workflow["jobs"]["images"]["steps"]]
+    assert commands.index("docker info") < commands.index(".venv/bin/pytest tests/docker")
+
+
 def test_ci_pins_every_action_to_a_commit() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
