@@ -28,6 +28,9 @@ from undertone_batch.waves import Wave, waves
 ARROW_ROWS = 1024
 """Rows of an Arrow batch: some calls' worth, so that the first call need not wait for thousands of rows."""
 
+ARROW_BYTES = 8_000_000
+"""And bytes, about: as many rows of long paragraphs would be more than a worker is meant to hold."""
+
 log = logging.getLogger("undertone_batch")
 
 
@@ -37,13 +40,14 @@ class Job:
     Every wave ends with a commit, so that whatever ends the run, the table is that of the last commit: whole, and fit for use.
 
     Args:
-        spark: the session; its time zone and the size of Arrow batches are set for the run.
+        spark: the session; its time zone and the bounds of Arrow batches are set for the run.
         order: what to do.
         clock: the time.
     """
 
     def __init__(self, spark: SparkSession, order: Order, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_ROWS)
+        spark.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", ARROW_BYTES)
         spark.conf.set("spark.sql.session.timeZone", "UTC")
         spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
         self._spark = spark

@@ -17,8 +17,8 @@ def outcomes_of(
 ) -> Iterator[list[Outcome]]:
     """An outcome for each text of each array, array by array.
 
-    As many paragraphs as the client looks ahead are held at once, and one array more: the calls of one array are not waited for
-    before those of the next are made.
+    As many paragraphs, and as many characters, as the client looks ahead are held at once, and one array more: the calls of one
+    array are not waited for before those of the next are made.
 
     Args:
         texts: strings, or binary in UTF-8.
@@ -28,9 +28,10 @@ def outcomes_of(
     Raises:
         ServiceError: the service did not answer when asked for its limits.
     """
+    settings = worker.service.settings
     began, calls = time.perf_counter(), worker.calls()
     waited, scored = 0.0, 0
-    sizes: deque[int] = deque()
+    sent: deque[tuple[int, int]] = deque()  # paragraphs and characters of each array
     with worker.exchange() as exchange:
 
         def received() -> list[Outcome]:
@@ -39,16 +40,21 @@ def outcomes_of(
             outcomes = exchange.receive()
             waited += time.perf_counter() - asked
             scored += sum(isinstance(outcome, Score) for outcome in outcomes)
-            sizes.popleft()
+            sent.popleft()
             return outcomes
 
+        def full() -> bool:
+            items, characters = (sum(sizes) for sizes in zip(*sent, strict=True)) if sent else (0, 0)
+            return items > settings.lookahead_items or characters > settings.lookahead_characters
+
         for array in texts:
-            exchange.send([_paragraph(value) for value in array.cast(pa.binary()).to_pylist()])
-            sizes.append(len(array))
-            while sum(sizes) > worker.service.settings.lookahead_items or (sizes and exchange.ready):
+            paragraphs = [_paragraph(value) for value in array.cast(pa.binary()).to_pylist()]
+            exchange.send(paragraphs)
+            sent.append((len(paragraphs), sum(_characters(paragraph) for paragraph in paragraphs)))
+            while full() or (sent and exchange.ready):
                 yield received()
         exchange.finish()
-        while sizes:
+        while sent:
             yield received()
     if done is not None:
         done(Effort(1, scored, time.perf_counter() - began, waited, calls_between(calls, worker.calls())))
@@ -61,6 +67,10 @@ def _paragraph(value: bytes | None) -> Paragraph | Failure:
         return Paragraph(value.decode())
     except UnicodeDecodeError as error:
         return _refused(f"the text is not UTF-8 at byte {error.start}")
+
+
+def _characters(paragraph: Paragraph | Failure) -> int:
+    return len(paragraph.text) if isinstance(paragraph, Paragraph) else 0
 
 
 def _refused(reason: str) -> Failure:
