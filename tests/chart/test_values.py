@@ -95,8 +95,16 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any
             },
             "clients.mutualTls is not",
         ),
+        ({"clients": {"tlsSecretName": "client"}}, "what `helm test` and the jobs call speaks plaintext"),
+        (
+            {
+                "loadBalancer": {"type": "none", "envoy": {"tls": {"secretName": "server"}}},
+                "clients": {"tlsSecretName": "client"},
+            },
+            "what `helm test` and the jobs call speaks plaintext",
+        ),
     ],
-    ids=["replicas", "drain", "strategy", "Envoys", "monitors", "keda", "TLS", "mTLS"],
+    ids=["replicas", "drain", "strategy", "Envoys", "monitors", "keda", "TLS", "mTLS", "plaintext", "pods"],
 )
 def test_values_that_do_not_go_together_are_refused(chart: Chart, values: Mapping[str, Any], message: str) -> None:
     with pytest.raises(HelmError) as refused:

@@ -38,11 +38,14 @@
 {{- end }}
 {{- end }}
 
-{{/* This release's own jobs and test must speak as Envoy does. */}}
+{{/* This release's own jobs and test must speak as what they call does: Envoy, or the pods, which speak plaintext. */}}
 {{- define "undertone.checkTls" -}}
-{{- $tls := .Values.loadBalancer.envoy.tls }}
+{{- $tls := ternary .Values.loadBalancer.envoy.tls dict (eq .Values.loadBalancer.type "envoy") }}
 {{- $clients := or .Values.test.enabled .Values.batch.backfill.enabled .Values.batch.daily.enabled }}
-{{- if and $clients (eq .Values.loadBalancer.type "envoy") $tls.secretName }}
+{{- if and $clients (not $tls.secretName) .Values.clients.tlsSecretName }}
+{{- fail "clients.tlsSecretName is set, but what `helm test` and the jobs call speaks plaintext; set loadBalancer.envoy.tls.secretName (with loadBalancer.type=envoy), or leave it empty" }}
+{{- end }}
+{{- if and $clients $tls.secretName }}
 {{- if not .Values.clients.tlsSecretName }}
 {{- fail "loadBalancer.envoy.tls.secretName is set, and clients.tlsSecretName is not: `helm test` and the jobs would speak plaintext to it; name a Secret with the ca.crt that vouches for Envoy, or set test.enabled=false and run no jobs" }}
 {{- end }}
