@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from undertone_client import Failure, Paragraph, Settings
+from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSettings, Paragraph, Settings
 from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
 
+from tests.chaos.clock import run
 from tests.chaos.faults import Chances
 from tests.chaos.fleet import Fleet, FleetSettings, Probes
 from tests.chaos.pod import PodSettings, Speed
-from tests.chaos.scenario import Report, score
+from tests.chaos.scenario import FleetClient, Report, score
 from tests.chaos.truth import assert_answered, paragraphs
 
 SENT = paragraphs(2000)
@@ -24,9 +25,17 @@ STUBBORN = Settings(retry=RetryPolicy(attempts=30), timeout_seconds=20)
 
 ALL_AT_ONCE = Chances(unavailable=0.03, reset=0.02, lost=0.005, cancelled=0.01, exhausted=0.03, refused_items=0.03)
 
+PASSING = ("unavailable", "reset", "cancelled", "exhausted")
+"""Fates that a call of `Mode.ONLINE` survives."""
+
 Accident = tuple[float, int, str]
 ACCIDENTS = st.tuples(st.floats(0, 20), st.integers(0, 3), st.sampled_from(["kill", "hang", "slow"]))
 """Seconds after the one before, which pod, what happens to it."""
+
+
+def went_wrong(counts: CallCounts) -> int:
+    """Attempts that failed or refused a part. Those that no call failed with in the end were handled."""
+    return counts.errors + sum(counts.refused.values())
 
 
 def capacity_used(report: Report, fleet: FleetSettings, items: int) -> float:
@@ -108,7 +117,29 @@ def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accide
     settings = Settings(retry=RetryPolicy(attempts=60), timeout_seconds=20, limit=limit, batch_items=8)
     report = score(SENT[:300], settings=settings, disturb=disturb, seed=seed)
     assert_answered(SENT[:300], report.outcomes)
+    assert report.state.counts.handled == went_wrong(report.state.counts)
     assert report.state.in_flight == report.state.waiting == report.state.pausing == 0
+
+
+@examples(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.fixed_dictionaries({fate: st.floats(0, 0.2) for fate in PASSING}), st.integers(2, 4))
+def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float], attempts: int) -> None:
+    settings = Settings(
+        retry=RetryPolicy(attempts=1000),
+        budget=BudgetSettings(tokens=10_000),
+        breaker=BreakerSettings(consecutive_failures=10_000, failure_rate=1.0),
+        hedging=HedgingSettings(delay_seconds=0.05, attempts=attempts),
+    )
+
+    async def ask() -> CallCounts:
+        async with Fleet(FleetSettings(), seed=seed) as fleet, FleetClient(fleet, settings, seed=seed) as client:
+            fleet.chances = Chances(**shares)
+            await asyncio.gather(*(client.classify(paragraph) for paragraph in SENT[:60]))
+            return client.state().counts
+
+    counts = run(ask())
+    assert counts.hedged > 0
+    assert counts.handled == went_wrong(counts)
 
 
 def test_a_rolling_restart_is_not_noticed() -> None:
@@ -201,6 +232,9 @@ def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
     report = score(SENT[:1000], settings=STUBBORN, disturb=disturb)
     assert_answered(SENT[:1000], report.outcomes, failing=poisoned)
     assert {outcome.status for outcome in report.outcomes if isinstance(outcome, Failure)} == {status}
+    # Those of the calls with one poisoned paragraph each, which failed for good, and what these met before.
+    unhandled = went_wrong(report.state.counts) - report.state.counts.handled
+    assert len(poisoned) <= unhandled <= 2 * len(poisoned)
     # Finding one of 32 takes about two calls for each of five halvings.
     assert report.state.counts.attempts[status.name] <= 7 * len(poisoned)
 

@@ -24,9 +24,10 @@ class Service:
         self.refused = refused
         self.sent: list[list[int]] = []
         self.advances = 0
+        self.halves: list[Progress] = []
 
     def settle(self, paragraphs: Sequence[Paragraph]) -> list[Outcome]:
-        call = BatchCall(paragraphs, self.send, self.pause, advanced=self.advanced)
+        call = BatchCall(paragraphs, self.send, self.pause, advanced=self.advanced, halved=self.halves.append)
         return asyncio.run(call.run(Progress(Mode.BATCH)))
 
     async def send(self, paragraphs: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
@@ -82,7 +83,7 @@ def test_a_service_that_fails_for_everything_is_asked_twice_for_each_paragraph_a
     service = Service(set(range(32)), grpc.StatusCode.INTERNAL, set())
     outcomes = service.settle([Paragraph(str(index)) for index in range(32)])
     assert all(isinstance(outcome, Failure) for outcome in outcomes)
-    assert len(service.sent) == 63
+    assert (len(service.sent), len(service.halves)) == (63, 31)
 
 
 def test_answers_beside_refusals_are_progress() -> None:
@@ -107,7 +108,9 @@ def test_of_several_reasons_a_want_of_room_is_the_one_that_is_waited_for() -> No
         reasons.append(refusal.status)
         return False
 
-    call = BatchCall([Paragraph("one"), Paragraph("two")], send, pause, advanced=lambda progress: None)
+    call = BatchCall(
+        [Paragraph("one"), Paragraph("two")], send, pause, advanced=lambda progress: None, halved=lambda progress: None
+    )
     asyncio.run(call.run(Progress()))
     assert reasons == [grpc.StatusCode.RESOURCE_EXHAUSTED]
 

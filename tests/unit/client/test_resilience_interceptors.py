@@ -294,8 +294,7 @@ async def test_a_failure_that_may_pass_leaves_it_to_the_hedge(service: FakeClass
     service.faults.append(Fault(UNAVAILABLE, delay_seconds=0.2))
     service.faults.append(Fault(OK, delay_seconds=0.3))
     assert (await hedging.classify("text")).tokens == 3
-    assert hedging.state().counts.attempts == {"UNAVAILABLE": 1, "OK": 1}
-    assert hedging.state().counts.retried == 0
+    assert hedging.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, hedged=1, handled=1)
 
 
 async def test_failures_of_all_hedges_are_retried(service: FakeClassifier) -> None:
@@ -303,7 +302,7 @@ async def test_failures_of_all_hedges_are_retried(service: FakeClassifier) -> No
     settings = Settings(hedging=HedgingSettings(delay_seconds=5), retry=SOON)
     async with Client(service.target, settings=settings) as client:
         assert (await client.classify("text")).tokens == 3
-        assert client.state().counts.retried == 2
+        assert client.state().counts == CallCounts({"UNAVAILABLE": 2, "OK": 1}, retried=2, handled=2)
 
 
 async def test_without_budget_there_are_no_hedges(service: FakeClassifier) -> None:
@@ -343,10 +342,12 @@ async def test_a_poisoned_paragraph_is_set_apart(service: FakeClassifier, status
     texts = [f"paragraph {index}" for index in range(8)]
     async with Client(service.target) as client:
         outcomes = await client.classify_batch(texts)
+        counts = client.state().counts
     assert [isinstance(outcome, Score) for outcome in outcomes] == [index != 5 for index in range(8)]
     failure = outcomes[5]
     assert isinstance(failure, Failure)
     assert (failure.status, failure.reason, failure.attempts) == (status, "cannot be read", 4)
+    assert counts.errors == 4 == counts.handled + 1  # those of the halved calls, and that of the last
     assert len(service.calls) == 7  # 8, then 4, 4, 2, 1, 1, 2
 
 
@@ -386,4 +387,4 @@ async def test_the_layers_work_on_a_channel_of_one_s_own(service: FakeClassifier
     async with open_channel(service.target, Settings(), layers.interceptors) as channel:
         reply = await pb_grpc.ClassifierStub(channel).Classify(pb.ClassifyRequest(text="text"))
     assert reply.tokens == 3
-    assert layers.state().counts.retried == 1
+    assert layers.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, retried=1, handled=1)

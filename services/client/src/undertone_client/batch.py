@@ -27,13 +27,17 @@ class BatchCall:
         pause: waits before paragraphs that were refused for now are sent again, given one of the refusals and the pushback;
             False if they are not to be.
         advanced: hears that some paragraphs of a call were answered, while others were refused for now.
+        halved: hears that a call failed and goes on as two.
     """
 
-    def __init__(self, paragraphs: Sequence[Paragraph], send: Send, pause: PauseAfter, *, advanced: Heard) -> None:
+    def __init__(
+        self, paragraphs: Sequence[Paragraph], send: Send, pause: PauseAfter, *, advanced: Heard, halved: Heard
+    ) -> None:
         self._paragraphs = paragraphs
         self._send = send
         self._pause = pause
         self._advanced = advanced
+        self._halved = halved
         self._outcomes: dict[int, Outcome] = {}
 
     async def run(self, progress: Progress) -> list[Outcome]:
@@ -72,6 +76,7 @@ class BatchCall:
             places = list(refused)
 
     async def _bisect(self, places: Sequence[int], progress: Progress) -> None:
+        self._halved(progress)
         # One half after the other: a service that fails like this needs no second call at the same time.
         half = len(places) // 2
         await self._settle(places[:half], progress.again())

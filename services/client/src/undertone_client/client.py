@@ -16,7 +16,7 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 from undertone_client.batch import BatchCall, Trailers
 from undertone_client.channel import open_channel
 from undertone_client.errors import DeadlineExceededError, ServiceError, from_rpc
-from undertone_client.resilience.events import Listener, Retried, Skipped
+from undertone_client.resilience.events import Listener, Recovered, Retried, Skipped
 from undertone_client.resilience.mode import Mode
 from undertone_client.resilience.progress import Progress, under_way
 from undertone_client.resilience.stack import ClientState, Resilience
@@ -161,8 +161,10 @@ class Client:
         async def send(batch: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
             return await self._call(self._stub.ClassifyBatch, batch_request(batch, policy), progress)
 
-        batch = BatchCall(paragraphs, send, self._pause_after, advanced=self._resilience.retry.advanced)
-        outcomes = await batch.run(self._progress(Mode.BATCH))
+        call = BatchCall(
+            paragraphs, send, self._pause_after, advanced=self._resilience.retry.advanced, halved=self._note_halved
+        )
+        outcomes = await call.run(self._progress(Mode.BATCH))
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 self._resilience.emit(Skipped(outcome.status, 1))
@@ -176,6 +178,10 @@ class Client:
         self._resilience.emit(Retried("ClassifyBatch", refusal.status, progress.attempts + 1, wait))
         await retry.pause(wait)
         return True
+
+    def _note_halved(self, progress: Progress) -> None:
+        if progress.failures:  # none if the reply was malformed
+            self._resilience.emit(Recovered("ClassifyBatch", progress.failures))
 
     def _progress(self, natural: Mode) -> Progress:
         limit = self._settings.deadline_seconds

@@ -16,7 +16,8 @@ class CallCounts:
     refused: answered batches that asked to send paragraphs again, by the status of those.
     retried: attempts that followed a failed one of the same call.
     hedged: attempts that were sent beside another.
-    handled: attempts that failed, or refused a part, of calls that were answered in the end, so that nobody saw the error.
+    handled: attempts that failed, or refused a part, of calls that were answered in the end or halved, so that nobody saw the
+        error. What `errors` and `refused` have beyond them are those of calls that failed for good, or go on.
     shed: attempts that were never sent, because the circuit breaker was open.
     skipped: paragraphs without a score, by the name of their last status.
     """

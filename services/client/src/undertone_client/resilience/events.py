@@ -50,7 +50,7 @@ class Shed:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A call was answered after `failures` attempts that had failed or refused a part of it: errors that nobody saw."""
+    """A call was answered or halved, after `failures` attempts that had failed or refused a part: errors that nobody saw."""
 
     method: str
     failures: int

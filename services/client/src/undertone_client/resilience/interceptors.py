@@ -17,7 +17,7 @@ from undertone_client.resilience.calls import Call, Continuation, Details, answe
 from undertone_client.resilience.events import AttemptFinished, Listener, Recovered, Retried, Shed
 from undertone_client.resilience.guard import BreakerGuard
 from undertone_client.resilience.limit import CallOutcome
-from undertone_client.resilience.progress import current
+from undertone_client.resilience.progress import current, under_way
 from undertone_client.resilience.retry import Retry
 from undertone_client.resilience.slots import Slots
 from undertone_client.resilience.statuses import OVERLOADING, TRIPPING
@@ -56,7 +56,8 @@ class RetryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         progress = current()
         while True:
             try:
-                call = await answered(continuation, client_call_details, request)
+                with under_way(progress):  # the layers below are to find the same, whoever makes the call
+                    call = await answered(continuation, client_call_details, request)
             except CircuitOpenError:
                 raise  # says nothing new of the service, so it costs no budget either
             except grpc.aio.AioRpcError as error:
@@ -136,6 +137,8 @@ class SlotInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             status, cancelled = grpc.StatusCode.CANCELLED, isinstance(error, asyncio.CancelledError)
             raise
         finally:
+            if not cancelled and (status is not grpc.StatusCode.OK or refused is not None):
+                progress.failures += 1
             seconds = self._clock() - began
             self._slots.release(seconds, request.ByteSize(), _outcome(status, refused))
             name = method_name(client_call_details)

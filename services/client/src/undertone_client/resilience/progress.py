@@ -20,7 +20,7 @@ class Progress:
         mode: see `Mode`.
         deadline: when the call as a whole must be over, in seconds of the client's clock.
         attempts: times it was sent, hedges included.
-        failures: attempts that failed or refused a part and are to be followed by another; 0 again after a whole answer.
+        failures: attempts that failed or refused a part, hedges included; 0 again after a whole answer.
         strikes: failures that count against `RetryPolicy.attempts`.
         refusals: times that it was refused for want of room since a part of it was answered; see `Refusals`.
         refused_since: when that began, in seconds of the client's clock; None if it was not refused.

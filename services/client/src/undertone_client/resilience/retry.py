@@ -94,7 +94,7 @@ class Retry:
         self._refusals.end(progress)
 
     def wait(self, status: grpc.StatusCode, pushback_seconds: float | None, progress: Progress) -> float | None:
-        """Seconds to wait before the next attempt; None if there is to be none. Notes the failure in `progress`.
+        """Seconds to wait before the next attempt; None if there is to be none. Notes in `progress` what counts.
 
         `pushback_seconds` is what the service asked for: None for nothing, negative for "do not retry" (gRFC A6).
         """
@@ -115,7 +115,6 @@ class Retry:
             wait += pushback_seconds
         if self._clock() + wait >= progress.deadline:
             return None
-        progress.failures += 1
         return wait
 
     async def pause(self, seconds: float) -> None:
