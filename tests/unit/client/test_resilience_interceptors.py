@@ -4,10 +4,13 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from undertone_client import (
     BreakerSettings,
     BreakerState,
@@ -361,6 +364,26 @@ async def test_the_paper_s_table(service: FakeClassifier) -> None:
     assert counts == CallCounts(attempts, retried=6, handled=2, skipped={"RESOURCE_EXHAUSTED": 2})
     assert counts.errors == 7
     assert counts + CallCounts({"OK": 1}, hedged=1, shed=2) == replace(counts, attempts={**attempts, "OK": 2}, hedged=1, shed=2)
+
+
+COUNTS = st.builds(
+    CallCounts,
+    **{
+        each.name: st.integers(0, 9)
+        if each.type is int
+        else st.dictionaries(st.sampled_from(["OK", "UNAVAILABLE", "INTERNAL"]), st.integers(1, 9))
+        for each in fields(CallCounts)
+    },
+)
+
+
+@examples(max_examples=50, deadline=None)
+@given(COUNTS, COUNTS)
+def test_counts_are_added_and_subtracted_field_by_field(one: CallCounts, other: CallCounts) -> None:
+    assert (one + other) - other == one
+    assert one - one == CallCounts()
+    assert (one + other).errors == one.errors + other.errors
+    assert sum((one, other), CallCounts()) == one + other
 
 
 async def test_refusals_are_handled_only_if_their_paragraphs_are_scored(service: FakeClassifier) -> None:

@@ -1,15 +1,17 @@
 """The paper's Table 4: what went wrong in a run, and what became of it."""
 
+import operator
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from undertone_client.resilience.events import AttemptFinished, Event, Hedged, Recovered, Retried, Shed, Skipped
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """Counts since the client was made; those of several clients may be added.
+    """Counts since the client was made; those of several clients may be added, and those of an earlier moment subtracted.
 
     attempts: attempts by the name of their gRPC status, hedges and retries included. `OK` are those that were answered;
         what their own caller cancelled is not counted.
@@ -36,15 +38,24 @@ class CallCounts:
         return sum(count for status, count in self.attempts.items() if status != "OK")
 
     def __add__(self, other: "CallCounts") -> "CallCounts":
+        return self._combined(operator.add, other)
+
+    def __sub__(self, earlier: "CallCounts") -> "CallCounts":
+        """What has come since `earlier`, counts of the same client or clients."""
+        return self._combined(operator.sub, earlier)
+
+    def _combined(self, combine: Callable[[int, int], int], other: "CallCounts") -> "CallCounts":
+        # By the fields that there are: a new one cannot be forgotten here.
         return CallCounts(
-            attempts=dict(Counter(self.attempts) + Counter(other.attempts)),
-            refused=dict(Counter(self.refused) + Counter(other.refused)),
-            retried=self.retried + other.retried,
-            hedged=self.hedged + other.hedged,
-            handled=self.handled + other.handled,
-            shed=self.shed + other.shed,
-            skipped=dict(Counter(self.skipped) + Counter(other.skipped)),
+            **{each.name: _each(combine, getattr(self, each.name), getattr(other, each.name)) for each in fields(self)}
         )
+
+
+def _each(combine: Callable[[int, int], int], one: Any, other: Any) -> Any:
+    if isinstance(one, int):
+        return combine(one, other)
+    names = {**one, **other}
+    return {name: count for name in names if (count := combine(one.get(name, 0), other.get(name, 0)))}
 
 
 class Counts:
