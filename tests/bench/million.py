@@ -8,7 +8,8 @@ started again. What comes out is compared with what the texts' scores are, compu
     .venv/bin/python -m tests.bench.million --paragraphs 100000 --through client
 
 `--through score` runs `undertone score` over a JSONL file, kills it with -9 on the way, runs it again, and reads the table.
-`--through client` asks `Client.score` in one process. Ends with exit code 1 if anything is lost, double, wrong or unscored.
+`--through client` asks `Client.score` in one process. Ends with exit code 1 if anything is lost, double, wrong or unscored, or
+if `undertone score` was not killed though it should have been, or ended with another exit code than 0.
 """
 
 import argparse
@@ -59,7 +60,11 @@ def right(number: int, probabilities: Sequence[float]) -> bool:
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of the paragraphs, in numbers of them, and what it took."""
+    """What became of the paragraphs, in numbers of them, and what it took.
+
+    `driver_kills` is how often `undertone score` was killed on the way, `kills_asked` how often it should have been, and
+    `exit_code` that of its last run.
+    """
 
     paragraphs: int
     scored: int = 0
@@ -72,10 +77,13 @@ class Verdict:
     peak_megabytes: float = 0.0
     kills: int = 0
     driver_kills: int = 0
+    kills_asked: int = 0
+    exit_code: int = 0
 
     @property
     def sound(self) -> bool:
-        return not (self.double or self.wrong or self.unscored or self.lost)
+        amiss = self.double or self.wrong or self.unscored or self.lost or self.exit_code
+        return not amiss and self.driver_kills == self.kills_asked
 
 
 class Ledger:
@@ -180,24 +188,41 @@ async def through_client(target: str, paragraphs: int) -> Verdict:
 
 
 def drive(
-    program: Sequence[str], environment: dict[str, str], *, until: Callable[[], bool] = lambda: False
+    program: Sequence[str],
+    environment: dict[str, str],
+    patience_seconds: float,
+    *,
+    until: Callable[[], bool] = lambda: False,
 ) -> tuple[int, resource.struct_rusage]:
-    """Run a program to its end, or until `until()` holds and it is killed with -9: its exit code and what it took."""
+    """Run a program to its end, or until `until()` holds and it is killed with -9: its exit code and what it took.
+
+    Raises:
+        TimeoutError: it was not over after `patience_seconds`; it has been killed.
+    """
     process = subprocess.Popen(program, env=environment)
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    give_up, late = time.monotonic() + patience_seconds, False
     while True:
         # Not subprocess's own wait: it would reap the process without saying how much memory it had.
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
+            if late:
+                raise TimeoutError(f"undertone score was not over after {patience_seconds:g} s; give it more with --patience")
             return process.returncode, usage
-        if time.monotonic() > give_up or until():
+        late = late or time.monotonic() > give_up
+        if late or until():
             os.kill(process.pid, signal.SIGKILL)
         time.sleep(0.05)
 
 
-def through_score(target: str, paragraphs: int, folder: Path, kill_share: float) -> Verdict:
-    """Every paragraph through `undertone score`, killed once when that share of the table is there, and run again."""
+def through_score(
+    target: str, paragraphs: int, folder: Path, kill_share: float, *, patience_seconds: float = PATIENCE_SECONDS
+) -> Verdict:
+    """Every paragraph through `undertone score`, killed once when that share of the table is there, and run again; 0 is never.
+
+    Raises:
+        TimeoutError: one of its runs was not over after `patience_seconds`.
+    """
     source, out = folder / "paragraphs.jsonl", folder / "out"
     with source.open("w") as lines:
         for number in range(paragraphs):
@@ -209,17 +234,19 @@ def through_score(target: str, paragraphs: int, folder: Path, kill_share: float)
     environment = os.environ | {"UNDERTONE_TARGET": target}
 
     def far_enough() -> bool:
+        if kill_share <= 0:
+            return False
         rows = 0
         for part in (out / "scores").glob("part-*.parquet"):
             with contextlib.suppress(OSError, pa.ArrowException):  # it is being replaced
                 rows += pq.read_metadata(part).num_rows
         return rows >= kill_share * paragraphs
 
-    first, usage = drive(program, environment, until=far_enough)
+    code, usage = drive(program, environment, patience_seconds, until=far_enough)
     peak, cpu, kills = usage.ru_maxrss, usage.ru_utime + usage.ru_stime, 0
-    if first == -signal.SIGKILL:
+    if code == -signal.SIGKILL:
         kills = 1
-        _, usage = drive(program, environment)
+        code, usage = drive(program, environment, patience_seconds)
         peak, cpu = max(peak, usage.ru_maxrss), cpu + usage.ru_utime + usage.ru_stime
     ledger = Ledger(paragraphs)
     for part in sorted((out / "scores").glob("part-*.parquet")):
@@ -231,7 +258,8 @@ def through_score(target: str, paragraphs: int, folder: Path, kill_share: float)
         for letter in letters:
             ledger.unscored(int(json.loads(letter)["id"]))
     verdict = ledger.close()
-    verdict.peak_megabytes, verdict.cpu_seconds, verdict.driver_kills = peak / 1024, cpu, kills
+    verdict.peak_megabytes, verdict.cpu_seconds = peak / 1024, cpu
+    verdict.driver_kills, verdict.kills_asked, verdict.exit_code = kills, int(kill_share > 0), code
     return verdict
 
 
@@ -242,7 +270,16 @@ def main() -> None:
     parser.add_argument("--through", choices=("client", "score"), default="score", help="what is asked (default score)")
     parser.add_argument("--faults", type=float, default=0.05, metavar="SHARE", help="calls that are spoiled (default 0.05)")
     parser.add_argument("--restart", type=float, default=20.0, metavar="SECONDS", help="between kills of a service; 0 is never")
-    parser.add_argument("--kill-at", type=float, default=0.4, metavar="SHARE", help="when `undertone score` is killed (0.4)")
+    parser.add_argument(
+        "--kill-at", type=float, default=0.4, metavar="SHARE", help="when `undertone score` is killed (0.4); 0 is never"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="for one run of `undertone score` (default %(default)g)",
+    )
     given = parser.parse_args()
     if not 1 <= given.paragraphs <= 10_000_000:
         parser.error(f"--paragraphs is {given.paragraphs}; give 1 to 10,000,000")
@@ -253,7 +290,10 @@ def main() -> None:
             usage = resource.getrusage(resource.RUSAGE_SELF)
             verdict.peak_megabytes, verdict.cpu_seconds = usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
         else:
-            verdict = through_score(target, given.paragraphs, Path(folder), given.kill_at)
+            try:
+                verdict = through_score(target, given.paragraphs, Path(folder), given.kill_at, patience_seconds=given.patience)
+            except TimeoutError as error:
+                sys.exit(str(error))
         verdict.seconds = time.monotonic() - began
         verdict.kills = len(kills)
     print(json.dumps({name: round(value, 1) for name, value in asdict(verdict).items()}))
