@@ -205,6 +205,7 @@ async def test_score_keeps_to_the_limits_of_the_service(service: FakeClassifier,
     assert [outcome.paragraph.text for outcome in outcomes] == [f"paragraph {index}" for index in range(33)]
     assert all(isinstance(outcome, Score) for outcome in outcomes)
     assert max(len(call.texts) for call in service.calls) == 5
+    assert FakeClassifier().limits.max_batch_paragraphs == 256  # of another, nothing has changed
 
 
 async def test_score_keeps_calls_in_flight(service: FakeClassifier) -> None:

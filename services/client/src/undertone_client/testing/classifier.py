@@ -45,7 +45,8 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.labels = labels
         self.version = version
         self.precision = precision
-        self.limits = limits
+        self.limits = pb.Limits()
+        self.limits.CopyFrom(limits)  # a test may change its own
         self.delay_seconds = delay_seconds
         self.gate = asyncio.Event()
         self.gate.set()
