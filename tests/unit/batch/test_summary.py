@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from undertone_batch import Effort, RunMode, Summary
 from undertone_batch.command import write_summary
-from undertone_batch.effort import EffortsParam, calls_between
+from undertone_batch.effort import EffortsParam
 from undertone_batch.plan import Kind
 from undertone_batch.summary import WaveResult
 from undertone_client import CallCounts, Model, Policy
@@ -84,9 +84,3 @@ def test_efforts_are_added_by_executor() -> None:
         total = param.addInPlace(total, {name: SUMMARY.efforts[name]})
     assert (total["a"].tasks, total["a"].scored, total["a"].calls.attempts) == (2, 100, {"OK": 4})
     assert total["b"] == SUMMARY.efforts["b"]
-
-
-def test_calls_between_are_those_after_the_first_moment() -> None:
-    before = CallCounts(attempts={"OK": 2}, retried=1, skipped={"INTERNAL": 1})
-    after = CallCounts(attempts={"OK": 5, "UNAVAILABLE": 1}, retried=2, skipped={"INTERNAL": 1})
-    assert calls_between(before, after) == CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1)

@@ -107,7 +107,7 @@ Examples:
     type=click.IntRange(min=1),
     default=RetryPolicy().attempts,
     show_default=True,
-    help="Attempts of a call, at most; those while the service is down do not count.",
+    help="Attempts of a call, at most; those while the service is down or full do not count.",
 )
 @click.option(
     "--patience",
@@ -115,7 +115,7 @@ Examples:
     default=BreakerSettings().patience_seconds,
     show_default=True,
     metavar="SECONDS",
-    help="How long a service that has gone is waited for.",
+    help="How long a service that has gone, or is full, is waited for.",
 )
 @click.option("--run", "run_id", default=new_run, help="Id of the run, such as a scheduler's.  [default: a random one]")
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")

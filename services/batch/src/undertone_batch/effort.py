@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections import Counter
 from dataclasses import dataclass, field
 
 from pyspark.accumulators import AccumulatorParam
@@ -52,19 +51,6 @@ class EffortsParam(AccumulatorParam[Efforts]):
         for executor, effort in value2.items():
             value1[executor] = value1.get(executor, Effort()) + effort
         return value1
-
-
-def calls_between(before: CallCounts, after: CallCounts) -> CallCounts:
-    """What a client did between two moments."""
-    return CallCounts(
-        attempts=dict(Counter(after.attempts) - Counter(before.attempts)),
-        refused=dict(Counter(after.refused) - Counter(before.refused)),
-        retried=after.retried - before.retried,
-        hedged=after.hedged - before.hedged,
-        handled=after.handled - before.handled,
-        shed=after.shed - before.shed,
-        skipped=dict(Counter(after.skipped) - Counter(before.skipped)),
-    )
 
 
 def executor_name() -> str:

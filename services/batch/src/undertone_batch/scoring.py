@@ -8,7 +8,7 @@ import grpc
 import pyarrow as pa
 from undertone_client import Failure, Outcome, Paragraph, Score
 
-from undertone_batch.effort import Effort, calls_between
+from undertone_batch.effort import Effort
 from undertone_batch.worker import Worker
 
 
@@ -57,7 +57,7 @@ def outcomes_of(
         while sent:
             yield received()
     if done is not None:
-        done(Effort(1, scored, time.perf_counter() - began, waited, calls_between(calls, worker.calls())))
+        done(Effort(1, scored, time.perf_counter() - began, waited, worker.calls() - calls))
 
 
 def _paragraph(value: bytes | None) -> Paragraph | Failure:
