@@ -21,6 +21,8 @@ active() {
 admin POST /healthcheck/fail # not ready any more, and every answer asks its caller to connect anew
 sleep "$leave"
 admin POST '/drain_listeners?inboundonly'
+# A connection is told to go with its next answer, and may bring more calls until the second GOAWAY, drain_timeout later.
+sleep 3
 while ((SECONDS < leave + finish)) && [[ $(active) != 0 ]]; do
   sleep 0.2
 done
