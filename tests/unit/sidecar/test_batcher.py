@@ -110,6 +110,25 @@ async def test_who_comes_during_a_call_shares_the_next_one() -> None:
     await subject.close()
 
 
+async def test_who_was_computed_is_answered_even_if_the_next_call_cannot_be_made() -> None:
+    backend, sent = FakeBackend(), list[Event]()
+
+    def broken(event: Event) -> None:
+        sent.append(event)
+        if len(sent) == 2:
+            raise RuntimeError("a defect")
+
+    bounds = Bounds.token_budget(512, waiting=100_000, batch_share=0.1)
+    subject = MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0.01, clock=FakeClock(), listener=broken)
+    backend.hold()
+    first = submit(subject, encoded(10))
+    await backend.until_asked()
+    submit(subject, encoded(10))
+    backend.release()
+    assert isinstance(await first, Scored)
+    await subject.close()
+
+
 async def test_a_full_batch_is_ready_before_the_running_one_ends() -> None:
     backend, events = FakeBackend(), list[Event]()
     backend.hold()

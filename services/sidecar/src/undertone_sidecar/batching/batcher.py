@@ -167,10 +167,12 @@ class MicroBatcher:
         if not isinstance(outcome, Exception):
             self._schedule.cost.observe(call.padded_tokens, took)
         self._running.remove(call)
-        self._fill()
-        # Lets the next request leave before the callers of the last one wake up and keep the loop busy.
-        await asyncio.sleep(0)
-        _settle(call, outcome, took)
+        try:
+            self._fill()
+            # Lets the next request leave before the callers of the last one wake up and keep the loop busy.
+            await asyncio.sleep(0)
+        finally:
+            _settle(call, outcome, took)
         self._prepare()
 
     async def _predict(self, batch: Batch, seconds: float) -> Scores | Exception:
