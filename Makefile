@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-PACKAGES := protos services/sidecar services/client services/batch services/model_server model
+PACKAGES := protos services/telemetry services/sidecar services/client services/batch services/model_server model
 PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
 SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py
 MODEL := build/models/emotions
@@ -38,7 +38,7 @@ protos: .venv/ready ## Generate the Python stubs of protos/
 .PHONY: lock
 lock: .venv/uv ## Resolve requirements.lock anew from every pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-package undertone-protos --no-emit-package undertone-client --custom-compile-command "make lock" \
+	  --no-emit-package undertone-protos --no-emit-package undertone-telemetry --no-emit-package undertone-client --custom-compile-command "make lock" \
 	  --group dev $(PYPROJECTS) --output-file requirements.lock
 
 .PHONY: clean

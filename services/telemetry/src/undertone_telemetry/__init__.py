@@ -1,0 +1,1 @@
+"""How Undertone is seen: gRPC calls observed, and their metrics, traces and logs."""
