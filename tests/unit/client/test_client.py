@@ -9,7 +9,6 @@ import grpc
 import pytest
 from undertone_client import (
     AccessDeniedError,
-    BreakerSettings,
     Client,
     DeadlineExceededError,
     Failure,
@@ -30,13 +29,7 @@ from undertone_client import (
 )
 from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault, expected_probabilities
 
-UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
-IMPATIENT = Settings(breaker=BreakerSettings(patience_seconds=0))
-
-
-async def at_once(seconds: float) -> None:
-    """Does not sleep."""
-    await asyncio.sleep(0)
+from tests.unit.client.scripted import EXHAUSTED, IMPATIENT, UNAVAILABLE, at_once
 
 
 @pytest.fixture
