@@ -1,0 +1,88 @@
+"""Metrics for Prometheus, in its text format over HTTP."""
+
+import threading
+from collections.abc import Iterable
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+
+from undertone_telemetry.metric import Kind, Measurement, Metric
+from undertone_telemetry.notice import Notice
+
+
+class Prometheus:
+    """An adapter that keeps the metrics of a catalogue, and of the process, in a registry of its own."""
+
+    name = "prometheus"
+
+    def __init__(self, catalogue: Iterable[Metric]) -> None:
+        """Raises ValueError if two metrics share a name."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._families = {metric.name: _family(metric, self.registry) for metric in catalogue}
+        self._series: dict[tuple[str, tuple[str, ...]], Counter | Gauge | Histogram] = {}
+        self._said: dict[str, tuple[str, ...]] = {}
+
+    def record(self, measurement: Measurement) -> None:
+        """Raises KeyError for a metric that is not in the catalogue, ValueError for labels that are not the metric's."""
+        series = self._one(measurement)
+        if isinstance(series, Counter):
+            series.inc(measurement.value)
+        elif isinstance(series, Histogram):
+            series.observe(measurement.value)
+        else:
+            series.set(measurement.value)
+            if measurement.metric.kind is Kind.INFO:
+                self._forget_all_but(measurement)
+
+    def tell(self, notice: Notice) -> None:
+        """Prometheus has no place for it."""
+
+    def close(self) -> None:
+        """Nothing to send: Prometheus comes by itself."""
+
+    def _one(self, measurement: Measurement) -> Counter | Gauge | Histogram:
+        """The series for the labels. Remembered, as prometheus_client's own search takes longer than all the rest."""
+        key = measurement.metric.name, measurement.labels
+        series = self._series.get(key)
+        if series is None:
+            family = self._families[measurement.metric.name]
+            series = family.labels(*measurement.labels) if measurement.metric.labels else family
+            self._series[key] = series
+        return series
+
+    def _forget_all_but(self, info: Measurement) -> None:
+        name, said = info.metric.name, self._said.get(info.metric.name)
+        if said is not None and said != info.labels:
+            self._families[name].remove(*said)
+            del self._series[name, said]
+        self._said[name] = info.labels
+
+
+class MetricsServer:
+    """Serves a registry at http://host:port/metrics, from a thread of its own."""
+
+    def __init__(self, prometheus: Prometheus, host: str, port: int) -> None:
+        """Raises OSError if the port cannot be opened; port 0 takes a free one."""
+        self._server: WSGIServer
+        self._thread: threading.Thread
+        self._server, self._thread = start_http_server(port, host, registry=prometheus.registry)
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _family(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    match metric.kind:
+        case Kind.COUNTER:
+            return Counter(metric.name, metric.help, metric.labels, registry=registry)
+        case Kind.GAUGE | Kind.INFO:
+            return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+        case Kind.HISTOGRAM:
+            return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
