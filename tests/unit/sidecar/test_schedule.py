@@ -90,10 +90,11 @@ def test_nothing_is_lost_or_taken_twice_and_nobody_starves(
         assert rows[0] is waiting[0]
         assert overdue == waiting[: len(overdue)]
         first = [row for row in rows if row in overdue]
-        left = [entry for entry in overdue if entry not in rows]
-        if left and left[0].version == rows[0].version:
-            longest = max(row.length for row in (*overdue[: overdue.index(left[0])], left[0]))
-            before = overdue.index(left[0])
+        ours = [entry for entry in overdue if entry.version == rows[0].version]
+        left = [entry for entry in ours if entry not in rows]
+        if left:
+            before = ours.index(left[0])
+            longest = max(row.length for row in ours[: before + 1])
             assert (before + 1) * longest > budget or before + 1 > most_rows
         if not overdue:
             assert sum(choice.length - row.length for row in rows) <= waste
@@ -103,6 +104,20 @@ def test_nothing_is_lost_or_taken_twice_and_nobody_starves(
         taken += [row.payload for row in rows]
     assert sorted(taken) == list(range(number))
     assert line.tokens == 0
+
+
+def test_the_overdue_keep_their_order_across_versions() -> None:
+    line = Line[int](0)
+    line.join(-1, length=64, version=1)
+    for number, (length, version) in enumerate([(24, 2), (16, 1), (16, 2), (24, 2)]):
+        line.join(number, length=length, version=version)
+    line.leave(next(iter(line)))
+    while not all(line.is_overdue(entry) for entry in line):
+        line.join(99, length=64, version=1)
+        line.leave(list(line)[-1])
+    choice = choose(line, budget=1000, most_rows=2, waste=16, wanted=yes)
+    assert choice is not None
+    assert [row.payload for row in choice.rows] == [0, 2]
 
 
 def test_a_rare_length_waits_no_longer_than_the_bound() -> None:

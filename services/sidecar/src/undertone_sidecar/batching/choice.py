@@ -71,7 +71,7 @@ def choose(line: Line[T], *, budget: int, most_rows: int, waste: float, wanted: 
 
 
 def _oldest(line: Line[T], budget: int, most_rows: int, wanted: Callable[[T], bool]) -> list[Entry[T]]:
-    """The oldest entry, and as many overdue ones after it as fit in."""
+    """The oldest entry, and as many overdue ones of its version after it as fit in."""
     rows: list[Entry[T]] = []
     length = 0
     for entry in list(line):
@@ -79,13 +79,13 @@ def _oldest(line: Line[T], budget: int, most_rows: int, wanted: Callable[[T], bo
             line.leave(entry)
             continue
         longer = max(length, entry.length)
-        if rows and not (
-            line.is_overdue(entry)
-            and entry.version == rows[0].version
-            and longer * (len(rows) + 1) <= budget
-            and len(rows) < most_rows
-        ):
-            break
+        if rows:
+            if not line.is_overdue(entry):
+                break
+            if entry.version != rows[0].version:
+                continue
+            if longer * (len(rows) + 1) > budget or len(rows) == most_rows:
+                break
         rows.append(entry)
         length = longer
     return rows
