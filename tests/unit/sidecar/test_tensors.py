@@ -55,3 +55,5 @@ def test_lengths_hold_every_sequence_and_waste_little(max_tokens: int) -> None:
         fit = lengths.fit(tokens)
         assert tokens <= fit <= max_tokens
         assert tokens <= 64 or fit <= math.ceil(tokens * 1.5)
+    assert sorted((*lengths.landmarks, *lengths.others)) == list(lengths.steps)
+    assert lengths.landmarks[-1] == max_tokens

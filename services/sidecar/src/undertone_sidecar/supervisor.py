@@ -39,7 +39,8 @@ class Supervisor:
     """Looks at the model server again and again; see Models for what requests ask of it.
 
     Serves the newest version that the model server has and whose folder is complete, once its contract agrees with the model
-    server and the warm-up is done. Says every reason for not serving once, not at every look.
+    server and the landmarks among the lengths are warmed up; the other lengths follow while it serves, since the graph is
+    optimized by then and a new length costs milliseconds. Says every reason for not serving once, not at every look.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Supervisor:
         self._busy_looks = 0
         self._wake = asyncio.Event()
         self._look: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._warming: asyncio.Task[None] | None = None
 
     def current(self) -> Model:
         if self._model is None or not self._available:
@@ -94,6 +96,14 @@ class Supervisor:
 
     async def run(self) -> None:
         """Until cancelled. Raises ConfigurationError if the first model found cannot be served: the operator should know."""
+        try:
+            await self._watch()
+        finally:
+            if self._warming:
+                self._warming.cancel()
+                await asyncio.gather(self._warming, return_exceptions=True)
+
+    async def _watch(self) -> None:
         while True:
             self._wake.clear()
             look, self._look = self._look, asyncio.get_running_loop().create_future()
@@ -153,7 +163,9 @@ class Supervisor:
         model = await self._in_thread(read, folder)
         model.contract.check_signature(await self._catalog.signature(version))
         # Requests may already wait for this version, because the one before is gone: a slow first answer is better than none.
-        calls = await warm_up(self._backend, model, hurried=lambda: self._available and self._wake.is_set())
+        calls = await warm_up(
+            self._backend, model, model.lengths.landmarks, hurried=lambda: self._available and self._wake.is_set()
+        )
         log.info("warmed up", extra={"version": version, "calls": calls, "seconds": round(time.monotonic() - started, 3)})
         return model
 
@@ -172,6 +184,14 @@ class Supervisor:
         self._listener(ReadinessChanged(model.version))
         await self._readiness.set(ready=True)
         log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": precision})
+        if self._warming:
+            self._warming.cancel()
+        self._warming = asyncio.create_task(self._warm_up_others(model), name="warm-up")
+
+    async def _warm_up_others(self, model: Model) -> None:
+        # Whatever is wrong meets a caller's call or the next look, too, which know what to do.
+        with suppress(SidecarError):
+            await warm_up(self._backend, model, model.lengths.others)
 
     async def _withdraw(self, reason: str) -> None:
         if self._available:

@@ -1,6 +1,6 @@
-"""First calls, made before callers come: the model server optimizes its graph and prepares each tensor shape once."""
+"""First calls: the model server optimizes its graph with the very first, and prepares each tensor shape once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -13,14 +13,16 @@ CALL_SECONDS: Final = 300.0
 """The first call of a large model takes tens of seconds."""
 
 
-async def warm_up(backend: Backend, model: Model, *, hurried: Callable[[], bool]) -> int:
-    """Asks for one row at the lengths that batches are padded to, until done or `hurried`; returns how many calls it made.
+async def warm_up(
+    backend: Backend, model: Model, lengths: Iterable[int], *, hurried: Callable[[], bool] = lambda: False
+) -> int:
+    """Asks for one row at each of the `lengths`, until done or `hurried`; returns how many calls it made.
 
     The first call at a length is what is slow; rows come in any number. Raises ContractError if the answer has not the
     contract's labels, and what Backend.predict raises.
     """
     calls = 0
-    for length in model.lengths.steps:
+    for length in lengths:
         if calls and hurried():
             break
         batch = Batch(model.version, np.zeros((1, length), dtype=np.int32), np.ones((1, length), dtype=np.int32))

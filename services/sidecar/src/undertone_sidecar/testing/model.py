@@ -14,6 +14,9 @@ from undertone_sidecar.contract import ATTENTION_MASK, CONTRACT_FILE, INPUT_IDS,
 
 LABELS: Final = ("joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral")
 
+MAX_TOKENS: Final = 32
+"""What the models of `write_version` read at once."""
+
 _WORDS: Final = ("the", "rain", "had", "stopped", "and", "she", "laughed", "at", "last", "home", "door", "was", "open", "dark")
 _SPECIAL: Final = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 
@@ -36,7 +39,7 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def write_version(base: Path, version: int, *, max_tokens: int = 32, labels: tuple[str, ...] = LABELS) -> Path:
+def write_version(base: Path, version: int, *, max_tokens: int = MAX_TOKENS, labels: tuple[str, ...] = LABELS) -> Path:
     """Writes the folder `base`/`version` of a model named as `base` is, contract last, and returns it."""
     folder = base / str(version)
     folder.mkdir(parents=True)

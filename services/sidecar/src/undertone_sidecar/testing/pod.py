@@ -12,7 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2_grpc
 
 from undertone_sidecar.settings import Settings
+from undertone_sidecar.shapes import Lengths
 from undertone_sidecar.sidecar import Sidecar
+from undertone_sidecar.testing.model import MAX_TOKENS
 from undertone_sidecar.testing.tf_serving import FakeTFServing
 
 
@@ -57,8 +59,8 @@ class Pod:
 async def pod(base: Path, *, ready: bool = True, **settings: object) -> AsyncIterator[Pod]:
     """A pod for the versions in the folder `base`, of which the model server has version 1.
 
-    Unless `ready` is false the model server is started, and ready waited for. `settings` are fields of Settings; ports are free
-    ones, and sizes fit the model of `write_version`.
+    Unless `ready` is false the model server is started, and waited for until ready and warmed up. `settings` are fields of
+    Settings; ports are free ones, and sizes fit the model of `write_version`.
     """
     address = f"unix:{base.parent / 'model.sock'}"
     small = {"port": 0, "metrics_port": 0, "chunk_overlap": 8, "batch_tokens": 128, "poll_seconds": 0.02}
@@ -75,6 +77,7 @@ async def pod(base: Path, *, ready: bool = True, **settings: object) -> AsyncIte
             if ready:
                 await serving.start(address)
                 await built.until(serving=True)
+                await serving.until_tried(*Lengths.up_to(MAX_TOKENS).steps)
             yield built
     finally:
         if run is not None:

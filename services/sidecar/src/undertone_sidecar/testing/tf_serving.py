@@ -33,6 +33,7 @@ class FakeTFServing:
         self.labels = labels
         self.input_dtype: tensor_pb2.DataType.ValueType = tensor_pb2.DATA_TYPE_INT32
         self.shapes: list[tuple[int, int]] = []
+        self._asked = asyncio.Event()
         self.served: list[int] = []
         self.fails: Callable[[predict_pb2.PredictRequest], grpc.StatusCode | None] = lambda _: None
         self.spoils: Callable[[Scores], Scores] = lambda scores: scores
@@ -71,6 +72,12 @@ class FakeTFServing:
         """Lets Predict calls end, those that hang included."""
         self._open.set()
 
+    async def until_tried(self, *lengths: int) -> None:
+        """Waits until Predict was called at each of the lengths."""
+        while not {length for _, length in self.shapes}.issuperset(lengths):
+            self._asked.clear()
+            await self._asked.wait()
+
     async def _predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
         version = await self._version(request.model_spec, context)
         if code := self.fails(request):
@@ -81,6 +88,7 @@ class FakeTFServing:
             arrays[name] = np.frombuffer(tensor.tensor_content, dtype="<i4").reshape(shape)
         rows, length = arrays[INPUT_IDS].shape
         self.shapes.append((rows, length))
+        self._asked.set()
         self.served.append(version)
         if not self._open.is_set():
             self.hanging.set()
