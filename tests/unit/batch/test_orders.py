@@ -58,13 +58,6 @@ def test_other_failures_are_told_by_their_innermost_cause() -> None:
         raise PySparkException(text)
 
 
-def test_spark_needs_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    done = CliRunner().invoke(undertone_batch, ["run", "--mode=daily", "--source=source", f"--table={tmp_path}/table"])
-    assert done.exit_code == 2
-    assert f"there is no '{tmp_path}/bin/java'; install Java 17, or set JAVA_HOME" in done.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,11 +1,11 @@
 """The Spark session of the command, wherever it was started."""
 
 import os
-import shutil
 import sys
 
 from pyspark.sql import SparkSession
-from undertone_client import SettingsError
+
+from undertone_batch.java import check_java
 
 LAPTOP = "local[*,4]"
 """All cores, and as on a cluster four attempts for a task; plain `local[*]` would give up after the first."""
@@ -24,20 +24,13 @@ def open_session(run: str) -> SparkSession:
     """The session that spark-submit has configured; started as a plain program, one on this machine's own cores.
 
     Raises:
-        SettingsError: Java is missing.
+        SettingsError: Java is missing, or too old.
         PySparkException: Spark's own settings cannot work.
     """
     builder = SparkSession.builder.appName(f"undertone {run}")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # which spark-submit sets
-        _check_java()
+        check_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if "PYSPARK_SUBMIT_ARGS" not in os.environ:
             builder = builder.master(LAPTOP).config(map=LOCAL)
     return builder.getOrCreate()
-
-
-def _check_java() -> None:
-    home = os.environ.get("JAVA_HOME")
-    java = f"{home}/bin/java" if home else "java"
-    if shutil.which(java) is None:
-        raise SettingsError(f"Spark needs Java, and there is no {java!r}; install Java 17, or set JAVA_HOME to where it is")
