@@ -17,7 +17,7 @@ Signal = Measurement | Notice
 ERRORS: Final = Metric(
     "undertone_telemetry_errors_total",
     Kind.COUNTER,
-    "Measurements that an adapter failed to take; the log says once for each adapter why.",
+    "Measurements that an adapter failed to take, and packets that it failed to send; the log says once for each why.",
     ("adapter",),
 )
 
