@@ -110,9 +110,10 @@ class DogStatsD:
         self._closing.set()
         self._thread.join()
         self.repeat()
-        self._statsd.flush_aggregated_metrics()
-        self._statsd.wait_for_pending(self._patience_seconds)
-        self._statsd.stop(_SEND_SECONDS)
+        self.flush()
+        # Ends the sending thread, which then has, or gives up on, everything; `stop` alone would not wait for the latter.
+        self._statsd.disable_background_sender(self._patience_seconds)
+        self._statsd.stop(2 * _SEND_SECONDS)
         self._count_losses()
 
     def _count_losses(self) -> None:
