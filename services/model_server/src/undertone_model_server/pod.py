@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -73,15 +73,16 @@ def _terminate(_number: int, _frame: object) -> NoReturn:
 
 
 class Pod:
-    """The running processes. `target` is the sidecar's gRPC address."""
+    """The running `processes` by name; `target` is the sidecar's gRPC address, `model_server` the model server's."""
 
-    def __init__(self, target: str, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    def __init__(self, target: str, model_server: str, processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
         self.target = target
-        self._processes = processes
+        self.model_server = model_server
+        self.processes = processes
 
     def check(self) -> None:
         """Raises PodError if a process has ended."""
-        for process in self._processes:
+        for process in self.processes.values():
             if (code := process.poll()) is not None:
                 raise PodError(f"{Path(str(process.args[0])).name} ended with exit code {code}; its log says why")  # type: ignore[index]
 
@@ -93,20 +94,28 @@ class Pod:
 
 
 @contextlib.contextmanager
-def run(base_path: Path, port: int, ready_timeout_seconds: float, log: IO[bytes] | None = None) -> Iterator[Pod]:
+def run(
+    base_path: Path,
+    port: int,
+    ready_timeout_seconds: float,
+    log: IO[bytes] | None = None,
+    *,
+    sidecar_flags: Sequence[str] = (),
+) -> Iterator[Pod]:
     """Starts the pod, waits until it is ready, and stops it at the end. Raises PodError.
 
-    What the processes say goes to `log`; by default to standard error.
+    What the processes say goes to `log`; by default to standard error. `sidecar_flags` come after the pod's own, and win.
     """
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as processes:
         socket = f"{folder}/model.sock"
         server_flags = (f"--model_name={base_path.name}", f"--model_base_path={base_path}", f"--grpc_socket_path={socket}")
         server = _start("undertone-model-server", [*server_flags, "--port=0"], log)
         processes.callback(_stop, server)
-        sidecar_flags = (f"--model-dir={base_path}", f"--model-server=unix://{socket}", f"--port={port}")
-        sidecar = _start("undertone-sidecar", [*sidecar_flags, "--metrics-port=0"], log)
+        model_server = f"unix://{socket}"
+        own_flags = (f"--model-dir={base_path}", f"--model-server={model_server}", f"--port={port}", "--metrics-port=0")
+        sidecar = _start("undertone-sidecar", [*own_flags, *sidecar_flags], log)
         processes.callback(_stop, sidecar)
-        pod = Pod(f"localhost:{port}", (server, sidecar))
+        pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar})
         _until(lambda: _serving(pod.target), pod, ready_timeout_seconds)
         yield pod
 
