@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-from undertone_client import BreakerSettings, LimitSettings, Mode, Policy, RetryPolicy, SettingsError
+from undertone_client import Mode, Policy, SettingsError
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import explained
+from undertone_client.cli.persistence import Persistence, persistence_options
+from undertone_client.cli.policy import policy_option
 from undertone_client.errors import OutputError
 
 from undertone_batch.errors import spark_explained
@@ -78,13 +79,7 @@ Examples:
     show_default=True,
     help="Rows whose paragraph is not in the source: mark them; ignore them if the source holds only a part of all.",
 )
-@click.option(
-    "--policy",
-    type=click.Choice([policy.value for policy in Policy]),
-    default=Policy.CHUNK_MEAN.value,
-    show_default=True,
-    help="What to do with paragraphs that are longer than the model can read at once.",
-)
+@policy_option
 @click.option(
     "--max-failed-share",
     type=float,
@@ -94,31 +89,9 @@ Examples:
 )
 @click.option("--wave-rows", type=int, default=250_000, show_default=True, help="Paragraphs between two commits, about.")
 @click.option("--buckets", type=int, default=64, show_default=True, help="Buckets of a new table.")
-@click.option(
-    "--limit",
-    envvar="UNDERTONE_LIMIT",
-    default="adaptive",
-    show_default=True,
-    metavar="adaptive|N",
-    help="Calls at once of each Python worker: as many as the service bears, or always N.",
-)
-@click.option(
-    "--attempts",
-    type=click.IntRange(min=1),
-    default=RetryPolicy().attempts,
-    show_default=True,
-    help="Attempts of a call, at most; those while the service is down or full do not count.",
-)
-@click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=BreakerSettings().patience_seconds,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long a service that has gone, or is full, is waited for.",
-)
 @click.option("--run", "run_id", default=new_run, help="Id of the run, such as a scheduler's.  [default: a random one]")
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")
+@persistence_options
 @connection_options
 @explained
 def run(
@@ -132,34 +105,26 @@ def run(
     min_characters: int,
     table: str,
     deletions: str,
-    policy: str,
+    policy: Policy,
     max_failed_share: float,
     wave_rows: int,
     buckets: int,
-    limit: str,
-    attempts: int,
-    patience: float,
     run_id: str,
     summary: Path | None,
-    target: str,
-    **connection: Any,
+    persistence: Persistence,
+    connection: Connection,
 ) -> None:
     """Bring a table of scores in line with a source of paragraphs.
 
     The table has one row for each paragraph. Running the same again changes nothing; a run that was stopped, in whatever way,
     leaves the table as it was at the last commit, and the next goes on from there.
     """
-    settings = Connection(**connection).settings(
-        mode=Mode.BATCH,
-        limit=LimitSettings.parse(limit),
-        retry=RetryPolicy(attempts=attempts),
-        breaker=BreakerSettings(patience_seconds=patience),
-    )
+    settings = connection.settings(mode=Mode.BATCH, **persistence.settings())
     order = Order(
         mode=RunMode(mode),
         source=Source(locations, form, _pairs(options), id_column, text_column, min_characters),
         table=table,
-        service=Service(target, settings, Policy(policy)),
+        service=Service(connection.target, settings, policy),
         mark_deleted=deletions == "mark",
         max_failed_share=max_failed_share,
         wave_rows=wave_rows,

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from undertone_client.cli.connection import Connection
 from undertone_client.errors import (
     DeadlineExceededError,
     InputError,
@@ -54,16 +55,18 @@ class CommandError(click.ClickException):
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns this package's exceptions, and Ctrl-C, into messages and exit codes. The command needs an option `target`."""
+    """Turns this package's exceptions, and Ctrl-C, into messages and exit codes. The command takes a `connection`."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        connection = kwargs["connection"]
+        assert isinstance(connection, Connection)  # noqa: S101 - a mistake of ours
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             raise CommandError("interrupted", ExitCode.INTERRUPTED) from None
         except UndertoneError as error:
-            raise explain(error, str(kwargs["target"])) from None
+            raise explain(error, connection.target) from None
 
     return run
 

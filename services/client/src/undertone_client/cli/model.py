@@ -3,7 +3,6 @@
 import asyncio
 import json
 from dataclasses import asdict
-from typing import Any
 
 import click
 from google.protobuf.json_format import MessageToDict
@@ -14,7 +13,6 @@ from rich.text import Text
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, explained
 from undertone_client.client import Client
-from undertone_client.settings import Settings
 from undertone_client.values import ServedModel
 
 
@@ -29,9 +27,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the contract and the limits as JSON.")
 @connection_options
 @explained
-def model(*, as_json: bool, target: str, **connection: Any) -> None:
+def model(*, as_json: bool, connection: Connection) -> None:
     """Show the model that the service has loaded, and what the service accepts."""
-    served = asyncio.run(_served(target, Connection(**connection).settings()))
+    served = asyncio.run(_served(connection))
     if as_json:
         contract = MessageToDict(served.contract, preserving_proto_field_name=True)
         click.echo(json.dumps({"contract": contract, "limits": asdict(served.limits)}, indent=2, ensure_ascii=False))
@@ -39,8 +37,8 @@ def model(*, as_json: bool, target: str, **connection: Any) -> None:
         _show(served, Console())
 
 
-async def _served(target: str, settings: Settings) -> ServedModel:
-    async with Client(target, settings=settings) as client:
+async def _served(connection: Connection) -> ServedModel:
+    async with Client(connection.target, settings=connection.settings()) as client:
         return await client.model()
 
 

@@ -3,13 +3,13 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, ExitCode, explained
-from undertone_client.cli.scoring import Effort, Scoring, scoring_options
+from undertone_client.cli.persistence import Persistence, persistence_options
+from undertone_client.cli.scoring import RunOptions, Scoring, run_options
 from undertone_client.errors import InputError, OutputError
 from undertone_client.job import DeadLetters, Manifest, OutputFolder, Tally, read_failures
 from undertone_client.sources import Catalogue
@@ -30,18 +30,16 @@ its new reason. A replay that was stopped, in whatever way, has harmed nothing: 
 {EXIT_CODES}"""
 )
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@scoring_options
+@persistence_options
+@run_options
 @connection_options
 @explained
-def replay(folder: Path, *, target: str, **options: Any) -> None:
+def replay(folder: Path, *, persistence: Persistence, options: RunOptions, connection: Connection) -> None:
     """Score the dead letters of DIR again: the paragraphs of its failures.jsonl, and no others.
 
     DIR is what `undertone score --out` has filled to the end.
     """
-    connection = {name: options.pop(name) for name in ("timeout", "tls", "ca_file", "cert", "key")}
-    effort = Effort(**options)
-    settings = Connection(**connection).settings(**effort.settings())
-    sys.exit(Replay(Scoring(target, settings, OutputFolder(folder), effort)).run())
+    sys.exit(Replay(Scoring(connection, persistence, options, OutputFolder(folder))).run())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,8 @@ class Replay:
         identity = manifest.identity
         if (served.model, served.labels) != (identity.model, identity.labels):
             raise OutputError(
-                f"{self.scoring.folder.path} holds scores of {identity.model}, {self.scoring.target} serves {served.model}; "
+                f"{self.scoring.folder.path} holds scores of {identity.model}, "
+                f"{self.scoring.connection.target} serves {served.model}; "
                 "have the former served, or score all with the latter into another folder"
             )
 

@@ -2,14 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, explained
 from undertone_client.cli.job import Job
-from undertone_client.cli.scoring import Effort, Scoring, scoring_options
+from undertone_client.cli.persistence import Persistence, persistence_options
+from undertone_client.cli.policy import policy_option
+from undertone_client.cli.scoring import RunOptions, Scoring, run_options
 from undertone_client.job import OutputFolder
 from undertone_client.sources import Catalogue, Format, SourceOptions
 from undertone_client.values import Policy
@@ -54,16 +55,11 @@ failed is tried again, and the table becomes the same as that of a run which was
 @click.option("--text-column", default="text", show_default=True, help="Column with the paragraph.")
 @click.option("--id-column", help="Column with its id.  [default: <document>/<position>]")
 @click.option("--document-column", help="Column with the name of its document.  [default: the file's name]")
-@click.option(
-    "--policy",
-    type=click.Choice([policy.value for policy in Policy]),
-    default=Policy.CHUNK_MEAN.value,
-    show_default=True,
-    help="What to do with paragraphs that are longer than the model can read at once.",
-)
+@policy_option
 @click.option("--overwrite", is_flag=True, help="Discard what an earlier run left in the folder.")
 @click.option("--rows-per-part", type=click.IntRange(min=1), default=10_000, show_default=True, help="Paragraphs in a file.")
-@scoring_options
+@persistence_options
+@run_options
 @connection_options
 @explained
 def score(
@@ -74,11 +70,12 @@ def score(
     text_column: str,
     id_column: str | None,
     document_column: str | None,
-    policy: str,
+    policy: Policy,
     overwrite: bool,
     rows_per_part: int,
-    target: str,
-    **options: Any,
+    persistence: Persistence,
+    options: RunOptions,
+    connection: Connection,
 ) -> None:
     """Score every paragraph of the INPUTs: text split on blank lines, JSONL, CSV or Parquet.
 
@@ -86,10 +83,7 @@ def score(
     (s3://bucket/key, gs://bucket/key), or - for standard input. They are read once before anything is sent, so that errors in
     them are found at once, then again while they are scored, in constant memory. A text that comes more than once is sent once.
     """
-    connection = {name: options.pop(name) for name in ("timeout", "tls", "ca_file", "cert", "key")}
-    effort = Effort(**options)
-    settings = Connection(**connection).settings(**effort.settings())
     read = SourceOptions(Format(form) if form else None, text_column, id_column, document_column)
     catalogue = Catalogue.of(inputs, read, exclude=out)
-    scoring = Scoring(target, settings, OutputFolder(out), effort)
-    sys.exit(Job(scoring, catalogue, Policy(policy), rows_per_part, overwrite).run())
+    scoring = Scoring(connection, persistence, options, OutputFolder(out))
+    sys.exit(Job(scoring, catalogue, policy, rows_per_part, overwrite).run())
