@@ -21,6 +21,7 @@ from undertone_sidecar.errors import (
     UnavailableError,
     VersionGoneError,
 )
+from undertone_sidecar.events import Listener, Tokenized, ignore
 from undertone_sidecar.limits import Limits
 from undertone_sidecar.model import Model, Models
 from undertone_sidecar.tokenizer import TokenIds
@@ -89,15 +90,20 @@ class Pipeline:
         overlap: int,
         max_inside: int,
         clock: Callable[[], float] = time.monotonic,
+        listener: Listener = ignore,
+        origin: Callable[[], object | None] = lambda: None,
     ) -> None:
         """`overlap` is the tokens that neighbouring chunks share. At most `max_inside` paragraphs of a lane are on their way at
-        once, which bounds what is not counted in tokens yet. `clock` is the batcher's, and that of deadlines."""
+        once, which bounds what is not counted in tokens yet. `clock` is the batcher's, and that of deadlines. `origin` is asked
+        within each request what stands for it; see Encoded."""
         self._models = models
         self._batcher = batcher
         self._limits = limits
         self._overlap = overlap
         self._max_inside = max_inside
         self._clock = clock
+        self._listener = listener
+        self._origin = origin
         self._inside: Counter[Lane] = Counter()
 
     def model(self) -> Model:
@@ -157,7 +163,9 @@ class Pipeline:
         started = self._clock()
         contents = await model.tokenizer.encode(texts)
         tokenized = self._clock()
-        jobs = [self._submit(model, content, policy, deadline, lane) for content in contents]
+        self._listener(Tokenized(len(texts), sum(map(len, contents)), tokenized - started))
+        origin = self._origin()
+        jobs = [self._submit(model, content, policy, deadline, lane, origin) for content in contents]
         refusals = [job for job in jobs if isinstance(job, RetryableError)]
         if len(refusals) == len(jobs):
             raise refusals[0]
@@ -172,13 +180,15 @@ class Pipeline:
         )
         return Answer(model, outcomes, _stages(tokenized - started, scored))
 
-    def _submit(self, model: Model, content: TokenIds, policy: Policy, deadline: float, lane: Lane) -> _Job | SidecarError:
+    def _submit(
+        self, model: Model, content: TokenIds, policy: Policy, deadline: float, lane: Lane, origin: object | None
+    ) -> _Job | SidecarError:
         if not len(content):
             return ParagraphError("text has no character that the model can read; send at least one visible character")
         try:
             cut = plan(len(content), width=model.width, overlap=self._overlap, policy=policy)
             pieces = [model.tokenizer.wrap(content[window.start : window.stop]) for window in cut]
-            items = [Encoded(ids, model.lengths.fit(len(ids)), model.version, deadline, lane) for ids in pieces]
+            items = [Encoded(ids, model.lengths.fit(len(ids)), model.version, deadline, lane, origin) for ids in pieces]
             return _Job(len(content), cut, self._batcher.submit(items))
         except SidecarError as error:
             return error

@@ -4,7 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
+
+import grpc
 
 from undertone_sidecar.backend import Backend, Batch, Scores
 from undertone_sidecar.batching.admission import Refusal
@@ -12,8 +15,8 @@ from undertone_sidecar.batching.assembly import assemble
 from undertone_sidecar.batching.bounds import Bounds
 from undertone_sidecar.batching.item import Encoded, Scored
 from undertone_sidecar.batching.schedule import Call, Schedule
-from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError, SidecarError, UnavailableError
-from undertone_sidecar.events import BatchSent, Listener, WorkDropped, WorkShed, ignore
+from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError, SidecarError, UnavailableError, status_of
+from undertone_sidecar.events import BatchAnswered, BatchSent, Listener, WorkDropped, WorkShed, ignore
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +146,10 @@ class MicroBatcher:
     def _send(self, call: Call[_Waiting], batch: Batch, *, prefetched: bool) -> None:
         rows = [entry.payload for entry in call.choice.rows]
         running = _Running(rows, call.choice.padded_tokens, self._clock())
-        self._listener(
+        # An empty one: this may be the context of one of the callers, or of the batch before.
+        context = Context()
+        context.run(
+            self._listener,
             BatchSent(
                 items=len(rows),
                 tokens=sum(len(row.item.ids) for row in rows),
@@ -151,23 +157,27 @@ class MicroBatcher:
                 queue_seconds=tuple(running.sent - row.since for row in rows),
                 lane=call.lane.value,
                 prefetched=prefetched,
-            )
+                version=batch.version,
+                origins=_origins(rows),
+            ),
         )
         latest = max(row.item.deadline for row in rows)
         timeout = min(self._call_seconds, latest - self._margin_seconds - running.sent)
         self._swept = False
         self._running.append(running)
-        task = asyncio.create_task(self._run(running, batch, timeout), name="predict")
+        task = asyncio.create_task(self._run(running, batch, timeout), name="predict", context=context)
         self._calls[task] = running
         task.add_done_callback(lambda done: self._calls.pop(done, None))
 
     async def _run(self, call: _Running, batch: Batch, seconds: float) -> None:
         outcome = await self._predict(batch, seconds)
         took = self._clock() - call.sent
+        code = status_of(outcome).code if isinstance(outcome, Exception) else grpc.StatusCode.OK
         if not isinstance(outcome, Exception):
             self._schedule.cost.observe(call.padded_tokens, took)
         self._running.remove(call)
         try:
+            self._listener(BatchAnswered(code.name, took))
             self._fill()
             # Lets the next request leave before the callers of the last one wake up and keep the loop busy.
             await asyncio.sleep(0)
@@ -218,6 +228,11 @@ class MicroBatcher:
             )
         self._listener(WorkDropped(waiting.item.lane.value, "expired" if late else "cancelled"))
         return False
+
+
+def _origins(rows: Sequence[_Waiting]) -> tuple[object | None, ...]:
+    origins = tuple(row.item.origin for row in rows)
+    return origins if any(origin is not None for origin in origins) else ()
 
 
 def _assembled(call: Call[_Waiting]) -> Batch:

@@ -22,7 +22,8 @@ class Encoded:
     """One sequence, special tokens included, for one version of the model.
 
     `padded_length`, in tokens, is what it would be padded to if it were alone. `deadline` is a time of the batcher's clock, in
-    seconds; infinity where there is none.
+    seconds; infinity where there is none. `origin` stands for the request, to whoever listens to events; None if nobody follows
+    this one.
     """
 
     ids: TokenIds
@@ -30,6 +31,7 @@ class Encoded:
     version: int
     deadline: float
     lane: Lane = Lane.ONLINE
+    origin: object | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
