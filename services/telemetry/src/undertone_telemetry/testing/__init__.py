@@ -1,6 +1,7 @@
-"""An adapter that remembers, and a DataDog agent that can be asked what it was sent."""
+"""An adapter that remembers, a DataDog agent and a Pushgateway that can be asked what they were sent."""
 
 from undertone_telemetry.testing.agent import Agent, Line, counted, udp_agent, unix_agent
+from undertone_telemetry.testing.gateway import Gateway, Push, pushgateway
 from undertone_telemetry.testing.recorder import Recorder
 
-__all__ = ["Agent", "Line", "Recorder", "counted", "udp_agent", "unix_agent"]
+__all__ = ["Agent", "Gateway", "Line", "Push", "Recorder", "counted", "pushgateway", "udp_agent", "unix_agent"]
