@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-PACKAGES := protos services/telemetry services/sidecar services/client services/batch services/model_server model
+PACKAGES := protos services/telemetry services/sidecar services/client services/batch services/model_server model tests/bench
 PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
 SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py
 MODEL := build/models/emotions
@@ -31,6 +31,16 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python deploy/helm/readme.py --check
 
+.PHONY: bench
+bench: $(MODEL) ## Measure how fast this machine serves, and write docs/performance.md; a quarter of an hour
+	$(BIN)/undertone-bench throughput --model demo
+	$(BIN)/undertone-bench throughput --model bert-base --paragraphs 128 --rounds 3
+	$(BIN)/undertone-bench latency --model demo
+	$(BIN)/undertone-bench lanes --model demo
+	$(BIN)/undertone-bench cost --model demo
+	$(BIN)/undertone-bench sidecar --model demo --paragraphs 200000
+	$(BIN)/undertone-bench publish
+
 .PHONY: protos
 protos: .venv/ready ## Generate the Python stubs of protos/
 	$(BIN)/python protos/generate.py
@@ -38,7 +48,7 @@ protos: .venv/ready ## Generate the Python stubs of protos/
 .PHONY: lock
 lock: .venv/uv ## Resolve requirements.lock anew from every pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-package undertone-protos --no-emit-package undertone-telemetry --no-emit-package undertone-client --custom-compile-command "make lock" \
+	  $(foreach name,protos telemetry client sidecar model-server model,--no-emit-package undertone-$(name)) --custom-compile-command "make lock" \
 	  --group dev $(PYPROJECTS) --output-file requirements.lock
 
 .PHONY: clean

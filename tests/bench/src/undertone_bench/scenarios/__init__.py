@@ -1,0 +1,1 @@
+"""What can be measured: a module each, with a function that returns a Report."""

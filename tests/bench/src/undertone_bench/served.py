@@ -1,0 +1,116 @@
+"""The models that are measured, as folders that a model server serves."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.json_format import Parse
+from tokenizers import Tokenizer
+from undertone_protos.v1.contract_pb2 import ModelContract
+from undertone_sidecar.chunks import Policy, plan
+
+DEMO: Final = Path("build/models/emotions")
+RANDOM: Final = ("minilm", "bert-base", "bert-large")
+BUILT: Final = Path("build/bench/models")
+
+_OVERLAP: Final = 64
+"""Of chunks: the sidecar's default."""
+
+Ids = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The newest version below `base`, its contract and tokenizer."""
+
+    base: Path
+    folder: Path
+    contract: ModelContract
+    tokenizer: Tokenizer
+
+    @classmethod
+    def named(cls, name: str, precision: str = "") -> Self:
+        """`demo`, one of RANDOM (exported where it is missing), or a folder. Raises FileNotFoundError.
+
+        `precision` is what `undertone-model export --precision` takes; empty for its default.
+        """
+        if name == "demo":
+            return cls.read(DEMO)
+        if name not in RANDOM:
+            return cls.read(Path(name))
+        folder = BUILT / (precision or "default")
+        if not (folder / name).is_dir():
+            chosen = [f"--precision={precision}"] if precision else []
+            program = Path(sys.executable).with_name("undertone-model")
+            subprocess.run([program, "export", folder, "--random", name, *chosen], check=True)
+        return cls.read(folder / name)
+
+    @classmethod
+    def read(cls, base: Path) -> Self:
+        """Raises FileNotFoundError if there is no version with a contract."""
+        versions = sorted(int(path.parent.name) for path in base.glob("*/contract.json") if path.parent.name.isdecimal())
+        if not versions:
+            raise FileNotFoundError(f"{base} has no version folder with a contract.json; `undertone-model export` makes one")
+        folder = base.resolve() / str(versions[-1])
+        contract = Parse((folder / "contract.json").read_text(encoding="utf-8"), ModelContract(), ignore_unknown_fields=True)
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return cls(base.resolve(), folder, contract, tokenizer)
+
+    @property
+    def label(self) -> str:
+        """For titles and file names."""
+        return f"{self.contract.name}-{self.contract.precision}"
+
+    def sequences(self, texts: Sequence[str], *, truncate: bool = False) -> Iterator[Ids]:
+        """What the model reads of each text: its tokens; of one that is too long, the first, or chunks as the sidecar's."""
+        width = self.contract.max_tokens - 2
+        policy = Policy.TRUNCATE if truncate else Policy.CHUNK_MEAN
+        for encoding in self.tokenizer.encode_batch_fast(list(texts)):
+            first, *content, last = encoding.ids
+            for window in plan(len(content), width=width, overlap=_OVERLAP, policy=policy):
+                yield np.array([first, *content[window.start : window.stop], last], np.int32)
+
+    def lengths(self, texts: Sequence[str], *, truncate: bool = False) -> list[int]:
+        """Of the sequences, in tokens."""
+        return [len(ids) for ids in self.sequences(texts, truncate=truncate)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Tensors of one call, [rows, length], and how many of its tokens are text."""
+
+    input_ids: Ids
+    attention_mask: Ids
+    tokens: int
+
+    @classmethod
+    def of(cls, sequences: Sequence[Ids], length: int = 0) -> Self:
+        """Padded to the longest, or to `length` if that is longer."""
+        width = max(length, *(len(ids) for ids in sequences))
+        input_ids = np.zeros((len(sequences), width), np.int32)
+        attention_mask = np.zeros_like(input_ids)
+        for row, ids in enumerate(sequences):
+            input_ids[row, : len(ids)] = ids
+            attention_mask[row, : len(ids)] = 1
+        return cls(input_ids, attention_mask, sum(len(ids) for ids in sequences))
+
+
+def presorted(sequences: Sequence[Ids], budget: int) -> list[Batch]:
+    """Batches of at most `budget` padded tokens of sequences in the order of their lengths: what padding can at best be."""
+    batches: list[Batch] = []
+    rows: list[Ids] = []
+    for ids in sorted(sequences, key=len):
+        if rows and len(ids) * (len(rows) + 1) > budget:
+            batches.append(Batch.of(rows))
+            rows = []
+        rows.append(ids)
+    if rows:
+        batches.append(Batch.of(rows))
+    return batches

@@ -1,0 +1,119 @@
+"""Computing in a process of its own: through a TensorFlow Session, as the model server does, and with OpenVINO.
+
+The parent stays without TensorFlow, whose threads would be in the way of what it measures.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from undertone_bench.served import Batch
+
+PEAK_SHAPE: Final = (1024, 768, 3072)
+"""Rows, inner and columns of the matrix product that stands for what a machine can do at best."""
+
+_PEAK_SECONDS: Final = 1.0
+
+_engines: dict[str, "_Engine"] = {}
+
+
+class _Engine(Protocol):
+    def __call__(self, batch: Batch) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """How long batches took, one after the other, and the CPU seconds of all threads."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+class Worker:
+    """The process, with one model. Nothing is loaded before the first call that needs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._pool.shutdown()
+
+    def peak(self, precision: str) -> float:
+        """Operations a second of the matrix product of PEAK_SHAPE, at best of many, in `float32` or `bfloat16`."""
+        return self._pool.submit(_peak, precision).result()
+
+    def compute(self, engine: str, batches: Sequence[Batch]) -> Computed:
+        """Runs the batches with the `session` or with `openvino`."""
+        return self._pool.submit(_compute, engine, self._folder, batches).result()
+
+
+def has_openvino() -> bool:
+    """Whether the package is installed."""
+    return find_spec("openvino") is not None
+
+
+def _quiet() -> None:
+    """TensorFlow remarks on the machine and on its own future, which is not what is asked here."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _peak(precision: str) -> float:
+    import tensorflow as tf
+
+    rows, inner, columns = PEAK_SHAPE
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        # Variables, as products of constants would be computed once, when the graph is optimized.
+        left, right = (tf.compat.v1.Variable(tf.ones(shape, precision)) for shape in ((rows, inner), (inner, columns)))
+        # The operation and not its result, which nobody wants copied.
+        product = tf.matmul(left, right).op
+        session.run(tf.compat.v1.global_variables_initializer())
+        run = session.make_callable(product)
+        run()
+        best = float("inf")
+        end = time.perf_counter() + _PEAK_SECONDS
+        while (started := time.perf_counter()) < end:
+            run()
+            best = min(best, time.perf_counter() - started)
+    return 2 * rows * inner * columns / best
+
+
+def _compute(name: str, folder: Path, batches: Sequence[Batch]) -> Computed:
+    engine = _engines.get(name) or _engines.setdefault(name, _LOADERS[name](folder))
+    started, cpu = time.perf_counter(), time.process_time()
+    for batch in batches:
+        engine(batch)
+    return Computed(time.perf_counter() - started, time.process_time() - cpu)
+
+
+def _session(folder: Path) -> _Engine:
+    from undertone_model_server.saved_model import SavedModelLoader
+
+    model = SavedModelLoader()(folder)
+    signature = model.signatures["serving_default"]
+    ids, mask = (signature.inputs[name].name for name in ("input_ids", "attention_mask"))
+    output = signature.outputs["probabilities"].name
+    return lambda batch: model.run([output], {ids: batch.input_ids, mask: batch.attention_mask}, None)
+
+
+def _openvino(folder: Path) -> _Engine:
+    import openvino
+
+    core: Any = openvino.Core()
+    compiled = core.compile_model(core.read_model(folder), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    return lambda batch: compiled({"input_ids": batch.input_ids, "attention_mask": batch.attention_mask})
+
+
+_LOADERS: Final = {"session": _session, "openvino": _openvino}
