@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from undertone_sidecar import logs
 from undertone_sidecar.testing import FakeTFServing
+from undertone_telemetry import logs
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("UNDERTONE_")}
 

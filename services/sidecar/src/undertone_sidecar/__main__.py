@@ -7,7 +7,9 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from undertone_sidecar import logs
+from undertone_telemetry import logs
+from undertone_telemetry.tracing import is_traced
+
 from undertone_sidecar.cpu import command
 from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
 from undertone_sidecar.settings import Settings
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == [_PLAN]:
             return command.run(given[1:], os.environ)
         settings = Settings.parse(given, os.environ)
-        logs.configure(settings.log_format)
+        logs.configure(settings.log_format, traced=is_traced(settings.trace_sample))
         return 0 if asyncio.run(_run(settings)) else _CUT_OFF
     except ConfigurationError as error:
         print(f"undertone-sidecar: {error}", file=sys.stderr)

@@ -35,9 +35,13 @@ class _Json(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
-def configure(log_format: str) -> None:
-    """Sends this process's log to standard error as "plain" or "json"."""
+def configure(log_format: str, *, traced: bool = False) -> None:
+    """Sends this process's log to standard error as "plain" or "json"; `traced` adds the ids of lines' traces."""
     handler = logging.StreamHandler(sys.stderr)
+    if traced:
+        from undertone_telemetry.tracing.records import TraceIds  # imports OpenTelemetry
+
+        handler.addFilter(TraceIds())
     handler.setFormatter(_Json() if log_format == "json" else _Plain())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
