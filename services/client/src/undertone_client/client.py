@@ -16,7 +16,7 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 from undertone_client.batch import BatchCall, Trailers
 from undertone_client.channel import open_channel
 from undertone_client.errors import DeadlineExceededError, ServiceError, from_rpc
-from undertone_client.resilience.events import Listener, Recovered, Retried, Skipped
+from undertone_client.resilience.events import Listener, Recovered, Retried, Scored, Skipped
 from undertone_client.resilience.mode import Mode
 from undertone_client.resilience.progress import Progress, under_way
 from undertone_client.resilience.stack import ClientState, Resilience
@@ -73,6 +73,7 @@ class Client:
     async def __aenter__(self) -> Self:
         self._channel = open_channel(self._target, self._settings, self._resilience.interceptors)
         self._open_stub = pb_grpc.ClassifierStub(self._channel)
+        self._resilience.opened()
         return self
 
     async def __aexit__(
@@ -93,10 +94,12 @@ class Client:
         progress = self._progress(Mode.ONLINE)
         try:
             reply, _ = await self._call(self._stub.Classify, single_request(paragraph, policy), progress)
-            return single_score(reply, paragraph)
+            score = single_score(reply, paragraph)
         except ServiceError as error:
             self._resilience.emit(Skipped(error.status, 1))
             raise
+        self._resilience.emit(Scored(1))
+        return score
 
     async def classify_batch(
         self, paragraphs: Sequence[str | Paragraph], *, policy: Policy = Policy.CHUNK_MEAN
@@ -165,9 +168,11 @@ class Client:
             paragraphs, send, self._pause_after, advanced=self._resilience.retry.advanced, halved=self._note_halved
         )
         outcomes = await call.run(self._progress(Mode.BATCH))
-        for outcome in outcomes:
-            if isinstance(outcome, Failure):
-                self._resilience.emit(Skipped(outcome.status, 1))
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        for failure in failures:
+            self._resilience.emit(Skipped(failure.status, 1))
+        if scored := len(outcomes) - len(failures):
+            self._resilience.emit(Scored(scored))
         return outcomes
 
     async def _pause_after(self, refusal: Failure, pushback_seconds: float | None, progress: Progress) -> bool:
