@@ -20,8 +20,8 @@ demo: $(MODEL) ## Start the pod's two processes and score the sample stories; en
 	@$(BIN)/undertone report $(DEMO) --with-text --output $(DEMO)/report.html
 
 .PHONY: test
-test: $(MODEL) ## Run every test
-	@$(BIN)/pytest
+test: $(MODEL) ## Run every test, on all cores
+	@$(BIN)/pytest --numprocesses auto --dist worksteal
 
 .PHONY: check
 check: .venv/ready ## Lint, check types, and check that generated files are up to date
