@@ -15,14 +15,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from undertone_client import Client
+from undertone_bench.pods import running
+from undertone_bench.served import ServedModel
+from undertone_client import Client, Failure
 
-from tests.bench.serving import end_to_end, process, serving
 from tests.chart.rendering import Chart, find_helm
-from tests.integration.envoy.balancer import LOOPBACK, EnvoyLauncher, free_ports
+from tests.integration.envoy.balancer import LOOPBACK, EnvoyLauncher
 
 DIRECT: Final = "direct"
 ENVOY: Final = "through Envoy"
+
+
+async def end_to_end(target: str, paragraphs: Sequence[str]) -> float:
+    """Seconds to score all paragraphs through the service at `target`."""
+    async with Client(target) as client:
+        started = time.perf_counter()
+        async for outcome in client.score(paragraphs):
+            if isinstance(outcome, Failure):
+                raise SystemExit(f"a paragraph failed: {outcome.status}")
+        return time.perf_counter() - started
 
 
 async def latency(target: str, text: str, calls: int) -> float:
@@ -62,16 +73,9 @@ def _spread(values: Sequence[float], form: str) -> str:
 def run(model: Path, paragraphs: Sequence[str], rounds: int, calls: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        socket, (port, metrics) = folder / "model.sock", free_ports(2)
-        serve = (f"--model_name={model.name}", f"--model_base_path={model}", f"--grpc_socket_path={socket}", "--port=0")
-        sidecar = (f"--model-dir={model}", f"--model-server=unix://{socket}", f"--port={port}", f"--metrics-port={metrics}")
         chart = Chart(find_helm(folder / "helm"), folder)
-        with (
-            process("undertone-model-server", *serve),
-            process("undertone-sidecar", *sidecar, f"--host={LOOPBACK}"),
-            EnvoyLauncher(chart) as launch,
-        ):
-            asyncio.run(serving(f"{LOOPBACK}:{port}"))
+        with running(ServedModel.read(model), [f"--host={LOOPBACK}"]) as pod, EnvoyLauncher(chart) as launch:
+            port = int(pod.target.rsplit(":", 1)[1])
             envoy = launch.envoy([port])
             envoy.until_used([port])
             asyncio.run(measure({DIRECT: f"{LOOPBACK}:{port}", ENVOY: envoy.target}, paragraphs, rounds, calls))

@@ -32,12 +32,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, pandas_udf, udf
 from undertone_batch import Service, predict
+from undertone_bench.pods import running
+from undertone_bench.served import ServedModel
 from undertone_client import Client, Failure, Mode, Settings
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from tests.bench import ladder
-from tests.bench.serving import process, serving
 from tests.integration.spark_parts import python_workers
 
 Arm = Callable[[DataFrame], DataFrame]
@@ -177,11 +178,10 @@ def most_resident(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def pod(model: Path, port: int) -> Iterator[str]:
+def pod(model: Path) -> Iterator[str]:
     """The target of a pod of this model, ready."""
-    with process("undertone-pod", f"--model_base_path={model}", f"--port={port}"):
-        asyncio.run(serving(f"localhost:{port}"))
-        yield f"localhost:{port}"
+    with running(ServedModel.read(model)) as started:
+        yield started.target
 
 
 def main() -> None:
@@ -199,7 +199,6 @@ def main() -> None:
     parser.add_argument("--semaphore", type=int, default=50, help="calls at once of the arm semaphore (default 50)")
     parser.add_argument("--batch-items", type=int, default=None, help="paragraphs in a call of Undertone's, at most")
     parser.add_argument("--cores", type=int, default=1, help="of Spark's executors (default 1)")
-    parser.add_argument("--port", type=int, default=50251, help="of the pod (default 50251)")
     given = parser.parse_args()
     if given.fleet:
         texts = [ladder.PARAGRAPH] * given.paragraphs
@@ -210,7 +209,7 @@ def main() -> None:
             parser.error("name the files with the texts, such as model/data/demo/*.txt")
         read = "\n\n".join(path.read_text(encoding="utf-8") for path in given.texts)
         texts = [paragraph for paragraph in read.split("\n\n") if paragraph.strip()] * given.repeat
-        served_by = functools.partial(pod, given.model, given.port)
+        served_by = functools.partial(pod, given.model)
         if given.target:
             served_by = functools.partial(contextlib.nullcontext, given.target)
         batch_items = given.batch_items or Settings().batch_items

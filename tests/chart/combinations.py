@@ -38,7 +38,7 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "clients": {"tlsSecretName": "undertone-client", "mutualTls": True},
     },
     "watched by PodMonitor": {
-        "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True},
+        "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True, "prometheusRule": True},
         "networkPolicy": _PROMETHEUS,
     },
     "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},

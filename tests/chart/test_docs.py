@@ -48,14 +48,3 @@ def test_examples_of_values_are_accepted(chart: Chart, document: Path) -> None:
 def test_files_that_are_linked_exist(document: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert link.startswith("https://") or (document.parent / link).exists()
-
-
-def test_every_alert_has_its_section() -> None:
-    alerts = CHART / "files/alerts.yaml"
-    if not alerts.exists():
-        pytest.skip("this version of the chart brings no alerts")
-    names = {
-        rule["alert"] for group in yaml.safe_load(alerts.read_text())["groups"] for rule in group["rules"] if "alert" in rule
-    }
-    sections = set(re.findall(r"^#+ (\S+)$", DOCUMENTS[0].read_text(), re.MULTILINE))
-    assert names <= sections

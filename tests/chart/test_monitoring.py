@@ -1,23 +1,12 @@
 """What tells Prometheus, Grafana and Datadog where metrics are."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
-import yaml
 from undertone_sidecar.settings import Settings
 
 from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import CHART, Chart, HelmError
-
-ALERTS = """\
-groups:
-  - name: undertone
-    rules:
-      - {alert: Late, expr: vector(1) > 0, annotations: {summary: "{{ $value }} s"}}
-"""
-DASHBOARD = '{"title": "Undertone", "legendFormat": "{{pod}}"}'
+from tests.chart.rendering import Chart
 
 
 @pytest.mark.parametrize(
@@ -69,44 +58,7 @@ def test_datadog_finds_the_metrics(chart: Chart) -> None:
     assert not [name for name in defaults if "datadog" in name]
 
 
-@pytest.fixture(scope="module")
-def watched(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
-    """The chart, if it had these alerts and this dashboard."""
-    folder = tmp_path_factory.mktemp("chart")
-    shutil.copytree(CHART, folder, dirs_exist_ok=True)
-    (folder / "files/alerts.yaml").write_text(ALERTS)
-    (folder / "files/dashboards").mkdir(exist_ok=True)
-    (folder / "files/dashboards/service.json").write_text(DASHBOARD)
-    return Chart(helm, folder, folder)
-
-
-def test_alerts_are_rendered_as_they_are(watched: Chart) -> None:
-    """Their own templates are Prometheus's, not Helm's."""
-    rule = watched.render({"monitoring": {"prometheusRule": True, "labels": {"release": "prometheus"}}}).one("PrometheusRule")
+def test_rules_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> None:
+    rule = chart.render({"monitoring": {"prometheusRule": True, "labels": {"release": "prometheus"}}}).one("PrometheusRule")
     assert rule["apiVersion"] == "monitoring.coreos.com/v1"
     assert rule["metadata"]["labels"]["release"] == "prometheus"
-    assert rule["spec"] == yaml.safe_load(ALERTS)
-
-
-def test_dashboards_are_rendered_as_they_are(watched: Chart) -> None:
-    dashboard = watched.render({"monitoring": {"dashboards": True}}).one("ConfigMap", "-dashboard-service")
-    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert json.loads(dashboard["data"]["service.json"]) == json.loads(DASHBOARD)
-
-
-@pytest.mark.parametrize(
-    ("value", "files", "kind"),
-    [("prometheusRule", "alerts.yaml", "PrometheusRule"), ("dashboards", "dashboards/*.json", "ConfigMap")],
-)
-def test_alerts_and_dashboards_are_rendered_from_the_charts_files(chart: Chart, value: str, files: str, kind: str) -> None:
-    values = {"monitoring": {value: True, "labels": {"release": "prometheus"}}}
-    if not list((CHART / "files").glob(files)):
-        with pytest.raises(HelmError, match=f"monitoring.{value} is true, but this version of the chart brings no"):
-            chart.render(values)
-        return
-    made = [
-        found
-        for found in chart.render(values).of(kind)
-        if found["metadata"]["labels"]["app.kubernetes.io/component"] == "monitoring"
-    ]
-    assert made

@@ -77,7 +77,7 @@ def test_keda_looks_at_queue_time_and_cpu(chart: Chart) -> None:
 
 def test_the_sidecar_has_the_metric_that_keda_asks_for() -> None:
     metrics = PrometheusMetrics()
-    metrics(BatchSent(items=1, tokens=8, padded_tokens=8, queue_seconds=(0.3,), lane="online", prefetched=False))
+    metrics(BatchSent(items=1, tokens=8, padded_tokens=8, queue_seconds=(0.3,), lane="online", prefetched=False, version=1))
     (queue,) = [family for family in metrics.registry.collect() if family.name == "undertone_queue_seconds"]
     buckets = [sample for sample in queue.samples if sample.name == "undertone_queue_seconds_bucket"]
     assert queue.type == "histogram"

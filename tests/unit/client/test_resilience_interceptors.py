@@ -15,7 +15,7 @@ from undertone_client import (
     Settings,
 )
 from undertone_client.channel import open_channel
-from undertone_client.resilience import AttemptFinished, CallCounts, Event, LimitChanged, Recovered, Retried
+from undertone_client.resilience import AttemptFinished, CallCounts, Event, LimitChanged, Recovered, Retried, Scored
 from undertone_client.resilience.stack import Resilience
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_protos.v1 import classifier_pb2 as pb
@@ -96,7 +96,7 @@ async def test_every_attempt_is_seen(service: FakeClassifier) -> None:
         Retried("Classify", UNAVAILABLE, 2, 0.25 * 0.2),
         Retried("Classify", EXHAUSTED, 3, 0.02 + 0.25 * 0.4),
     ]
-    assert events[-1] == Recovered("Classify", 2)
+    assert events[-2:] == [Recovered("Classify", 2), Scored(1)]
 
 
 async def test_an_attempt_that_is_not_answered_in_time_is_made_again_for_a_batch(service: FakeClassifier) -> None:

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,7 +16,7 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 from undertone_client.batch import BatchCall, Trailers
 from undertone_client.channel import open_channel
 from undertone_client.errors import DeadlineExceededError, ServiceError, from_rpc
-from undertone_client.resilience.events import Listener, Recovered, Retried, Skipped
+from undertone_client.resilience.events import Listener, Recovered, Retried, Scored, Skipped
 from undertone_client.resilience.mode import Mode
 from undertone_client.resilience.progress import Progress, under_way
 from undertone_client.resilience.stack import ClientState, Resilience
@@ -27,6 +27,11 @@ from undertone_client.wire import batch_request, refused, served_model, single_r
 
 _LANES = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
 """Metadata by which the service tells work that somebody waits for from work that takes what is left."""
+
+Around = Callable[[str, int], AbstractContextManager[None]]
+"""Given the name of one of the service's methods and a number of paragraphs."""
+
+_NOTHING = nullcontext()
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
@@ -43,6 +48,8 @@ class Client:
         target: gRPC target, such as `localhost:50051` or `dns:///undertone.example:443`.
         settings: see `Settings`.
         listener: hears of every event of `undertone_client.resilience.events`.
+        interceptors: see each attempt of a call, below all layers of this client, the first of them outermost.
+        around: entered around each call as a whole: its attempts, its waits, and what is sent again of it.
         clock: seconds that never go back.
         random: numbers from 0 up to 1, for the jitter of the retries.
         sleep: waits for so many seconds: between retries, for the circuit breaker, before hedging.
@@ -57,12 +64,16 @@ class Client:
         *,
         settings: Settings | None = None,
         listener: Listener | None = None,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        around: Around = lambda _, __: _NOTHING,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._target = checked_target(target)
         self._settings = settings or Settings()
+        self._interceptors = tuple(interceptors)
+        self._around = around
         self._clock = clock
         self._resilience = Resilience(
             self._settings, refused=refused, listener=listener, clock=clock, random=random, sleep=sleep
@@ -71,8 +82,9 @@ class Client:
         self._open_stub: pb_grpc.ClassifierAsyncStub | None = None  # a name of the type stubs only
 
     async def __aenter__(self) -> Self:
-        self._channel = open_channel(self._target, self._settings, self._resilience.interceptors)
+        self._channel = open_channel(self._target, self._settings, (*self._resilience.interceptors, *self._interceptors))
         self._open_stub = pb_grpc.ClassifierStub(self._channel)
+        self._resilience.opened()
         return self
 
     async def __aexit__(
@@ -92,11 +104,14 @@ class Client:
         paragraph = _paragraph(text)
         progress = self._progress(Mode.ONLINE)
         try:
-            reply, _ = await self._call(self._stub.Classify, single_request(paragraph, policy), progress)
-            return single_score(reply, paragraph)
+            with self._around("Classify", 1):
+                reply, _ = await self._call(self._stub.Classify, single_request(paragraph, policy), progress)
+            score = single_score(reply, paragraph)
         except ServiceError as error:
             self._resilience.emit(Skipped(error.status, 1))
             raise
+        self._resilience.emit(Scored(1))
+        return score
 
     async def classify_batch(
         self, paragraphs: Sequence[str | Paragraph], *, policy: Policy = Policy.CHUNK_MEAN
@@ -154,7 +169,8 @@ class Client:
         return self._resilience.state()
 
     async def _model(self, natural: Mode) -> ServedModel:
-        reply, _ = await self._call(self._stub.GetModel, pb.GetModelRequest(), self._progress(natural))
+        with self._around("GetModel", 0):
+            reply, _ = await self._call(self._stub.GetModel, pb.GetModelRequest(), self._progress(natural))
         return served_model(reply)
 
     async def _batch(self, paragraphs: Sequence[Paragraph], policy: Policy) -> list[Outcome]:
@@ -164,10 +180,13 @@ class Client:
         call = BatchCall(
             paragraphs, send, self._pause_after, advanced=self._resilience.retry.advanced, halved=self._note_halved
         )
-        outcomes = await call.run(self._progress(Mode.BATCH))
-        for outcome in outcomes:
-            if isinstance(outcome, Failure):
-                self._resilience.emit(Skipped(outcome.status, 1))
+        with self._around("ClassifyBatch", len(paragraphs)):
+            outcomes = await call.run(self._progress(Mode.BATCH))
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        for failure in failures:
+            self._resilience.emit(Skipped(failure.status, 1))
+        if scored := len(outcomes) - len(failures):
+            self._resilience.emit(Scored(scored))
         return outcomes
 
     async def _pause_after(self, refusal: Failure, pushback_seconds: float | None, progress: Progress) -> bool:

@@ -9,6 +9,14 @@ from undertone_client.resilience.breaker import BreakerState
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The client was opened: with this limit of calls at once, and this circuit breaker."""
+
+    limit: int
+    breaker: BreakerState
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFinished:
     """An attempt was answered or failed, after `seconds`; it had waited `waited_seconds` for its slot.
 
@@ -57,6 +65,13 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """So many `paragraphs` got their score."""
+
+    paragraphs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """So many `paragraphs` got no score: for good, with `status`."""
 
@@ -80,6 +95,6 @@ class LimitChanged:
     previous: int
 
 
-Event = AttemptFinished | Retried | Hedged | Shed | Recovered | Skipped | BreakerChanged | LimitChanged
+Event = Opened | AttemptFinished | Retried | Hedged | Shed | Recovered | Scored | Skipped | BreakerChanged | LimitChanged
 Listener = Callable[[Event], None]
 """Called on the event loop, in the middle of a call: it must be quick and must not raise."""

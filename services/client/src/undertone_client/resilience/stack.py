@@ -11,7 +11,7 @@ import grpc
 from undertone_client.resilience.breaker import BreakerState, CircuitBreaker
 from undertone_client.resilience.budget import RetryBudget
 from undertone_client.resilience.counts import CallCounts, Counts
-from undertone_client.resilience.events import Event, Listener
+from undertone_client.resilience.events import Event, Listener, Opened
 from undertone_client.resilience.guard import BreakerGuard
 from undertone_client.resilience.hedging import HedgeInterceptor
 from undertone_client.resilience.interceptors import BreakerInterceptor, Refused, RetryInterceptor, SlotInterceptor
@@ -81,6 +81,10 @@ class Resilience:
         The last are bounded, so that a service that refuses everything is not offered ever more.
         """
         return self._slots.limit + 1 + min(self.retry.pausing, self._slots.limit)
+
+    def opened(self) -> None:
+        """Tell the listener how things are, before it hears what changes."""
+        self.emit(Opened(self._slots.limit, self._guard.state))
 
     def emit(self, event: Event) -> None:
         """Count the event and tell the listener."""

@@ -1,0 +1,133 @@
+"""The alerts: each fires when it should and not when it should not, by promtool's own tests, and has its runbook."""
+
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.prometheus import find
+from tests.chart.rendering import ROOT, Chart, HelmError
+
+CASES = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
+GROUPS = {
+    "batch": ["undertone-batch"],
+    "budgets": ["undertone-ratios", "undertone-budgets"],
+    "serving": ["undertone-serving"],
+}
+"""The groups of rules that the cases of a file are about."""
+
+RULES = {"monitoring": {"prometheusRule": True}}
+
+Group = Mapping[str, Any]
+
+
+def groups(chart: Chart, **values: Any) -> list[Group]:
+    made: list[Group] = chart.render({**RULES, **values}).one("PrometheusRule")["spec"]["groups"]
+    return made
+
+
+def alerts(groups: Sequence[Group]) -> Iterator[Mapping[str, Any]]:
+    return (rule for group in groups for rule in group["rules"] if "alert" in rule)
+
+
+def names(groups: Sequence[Group]) -> set[str]:
+    return {rule["alert"] for rule in alerts(groups)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_fires_when_it_should(chart: Chart, tmp_path: Path, case: Path) -> None:
+    promtool = find("promtool")
+    rules = [group for group in groups(chart) if group["name"] in GROUPS[case.stem]]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rules}))
+    cases = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", **yaml.safe_load(case.read_text())}
+    (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases))
+    ran = subprocess.run([promtool, "test", "rules", "cases.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_alert_is_tried_firing_and_silent(chart: Chart) -> None:
+    fired: dict[str, set[bool]] = defaultdict(set)
+    for case in CASES:
+        for test in yaml.safe_load(case.read_text())["tests"]:
+            for asked in test["alert_rule_test"]:
+                fired[asked["alertname"]].add(bool(asked["exp_alerts"]))
+    assert fired == {name: {True, False} for name in names(groups(chart))}
+
+
+def test_every_group_is_in_a_file_of_cases(chart: Chart) -> None:
+    assert {case.stem for case in CASES} == GROUPS.keys()
+    assert {name for listed in GROUPS.values() for name in listed} == {group["name"] for group in groups(chart)}
+
+
+def test_every_alert_says_how_bad_what_and_what_to_do(chart: Chart) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    runbooks = dict(re.findall(r"^### (\w+)\n(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL))
+    for rule in alerts(groups(chart)):
+        name = rule["alert"]
+        assert rule["labels"].items() >= {"namespace": "reading", "release": "spring"}.items()
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert {"summary", "description", "runbook_url"} == rule["annotations"].keys()
+        page_address, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert page_address.endswith("docs/operations.md")
+        assert (anchor, name in runbooks) == (name.lower(), True), f"{name} has no runbook"
+        for part in ("**Meaning.**", "**Impact.**", "**Diagnosis.**", "**Mitigation.**"):
+            assert part in runbooks[name], f"the runbook of {name} has no {part}"
+    assert set(runbooks) == names(groups(chart)), "a runbook is of no alert"
+
+
+def test_values_change_what_is_promised(chart: Chart) -> None:
+    slo = {
+        "availability": 0.99,
+        "seconds": {"Classify": 0.256},
+        "burnRates": [{"factor": 10, "long": "2h", "short": "10m", "for": "1m", "severity": "page"}],
+    }
+    made = groups(chart, monitoring={**RULES["monitoring"], "ruleInterval": "1m", "slo": slo})
+    assert {group["interval"] for group in made} == {"1m"}
+    (burn,) = [rule for rule in alerts(made) if rule["alert"] == "UndertoneErrorBudgetBurn"]
+    assert "ratio_rate2h{" in burn["expr"]
+    assert "ratio_rate10m{" in burn["expr"]
+    assert "> 10 * (1 - 0.99)" in burn["expr"]
+    assert (burn["for"], burn["labels"]["severity"]) == ("1m", "page")
+    recorded = [rule["expr"] for group in made for rule in group["rules"] if "record" in rule]
+    assert any('le="0.256"' in expression for expression in recorded)
+
+
+def test_an_alert_can_be_left_out(chart: Chart) -> None:
+    without = groups(chart, monitoring={**RULES["monitoring"], "alerts": {"shedding": None, "batchLate": None}})
+    assert names(groups(chart)) - names(without) == {"UndertoneShedding", "UndertoneBatchLate"}
+
+
+@pytest.mark.parametrize(
+    ("values", "left_out"),
+    [
+        ({"autoscaling": {"type": "none"}}, "UndertonePodsAtMaximum"),
+        ({"loadBalancer": {"type": "none"}}, "UndertoneNoHealthyPods"),
+        ({"batch": {"daily": {"suspend": True}}}, "UndertoneBatchLate"),
+    ],
+    ids=["no autoscaler", "no Envoy", "suspended"],
+)
+def test_what_cannot_be_is_not_watched(chart: Chart, values: Mapping[str, Any], left_out: str) -> None:
+    assert names(groups(chart)) - names(groups(chart, **values)) == {left_out}
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "message"),
+    [
+        ({"slo": {"seconds": {"Classify": 1}}}, "/monitoring/slo/seconds/Classify': value must be one of"),
+        ({"slo": {"seconds": {"GetModel": 1.024}}}, "additional properties 'GetModel' not allowed"),
+        ({"slo": {"availability": 99.9}}, "/monitoring/slo/availability': exclusiveMaximum"),
+        ({"alerts": {"sheding": {"for": "1m"}}}, "additional properties 'sheding' not allowed"),
+        ({"alerts": {"shedding": {"share": 2}}}, "/monitoring/alerts/shedding/share'"),
+        ({"alerts": {"shedding": {"for": "soon"}}}, "/monitoring/alerts/shedding/for': 'soon' does not match pattern"),
+    ],
+    ids=["seconds", "method", "availability", "name", "share", "for"],
+)
+def test_wrong_promises_are_refused(chart: Chart, monitoring: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as refused:
+        chart.render({"monitoring": monitoring})
+    assert message in str(refused.value)
