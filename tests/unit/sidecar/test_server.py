@@ -199,9 +199,14 @@ async def test_metrics_tell_what_happened(house: Pod) -> None:
     await house.until_metric("undertone_batch_tokens_sum", 32)
     await house.until_metric("undertone_queue_seconds_count", 2)
     await house.until_metric("undertone_ready", 1)
+    await house.until_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
+    await house.until_metric('undertone_tokens_total{kind="text"}', 6)
+    await house.until_metric('undertone_tokens_total{kind="padding"}', 26)
+    await house.until_metric("undertone_tokenize_seconds_count", 1)
     text = await house.metrics()
     assert "undertone_batch_padding_ratio_bucket" in text
-    assert 'undertone_model_calls_total{code="OK"}' in text
+    assert 'grpc_client_handled_total{grpc_code="OK",grpc_method="Predict"' in text
+    assert 'grpc_server_request_bytes_count{grpc_method="ClassifyBatch"' in text
 
 
 async def test_the_lane_is_told_in_the_metadata(house: Pod) -> None:

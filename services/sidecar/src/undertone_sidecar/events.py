@@ -1,39 +1,46 @@
-"""What happens in the sidecar, as frozen records for whoever listens (metrics.py does). All times are in seconds."""
+"""What happens in the sidecar, as frozen records for whoever listens (metrics.py does). All times are in seconds.
+
+Calls, of callers and to the model server, are told as undertone_telemetry tells them everywhere.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class CallStarted:
-    """A caller's request was read. `method` is the full gRPC path."""
-
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallFinished:
-    """A caller's request was answered, failed or abandoned. `code` is the name of a gRPC status code."""
-
-    method: str
-    code: str
-    seconds: float
+from undertone_telemetry.calls import CallEvent
 
 
 @dataclass(frozen=True, slots=True)
 class ParagraphsAnswered:
-    """`count` paragraphs of one request ended with the same status code."""
+    """`count` paragraphs of one request ended with the same status code.
+
+    Of these, `truncated` lost their end, and `chunked` were scored in more than one of `chunks` together.
+    """
 
     code: str
     count: int
+    truncated: int = 0
+    chunked: int = 0
+    chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """The `paragraphs` of one request became `tokens`, without special ones."""
+
+    paragraphs: int
+    tokens: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSent:
     """A batch left for the model server: `items` rows, `tokens` without and `padded_tokens` with padding.
 
-    `lane` is "online" or "batch"; `queue_seconds` is what each row has waited; `prefetched` says that the tensors were ready
-    when the model server was.
+    `version` is the model's; `lane` is "online" or "batch"; `queue_seconds` is what each row has waited; `prefetched` says that
+    the tensors were ready when the model server was. `origins` are the rows' (see Encoded); empty if none has one.
+
+    Heard in a context (see contextvars) that is the batch's alone: what is set there holds in the call to the model server, and
+    in BatchAnswered.
     """
 
     items: int
@@ -42,6 +49,16 @@ class BatchSent:
     queue_seconds: tuple[float, ...]
     lane: str
     prefetched: bool
+    version: int
+    origins: tuple[object | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswered:
+    """A batch came back from the model server, or failed. `code` is the name of a gRPC status code."""
+
+    code: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +80,38 @@ class WorkDropped:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCallFinished:
-    """A Predict call to the model server ended."""
+class ServedModel:
+    """Which model it is. `precision` is "fp32" or "bf16"."""
 
-    code: str
-    seconds: float
+    name: str
+    version: int
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessChanged:
-    """The sidecar became ready to serve `version`, or (None) lost its model."""
+    """The sidecar became ready to serve `model`, or (None) lost it."""
 
-    version: int | None
+    model: ServedModel | None
+
+
+@dataclass(frozen=True, slots=True)
+class MismatchChanged:
+    """The newest version that was found disagrees with its contract, or (False) no longer does."""
+
+    mismatch: bool
 
 
 Event = (
-    CallStarted | CallFinished | ParagraphsAnswered | BatchSent | WorkShed | WorkDropped | ModelCallFinished | ReadinessChanged
+    CallEvent
+    | ParagraphsAnswered
+    | Tokenized
+    | BatchSent
+    | BatchAnswered
+    | WorkShed
+    | WorkDropped
+    | ReadinessChanged
+    | MismatchChanged
 )
 
 Listener = Callable[[Event], None]

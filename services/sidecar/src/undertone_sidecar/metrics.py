@@ -1,124 +1,134 @@
-"""Events as Prometheus metrics, in its text format over HTTP."""
+"""What is measured of the sidecar's events. docs/metrics.md is made from this catalogue."""
 
-import threading
+from collections.abc import Iterator
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from undertone_telemetry.calls import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFinished, CallMeasure, CallStarted
+from undertone_telemetry.metric import SECONDS, Kind, Measurement, Metric
 
 from undertone_sidecar.events import (
+    BatchAnswered,
     BatchSent,
-    CallFinished,
-    CallStarted,
     Event,
-    ModelCallFinished,
+    MismatchChanged,
     ParagraphsAnswered,
     ReadinessChanged,
+    Tokenized,
     WorkDropped,
     WorkShed,
 )
 
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
-_TOKENS: Final = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+_ITEMS: Final = tuple(float(2**power) for power in range(8))
+_TOKENS: Final = tuple(float(2**power) for power in range(4, 14))
 _RATIO: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
-_METHOD: Final = ("grpc_type", "grpc_service", "grpc_method")
+
+_PARAGRAPHS: Final = Metric("undertone_paragraphs_total", Kind.COUNTER, "Paragraphs ended.", ("code",))
+_TRUNCATED: Final = Metric("undertone_truncated_paragraphs_total", Kind.COUNTER, "Answered paragraphs whose end was cut off.")
+_CHUNKED: Final = Metric(
+    "undertone_chunked_paragraphs_total", Kind.COUNTER, "Answered paragraphs that were scored in more than one chunk."
+)
+_CHUNKS: Final = Metric("undertone_chunks_total", Kind.COUNTER, "Chunks that those paragraphs were scored in.")
+_TOKENIZE: Final = Metric(
+    "undertone_tokenize_seconds",
+    Kind.HISTOGRAM,
+    "Tokenizing a request's paragraphs, the wait for a thread included.",
+    buckets=SECONDS,
+)
+_QUEUE: Final = Metric("undertone_queue_seconds", Kind.HISTOGRAM, "Sequences' wait for the model server.", ("lane",), SECONDS)
+_BATCHES: Final = Metric(
+    "undertone_batches_total",
+    Kind.COUNTER,
+    "Batches sent; prefetched ones were ready before the model server was.",
+    ("lane", "prefetched"),
+)
+_BATCH_ITEMS: Final = Metric("undertone_batch_items", Kind.HISTOGRAM, "Sequences in a batch.", buckets=_ITEMS)
+_BATCH_TOKENS: Final = Metric("undertone_batch_tokens", Kind.HISTOGRAM, "Tokens in a batch, padding included.", buckets=_TOKENS)
+_BATCH_PADDING: Final = Metric(
+    "undertone_batch_padding_ratio", Kind.HISTOGRAM, "Part of a batch's tokens that is padding.", buckets=_RATIO
+)
+_SENT_TOKENS: Final = Metric(
+    "undertone_tokens_total", Kind.COUNTER, "Tokens sent to the model server: those of texts, and padding.", ("kind",)
+)
+_SHED: Final = Metric("undertone_shed_paragraphs_total", Kind.COUNTER, "Paragraphs refused at once.", ("lane", "reason"))
+_DROPPED: Final = Metric(
+    "undertone_dropped_sequences_total",
+    Kind.COUNTER,
+    "Sequences that left the queue before the model server was asked.",
+    ("lane", "reason"),
+)
+_READY: Final = Metric("undertone_ready", Kind.GAUGE, "1 while a model is served.")
+_MODEL: Final = Metric(
+    "undertone_model_info", Kind.INFO, "The model that is, or was last, served.", ("name", "version", "precision")
+)
+_MISMATCH: Final = Metric(
+    "undertone_model_mismatch",
+    Kind.GAUGE,
+    "1 while the newest version that was found cannot be served, as its files or the model server disagree with its contract.",
+)
+
+CATALOGUE: Final = (
+    *SERVER_CATALOGUE,
+    *CLIENT_CATALOGUE,
+    _PARAGRAPHS,
+    _TRUNCATED,
+    _CHUNKED,
+    _CHUNKS,
+    _TOKENIZE,
+    _QUEUE,
+    _BATCHES,
+    _BATCH_ITEMS,
+    _BATCH_TOKENS,
+    _BATCH_PADDING,
+    _SENT_TOKENS,
+    _SHED,
+    _DROPPED,
+    _READY,
+    _MODEL,
+    _MISMATCH,
+)
 
 
-class PrometheusMetrics:
-    """A listener. The names of calls' metrics are those of the gRPC ecosystem, so that its dashboards fit."""
+class Measure:
+    """What events mean; of one sidecar, as it counts the calls in flight."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self._started = Counter("grpc_server_started_total", "Calls read.", _METHOD, registry=registry)
-        self._handled = Counter("grpc_server_handled_total", "Calls ended.", (*_METHOD, "grpc_code"), registry=registry)
-        self._handling = Histogram(
-            "grpc_server_handling_seconds", "Call read to status sent.", _METHOD, buckets=_SECONDS, registry=registry
-        )
-        self._paragraphs = Counter("undertone_paragraphs_total", "Paragraphs ended.", ("code",), registry=registry)
-        self._queue = Histogram(
-            "undertone_queue_seconds", "Sequences' wait for the model server.", ("lane",), buckets=_SECONDS, registry=registry
-        )
-        self._batches = Counter(
-            "undertone_batches_total",
-            "Batches sent; prefetched ones were ready before the model server was.",
-            ("lane", "prefetched"),
-            registry=registry,
-        )
-        self._shed = Counter(
-            "undertone_shed_paragraphs_total", "Paragraphs refused at once.", ("lane", "reason"), registry=registry
-        )
-        self._dropped = Counter(
-            "undertone_dropped_sequences_total",
-            "Sequences that left the queue before the model server was asked.",
-            ("lane", "reason"),
-            registry=registry,
-        )
-        self._items = Histogram("undertone_batch_items", "Sequences in a batch.", buckets=_ITEMS, registry=registry)
-        self._tokens = Histogram(
-            "undertone_batch_tokens", "Tokens in a batch, padding included.", buckets=_TOKENS, registry=registry
-        )
-        self._padding = Histogram(
-            "undertone_batch_padding_ratio", "Part of a batch's tokens that is padding.", buckets=_RATIO, registry=registry
-        )
-        self._model_calls = Counter("undertone_model_calls_total", "Predict calls ended.", ("code",), registry=registry)
-        self._model_seconds = Histogram(
-            "undertone_model_call_seconds", "Predict call sent to answered.", buckets=_SECONDS, registry=registry
-        )
-        self._ready = Gauge("undertone_ready", "1 while a model is served.", registry=registry)
-        self._version = Gauge("undertone_model_version", "Version that is, or was last, served.", registry=registry)
+        self._calls = CallMeasure()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> Iterator[Measurement]:
         match event:
-            case CallStarted():
-                self._started.labels(*_labels(event.method)).inc()
-            case CallFinished():
-                self._handled.labels(*_labels(event.method), event.code).inc()
-                self._handling.labels(*_labels(event.method)).observe(event.seconds)
+            case CallStarted() | CallFinished():
+                yield from self._calls(event)
             case ParagraphsAnswered():
-                self._paragraphs.labels(event.code).inc(event.count)
+                yield Measurement(_PARAGRAPHS, event.count, (event.code,))
+                if event.truncated:
+                    yield Measurement(_TRUNCATED, event.truncated)
+                if event.chunked:
+                    yield Measurement(_CHUNKED, event.chunked)
+                    yield Measurement(_CHUNKS, event.chunks)
+            case Tokenized():
+                yield Measurement(_TOKENIZE, event.seconds)
             case BatchSent():
-                self._items.observe(event.items)
-                self._tokens.observe(event.padded_tokens)
-                self._padding.observe(1 - event.tokens / event.padded_tokens)
-                self._batches.labels(event.lane, str(event.prefetched).lower()).inc()
-                queue = self._queue.labels(event.lane)
-                for seconds in event.queue_seconds:
-                    queue.observe(seconds)
+                yield from _batch(event)
+            case BatchAnswered():
+                pass  # the call to the model server tells as much
             case WorkShed():
-                self._shed.labels(event.lane, event.reason).inc()
+                yield Measurement(_SHED, 1, (event.lane, event.reason))
             case WorkDropped():
-                self._dropped.labels(event.lane, event.reason).inc()
-            case ModelCallFinished():
-                self._model_calls.labels(event.code).inc()
-                self._model_seconds.observe(event.seconds)
+                yield Measurement(_DROPPED, 1, (event.lane, event.reason))
             case ReadinessChanged():
-                self._ready.set(event.version is not None)
-                if event.version is not None:
-                    self._version.set(event.version)
+                yield Measurement(_READY, event.model is not None)
+                if event.model:
+                    yield Measurement(_MODEL, 1, (event.model.name, str(event.model.version), event.model.precision))
+            case MismatchChanged():
+                yield Measurement(_MISMATCH, event.mismatch)
 
 
-class MetricsServer:
-    """Serves a registry at http://host:port/metrics, from a thread of its own."""
-
-    def __init__(self, metrics: PrometheusMetrics, host: str, port: int) -> None:
-        """Raises OSError if the port cannot be opened; port 0 takes a free one."""
-        self._server: WSGIServer
-        self._thread: threading.Thread
-        self._server, self._thread = start_http_server(port, host, registry=metrics.registry)
-
-    @property
-    def port(self) -> int:
-        return self._server.server_port
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def _labels(method: str) -> tuple[str, str, str]:
-    """Of "/package.Service/Method"."""
-    _, service, name = method.split("/")
-    return "unary", service, name
+def _batch(event: BatchSent) -> Iterator[Measurement]:
+    yield Measurement(_BATCHES, 1, (event.lane, str(event.prefetched).lower()))
+    yield Measurement(_BATCH_ITEMS, event.items)
+    yield Measurement(_BATCH_TOKENS, event.padded_tokens)
+    yield Measurement(_BATCH_PADDING, 1 - event.tokens / event.padded_tokens)
+    yield Measurement(_SENT_TOKENS, event.tokens, ("text",))
+    yield Measurement(_SENT_TOKENS, event.padded_tokens - event.tokens, ("padding",))
+    for seconds in event.queue_seconds:
+        yield Measurement(_QUEUE, seconds, (event.lane,))

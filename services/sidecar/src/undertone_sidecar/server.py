@@ -5,7 +5,7 @@ import math
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -106,10 +106,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         if self._refusing:
             raise UnavailableError("the sidecar is shutting down; another one will answer")
 
-    def _count(self, outcomes: Iterable[Outcome]) -> None:
-        codes = Counter(
-            grpc.StatusCode.OK if isinstance(outcome, Classified) else status_of(outcome).code for outcome in outcomes
-        )
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        answered = [outcome for outcome in outcomes if isinstance(outcome, Classified)]
+        if answered:
+            cut = [classified.chunks for classified in answered if classified.chunks > 1]
+            truncated = sum(classified.truncated for classified in answered)
+            self._listener(ParagraphsAnswered(grpc.StatusCode.OK.name, len(answered), truncated, len(cut), sum(cut)))
+        codes = Counter(status_of(outcome).code for outcome in outcomes if not isinstance(outcome, Classified))
         for code, count in codes.items():
             self._listener(ParagraphsAnswered(code.name, count))
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from undertone_telemetry.settings import TelemetryError, TelemetrySettings, meaning
+
 from undertone_sidecar.batching import Bounds
 from undertone_sidecar.cpu.settings import PASSTHROUGH, ThreadSettings
 from undertone_sidecar.errors import SettingsError
@@ -59,9 +61,10 @@ class Settings(ThreadSettings):
     port: int = field(
         default=50051, metadata=flag("port of the gRPC service; 0 takes a free one and logs it", least=0, most=65535)
     )
-    metrics_port: int = field(
-        default=9464, metadata=flag("HTTP port of the Prometheus metrics; 0 takes a free one and logs it", least=0, most=65535)
-    )
+    metrics_port: int = field(default=9464, metadata=flag(meaning("metrics_port")))
+    dogstatsd: str = field(default="", metadata=flag(meaning("dogstatsd"), unit="ADDRESS"))
+    otlp_endpoint: str = field(default="", metadata=flag(meaning("otlp_endpoint"), unit="URL"))
+    trace_sample: float = field(default=0.0, metadata=flag(meaning("trace_sample"), unit="PART"))
     batch_tokens: int = field(
         default=2048, metadata=flag("most tokens in one call to the model server, padding included", least=16)
     )
@@ -103,7 +106,7 @@ class Settings(ThreadSettings):
     grace_period_seconds: float = field(
         default=30.0, metadata=flag("longest drain, delay included; what still runs then is cut off", least=0.0)
     )
-    log_format: str = field(default="plain", metadata=flag("lines on standard error: plain or json", choices=("plain", "json")))
+    log_format: str = field(default="plain", metadata=flag(meaning("log_format")))
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -139,8 +142,24 @@ class Settings(ThreadSettings):
             batch_bytes=self.max_batch_bytes,
         )
 
+    @property
+    def telemetry(self) -> TelemetrySettings:
+        """Raises TelemetryError."""
+        return TelemetrySettings(
+            metrics_port=self.metrics_port,
+            metrics_host=self.host,
+            dogstatsd=self.dogstatsd,
+            otlp_endpoint=self.otlp_endpoint,
+            trace_sample=self.trace_sample,
+            log_format=self.log_format,
+        )
+
     def _problems(self) -> Iterator[str]:
         yield from violations(self)
+        try:
+            _ = self.telemetry
+        except TelemetryError as error:
+            yield from str(error).splitlines()
         if not self.model_dir.is_dir():
             yield f"--model-dir is {self.model_dir}, which is not a folder; give the folder that holds the versions' folders"
         if not _TARGET.fullmatch(self.model_server):

@@ -8,6 +8,10 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from undertone_protos.v1 import classifier_pb2_grpc
+from undertone_telemetry.client import ClientObserver
+from undertone_telemetry.server import ServerObserver
+from undertone_telemetry.settings import TelemetryError
+from undertone_telemetry.telemetry import Telemetry
 
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.calls import Calls
@@ -15,7 +19,7 @@ from undertone_sidecar.cpu import Machine, oversubscribed, plan, read_machine
 from undertone_sidecar.decoding import Decoding
 from undertone_sidecar.drain import drain
 from undertone_sidecar.errors import PortError, SettingsError
-from undertone_sidecar.metrics import MetricsServer, PrometheusMetrics
+from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.pipeline import Pipeline
 from undertone_sidecar.readiness import CLASSIFIER, Readiness
 from undertone_sidecar.server import ClassifierServicer
@@ -34,15 +38,15 @@ class Sidecar:
         self._settings = settings
         machine = read_machine()
         self._executor = ThreadPoolExecutor(_tokenizers(machine, settings), thread_name_prefix="tokenizer")
-        metrics = PrometheusMetrics()
-        self._metrics = metrics
-        self._backend = TFServing(settings.model_server, settings.served_name, listener=metrics)
+        self._telemetry = Telemetry(settings.telemetry, CATALOGUE)
+        listener = self._telemetry.listener(Measure())
+        self._backend = TFServing(settings.model_server, settings.served_name, interceptors=[ClientObserver(listener)])
         self._batcher = MicroBatcher(
             self._backend,
             settings.bounds,
             call_seconds=settings.predict_timeout_seconds,
             margin_seconds=settings.deadline_margin_seconds,
-            listener=metrics,
+            listener=listener,
         )
         self._readiness = Readiness()
         self._supervisor = Supervisor(
@@ -56,7 +60,7 @@ class Sidecar:
             budget=settings.batch_tokens,
             poll_seconds=settings.poll_seconds,
             instruction_set=machine.instruction_set,
-            listener=metrics,
+            listener=listener,
         )
         pipeline = Pipeline(
             self._supervisor,
@@ -64,29 +68,26 @@ class Sidecar:
             settings.limits,
             overlap=settings.chunk_overlap,
             max_inside=settings.max_queue,
+            listener=listener,
         )
-        self._calls = Calls(metrics)
-        self._server = grpc.aio.server(interceptors=[self._calls, Decoding()], options=_options(settings))
-        self._servicer = ClassifierServicer(pipeline, settings.limits, listener=metrics)
+        self._calls = Calls(listener)
+        self._server = grpc.aio.server(interceptors=[ServerObserver(self._calls), Decoding()], options=_options(settings))
+        self._servicer = ClassifierServicer(pipeline, settings.limits, listener=listener)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, self._server)
         reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
-        self._metrics_server: MetricsServer | None = None
         self.port = 0
-        self.metrics_port = 0
+        self.metrics_port: int | None = None
 
     async def start(self) -> None:
         """Opens the ports; `port` and `metrics_port` say which. Raises PortError."""
         await self._readiness.begin()
         self.port = self._open(f"{_bracketed(self._settings.host)}:{self._settings.port}")
         try:
-            self._metrics_server = MetricsServer(self._metrics, self._settings.host, self._settings.metrics_port)
-        except OSError as error:
-            raise PortError(
-                f"--metrics-port {self._settings.metrics_port} cannot be opened on {self._settings.host} "
-                f"({error.strerror}); choose another, or 0 for a free one"
-            ) from None
-        self.metrics_port = self._metrics_server.port
+            self._telemetry.start()
+        except TelemetryError as error:
+            raise PortError(str(error)) from None
+        self.metrics_port = self._telemetry.metrics_port
         await self._server.start()
         log.info(
             "listening",
@@ -129,8 +130,8 @@ class Sidecar:
         await self._server.stop(None)
         await self._batcher.close()
         await self._backend.close()
-        if self._metrics_server:
-            self._metrics_server.close()
+        # Last, so that nothing that was counted is lost; not on the event loop, as agents may be slow to take it.
+        await asyncio.to_thread(self._telemetry.close)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _open(self, address: str) -> int:

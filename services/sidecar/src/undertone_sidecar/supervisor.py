@@ -21,7 +21,7 @@ from undertone_sidecar.errors import (
     UnavailableError,
     VersionGoneError,
 )
-from undertone_sidecar.events import Listener, ReadinessChanged, ignore
+from undertone_sidecar.events import Listener, ReadinessChanged, ServedModel, ignore
 from undertone_sidecar.model import Model, read_model
 from undertone_sidecar.readiness import Readiness
 from undertone_sidecar.warmup import warm_up
@@ -181,7 +181,7 @@ class Supervisor:
                 )
         self._model, self._available, self._served_once = model, True, True
         self._said.clear()
-        self._listener(ReadinessChanged(model.version))
+        self._listener(ReadinessChanged(ServedModel(model.contract.name, model.version, precision)))
         await self._readiness.set(ready=True)
         log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": precision})
         if self._warming:

@@ -1,8 +1,6 @@
 """The backend that speaks TF Serving's gRPC API, over TCP or a Unix socket."""
 
-import logging
-import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Final, TypeVar
 
 import grpc
@@ -21,7 +19,6 @@ from undertone_sidecar.errors import (
     SidecarError,
     VersionGoneError,
 )
-from undertone_sidecar.events import Listener, ModelCallFinished, ignore
 from undertone_sidecar.tensors import dtype_name, pack_int32, unpack_float32
 
 _Reply = TypeVar("_Reply")
@@ -40,17 +37,14 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
 )
 
-log = logging.getLogger(__name__)
-
 
 class TFServing:
     """Backend and Catalog over one channel. Connects by itself, again and again, and never waits for the connection."""
 
-    def __init__(self, target: str, model_name: str, *, listener: Listener = ignore) -> None:
-        """`target` is a gRPC target: "localhost:8500", "unix:///run/model.sock"."""
+    def __init__(self, target: str, model_name: str, *, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> None:
+        """`target` is a gRPC target: "localhost:8500", "unix:///run/model.sock"; `interceptors` see the calls to it."""
         self._name = model_name
-        self._listener = listener
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
         self._prediction = PredictionServiceStub(self._channel)
         self._model = ModelServiceStub(self._channel)
 
@@ -59,16 +53,7 @@ class TFServing:
         request.model_spec.signature_name = SIGNATURE
         pack_int32(batch.input_ids, request.inputs[INPUT_IDS])
         pack_int32(batch.attention_mask, request.inputs[ATTENTION_MASK])
-        started = time.monotonic()
-        code = grpc.StatusCode.CANCELLED
-        try:
-            response = await self._prediction.Predict(request, timeout=timeout)
-            code = grpc.StatusCode.OK
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
-            raise self._translated(error) from None
-        finally:
-            self._listener(ModelCallFinished(code.name, time.monotonic() - started))
+        response = await self._ask(self._prediction.Predict(request, timeout=timeout))
         return _scores(response, rows=len(batch.input_ids))
 
     async def versions(self) -> tuple[int, ...]:

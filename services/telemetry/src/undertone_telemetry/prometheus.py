@@ -4,7 +4,15 @@ import threading
 from collections.abc import Iterable
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from undertone_telemetry.metric import Kind, Measurement, Metric
 from undertone_telemetry.notice import Notice
@@ -17,6 +25,8 @@ class Prometheus:
 
     def __init__(self, catalogue: Iterable[Metric]) -> None:
         """Raises ValueError if two metrics share a name."""
+        # Of the whole process: else each series would be followed by the time of its birth, as a metric of its own.
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._families = {metric.name: _family(metric, self.registry) for metric in catalogue}
