@@ -36,7 +36,7 @@ import pyarrow.parquet as pq
 from undertone_client import Client, Failure, Paragraph, Settings
 from undertone_client.testing import EMOTIONS, expected_probabilities
 
-from tests.chaos.faults import Chances
+from tests.chaos.faults import FaultRates
 from tests.chaos.truth import TOLERANCE
 
 WORDS: Final = ("rain", "on", "the", "harbour", "she", "laughed", "a", "letter", "came", "too", "late", "again", "he", "wept")
@@ -120,7 +120,7 @@ class Service:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         # Most faults are refusals; one call in a thousand or so is never answered, and costs its caller a whole deadline.
-        shares = Chances(
+        shares = FaultRates(
             unavailable=0.4 * faults,
             reset=0.2 * faults,
             cancelled=0.1 * faults,
@@ -128,8 +128,8 @@ class Service:
             refused_items=0.14 * faults,
             lost=0.02 * faults,
         )
-        flags = [f"--{fate.replace('_', '-')}={share}" for fate, share in asdict(shares).items()]
-        self._command = [sys.executable, "-m", "tests.chaos.door", f"--port={self.port}", f"--seed={seed}", *flags]
+        flags = [f"--{fault.replace('_', '-')}={share}" for fault, share in asdict(shares).items()]
+        self._command = [sys.executable, "-m", "tests.chaos.server", f"--port={self.port}", f"--seed={seed}", *flags]
         self.start()
 
     def start(self) -> None:

@@ -5,10 +5,10 @@ import random
 from dataclasses import dataclass
 
 
-class Fate(enum.Enum):
-    """How a call ends; all but FINE spoil it."""
+class FaultKind(enum.Enum):
+    """What goes wrong with a call; all but NONE spoil it."""
 
-    FINE = enum.auto()
+    NONE = enum.auto()
     UNAVAILABLE = enum.auto()
     """Refused before any work is done."""
     RESET = enum.auto()
@@ -24,8 +24,8 @@ class Fate(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Chances:
-    """The share of calls that meets each fate, from 0 to 1; the rest is fine."""
+class FaultRates:
+    """The share of calls that meets each fault, from 0 to 1; the rest meets none."""
 
     unavailable: float = 0.0
     reset: float = 0.0
@@ -34,12 +34,12 @@ class Chances:
     exhausted: float = 0.0
     refused_items: float = 0.0
 
-    def draw(self, random: random.Random) -> Fate:
-        """The fate of the next call."""
+    def draw(self, random: random.Random) -> FaultKind:
+        """What the next call meets."""
         shares = (self.unavailable, self.reset, self.lost, self.cancelled, self.exhausted, self.refused_items)
         number = random.random()
-        for fate, share in zip(tuple(Fate)[1:], shares, strict=True):
+        for fault, share in zip(tuple(FaultKind)[1:], shares, strict=True):
             if number < share:
-                return fate
+                return fault
             number -= share
-        return Fate.FINE
+        return FaultKind.NONE

@@ -14,7 +14,7 @@ import grpc
 from undertone_client.testing import FakeClassifier
 
 from tests.chaos.autoscaler import Autoscaler, AutoscalerSettings
-from tests.chaos.faults import Chances, Fate
+from tests.chaos.faults import FaultKind, FaultRates
 from tests.chaos.pod import BrokenCallError, Pod, PodSettings, State
 
 Metadata = Sequence[tuple[str, str]]
@@ -83,7 +83,7 @@ class _Life:
 class Fleet:
     """Used as `async with Fleet(...) as fleet`; `answer` is what a caller's proxy does with a call.
 
-    Make trouble at any time: `chances` spoil calls at random (those that are refused for want of room are told to come back
+    Make trouble at any time: `fault_rates` spoil calls at random (those that are refused for want of room are told to come back
     after `pushback_ms`, or nothing), `poison` are texts that spoil any call they are in with a status
     each; `kill` and `rolling_restart` end pods, and those in `pods` can be hung or slowed. Scores are those of the
     `application`, which stands in every pod.
@@ -91,7 +91,7 @@ class Fleet:
 
     def __init__(self, settings: FleetSettings, *, seed: int = 0) -> None:
         self.settings = settings
-        self.chances = Chances()
+        self.fault_rates = FaultRates()
         self.pushback_ms: int | None = None
         self.poison: Mapping[str, grpc.StatusCode] = {}
         self.application = FakeClassifier()
@@ -142,12 +142,12 @@ class Fleet:
             BrokenCallError: the call ends with another status than OK.
         """
         await asyncio.sleep(self.settings.network_seconds)
-        fate = self.chances.draw(self._random)
-        if fate is Fate.UNAVAILABLE:
+        fault = self.fault_rates.draw(self._random)
+        if fault is FaultKind.UNAVAILABLE:
             raise BrokenCallError(UNAVAILABLE, "injected: connection refused")
-        if fate is Fate.EXHAUSTED:
+        if fault is FaultKind.EXHAUSTED:
             raise BrokenCallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "injected: no room", self.pushback_ms)
-        if fate is Fate.LOST:
+        if fault is FaultKind.LOST:
             await asyncio.Event().wait()
         pod = self._pick()
         context = _Context(metadata)
@@ -155,15 +155,15 @@ class Fleet:
         if method != "GetModel":
             texts = texts or [request.text]
             await pod.work(sum(len(text.split()) + 2 for text in texts))
-        if fate is Fate.RESET:
+        if fault is FaultKind.RESET:
             raise BrokenCallError(UNAVAILABLE, "injected: connection reset, the answer is lost")
-        if fate is Fate.CANCELLED:
+        if fault is FaultKind.CANCELLED:
             raise BrokenCallError(grpc.StatusCode.CANCELLED, "injected: cancelled by the server")
         if self.poison and (poisoned := next((text for text in texts if text in self.poison), None)) is not None:
             raise BrokenCallError(self.poison[poisoned], "a paragraph of this call is poison")
         reply = await getattr(self.application, method)(request, context)
         self.application.calls.clear()
-        if fate is Fate.REFUSED_ITEMS and method == "ClassifyBatch":
+        if fault is FaultKind.REFUSED_ITEMS and method == "ClassifyBatch":
             for result in self._random.sample(list(reply.results), k=(len(reply.results) + 1) // 2):
                 result.error.code, result.error.message = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "injected: no room"
         await asyncio.sleep(self.settings.network_seconds)

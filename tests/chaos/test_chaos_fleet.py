@@ -13,7 +13,7 @@ from undertone_protos.v1 import classifier_pb2 as pb
 
 from tests.chaos.autoscaler import Autoscaler, AutoscalerSettings
 from tests.chaos.clock import run
-from tests.chaos.faults import Chances
+from tests.chaos.faults import FaultRates
 from tests.chaos.fleet import Fleet, FleetSettings, Probes
 from tests.chaos.pod import BrokenCallError, PodSettings, Speed
 
@@ -209,7 +209,7 @@ def test_calls_meet_their_fates_in_their_shares() -> None:
     shares = {"unavailable": 0.1, "reset": 0.05, "cancelled": 0.05, "exhausted": 0.1}
 
     async def scenario(fleet: Fleet) -> list[grpc.StatusCode]:
-        fleet.chances = Chances(**shares)
+        fleet.fault_rates = FaultRates(**shares)
         return [await ask(fleet) for _ in range(2000)]
 
     statuses = within(FleetSettings(), scenario)

@@ -13,7 +13,7 @@ from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSetting
 from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
 
 from tests.chaos.clock import run
-from tests.chaos.faults import Chances
+from tests.chaos.faults import FaultRates
 from tests.chaos.fleet import Fleet, FleetSettings, Probes
 from tests.chaos.pod import PodSettings, Speed
 from tests.chaos.scenario import FleetClient, Report, score
@@ -23,7 +23,7 @@ SENT = paragraphs(2000)
 STUBBORN = Settings(retry=RetryPolicy(attempts=30), timeout_seconds=20)
 """So many attempts that chance does not use them up: what is lost then, is lost by a mistake."""
 
-ALL_AT_ONCE = Chances(unavailable=0.03, reset=0.02, lost=0.005, cancelled=0.01, exhausted=0.03, refused_items=0.03)
+ALL_AT_ONCE = FaultRates(unavailable=0.03, reset=0.02, lost=0.005, cancelled=0.01, exhausted=0.03, refused_items=0.03)
 
 PASSING = ("unavailable", "reset", "cancelled", "exhausted")
 """Fates that a call of `Mode.ONLINE` survives."""
@@ -50,11 +50,11 @@ def capacity_used(report: Report, fleet: FleetSettings, items: int) -> float:
     return work / fleet.pods / report.arrivals[counted]
 
 
-@pytest.mark.parametrize("fate", [*Chances.__slots__])
+@pytest.mark.parametrize("fault", [*FaultRates.__slots__])
 @pytest.mark.parametrize("share", [0.05, 0.3])
-def test_calls_that_meet_one_fate(fate: str, share: float) -> None:
+def test_calls_that_meet_one_fault(fault: str, share: float) -> None:
     async def disturb(fleet: Fleet) -> None:
-        fleet.chances = Chances(**{fate: share})
+        fleet.fault_rates = FaultRates(**{fault: share})
 
     report = score(SENT[:600], settings=replace(STUBBORN, batch_items=8), disturb=disturb)
     assert_answered(SENT[:600], report.outcomes)
@@ -66,7 +66,7 @@ def test_calls_that_meet_one_fate(fate: str, share: float) -> None:
 @pytest.mark.parametrize("ordered", [True, False])
 def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
     async def disturb(fleet: Fleet) -> None:
-        fleet.chances = ALL_AT_ONCE
+        fleet.fault_rates = ALL_AT_ONCE
         await asyncio.sleep(4)
         fleet.kill(fleet.pods[0])
         await asyncio.sleep(4)
@@ -83,7 +83,7 @@ def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
 
 def test_the_same_seed_gives_the_same_history() -> None:
     async def disturb(fleet: Fleet) -> None:
-        fleet.chances = ALL_AT_ONCE
+        fleet.fault_rates = ALL_AT_ONCE
         await asyncio.sleep(5)
         fleet.kill(fleet.pods[0])
 
@@ -96,14 +96,14 @@ def test_the_same_seed_gives_the_same_history() -> None:
 @examples(max_examples=15, deadline=None)
 @given(
     st.integers(0, 10_000),
-    st.fixed_dictionaries({fate: st.floats(0, 0.12) for fate in Chances.__slots__}),
+    st.fixed_dictionaries({fault: st.floats(0, 0.12) for fault in FaultRates.__slots__}),
     st.lists(ACCIDENTS, max_size=4),
     st.sampled_from([LimitSettings(), LimitSettings.parse("aimd"), LimitSettings.fixed(6)]),
 )
 def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accident], limit: LimitSettings) -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(0.1)  # what asks for the limits waits for nobody
-        fleet.chances = Chances(**shares)
+        fleet.fault_rates = FaultRates(**shares)
         for seconds, place, kind in accidents:
             await asyncio.sleep(seconds)
             pod = fleet.pods[place]
@@ -122,7 +122,7 @@ def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accide
 
 
 @examples(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000), st.fixed_dictionaries({fate: st.floats(0, 0.2) for fate in PASSING}), st.integers(2, 4))
+@given(st.integers(0, 10_000), st.fixed_dictionaries({fault: st.floats(0, 0.2) for fault in PASSING}), st.integers(2, 4))
 def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float], attempts: int) -> None:
     settings = Settings(
         retry=RetryPolicy(attempts=1000),
@@ -133,7 +133,7 @@ def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float],
 
     async def ask() -> CallCounts:
         async with Fleet(FleetSettings(), seed=seed) as fleet, FleetClient(fleet, settings, seed=seed) as client:
-            fleet.chances = Chances(**shares)
+            fleet.fault_rates = FaultRates(**shares)
             await asyncio.gather(*(client.classify(paragraph) for paragraph in SENT[:60]))
             return client.state().counts
 
@@ -170,7 +170,7 @@ def test_a_service_that_is_down_for_minutes_is_waited_for_and_left_alone() -> No
 def test_a_service_that_never_comes_back_is_given_up() -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(5)
-        fleet.chances = Chances(unavailable=1.0)
+        fleet.fault_rates = FaultRates(unavailable=1.0)
 
     settings = Settings(breaker=BreakerSettings(patience_seconds=120), batch_items=16)
     report = score(SENT, settings=settings, disturb=disturb)
@@ -182,13 +182,13 @@ def test_a_service_that_never_comes_back_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("pushback_ms", [None, 200])
-@pytest.mark.parametrize("fate", ["exhausted", "refused_items"])
-def test_full_for_30_s_loses_nothing(fate: str, pushback_ms: int | None) -> None:
+@pytest.mark.parametrize("fault", ["exhausted", "refused_items"])
+def test_full_for_30_s_loses_nothing(fault: str, pushback_ms: int | None) -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(0.1)  # what asks for the limits is answered
-        fleet.chances, fleet.pushback_ms = Chances(**{fate: 1.0}), pushback_ms
+        fleet.fault_rates, fleet.pushback_ms = FaultRates(**{fault: 1.0}), pushback_ms
         await asyncio.sleep(30)
-        fleet.chances = Chances()
+        fleet.fault_rates = FaultRates()
 
     report = score(SENT, disturb=disturb)
     assert_answered(SENT, report.outcomes)
@@ -199,11 +199,11 @@ def test_full_for_30_s_loses_nothing(fate: str, pushback_ms: int | None) -> None
     assert not report.breaker
 
 
-@pytest.mark.parametrize("fate", ["exhausted", "refused_items"])
-def test_a_service_that_is_full_for_ever_is_given_up_after_the_patience(fate: str) -> None:
+@pytest.mark.parametrize("fault", ["exhausted", "refused_items"])
+def test_a_service_that_is_full_for_ever_is_given_up_after_the_patience(fault: str) -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(2)
-        fleet.chances = Chances(**{fate: 1.0})
+        fleet.fault_rates = FaultRates(**{fault: 1.0})
 
     settings = Settings(breaker=BreakerSettings(patience_seconds=120), batch_items=1)
     report = score(SENT[:400], settings=settings, disturb=disturb)
@@ -226,7 +226,7 @@ def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
     poisoned = {SENT[place].id: SENT[place].text for place in (0, 17, 18, 400, 999)}
 
     async def disturb(fleet: Fleet) -> None:
-        fleet.chances = Chances(unavailable=0.05)
+        fleet.fault_rates = FaultRates(unavailable=0.05)
         fleet.poison = dict.fromkeys(poisoned.values(), status)
 
     report = score(SENT[:1000], settings=STUBBORN, disturb=disturb)

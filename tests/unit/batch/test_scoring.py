@@ -13,7 +13,7 @@ from undertone_batch.worker import Worker
 from undertone_client import CallCounts, Failure, Outcome, Paragraph, Settings
 
 
-class LateExchange:
+class LateBridge:
     """Has an answer only when it is waited for."""
 
     ready = False
@@ -41,8 +41,8 @@ class LateExchange:
 class LateWorker:
     service = Service("localhost:1", Settings(batch_items=1, lookahead_items=40, lookahead_characters=1000))
 
-    def exchange(self) -> LateExchange:
-        return LateExchange()
+    def bridge(self) -> LateBridge:
+        return LateBridge()
 
     def calls(self) -> CallCounts:
         return CallCounts()

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from undertone_batch import Effort, RunMode, Summary
+from undertone_batch import RunMode, Summary, TaskMetrics
 from undertone_batch.command import write_summary
-from undertone_batch.effort import EffortsParam
 from undertone_batch.plan import Kind
 from undertone_batch.summary import WaveResult
+from undertone_batch.task_metrics import ExecutorMetricsParam
 from undertone_client import CallCounts, Model, Policy
 from undertone_client.errors import OutputError
 
@@ -25,9 +25,9 @@ SUMMARY = Summary(
     policy=Policy.CHUNK_MEAN,
     kinds={Kind.NEW: 70, Kind.MUTATED: 20, Kind.INVALID: 10, Kind.CURRENT: 900},
     waves=(WaveResult(8, 50, 2, 10.0), WaveResult(9, 40, 8, 20.0)),
-    efforts={
-        "b": Effort(2, 40, 16.0, 4.0, CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1, handled=1)),
-        "a": Effort(1, 50, 10.0, 9.0, CallCounts(attempts={"OK": 2})),
+    executors={
+        "b": TaskMetrics(2, 40, 16.0, 4.0, CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1, handled=1)),
+        "a": TaskMetrics(1, 50, 10.0, 9.0, CallCounts(attempts={"OK": 2})),
     },
     version=9,
     rows=1000,
@@ -77,10 +77,10 @@ def test_a_summary_that_cannot_be_written_does_not_hide_why_the_run_failed(
     assert "cannot be written: Is a directory" in caplog.text
 
 
-def test_efforts_are_added_by_executor() -> None:
-    param = EffortsParam()
+def test_metrics_are_added_by_executor() -> None:
+    param = ExecutorMetricsParam()
     total = param.zero({})
     for name in ("a", "b", "a"):
-        total = param.addInPlace(total, {name: SUMMARY.efforts[name]})
+        total = param.addInPlace(total, {name: SUMMARY.executors[name]})
     assert (total["a"].tasks, total["a"].scored, total["a"].calls.attempts) == (2, 100, {"OK": 4})
-    assert total["b"] == SUMMARY.efforts["b"]
+    assert total["b"] == SUMMARY.executors["b"]

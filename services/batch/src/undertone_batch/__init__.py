@@ -1,7 +1,6 @@
 """Undertone in Spark: `emotions()` and `predict()` for DataFrames, and the job that keeps a table of scores up to date."""
 
 from undertone_batch.columns import OUTCOME
-from undertone_batch.effort import Effort, Efforts, EffortsParam
 from undertone_batch.emotions import emotions
 from undertone_batch.job import Job
 from undertone_batch.order import Order
@@ -11,18 +10,19 @@ from undertone_batch.service import Service
 from undertone_batch.source import Source
 from undertone_batch.summary import Summary
 from undertone_batch.table import read_scores
+from undertone_batch.task_metrics import ExecutorMetrics, ExecutorMetricsParam, TaskMetrics
 
 __all__ = [
     "OUTCOME",
-    "Effort",
-    "Efforts",
-    "EffortsParam",
+    "ExecutorMetrics",
+    "ExecutorMetricsParam",
     "Job",
     "Order",
     "RunMode",
     "Service",
     "Source",
     "Summary",
+    "TaskMetrics",
     "emotions",
     "predict",
     "read_scores",

@@ -13,7 +13,6 @@ from pyspark.sql import functions as sql
 from undertone_client import Client, Mode, ServedModel
 from undertone_client.errors import OutputError
 
-from undertone_batch.effort import EffortsParam
 from undertone_batch.errors import TooManyFailedError, spark_explained
 from undertone_batch.merge import change_counts, dead_letters, merge, settled
 from undertone_batch.order import Order
@@ -22,6 +21,7 @@ from undertone_batch.predict import predict
 from undertone_batch.service import Service
 from undertone_batch.summary import Summary, WaveResult
 from undertone_batch.table import Table, bucket_of
+from undertone_batch.task_metrics import ExecutorMetricsParam
 from undertone_batch.version import Version
 from undertone_batch.waves import Wave, waves
 
@@ -54,7 +54,7 @@ class Job:
         self._order = order
         self._clock = clock
         self._table = Table(spark, order.table)
-        self._efforts = spark.sparkContext.accumulator({}, EffortsParam())
+        self._executors = spark.sparkContext.accumulator({}, ExecutorMetricsParam())
         self._summary = Summary(order.run, order.mode, self._table.path, started_at=clock())
 
     @property
@@ -79,7 +79,7 @@ class Job:
             self._summary = replace(self._summary, error=str(error) or type(error).__name__)
             raise
         finally:
-            self._summary = replace(self._summary, efforts=dict(self._efforts.value), finished_at=self._clock())
+            self._summary = replace(self._summary, executors=dict(self._executors.value), finished_at=self._clock())
             if self._summary.model is not None:  # else nothing has begun, and the table's folder may be a mistake
                 self._report()
 
@@ -141,7 +141,7 @@ class Job:
             # What has no text is not sent.
             sent = compared.withColumn("text", sql.when(sql.col("kind").isin(*SCORED), sql.col("text")))
             tasks = sent.repartition(wave.tasks(self._spark.sparkContext.defaultParallelism), "id")
-            scored = predict(tasks, self._order.service, efforts=self._efforts)
+            scored = predict(tasks, self._order.service, metrics=self._executors)
             changes = self._table.stage(settled(scored, aim, began), folder)
         with self._described(f"{title}: merging"):
             counts = change_counts(changes)

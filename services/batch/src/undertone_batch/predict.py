@@ -11,14 +11,14 @@ from pyspark.sql.types import StructType
 from undertone_client import SettingsError
 
 from undertone_batch.columns import OUTCOME, outcome_columns
-from undertone_batch.effort import Effort, Efforts, executor_name
 from undertone_batch.scoring import outcomes_of
 from undertone_batch.service import Service
+from undertone_batch.task_metrics import ExecutorMetrics, TaskMetrics, executor_name
 from undertone_batch.worker import worker_for
 
 
 def predict(
-    paragraphs: DataFrame, service: Service, *, text: str = "text", efforts: Accumulator[Efforts] | None = None
+    paragraphs: DataFrame, service: Service, *, text: str = "text", metrics: Accumulator[ExecutorMetrics] | None = None
 ) -> DataFrame:
     """The paragraphs with their scores: the columns of the frame without that of the text, then those of `OUTCOME`.
 
@@ -28,7 +28,7 @@ def predict(
         paragraphs: any frame whose other columns are not named as those of `OUTCOME`.
         service: the service to ask, from the executors.
         text: the column to be scored; strings, or binary in UTF-8.
-        efforts: an accumulator with `EffortsParam`, to which finished tasks add what they did.
+        metrics: an accumulator with `ExecutorMetricsParam`, to which finished tasks add what they did.
 
     Raises:
         SettingsError: a column has the name of one that is added; Spark does not tell capitals from small letters.
@@ -39,11 +39,11 @@ def predict(
             raise SettingsError(f"the frame has a column {field.name!r}, and predict adds one of this name; rename it")
     # As bytes: Spark lets strings hold what is not UTF-8, and Arrow does not.
     sent = paragraphs.withColumn(text, sql.col(text).cast("binary"))
-    return sent.mapInArrow(_scorer(service, text, efforts), StructType(kept + OUTCOME.fields))
+    return sent.mapInArrow(_scorer(service, text, metrics), StructType(kept + OUTCOME.fields))
 
 
 def _scorer(
-    service: Service, text: str, efforts: Accumulator[Efforts] | None
+    service: Service, text: str, metrics: Accumulator[ExecutorMetrics] | None
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         waiting: deque[pa.RecordBatch] = deque()
@@ -53,9 +53,9 @@ def _scorer(
                 waiting.append(batch.drop_columns([text]))
                 yield batch.column(text)
 
-        def done(effort: Effort) -> None:
-            if efforts is not None:
-                efforts.add({executor_name(): effort})
+        def done(finished: TaskMetrics) -> None:
+            if metrics is not None:
+                metrics.add({executor_name(): finished})
 
         for outcomes in outcomes_of(texts(), worker_for(service), done):
             kept = waiting.popleft()

@@ -8,12 +8,12 @@ import grpc
 import pyarrow as pa
 from undertone_client import Failure, Outcome, Paragraph, Score
 
-from undertone_batch.effort import Effort
+from undertone_batch.task_metrics import TaskMetrics
 from undertone_batch.worker import Worker
 
 
 def outcomes_of(
-    texts: Iterator[pa.Array], worker: Worker, done: Callable[[Effort], None] | None = None
+    texts: Iterator[pa.Array], worker: Worker, done: Callable[[TaskMetrics], None] | None = None
 ) -> Iterator[list[Outcome]]:
     """An outcome for each text of each array, array by array.
 
@@ -32,12 +32,12 @@ def outcomes_of(
     began, calls = time.perf_counter(), worker.calls()
     waited, scored = 0.0, 0
     sent: deque[tuple[int, int]] = deque()  # paragraphs and characters of each array
-    with worker.exchange() as exchange:
+    with worker.bridge() as bridge:
 
         def received() -> list[Outcome]:
             nonlocal waited, scored
             asked = time.perf_counter()
-            outcomes = exchange.receive()
+            outcomes = bridge.receive()
             waited += time.perf_counter() - asked
             scored += sum(isinstance(outcome, Score) for outcome in outcomes)
             sent.popleft()
@@ -49,15 +49,15 @@ def outcomes_of(
 
         for array in texts:
             paragraphs = [_paragraph(value) for value in array.cast(pa.binary()).to_pylist()]
-            exchange.send(paragraphs)
+            bridge.send(paragraphs)
             sent.append((len(paragraphs), sum(_characters(paragraph) for paragraph in paragraphs)))
-            while full() or (sent and exchange.ready):
+            while full() or (sent and bridge.ready):
                 yield received()
-        exchange.finish()
+        bridge.finish()
         while sent:
             yield received()
     if done is not None:
-        done(Effort(1, scored, time.perf_counter() - began, waited, worker.calls() - calls))
+        done(TaskMetrics(1, scored, time.perf_counter() - began, waited, worker.calls() - calls))
 
 
 def _paragraph(value: bytes | None) -> Paragraph | Failure:

@@ -8,8 +8,8 @@ from typing import Any
 
 from undertone_client import CallCounts, Model, Policy
 
-from undertone_batch.effort import Effort
 from undertone_batch.plan import SCORED, Kind, RunMode
+from undertone_batch.task_metrics import TaskMetrics
 
 FORMAT = 1
 
@@ -31,7 +31,7 @@ class Summary:
     kinds: paragraphs by what they were to the run, see `Kind`; of invalid ones each row of the source.
     duplicates: rows of the source that repeat a paragraph.
     waves: those that were committed.
-    efforts: what the executors did.
+    executors: what the executors did.
     version, rows: the table's version after the run, and its rows, those marked as deleted included.
     finished_at: None while the run goes on.
     error: why the run failed; None if it did not.
@@ -47,7 +47,7 @@ class Summary:
     kinds: Mapping[Kind, int] = field(default_factory=dict)
     duplicates: int = 0
     waves: tuple[WaveResult, ...] = ()
-    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    executors: Mapping[str, TaskMetrics] = field(default_factory=dict)
     version: int = 0
     rows: int = 0
     error: str | None = None
@@ -81,7 +81,7 @@ class Summary:
     @property
     def calls(self) -> CallCounts:
         """The calls of all executors: the paper's Table 4."""
-        return sum((effort.calls for effort in self.efforts.values()), CallCounts())
+        return sum((metrics.calls for metrics in self.executors.values()), CallCounts())
 
     def to_json(self) -> str:
         """JSON text."""
@@ -107,7 +107,7 @@ class Summary:
             "failed_share": self.failed_share,
             "paragraphs_per_second": self.scored / busy if (busy := sum(wave.seconds for wave in self.waves)) else None,
             "calls": asdict(self.calls),
-            "executors": {name: _executor(effort) for name, effort in sorted(self.efforts.items())},
+            "executors": {name: _executor(metrics) for name, metrics in sorted(self.executors.items())},
             "waves": [asdict(wave) for wave in self.waves],
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -125,22 +125,22 @@ class Summary:
             f"  of these       {calls.errors:,} errors, {calls.handled:,} handled; {calls.retried:,} retries,"
             f" {calls.hedged:,} hedges; {calls.shed:,} shed by the breaker",
         ]
-        for name, effort in sorted(self.efforts.items()):
-            figures = _executor(effort)
+        for name, metrics in sorted(self.executors.items()):
+            figures = _executor(metrics)
             lines.append(
-                f"  executor {name}: {effort.tasks:,} tasks, {figures['paragraphs_per_second']:,.1f} paragraphs/s a task,"
+                f"  executor {name}: {metrics.tasks:,} tasks, {figures['paragraphs_per_second']:,.1f} paragraphs/s a task,"
                 f" {figures['waiting_share']:.0%} of the time waiting for the service"
             )
         lines.append(f"  table          version {self.version} of {self.table}, {self.rows:,} rows")
         return "\n".join(lines)
 
 
-def _executor(effort: Effort) -> dict[str, float]:
-    seconds = effort.seconds or 1.0
+def _executor(metrics: TaskMetrics) -> dict[str, float]:
+    seconds = metrics.seconds or 1.0
     return {
-        "tasks": effort.tasks,
-        "scored": effort.scored,
-        "seconds": effort.seconds,
-        "waiting_share": effort.waiting_seconds / seconds,
-        "paragraphs_per_second": effort.scored / seconds,
+        "tasks": metrics.tasks,
+        "scored": metrics.scored,
+        "seconds": metrics.seconds,
+        "waiting_share": metrics.waiting_seconds / seconds,
+        "paragraphs_per_second": metrics.scored / seconds,
     }

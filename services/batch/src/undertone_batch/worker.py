@@ -6,7 +6,7 @@ import threading
 
 from undertone_client import CallCounts, Client
 
-from undertone_batch.exchange import Exchange
+from undertone_batch.bridge import Bridge
 from undertone_batch.service import Service
 
 
@@ -23,9 +23,9 @@ class Worker:
         self._client = Client(service.target, settings=service.settings)
         asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
 
-    def exchange(self) -> Exchange:
+    def bridge(self) -> Bridge:
         """A stream of paragraphs through the client, for one task."""
-        return Exchange(self._loop, functools.partial(self._client.score, policy=self.service.policy))
+        return Bridge(self._loop, functools.partial(self._client.score, policy=self.service.policy))
 
     def calls(self) -> CallCounts:
         """What the client has done so far."""

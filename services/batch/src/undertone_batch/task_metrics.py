@@ -9,7 +9,7 @@ from undertone_client import CallCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class TaskMetrics:
     """What finished tasks did.
 
     tasks: how many.
@@ -27,8 +27,8 @@ class Effort:
     waiting_seconds: float = 0.0
     calls: CallCounts = field(default_factory=CallCounts)
 
-    def __add__(self, other: "Effort") -> "Effort":
-        return Effort(
+    def __add__(self, other: "TaskMetrics") -> "TaskMetrics":
+        return TaskMetrics(
             tasks=self.tasks + other.tasks,
             scored=self.scored + other.scored,
             seconds=self.seconds + other.seconds,
@@ -37,19 +37,19 @@ class Effort:
         )
 
 
-Efforts = dict[str, Effort]
+ExecutorMetrics = dict[str, TaskMetrics]
 """By executor."""
 
 
-class EffortsParam(AccumulatorParam[Efforts]):
-    """Tells Spark how efforts are added: `spark.sparkContext.accumulator({}, EffortsParam())`."""
+class ExecutorMetricsParam(AccumulatorParam[ExecutorMetrics]):
+    """Tells Spark how metrics are added: `spark.sparkContext.accumulator({}, ExecutorMetricsParam())`."""
 
-    def zero(self, value: Efforts) -> Efforts:
+    def zero(self, value: ExecutorMetrics) -> ExecutorMetrics:
         return {}
 
-    def addInPlace(self, value1: Efforts, value2: Efforts) -> Efforts:  # noqa: N802 - named by Spark
-        for executor, effort in value2.items():
-            value1[executor] = value1.get(executor, Effort()) + effort
+    def addInPlace(self, value1: ExecutorMetrics, value2: ExecutorMetrics) -> ExecutorMetrics:  # noqa: N802 - named by Spark
+        for executor, metrics in value2.items():
+            value1[executor] = value1.get(executor, TaskMetrics()) + metrics
         return value1
 
 

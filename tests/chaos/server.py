@@ -1,4 +1,4 @@
-"""A fake fleet behind a real socket: `python -m tests.chaos.door` prints its port, and is ended by any signal.
+"""A fake fleet behind a real socket: `python -m tests.chaos.server` prints its port, and is ended by any signal.
 
 Its faults are those of the fleet, drawn by chance; for those of a process, kill it, stop it and start it again.
 """
@@ -11,12 +11,12 @@ import grpc
 from undertone_client.errors import PUSHBACK_KEY
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
-from tests.chaos.faults import Chances
+from tests.chaos.faults import FaultRates
 from tests.chaos.fleet import Fleet, FleetSettings
 from tests.chaos.pod import BrokenCallError, PodSettings, Speed
 
 
-class Door(pb_grpc.ClassifierServicer):
+class FleetServicer(pb_grpc.ClassifierServicer):
     """Lets calls from a socket into a fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -46,12 +46,12 @@ def _pairs(context: grpc.aio.ServicerContext[Any, Any]) -> list[tuple[str, str]]
     return [(key, str(value)) for key, value in context.invocation_metadata() or ()]
 
 
-async def serve(settings: FleetSettings, chances: Chances, *, port: int, seed: int) -> NoReturn:
+async def serve(settings: FleetSettings, rates: FaultRates, *, port: int, seed: int) -> NoReturn:
     """Serve a fleet on a loopback port until the process is ended; prints the port, which is a free one for 0."""
     async with Fleet(settings, seed=seed) as fleet:
-        fleet.chances = chances
+        fleet.fault_rates = rates
         server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-        pb_grpc.add_ClassifierServicer_to_server(Door(fleet), server)
+        pb_grpc.add_ClassifierServicer_to_server(FleetServicer(fleet), server)
         print(server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
         await server.start()
         await server.wait_for_termination()
@@ -68,15 +68,15 @@ def main() -> None:
     parser.add_argument("--token-seconds", type=float, default=0.0, help="what a token of it costs on top")
     parser.add_argument("--queue", type=int, default=64, help="calls that may wait at a pod")
     parser.add_argument("--choices", type=int, default=2, help="pods that the balancer chooses from")
-    for fate in Chances.__slots__:
-        parser.add_argument(f"--{fate.replace('_', '-')}", type=float, default=0.0, help="share of the calls")
+    for fault in FaultRates.__slots__:
+        parser.add_argument(f"--{fault.replace('_', '-')}", type=float, default=0.0, help="share of the calls")
     given = parser.parse_args()
     speed = Speed(given.call_seconds, given.token_seconds)
     settings = FleetSettings(
         pods=given.pods, pod=PodSettings(speed, queue=given.queue), network_seconds=0.0, choices=given.choices
     )
-    chances = Chances(**{fate: getattr(given, fate) for fate in Chances.__slots__})
-    asyncio.run(serve(settings, chances, port=given.port, seed=given.seed))
+    rates = FaultRates(**{fault: getattr(given, fault) for fault in FaultRates.__slots__})
+    asyncio.run(serve(settings, rates, port=given.port, seed=given.seed))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ Score = Callable[[AsyncIterator[Paragraph]], AsyncGenerator[Outcome, None]]
 
 
 @dataclass(slots=True)
-class Shipment:
+class PendingBatch:
     """Paragraphs that were sent together, and their outcomes so far; a failure among the paragraphs is its own outcome."""
 
     paragraphs: Sequence[Paragraph | Failure]
@@ -31,19 +31,19 @@ class Shipment:
         return True
 
 
-class Exchange:
-    """Carries shipments between the thread of a Spark task and the client's event loop; used once, as a context manager.
+class Bridge:
+    """Carries batches between the thread of a Spark task and the client's event loop; used once, as a context manager.
 
-    Shipments come back in the order in which they were sent, but travel together: the client sees one stream, and cuts its
+    Batches come back in the order in which they were sent, but travel together: the client sees one stream, and cuts its
     calls across their borders. The sender bounds how much is under way. Leaving the block early cancels what still runs.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, score: Score) -> None:
         self._loop = loop
         self._score = score
-        self._inbox: asyncio.Queue[Shipment | None] = asyncio.Queue()
+        self._inbox: asyncio.Queue[PendingBatch | None] = asyncio.Queue()
         self._outbox: queue.SimpleQueue[list[Outcome] | BaseException] = queue.SimpleQueue()
-        self._open: deque[Shipment] = deque()
+        self._open: deque[PendingBatch] = deque()
 
     def __enter__(self) -> Self:
         self._running = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
@@ -53,8 +53,8 @@ class Exchange:
         self._running.cancel()
 
     def send(self, paragraphs: Sequence[Paragraph | Failure]) -> None:
-        """Send a shipment; returns at once."""
-        self._loop.call_soon_threadsafe(self._inbox.put_nowait, Shipment(paragraphs))
+        """Send a batch; returns at once."""
+        self._loop.call_soon_threadsafe(self._inbox.put_nowait, PendingBatch(paragraphs))
 
     def finish(self) -> None:
         """Say that nothing more will be sent, so that the last calls need not wait to be full."""
@@ -66,7 +66,7 @@ class Exchange:
         return not self._outbox.empty()
 
     def receive(self) -> list[Outcome]:
-        """The outcomes of the oldest shipment that was not received yet; waits for them.
+        """The outcomes of the oldest batch that was not received yet; waits for them.
 
         Raises:
             ServiceError: the service did not answer when asked for its limits, at the beginning.
@@ -86,10 +86,10 @@ class Exchange:
             self._outbox.put(error)
 
     async def _source(self) -> AsyncIterator[Paragraph]:
-        while (shipment := await self._inbox.get()) is not None:
-            self._open.append(shipment)
+        while (batch := await self._inbox.get()) is not None:
+            self._open.append(batch)
             self._release()
-            for paragraph in shipment.paragraphs:
+            for paragraph in batch.paragraphs:
                 if isinstance(paragraph, Paragraph):
                     yield paragraph
 

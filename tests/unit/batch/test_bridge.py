@@ -1,4 +1,4 @@
-"""Shipments come back whole and in order, whatever the client does in between."""
+"""Batches come back whole and in order, whatever the client does in between."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 import grpc
 import pytest
-from undertone_batch.exchange import Exchange
+from undertone_batch.bridge import Bridge
 from undertone_client import Failure, Outcome, Paragraph
 
 
@@ -26,7 +26,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 async def refuse_in_pairs(paragraphs: AsyncIterator[Paragraph]) -> AsyncGenerator[Outcome, None]:
-    """Answers two at a time, across the shipments' borders, as calls do."""
+    """Answers two at a time, across the batches' borders, as calls do."""
     held: list[Outcome] = []
     async for paragraph in paragraphs:
         held.append(Failure(paragraph, grpc.StatusCode.INTERNAL, "asked", attempts=1))
@@ -38,20 +38,20 @@ async def refuse_in_pairs(paragraphs: AsyncIterator[Paragraph]) -> AsyncGenerato
         yield outcome
 
 
-def test_shipments_keep_their_order_and_their_borders(loop: asyncio.AbstractEventLoop) -> None:
+def test_batches_keep_their_order_and_their_borders(loop: asyncio.AbstractEventLoop) -> None:
     known = failure("known")
-    shipments: list[list[Paragraph | Failure]] = [
+    batches: list[list[Paragraph | Failure]] = [
         [Paragraph("a"), known, Paragraph("b")],
         [],
         [known],
         [Paragraph("c"), known],
         [known, Paragraph("d"), Paragraph("e")],
     ]
-    with Exchange(loop, refuse_in_pairs) as exchange:
-        for shipment in shipments:
-            exchange.send(shipment)
-        exchange.finish()
-        received = [exchange.receive() for _ in shipments]
+    with Bridge(loop, refuse_in_pairs) as bridge:
+        for batch in batches:
+            bridge.send(batch)
+        bridge.finish()
+        received = [bridge.receive() for _ in batches]
     texts = [[outcome.paragraph.text for outcome in outcomes] for outcomes in received]
     assert texts == [["a", "known", "b"], [], ["known"], ["c", "known"], ["known", "d", "e"]]
     assert received[0][1] is known
@@ -62,10 +62,10 @@ def test_what_the_client_raises_is_raised_by_receive(loop: asyncio.AbstractEvent
         raise ConnectionError("no service")
         yield
 
-    with Exchange(loop, broken) as exchange:
-        exchange.send([Paragraph("a")])
+    with Bridge(loop, broken) as bridge:
+        bridge.send([Paragraph("a")])
         with pytest.raises(ConnectionError, match="no service"):
-            exchange.receive()
+            bridge.receive()
 
 
 def test_leaving_early_ends_the_stream(loop: asyncio.AbstractEventLoop) -> None:
@@ -78,7 +78,7 @@ def test_leaving_early_ends_the_stream(loop: asyncio.AbstractEventLoop) -> None:
         finally:
             ended.set()
 
-    with Exchange(loop, endless) as exchange:
-        exchange.send([Paragraph("a")])
-        assert len(exchange.receive()) == 1
+    with Bridge(loop, endless) as bridge:
+        bridge.send([Paragraph("a")])
+        assert len(bridge.receive()) == 1
     assert ended.wait(60)
