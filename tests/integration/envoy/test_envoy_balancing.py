@@ -51,7 +51,8 @@ async def test_the_calls_of_one_channel_are_spread_evenly(stub: Stub, fleet: Fle
 
 async def test_a_hung_pod_is_left_alone_until_it_moves_again(stub: Stub, envoy: Envoy, fleet: Fleet) -> None:
     (_, hung), *others = fleet.sidecars.items()
-    async with under_load(stub, TEXTS, callers=4) as load:
+    # All calls may be in it when it hangs: no more than the retry budget covers at once (`retries.budgetLeast`).
+    async with under_load(stub, TEXTS, callers=3) as load:
         await load.more_replies(100)
         with hung.paused():
             await asyncio.to_thread(envoy.until_used, dict(others))
@@ -60,9 +61,7 @@ async def test_a_hung_pod_is_left_alone_until_it_moves_again(stub: Stub, envoy: 
         before = answered([hung])
         await load.more_replies(100)
         await asyncio.to_thread(hung.until, lambda: answered([hung]) > before, "it answers again")
-    # Of the calls that were in it when it hung, as many as there are callers, the retry budget may not cover each.
-    assert len(load.refusals) < 4
-    assert {error.code() for error in load.refusals} <= {grpc.StatusCode.UNAVAILABLE}
+    assert load.refusals == []
 
 
 async def test_a_pod_that_drains_under_load_loses_no_call(stub: Stub, envoy: Envoy, fleet: Fleet) -> None:
