@@ -206,6 +206,14 @@ async def test_metrics_tell_what_happened(house: Pod) -> None:
     text = await house.metrics()
     assert "undertone_batch_padding_ratio_bucket" in text
     assert 'grpc_client_handled_total{grpc_code="OK",grpc_method="Predict"' in text
+    long = " ".join(["rain"] * 40)
+    await house.stub.Classify(
+        classifier_pb2.ClassifyRequest(text=long, overlength_policy=classifier_pb2.OVERLENGTH_POLICY_TRUNCATE)
+    )
+    chunked = await house.stub.Classify(classifier_pb2.ClassifyRequest(text=long))
+    await house.until_metric("undertone_truncated_paragraphs_total", 1)
+    await house.until_metric("undertone_chunked_paragraphs_total", 1)
+    await house.until_metric("undertone_chunks_total", chunked.chunks)
     assert 'grpc_server_request_bytes_count{grpc_method="ClassifyBatch"' in text
 
 

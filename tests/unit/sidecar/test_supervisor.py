@@ -141,7 +141,10 @@ async def test_a_damaged_successor_is_refused_and_the_old_version_stays(base: Pa
         with caplog.at_level(logging.ERROR):
             while "is not a model contract" not in caplog.text:
                 assert (await house.stub.Classify(PARAGRAPH)).model.version == 1
+        await house.until_metric("undertone_model_mismatch", 1)
+        await house.until_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
         house.serving.versions = {1}
+        await house.until_metric("undertone_model_mismatch", 0)
 
 
 def edit(folder: Path, **changes: object) -> None:

@@ -21,7 +21,7 @@ from undertone_sidecar.errors import (
     UnavailableError,
     VersionGoneError,
 )
-from undertone_sidecar.events import Listener, ReadinessChanged, ServedModel, ignore
+from undertone_sidecar.events import Listener, MismatchChanged, ReadinessChanged, ServedModel, ignore
 from undertone_sidecar.model import Model, read_model
 from undertone_sidecar.readiness import Readiness
 from undertone_sidecar.warmup import warm_up
@@ -75,6 +75,7 @@ class Supervisor:
         self._available = False
         self._served_once = False
         self._said: set[str] = set()
+        self._mismatch = False
         self._busy_looks = 0
         self._wake = asyncio.Event()
         self._look: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -133,7 +134,7 @@ class Supervisor:
         refusal: ConfigurationError | None = None
         for version in candidates:
             if self._available and self._model and self._model.version == version:
-                return
+                break
             try:
                 model = await self._examined(version)
             except ConfigurationError as error:
@@ -144,11 +145,19 @@ class Supervisor:
                 continue
             else:
                 await self._serve(model)
-                return
-        raise refusal or UnavailableError(
-            f"the model server has no version of the model {self._name} ready that is also in {self._folder} "
-            f"(ready: {list(versions)}, of which here: {candidates})"
-        )
+                break
+        else:
+            self._tell_mismatch(mismatch=refusal is not None)
+            raise refusal or UnavailableError(
+                f"the model server has no version of the model {self._name} ready that is also in {self._folder} "
+                f"(ready: {list(versions)}, of which here: {candidates})"
+            )
+        self._tell_mismatch(mismatch=refusal is not None)
+
+    def _tell_mismatch(self, *, mismatch: bool) -> None:
+        if mismatch is not self._mismatch:
+            self._mismatch = mismatch
+            self._listener(MismatchChanged(mismatch))
 
     def _complete(self, versions: Iterable[int]) -> list[int]:
         """The served version, of which nothing more is read, and those whose folder is here; its contract is written last."""
