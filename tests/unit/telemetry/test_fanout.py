@@ -79,3 +79,18 @@ def test_nothing_is_measured_for_nobody() -> None:
 
     Listeners(watched, ())(1)
     assert measured == []
+
+
+def test_followers_hear_the_events_themselves_and_harm_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def stumble(_: int) -> None:
+        raise RuntimeError(PARAGRAPH)
+
+    heard, recorder = list[int](), Recorder()
+    listeners = Listeners(measure, (recorder,), {"stumbling": stumble, "heard": heard.append})
+    listeners(1)
+    listeners(1)
+    assert heard == [1, 1]
+    lost, step = Measurement(ERRORS, 1, ("stumbling",)), Measurement(STEPS, 1)
+    assert recorder.measurements == [lost, step, lost, step]
+    assert len(caplog.records) == 1
+    assert PARAGRAPH not in caplog.text

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from undertone_telemetry import logs
-from undertone_telemetry.tracing import is_traced
 
 from undertone_sidecar.cpu import command
 from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == [_PLAN]:
             return command.run(given[1:], os.environ)
         settings = Settings.parse(given, os.environ)
-        logs.configure(settings.log_format, traced=is_traced(settings.trace_sample))
+        logs.configure(settings.log_format, traced=settings.telemetry.traced)
         return 0 if asyncio.run(_run(settings)) else _CUT_OFF
     except ConfigurationError as error:
         print(f"undertone-sidecar: {error}", file=sys.stderr)

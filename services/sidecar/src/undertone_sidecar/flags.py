@@ -20,9 +20,12 @@ def flag(
     choices: Sequence[str] = (),
     unit: str | None = None,
     parse: Callable[[str], object] | None = None,
+    fallback: str = "",
 ) -> Mapping[str, Any]:
-    """Metadata of a field. `unit` is what the help calls the value, `parse` reads it where the field's type does not."""
-    return {"meaning": meaning, "least": least, "most": most, "choices": choices, "unit": unit, "parse": parse}
+    """Metadata of a field. `unit` is what the help calls the value, `parse` reads it where the field's type does not, and
+    `fallback` is the environment's variable that counts where the field's own is not set."""
+    bounds = {"least": least, "most": most, "choices": choices}
+    return {"meaning": meaning, **bounds, "unit": unit, "parse": parse, "fallback": fallback}
 
 
 def flag_name(name: str) -> str:
@@ -66,7 +69,7 @@ def read(
 
 def _add(parser: argparse.ArgumentParser, setting: "Field[Any]", kind: type[Any], environment: Mapping[str, str]) -> None:
     known = setting.default is not MISSING
-    given = environment.get(variable(setting.name), "")
+    given = environment.get(variable(setting.name), "") or environment.get(setting.metadata["fallback"], "")
     switch = kind is bool
     shown = f" (default: {setting.default})" if known and setting.default != "" and not switch else ""
     parser.add_argument(

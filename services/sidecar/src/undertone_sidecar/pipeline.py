@@ -78,6 +78,10 @@ class _Job:
     answers: Sequence[asyncio.Future[Scored]]
 
 
+def no_origin() -> None:
+    """Of requests that nobody follows."""
+
+
 class Pipeline:
     """Scores paragraphs, each on its own account: what is wrong with one is the outcome of that one only."""
 
@@ -91,7 +95,7 @@ class Pipeline:
         max_inside: int,
         clock: Callable[[], float] = time.monotonic,
         listener: Listener = ignore,
-        origin: Callable[[], object | None] = lambda: None,
+        origin: Callable[[], object | None] = no_origin,
     ) -> None:
         """`overlap` is the tokens that neighbouring chunks share. At most `max_inside` paragraphs of a lane are on their way at
         once, which bounds what is not counted in tokens yet. `clock` is the batcher's, and that of deadlines. `origin` is asked

@@ -63,7 +63,9 @@ class Settings(ThreadSettings):
     )
     metrics_port: int = field(default=9464, metadata=flag(meaning("metrics_port")))
     dogstatsd: str = field(default="", metadata=flag(meaning("dogstatsd"), unit="ADDRESS"))
-    otlp_endpoint: str = field(default="", metadata=flag(meaning("otlp_endpoint"), unit="URL"))
+    otlp_endpoint: str = field(
+        default="", metadata=flag(meaning("otlp_endpoint"), unit="URL", fallback="OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
     trace_sample: float = field(default=0.0, metadata=flag(meaning("trace_sample"), unit="PART"))
     batch_tokens: int = field(
         default=2048, metadata=flag("most tokens in one call to the model server, padding included", least=16)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
@@ -20,12 +21,17 @@ from undertone_sidecar.decoding import Decoding
 from undertone_sidecar.drain import drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.metrics import CATALOGUE, Measure
-from undertone_sidecar.pipeline import Pipeline
+from undertone_sidecar.pipeline import Pipeline, no_origin
 from undertone_sidecar.readiness import CLASSIFIER, Readiness
 from undertone_sidecar.server import ClassifierServicer
 from undertone_sidecar.settings import Settings
 from undertone_sidecar.supervisor import Supervisor
 from undertone_sidecar.tf_serving import TFServing
+
+if TYPE_CHECKING:
+    from undertone_telemetry.tracing.tracing import Tracing
+
+    from undertone_sidecar.traces import Spans
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +44,15 @@ class Sidecar:
         self._settings = settings
         machine = read_machine()
         self._executor = ThreadPoolExecutor(_tokenizers(machine, settings), thread_name_prefix="tokenizer")
-        self._telemetry = Telemetry(settings.telemetry, CATALOGUE)
-        listener = self._telemetry.listener(Measure())
-        self._backend = TFServing(settings.model_server, settings.served_name, interceptors=[ClientObserver(listener)])
+        self._telemetry = Telemetry(settings.telemetry, CATALOGUE, service="undertone-sidecar")
+        tracing = self._telemetry.tracing
+        spans = _spans(tracing)
+        listener = self._telemetry.listener(Measure(), {"traces": spans} if spans else {})
+        self._backend = TFServing(
+            settings.model_server,
+            settings.served_name,
+            interceptors=[ClientObserver(listener), *([tracing.attempts()] if tracing else [])],
+        )
         self._batcher = MicroBatcher(
             self._backend,
             settings.bounds,
@@ -69,9 +81,13 @@ class Sidecar:
             overlap=settings.chunk_overlap,
             max_inside=settings.max_queue,
             listener=listener,
+            origin=spans.origin if spans else no_origin,
         )
         self._calls = Calls(listener)
-        self._server = grpc.aio.server(interceptors=[ServerObserver(self._calls), Decoding()], options=_options(settings))
+        handlers = [tracing.handlers()] if tracing else []
+        self._server = grpc.aio.server(
+            interceptors=[ServerObserver(self._calls), *handlers, Decoding()], options=_options(settings)
+        )
         self._servicer = ClassifierServicer(pipeline, settings.limits, listener=listener)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._readiness.servicer, self._server)
@@ -155,6 +171,14 @@ def _tokenizers(machine: Machine, settings: Settings) -> int:
     threads = planned.tokenizers if problems else settings.tokenizer_threads or planned.tokenizers
     log.info("cpus", extra={"machine": str(machine), "tokenizer_threads": threads})
     return threads
+
+
+def _spans(tracing: "Tracing | None") -> "Spans | None":
+    if tracing is None:
+        return None
+    from undertone_sidecar.traces import Spans  # imports OpenTelemetry
+
+    return Spans(tracing.tracer)
 
 
 def _bracketed(host: str) -> str:

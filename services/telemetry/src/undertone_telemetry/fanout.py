@@ -2,8 +2,9 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
 from undertone_telemetry.metric import Kind, Measurement, Metric
@@ -17,7 +18,7 @@ Signal = Measurement | Notice
 ERRORS: Final = Metric(
     "undertone_telemetry_errors_total",
     Kind.COUNTER,
-    "Measurements that an adapter failed to take, and packets that it failed to send; the log says once for each why.",
+    "Measurements that an adapter failed to take, packets and spans that it failed to send; the log says once for each why.",
     ("adapter",),
 )
 
@@ -46,15 +47,27 @@ class Adapter(Protocol):
 class Listeners(Generic[Event]):
     """The listener of a component's events: asks `measure` what they mean, and tells each adapter.
 
-    What an adapter raises is counted (ERRORS), logged once, and forgotten; the others hear of everything.
+    `followers` hear the events themselves, before that. What any of them raises is counted (ERRORS) by its name, logged once,
+    and forgotten; the others hear of everything.
     """
 
-    def __init__(self, measure: Callable[[Event], Iterable[Signal]], adapters: Sequence[Adapter]) -> None:
+    def __init__(
+        self,
+        measure: Callable[[Event], Iterable[Signal]],
+        adapters: Sequence[Adapter],
+        followers: Mapping[str, Callable[[Event], None]] = MappingProxyType({}),
+    ) -> None:
+        self._followers = tuple(followers.items())
         self._measure = measure
         self._adapters = tuple(adapters)
         self._failed: set[str] = set()
 
     def __call__(self, event: Event) -> None:
+        for name, follow in self._followers:
+            try:
+                follow(event)
+            except Exception as error:
+                self._fail(name, error)
         if not self._adapters:
             return
         try:

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from undertone_telemetry.address import parse_address
+from undertone_telemetry.tracing import is_traced, problems
 
 LOG_FORMATS: Final = ("plain", "json")
 
@@ -36,14 +37,22 @@ class TelemetrySettings:
         default="", metadata=_said("DataDog agent to send metrics and events to: host:port, or unix:///path/to/socket")
     )
     otlp_endpoint: str = field(default="", metadata=_said("URL of an OpenTelemetry collector's gRPC port, to send traces to"))
-    trace_sample: float = field(default=0.0, metadata=_said("part of the traces begun here that is recorded, from 0 to 1"))
+    trace_sample: float = field(
+        default=0.0, metadata=_said("part of the traces begun here that is recorded, from 0, which traces nothing at all, to 1")
+    )
     log_format: str = field(default="plain", metadata=_said("lines on standard error: plain or json"))
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
             raise TelemetryError("\n".join(problems))
 
+    @property
+    def traced(self) -> bool:
+        """Whether there are traces at all, for `logs.configure`."""
+        return is_traced(self.trace_sample)
+
     def _problems(self) -> Iterator[str]:
+        yield from problems(self.otlp_endpoint, self.trace_sample)
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
             yield f"--metrics-port is {self.metrics_port}; it must be at least 0 and at most 65535"
         if self.pushgateway and not _is_http(self.pushgateway):

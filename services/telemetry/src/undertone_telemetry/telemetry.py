@@ -1,13 +1,14 @@
 """The adapters of one process, as its settings switch them on."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from undertone_telemetry.fanout import CATALOGUE, ERRORS, Adapter, Listeners, Signal
 from undertone_telemetry.metric import Measurement, Metric
 from undertone_telemetry.settings import TelemetryError, TelemetrySettings
+from undertone_telemetry.tracing import open_tracing
 
 if TYPE_CHECKING:
     from undertone_telemetry import prometheus
@@ -24,9 +25,11 @@ class Telemetry:
         adapters: for listeners.
         prometheus: the one with the registry; None without --metrics-port and --pushgateway.
         metrics_port: where it is read, once `start` has been called; None without --metrics-port.
+        tracing: makes spans; None without --trace-sample.
     """
 
-    def __init__(self, settings: TelemetrySettings, catalogue: Iterable[Metric]) -> None:
+    def __init__(self, settings: TelemetrySettings, catalogue: Iterable[Metric], *, service: str = "undertone") -> None:
+        """`service` is what traces call this process."""
         self._settings = settings
         self._server: prometheus.MetricsServer | None = None
         self._said_lost = False
@@ -42,6 +45,9 @@ class Telemetry:
             from undertone_telemetry.dogstatsd import DogStatsD
 
             self.adapters += (DogStatsD(settings.dogstatsd, self._lost),)
+        self.tracing = open_tracing(
+            settings.otlp_endpoint, settings.trace_sample, service=service, lost=lambda spans: self._count_lost("otlp", spans)
+        )
 
     def start(self) -> None:
         """Opens the metrics' port, if there is to be one. Raises TelemetryError."""
@@ -58,12 +64,17 @@ class Telemetry:
             ) from None
         self.metrics_port = self._server.port
 
-    def listener(self, measure: Callable[[_Event], Iterable[Signal]]) -> Listeners[_Event]:
-        """For the events that `measure` understands; its metrics must be in the catalogue."""
-        return Listeners(measure, self.adapters)
+    def listener(
+        self, measure: Callable[[_Event], Iterable[Signal]], followers: Mapping[str, Callable[[_Event], None]] | None = None
+    ) -> Listeners[_Event]:
+        """For the events that `measure` understands; its metrics must be in the catalogue. `followers` hear the events
+        themselves, by their names."""
+        return Listeners(measure, self.adapters, followers or {})
 
     def close(self) -> None:
         """Sends what was not sent yet, which takes seconds where nobody reads it, and closes the port."""
+        if self.tracing:
+            self.tracing.close()
         for adapter in self.adapters:
             adapter.close()
         if self._server:
@@ -77,6 +88,9 @@ class Telemetry:
                 self._settings.dogstatsd,
                 ERRORS.name,
             )
+        self._count_lost("dogstatsd", packets)
+
+    def _count_lost(self, name: str, lost: int) -> None:
         for adapter in self.adapters:
             with suppress(Exception):
-                adapter.record(Measurement(ERRORS, packets, ("dogstatsd",)))
+                adapter.record(Measurement(ERRORS, lost, (name,)))

@@ -68,7 +68,7 @@ def trace_collector() -> Iterator[TraceCollector]:
     """One that listens on a free port of this machine."""
     collector = TraceCollector()
     server = grpc.server(ThreadPoolExecutor(2), options=(("grpc.so_reuseport", 0),))
-    add_TraceServiceServicer_to_server(collector, server)
+    add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
