@@ -6,7 +6,7 @@ import pytest
 from undertone_sidecar.settings import Settings
 
 from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart
+from tests.chart.rendering import CHART, Chart
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,14 @@ def test_datadog_finds_the_metrics(chart: Chart) -> None:
     assert endpoints == ["http://%%host%%:9464/metrics", "http://%%host%%:8501/monitoring/prometheus/metrics"]
     defaults = chart.render().one("Deployment", "-inference")["spec"]["template"]["metadata"]["annotations"]
     assert not [name for name in defaults if "datadog" in name]
+
+
+def test_dashboards_are_rendered_as_they_are(chart: Chart) -> None:
+    """Their own templates are Grafana's, not Helm's."""
+    dashboard = chart.render({"monitoring": {"dashboards": True}}).one("ConfigMap", "-dashboard-undertone")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    written = (CHART / "files/dashboards/undertone.json").read_text()
+    assert json.loads(dashboard["data"]["undertone.json"]) == json.loads(written)
 
 
 def test_rules_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> None:

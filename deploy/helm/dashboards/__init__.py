@@ -1,0 +1,1 @@
+"""Makes the dashboards of Grafana and DataDog from one description: `python -m deploy.helm.dashboards`."""
