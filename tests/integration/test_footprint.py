@@ -35,9 +35,9 @@ async def test_ten_thousand_paragraphs_leave_a_light_sidecar_and_full_metrics(po
     assert sidecar.metric("undertone_batch_tokens_count") == batches
     assert 0 < sidecar.metric("undertone_batch_padding_ratio_sum") < batches
     # The warm-up calls the model, too.
-    assert sidecar.metric("undertone_model_calls_total", code="OK") > batches
+    assert sidecar.metric("grpc_client_handled_total", grpc_method="Predict", grpc_code="OK") > batches
     assert sidecar.metric("undertone_ready") == 1
-    assert sidecar.metric("undertone_model_version") == 1
+    assert sidecar.metric("undertone_model_info", version="1") == 1
     assert not any(word in sidecar.metrics_text() for word in ("laughed", "letter"))
 
     if sys.platform == "linux":
