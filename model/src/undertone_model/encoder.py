@@ -40,12 +40,13 @@ def logits(
 ) -> Tensor:
     """Scores [batch, labels] of token ids [batch, length] (int32), where `attention_mask` is 1 for tokens and 0 for padding.
 
-    Computed in the type of the weights, the scores themselves in float32. The head reads the first token's vector only, so
-    that in the last layer nothing but keys and values is computed for the others.
+    Each matrix product is computed in the type of its weights, everything else in float32. The head reads the first token's
+    vector only, so that in the last layer nothing but keys and values is computed for the others.
     """
     hidden = embed(weights, architecture, input_ids, dropout, normalise)
-    # Added to the attention scores: nothing where there is a token, minus nearly infinity where there is padding.
-    bias = tf.cast((1.0 - tf.cast(attention_mask, tf.float32))[:, tf.newaxis, tf.newaxis, :] * -1e9, hidden.dtype)
+    # Added to the attention scores: nothing where there is a token, minus nearly infinity where there is padding. Reshaped
+    # rather than sliced, or TensorFlow does not fuse the sum with the product of queries and keys.
+    bias = tf.reshape((1.0 - tf.cast(attention_mask, tf.float32)) * -1e9, [-1, 1, 1, tf.shape(attention_mask)[1]])
     batch = tf.shape(input_ids)[0]
     for layer in range(architecture.num_hidden_layers):
         prefix = f"encoder.layer.{layer}."
@@ -86,7 +87,8 @@ def attention(
 
     scores = tf.matmul(split("query", asking), split("key", hidden), transpose_b=True) * (size**-0.5) + bias
     context = tf.matmul(tf.nn.softmax(scores), split("value", hidden))
-    return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [-1, architecture.hidden_size])
+    # To the very shape of `asking`: the sum that follows is only fused where TensorFlow knows that both are of one shape.
+    return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), tf.shape(asking))
 
 
 def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
