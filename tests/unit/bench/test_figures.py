@@ -50,6 +50,11 @@ def test_presorted_batches_hold_everything_within_the_budget() -> None:
     assert sum(int(batch.attention_mask.sum()) for batch in batches) == sum(map(len, sequences))
 
 
+def test_presorted_batches_are_cut_where_padding_would_cost_more_than_a_call() -> None:
+    sequences = [np.zeros(length, np.int32) for length in (500, 10, 480, 12, 11)]
+    assert [batch.input_ids.shape for batch in presorted(sequences, 2048)] == [(3, 12), (2, 500)]
+
+
 def test_a_batch_is_padded_to_the_longest_or_further() -> None:
     rows = [np.array([1, 2, 3], np.int32), np.array([4], np.int32)]
     assert Batch.of(rows).attention_mask.tolist() == [[1, 1, 1], [1, 0, 0]]

@@ -1,5 +1,6 @@
 import pytest
 from tokenizers import Tokenizer
+from undertone_bench.errors import BenchError
 from undertone_bench.lengths import Histogram
 from undertone_bench.paragraphs import Corpus, Texts
 from undertone_model.testing import tiny_tokenizer
@@ -56,5 +57,5 @@ def test_paragraphs_of_a_file_are_chosen_by_length(tokenizer: Tokenizer, tmp_pat
 def test_a_file_without_paragraphs_says_what_it_needs(tokenizer: Tokenizer, tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "texts.txt"
     path.write_text("\n\n")
-    with pytest.raises(ValueError, match="blank lines"):
+    with pytest.raises(BenchError, match="blank lines"):
         Texts.read(tokenizer, path)

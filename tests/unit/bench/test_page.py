@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from undertone_bench.__main__ import main
+from undertone_bench.errors import BenchError
 from undertone_bench.machine import Environment
 from undertone_bench.page import filled
 from undertone_bench.report import Figure, Goal, Plot, Report, Series, Table
@@ -48,9 +49,9 @@ def test_a_page_is_filled_between_its_markers_only() -> None:
 
 
 def test_reports_and_places_belong_together() -> None:
-    with pytest.raises(ValueError, match="<!-- report: throughput-tiny -->"):
+    with pytest.raises(BenchError, match="<!-- report: throughput-tiny -->"):
         filled("No place.", {"throughput-tiny": report()}, lambda _: "")
-    with pytest.raises(KeyError):
+    with pytest.raises(BenchError, match="no report throughput-tiny"):
         filled(PLACE, {}, lambda _: "")
 
 

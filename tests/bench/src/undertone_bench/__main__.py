@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from undertone_bench import page, plots
+from undertone_bench.errors import BenchError
 from undertone_bench.report import Report
 from undertone_bench.scenarios import cost as costs
 from undertone_bench.scenarios import lanes as lane_pairs
@@ -76,7 +77,17 @@ def _publish(report: Report, folder: Path) -> None:
     click.echo(f"written: {path}")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """Tells what a person can mend without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BenchError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Measure how fast Undertone serves on this machine, beside other ways to serve the same model.
 
@@ -93,16 +104,19 @@ def main() -> None:
 @click.option("--arms", default=",".join(throughputs.ARMS), show_default=True, help="Which, separated by commas.")
 @click.option("--paragraphs", "count", default=1024, show_default=True, type=click.IntRange(32), help="Of the arm undertone.")
 @click.option("--budget", default=2048, show_default=True, help="Padded tokens of the ideal batches.")
+@click.option("--more", is_flag=True, help="Keep the rounds of the report that is there, and add to them.")
 @click.option("--baseline", help="Model of the arm paper, if another than --model: one in fp32.")
 def throughput(**given: Any) -> None:
     """Compare arms: paragraphs a second, padding, CPU time, share of the machine's matrix product."""
-    names, count, budget, baseline = (given.pop(name) for name in ("arms", "count", "budget", "baseline"))
+    names, count, budget, baseline, more = (given.pop(name) for name in ("arms", "count", "budget", "baseline", "more"))
     results = given.pop("results")
     chosen = names.split(",")
     if unknown := set(chosen) - set(throughputs.ARMS):
         raise click.UsageError(f"--arms: {', '.join(sorted(unknown))}: choose from {', '.join(throughputs.ARMS)}")
     other = ServedModel.named(baseline) if baseline else None
-    _publish(throughputs.throughput(_taking(**given), arms=chosen, count=count, baseline=other, budget=budget), results)
+    taking = _taking(**given)
+    earlier = Report.read(taking.path(results, "throughput")) if more else None
+    _publish(throughputs.throughput(taking, arms=chosen, count=count, baseline=other, budget=budget, earlier=earlier), results)
 
 
 @main.command()

@@ -3,16 +3,19 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from undertone_client import Client, Failure
 
+from undertone_bench.errors import BenchError
 from undertone_bench.paragraphs import Paragraph
 from undertone_bench.pods import ModelServer, Pod
 from undertone_bench.served import Batch, ServedModel, presorted
 from undertone_bench.usage import CpuMeter
+from undertone_bench.work import operations
 from undertone_bench.worker import Worker
 
 CLIENT = "client"
@@ -23,13 +26,14 @@ CLIENT = "client"
 class Run:
     """What an arm did once.
 
-    `sequences` are the lengths, in tokens, of what the model had to read; `latencies` are those of calls, in seconds;
-    `cpu_seconds` are by process.
+    `tokens` and `operations` are what the model had to read and compute, `padded_tokens` what it was given; `latencies` are of
+    calls, in seconds; `cpu_seconds` are by process.
     """
 
     paragraphs: int
     seconds: float
-    sequences: tuple[int, ...]
+    tokens: int
+    operations: int
     padded_tokens: int
     cpu_seconds: Mapping[str, float]
     latencies: tuple[float, ...] = ()
@@ -40,6 +44,9 @@ class Arm(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def warm(self) -> None:
+        """Has the first calls at new lengths, which are slow, behind it."""
 
     def run(self) -> Run:
         """Scores the arm's own paragraphs, the same each time."""
@@ -58,23 +65,40 @@ class Direct:
     length: int = 0
     truncate: bool = False
 
+    def warm(self) -> None:
+        server = ModelServer(self.pod.model_server, self.model)
+        for length in sorted({batch.input_ids.shape[1] for batch in self._batches()}):
+            server.predict(Batch.of([np.ones(length, np.int32)]))
+        server.close()
+
+    def _batches(self) -> Iterator[Batch]:
+        for start in range(0, len(self.paragraphs), self.together):
+            texts = [paragraph.text for paragraph in self.paragraphs[start : start + self.together]]
+            yield Batch.of(list(self.model.sequences(texts, truncate=self.truncate)), self.length)
+
     def run(self) -> Run:
         server = ModelServer(self.pod.model_server, self.model)
-        latencies, lengths, padded = [], [], 0
+        latencies, padded = [], 0
         meter = CpuMeter({CLIENT: os.getpid(), **self.pod.pids})
-        started = time.perf_counter()
-        for start in range(0, len(self.paragraphs), self.together):
-            begun = time.perf_counter()
-            texts = [paragraph.text for paragraph in self.paragraphs[start : start + self.together]]
-            sequences = list(self.model.sequences(texts, truncate=self.truncate))
-            batch = Batch.of(sequences, self.length)
+        started = begun = time.perf_counter()
+        for batch in self._batches():
             server.predict(batch)
             latencies.append(time.perf_counter() - begun)
-            lengths += [len(ids) for ids in sequences]
             padded += batch.input_ids.size
+            begun = time.perf_counter()
         seconds = time.perf_counter() - started
+        cpu_seconds = meter.read()
         server.close()
-        return Run(len(self.paragraphs), seconds, tuple(lengths), padded, meter.read(), tuple(latencies))
+        lengths = self.model.lengths([paragraph.text for paragraph in self.paragraphs], truncate=self.truncate)
+        return Run(
+            paragraphs=len(self.paragraphs),
+            seconds=seconds,
+            tokens=sum(lengths),
+            operations=operations(self.model.contract.architecture, lengths),
+            padded_tokens=padded,
+            cpu_seconds=cpu_seconds,
+            latencies=tuple(latencies),
+        )
 
 
 class Undertone:
@@ -85,9 +109,13 @@ class Undertone:
     def __init__(self, pod: Pod, model: ServedModel, paragraphs: Sequence[Paragraph], runner: asyncio.Runner) -> None:
         self._pod = pod
         self._texts = [paragraph.text for paragraph in paragraphs]
-        self._lengths = tuple(model.lengths(self._texts))
+        lengths = model.lengths(self._texts)
+        self._tokens, self._operations = sum(lengths), operations(model.contract.architecture, lengths)
         self._client = Client(pod.target)
         self._runner = runner
+
+    def warm(self) -> None:
+        self.run()  # which is also where the client learns how much it may ask at once
 
     def run(self) -> Run:
         padded = self._pod.padded_tokens()
@@ -97,13 +125,13 @@ class Undertone:
         seconds = time.perf_counter() - started
         cpu_seconds = meter.read()
         padded = self._pod.padded_tokens() - padded
-        return Run(len(self._texts), seconds, self._lengths, round(padded), cpu_seconds)
+        return Run(len(self._texts), seconds, self._tokens, self._operations, round(padded), cpu_seconds)
 
     async def _score(self) -> None:
         async with self._client as client:
             async for outcome in client.score(self._texts, ordered=False):
                 if isinstance(outcome, Failure):
-                    raise RuntimeError(f"a paragraph failed: {outcome.status.name}: {outcome.reason}")
+                    raise BenchError(f"a paragraph failed: {outcome.status.name}: {outcome.reason}")
 
 
 class InProcess:
@@ -117,10 +145,16 @@ class InProcess:
         self._worker = worker
         self._paragraphs = len(paragraphs)
         sequences = list(model.sequences([paragraph.text for paragraph in paragraphs]))
-        self._lengths = tuple(len(ids) for ids in sequences)
+        self._tokens = sum(len(ids) for ids in sequences)
+        self._operations = operations(model.contract.architecture, map(len, sequences))
         self._batches = presorted(sequences, budget)
+
+    def warm(self) -> None:
+        lengths = sorted({batch.input_ids.shape[1] for batch in self._batches})
+        self._worker.compute(self._engine, [Batch.of([np.ones(length, np.int32)]) for length in lengths])
 
     def run(self) -> Run:
         computed = self._worker.compute(self._engine, self._batches)
         padded = sum(batch.input_ids.size for batch in self._batches)
-        return Run(self._paragraphs, computed.seconds, self._lengths, padded, {"worker": computed.cpu_seconds})
+        cpu_seconds = {"worker": computed.cpu_seconds}
+        return Run(self._paragraphs, computed.seconds, self._tokens, self._operations, padded, cpu_seconds)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from undertone_bench.errors import BenchError
 from undertone_bench.report import Figure, Report, Table
 
 _BLOCK: Final = re.compile(r"(<!-- report: (\S+) -->\n).*?(<!-- end of report -->)", re.DOTALL)
@@ -17,10 +18,12 @@ _BLOCK: Final = re.compile(r"(<!-- report: (\S+) -->\n).*?(<!-- end of report --
 def filled(document: str, reports: Mapping[str, Report], picture: Callable[[Report], str]) -> str:
     """The document with each marked place filled anew; `picture` gives the path of a report's plot, as the document sees it.
 
-    Raises KeyError if a place is for a report that there is not, and ValueError if a report has no place.
+    Raises BenchError if a place is for a report that there is not, or a report has no place.
     """
+    if unknown := sorted(places(document) - set(reports)):
+        raise BenchError(f"there is no report {', '.join(unknown)}; measure it, or take its place out of the document")
     if missing := sorted(set(reports) - places(document)):
-        raise ValueError(f"no place for {', '.join(missing)}; write the marker <!-- report: {missing[0]} --> and its end")
+        raise BenchError(f"no place for {', '.join(missing)}; write the marker <!-- report: {missing[0]} --> and its end")
     return _BLOCK.sub(lambda found: f"{found[1]}{block(reports[found[2]], picture)}{found[3]}", document)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
+from undertone_bench.errors import BenchError
 from undertone_bench.lengths import Histogram
 
 STORIES: Final = Path("model/data/stories")
@@ -38,10 +39,10 @@ class Corpus:
 
     @classmethod
     def read(cls, tokenizer: Tokenizer, folder: Path = STORIES) -> "Corpus":
-        """From the stories. Raises FileNotFoundError where there are none."""
+        """From the stories. Raises BenchError where there are none."""
         texts = [json.loads(line)["text"] for path in sorted(folder.glob("*.jsonl")) for line in path.open(encoding="utf-8")]
         if not texts:
-            raise FileNotFoundError(f"{folder} has no *.jsonl; run this from the repository's root")
+            raise BenchError(f"{folder} has no *.jsonl; run this from the repository's root")
         return cls(tokenizer, " ".join(texts).split())
 
     def paragraph(self, tokens: int) -> Paragraph:
@@ -67,10 +68,10 @@ class Texts:
 
     @classmethod
     def read(cls, tokenizer: Tokenizer, path: Path) -> "Texts":
-        """Paragraphs are separated by blank lines. Raises ValueError if there is none."""
+        """Paragraphs are separated by blank lines. Raises BenchError if there is none."""
         texts = [text for text in path.read_text(encoding="utf-8").split("\n\n") if text.strip()]
         if not texts:
-            raise ValueError(f"{path} has no paragraph; separate paragraphs by blank lines")
+            raise BenchError(f"{path} has no paragraph; separate paragraphs by blank lines")
         return cls(
             [Paragraph(text, len(encoding.ids)) for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True)]
         )

@@ -17,6 +17,7 @@ from undertone_protos.tfserving.v1 import predict_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar.tensors import pack_int32, unpack_float32
 
+from undertone_bench.errors import BenchError
 from undertone_bench.paragraphs import Paragraph
 from undertone_bench.served import Batch, ServedModel
 
@@ -45,7 +46,7 @@ class Pod:
 def running(model: ServedModel, flags: Sequence[str] = ()) -> Iterator[Pod]:
     """Starts model server and sidecar as undertone-pod does, with its defaults, and stops them at the end.
 
-    `flags` are more for the sidecar. Raises PodError, with the end of the log.
+    `flags` are more for the sidecar. Raises BenchError, with the end of the log.
     """
     port, metrics = _free_ports(2)
     with tempfile.TemporaryDirectory(prefix="undertone-bench-") as folder:
@@ -56,7 +57,7 @@ def running(model: ServedModel, flags: Sequence[str] = ()) -> Iterator[Pod]:
                 address = f"http://localhost:{metrics}/metrics"
                 yield Pod(pod.target, pod.model_server, address, {name: process.pid for name, process in pod.processes.items()})
         except pods.PodError as error:
-            raise pods.PodError(f"{error}\n{path.read_text(errors='replace')[-2000:]}") from None
+            raise BenchError(f"{error}\n{path.read_text(errors='replace')[-2000:]}") from None
 
 
 class ModelServer:

@@ -14,12 +14,17 @@ from tokenizers import Tokenizer
 from undertone_protos.v1.contract_pb2 import ModelContract
 from undertone_sidecar.chunks import Policy, plan
 
+from undertone_bench.errors import BenchError
+
 DEMO: Final = Path("build/models/emotions")
 RANDOM: Final = ("minilm", "bert-base", "bert-large")
 BUILT: Final = Path("build/bench/models")
 
 _OVERLAP: Final = 64
 """Of chunks: the sidecar's default."""
+
+_CALL_TOKENS: Final = 64
+"""What a call costs beside its tokens, about."""
 
 Ids = npt.NDArray[np.int32]
 
@@ -35,7 +40,7 @@ class ServedModel:
 
     @classmethod
     def named(cls, name: str, precision: str = "") -> Self:
-        """`demo`, one of RANDOM (exported where it is missing), or a folder. Raises FileNotFoundError.
+        """`demo`, one of RANDOM (exported where it is missing), or a folder. Raises BenchError.
 
         `precision` is what `undertone-model export --precision` takes; empty for its default.
         """
@@ -47,15 +52,16 @@ class ServedModel:
         if not (folder / name).is_dir():
             chosen = [f"--precision={precision}"] if precision else []
             program = Path(sys.executable).with_name("undertone-model")
-            subprocess.run([program, "export", folder, "--random", name, *chosen], check=True)
+            if subprocess.run([program, "export", folder, "--random", name, *chosen], check=False).returncode:
+                raise BenchError(f"{name} could not be exported; undertone-model said why")
         return cls.read(folder / name)
 
     @classmethod
     def read(cls, base: Path) -> Self:
-        """Raises FileNotFoundError if there is no version with a contract."""
+        """Raises BenchError if there is no version with a contract."""
         versions = sorted(int(path.parent.name) for path in base.glob("*/contract.json") if path.parent.name.isdecimal())
         if not versions:
-            raise FileNotFoundError(f"{base} has no version folder with a contract.json; `undertone-model export` makes one")
+            raise BenchError(f"{base} has no version folder with a contract.json; `undertone-model export` makes one")
         folder = base.resolve() / str(versions[-1])
         contract = Parse((folder / "contract.json").read_text(encoding="utf-8"), ModelContract(), ignore_unknown_fields=True)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -103,14 +109,21 @@ class Batch:
 
 
 def presorted(sequences: Sequence[Ids], budget: int) -> list[Batch]:
-    """Batches of at most `budget` padded tokens of sequences in the order of their lengths: what padding can at best be."""
-    batches: list[Batch] = []
-    rows: list[Ids] = []
-    for ids in sorted(sequences, key=len):
-        if rows and len(ids) * (len(rows) + 1) > budget:
-            batches.append(Batch.of(rows))
-            rows = []
-        rows.append(ids)
-    if rows:
-        batches.append(Batch.of(rows))
-    return batches
+    """Batches of sequences in the order of their lengths, cut where they cost least in all: as good as batches can be.
+
+    A batch costs its padded tokens, at most `budget` unless it is one sequence alone, and _CALL_TOKENS more.
+    """
+    ordered = sorted(sequences, key=len)
+    # The least that the first so many sequences cost, and where the last of their batches begins.
+    least: list[tuple[float, int]] = [(0.0, 0)]
+    for stop in range(1, len(ordered) + 1):
+        longest = len(ordered[stop - 1])
+        starts = range(max(0, stop - max(1, budget // longest)), stop)
+        least.append(min((least[start][0] + longest * (stop - start) + _CALL_TOKENS, start) for start in starts))
+    batches = []
+    stop = len(ordered)
+    while stop:
+        start = least[stop][1]
+        batches.append(Batch.of(ordered[start:stop]))
+        stop = start
+    return batches[::-1]

@@ -36,6 +36,10 @@ class Taking:
         """So many of the histogram's lengths."""
         return self.source.paragraphs(self.histogram.sample(count, seed))
 
+    def path(self, folder: Path, scenario: str) -> Path:
+        """Where a report of this scenario and model is kept."""
+        return folder / f"{scenario}-{self.model.label}.json"
+
     def report(
         self,
         scenario: str,

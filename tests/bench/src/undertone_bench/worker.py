@@ -3,8 +3,6 @@
 The parent stays without TensorFlow, whose threads would be in the way of what it measures.
 """
 
-import logging
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +12,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
+
+from undertone_model.cli.startup import quiet_tensorflow
 
 from undertone_bench.served import Batch
 
@@ -66,8 +66,8 @@ def has_openvino() -> bool:
 
 def _quiet() -> None:
     """TensorFlow remarks on the machine and on its own future, which is not what is asked here."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with quiet_tensorflow():
+        import tensorflow  # noqa: F401
 
 
 def _peak(precision: str) -> float:

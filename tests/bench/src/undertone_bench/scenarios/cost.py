@@ -67,7 +67,7 @@ def cost(taking: Taking, *, tokens: int) -> Report:
             (workloads[0], Direct("paper", pod, taking.model, taking.paragraphs(8), length=min(512, longest), truncate=True))
         )
         for _, arm in arms:
-            arm.run()
+            arm.warm()
         for number in range(taking.rounds):
             for workload, arm in arms if number % 2 == 0 else reversed(arms):
                 run = arm.run()

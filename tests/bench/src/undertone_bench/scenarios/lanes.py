@@ -12,6 +12,7 @@ from typing import Final
 from undertone_client import Client, Failure
 
 from undertone_bench.drive import Answer, open_loop, poisson
+from undertone_bench.errors import BenchError
 from undertone_bench.paragraphs import Paragraph
 from undertone_bench.pods import Caller, Pod, running
 from undertone_bench.report import Figure, Goal, Plot, Report, Series, Table
@@ -46,7 +47,7 @@ class _Job:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Under way from the start of the block, until its end. Raises RuntimeError if a paragraph fails."""
+        """Under way from the start of the block, until its end. Raises BenchError if a paragraph fails."""
         task = asyncio.create_task(self._run())
         try:
             await asyncio.sleep(_RAMP_SECONDS)
@@ -62,7 +63,7 @@ class _Job:
         async with contextlib.aclosing(self._client.score(itertools.cycle(self._texts), ordered=False)) as outcomes:
             async for outcome in outcomes:
                 if isinstance(outcome, Failure):
-                    raise RuntimeError(f"a paragraph failed: {outcome.status.name}: {outcome.reason}")
+                    raise BenchError(f"a paragraph failed: {outcome.status.name}: {outcome.reason}")
                 self.answered += 1
 
 
@@ -109,6 +110,8 @@ async def _rate(job: _Job, seconds: float) -> float:
     async with job.running():
         before, started = job.answered, time.perf_counter()
         await asyncio.sleep(seconds)
+        if job.answered == before:
+            raise BenchError(f"the job got no answer in {seconds:g} s; give it longer with --seconds")
         return (job.answered - before) / (time.perf_counter() - started)
 
 

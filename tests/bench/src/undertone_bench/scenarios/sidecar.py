@@ -19,6 +19,7 @@ import grpc.aio
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar.tokenizer import Tokenizer
 
+from undertone_bench.errors import BenchError
 from undertone_bench.report import Figure, Goal, Plot, Report, Series, Table
 from undertone_bench.served import ServedModel
 from undertone_bench.spread import Spread
@@ -88,17 +89,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _ready(log: Path, process: subprocess.Popen[bytes]) -> str:
-    """The sidecar's target, once it is ready. Raises RuntimeError with its log if it ends."""
+    """The sidecar's target, once it is ready. Raises BenchError with its log if it ends."""
     while '"ready"' not in (text := log.read_text(encoding="utf-8")):
         if process.poll() is not None:
-            raise RuntimeError(f"the sidecar ended:\n{text}")
+            raise BenchError(f"the sidecar ended:\n{text}")
         time.sleep(0.05)
     port = next(json.loads(line)["port"] for line in text.splitlines() if '"listening"' in line)
     return f"localhost:{port}"
 
 
 async def _send(target: str, texts: Sequence[str], total: int, size: int, in_flight: int) -> int:
-    """Returns how many tokens they had. Raises RuntimeError if one fails."""
+    """Returns how many tokens they had. Raises BenchError if one fails."""
     starts = iter(range(0, total, size))
     tokens: list[int] = []
     async with grpc.aio.insecure_channel(target) as channel:
@@ -112,7 +113,7 @@ async def _send(target: str, texts: Sequence[str], total: int, size: int, in_fli
                 reply = await stub.ClassifyBatch(request, wait_for_ready=True)
                 errors = [result.error.message for result in reply.results if result.HasField("error")]
                 if errors:
-                    raise RuntimeError(f"a paragraph failed: {errors[0]}")
+                    raise BenchError(f"a paragraph failed: {errors[0]}")
                 tokens.append(sum(result.classification.tokens for result in reply.results))
 
         await asyncio.gather(*(caller() for _ in range(in_flight)))
