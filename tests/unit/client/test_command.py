@@ -267,7 +267,7 @@ def test_the_view_of_a_run(terminal: bool, words: str) -> None:
     now, screen = [0.0], StringIO()
     console = Console(file=screen, force_terminal=terminal, width=160)
     tally = Tally(total=90)
-    with progress(console, tally, lambda: now[0]) as watch:
+    with progress(console, tally, lambda: now[0], say=console.print) as watch:
         now[0], tally.scored, tally.failed = 10.0, 28, 2
         watch(tally, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
     shown = " ".join(screen.getvalue().split())

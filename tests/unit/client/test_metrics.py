@@ -77,10 +77,9 @@ async def test_each_attempt_is_a_call(service: FakeClassifier, recorder: Recorde
     async with Client(service.target, interceptors=[observer], sleep=at_once) as client:
         await client.classify("text")
     called = ("unary", "undertone.v1.Classifier", "Classify")
-    assert counted(recorder) == {
-        ("grpc_client_started", *called): 3,
-        **{("grpc_client_handled", *called, code): 1 for code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "OK")},
-    }
+    counts = counted(recorder)
+    assert counts.pop(("grpc_client_started", *called)) == 3
+    assert counts == {("grpc_client_handled", *called, code): 1 for code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "OK")}
     assert recorder.values("grpc_client_in_flight") == [1, 0] * 3
     assert {measurement.metric for measurement in recorder.measurements} <= set(CATALOGUE)
 

@@ -34,7 +34,7 @@ class Job:
         if skipped := self.catalogue.skipped:
             kinds = ", ".join(sorted({PurePosixPath(name).suffix or "none" for name in skipped}))
             files, their = ("file", "its") if len(skipped) == 1 else ("files", "their")
-            console.print(
+            self.scoring.say(
                 f"{len(skipped):,} {files} left out, as {their} suffix ({kinds}) does not tell the form; see --format"
             )
         with console.status("Reading the inputs") if console.is_terminal else nullcontext():

@@ -36,15 +36,17 @@ class Occasionally:
 
 
 @contextmanager
-def progress(console: Console, tally: Tally, clock: Callable[[], float] = time.monotonic) -> Iterator[Occasionally]:
-    """What a run is to call with its tally."""
+def progress(
+    console: Console, tally: Tally, clock: Callable[[], float] = time.monotonic, *, say: Callable[[str], None]
+) -> Iterator[Occasionally]:
+    """What a run is to call with its tally. Where the console is no terminal, or is quiet, lines are given to `say`."""
     pace = Pace(clock)
-    if not console.is_terminal:
+    if console.quiet or not console.is_terminal:
 
-        def say(now: Tally, state: ClientState) -> None:
-            console.print(f"{_counts(now)}, {pace.describe(now)}; {describe(state)}", highlight=False, soft_wrap=True)
+        def tell(now: Tally, state: ClientState) -> None:
+            say(f"{_counts(now)}, {pace.describe(now)}; {describe(state)}")
 
-        yield Occasionally(say, LINE_SECONDS, clock)
+        yield Occasionally(tell, LINE_SECONDS, clock)
         return
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
     task = bar.add_task(_counts(tally), total=tally.total, pace="")

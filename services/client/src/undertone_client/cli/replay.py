@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, ExitCode, explained
+from undertone_client.cli.observation import observed
 from undertone_client.cli.persistence import Persistence, persistence_options
 from undertone_client.cli.scoring import RunOptions, Scoring, run_options
+from undertone_client.cli.telemetry import ALL, job_option, telemetry_options
 from undertone_client.errors import InputError, OutputError
 from undertone_client.job import DeadLetters, Manifest, OutputFolder, Tally, read_failures
+from undertone_client.metrics import CATALOGUE
 from undertone_client.sources import Catalogue
 from undertone_client.values import ServedModel
 
@@ -33,13 +37,25 @@ its new reason. A replay that was stopped, in whatever way, has harmed nothing: 
 @persistence_options
 @run_options
 @connection_options
+@telemetry_options(*ALL)
+@job_option("replay")
 @explained
-def replay(folder: Path, *, persistence: Persistence, options: RunOptions, connection: Connection) -> None:
+def replay(
+    folder: Path,
+    *,
+    persistence: Persistence,
+    options: RunOptions,
+    connection: Connection,
+    telemetry: TelemetrySettings,
+    job: str,
+) -> None:
     """Score the dead letters of DIR again: the paragraphs of its failures.jsonl, and no others.
 
     DIR is what `undertone score --out` has filled to the end.
     """
-    sys.exit(Replay(Scoring(connection, persistence, options, OutputFolder(folder))).run())
+    with observed(telemetry, job, connection.target, catalogue=CATALOGUE) as observation:
+        code = Replay(Scoring(connection, persistence, options, OutputFolder(folder), observation)).run()
+    sys.exit(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class Replay:
             CommandError: SIGINT or SIGTERM; what was scored is saved.
         """
         if not self._manifest().failed:
-            self.scoring.console.print("There are no dead letters: everything has its score")
+            self.scoring.say("There are no dead letters: everything has its score")
             return ExitCode.OK
         return self.scoring.carry_out(self._score())
 
@@ -72,11 +88,9 @@ class Replay:
             tally = Tally(total=manifest.failed)
             await self.scoring.score(manifest, catalogue, tally, letters)
         if letters.changed:
-            self.scoring.console.print(
+            self.scoring.say(
                 f"Dead letters left as they are, as their text has changed since: {letters.changed:,}. Score the new inputs "
-                "into another folder",
-                highlight=False,
-                soft_wrap=True,
+                "into another folder"
             )
         return tally
 

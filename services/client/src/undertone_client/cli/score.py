@@ -4,14 +4,18 @@ import sys
 from pathlib import Path
 
 import click
+from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, explained
 from undertone_client.cli.job import Job
+from undertone_client.cli.observation import observed
 from undertone_client.cli.persistence import Persistence, persistence_options
 from undertone_client.cli.policy import policy_option
 from undertone_client.cli.scoring import RunOptions, Scoring, run_options
+from undertone_client.cli.telemetry import ALL, job_option, telemetry_options
 from undertone_client.job import OutputFolder
+from undertone_client.metrics import CATALOGUE
 from undertone_client.sources import Catalogue, Format, SourceOptions
 from undertone_client.values import Policy
 
@@ -61,6 +65,8 @@ failed is tried again, and the table becomes the same as that of a run which was
 @persistence_options
 @run_options
 @connection_options
+@telemetry_options(*ALL)
+@job_option("score")
 @explained
 def score(
     inputs: tuple[str, ...],
@@ -76,6 +82,8 @@ def score(
     persistence: Persistence,
     options: RunOptions,
     connection: Connection,
+    telemetry: TelemetrySettings,
+    job: str,
 ) -> None:
     """Score every paragraph of the INPUTs: text split on blank lines, JSONL, CSV or Parquet.
 
@@ -84,6 +92,8 @@ def score(
     them are found at once, then again while they are scored, in constant memory. A text that comes more than once is sent once.
     """
     read = SourceOptions(Format(form) if form else None, text_column, id_column, document_column)
-    catalogue = Catalogue.of(inputs, read, exclude=out)
-    scoring = Scoring(connection, persistence, options, OutputFolder(out))
-    sys.exit(Job(scoring, catalogue, policy, rows_per_part, overwrite).run())
+    with observed(telemetry, job, connection.target, catalogue=CATALOGUE) as observation:
+        catalogue = Catalogue.of(inputs, read, exclude=out)
+        scoring = Scoring(connection, persistence, options, OutputFolder(out), observation)
+        code = Job(scoring, catalogue, policy, rows_per_part, overwrite).run()
+    sys.exit(code)

@@ -1,9 +1,10 @@
 """What every scoring command does: the options, the first contact, the run with its progress, and the summary."""
 
 import asyncio
+import logging
 import signal
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from undertone_client import Client, RetryPolicy, Settings
+from undertone_client import Client, ClientState, RetryPolicy, Settings
 from undertone_client.cli.connection import Connection
 from undertone_client.cli.exits import CommandError, ExitCode
 from undertone_client.cli.groups import option_group
+from undertone_client.cli.observation import Observation
 from undertone_client.cli.persistence import Persistence
-from undertone_client.cli.progress import progress
+from undertone_client.cli.progress import Occasionally, progress
 from undertone_client.cli.summary import show_summary
 from undertone_client.job import Manifest, OutputFolder, Run, Selection, Tally
 from undertone_client.sources import Catalogue
@@ -28,6 +30,11 @@ PROMPT = RetryPolicy(attempts=3)
 """Of the first contact: whoever has just typed a command wants to hear soon that nobody answers."""
 GIVEN_UP_CALLS = 4
 """So many full calls in a row without an answer, after all patience, end a run."""
+
+TELL_SECONDS = 1.0
+"""Between words about the progress to who sees the job."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Scoring:
     persistence: Persistence
     options: RunOptions
     folder: OutputFolder
+    observation: Observation
 
     @property
     def settings(self) -> Settings:
@@ -82,8 +90,14 @@ class Scoring:
 
     @property
     def console(self) -> Console:
-        """Where progress is shown."""
-        return Console(stderr=True, quiet=self.options.quiet)
+        """Where progress is shown; nowhere if it is logged."""
+        return Console(stderr=True, quiet=self.options.quiet or self.observation.logged)
+
+    def say(self, text: str) -> None:
+        """Show a line, or log it."""
+        if self.observation.logged and not self.options.quiet:
+            log.info(text)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def carry_out(self, work: Coroutine[Any, Any, Tally]) -> ExitCode:
         """Run a coroutine to its end, or until SIGINT or SIGTERM.
@@ -92,9 +106,15 @@ class Scoring:
             UndertoneError: what it raises.
             CommandError: a signal came; what was scored is saved.
         """
+        if self.observation.metrics_url:
+            self.say(f"Metrics are at {self.observation.metrics_url}")
         with _signals(self.folder.path):
             tally = asyncio.run(_until_terminated(work))
-        return ExitCode.FAILED if tally.failed else ExitCode.OK
+        if not tally.failed:
+            return ExitCode.OK
+        paragraphs = "1 paragraph has" if tally.failed == 1 else f"{tally.failed:,} paragraphs have"
+        self.observation.job.failed(f"{paragraphs} no score, see {self.folder.failures}")
+        return ExitCode.FAILED
 
     async def first_contact(self) -> ServedModel:
         """The model that is served.
@@ -108,8 +128,13 @@ class Scoring:
     async def score(self, manifest: Manifest, catalogue: Catalogue, tally: Tally, selection: Selection) -> Manifest:
         """Score, with a view of it, and sum up. The folder must be locked; the manifest is returned as it is then."""
         began = time.monotonic()
-        async with Client(self.connection.target, settings=self.settings) as client:
-            with progress(self.console, tally) as watch:
+        async with self.observation.client(self.connection.target, self.settings) as client:
+            with progress(self.console, tally, say=self.say) as shown, self._told(tally) as told:
+
+                def watch(now: Tally, state: Callable[[], ClientState]) -> None:
+                    shown(now, state)
+                    told(now, state)
+
                 run = Run(
                     self.folder,
                     manifest,
@@ -125,6 +150,18 @@ class Scoring:
             counts = client.state().counts
         show_summary(Console(quiet=self.options.quiet), self.folder.path, manifest, tally, counts, time.monotonic() - began)
         return manifest
+
+    @contextmanager
+    def _told(self, tally: Tally) -> Iterator[Occasionally]:
+        """Tells who sees the job how far it is, the last time when it ends in whatever way."""
+
+        def tell(now: Tally, state: ClientState) -> None:
+            self.observation.job.progressed(now.outcomes, now.wanted)
+
+        try:
+            yield Occasionally(tell, TELL_SECONDS)
+        finally:
+            self.observation.job.progressed(tally.outcomes, tally.wanted)
 
 
 async def _until_terminated(work: Coroutine[Any, Any, Tally]) -> Tally:

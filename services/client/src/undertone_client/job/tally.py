@@ -26,6 +26,16 @@ class Tally:
         """Paragraphs that need nothing more in this run."""
         return self.kept + self.scored + self.failed
 
+    @property
+    def wanted(self) -> int | None:
+        """Paragraphs that this run has to score, as far as is known; None while that is nothing."""
+        return None if self.total is None else self.total - self.kept
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Paragraphs of this run that have an outcome, by the name of its gRPC status code."""
+        return {"OK": self.scored, **self.statuses}
+
     def keep(self, label: str, tokens: int) -> None:
         """Count a score of an earlier run."""
         self.kept += 1
