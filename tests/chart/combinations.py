@@ -11,6 +11,7 @@ _BUCKET_EGRESS: Final = {"objectStore": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0
 _PROMETHEUS: Final = {
     "monitoring": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
 }
+_PROMETHEUS_EGRESS: Final = [{"to": _PROMETHEUS["monitoring"]}]
 _JOBS: Final = {
     "backfill": {"enabled": True, "inputs": ["/input/posts.parquet"], "args": ["--text-column=body"]},
     "daily": {"enabled": True, "inputs": ["/input/today.jsonl"]},
@@ -40,6 +41,16 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "watched by PodMonitor": {
         "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True, "prometheusRule": True},
         "networkPolicy": _PROMETHEUS,
+    },
+    "telemetry": {
+        "telemetry": {
+            "dogstatsd": {"mode": "node", "environment": "production"},
+            "otlp": {"endpoint": "http://collector.monitoring:4317", "sample": 0.01},
+            "pushgateway": "http://pushgateway.monitoring:9091",
+        },
+        "monitoring": {"monitor": "pod", "prometheusRule": True, "dashboards": True, "datadog": True},
+        "networkPolicy": {**_PROMETHEUS, "telemetry": [*_PROMETHEUS_EGRESS, {"ports": [{"port": 8125, "protocol": "UDP"}]}]},
+        "batch": {**_JOBS, "output": {"claim": "scores"}},
     },
     "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},
     "bare": {

@@ -20,6 +20,10 @@ def envoy(**values: Any) -> Mapping[str, Any]:
     return {"loadBalancer": {"envoy": values}}
 
 
+def traced(endpoint: str, sample: float) -> Mapping[str, Any]:
+    return {"telemetry": {"otlp": {"endpoint": endpoint, "sample": sample}}, "networkPolicy": {"telemetry": [{}]}}
+
+
 def configuration(chart: Chart, **values: Any) -> Any:
     return yaml.safe_load(chart.render(envoy(**values)).one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
 
@@ -53,21 +57,49 @@ def test_the_descriptor_is_what_the_protos_give(generate: ModuleType, tmp_path: 
 @pytest.mark.parametrize(
     "values",
     [
-        {},
-        {"address": "::", "rateLimit": {"callsPerSecond": 100}},
-        {"retries": {"conditions": []}, "timeouts": {"callSeconds": 0.5}, "maxRequestBytes": 4294967295},
+        envoy(),
+        envoy(address="::", rateLimit={"callsPerSecond": 100}),
+        envoy(retries={"conditions": []}, timeouts={"callSeconds": 0.5}, maxRequestBytes=4294967295),
+        traced("http://collector.monitoring:4317", 0.001),
+        traced("https://[2001:db8::7]", 1),
     ],
 )
 def test_envoy_accepts_its_configuration(chart: Chart, tmp_path: Path, values: Mapping[str, Any]) -> None:
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "classifier.binpb").write_bytes(DESCRIPTOR.read_bytes())
-    (folder / "envoy.yaml").write_text(yaml.safe_dump(configuration(chart, **values)))
+    (folder / "envoy.yaml").write_text(chart.render(values).one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
     program = [Path(sys.executable).with_name("envoy"), *container(chart)["args"], "--mode", "validate"]
     command = [str(part).replace("$(CPUS)", "1") for part in program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "eprecated" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address", "port", "encrypted"),
+    [
+        ("http://collector.monitoring:4317", "collector.monitoring", 4317, False),
+        ("https://collector.example", "collector.example", 4317, True),
+        ("https://[2001:db8::7]:443", "2001:db8::7", 443, True),
+    ],
+)
+def test_traces_go_to_the_collector(chart: Chart, endpoint: str, address: str, port: int, *, encrypted: bool) -> None:
+    config = yaml.safe_load(chart.render(traced(endpoint, 0.05)).one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
+    (collector,) = (one for one in config["static_resources"]["clusters"] if one["name"] == "traces")
+    (target,) = collector["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert target["endpoint"]["address"]["socket_address"] == {"address": address, "port_value": port}
+    assert ("transport_socket" in collector) is encrypted
+    (listener,) = (one for one in config["static_resources"]["listeners"] if one["name"] == "api")
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    assert manager["tracing"]["random_sampling"] == {"value": 5}
+
+
+@pytest.mark.parametrize("values", [{}, traced("http://collector:4317", 0), traced("", 1)])
+def test_without_an_endpoint_or_a_sample_nothing_is_traced(chart: Chart, values: Mapping[str, Any]) -> None:
+    config = chart.render(values).one("ConfigMap", "-envoy")["data"]["envoy.yaml"]
+    assert "opentelemetry" not in config
+    assert "traces" not in config
 
 
 @pytest.mark.parametrize("file", ["", "values-kind.yaml"])

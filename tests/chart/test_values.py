@@ -19,6 +19,7 @@ SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text(
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 PARAGRAPH = """'{"text": "At last, home!"}'"""
 SET_BY_THE_CHART = {
+    "dogstatsd",
     "drain-delay-seconds",
     "grace-period-seconds",
     "host",
@@ -27,7 +28,9 @@ SET_BY_THE_CHART = {
     "model-name",
     "model-server",
     "model-server-cpus",
+    "otlp-endpoint",
     "port",
+    "trace-sample",
 }
 
 
@@ -87,6 +90,14 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any
             {"autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus:9090"}}},
             "autoscaling.type is keda, which asks for the pods' metrics, and networkPolicy.monitoring is empty",
         ),
+        (
+            {"telemetry": {"dogstatsd": {"mode": "node"}, "pushgateway": "http://gateway:9091"}},
+            "telemetry.dogstatsd.mode is node; telemetry.pushgateway is set, and networkPolicy.telemetry is empty",
+        ),
+        (
+            {"telemetry": {"dogstatsd": {"mode": "address"}}, "networkPolicy": {"enabled": False}},
+            "telemetry.dogstatsd.mode is address, and telemetry.dogstatsd.address is empty",
+        ),
         ({"loadBalancer": {"envoy": {"tls": {"secretName": "server"}}}}, "clients.tlsSecretName is not"),
         (
             {
@@ -104,7 +115,20 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any
             "what `helm test` and the jobs call speaks plaintext",
         ),
     ],
-    ids=["replicas", "drain", "strategy", "Envoys", "monitors", "keda", "TLS", "mTLS", "plaintext", "pods"],
+    ids=[
+        "replicas",
+        "drain",
+        "strategy",
+        "Envoys",
+        "monitors",
+        "keda",
+        "telemetry",
+        "agent",
+        "TLS",
+        "mTLS",
+        "plaintext",
+        "pods",
+    ],
 )
 def test_values_that_do_not_go_together_are_refused(chart: Chart, values: Mapping[str, Any], message: str) -> None:
     with pytest.raises(HelmError) as refused:

@@ -17,6 +17,7 @@
 {{- fail (printf "loadBalancer.envoy.autoscaling.minReplicas is %d and loadBalancer.envoy.autoscaling.maxReplicas %d; the least cannot be more than the most" (int $front.minReplicas) (int $front.maxReplicas)) }}
 {{- end }}
 {{- include "undertone.checkMetrics" . }}
+{{- include "undertone.checkTelemetry" . }}
 {{- include "undertone.checkTls" . }}
 {{- include "undertone.checkSpark" . }}
 {{- end }}
@@ -35,6 +36,24 @@
 {{- end }}
 {{- if and $want .Values.networkPolicy.enabled (not .Values.networkPolicy.monitoring) }}
 {{- fail (printf "%s, and networkPolicy.monitoring is empty, so that nobody can read metrics; allow it, such as by [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" (join "; " $want)) }}
+{{- end }}
+{{- end }}
+
+{{/* What is sent must be let out. The agent's socket is no matter of the network. */}}
+{{- define "undertone.checkTelemetry" -}}
+{{- $telemetry := .Values.telemetry }}
+{{- $want := list }}
+{{- if has $telemetry.dogstatsd.mode (list "node" "address") }}
+{{- $want = append $want (printf "telemetry.dogstatsd.mode is %s" $telemetry.dogstatsd.mode) }}
+{{- end }}
+{{- if $telemetry.otlp.endpoint }}
+{{- $want = append $want "telemetry.otlp.endpoint is set" }}
+{{- end }}
+{{- if $telemetry.pushgateway }}
+{{- $want = append $want "telemetry.pushgateway is set" }}
+{{- end }}
+{{- if and $want .Values.networkPolicy.enabled (not .Values.networkPolicy.telemetry) }}
+{{- fail (printf "%s, and networkPolicy.telemetry is empty, so that nothing gets there; allow it, such as by [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}]" (join "; " $want)) }}
 {{- end }}
 {{- end }}
 

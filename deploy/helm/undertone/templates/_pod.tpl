@@ -34,6 +34,15 @@ matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: [backfill, daily, test]}
 {{- end }}
 
+{{/* Selects the pods of this release's jobs. */}}
+{{- define "undertone.jobPods" -}}
+matchLabels:
+  app.kubernetes.io/name: {{ include "undertone.name" . }}
+  app.kubernetes.io/instance: {{ .Release.Name }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: [backfill, daily]}
+{{- end }}
+
 {{/* Environment of the `undertone` command. */}}
 {{- define "undertone.clientEnv" -}}
 - name: UNDERTONE_TARGET

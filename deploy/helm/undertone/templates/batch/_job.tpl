@@ -54,6 +54,9 @@ template:
     {{- end }}
     volumes:
       {{- include "undertone.clientVolumes" .root | nindent 6 }}
+      {{- with include "undertone.telemetryVolume" .root }}
+      {{- . | nindent 6 }}
+      {{- end }}
       - name: output
         {{- if $batch.output.claim }}
         persistentVolumeClaim: {claimName: {{ $batch.output.claim }}}
@@ -88,6 +91,7 @@ template:
   {{- end }}
   env:
     {{- include "undertone.clientEnv" .root | nindent 4 }}
+    {{- include "undertone.jobTelemetryEnv" (dict "root" .root "component" .component) | nindent 4 }}
     {{- if and (eq $batch.runner "spark") $batch.sparkSubmitArgs }}
     # As if spark-submit had been given them.
     - name: PYSPARK_SUBMIT_ARGS
@@ -104,12 +108,19 @@ template:
   envFrom:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- if ne .root.Values.monitoring.monitor "none" }}
+  ports:
+    - {name: metrics, containerPort: 9464}
+  {{- end }}
   resources:
     {{- toYaml $batch.resources | nindent 4 }}
   securityContext:
     {{- include "undertone.securityContext" .root | nindent 4 }}
   volumeMounts:
     {{- include "undertone.clientMounts" .root | nindent 4 }}
+    {{- with include "undertone.telemetryMount" .root }}
+    {{- . | nindent 4 }}
+    {{- end }}
     - name: output
       mountPath: /output
     {{- if $batch.input.claim }}

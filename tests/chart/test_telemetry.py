@@ -1,0 +1,134 @@
+"""What metrics, events and traces are sent to, and by whom."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from undertone_sidecar.settings import Settings
+from undertone_telemetry.settings import TelemetrySettings
+
+from tests.chart.combinations import COMBINATIONS
+from tests.chart.rendering import Chart, Manifest
+
+ALL = COMBINATIONS["telemetry"]
+
+
+def sidecar(chart: Chart, values: Mapping[str, Any]) -> Manifest:
+    pod = chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    return {**container, "volumes": pod["volumes"]}
+
+
+def job(chart: Chart, values: Mapping[str, Any], kind: str = "Job") -> Manifest:
+    spec = chart.render(values).one(kind)["spec"]
+    pod = (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]["spec"]
+    (container,) = pod["containers"]
+    return {**container, "volumes": pod["volumes"]}
+
+
+def environment(container: Manifest) -> dict[str, str]:
+    """Names and values, with those of the pod's fields by their path in braces."""
+    return {
+        variable["name"]: variable.get("value") or f"{{{variable['valueFrom']['fieldRef']['fieldPath']}}}"
+        for variable in container["env"]
+        if "fieldRef" in variable.get("valueFrom", {"fieldRef": True})
+    }
+
+
+def told(container: Manifest) -> dict[str, str]:
+    """What the programs read of the environment, as the fields of their settings, with an address for the node's."""
+    found = {name.removeprefix("UNDERTONE_").lower(): value for name, value in environment(container).items()}
+    return {name: value.replace("$(HOST_IP)", "10.0.0.1") for name, value in found.items()}
+
+
+def test_nothing_is_sent_by_default(chart: Chart) -> None:
+    assert "env" not in sidecar(chart, {})
+    values = {"batch": {**ALL["batch"]}}
+    assert {name for name in environment(job(chart, values)) if "TARGET" not in name} == {
+        "UNDERTONE_JOB",
+        "UNDERTONE_LOG_FORMAT",
+    }
+
+
+def test_the_sidecar_sends_what_its_settings_know(chart: Chart, tmp_path: Path) -> None:
+    container = sidecar(chart, ALL)
+    variables = {f"UNDERTONE_{name.upper()}": value for name, value in told(container).items()}
+    given = Settings.parse([f"--model-dir={tmp_path}"], variables)
+    assert given.telemetry.dogstatsd == "10.0.0.1:8125"
+    assert given.telemetry.otlp_endpoint == "http://collector.monitoring:4317"
+    assert given.telemetry.trace_sample == 0.01
+    assert (
+        environment(container).items()
+        >= {
+            "HOST_IP": "{status.hostIP}",
+            "DD_ENTITY_ID": "{metadata.uid}",
+            "DD_SERVICE": "undertone-sidecar",
+            "DD_ENV": "production",
+        }.items()
+    )
+    names = [variable["name"] for variable in container["env"]]
+    assert names.index("HOST_IP") < names.index("UNDERTONE_DOGSTATSD"), "Kubernetes fills in what stands above only"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Job", "spring-undertone-backfill"), ("CronJob", "spring-undertone-daily")])
+def test_jobs_say_how_they_go(chart: Chart, kind: str, name: str) -> None:
+    settings = told(job(chart, ALL, kind))
+    assert settings["job"] == name
+    TelemetrySettings(
+        metrics_port=int(settings["metrics_port"]),
+        metrics_host=settings["metrics_host"],
+        pushgateway=settings["pushgateway"],
+        dogstatsd=settings["dogstatsd"],
+        otlp_endpoint=settings["otlp_endpoint"],
+        trace_sample=float(settings["trace_sample"]),
+        log_format=settings["log_format"],
+    )
+    assert settings["pushgateway"] == "http://pushgateway.monitoring:9091"
+    assert settings["dd_service"] == "undertone-job"
+
+
+def test_the_rules_look_for_the_jobs_by_the_names_that_they_have(chart: Chart) -> None:
+    groups = chart.render(ALL).one("PrometheusRule")["spec"]["groups"]
+    late = next(rule["expr"] for group in groups for rule in group["rules"] if rule.get("alert") == "UndertoneBatchLate")
+    assert f'job="{told(job(chart, ALL, "CronJob"))["job"]}"' in late
+
+
+def test_jobs_are_scraped_while_they_run(chart: Chart) -> None:
+    manifests = chart.render(ALL)
+    (endpoint,) = manifests.one("PodMonitor", "-jobs")["spec"]["podMetricsEndpoints"]
+    container = job(chart, ALL)
+    assert [endpoint["port"]] == [port["name"] for port in container["ports"]]
+    assert told(container)["metrics_port"] == str(container["ports"][0]["containerPort"])
+    assert endpoint["honorLabels"] is True
+    (rule,) = manifests.one("NetworkPolicy", "-jobs")["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [container["ports"][0]["containerPort"]]
+    assert not [monitor for monitor in chart.render().of("PodMonitor") if "jobs" in monitor["metadata"]["name"]]
+
+
+def test_the_agents_socket_is_mounted_as_a_folder(chart: Chart) -> None:
+    values = {"telemetry": {"dogstatsd": {"mode": "socket"}}, "batch": ALL["batch"]}
+    for container in (sidecar(chart, values), job(chart, values)):
+        assert environment(container)["UNDERTONE_DOGSTATSD"] == "unix:///var/run/datadog/dsd.socket"
+        (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "dogstatsd"]
+        (volume,) = [volume for volume in container["volumes"] if volume["name"] == "dogstatsd"]
+        assert (mount["mountPath"], mount["readOnly"]) == ("/var/run/datadog", True)
+        assert volume["hostPath"]["path"] == "/var/run/datadog"
+
+
+@pytest.mark.parametrize("policy", ["-inference", "-clients", "-envoy"])
+def test_what_is_sent_gets_out(chart: Chart, policy: str) -> None:
+    egress = chart.render(ALL).one("NetworkPolicy", policy)["spec"]["egress"]
+    assert all(rule in egress for rule in ALL["networkPolicy"]["telemetry"])
+
+
+def test_datadog_reads_nothing_that_is_sent_to_it(chart: Chart) -> None:
+    annotations = chart.render(ALL).one("Deployment", "-inference")["spec"]["template"]["metadata"]["annotations"]
+    checks = json.loads(annotations["ad.datadoghq.com/sidecar.checks"])
+    endpoints = [instance["openmetrics_endpoint"] for instance in checks["openmetrics"]["instances"]]
+    assert endpoints == ["http://%%host%%:8501/monitoring/prometheus/metrics"]
+    standing_in = chart.render({**ALL, "modelServer": {"kind": "stand-in"}}).one("Deployment", "-inference")
+    found = standing_in["spec"]["template"]["metadata"]["annotations"]
+    assert "ad.datadoghq.com/sidecar.checks" not in found
+    assert "ad.datadoghq.com/sidecar.logs" in found
