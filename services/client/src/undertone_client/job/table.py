@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from undertone_client.errors import OutputError
 from undertone_client.job.answers import Answer
 from undertone_client.job.manifest import Identity
+from undertone_client.score_columns import score_columns
 from undertone_client.sources import Item
 
 
@@ -57,28 +58,7 @@ class ScoresTable:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        before = [
-            ("id", pa.string()),
-            ("document", pa.string()),
-            ("position", pa.int64()),
-            ("text_sha256", pa.string()),
-            ("label", pa.string()),
-        ]
-        after = [
-            ("tokens", pa.int32()),
-            ("chunks", pa.int32()),
-            ("truncated", pa.bool_()),
-            ("model_name", pa.string()),
-            ("model_version", pa.int64()),
-            ("precision", pa.string()),
-            ("policy", pa.string()),
-            ("scored_at", pa.timestamp("us", tz="UTC")),
-        ]
-        fixed = {name for name, _ in before + after}
-        if clash := fixed.intersection(identity.labels):
-            raise OutputError(f"the model has an emotion named {min(clash)!r}, which is the name of a column of the table")
-        emotions = [(label, pa.float32()) for label in identity.labels]
-        self.schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in before + emotions + after])
+        self.schema = pa.schema([field.with_nullable(nullable=False) for field in score_columns(identity.labels)])
 
     def of(self, rows: Sequence[Row]) -> Any:
         """The table of the rows."""
@@ -113,7 +93,8 @@ class ScoresTable:
         with _damage(path):
             table = pq.read_table(path, partitioning=None)
         if not table.schema.equals(self.schema):
-            raise OutputError(f"{path} has other columns than this run's; start anew with --overwrite")
+            differing = ", ".join(dict.fromkeys(field.name for field in set(table.schema) ^ set(self.schema))) or "their order"
+            raise OutputError(f"{path} has other columns than run.json promises ({differing}); start anew with --overwrite")
         return table
 
     @staticmethod
@@ -129,7 +110,9 @@ class ScoresTable:
     @staticmethod
     def write(table: Any, path: Path) -> None:
         """Write a part."""
-        pq.write_table(table, path, compression="zstd")
+        # A path would stay open for as long as somebody holds the error of a full disk, and keep its room.
+        with pa.OSFile(str(path), "wb") as sink:
+            pq.write_table(table, sink, compression="zstd")
 
 
 @contextmanager
@@ -138,4 +121,4 @@ def _damage(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         reason = str(error).rstrip(".")
-        raise OutputError(f"{path} is damaged ({reason}); delete it, and its rows are scored again") from None
+        raise OutputError(f"{path} is damaged ({reason}); delete it and run the same `undertone score` again") from None

@@ -1,0 +1,47 @@
+"""`undertone score` on a disk that is full, and has room again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from click.testing import CliRunner, Result
+from undertone_client.cli.group import undertone
+
+from tests.integration.small_disk import small_disk
+from tests.integration.spark_parts import Service
+
+
+def rows(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """Those of each part, but for the time of day."""
+    parts = {part.name: pq.read_table(part) for part in sorted((out / "scores").glob("part-*.parquet"))}
+    return {name: part.drop_columns(["scored_at"]).to_pylist() for name, part in parts.items()}
+
+
+def test_a_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    source = tmp_path / "source.jsonl"
+    source.write_text("".join(json.dumps({"text": f"Paragraph {number}."}) + "\n" for number in range(500)))
+    service = Service()
+
+    def score(out: Path) -> Result:
+        arguments = ["score", str(source), "--out", str(out), "--rows-per-part=100", "--limit=1"]
+        return CliRunner().invoke(undertone, arguments, env={"UNDERTONE_TARGET": service.target, "COLUMNS": "400"})
+
+    try:
+        assert score(tmp_path / "whole").exit_code == 0
+        with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+            out = disk.folder / "out"
+            full = score(out)
+            assert full.exit_code == 2, full.output
+            assert "No space left on device; make room, and the same command goes on from here" in full.output
+            assert json.loads((out / "run.json").read_text())["complete"] is False
+            assert list(out.rglob(".*.aside")) == []
+            kept = sum(map(len, rows(out).values()))
+            assert 0 < kept < 500
+            service.sent()
+            disk.grow(kilobytes=4096)
+            assert score(out).exit_code == 0
+            assert len(service.sent()) == 500 - kept
+            assert rows(out) == rows(tmp_path / "whole")
+    finally:
+        service.close()
