@@ -16,6 +16,8 @@ from tests.integration.processes import PATIENCE_SECONDS
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 
+# For little data, compiling takes longer than running.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -23,8 +25,7 @@ SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.log.level": "OFF",
-    # For little data, compiling queries takes longer than running them.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": JAVA_OPTIONS,
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.codegen.wholeStage": "false",
@@ -48,9 +49,14 @@ def spark_session(folder: Path) -> Iterator[SparkSession]:
 
 def python_workers(session: SparkSession) -> list[int]:
     """Process ids of the session's Python workers: Java keeps a daemon, which forks them."""
-    parents = {int(stat.parent.name): _parent(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
-    daemons = {process for process, parent in parents.items() if parent == session.sparkContext._gateway.proc.pid}
-    return [process for process, parent in parents.items() if parent in daemons]
+    gateway = session.sparkContext._gateway
+    assert gateway is not None
+    return [worker for daemon in children(gateway.proc.pid) for worker in children(daemon)]
+
+
+def children(process: int) -> list[int]:
+    """Process ids of the processes that another has started."""
+    return [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == process]
 
 
 def _parent(stat: Path) -> int | None:
@@ -90,6 +96,14 @@ class Service:
     def open_gate(self) -> None:
         """Let them go, and those to come."""
         self._loop.call_soon_threadsafe(self.fake.gate.set)
+
+    def hold(self, text: str) -> None:
+        """Hold the answers to calls with this text back, and no others."""
+        self._loop.call_soon_threadsafe(self.fake.gates.__setitem__, text, asyncio.Event())
+
+    def let_go(self, text: str) -> None:
+        """Let them go, all at once."""
+        self._loop.call_soon_threadsafe(self.fake.gates[text].set)
 
     def until_in_flight(self, calls: int) -> None:
         """Wait until so many calls are held back."""

@@ -1,32 +1,20 @@
 """`undertone-batch run` as a process of its own, killed in the middle and started again."""
 
-import json
 import os
 import signal
 import subprocess
-from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-from undertone_client.testing import expected_probabilities
 
 from tests.integration import spark_parts
 from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.spark_table import assert_right, read
 
 pytestmark = spark_parts.needs_java
 
 TEXTS = {str(number): f"Paragraph {number} of a run that is killed" for number in range(400)}
-
-
-def read(table: Path) -> dict[str, dict[str, object]]:
-    """The rows of the newest version, as its documentation says; none of an id twice."""
-    version = json.loads(max(table.glob("versions/*.json")).read_text())
-    files = [table / file for bucket in version["buckets"].values() for file in bucket["files"]]
-    rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist()
-    assert len(rows) == len({row["id"] for row in rows})
-    return {row["id"]: row for row in rows}
 
 
 def test_a_killed_driver_loses_nothing_that_was_committed(tmp_path: Path) -> None:
@@ -59,8 +47,4 @@ def test_a_killed_driver_loses_nothing_that_was_committed(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert f"{len(committed):,} current" in done.stderr
     assert sorted(service.sent()) == sorted(text for ident, text in TEXTS.items() if ident not in committed)
-    rows = read(table)
-    assert rows.keys() == TEXTS.keys()
-    for ident, row in rows.items():
-        assert row["text_sha256"] == sha256(TEXTS[ident].encode()).hexdigest()
-        assert row[str(row["label"])] == pytest.approx(max(expected_probabilities(TEXTS[ident])))
+    assert_right(table, TEXTS)

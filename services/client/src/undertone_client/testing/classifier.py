@@ -26,9 +26,10 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
 
     Script it through its attributes, at any time: `faults` befall the next calls as a whole, one each; `item_faults` fail
     paragraphs by their text, `poison` every call that one of its texts is in; `delay_seconds` holds every answer back; `gate`
-    holds back those for paragraphs until it is set; `version` is the model version that replies name. It remembers `calls`;
-    `in_flight` is how many run now, `most_in_flight` the most. Blank texts fail with INVALID_ARGUMENT, as the real service has
-    it. Tokens are words plus two; what is longer than 512 tokens is chunked, truncated or refused as the policy asks.
+    holds back those for paragraphs until it is set, each of `gates` those to calls with its text; `version` is the model
+    version that replies name. It remembers `calls`; `in_flight` is how many run now, `most_in_flight` the most. Blank texts
+    fail with INVALID_ARGUMENT, as the real service has it. Tokens are words plus two; what is longer than 512 tokens is
+    chunked, truncated or refused as the policy asks.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.delay_seconds = delay_seconds
         self.gate = asyncio.Event()
         self.gate.set()
+        self.gates: dict[str, asyncio.Event] = {}
         self._arrival = asyncio.Condition()
         self.faults: deque[Fault] = deque()
         self.item_faults: dict[str, ItemFault] = {}
@@ -170,6 +172,8 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         try:
             if call.method != "GetModel":
                 await self.gate.wait()
+            for text in self.gates.keys() & set(call.texts):
+                await self.gates[text].wait()
             await asyncio.sleep(self.delay_seconds)
             if self.faults:
                 await _befall(self.faults.popleft(), context)

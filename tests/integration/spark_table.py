@@ -1,0 +1,30 @@
+"""The job's table, read without Spark, as docs/batch.md says."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from undertone_client.testing import EMOTIONS, expected_probabilities
+
+
+def read(table: Path) -> dict[str, dict[str, Any]]:
+    """The rows of the newest version by id; none of an id twice."""
+    version = json.loads(max(table.glob("versions/*.json")).read_text())
+    files = [table / file for bucket in version["buckets"].values() for file in bucket["files"]]
+    rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist()
+    assert len(rows) == len({row["id"] for row in rows})
+    return {row["id"]: row for row in rows}
+
+
+def assert_right(table: Path, texts: Mapping[str, str]) -> None:
+    """The table has a row for each of these texts by id, with its scores, and no other."""
+    rows = read(table)
+    assert rows.keys() == texts.keys()
+    for ident, row in rows.items():
+        assert row["text_sha256"] == sha256(texts[ident].encode()).hexdigest()
+        assert [row[emotion] for emotion in EMOTIONS] == pytest.approx(expected_probabilities(texts[ident]))
