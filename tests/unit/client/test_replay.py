@@ -147,7 +147,7 @@ def test_rows_that_moved_are_noticed(command: Command, rows: Path, torn: Path) -
     [
         (lambda rows, out: rows.unlink(), 2, "is not there any more"),
         (lambda rows, out: (out / "run.json").unlink(), 2, "has scores but no run.json"),
-        (lambda rows, out: (out / "failures.jsonl").write_text("{}\n"), 2, "failures.jsonl, line 1: no failure"),
+        (lambda rows, out: (out / "failures.jsonl").write_text("{}\n"), 2, "failures.jsonl, line 1: not a failure record"),
         (lambda rows, out: (out / "failures.jsonl").write_text(""), 2, "neither a score nor a line in failures.jsonl"),
     ],
 )

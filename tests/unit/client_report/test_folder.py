@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from undertone_client.report import ReportError, report, write_report
+from undertone_client.errors import OutputError
+from undertone_client.report import report, write_report
 from undertone_client.values import Model
 
 
@@ -18,10 +19,10 @@ def folder(scored, point: Callable[..., list[float]]) -> Path:
 
 
 def refusal(folder: Path) -> str:
-    with pytest.raises(ReportError) as caught:
+    with pytest.raises(OutputError) as caught:
         write_report(folder, folder / "report.html")
     assert not (folder / "report.html").exists()
-    return caught.value.format_message()
+    return str(caught.value)
 
 
 def test_a_folder_that_no_run_wrote(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_damaged_part(folder: Path) -> None:
 def test_a_part_without_an_emotion(folder: Path) -> None:
     part = folder / "scores" / "part-00000.parquet"
     pq.write_table(pq.read_table(part).drop_columns(["fear"]), part)
-    assert f"{part} has no column fear" in refusal(folder)
+    assert f"{part} has other columns than run.json promises (fear)" in refusal(folder)
 
 
 def test_a_score_that_is_no_number(scored, point: Callable[..., list[float]]) -> None:
@@ -69,8 +70,12 @@ def test_a_score_that_is_no_number(scored, point: Callable[..., list[float]]) ->
     assert "the column 'joy' has gaps" in refusal(scored.write())
 
 
-def test_damaged_failures(folder: Path) -> None:
-    (folder / "failures.jsonl").write_text('{"id": "a", "status": "UNAVAILABLE", "reason": "r"}\n[]\n', encoding="utf-8")
+@pytest.mark.parametrize("line", ["[]", "{", '{"id": "a"}'])
+def test_damaged_failures(scored, folder: Path, line: str) -> None:
+    scored.fail("a/0002", "UNAVAILABLE", "nobody answers")
+    scored.write()
+    with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
+        failures.write(f"{line}\n")
     assert "failures.jsonl, line 2: not a failure record" in refusal(folder)
 
 

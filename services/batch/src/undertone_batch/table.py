@@ -8,24 +8,14 @@ from pyspark.sql import functions as sql
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 from undertone_client.errors import OutputError
+from undertone_client.score_columns import score_columns
 
 from undertone_batch.filesystem import FileSystem
 from undertone_batch.version import Bucket, Version
 
-BEFORE = pa.schema([("id", pa.string()), ("text_sha256", pa.string()), ("label", pa.string())])
-AFTER = pa.schema(
-    [
-        ("tokens", pa.int32()),
-        ("chunks", pa.int32()),
-        ("truncated", pa.bool_()),
-        ("model_name", pa.string()),
-        ("model_version", pa.int64()),
-        ("precision", pa.string()),
-        ("policy", pa.string()),
-        ("scored_at", pa.timestamp("us", tz="UTC")),
-        ("deleted_at", pa.timestamp("us", tz="UTC")),
-    ]
-)
+DELETED_AT = pa.field("deleted_at", pa.timestamp("us", tz="UTC"))
+UNKNOWN = frozenset({"document", "position"})
+"""What `undertone score` knows of a paragraph, and Spark does not: its rows have an id and no order."""
 
 
 def bucket_of(ident: Column, bucket_count: int) -> Column:
@@ -39,9 +29,8 @@ def schema(labels: Iterable[str]) -> StructType:
     Raises:
         OutputError: an emotion is named as one of the other columns.
     """
-    if clash := {*BEFORE.names, *AFTER.names}.intersection(labels):
-        raise OutputError(f"the model has an emotion named {min(clash)!r}, which is the name of a column of the table")
-    return from_arrow_schema(pa.schema([*BEFORE, *((label, pa.float32()) for label in labels), *AFTER]))
+    known = [field for field in score_columns(tuple(labels), more=[DELETED_AT]) if field.name not in UNKNOWN]
+    return from_arrow_schema(pa.schema(known))
 
 
 class Table:

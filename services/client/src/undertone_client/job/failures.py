@@ -85,7 +85,7 @@ def read_failures(folder: OutputFolder) -> Iterator[FailureRow]:
     """The lines of failures.jsonl, one after the other; none if there is no such file.
 
     Raises:
-        OutputError: it cannot be read, or a line of it is no failure.
+        OutputError: it cannot be read, or a line of it is no failure record.
     """
     number = 0
     try:
@@ -95,9 +95,9 @@ def read_failures(folder: OutputFolder) -> Iterator[FailureRow]:
                 yield FailureRow(**json.loads(line))
     except FileNotFoundError:
         return
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError):
         raise OutputError(
-            f"{folder.failures}, line {number}: no failure ({error}); run the same `undertone score` again to have it rewritten"
+            f"{folder.failures}, line {number}: not a failure record; run the same `undertone score` again to have it rewritten"
         ) from None
     except OSError as error:
         raise OutputError(f"{folder.failures} cannot be read: {error.strerror or error}") from None

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from undertone_client.cli.exits import CommandError, ExitCode
+from undertone_client.errors import OutputError
 from undertone_client.report.writing import write_report
 
 
@@ -27,4 +29,7 @@ def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
 
     The page is one HTML file that works offline. It holds no text of the paragraphs unless --with-text is given.
     """
-    click.echo(write_report(folder, output or folder / "report.html", with_text=with_text))
+    try:
+        click.echo(write_report(folder, output or folder / "report.html", with_text=with_text))
+    except OutputError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None

@@ -1,12 +1,10 @@
 """Paragraphs without a score, by the status they failed with."""
 
-import json
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from undertone_client.report.errors import ReportError
+from undertone_client.job.failures import FailureRow
 
 SAMPLES = 5
 
@@ -21,39 +19,17 @@ class FailureGroup:
     ids: tuple[str, ...]
 
 
-def read_failures(folder: Path) -> list[FailureGroup]:
-    """Groups of `folder/failures.jsonl`, most frequent first; none when there is no such file.
-
-    Raises:
-        ReportError: a line is not a failure record.
-    """
-    path = folder / "failures.jsonl"
+def group_failures(failures: Iterable[FailureRow]) -> list[FailureGroup]:
+    """A group for each status, the most frequent first."""
     counts: Counter[str] = Counter()
     reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
     ids: defaultdict[str, list[str]] = defaultdict(list)
-    try:
-        lines = path.open(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    with lines:
-        for number, line in enumerate(lines, start=1):
-            record = _parse(path, number, line)
-            status = str(record["status"])
-            counts[status] += 1
-            reasons[status][str(record["reason"])] += 1
-            if len(ids[status]) < SAMPLES:
-                ids[status].append(str(record["id"]))
+    for failure in failures:
+        counts[failure.status] += 1
+        reasons[failure.status][failure.reason] += 1
+        if len(ids[failure.status]) < SAMPLES:
+            ids[failure.status].append(failure.id)
     return [
         FailureGroup(status, count, reasons[status].most_common(1)[0][0], tuple(ids[status]))
         for status, count in counts.most_common()
     ]
-
-
-def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(line)
-        if {"status", "reason", "id"} <= record.keys():
-            return record
-    except (ValueError, AttributeError):
-        pass
-    raise ReportError(f"{path}, line {number}: not a failure record; run the same `undertone score` again to have it rewritten")
