@@ -26,7 +26,7 @@ class Prometheus:
     def __init__(self, catalogue: Iterable[Metric]) -> None:
         """Raises ValueError if two metrics share a name."""
         # Of the whole process: else each series would be followed by the time of its birth, as a metric of its own.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._families = {metric.name: _family(metric, self.registry) for metric in catalogue}
