@@ -59,7 +59,8 @@ def free_ports(count: int) -> list[int]:
 class Envoy(Process):
     """Envoy over the sidecars at some ports, in a folder that stands for the container's working directory.
 
-    `values` are those of the chart below loadBalancer.envoy. `mounts` are files to put there beforehand, by their path.
+    `values` are those of the chart below loadBalancer.envoy, `others` the rest. `mounts` are files to put there beforehand, by
+    their path.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Envoy(Process):
         log: Path,
         *,
         values: Mapping[str, Any],
+        others: Mapping[str, Any],
         mounts: Mapping[str, bytes],
     ) -> None:
         self.api, self.metrics, self.admin = free_ports(3)
@@ -80,7 +82,7 @@ class Envoy(Process):
             "endpoints": [{"address": LOOPBACK, "port": port} for port in sidecars],
         }
         # Without the pod of `helm test`, for which there would have to be certificates.
-        manifests = chart.render({"loadBalancer": {"envoy": {**QUICK, **values, **here}}, "test": {"enabled": False}})
+        manifests = chart.render({"loadBalancer": {"envoy": {**QUICK, **values, **here}}, "test": {"enabled": False}, **others})
         config, deployment = manifests.one("ConfigMap", "-envoy"), manifests.one("Deployment", "-envoy")
         files = {f"config/{name}": text.encode() for name, text in config["data"].items()}
         files |= {f"config/{name}": base64.b64decode(data) for name, data in config["binaryData"].items()}
@@ -170,8 +172,17 @@ class EnvoyLauncher(Launcher):
     def fake_model_server(self, name: str) -> FakeModelServer:
         return self._watched(FakeModelServer(name, self._folder / "fake.sock", self._log("fake-model-server")))
 
-    def envoy(self, sidecars: Iterable[int], *, mounts: Mapping[str, bytes] | None = None, **values: Any) -> Envoy:
-        """Ready, and not yet sure of the sidecars. `values` are those below loadBalancer.envoy."""
+    def envoy(
+        self,
+        sidecars: Iterable[int],
+        *,
+        mounts: Mapping[str, bytes] | None = None,
+        others: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> Envoy:
+        """Ready, and not yet sure of the sidecars. `values` are those below loadBalancer.envoy, `others` the chart's others."""
         log = self._log("envoy")
-        envoy = Envoy(self._chart, sidecars, log.with_suffix(".d"), log, values=values, mounts=mounts or {})
+        envoy = Envoy(
+            self._chart, sidecars, log.with_suffix(".d"), log, values=values, others=others or {}, mounts=mounts or {}
+        )
         return self._watched(envoy).until_ready()

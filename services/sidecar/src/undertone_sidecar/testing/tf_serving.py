@@ -23,8 +23,8 @@ class FakeTFServing:
     """Serves the versions in `versions` of one model; change the set at any time.
 
     `fails` is asked before each Predict, and the status code that it returns is the answer; `spoils` changes the scores. While
-    `hold` is in force Predict hangs until `release`. `shapes` and `served` are the batches and versions so far. Stopping closes
-    the socket as a killed process would; it can be started again.
+    `hold` is in force Predict hangs until `release`. `shapes`, `served` and `metadata` are the batches, versions and metadata
+    of the Predict calls so far. Stopping closes the socket as a killed process would; it can be started again.
     """
 
     def __init__(self, name: str, *versions: int, labels: int = 9) -> None:
@@ -35,6 +35,7 @@ class FakeTFServing:
         self.shapes: list[tuple[int, int]] = []
         self._asked = asyncio.Event()
         self.served: list[int] = []
+        self.metadata: list[dict[str, str]] = []
         self.fails: Callable[[predict_pb2.PredictRequest], grpc.StatusCode | None] = lambda _: None
         self.spoils: Callable[[Scores], Scores] = lambda scores: scores
         self.hanging = asyncio.Event()
@@ -90,6 +91,7 @@ class FakeTFServing:
         self.shapes.append((rows, length))
         self._asked.set()
         self.served.append(version)
+        self.metadata.append(dict(context.invocation_metadata()))
         if not self._open.is_set():
             self.hanging.set()
             await self._open.wait()
