@@ -48,6 +48,18 @@ async def test_paragraphs_and_what_was_done_for_them(service: FakeClassifier, re
     assert {measurement.metric for measurement in recorder.measurements} <= set(CATALOGUE)
 
 
+async def test_paragraphs_that_are_not_even_sent(service: FakeClassifier, recorder: Recorder) -> None:
+    async with Client(service.target, listener=Listeners(measure, [recorder])) as client:
+        outcomes = [outcome async for outcome in client.score(["good", "x" * 70_000, "\ud800"])]
+        assert client.state().counts.skipped == {"INVALID_ARGUMENT": 2}
+    assert len(outcomes) == 3
+    assert counted(recorder) == {
+        ("paragraphs", "OK"): 1,
+        ("paragraphs", "INVALID_ARGUMENT"): 2,
+        ("skipped_paragraphs", "INVALID_ARGUMENT"): 2,
+    }
+
+
 async def test_the_breaker_and_the_limit_from_the_beginning(service: FakeClassifier, recorder: Recorder) -> None:
     settings = Settings(
         retry=RetryPolicy(attempts=1), breaker=BreakerSettings(consecutive_failures=1), limit=LimitSettings.fixed(7)

@@ -2,15 +2,20 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from undertone_client import Mode, Policy, SettingsError
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import explained
+from undertone_client.cli.observation import Observation, observed
 from undertone_client.cli.persistence import Persistence, persistence_options
 from undertone_client.cli.policy import policy_option
+from undertone_client.cli.telemetry import ALL, job_option, telemetry_options
 from undertone_client.errors import OutputError
+from undertone_telemetry.jobs import Recurrence
+from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_batch.errors import spark_explained
 from undertone_batch.job import Job
@@ -21,6 +26,9 @@ from undertone_batch.session import open_session
 from undertone_batch.source import MIN_CHARACTERS, Source
 from undertone_batch.summary import Summary
 
+TELL_SECONDS = 5.0
+"""Between words about the progress to who sees the job."""
+
 EXIT_CODES = """\b
 Exit codes:
   0    what was to be scored has its score, but for --max-failed-share
@@ -28,6 +36,8 @@ Exit codes:
   2    options, the source or the table cannot be used
   3    the service cannot be reached, or has gone
   130  interrupted"""
+
+log = logging.getLogger(__name__)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -93,6 +103,8 @@ Examples:
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")
 @persistence_options
 @connection_options
+@telemetry_options(*ALL)
+@job_option(None)
 @explained
 def run(
     mode: str,
@@ -113,6 +125,8 @@ def run(
     summary: Path | None,
     persistence: Persistence,
     connection: Connection,
+    telemetry: TelemetrySettings,
+    job: str | None,
 ) -> None:
     """Bring a table of scores in line with a source of paragraphs.
 
@@ -124,31 +138,46 @@ def run(
         mode=RunMode(mode),
         source=Source(locations, form, _pairs(options), id_column, text_column, min_characters),
         table=table,
-        service=Service(connection.target, settings, policy),
+        service=Service(connection.target, settings, policy, sent_by_workers(telemetry)),
         mark_deleted=deletions == "mark",
         max_failed_share=max_failed_share,
         wave_rows=wave_rows,
         bucket_count=buckets,
         run=run_id,
     )
-    _log_to_stderr()
-    with spark_explained():
-        spark = open_session(order.run)
-    try:
-        job = Job(spark, order)
+    with observed(telemetry, job or mode, connection.target, logged=True) as observation:
+        _quieten()
+        if observation.metrics_url:
+            log.info("metrics are at %s", observation.metrics_url)
+        with spark_explained():
+            spark = open_session(order.run)
         try:
-            job.run()
+            _run(Job(spark, order), observation, summary)
         finally:
-            click.echo(job.summary.to_text(), err=True)
-            if summary is not None:
-                write_summary(summary, job.summary)
+            spark.stop()
+
+
+def _run(job: Job, observation: Observation, summary: Path | None) -> None:
+    progress = Recurrence(
+        lambda: observation.job.progressed(job.outcomes, job.wanted), TELL_SECONDS, patience_seconds=TELL_SECONDS
+    )
+    progress.begin()
+    try:
+        job.run()
     finally:
-        spark.stop()
+        progress.end()
+        click.echo(job.summary.to_text(), err=True)
+        if summary is not None:
+            write_summary(summary, job.summary)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("undertone_batch").setLevel(logging.INFO)
+def sent_by_workers(settings: TelemetrySettings) -> TelemetrySettings:
+    """What of the command's settings is of use in Spark's workers, of which nobody knows where they are and when."""
+    return replace(settings, metrics_port=None, pushgateway="")
+
+
+def _quieten() -> None:
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     # PySpark logs each exception with its traceback and the query's plan before it raises it; ours say what was wrong.
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
 
@@ -165,7 +194,7 @@ def write_summary(path: Path, summary: Summary) -> None:
         problem = f"{path} cannot be written: {error.strerror or error}"
         if summary.error is None:
             raise OutputError(f"{problem}. Name another file with --summary; the run itself succeeded") from None
-        logging.getLogger(__name__).warning(problem)
+        log.warning(problem)
 
 
 def _pairs(options: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from undertone_client import Client, Mode, ServedModel
+from undertone_client import CallCounts, Client, Mode, ServedModel
 from undertone_client.errors import OutputError
 
 from undertone_batch.errors import TooManyFailedError, spark_explained
@@ -61,6 +61,21 @@ class Job:
     def summary(self) -> Summary:
         """What was found and done; complete once `run` has returned or raised."""
         return self._summary
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Paragraphs with an outcome, by the name of its gRPC status code: what tasks that have finished say until now.
+
+        Tasks that were killed add nothing, and speculative copies what they did, too; the summary counts the table's files.
+        """
+        done = tuple(dict(self._executors.value).values())  # a copy: another thread adds to it
+        calls = sum((metrics.calls for metrics in done), CallCounts())
+        return {"OK": sum(metrics.scored for metrics in done), **calls.skipped}
+
+    @property
+    def wanted(self) -> int | None:
+        """Paragraphs that are to be scored; None until the source has been compared with the table."""
+        return sum(self._summary.kinds.get(kind, 0) for kind in SCORED) if self._summary.kinds else None
 
     def run(self) -> None:
         """Score what is to be scored, wave by wave.

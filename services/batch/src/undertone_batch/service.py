@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from undertone_client import Mode, Policy, Settings
 from undertone_client.settings import checked_target
+from undertone_telemetry.settings import TelemetrySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Service:
         target: gRPC target that the executors can reach, such as `dns:///undertone.example:443`.
         settings: of the clients; with the default, they wait for a service that is down as long as the breaker has patience.
         policy: what the service does with paragraphs that are longer than the model can read at once.
+        telemetry: who sees the clients. Workers come and go, so this is who is sent something: DataDog, a collector of traces.
 
     Raises:
         SettingsError: the target is no address.
@@ -24,6 +26,7 @@ class Service:
     target: str
     settings: Settings = field(default_factory=lambda: Settings(mode=Mode.BATCH))
     policy: Policy = Policy.CHUNK_MEAN
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def __post_init__(self) -> None:
         checked_target(self.target)

@@ -5,6 +5,9 @@ import functools
 import threading
 
 from undertone_client import CallCounts, Client
+from undertone_client.metrics import CATALOGUE
+from undertone_client.telemetry import observers
+from undertone_telemetry.telemetry import Telemetry
 
 from undertone_batch.bridge import Bridge
 from undertone_batch.service import Service
@@ -20,7 +23,8 @@ class Worker:
         self.service = service
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="undertone", daemon=True).start()
-        self._client = Client(service.target, settings=service.settings)
+        telemetry = Telemetry(service.telemetry, CATALOGUE, service="undertone-batch")
+        self._client = Client(service.target, settings=service.settings, **observers(telemetry))
         asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
 
     def bridge(self) -> Bridge:

@@ -150,7 +150,12 @@ class Client:
         limits = (await self._model(Mode.BATCH)).limits
         resilience = self._resilience
         stream = Stream(
-            lambda batch: self._batch(batch, policy), lambda: resilience.demand, self._settings, limits, ordered=ordered
+            lambda batch: self._batch(batch, policy),
+            lambda: resilience.demand,
+            self._settings,
+            limits,
+            ordered=ordered,
+            refused=self._skip,
         )
         async with aclosing(stream.run(paragraphs)) as outcomes:
             async for outcome in outcomes:
@@ -184,7 +189,7 @@ class Client:
             outcomes = await call.run(self._progress(Mode.BATCH))
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         for failure in failures:
-            self._resilience.emit(Skipped(failure.status, 1))
+            self._skip(failure)
         if scored := len(outcomes) - len(failures):
             self._resilience.emit(Scored(scored))
         return outcomes
@@ -197,6 +202,9 @@ class Client:
         self._resilience.emit(Retried("ClassifyBatch", refusal.status, progress.attempts + 1, wait))
         await retry.pause(wait)
         return True
+
+    def _skip(self, failure: Failure) -> None:
+        self._resilience.emit(Skipped(failure.status, 1))
 
     def _note_halved(self, progress: Progress) -> None:
         if progress.failures:  # none if the reply was malformed

@@ -26,15 +26,25 @@ class Stream:
     Three parties share the state, all on the event loop: the pump takes paragraphs from the source while there is room, the
     calls turn them into outcomes, and the consumer takes those away, which makes room. `send` answers a call's paragraphs in
     order and never raises `ServiceError`. `demand` says, at any time, how many calls to keep on offer; more than run at once,
-    so that a limit that could grow is seen to be used up.
+    so that a limit that could grow is seen to be used up. `refused` hears of the paragraphs that are not sent at all.
     """
 
-    def __init__(self, send: Send, demand: Callable[[], int], settings: Settings, limits: Limits, *, ordered: bool) -> None:
+    def __init__(
+        self,
+        send: Send,
+        demand: Callable[[], int],
+        settings: Settings,
+        limits: Limits,
+        *,
+        ordered: bool,
+        refused: Callable[[Failure], None] = lambda _: None,
+    ) -> None:
         self._send = send
         self._demand = demand
         self._settings = settings
         self._limits = limits
         self._ordered = ordered
+        self._refused = refused
         bounds = Bounds.of(settings, limits)
         self._window = Window(bounds)
         self._ripe = min(RIPE_CALLS * bounds.items, settings.lookahead_items)
@@ -107,7 +117,9 @@ class Stream:
         self._characters += len(paragraph.text)
         size, refusal = self._measure(paragraph)
         if refusal is not None:
-            self._done[ordinal] = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, refusal, attempts=0)
+            failure = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, refusal, attempts=0)
+            self._done[ordinal] = failure
+            self._refused(failure)
             self._news.set()
         else:
             self._window.add(Entry(len(paragraph.text), ordinal, size, paragraph))

@@ -2,20 +2,21 @@
 
 import asyncio
 import sys
-from typing import Any
+from contextlib import closing
 
 import click
 from rich.console import Console
 from undertone_telemetry.settings import TelemetrySettings
+from undertone_telemetry.telemetry import Telemetry
 
 from undertone_client.cli.connection import Connection, connection_options
 from undertone_client.cli.exits import EXIT_CODES, explained
-from undertone_client.cli.observation import traced, tracing
 from undertone_client.cli.policy import policy_option
 from undertone_client.cli.shapes import score_json, show_score
 from undertone_client.cli.telemetry import TRACES, telemetry_options
 from undertone_client.client import Client
 from undertone_client.errors import InputError
+from undertone_client.telemetry import Observers, observers
 from undertone_client.values import Policy, Score
 
 
@@ -43,8 +44,8 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
             raise InputError(f"standard input: byte {error.start} is not UTF-8") from None
     if not text.strip():
         raise InputError("the text is empty; give one in quotes, or - to read it from standard input")
-    with tracing(telemetry) as traces:
-        score = asyncio.run(_classify(connection, text, policy, traced(traces)))
+    with closing(Telemetry(telemetry, ())) as seen:
+        score = asyncio.run(_classify(connection, text, policy, observers(seen)))
     console = Console()
     if as_json or not console.is_terminal:
         click.echo(score_json(score))
@@ -52,6 +53,6 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
         show_score(score, console)
 
 
-async def _classify(connection: Connection, text: str, policy: Policy, traces: dict[str, Any]) -> Score:
-    async with Client(connection.target, settings=connection.settings(), **traces) as client:
+async def _classify(connection: Connection, text: str, policy: Policy, seen: Observers) -> Score:
+    async with Client(connection.target, settings=connection.settings(), **seen) as client:
         return await client.classify(text, policy=policy)

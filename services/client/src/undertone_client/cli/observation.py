@@ -5,28 +5,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
 
 import click
 from undertone_telemetry import logs
-from undertone_telemetry.calls import CallMeasure
-from undertone_telemetry.client import ClientObserver
 from undertone_telemetry.jobs import JobObserver
 from undertone_telemetry.metric import Metric
 from undertone_telemetry.notice_log import NoticeLog
 from undertone_telemetry.settings import TelemetryError, TelemetrySettings
-from undertone_telemetry.tracing import is_traced, open_tracing
 
 from undertone_client.cli.exits import CommandError, ExitCode, explain
 from undertone_client.client import Client
 from undertone_client.errors import UndertoneError
-from undertone_client.metrics import measure
 from undertone_client.settings import Settings
+from undertone_client.telemetry import observers
 
-if TYPE_CHECKING:
-    from undertone_telemetry.tracing.tracing import Tracing
 
-SERVICE: Final = "undertone-client"
+class Terminated(BaseException):
+    """SIGTERM came. No Exception, as those are what others expect of their own doings, and turn into theirs."""
 
 
 class Observation:
@@ -38,38 +33,15 @@ class Observation:
         logged: whether what is said goes to the log, and not to a person.
     """
 
-    def __init__(self, job: JobObserver, tracing: "Tracing | None", host: str, *, logged: bool) -> None:
+    def __init__(self, job: JobObserver, host: str, *, logged: bool) -> None:
         port = job.telemetry.metrics_port
         self.job = job
         self.metrics_url = None if port is None else f"http://{host}:{port}/metrics"
         self.logged = logged
-        self._tracing = tracing
 
     def client(self, target: str, settings: Settings) -> Client:
-        """A client whose events, calls and attempts are seen."""
-        telemetry = self.job.telemetry
-        others = traced(self._tracing)
-        if telemetry.adapters:
-            observer = ClientObserver(telemetry.listener(CallMeasure()))
-            others["interceptors"] = [observer, *others.get("interceptors", ())]
-            others["listener"] = telemetry.listener(measure)
-        return Client(target, settings=settings, **others)
-
-
-@contextmanager
-def tracing(settings: TelemetrySettings) -> Iterator["Tracing | None"]:
-    """What makes the spans of a command, and sends them before it ends; None without --trace-sample."""
-    opened = open_tracing(settings.otlp_endpoint, settings.trace_sample, service=SERVICE)
-    try:
-        yield opened
-    finally:
-        if opened is not None:
-            opened.close()
-
-
-def traced(tracing: "Tracing | None") -> dict[str, Any]:
-    """The arguments of a `Client` that makes spans."""
-    return {} if tracing is None else {"interceptors": [tracing.attempts()], "around": tracing.call}
+        """A client that is seen."""
+        return Client(target, settings=settings, **observers(self.job.telemetry))
 
 
 @contextmanager
@@ -91,43 +63,36 @@ def observed(
     json = settings.log_format == "json"
     logged = json if logged is None else logged
     if logged:
-        logs.configure(settings.log_format, traced=is_traced(settings.trace_sample))
+        logs.configure(settings.log_format, traced=settings.traced)
     observer = JobObserver(
         settings,
         job,
         catalogue,
         adapters=[NoticeLog()] if logged else [],
-        explain=lambda error: _said(error, target) or type(error).__name__,
+        explain=lambda error: _told(error, target).message,
     )
     try:
-        with tracing(settings) as traces, _terminable(), observer:
-            yield Observation(observer, traces, settings.metrics_host, logged=json)
+        with _terminable(), observer:
+            yield Observation(observer, settings.metrics_host, logged=json)
     except TelemetryError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except (UndertoneError, click.ClickException, KeyboardInterrupt) as error:
-        if not json:
-            raise
-        raise SystemExit(_code(error, target)) from None
+    except (UndertoneError, click.ClickException, KeyboardInterrupt, Terminated) as error:
+        told = _told(error, target)
+        raise SystemExit(told.exit_code) if json else told from None
 
 
-def _said(error: BaseException, target: str) -> str | None:
+def _told(error: BaseException, target: str) -> click.ClickException:
+    """What a person is told of what ended a command."""
     match error:
         case UndertoneError():
-            return explain(error, target).message
+            return explain(error, target)
         case click.ClickException():
-            return error.message
+            return error
         case KeyboardInterrupt():
-            return "interrupted"
-    return None
-
-
-def _code(error: BaseException, target: str) -> int:
-    match error:
-        case UndertoneError():
-            return explain(error, target).exit_code
-        case click.ClickException():
-            return error.exit_code
-    return ExitCode.INTERRUPTED
+            return CommandError("interrupted", ExitCode.INTERRUPTED)
+        case Terminated():
+            return CommandError("terminated", ExitCode.TERMINATED)
+    return CommandError(type(error).__name__, ExitCode.FAILED)  # its message might quote anything
 
 
 @contextmanager
@@ -138,7 +103,7 @@ def _terminable() -> Iterator[None]:
         return
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        raise CommandError("terminated", ExitCode.TERMINATED)
+        raise Terminated("terminated")
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:

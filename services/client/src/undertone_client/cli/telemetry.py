@@ -24,6 +24,8 @@ _METAVARS: Final = {
     "otlp_endpoint": "URL",
     "trace_sample": "0..1",
 }
+_KNOWN: Final = {"otlp_endpoint": ("OTEL_EXPORTER_OTLP_ENDPOINT",)}
+"""What others call the same."""
 
 
 def telemetry_options(*names: str) -> Options[Any]:
@@ -32,13 +34,13 @@ def telemetry_options(*names: str) -> Options[Any]:
 
 
 def job_option(default: str | None) -> Options[Any]:
-    """Adds `job` to a command's arguments."""
+    """Adds `job` to a command's arguments; without a default, it is called after the mode of its run."""
     return click.option(
         "--job",
         envvar="UNDERTONE_JOB",
         metavar="NAME",
         default=default,
-        show_default=True,
+        show_default=bool(default) or "the mode",
         help="Name of the job: the label of its metrics, and their group in the Pushgateway.",
     )
 
@@ -47,7 +49,7 @@ def _option(name: str) -> Options[Any]:
     default = next(field.default for field in fields(TelemetrySettings) if field.name == name)
     return click.option(
         f"--{name.replace('_', '-')}",
-        envvar=f"UNDERTONE_{name.upper()}",
+        envvar=[f"UNDERTONE_{name.upper()}", *_KNOWN.get(name, ())],
         type=_TYPES.get(name),
         metavar=_METAVARS.get(name),
         default=default,

@@ -1,0 +1,37 @@
+"""Clients that are seen: their events, their calls, and the spans of both."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import grpc
+from undertone_telemetry.calls import CallMeasure
+from undertone_telemetry.client import ClientObserver
+from undertone_telemetry.telemetry import Telemetry
+
+from undertone_client.client import Around
+from undertone_client.metrics import measure
+from undertone_client.resilience.events import Listener
+
+
+class Observers(TypedDict, total=False):
+    """Those arguments of `Client` that let it be seen."""
+
+    listener: Listener
+    interceptors: Sequence[grpc.aio.ClientInterceptor]
+    around: Around
+
+
+def observers(telemetry: Telemetry) -> Observers:
+    """What lets one client be seen by all that `telemetry` has switched on: `Client(target, **observers(telemetry))`.
+
+    The telemetry's catalogue holds that of `undertone_client.metrics`. It costs nothing where everything is off.
+    """
+    found = Observers()
+    interceptors: list[grpc.aio.ClientInterceptor] = []
+    if telemetry.adapters:
+        found["listener"] = telemetry.listener(measure)
+        interceptors.append(ClientObserver(telemetry.listener(CallMeasure())))
+    if telemetry.tracing is not None:
+        found["around"] = telemetry.tracing.call
+        interceptors.append(telemetry.tracing.attempts())
+    return found | {"interceptors": interceptors} if interceptors else found
