@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 PACKAGES := protos services/telemetry services/sidecar services/client services/batch services/model_server model tests/bench
 PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
-SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards
+SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py
 MODEL := build/models/emotions
 DEMO := build/demo
 
@@ -30,6 +30,7 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python deploy/helm/readme.py --check
+	$(BIN)/python docs/metrics.py --check
 	$(BIN)/python -m deploy.helm.dashboards --check
 
 .PHONY: bench

@@ -116,11 +116,11 @@ class Measure:
             case WorkDropped():
                 yield Measurement(_DROPPED, 1, (event.lane, event.reason))
             case ReadinessChanged():
-                yield Measurement(_READY, event.model is not None)
+                yield Measurement(_READY, int(event.model is not None))
                 if event.model:
                     yield Measurement(_MODEL, 1, (event.model.name, str(event.model.version), event.model.precision))
             case MismatchChanged():
-                yield Measurement(_MISMATCH, event.mismatch)
+                yield Measurement(_MISMATCH, int(event.mismatch))
 
 
 def _batch(event: BatchSent) -> Iterator[Measurement]:

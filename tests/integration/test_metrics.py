@@ -1,0 +1,139 @@
+"""What a real sidecar tells of itself, to Prometheus and to DataDog, is what docs/metrics.md says."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from undertone_sidecar.metrics import CATALOGUE
+from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
+from undertone_telemetry.testing import Line, counted, udp_agent, unix_agent
+
+from tests.integration.callers import ask, ask_batch, paragraphs
+from tests.integration.conftest import Pod
+from tests.integration.processes import Launcher, Sidecar
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/metrics.md"
+LETTERS = {"counter": "c", "gauge": "g", "info": "g", "histogram": "d"}
+CALLS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """A row of the page."""
+
+    type: str
+    labels: frozenset[str]
+    meaning: str
+
+
+def rows(columns: int) -> Iterator[list[str]]:
+    """Of the page's tables with so many columns whose first is a name."""
+    for line in PAGE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == columns and re.fullmatch(r"`[a-z_]+`", cells[0]):
+            yield cells
+
+
+def documented() -> dict[str, Documented]:
+    """Every metric of the page."""
+    return {
+        name.strip("`"): Documented(kind, frozenset(re.findall(r"`(\w+)`", labels)), meaning)
+        for name, kind, labels, meaning in rows(4)
+    }
+
+
+def documented_values() -> dict[str, set[str]]:
+    """The values of every label of the page that has known ones."""
+    found = {name.strip("`"): set(re.findall(r"`([^`]+)`", values)) for name, values, _ in rows(3)}
+    return {name: values for name, values in found.items() if values}
+
+
+async def use(sidecar: Sidecar) -> None:
+    """Calls of every method, right ones and wrong ones, in both lanes, and a paragraph that is cut to pieces."""
+    async with sidecar.connected() as stub:
+        await ask_batch(stub, [*paragraphs(20, longest=20), ""])
+        await ask(stub, " ".join(["letter"] * 200))
+        for text in ("", "again"):
+            with suppress(grpc.aio.AioRpcError):
+                await ask(stub, text, 99 if text else 0)
+
+
+def summed(lines: list[Line], name: str, *tags: str) -> int:
+    """Of a counter, over all series with those tags."""
+    return sum(count for (counter, found), count in counted(lines).items() if counter == name and set(tags) <= set(found))
+
+
+async def test_what_the_page_says_is_what_prometheus_and_datadog_get(pod: Pod, launch: Launcher) -> None:
+    page, values = documented(), documented_values()
+    with udp_agent() as agent:
+        sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
+        await use(sidecar)
+        exposed = list(text_string_to_metric_families(sidecar.metrics_text()))
+        sidecar.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(sidecar.wait) == 0
+        lines = agent.lines()
+
+    families = {_full_name(family): family for family in exposed if not family.name.startswith("process_")}
+    assert set(families) == {metric.name for metric in (*CATALOGUE, *TELEMETRY)}
+    for name, family in families.items():
+        row = page[name]
+        assert (family.type, family.documentation) == ("gauge" if row.type == "info" else row.type, row.meaning)
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == row.labels
+            assert all(value in values.get(label, {value}) for label, value in sample.labels.items())
+
+    short = {name.removesuffix("_total"): row for name, row in page.items()}
+    for line in lines:
+        row = short[line.name]
+        tags = dict(tag.split(":", 1) for tag in line.tags)
+        assert (line.type, set(tags)) == (LETTERS[row.type], row.labels)
+        assert all(value in values.get(label, {value}) for label, value in tags.items())
+    used = {name for name, family in families.items() if any(sample.value for sample in family.samples)}
+    assert {name.removesuffix("_total") for name in used} <= {line.name for line in lines}
+
+
+async def test_nothing_that_was_counted_is_lost_when_the_sidecar_drains(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
+    texts = paragraphs(8)
+    with unix_agent(tmp_path) as agent:
+        sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
+        async with sidecar.connected() as stub:
+            with pod.model_server.paused():
+                calls = [asyncio.create_task(ask_batch(stub, texts)) for _ in range(CALLS)]
+                await asyncio.to_thread(sidecar.until, lambda: sidecar.calls_running("ClassifyBatch") == CALLS, "calls run")
+                sidecar.signal(signal.SIGTERM)
+                await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "it drains")
+            await asyncio.gather(*calls)
+        assert await asyncio.to_thread(sidecar.wait) == 0
+        lines = agent.lines()
+    batch = "grpc_method:ClassifyBatch"
+    assert summed(lines, "grpc_server_started", batch) == summed(lines, "grpc_server_handled", batch, "grpc_code:OK") == CALLS
+    assert summed(lines, "undertone_paragraphs", "code:OK") == CALLS * len(texts)
+    assert summed(lines, "grpc_client_started") == summed(lines, "grpc_client_handled")
+    waits = [line for line in lines if line.name == "undertone_queue_seconds"]
+    assert sum(1 / line.rate for line in waits) == pytest.approx(CALLS * len(texts)), "each wait, or its share of a sample"
+
+
+async def test_an_agent_that_does_not_read_costs_no_answer(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
+    texts = paragraphs(32)
+    with unix_agent(tmp_path, deaf=True) as agent:
+        sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
+        async with sidecar.connected() as stub:
+            # Until the agent's socket is full, and packets are lost for it.
+            while not sidecar.metric("undertone_telemetry_errors_total", adapter="dogstatsd"):
+                reply = await ask_batch(stub, texts)
+                assert all(result.HasField("classification") for result in reply.results)
+        sidecar.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(sidecar.wait) == 0
+
+
+def _full_name(family: Metric) -> str:
+    """As it stands on the page of metrics; the parser takes the counters' ending away."""
+    return f"{family.name}_total" if family.type == "counter" else str(family.name)
