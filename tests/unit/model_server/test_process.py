@@ -60,6 +60,19 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_a_signal_while_tensorflow_starts_ends_it_at_once(tmp_path: Path) -> None:
+    command = [*COMMAND, "--model_name=emotions", f"--model_base_path={tmp_path}", "--port=0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert "starting TensorFlow" in process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr.read() == ""
+            assert process.wait(timeout=60) == -signal.SIGTERM
+        finally:
+            process.kill()
+
+
 def test_help_teaches() -> None:
     done = run("--help")
     assert done.returncode == 0

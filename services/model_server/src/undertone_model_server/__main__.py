@@ -18,25 +18,30 @@ TENSORFLOW_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT, then returns 0; returns 2 for settings that cannot work."""
+    """Serves until SIGTERM or SIGINT, then returns 0; returns 2 for settings that cannot work.
+
+    While TensorFlow starts there is nothing to end in order, and a signal ends the process at once.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = flags.read(sys.argv[1:] if arguments is None else arguments, os.environ)
-        stopping = _stop_signals()
-        _serve(settings, stopping)
+        _serve(settings)
     except SettingsError as error:
         print(f"undertone-model-server: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
-def _serve(settings: Settings, stopping: threading.Event) -> None:
+def _serve(settings: Settings) -> None:
     log = logging.getLogger("undertone_model_server")
     log.info("starting TensorFlow")
     with _quiet_tensorflow():
         # Imported here so that --help and a mistyped flag answer at once.
         from undertone_model_server.saved_model import SavedModelLoader
         from undertone_model_server.server import ModelServer
+    stopping = _stop_signals()
     load = SavedModelLoader(settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism)
     server = ModelServer(settings, load)
     server.start()

@@ -19,6 +19,8 @@ from typing import IO, NoReturn
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from undertone_model_server import folders
+
 DESCRIPTION = """\
 Runs the pod on this machine without containers: a model server (undertone-model-server, which
 stands in for TF Serving) and the sidecar (undertone-sidecar), joined by a Unix socket.
@@ -47,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not base_path.is_dir():
         print(f"undertone-pod: {base_path} is no folder; `undertone-model export build/models` makes one", file=sys.stderr)
         return 2
+    if not folders.scan(base_path):
+        print(
+            f"undertone-pod: {base_path} holds no version of a model, such as {base_path}/1/{folders.GRAPH_FILE};"
+            f" name the folder of one model{_models_in(base_path)}",
+            file=sys.stderr,
+        )
+        return 2
     if given.command and shutil.which(given.command[0]) is None:
         print(f"undertone-pod: {given.command[0]} is no program that can be found", file=sys.stderr)
         return 2
@@ -65,6 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _models_in(folder: Path) -> str:
+    found = sorted(str(path) for path in folder.iterdir() if path.is_dir() and folders.scan(path))
+    return f", such as {found[0]}" if found else ""
+
+
+def _port(value: str) -> int:
+    if not (value.isdecimal() and 1 <= int(value) <= 65535):
+        raise argparse.ArgumentTypeError(f"{value!r} is no port; give one from 1 to 65535")
+    return int(value)
 
 
 def _terminate(_number: int, _frame: object) -> NoReturn:
@@ -181,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model_base_path", type=Path, required=True, metavar="DIR", help="the model's folder, which holds its version folders"
     )
     parser.add_argument(
-        "--port", type=int, default=50051, metavar="N", help="port of the sidecar on localhost (default: 50051)"
+        "--port", type=_port, default=50051, metavar="N", help="port of the sidecar on localhost (default: 50051)"
     )
     parser.add_argument(
         "--ready_timeout_seconds",
