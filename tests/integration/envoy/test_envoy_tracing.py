@@ -139,4 +139,3 @@ async def test_by_default_nothing_is_sent(
     assert collector.spans == []
     assert len(tf_serving.metadata) > 2
     assert not any("traceparent" in metadata for metadata in tf_serving.metadata)
-    assert "opentelemetry" not in sidecar.log

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -204,6 +206,22 @@ def test_settings_are_checked(endpoint: str, sample: float, wrong: str | None) -
 
 def test_without_a_sample_there_is_no_tracing() -> None:
     assert open_tracing("http://collector:4317", 0.0, service="teller") is None
+
+
+def test_without_a_sample_nothing_of_opentelemetry_is_loaded() -> None:
+    program = """
+import sys
+import undertone_client.cli.group, undertone_sidecar.__main__
+from undertone_telemetry import logs
+from undertone_telemetry.settings import TelemetrySettings
+from undertone_telemetry.telemetry import Telemetry
+settings = TelemetrySettings(otlp_endpoint="http://collector:4317")
+logs.configure(settings.log_format, traced=settings.traced)
+assert Telemetry(settings, ()).tracing is None
+print([name for name in sys.modules if name.startswith("opentelemetry")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_what_was_not_sent_yet_is_sent_at_the_end() -> None:
