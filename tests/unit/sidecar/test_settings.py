@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from undertone_sidecar import Settings
 from undertone_sidecar.errors import SettingsError
+from undertone_telemetry.settings import TelemetrySettings
 
 
 def test_flags_win_over_the_environment_and_that_over_defaults(tmp_path: Path) -> None:
@@ -10,6 +11,23 @@ def test_flags_win_over_the_environment_and_that_over_defaults(tmp_path: Path) -
     settings = Settings.parse(["--port", "5678"], environment)
     assert (settings.model_dir, settings.port, settings.max_queue, settings.batch_tokens) == (tmp_path, 5678, 500, 2048)
     assert settings.served_name == tmp_path.name
+    assert settings.telemetry.metrics_port == 9464
+
+
+def test_every_part_of_telemetry_can_be_left_out(tmp_path: Path) -> None:
+    off = Settings.parse(["--model-dir", str(tmp_path), "--metrics-port=off"], {}).telemetry
+    assert off == TelemetrySettings()
+
+
+def test_the_collector_is_found_where_opentelemetry_has_it(tmp_path: Path) -> None:
+    environment = {"UNDERTONE_MODEL_DIR": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
+    assert Settings.parse([], environment).otlp_endpoint == "http://collector:4317"
+    assert not Settings.parse([], environment).telemetry.traced
+    environment |= {"UNDERTONE_OTLP_ENDPOINT": "http://other:4317", "UNDERTONE_TRACE_SAMPLE": "0.01"}
+    assert Settings.parse([], environment).otlp_endpoint == "http://other:4317"
+    assert Settings.parse([], environment).telemetry.traced
+    with pytest.raises(SettingsError, match="--otlp-endpoint is 'collector:4317'; write the URL"):
+        Settings.parse(["--otlp-endpoint=collector:4317"], environment)
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
@@ -43,6 +61,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         ([], {}, "the following arguments are required: --model-dir"),
         (["--model-dir", "x", "--port", "many"], {}, "argument --port: invalid int value: 'many'"),
         (["--model-dir", "x"], {"UNDERTONE_PORT": "many"}, "argument --port: invalid int value: 'many'"),
+        (["--model-dir", "x", "--metrics-port", "on"], {}, "argument --metrics-port: 'on' is no port; give a number, or off"),
     ],
 )
 def test_values_that_cannot_be_read_end_with_usage(

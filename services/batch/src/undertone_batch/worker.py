@@ -24,7 +24,7 @@ class Worker:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="undertone", daemon=True).start()
         telemetry = Telemetry(service.telemetry, CATALOGUE, service="undertone-batch")
-        self._client = Client(service.target, settings=service.settings, **observers(telemetry))
+        self._client = Client(service.target, settings=service.settings, **observers(telemetry, service.target))
         asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
 
     def bridge(self) -> Bridge:

@@ -21,8 +21,8 @@ class Observers(TypedDict, total=False):
     around: Around
 
 
-def observers(telemetry: Telemetry) -> Observers:
-    """What lets one client be seen by all that `telemetry` has switched on: `Client(target, **observers(telemetry))`.
+def observers(telemetry: Telemetry, target: str) -> Observers:
+    """What lets one client be seen by all that `telemetry` has switched on: `Client(target, **observers(telemetry, target))`.
 
     The telemetry's catalogue holds that of `undertone_client.metrics`. It costs nothing where everything is off.
     """
@@ -33,5 +33,5 @@ def observers(telemetry: Telemetry) -> Observers:
         interceptors.append(ClientObserver(telemetry.listener(CallMeasure())))
     if telemetry.tracing is not None:
         found["around"] = telemetry.tracing.call
-        interceptors.append(telemetry.tracing.attempts())
+        interceptors.append(telemetry.tracing.attempts(target))
     return found | {"interceptors": interceptors} if interceptors else found

@@ -51,7 +51,7 @@ class Sidecar:
         self._backend = TFServing(
             settings.model_server,
             settings.served_name,
-            interceptors=[ClientObserver(listener), *([tracing.attempts()] if tracing else [])],
+            interceptors=[ClientObserver(listener), *([tracing.attempts(settings.model_server)] if tracing else [])],
         )
         self._batcher = MicroBatcher(
             self._backend,

@@ -45,7 +45,7 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
     if not text.strip():
         raise InputError("the text is empty; give one in quotes, or - to read it from standard input")
     with closing(Telemetry(telemetry, ())) as seen:
-        score = asyncio.run(_classify(connection, text, policy, observers(seen)))
+        score = asyncio.run(_classify(connection, text, policy, observers(seen, connection.target)))
     console = Console()
     if as_json or not console.is_terminal:
         click.echo(score_json(score))

@@ -41,7 +41,7 @@ class Observation:
 
     def client(self, target: str, settings: Settings) -> Client:
         """A client that is seen."""
-        return Client(target, settings=settings, **observers(self.job.telemetry))
+        return Client(target, settings=settings, **observers(self.job.telemetry, target))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 from opentelemetry.trace import SpanKind, Tracer, get_current_span
 
-from undertone_telemetry.tracing.convention import PROPAGATOR, attributes_of, name_of, set_code
+from undertone_telemetry.tracing.convention import PROPAGATOR, attributes_of, name_of, server_of, set_code
 
 _Details = grpc.aio.ClientCallDetails
 
@@ -19,8 +19,9 @@ class AttemptTracer(grpc.aio.UnaryUnaryClientInterceptor):
     sampled carries the word that it is not, so that the other side does not begin one of its own.
     """
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, target: str) -> None:
         self._tracer = tracer
+        self._server = server_of(target)
 
     async def intercept_unary_unary(
         self, continuation: Callable[[_Details, Any], Any], client_call_details: _Details, request: Any
@@ -33,7 +34,11 @@ class AttemptTracer(grpc.aio.UnaryUnaryClientInterceptor):
         name = name_of(client_call_details.method)
         code = grpc.StatusCode.CANCELLED  # unless it ends otherwise
         with self._tracer.start_as_current_span(
-            name, kind=SpanKind.CLIENT, attributes=attributes_of(name), record_exception=False, set_status_on_exception=False
+            name,
+            kind=SpanKind.CLIENT,
+            attributes={**attributes_of(name), **self._server},
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 call = await continuation(_with_context(client_call_details), request)

@@ -6,6 +6,7 @@ from typing import Final
 import grpc
 from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -34,6 +35,14 @@ def name_of(method: str | bytes) -> str:
 def attributes_of(name: str) -> Mapping[str, str]:
     """Those that are known when a call begins."""
     return {RPC_SYSTEM_NAME: "grpc", RPC_METHOD: name}
+
+
+def server_of(target: str) -> Mapping[str, str | int]:
+    """Whom a channel to a gRPC target asks: "host:port", "dns:///host:port", "unix:/path"."""
+    if target.startswith("unix:"):
+        return {SERVER_ADDRESS: target.removeprefix("unix:").removeprefix("//")}
+    host, _, port = target.rpartition("/")[2].rpartition(":")
+    return {SERVER_ADDRESS: host.strip("[]"), SERVER_PORT: int(port)} if port.isdecimal() else {SERVER_ADDRESS: target}
 
 
 def set_code(span: Span, code: grpc.StatusCode, *, fault: bool) -> None:

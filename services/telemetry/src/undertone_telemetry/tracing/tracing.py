@@ -59,9 +59,9 @@ class Tracing:
         """Gives each call of a server a span, below its caller's."""
         return HandlerTracer(self.tracer)
 
-    def attempts(self) -> grpc.aio.ClientInterceptor:
-        """Gives each call that leaves by a channel a span, and the trace context to travel with it."""
-        return AttemptTracer(self.tracer)
+    def attempts(self, target: str) -> grpc.aio.ClientInterceptor:
+        """Gives each call that leaves by the channel to `target` a span, and the trace context to travel with it."""
+        return AttemptTracer(self.tracer, target)
 
     @contextmanager
     def call(self, name: str, paragraphs: int) -> Iterator[None]:
