@@ -29,7 +29,8 @@ it against what real processes expose.
 | process | where Prometheus reads | what is there |
 |---|---|---|
 | sidecar | `--metrics-port`, 9464 | calls of both sides, the sidecar, telemetry itself |
-| `undertone score`, `undertone-batch` | `--metrics-port`, `--pushgateway` | its calls, the client, jobs, telemetry itself |
+| `undertone score`, `undertone replay` | `--metrics-port`; of the job, `--pushgateway`, too | its calls, the client, jobs, telemetry itself |
+| `undertone-batch`, the driver | the same | jobs, telemetry itself; its workers' clients tell DataDog only |
 | TF Serving | 8501, `/monitoring/prometheus/metrics` | its own metrics, which the chart switches on |
 | Envoy | its metrics port, `/stats/prometheus` | its own metrics |
 
