@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Span, StatusCode, get_current_span
 from undertone_sidecar.backend import Batch, Scores
 from undertone_sidecar.batching import Bounds, Encoded, Lane, MicroBatcher
-from undertone_sidecar.errors import ModelServerLostError
+from undertone_sidecar.errors import DeadlineError, ModelServerLostError
 from undertone_sidecar.events import ParagraphsAnswered, ReadinessChanged, ServedModel, Tokenized, WorkShed
 from undertone_sidecar.testing import FakeBackend, FakeClock
 from undertone_sidecar.traces import Spans
@@ -55,8 +55,8 @@ def batcher(backend: FakeBackend, spans: Spans, clock: FakeClock) -> MicroBatche
     return MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0, clock=clock, listener=spans)
 
 
-def encoded(tokens: int, origin: object | None, lane: Lane = Lane.ONLINE) -> Encoded:
-    return Encoded(np.arange(tokens, dtype=np.int32), 64, 1, math.inf, lane, origin)
+def encoded(tokens: int, origin: object | None, deadline: float = math.inf) -> Encoded:
+    return Encoded(np.arange(tokens, dtype=np.int32), 64, 1, deadline, Lane.ONLINE, origin)
 
 
 def named(exporter: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
@@ -145,6 +145,26 @@ async def test_a_batch_that_fails_says_with_which_code(tracing: Tracing, exporte
     assert predict.attributes["rpc.response.status_code"] == predict.attributes["error.type"] == "UNAVAILABLE"
     assert predict.status.status_code is StatusCode.ERROR
     assert "secret" not in predict.to_json()
+
+
+async def test_what_is_dropped_while_it_waits_is_told_in_its_request(
+    tracing: Tracing, exporter: InMemorySpanExporter, spans: Spans
+) -> None:
+    backend, clock = Backend(), FakeClock()
+    subject = batcher(backend, spans, clock)
+    backend.hold()
+    busy = subject.submit([encoded(64, None)])
+    await backend.until_asked()
+    with tracing.call("request", 1):
+        answers = subject.submit([encoded(10, spans.origin(), deadline=2.0)])
+        clock.advance(3)
+        backend.release()
+        assert isinstance((await asyncio.gather(*busy, *answers, return_exceptions=True))[-1], DeadlineError)
+    await subject.close()
+    (request,) = exporter.get_finished_spans()
+    assert [(event.name, event.attributes) for event in request.events] == [
+        ("dropped", {"undertone.lane": "online", "reason": "expired", "undertone.queue_seconds": 3.0})
+    ]
 
 
 def test_what_happens_within_a_request_is_told_in_its_span(

@@ -73,10 +73,15 @@ class WorkShed:
 
 @dataclass(frozen=True, slots=True)
 class WorkDropped:
-    """A sequence left the queue unanswered by the model: `reason` is "cancelled" or "expired"."""
+    """A sequence left the queue unanswered by the model: `reason` is "cancelled" or "expired".
+
+    It had waited for `queue_seconds`; `origin` is its own (see Encoded).
+    """
 
     lane: str
     reason: str
+    queue_seconds: float
+    origin: object | None = None
 
 
 @dataclass(frozen=True, slots=True)

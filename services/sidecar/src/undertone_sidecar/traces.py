@@ -17,6 +17,7 @@ from undertone_sidecar.events import (
     ReadinessChanged,
     ServedModel,
     Tokenized,
+    WorkDropped,
     WorkShed,
 )
 
@@ -47,6 +48,9 @@ class Spans:
                 self._models[model.version] = model
             case BatchSent() if event.origins:
                 self._batch_sent(event)
+            case WorkDropped(origin=Span() as request) if request.is_recording():  # not if it is over, as when it was cancelled
+                wait = {"undertone.lane": event.lane, "reason": event.reason, "undertone.queue_seconds": event.queue_seconds}
+                request.add_event("dropped", wait)
             case Tokenized() | ParagraphsAnswered() | WorkShed() | BatchAnswered():
                 span = get_current_span()
                 if span.is_recording():

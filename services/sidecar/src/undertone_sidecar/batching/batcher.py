@@ -219,14 +219,16 @@ class MicroBatcher:
 
     def _keeps(self, waiting: _Waiting) -> bool:
         """Whether it is wanted; tells its caller, and whoever listens, if it came too late."""
-        if self._is_wanted(waiting, self._clock()):
+        now = self._clock()
+        if self._is_wanted(waiting, now):
             return True
         late = not waiting.answer.done()
         if late:
             waiting.answer.set_exception(
                 DeadlineError("the deadline passed while the paragraph was waiting for the model server")
             )
-        self._listener(WorkDropped(waiting.item.lane.value, "expired" if late else "cancelled"))
+        item, reason = waiting.item, "expired" if late else "cancelled"
+        self._listener(WorkDropped(item.lane.value, reason, now - waiting.since, item.origin))
         return False
 
 
