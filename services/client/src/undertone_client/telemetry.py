@@ -29,9 +29,15 @@ def observers(telemetry: Telemetry, target: str) -> Observers:
     found = Observers()
     interceptors: list[grpc.aio.ClientInterceptor] = []
     if telemetry.adapters:
-        found["listener"] = telemetry.listener(measure)
         interceptors.append(ClientObserver(telemetry.listener(CallMeasure())))
+    followers: dict[str, Listener] = {}
     if telemetry.tracing is not None:
+        from undertone_client.traces import follow  # imports OpenTelemetry
+
+        followers["traces"] = follow
         found["around"] = telemetry.tracing.call
         interceptors.append(telemetry.tracing.attempts(target))
-    return found | {"interceptors": interceptors} if interceptors else found
+    if interceptors:
+        found["listener"] = telemetry.listener(measure, followers)
+        found["interceptors"] = interceptors
+    return found

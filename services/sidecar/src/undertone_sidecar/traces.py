@@ -49,8 +49,10 @@ class Spans:
             case BatchSent() if event.origins:
                 self._batch_sent(event)
             case WorkDropped(origin=Span() as request) if request.is_recording():  # not if it is over, as when it was cancelled
-                wait = {"undertone.lane": event.lane, "reason": event.reason, "undertone.queue_seconds": event.queue_seconds}
-                request.add_event("dropped", wait)
+                request.add_event(
+                    "dropped",
+                    {"undertone.lane": event.lane, "reason": event.reason, "undertone.queue_seconds": event.queue_seconds},
+                )
             case Tokenized() | ParagraphsAnswered() | WorkShed() | BatchAnswered():
                 span = get_current_span()
                 if span.is_recording():
