@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 import grpc
 import pytest
-from undertone_client import Client, Settings
+from undertone_client import Client, Settings, SettingsError
 from undertone_client.channel import open_channel
 from undertone_client.testing import FakeClassifier
 from undertone_protos.v1 import classifier_pb2 as pb
@@ -32,10 +32,16 @@ async def test_an_address_that_is_not_there_takes_no_calls(service: FakeClassifi
             await client.classify("the rain had stopped")
 
 
+@pytest.mark.parametrize("target", ["localhost:0", "dns:///localhost:65536", "ipv4:127.0.0.1:1,127.0.0.1:70000"])
+def test_a_port_that_there_cannot_be_is_named(target: str) -> None:
+    with pytest.raises(SettingsError, match=r"has the port \d+; give one from 1 to 65535"):
+        Client(target)
+
+
 @pytest.mark.parametrize("prefix", ["unix:", "unix://"])
 async def test_a_socket_is_one_address(tmp_path_factory: pytest.TempPathFactory, prefix: str) -> None:
-    # The test's own folder has a name too long for a socket in it.
-    target = f"{prefix}{tmp_path_factory.mktemp('socket')}/classifier"
+    # The test's own folder has a name too long for a socket in it. The socket's name looks like a port, and is none.
+    target = f"{prefix}{tmp_path_factory.mktemp('socket')}/classifier:99999"
     server = grpc.aio.server()
     pb_grpc.add_ClassifierServicer_to_server(FakeClassifier(), server)
     server.add_insecure_port(target)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import grpc
 
 from undertone_client.errors import SettingsError
-from undertone_client.settings import Settings, Tls, checked_target
+from undertone_client.settings import Settings, Tls
 
 OPTIONS = (
     # A name may stand for many pods, as a headless Service's does; gRPC's default would send everything to the first of them.
@@ -19,14 +19,13 @@ OPTIONS = (
 
 
 def open_channel(target: str, settings: Settings, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
-    """A channel to `target`; it connects with the first call. Must be called with the event loop running.
+    """A channel to `target`, see `checked_target`; it connects with the first call. Must be called with the event loop running.
 
     Calls pass the `interceptors`, the first of them outermost.
 
     Raises:
-        SettingsError: the target is no address, or a certificate file cannot be read.
+        SettingsError: a certificate file cannot be read.
     """
-    checked_target(target)
     if settings.tls is None:
         return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=interceptors)
     return grpc.aio.secure_channel(target, _credentials(settings.tls), options=OPTIONS, interceptors=interceptors)

@@ -1,5 +1,6 @@
 """How a client behaves: one frozen object, checked as a whole."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from undertone_client.resilience.mode import Mode
 from undertone_client.resilience.retry import RetryPolicy
 
 DEFAULT_TARGET = "localhost:50051"
+_PORT = re.compile(r":(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,14 @@ def checked_target(target: str) -> str:
     """`target` itself, if it can be a gRPC target: `host:port`, `dns:///host:port`, `unix:/path`.
 
     Raises:
-        SettingsError: it is empty, holds white space, or is a web address.
+        SettingsError: it is empty, holds white space, is a web address, or has a port that there cannot be.
     """
     if not target or any(character.isspace() for character in target):
         raise SettingsError(f"target {target!r} is no address; give host:port, such as {DEFAULT_TARGET}")
     scheme, separator, address = target.partition("://")
     if separator and scheme.lower() in {"http", "https", "grpc", "grpcs"}:
         raise SettingsError(f"target {target!r} has a scheme; give {address.rstrip('/')!r} (TLS is a setting of its own)")
+    port = None if target.startswith(("unix:", "vsock:")) else _PORT.search(target)
+    if port is not None and not 1 <= int(port[1]) <= 65535:  # gRPC would take the rest of a division by 65536
+        raise SettingsError(f"target {target!r} has the port {port[1]}; give one from 1 to 65535")
     return target
