@@ -2,16 +2,20 @@
 
 import re
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_client import BreakerState, CallCounts
+from undertone_client import BreakerState, CallCounts, ClientState
+from undertone_client.job import Tally
+from undertone_client.job.monitor import Monitor
 from undertone_client.job.throughput import MOST_SAMPLES, Sample, Throughput
 from undertone_client.report import write_report
 from undertone_client.report.charts import WIDTH
 from undertone_client.report.course import CALLS_HEIGHT, RATE_HEIGHT, Pause, course
 
+IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())
 EVEN = Sample(seconds=0, paragraphs=0, in_flight=2, limit=4, breaker=BreakerState.CLOSED)
 
 
@@ -34,6 +38,32 @@ def test_a_stretch_behind_the_circuit_breaker_is_marked() -> None:
     found = course([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
     assert found is not None
     assert found.pauses == (Pause(WIDTH // 4, WIDTH // 2), Pause(WIDTH, 1))
+
+
+def test_a_run_of_minutes_is_drawn_as_it_was() -> None:
+    stretches = [(90.0, 248), (60.0, 72), (30.0, 0), (420.0, 300)]  # seconds, and paragraphs a second
+    now, tally, throughput = 0.0, Tally(), Throughput()
+    monitor = Monitor(tally, throughput, lambda: IDLE, 0.0, clock=lambda: now)
+    monitor.sample()
+    for seconds, rate in stretches:
+        for _ in range(round(seconds * 4)):
+            now += 0.25
+            tally.scored += rate // 4
+            monitor.changed()
+    monitor.sample()
+    found = course(throughput.snapshot())
+    assert found is not None
+    assert (found.seconds, found.mean_rate) == (600, pytest.approx(tally.scored / 600))
+    start, moves = found.rate_line.removeprefix("M0 ").split("l")
+    heights = list(accumulate(map(int, moves.split()[1::2]), initial=int(start)))
+    rates = [found.peak_rate * (1 - height / RATE_HEIGHT) for height in heights]
+    moments = [600 * index / (len(rates) - 1) for index in range(len(rates))]
+    end = 0.0
+    for seconds, rate in stretches:
+        begin, end = end, end + seconds
+        within = [rates[index] for index, moment in enumerate(moments) if begin + 10 <= moment <= end - 10]
+        assert within
+        assert within == [pytest.approx(rate, abs=8)] * len(within)
 
 
 @pytest.mark.parametrize(
