@@ -115,6 +115,30 @@ def test_of_several_reasons_a_want_of_room_is_the_one_that_is_waited_for() -> No
     assert reasons == [grpc.StatusCode.RESOURCE_EXHAUSTED]
 
 
+def test_paragraphs_that_came_too_late_are_asked_again_where_nobody_waits() -> None:
+    def outcomes(mode: Mode) -> list[Outcome]:
+        replies = iter((grpc.StatusCode.DEADLINE_EXCEEDED, None))
+
+        async def send(paragraphs: Sequence[Paragraph], progress: Progress) -> tuple[pb.ClassifyBatchResponse, Trailers]:
+            reply = pb.ClassifyBatchResponse(labels=["joy"])
+            if status := next(replies):
+                reply.results.add().error.code = status.value[0]
+            else:
+                reply.results.add().classification.probabilities.append(1.0)
+            return reply, ()
+
+        async def pause(refusal: Failure, pushback_seconds: float | None, progress: Progress) -> bool:
+            return True
+
+        def nothing(progress: Progress) -> None:
+            pass
+
+        return asyncio.run(BatchCall([Paragraph("one")], send, pause, advanced=nothing, halved=nothing).run(Progress(mode)))
+
+    assert isinstance(outcomes(Mode.BATCH)[0], Score)
+    assert isinstance(outcomes(Mode.ONLINE)[0], Failure)
+
+
 def test_other_failures_are_those_of_all_paragraphs() -> None:
     service = Service({3}, grpc.StatusCode.PERMISSION_DENIED, set())
     outcomes = service.settle([Paragraph(str(index)) for index in range(4)])

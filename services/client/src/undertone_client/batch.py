@@ -8,7 +8,7 @@ from undertone_protos.v1 import classifier_pb2 as pb
 
 from undertone_client.errors import ServiceError, pushback_seconds
 from undertone_client.resilience.progress import Progress
-from undertone_client.resilience.statuses import POISONED, RETRIED
+from undertone_client.resilience.statuses import POISONED, retried
 from undertone_client.values import Failure, Outcome, Paragraph
 from undertone_client.wire import batch_outcomes
 
@@ -62,7 +62,7 @@ class BatchCall:
             for place, outcome in zip(places, outcomes, strict=True):
                 if isinstance(outcome, Failure):
                     outcome = replace(outcome, attempts=progress.attempts)
-                    if outcome.status in RETRIED:
+                    if retried(outcome.status, progress.mode):
                         refused[place] = outcome
                 self._outcomes[place] = outcome
             if not refused:

@@ -7,7 +7,7 @@ import grpc
 from undertone_protos.v1 import classifier_pb2 as pb
 
 from undertone_client.errors import ServiceFaultError
-from undertone_client.resilience.statuses import RETRIED
+from undertone_client.resilience.statuses import OVERLOADING, RETRIED
 from undertone_client.values import Failure, Limits, Model, Outcome, Paragraph, Policy, Score, ServedModel, Timings
 
 POLICIES = {
@@ -92,10 +92,10 @@ def batch_outcomes(reply: pb.ClassifyBatchResponse, paragraphs: Sequence[Paragra
 
 
 def refused(reply: object) -> grpc.StatusCode | None:
-    """The status with which a batch's reply asks to send some of its paragraphs again, the first of them; None if none does."""
+    """The status with which a reply says that there was no room or time for a paragraph, the first such; None if all had."""
     if isinstance(reply, pb.ClassifyBatchResponse):
         for result in reply.results:
-            if result.HasField("error") and (status := STATUS_CODES.get(result.error.code)) in RETRIED:
+            if result.HasField("error") and (status := STATUS_CODES.get(result.error.code)) in RETRIED | OVERLOADING:
                 return status
     return None
 

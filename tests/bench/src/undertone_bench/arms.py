@@ -5,10 +5,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
-from undertone_client import Client, Failure
+from undertone_client import Client, Failure, Settings
 
 from undertone_bench.errors import BenchError
 from undertone_bench.paragraphs import Paragraph
@@ -20,6 +20,9 @@ from undertone_bench.worker import Worker
 
 CLIENT = "client"
 """The bench's own process."""
+
+PATIENT: Final = Settings(timeout_seconds=120.0)
+"""A large model on few cores takes longer for all that is in flight than the client waits by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Undertone:
         self._texts = [paragraph.text for paragraph in paragraphs]
         lengths = model.lengths(self._texts)
         self._tokens, self._operations = sum(lengths), operations(model.contract.architecture, lengths)
-        self._client = Client(pod.target)
+        self._client = Client(pod.target, settings=PATIENT)
         self._runner = runner
 
     def warm(self) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from undertone_client import Client, Failure
 
+from undertone_bench.arms import PATIENT
 from undertone_bench.drive import Answer, open_loop, poisson
 from undertone_bench.errors import BenchError
 from undertone_bench.paragraphs import Paragraph
@@ -79,7 +80,7 @@ async def _rounds(taking: Taking, pod: Pod, load: float, seconds: float) -> tupl
     caller = Caller(pod.target)
     rounds = []
     rate = 0.0
-    async with Client(pod.target) as client:
+    async with Client(pod.target, settings=PATIENT) as client:
         job = _Job(client, taking.paragraphs(_SUPPLY))
         async with job.running():
             await asyncio.sleep(seconds / 2)  # the first calls at new lengths are slow
