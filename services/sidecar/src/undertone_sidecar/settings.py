@@ -1,5 +1,6 @@
 """The sidecar's settings: one frozen object, from flags and environment, checked as a whole before anything starts."""
 
+import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ exit codes:
 """
 
 
+def _port_or_off(text: str) -> int | None:
+    try:
+        return None if text == "off" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number, or off") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(ThreadSettings):
     """Everything that can be set; field names are the flags' names. Times are in seconds. Raises SettingsError."""
@@ -61,7 +69,9 @@ class Settings(ThreadSettings):
     port: int = field(
         default=50051, metadata=flag("port of the gRPC service; 0 takes a free one and logs it", least=0, most=65535)
     )
-    metrics_port: int = field(default=9464, metadata=flag(meaning("metrics_port")))
+    metrics_port: int | None = field(
+        default=9464, metadata=flag(f"{meaning('metrics_port')}; off for none", unit="N", parse=_port_or_off)
+    )
     dogstatsd: str = field(default="", metadata=flag(meaning("dogstatsd"), unit="ADDRESS"))
     otlp_endpoint: str = field(
         default="", metadata=flag(meaning("otlp_endpoint"), unit="URL", fallback="OTEL_EXPORTER_OTLP_ENDPOINT")
