@@ -14,18 +14,21 @@ _CHOICE = {
 def promql(query: Query, source: Source) -> str:
     """The expression for a query of a section with that source."""
 
+    # A job that is scraped while it runs says what it pushes, too.
+    total = "max" if source is Source.JOBS else "sum"
+
     def written(query: Query) -> str:
         match query:
             case Rate(of):
-                return f"sum{_by(of.by)}(rate({_selector(of, source)}[{WINDOW}]))"
+                return f"{total}{_by(of.by)}(rate({_selector(of, source)}[{WINDOW}]))"
             case Sum(of):
-                return f"sum{_by(of.by)}({_selector(of, source)})"
+                return f"{total}{_by(of.by)}({_selector(of, source)})"
             case Quantile(of, at):
                 buckets = _selector(of, source, suffix="_bucket")
                 return f"histogram_quantile({at:g}, sum{_by(('le', *of.by))}(rate({buckets}[{WINDOW}])))"
             case Mean(of):
-                total, count = _selector(of, source, suffix="_sum"), _selector(of, source, suffix="_count")
-                return f"sum{_by(of.by)}(rate({total}[{WINDOW}])) / sum{_by(of.by)}(rate({count}[{WINDOW}]))"
+                observed, count = _selector(of, source, suffix="_sum"), _selector(of, source, suffix="_count")
+                return f"sum{_by(of.by)}(rate({observed}[{WINDOW}])) / sum{_by(of.by)}(rate({count}[{WINDOW}]))"
             case Share(part, whole):
                 # Each part over its own whole.
                 more = part.of.by != whole.of.by
