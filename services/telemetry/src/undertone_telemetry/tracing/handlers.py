@@ -47,7 +47,8 @@ class HandlerTracer(grpc.aio.ServerInterceptor):
                 set_code(span, code, fault=code in SERVER_FAULTS)
                 span.end()
 
-            context.add_done_callback(end)
+            if span.is_recording():
+                context.add_done_callback(end)
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 try:
                     return await behaviour(request, context)
