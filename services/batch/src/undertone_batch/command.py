@@ -17,6 +17,7 @@ from undertone_client.errors import OutputError
 from undertone_telemetry.jobs import Recurrence
 from undertone_telemetry.settings import TelemetrySettings
 
+from undertone_batch.cancellation import cancelled_by_signals
 from undertone_batch.errors import spark_explained
 from undertone_batch.job import Job
 from undertone_batch.order import Order, new_run
@@ -35,7 +36,7 @@ Exit codes:
   1    more failed than that, or the run itself did; what was committed is in the table
   2    options, the source or the table cannot be used
   3    the service cannot be reached, or has gone
-  130  interrupted"""
+  130  interrupted (143: terminated)"""
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,8 @@ def _run(job: Job, observation: Observation, summary: Path | None) -> None:
     )
     progress.begin()
     try:
-        job.run()
+        with cancelled_by_signals(job.cancel):
+            job.run()
     finally:
         progress.end()
         click.echo(job.summary.to_text(), err=True)

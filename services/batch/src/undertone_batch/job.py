@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from undertone_client import CallCounts, Client, Mode, ServedModel
+from undertone_client import CallCounts, Client, Mode, ServedModel, UndertoneError
 from undertone_client.errors import OutputError
 
-from undertone_batch.errors import TooManyFailedError, spark_explained
+from undertone_batch.errors import JobError, TooManyFailedError, spark_explained
 from undertone_batch.merge import change_counts, dead_letters, merge, settled
 from undertone_batch.order import Order
 from undertone_batch.plan import CHANGING, SCORED, Aim, Kind, RunMode, compare
@@ -55,6 +55,7 @@ class Job:
         self._clock = clock
         self._table = Table(spark, order.table)
         self._executors = spark.sparkContext.accumulator({}, ExecutorMetricsParam())
+        self._cancelled = False
         self._summary = Summary(order.run, order.mode, self._table.path, started_at=clock())
 
     @property
@@ -84,11 +85,11 @@ class Job:
             InputError: the source cannot be read.
             OutputError: the table cannot be read or written, or another run is at work on it.
             ServiceError: the service does not answer.
-            JobError: Spark gave up.
+            JobError: Spark gave up, or the run was cancelled.
             TooManyFailedError: more than `max_failed_share` failed. What was scored until then is in the table.
         """
         try:
-            with spark_explained():
+            with self._uncancelled(), spark_explained():
                 self._work()
         except BaseException as error:
             self._summary = replace(self._summary, error=str(error) or type(error).__name__)
@@ -97,6 +98,20 @@ class Job:
             self._summary = replace(self._summary, executors=dict(self._executors.value), finished_at=self._clock())
             if self._summary.model is not None:  # else nothing has begun, and the table's folder may be a mistake
                 self._report()
+
+    def cancel(self) -> None:
+        """End the run, from another thread: what is under way is given up, and nothing begins any more."""
+        self._cancelled = True
+        self._spark.sparkContext.cancelAllJobs()
+
+    @contextmanager
+    def _uncancelled(self) -> Iterator[None]:
+        try:
+            yield
+        except UndertoneError:
+            if self._cancelled:  # whatever came of that
+                raise JobError("the run was cancelled; what it has committed before is in the table") from None
+            raise
 
     def _report(self) -> None:
         try:
@@ -191,6 +206,8 @@ class Job:
     @contextmanager
     def _described(self, what: str) -> Iterator[None]:
         """Spark's page shows what its jobs are for."""
+        if self._cancelled:
+            raise JobError("the run was cancelled")
         context = self._spark.sparkContext
         context.setJobDescription(f"undertone {self._order.mode} {self._order.run}, {what}")
         log.info("%s", what)
