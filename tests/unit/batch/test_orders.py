@@ -54,7 +54,7 @@ def test_a_workers_error_of_the_service_is_the_services_error() -> None:
 
 def test_other_failures_are_told_by_their_innermost_cause() -> None:
     text = "Job aborted.\n\tat x\nCaused by: java.io.IOException: No space left on device\n\tat y"
-    with pytest.raises(JobError, match=r"^java\.io\.IOException: No space left on device$"), spark_explained():
+    with pytest.raises(JobError, match=r"^java\.io\.IOException: No space left on device\. .*Make room"), spark_explained():
         raise PySparkException(text)
 
 

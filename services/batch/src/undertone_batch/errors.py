@@ -27,6 +27,7 @@ class TooManyFailedError(JobError):
 
 _SERVICE_ERROR = re.compile(r"^undertone_client\.errors\.\w+: ([A-Z_]+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 @contextmanager
@@ -39,4 +40,14 @@ def spark_explained() -> Iterator[None]:
         if found := _SERVICE_ERROR.search(text):
             raise service_error(grpc.StatusCode[found[1]], found[2]) from None
         causes = _CAUSE.findall(text)
-        raise JobError(": ".join(causes[-1]) if causes else text.splitlines()[0]) from None
+        raise JobError(with_remedy(": ".join(causes[-1]) if causes else text.splitlines()[0])) from None
+
+
+def with_remedy(reason: str) -> str:
+    """What Java says of a disk that is full, and what to do; anything else as it is."""
+    if not _FULL.search(reason):
+        return reason
+    return (
+        f"{reason}. The disk of the table is full, or that of an executor (spark.local.dir). Make room, and the next run"
+        " goes on from the last commit"
+    )

@@ -8,6 +8,8 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 from undertone_client.errors import OutputError
 
+from undertone_batch.errors import with_remedy
+
 
 class FileSystem:
     """A folder, through Hadoop's API, so that Spark's credentials and settings hold. Names are relative to the folder.
@@ -83,4 +85,4 @@ class FileSystem:
             yield
         except Py4JJavaError as error:
             reason = str(error.java_exception.toString()).splitlines()[0]
-            raise OutputError(f"{self.root}/{name} cannot be used: {reason}") from None
+            raise OutputError(f"{self.root}/{name} cannot be used: {with_remedy(reason)}") from None

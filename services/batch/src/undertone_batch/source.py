@@ -18,6 +18,15 @@ MIN_CHARACTERS = 15
 
 DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {"csv": {"header": "true", "multiLine": "true", "escape": '"'}}
 
+PACKAGES: Mapping[str, str] = {
+    "delta": "io.delta:delta-spark_{}_2.13",
+    "iceberg": "org.apache.iceberg:iceberg-spark-runtime-{}_2.13",
+}
+"""Maven packages of formats that Spark does not bring along; each is made for one of its releases, such as 4.1."""
+
+DECODED = ("csv", "json", "text", "xml")
+"""Formats whose bytes Spark decodes, as UTF-8 or what the option `encoding` says: what it cannot is U+FFFD, without a word."""
+
 SHOWN_HEX = 64
 """Hexadecimal digits that a dead letter shows of an id that is not UTF-8, at most."""
 
@@ -57,8 +66,14 @@ class Source:
                 frame = spark.read.format(self.format).options(**options).load(list(self.locations))
             fields = {column.name: column.dataType for column in frame.schema.fields}
         except (PySparkException, Py4JJavaError) as error:
+            problem = f"{', '.join(self.locations)} cannot be read as {self.format}: "
+            if "DATA_SOURCE_NOT_FOUND" in str(error) and (package := PACKAGES.get(self.format)):
+                remedy = f"--packages {package.format(spark.version.rpartition('.')[0])}:VERSION"
+                raise InputError(
+                    f"{problem}Spark has no such format without a package. Give spark-submit, or PYSPARK_SUBMIT_ARGS, {remedy}"
+                ) from None
             reason = SPARK_REASON.search(str(error)) or str(error).splitlines()
-            raise InputError(f"{', '.join(self.locations)} cannot be read as {self.format}: {reason[0]}") from None
+            raise InputError(f"{problem}{reason[0]}") from None
         for flag, name in (("--id-column", self.id_column), ("--text-column", self.text_column)):
             if name not in fields:
                 there = ", ".join(repr(column) for column in fields) or "none"
@@ -88,6 +103,10 @@ class Source:
             .when(text.isNull(), "the text is null")
             .when(~sql.is_valid_utf8(text), "the text is not UTF-8")
         )
+        if self.format in DECODED:
+            spoiled = "has the character U+FFFD, which stands for what is not UTF-8; see --option encoding=NAME"
+            for what, column in (("id", ident), ("text", text)):
+                problem = problem.when(sql.contains(column, sql.lit("\ufffd")), f"the {what} {spoiled}")
         blank = sql.lit(" \t\r\n")
         digest = sql.sha2(text.cast("binary"), 256)
         found = rows.select(
