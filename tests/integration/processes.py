@@ -38,8 +38,8 @@ running: Final[list["Process"]] = []
 
 
 def command(program: str) -> str:
-    """Path of a console script of this environment."""
-    return str(Path(sys.executable).with_name(program))
+    """Path of a console script of this environment; a path stays as it is."""
+    return str(Path(sys.executable).parent / program)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -119,20 +119,32 @@ class Process:
 
 
 class ModelServer(Process):
-    """undertone-model-server over the versions in the folder `base`, on a Unix socket."""
+    """undertone-model-server over the versions in the folder `base`, on a Unix socket, with metrics at METRICS_PATH."""
+
+    METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
     def __init__(self, base: Path, socket: Path, log: Path) -> None:
         self.target = f"unix:{socket}"
+        monitoring = socket.with_suffix(".config")
+        monitoring.write_text(f'prometheus_config {{ enable: true path: "{self.METRICS_PATH}" }}')
         super().__init__(
             "undertone-model-server",
             f"--model_name={base.name}",
             f"--model_base_path={base}",
             f"--grpc_socket_path={socket}",
             "--port=0",
+            "--rest_api_port=0",
+            f"--monitoring_config_file={monitoring}",
             "--tensorflow_intra_op_parallelism=1",
             "--file_system_poll_wait_seconds=0.2",
             log=log,
         )
+
+    @property
+    def metrics_port(self) -> int:
+        found = re.search(r"metrics on http://[^:]+:(\d+)/", self.log)
+        assert found, self.log
+        return int(found[1])
 
 
 class Sidecar(Process):
@@ -145,6 +157,10 @@ class Sidecar(Process):
     @property
     def target(self) -> str:
         return f"localhost:{self._listening('port')}"
+
+    @property
+    def metrics_port(self) -> int:
+        return self._listening("metrics_port")
 
     def health(self, service: str = "") -> int:
         """The status that grpc.health.v1 gives now."""
@@ -171,7 +187,7 @@ class Sidecar(Process):
 
     def metrics_text(self) -> str:
         """The metrics page."""
-        url = f"http://localhost:{self._listening('metrics_port')}/metrics"
+        url = f"http://localhost:{self.metrics_port}/metrics"
         with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as page:
             return str(page.read().decode())
 

@@ -20,6 +20,7 @@ def test_defaults_are_tf_servings() -> None:
 
 
 def test_every_flag(tmp_path: Path) -> None:
+    (tmp_path / "monitoring.config").write_text('prometheus_config { enable: true path: "/metrics" }')
     settings = flags.read(
         [
             BASE,
@@ -27,6 +28,8 @@ def test_every_flag(tmp_path: Path) -> None:
             "--host=0.0.0.0",
             "--port=0",
             f"--grpc_socket_path={tmp_path / 's'}",
+            "--rest_api_port=8501",
+            f"--monitoring_config_file={tmp_path / 'monitoring.config'}",
             "--grpc_max_threads=3",
             "--tensorflow_intra_op_parallelism=2",
             "--tensorflow_inter_op_parallelism=1",
@@ -40,6 +43,8 @@ def test_every_flag(tmp_path: Path) -> None:
         host="0.0.0.0",  # noqa: S104
         port=0,
         grpc_socket_path=tmp_path / "s",
+        rest_api_port=8501,
+        monitoring_path="/metrics",
         tensorflow_intra_op_parallelism=2,
         tensorflow_inter_op_parallelism=1,
         file_system_poll_wait_seconds=0.5,

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from undertone_model_server import model_config
+from undertone_model_server import model_config, monitoring_config
 from undertone_model_server.errors import SettingsError
 from undertone_model_server.model_config import ModelConfig
 from undertone_model_server.settings import Settings
@@ -45,6 +45,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         host=given.host,
         port=given.port,
         grpc_socket_path=Path(given.grpc_socket_path) if given.grpc_socket_path else None,
+        rest_api_port=given.rest_api_port,
+        monitoring_path=monitoring_config.read(Path(given.monitoring_config_file)) if given.monitoring_config_file else "",
         grpc_max_threads=given.grpc_max_threads,
         tensorflow_intra_op_parallelism=given.tensorflow_intra_op_parallelism,
         tensorflow_inter_op_parallelism=given.tensorflow_inter_op_parallelism,
@@ -106,6 +108,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("host", str, "ADDRESS", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface")
     flag("port", int, "PORT", 8500, "TCP port; 0 takes a free one and logs it")
     flag("grpc_socket_path", str, "PATH", "", "also listen on a Unix socket at this path")
+    flag("rest_api_port", int, "PORT", None, "HTTP port of the metrics, and of nothing else; 0 takes a free one and logs it")
+    flag("monitoring_config_file", str, "FILE", "", "a MonitoringConfig in text format, which enables metrics for Prometheus")
     flag(
         "grpc_max_threads",
         int,

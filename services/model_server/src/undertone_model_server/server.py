@@ -9,6 +9,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from undertone_model_server.admission import Admission
 from undertone_model_server.errors import SettingsError
+from undertone_model_server.metrics import Metrics, MetricsPage
 from undertone_model_server.model import Model
 from undertone_model_server.registry import Registry
 from undertone_model_server.servable import Loader
@@ -44,7 +45,11 @@ class ModelServer:
         self._threads = ThreadPoolExecutor(settings.grpc_max_threads + SPARE_THREADS, thread_name_prefix="call")
         self._admission = Admission(settings.grpc_max_threads)
         self._server = grpc.server(self._threads, interceptors=[self._admission], options=CHANNEL_OPTIONS)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(self._registry), self._server)
+        self._metrics = Metrics()
+        self._page: MetricsPage | None = None
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._registry, self._metrics), self._server
+        )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._registry), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._report_health()
@@ -57,6 +62,7 @@ class ModelServer:
             socket = self._settings.grpc_socket_path.absolute()
             self._listen(f"unix:{socket}", "--grpc_socket_path")
             addresses.append(f"unix:{socket}")
+        self._open_page()
         self._server.start()
         self._watcher.start()
         log.info("gRPC on %s", " and ".join(addresses))
@@ -70,9 +76,24 @@ class ModelServer:
         # What is left open are calls out of time, and streams of health, which would never end by themselves.
         self._server.stop(0).wait()
         self._watcher.stop()
+        if self._page:
+            self._page.close()
         for model in self._registry.models.values():
             model.close()
         self._threads.shutdown()
+
+    def _open_page(self) -> None:
+        settings = self._settings
+        if settings.rest_api_port is None or not settings.monitoring_path:
+            return
+        try:
+            self._page = MetricsPage(self._metrics, settings.host, settings.rest_api_port, settings.monitoring_path)
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host}:{settings.rest_api_port}: is it taken, or not ours to use? "
+                "Choose another --rest_api_port"
+            ) from error
+        log.info("metrics on http://%s:%d%s", settings.host, self._page.port, settings.monitoring_path)
 
     def _listen(self, address: str, flag: str) -> int:
         try:

@@ -11,6 +11,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from undertone_model_server import predict
 from undertone_model_server.errors import CallError, DeadlinePassedError, InvalidCallError
+from undertone_model_server.metrics import Metrics
 from undertone_model_server.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -25,14 +26,16 @@ LONGEST_TIMEOUT_SECONDS = 10 * 365 * 24 * 3600.0
 class PredictionService:
     """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, metrics: Metrics | None = None) -> None:
         self._registry = registry
+        self._metrics = metrics or Metrics()
 
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
-        with _answering(context):
+        model = request.model_spec.name
+        with _answering(context), self._metrics.predicting(model):
             _require_spec(request)
             timeout = _timeout(context)
-            with self._registry.lease(request.model_spec) as lease:
+            with self._registry.lease(request.model_spec) as lease, self._metrics.running(model):
                 response = predict.run(lease.servable, request, timeout)
             response.model_spec.name = request.model_spec.name
             response.model_spec.version.value = lease.version

@@ -16,7 +16,8 @@ MAX_SOCKET_PATH = 107
 class Settings:
     """How to serve; the fields are named as their flags are. Raises SettingsError for values that cannot work.
 
-    `port` 0 takes a free one. Zero threads inside or between operations lets TensorFlow choose. A pause of 0 seconds looks at
+    `port` 0 takes a free one, `rest_api_port` too; None opens none. On the latter are metrics, at `monitoring_path` if that is
+    not empty. Zero threads inside or between operations lets TensorFlow choose. A pause of 0 seconds looks at
     the base paths only once.
     """
 
@@ -25,6 +26,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8500
     grpc_socket_path: Path | None = None
+    rest_api_port: int | None = None
+    monitoring_path: str = ""
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     file_system_poll_wait_seconds: float = 1.0
@@ -32,6 +35,12 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port={self.port} is not a TCP port; give one of 1 to 65535, or 0 for any that is free")
+        if self.rest_api_port is not None and not 0 <= self.rest_api_port <= 65535:
+            raise SettingsError(
+                f"--rest_api_port={self.rest_api_port} is not a TCP port; give one of 1 to 65535, or 0 for a free one"
+            )
+        if self.monitoring_path and self.rest_api_port is None:
+            raise SettingsError("--monitoring_config_file enables metrics, and there is no port for them; give --rest_api_port")
         if self.grpc_max_threads < 1:
             raise SettingsError(f"--grpc_max_threads={self.grpc_max_threads} would answer no call; give 1 or more")
         for flag in ("tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"):
