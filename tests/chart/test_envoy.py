@@ -1,17 +1,15 @@
 """What stands before the pods: Envoy, a GRPCRoute, or nothing."""
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, ROOT, Chart, HelmError, Manifest
+from tests.chart.rendering import CHART, Chart, HelmError, Manifest
 
 DESCRIPTOR = CHART / "files/envoy/classifier.binpb"
 
@@ -36,22 +34,6 @@ def container(chart: Chart, **values: Any) -> Manifest:
     pod = chart.render(envoy(**values)).one("Deployment", "-envoy")["spec"]["template"]["spec"]
     found: Manifest = pod["containers"][0]
     return found
-
-
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_protos_for_envoy", ROOT / "protos/generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_descriptor_is_what_the_protos_give(generate: ModuleType, tmp_path: Path) -> None:
-    fresh = tmp_path / "classifier.binpb"
-    generate.protoc(f"--descriptor_set_out={fresh}", "--include_imports", "undertone/v1/classifier.proto")
-    assert fresh.read_bytes() == DESCRIPTOR.read_bytes(), "run `make protos` and commit the result"
 
 
 @pytest.mark.parametrize(
