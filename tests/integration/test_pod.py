@@ -1,10 +1,12 @@
 """undertone-pod: what a newcomer sees of it, and what it leaves behind."""
 
+import contextlib
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,18 +92,33 @@ def test_a_pod_whose_sidecar_cannot_serve_says_so_and_ends(folder: Path) -> None
     assert processes_of(folder) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_both_processes(folder: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    log = tmp_path / "pod.log"
+@contextlib.contextmanager
+def running_pod(folder: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = [command("undertone-pod"), f"--model_base_path={folder}", f"--port={free_port()}"]
     with log.open("wb") as output:
-        running = subprocess.Popen(arguments, stderr=output, env=POD_ENVIRONMENT)
+        process = subprocess.Popen(arguments, stderr=output, env=POD_ENVIRONMENT)
     try:
-        until(lambda: "ready on localhost:" in log.read_text() or running.poll() is not None, "the pod is ready")
-        assert len(processes_of(folder)) == 2
-        running.send_signal(number)
-        assert running.wait(PATIENCE_SECONDS) == code
+        yield process
     finally:
-        running.kill()
-        running.wait()
+        process.kill()
+        process.wait()
+
+
+def test_sigterm_stops_both_processes(folder: Path, tmp_path: Path) -> None:
+    log = tmp_path / "pod.log"
+    with running_pod(folder, log) as process:
+        until(lambda: "ready on localhost:" in log.read_text() or process.poll() is not None, "the pod is ready")
+        assert len(processes_of(folder)) == 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 143
+    assert processes_of(folder) == []
+
+
+def test_ctrl_c_stops_a_pod_that_is_still_starting(folder: Path, tmp_path: Path) -> None:
+    log = tmp_path / "pod.log"
+    with running_pod(folder, log) as process:
+        until(lambda: "starting TensorFlow" in log.read_text() or process.poll() is not None, "its processes start")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 130
+    assert "ready on" not in log.read_text()
     assert processes_of(folder) == []
