@@ -25,22 +25,23 @@ dns:///{{ include "undertone.componentName" (dict "root" . "component" "inferenc
 {{- end }}
 {{- end }}
 
+{{/* Selects the pods of some components of this release: (dict "root" $ "components" (list ...)). */}}
+{{- define "undertone.podsOf" -}}
+matchLabels:
+  app.kubernetes.io/name: {{ include "undertone.name" .root }}
+  app.kubernetes.io/instance: {{ .root.Release.Name }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: [{{ join ", " .components }}]}
+{{- end }}
+
 {{/* Selects the pods of this release that call the service. */}}
 {{- define "undertone.clientPods" -}}
-matchLabels:
-  app.kubernetes.io/name: {{ include "undertone.name" . }}
-  app.kubernetes.io/instance: {{ .Release.Name }}
-matchExpressions:
-  - {key: app.kubernetes.io/component, operator: In, values: [backfill, daily, test]}
+{{- include "undertone.podsOf" (dict "root" . "components" (list "backfill" "daily" "test")) }}
 {{- end }}
 
 {{/* Selects the pods of this release's jobs. */}}
 {{- define "undertone.jobPods" -}}
-matchLabels:
-  app.kubernetes.io/name: {{ include "undertone.name" . }}
-  app.kubernetes.io/instance: {{ .Release.Name }}
-matchExpressions:
-  - {key: app.kubernetes.io/component, operator: In, values: [backfill, daily]}
+{{- include "undertone.podsOf" (dict "root" . "components" (list "backfill" "daily")) }}
 {{- end }}
 
 {{/* Environment of the `undertone` command. */}}

@@ -30,18 +30,7 @@ template:
   spec:
     {{- include "undertone.podDefaults" (dict "root" .root "priorityClassName" $batch.priorityClassName) | nindent 4 }}
     restartPolicy: Never
-    {{- with $batch.nodeSelector }}
-    nodeSelector:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with $batch.tolerations }}
-    tolerations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with $batch.affinity }}
-    affinity:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
+    {{- pick $batch "nodeSelector" "tolerations" "affinity" | toYaml | nindent 4 }}
     {{- $score := dict "root" .root "job" .job "component" .component }}
     {{- if and $batch.output.url (eq $batch.runner "client") }}
     initContainers:
