@@ -154,4 +154,4 @@ def test_bad_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone: Com
     reasons = (empty, blank, unreadable, "35000 characters", "90000 bytes")
     assert all(words in row["reason"] for row, words in zip(failures, reasons, strict=True))
     assert "雨" not in listing
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "skipped": 0}
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "kept": 0}

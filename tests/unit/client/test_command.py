@@ -127,7 +127,7 @@ def test_score_writes_a_table_and_says_so(command: Command, story: Path, tmp_pat
     assert table["document"].to_pylist() == ["story"] * 9
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["inputs"] == [str(story)]
-    assert run["counts"] == {"scored": 9, "failed": 0, "skipped": 0}
+    assert run["counts"] == {"scored": 9, "failed": 0, "kept": 0}
     assert (run["complete"], run["policy"], run["model"]["name"]) == (True, "chunk-mean", "fake")
     assert run["paragraphs_per_second"] > 0
     assert (tmp_path / "out" / "failures.jsonl").read_text() == ""

@@ -16,7 +16,7 @@ from undertone_client.resilience import BreakerState, CallCounts
 from undertone_client.sources import Format, SourceOptions
 from undertone_client.values import Model, Policy
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _brief(source: Fingerprint | None) -> str:
 class Manifest:
     """The content of run.json.
 
-    `skipped` paragraphs had their score before the last run; `repeated` were not sent, as another of the same text was.
+    `kept` paragraphs had their score before the last run; `repeated` were not sent, as another of the same text was.
     `seconds` is the time spent scoring, over all runs of the folder, as are `calls` (the paper's Table 4), `throughput` (its
     Figure 2) and the other counts.
     """
@@ -70,7 +70,7 @@ class Manifest:
     started_at: datetime
     finished_at: datetime | None = None
     shards: tuple[Shard, ...] = ()
-    skipped: int = 0
+    kept: int = 0
     repeated: int = 0
     seconds: float = 0.0
     complete: bool = False
@@ -109,7 +109,7 @@ class Manifest:
         return replace(
             self,
             shards=shards,
-            skipped=tally.kept,
+            kept=tally.kept,
             repeated=self.repeated + tally.repeated,
             seconds=seconds,
             finished_at=finished_at,
@@ -130,7 +130,7 @@ class Manifest:
             "policy": identity.policy,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
-            "counts": {"scored": self.scored, "failed": self.failed, "skipped": self.skipped},
+            "counts": {"scored": self.scored, "failed": self.failed, "kept": self.kept},
             "repeated": self.repeated,
             "paragraphs_per_second": round(self.scored / self.seconds, 3) if self.seconds else 0.0,
             "tokens": self.tokens,
@@ -174,7 +174,7 @@ class Manifest:
             started_at=datetime.fromisoformat(document["started_at"]),
             finished_at=datetime.fromisoformat(finished) if finished else None,
             shards=tuple(Shard(**shard) for shard in document["shards"]),
-            skipped=counts["skipped"],
+            kept=counts["kept"],
             repeated=document["repeated"],
             seconds=document["seconds"],
             complete=document["complete"],
