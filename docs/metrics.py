@@ -29,7 +29,7 @@ it against what real processes expose.
 | process | where Prometheus reads | what is there |
 |---|---|---|
 | sidecar | `--metrics-port`, 9464 | calls of both sides, the sidecar, telemetry itself |
-| `undertone score`, `undertone replay` | `--metrics-port`; of the job, `--pushgateway`, too | its calls, the client, jobs, telemetry itself |
+| `undertone score`, `replay` | `--metrics-port`; for the job also `--pushgateway` | calls, the client, jobs, telemetry itself |
 | `undertone-batch`, the driver | the same | jobs, telemetry itself; its workers' clients tell DataDog only |
 | TF Serving | 8501, `/monitoring/prometheus/metrics` | its own metrics, which the chart switches on |
 | Envoy | its metrics port, `/stats/prometheus` | its own metrics |
@@ -39,8 +39,8 @@ Each process of ours adds `process_*` (CPU seconds, memory, open files). Duratio
 
 **DataDog.** `--dogstatsd host:port`, or `--dogstatsd unix:///path/to/socket`, sends the same metrics to an agent. Names are
 those below without `_total`; labels become tags, counters counts, gauges gauges, histograms distributions. Packets are filled
-and sent by threads of their own, once a second. Of more than 256 observations of a histogram in that second, 256 are drawn, and
-sent with their rate. Gauges are said again every ten seconds. `DD_ENV`, `DD_SERVICE` and `DD_VERSION` are tags of everything.
+and sent by threads of their own, once a second, with every gauge. Of more than 64 observations of a histogram in that second,
+about 64 are drawn, and sent with their rate. `DD_ENV`, `DD_SERVICE` and `DD_VERSION` are tags of everything.
 What was counted when SIGTERM came is sent before the process ends.
 
 **Nothing of this costs an answer.** An adapter that fails is counted in `undertone_telemetry_errors_total`, and the log says

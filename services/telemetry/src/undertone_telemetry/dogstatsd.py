@@ -3,8 +3,8 @@
 import logging
 import math
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from datadog.dogstatsd.base import DogStatsd
 
@@ -12,11 +12,9 @@ from undertone_telemetry.address import parse_address
 from undertone_telemetry.metric import Kind, Measurement
 from undertone_telemetry.notice import Notice
 
-_SAMPLES: Final = 256
-"""Observations of one histogram and its tags that a flush sends. Of more, so many are drawn, and sent with their rate."""
-
-_GAUGES_EVERY: Final = 10
-"""Flushes after which gauges are said again: the agent forgets what was said once, and most of ours change seldom."""
+_SAMPLES: Final = 64
+"""Observations of one histogram and its tags that a flush sends, on average. Of more, so many are drawn, and sent with their
+rate: DataDog's quantiles do not need them all, and each costs as much as a whole counter."""
 
 _QUEUED_PACKETS: Final = 512
 """Waiting for an agent that is away or slow. Beyond, and after ten seconds, the oldest are dropped."""
@@ -25,11 +23,16 @@ _SEND_SECONDS: Final = 0.5
 """That the sending thread, and nobody else, waits for an agent that does not read."""
 
 
+_Series: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""A metric's name, its labels, and their values."""
+
+
 class DogStatsD:
     """An adapter that sends metrics by the names of Prometheus, without `_total`; labels become tags, histograms distributions.
 
     Nothing that records waits for the agent: measurements are gathered in memory, one thread puts them into packets, another
-    sends those. `close` sends the rest. DD_ENV, DD_SERVICE, DD_VERSION and DD_ENTITY_ID become tags of everything.
+    sends those. Gauges are said at each flush, as the agent forgets what was said once. `close` sends the rest. DD_ENV,
+    DD_SERVICE, DD_VERSION and DD_ENTITY_ID become tags of everything.
     """
 
     name = "dogstatsd"
@@ -46,15 +49,14 @@ class DogStatsD:
         self._flush_seconds = flush_seconds
         self._patience_seconds = patience_seconds
         # Its own flushing thread cannot be ended without a race for what is being flushed: an interval of 0 leaves it out.
-        # Its telemetry would be reset behind our back, and says no more than `lost`.
+        # Its aggregation takes several times as long as ours for each measurement. Its telemetry would be reset behind our
+        # back, and says no more than `lost`.
         self._statsd = DogStatsd(
             host=host,
             port=port,
             socket_path=path,
             disable_buffering=False,
-            disable_aggregation=False,
             flush_interval=0,
-            max_metric_samples_per_context=_SAMPLES,
             disable_background_sender=False,
             sender_queue_size=_QUEUED_PACKETS,
             socket_timeout=_SEND_SECONDS,
@@ -62,32 +64,28 @@ class DogStatsD:
             telemetry_min_flush_interval=math.inf,  # type: ignore[arg-type]
         )
         _say_once()
-        self._series: dict[tuple[str, tuple[str, ...]], tuple[str, list[str]]] = {}
-        self._gauges: dict[str, dict[tuple[str, ...], float]] = {}
-        self._gauges_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._counts: dict[_Series, float] = {}
+        self._observed: dict[_Series, list[float]] = {}
+        self._gauges: dict[str, dict[tuple[str, ...], Measurement]] = {}
         self._dropped = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._flush_again_and_again, name="dogstatsd", daemon=True)
         self._thread.start()
 
     def record(self, measurement: Measurement) -> None:
-        metric, labels = measurement.metric, measurement.labels
-        key = metric.name, labels
-        if key not in self._series:
-            tags = [f"{label}:{value}" for label, value in zip(metric.labels, labels, strict=True)]
-            self._series[key] = metric.name.removesuffix("_total"), tags
-        name, tags = self._series[key]
-        match metric.kind:
-            case Kind.COUNTER:
-                self._statsd.increment(name, measurement.value, tags=tags)
-            case Kind.HISTOGRAM:
-                self._statsd.distribution(name, measurement.value, tags=tags)
-            case Kind.GAUGE | Kind.INFO:
-                with self._gauges_lock:
-                    if metric.kind is Kind.INFO:
-                        self._gauges[metric.name] = {}
-                    self._gauges.setdefault(metric.name, {})[labels] = measurement.value
-                    self._statsd.gauge(name, measurement.value, tags=tags)
+        metric, value, labels = measurement.metric, measurement.value, measurement.labels
+        with self._lock:
+            match metric.kind:
+                case Kind.COUNTER:
+                    series = metric.name, metric.labels, labels
+                    self._counts[series] = self._counts.get(series, 0) + value
+                case Kind.HISTOGRAM:
+                    self._observed.setdefault((metric.name, metric.labels, labels), []).append(value)
+                case Kind.GAUGE:
+                    self._gauges.setdefault(metric.name, {})[labels] = measurement
+                case Kind.INFO:
+                    self._gauges[metric.name] = {labels: measurement}
 
     def tell(self, notice: Notice) -> None:
         tags = [f"{label}:{value}" for label, value in notice.labels]
@@ -95,21 +93,24 @@ class DogStatsD:
 
     def flush(self) -> None:
         """Hands what was gathered to the sending thread."""
-        self._statsd.flush_aggregated_metrics()
+        with self._lock:
+            counts, self._counts = self._counts, {}
+            observed, self._observed = self._observed, {}
+            gauges = [measurement for series in self._gauges.values() for measurement in series.values()]
+        for (name, labels, values), count in counts.items():
+            self._statsd.increment(name.removesuffix("_total"), count, tags=_tags(labels, values))
+        for (name, labels, values), observations in observed.items():
+            tags, rate = _tags(labels, values), min(1.0, _SAMPLES / len(observations))
+            for observation in observations:
+                self._statsd.distribution(name, observation, tags=tags, sample_rate=rate)
+        for gauge in gauges:
+            self._statsd.gauge(gauge.metric.name, gauge.value, tags=_tags(gauge.metric.labels, gauge.labels))
         self._statsd.flush()
         self._count_losses()
-
-    def repeat(self) -> None:
-        """Says all gauges again."""
-        with self._gauges_lock:
-            for name, series in self._gauges.items():
-                for labels, value in series.items():
-                    self._statsd.gauge(name, value, tags=self._series[name, labels][1])
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join()
-        self.repeat()
         self.flush()
         # Ends the sending thread, which then has, or gives up on, everything; `stop` alone would not wait for the latter.
         self._statsd.disable_background_sender(self._patience_seconds)
@@ -122,12 +123,12 @@ class DogStatsD:
             self._lost(self._dropped - dropped)
 
     def _flush_again_and_again(self) -> None:
-        flushes = 0
         while not self._closing.wait(self._flush_seconds):
-            flushes += 1
-            if flushes % _GAUGES_EVERY == 0:
-                self.repeat()
             self.flush()
+
+
+def _tags(labels: Sequence[str], values: Sequence[str]) -> list[str]:
+    return [f"{label}:{value}" for label, value in zip(labels, values, strict=True)]
 
 
 class _Once(logging.Filter):

@@ -1,7 +1,7 @@
 """Metrics for Prometheus, in its text format over HTTP."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -30,20 +30,19 @@ class Prometheus:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._families = {metric.name: _family(metric, self.registry) for metric in catalogue}
-        self._series: dict[tuple[str, tuple[str, ...]], Counter | Gauge | Histogram] = {}
+        self._takers: dict[tuple[str, tuple[str, ...]], Callable[[float], None]] = {}
         self._said: dict[str, tuple[str, ...]] = {}
 
     def record(self, measurement: Measurement) -> None:
         """Raises KeyError for a metric that is not in the catalogue, ValueError for labels that are not the metric's."""
-        series = self._one(measurement)
-        if isinstance(series, Counter):
-            series.inc(measurement.value)
-        elif isinstance(series, Histogram):
-            series.observe(measurement.value)
-        else:
-            series.set(measurement.value)
-            if measurement.metric.kind is Kind.INFO:
-                self._forget_all_but(measurement)
+        # Remembered, as prometheus_client's own search for a series takes longer than all the rest.
+        key = measurement.metric.name, measurement.labels
+        take = self._takers.get(key)
+        if take is None:
+            take = self._takers[key] = self._taker(measurement)
+        take(measurement.value)
+        if measurement.metric.kind is Kind.INFO:
+            self._forget_all_but(measurement)
 
     def tell(self, notice: Notice) -> None:
         """Prometheus has no place for it."""
@@ -51,21 +50,19 @@ class Prometheus:
     def close(self) -> None:
         """Nothing to send: Prometheus comes by itself."""
 
-    def _one(self, measurement: Measurement) -> Counter | Gauge | Histogram:
-        """The series for the labels. Remembered, as prometheus_client's own search takes longer than all the rest."""
-        key = measurement.metric.name, measurement.labels
-        series = self._series.get(key)
-        if series is None:
-            family = self._families[measurement.metric.name]
-            series = family.labels(*measurement.labels) if measurement.metric.labels else family
-            self._series[key] = series
-        return series
+    def _taker(self, measurement: Measurement) -> Callable[[float], None]:
+        """What to call with the value."""
+        family = self._families[measurement.metric.name]
+        series = family.labels(*measurement.labels) if measurement.metric.labels or measurement.labels else family
+        if isinstance(series, Counter):
+            return series.inc
+        return series.observe if isinstance(series, Histogram) else series.set
 
     def _forget_all_but(self, info: Measurement) -> None:
         name, said = info.metric.name, self._said.get(info.metric.name)
         if said is not None and said != info.labels:
             self._families[name].remove(*said)
-            del self._series[name, said]
+            del self._takers[name, said]
         self._said[name] = info.labels
 
 
