@@ -13,5 +13,16 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for version in ("1", "2"):
         checkpoint = tiny_checkpoint(folder / f"checkpoint-{version}", seed=int(version))
-        arguments = ["export", str(folder), "--checkpoint", str(checkpoint), "--name", "emotions", "--version", version]
+        arguments = [
+            "export",
+            str(folder),
+            "--checkpoint",
+            str(checkpoint),
+            "--name",
+            "emotions",
+            "--version",
+            version,
+            "--precision",
+            "fp32",
+        ]
         undertone_model(arguments, standalone_mode=False)

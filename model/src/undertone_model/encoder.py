@@ -40,8 +40,9 @@ def logits(
 ) -> Tensor:
     """Scores [batch, labels] of token ids [batch, length] (int32), where `attention_mask` is 1 for tokens and 0 for padding.
 
-    Each matrix product is computed in the type of its weights, everything else in float32. The head reads the first token's
-    vector only, so that in the last layer nothing but keys and values is computed for the others.
+    Linear layers are computed in the type of their weights, and so are the values that attention sums up. All else is computed
+    in float32: layer norms, what is passed from one to the next, attention's scores, the scores that are returned. The head
+    reads the first token's vector only, so that in the last layer nothing but keys and values is computed for the others.
     """
     hidden = embed(weights, architecture, input_ids, dropout, normalise)
     # Added to the attention scores: nothing where there is a token, minus nearly infinity where there is padding. Reshaped
@@ -54,11 +55,11 @@ def logits(
         if layer == architecture.num_hidden_layers - 1:
             asking = tf.reshape(hidden, [batch, -1, architecture.hidden_size])[:, 0]
         attended = attention(weights, architecture, prefix + "attention.self.", asking, hidden, bias, batch)
-        projected = dropout(dense(weights, prefix + "attention.output.dense", attended))
-        asking = normalise(weights, architecture, prefix + "attention.output.LayerNorm", asking + projected)
+        asking += tf.cast(dropout(dense(weights, prefix + "attention.output.dense", attended)), asking.dtype)
+        asking = normalise(weights, architecture, prefix + "attention.output.LayerNorm", asking)
         inner = tf.nn.gelu(dense(weights, prefix + "intermediate.dense", asking), approximate=False)
-        outer = dropout(dense(weights, prefix + "output.dense", inner))
-        hidden = normalise(weights, architecture, prefix + "output.LayerNorm", asking + outer)
+        hidden = asking + tf.cast(dropout(dense(weights, prefix + "output.dense", inner)), asking.dtype)
+        hidden = normalise(weights, architecture, prefix + "output.LayerNorm", hidden)
     pooled = tf.tanh(dense(weights, "pooler.dense", hidden))
     return dense(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
 
@@ -85,15 +86,18 @@ def attention(
     def split(name: str, x: Tensor) -> Tensor:
         return tf.transpose(tf.reshape(dense(weights, prefix + name, x), [batch, -1, heads, size]), [0, 2, 1, 3])
 
-    scores = tf.matmul(split("query", asking), split("key", hidden), transpose_b=True) * (size**-0.5) + bias
-    context = tf.matmul(tf.nn.softmax(scores), split("value", hidden))
+    queries, keys = (tf.cast(split(name, x), bias.dtype) for name, x in (("query", asking), ("key", hidden)))
+    values = split("value", hidden)
+    scores = tf.matmul(queries, keys, transpose_b=True) * (size**-0.5) + bias
+    context = tf.matmul(tf.cast(tf.nn.softmax(scores), values.dtype), values)
     # To the very shape of `asking`: the sum that follows is only fused where TensorFlow knows that both are of one shape.
     return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), tf.shape(asking))
 
 
 def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Linear layer: x [rows, in] to [rows, out]."""
-    y = tf.matmul(x, weights[f"{name}.weight"], transpose_b=True)
+    """Linear layer: x [rows, in] to [rows, out], in the type of the weight."""
+    weight = weights[f"{name}.weight"]
+    y = tf.matmul(tf.cast(x, weight.dtype), weight, transpose_b=True)
     if f"{name}.lora_A" in weights:
         y += tf.matmul(tf.matmul(x, weights[f"{name}.lora_A"], transpose_b=True), weights[f"{name}.lora_B"], transpose_b=True)
-    return tf.nn.bias_add(y, weights[f"{name}.bias"])
+    return tf.nn.bias_add(y, tf.cast(weights[f"{name}.bias"], weight.dtype))

@@ -2,10 +2,11 @@
 
 The linear layers with their biases, GELU and the sums before a layer norm fuse as the encoder has them. Layer norms do only in
 the form below, and only where scale and shift are constants of the graph. Matrices stay variables: constants would fill the
-server's memory several times.
+server's memory several times. docs/graph.md has the figures.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -13,19 +14,49 @@ from numpy.typing import NDArray
 
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
+from undertone_model.contract import INPUTS, OUTPUT
+from undertone_model.precision import Precision
+from undertone_model.sources import Source
+
+
+def save(source: Source, folder: Path, precision: Precision) -> None:
+    """Writes the SavedModel of `source` to `folder`: ids and mask in, calibrated probabilities out."""
+    graph = ServingGraph(calibrated(source), source.checkpoint.architecture, precision)
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
+    )
+    def serve(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {OUTPUT: graph(input_ids, attention_mask)}
+
+    tf.saved_model.save(graph, str(folder), signatures={"serving_default": serve})
+
+
+def calibrated(source: Source) -> dict[str, NDArray[np.float32]]:
+    """The weights with the calibration folded into the last layer, where it costs nothing; weights without use left out."""
+    weights = {name: source.checkpoint.weights[name] for name in source.checkpoint.architecture.shapes()}
+    head, bias = (source.checkpoint.weights[f"classifier.{part}"].astype(np.float64) for part in ("weight", "bias"))
+    shift = np.array(source.bias or [0.0] * len(bias))
+    weights["classifier.weight"] = (head / source.temperature).astype(np.float32)
+    weights["classifier.bias"] = ((bias + shift) / source.temperature).astype(np.float32)
+    return weights
 
 
 class ServingGraph(tf.Module):  # type: ignore[misc]
     """Token ids and mask, both [batch, length], in; a distribution over the labels [batch, labels] out."""
 
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]], architecture: Architecture) -> None:
-        """`weights` in the encoder's layout, with the head."""
+    def __init__(
+        self, weights: Mapping[str, NDArray[np.float32]], architecture: Architecture, precision: Precision = "fp32"
+    ) -> None:
+        """`weights` in the encoder's layout, with the head. In bf16, those of the encoder's linear layers are rounded to it."""
         super().__init__()
         self._architecture = architecture
         self._labels = len(weights["classifier.bias"])
         self._vectors = {name: array for name, array in weights.items() if array.ndim == 1}
         self._matrices = {
-            name: tf.Variable(array, trainable=False, name=name.replace(".", "_"))
+            name: tf.Variable(
+                array, trainable=False, name=name.replace(".", "_"), dtype=_dtype(name) if precision == "bf16" else tf.float32
+            )
             for name, array in weights.items()
             if array.ndim == 2
         }
@@ -37,6 +68,11 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
             self._matrices | vectors, self._architecture, input_ids, attention_mask, normalise=fusing_layer_norm
         )
         return tf.ensure_shape(tf.nn.softmax(scores), [None, self._labels])
+
+
+def _dtype(name: str) -> tf.DType:
+    """Of a matrix in bf16. Embeddings and head, which cost next to nothing, stay exact."""
+    return tf.float32 if name.startswith(("embeddings.", "classifier.")) else tf.bfloat16
 
 
 def fusing_layer_norm(weights: encoder.Weights, architecture: Architecture, name: str, x: tf.Tensor) -> tf.Tensor:

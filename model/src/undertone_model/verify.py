@@ -4,60 +4,73 @@ Outputs are compared with the reference after the contract's calibration, throug
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final
 
 import numpy as np
-import tensorflow as tf
 from google.protobuf.json_format import Parse, ParseError
 from numpy.typing import NDArray
 from scipy.special import softmax
 from tokenizers import Tokenizer
 from undertone_protos.v1 import contract_pb2
 
-from undertone_model.batches import batches
-from undertone_model.contract import INPUTS, OUTPUT, tensors
+from undertone_model import gate
+from undertone_model.contract import Tensors, tensors
 from undertone_model.errors import VerificationError
 from undertone_model.goldens import Goldens
+from undertone_model.sample import Sample
+from undertone_model.session import SavedGraph
+from undertone_model.sources import Source
 
-#: Largest difference of a probability that passes, in fp32.
-TOLERANCE: Final = 1e-4
+#: Largest difference of a probability from the reference outputs that passes, by precision.
+TOLERANCE: Final = {"fp32": 1e-4, "bf16": gate.LARGEST_SHIFT}
+#: Largest difference from 1 of the sum of a row.
+ROUNDING: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found true. `rows` is 0 if there are no reference outputs for these weights."""
+    """What was found true.
+
+    `rows` is 0 if there are no reference outputs for these weights. `agreement` with float32 is None if it was not measured.
+    """
 
     folder: Path
     contract: contract_pb2.ModelContract
     rows: int
     largest_difference: float
+    agreement: gate.Agreement | None = None
 
 
-def verify(folder: Path, goldens: Goldens | None = None) -> Verification:
+def verify(
+    folder: Path, goldens: Goldens | None = None, source: Source | None = None, sample: Sample | None = None
+) -> Verification:
     """Checks the export in `folder` (…/<name>/<version>). Raises VerificationError that names the file and the reason.
 
     With `goldens` its answers must agree with them, and they must belong to its weights; without, only its form is checked.
+    With `source`, the weights it was made from, and `sample`, its answers must agree with those in float32; see `gate`.
     """
     contract = read_contract(folder)
     _check_tokenizer(folder, contract)
-    if goldens and goldens.weights_sha256 != contract.weights_sha256:
-        theirs, ours = goldens.weights_sha256, contract.weights_sha256 or "random weights"
-        raise VerificationError(f"the goldens belong to the weights {theirs[:12]}…, {folder} was made from {ours[:14]}…")
-    with _Graph(folder) as graph:
-        graph.check(contract)
+    _check_weights(folder, contract, goldens, source)
+    rows, difference = 0, 0.0
+    with SavedGraph(folder) as graph:
+        _check_signature(folder, contract, graph)
         if goldens is None:
             _check_distributions(folder, graph.run([[1, 2, 3], [1] * contract.max_tokens]))
-            return Verification(folder, contract, rows=0, largest_difference=0.0)
-        found = graph.run(goldens.input_ids)
-    difference = _difference(folder, found, contract, goldens)
-    if not difference <= TOLERANCE:
+        else:
+            found = graph.run(goldens.input_ids)
+            rows, difference = len(found), _difference(folder, found, contract, goldens)
+    if not difference <= (tolerance := TOLERANCE[contract.precision]):
         raise VerificationError(
-            f"{folder}: a probability differs by {difference:.2e} from the reference, more than {TOLERANCE:.0e}"
+            f"{folder}: a probability differs by {difference:.2e} from the reference, more than {tolerance:.0e}"
         )
-    return Verification(folder, contract, len(found), difference)
+    agreement = gate.measure(folder, source, sample, contract.max_tokens) if source and sample else None
+    if agreement:
+        agreement.check(folder)
+    return Verification(folder, contract, rows, difference, agreement)
 
 
 def newest(folder: Path) -> Path:
@@ -91,6 +104,8 @@ def read_contract(folder: Path) -> contract_pb2.ModelContract:
         raise VerificationError(f"{path} says version {contract.version}, but lies in the folder {folder.resolve().name}")
     if not contract.labels or len(set(contract.labels)) != len(contract.labels):
         raise VerificationError(f"{path}: labels must be there, and each only once")
+    if contract.precision not in TOLERANCE:
+        raise VerificationError(f"{path} has precision {contract.precision!r}, expected one of {', '.join(TOLERANCE)}")
     if contract.max_tokens < 3:
         raise VerificationError(f"{path} has max_tokens {contract.max_tokens}; two are taken by the special ones")
     if len(contract.calibration.bias) not in (0, len(contract.labels)):
@@ -102,16 +117,25 @@ def read_contract(folder: Path) -> contract_pb2.ModelContract:
     return contract
 
 
-#: Name of a tensor, to its type and shape.
-_Tensors = dict[str, tuple[str, tuple[int, ...]]]
-
-
-def _named(said: Sequence[contract_pb2.TensorContract]) -> _Tensors:
+def _named(said: Sequence[contract_pb2.TensorContract]) -> Tensors:
     return {tensor.name: (tensor.dtype, tuple(tensor.shape)) for tensor in said}
 
 
-def _said(contract: contract_pb2.ModelContract) -> tuple[_Tensors, _Tensors]:
+def _said(contract: contract_pb2.ModelContract) -> tuple[Tensors, Tensors]:
     return _named(contract.inputs), _named(contract.outputs)
+
+
+def _check_weights(folder: Path, contract: contract_pb2.ModelContract, goldens: Goldens | None, source: Source | None) -> None:
+    """What the export is compared with must belong to its weights."""
+    ours = f"{contract.weights_sha256[:12]}…" if contract.weights_sha256 else "random weights"
+    if goldens and goldens.weights_sha256 != contract.weights_sha256:
+        theirs = goldens.weights_sha256[:12]
+        raise VerificationError(f"the goldens belong to the weights {theirs}…, {folder} was made from {ours}")
+    if source and source.weights_sha256 != contract.weights_sha256:
+        raise VerificationError(
+            f"{folder} was made from {ours}, not from {source.weights_sha256[:12]}…; "
+            "name its weights with --checkpoint or --adapters, to compare it with fp32"
+        )
 
 
 def _check_tokenizer(folder: Path, contract: contract_pb2.ModelContract) -> None:
@@ -129,54 +153,15 @@ def _check_tokenizer(folder: Path, contract: contract_pb2.ModelContract) -> None
         raise VerificationError(f"{path} is damaged: {error}") from None
 
 
-class _Graph:
-    """The SavedModel in a Session, as TF Serving holds it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
-        try:
-            meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
-            signature = meta_graph.signature_def["serving_default"]
-        except Exception as error:
-            self._session.close()
-            raise VerificationError(f"{folder}: saved_model.pb or variables/ cannot be loaded: {_reason(error)}") from None
-        self._inputs: Mapping[str, Any] = dict(signature.inputs)
-        self._outputs: Mapping[str, Any] = dict(signature.outputs)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._session.close()
-
-    def check(self, contract: contract_pb2.ModelContract) -> None:
-        """Raises VerificationError unless the signature is what the contract says."""
-        for kind, said, found in zip(("inputs", "outputs"), _said(contract), (self._inputs, self._outputs), strict=True):
-            actual = {
-                name: (tf.dtypes.as_dtype(info.dtype).name, tuple(dim.size for dim in info.tensor_shape.dim))
-                for name, info in found.items()
-            }
-            if said != actual:
-                raise VerificationError(f"{self._folder}: the contract says {kind} {said}, the graph has {actual}")
-
-    def run(self, input_ids: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Probabilities [rows, labels] of token ids, in their order."""
-        rows: dict[int, NDArray[np.float64]] = {}
-        for batch in batches(input_ids, budget=2048):
-            given = zip(INPUTS, (batch.input_ids, batch.attention_mask), strict=True)
-            try:
-                found = self._session.run(self._outputs[OUTPUT].name, {self._inputs[name].name: array for name, array in given})
-            except tf.errors.OpError as error:
-                rows_and_length = " x ".join(map(str, batch.input_ids.shape))
-                raise VerificationError(f"{self._folder} cannot run {rows_and_length} tokens: {_reason(error)}") from None
-            rows.update(zip(batch.rows.tolist(), found.astype(np.float64), strict=True))
-        return np.stack([rows[row] for row in range(len(input_ids))])
+def _check_signature(folder: Path, contract: contract_pb2.ModelContract, graph: SavedGraph) -> None:
+    for kind, said, found in zip(("inputs", "outputs"), _said(contract), (graph.inputs, graph.outputs), strict=True):
+        if said != found:
+            raise VerificationError(f"{folder}: the contract says {kind} {said}, the graph has {found}")
 
 
 def _check_distributions(folder: Path, probabilities: NDArray[np.float64]) -> None:
     """Without a reference, at least: the graph runs at its shortest and longest, and gives distributions."""
-    if not np.all(np.isfinite(probabilities)) or not np.allclose(probabilities.sum(axis=1), 1.0, atol=TOLERANCE):
+    if not np.all(np.isfinite(probabilities)) or not np.allclose(probabilities.sum(axis=1), 1.0, atol=ROUNDING):
         raise VerificationError(f"{folder} does not give distributions: rows sum to {probabilities.sum(axis=1).tolist()}")
 
 
@@ -187,9 +172,3 @@ def _difference(folder: Path, found: NDArray[np.float64], contract: contract_pb2
     bias = np.array(contract.calibration.bias or [0.0] * len(contract.labels))
     expected = softmax((goldens.logits + bias) / (contract.calibration.temperature or 1.0), axis=1)
     return float(np.abs(found - expected).max())
-
-
-def _reason(error: Exception) -> str:
-    """The one line of TensorFlow's message that says what happened; a failing graph's begins with where in the graph."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith(("Graph execution error", "Detected at"))), type(error).__name__)

@@ -102,7 +102,7 @@ def test_a_users_mistake_ends_with_1_and_a_line(tiny: Path, tiny_adapters: Path,
 
 
 def test_a_checkpoint_is_exported_under_its_folders_name_and_verified(tiny: Path, tmp_path: Path) -> None:
-    found = run("export", tmp_path, "--checkpoint", tiny)
+    found = run("export", tmp_path, "--checkpoint", tiny, "--precision", "fp32")
     assert found.exit_code == 0, found.output
     assert found.stdout == f"{tmp_path / 'tiny' / '1'}\n"
     verified = run("verify", tmp_path, "--goldens", GOLDENS)
@@ -136,7 +136,7 @@ def test_texts_become_adapters_and_adapters_a_model(corpora: Path, tiny: Path, t
     assert merged.exit_code == 0, merged.output
     assert checkpoints.load(tmp_path / "merged").labels == EMOTIONS
 
-    exported = run("export", tmp_path / "models", "--adapters", out, "--base", tiny, "--prior", "comments")
+    exported = run("export", tmp_path / "models", *sets[4:], "--adapters", out, "--prior", "comments", "--precision", "fp32")
     assert exported.exit_code == 0, exported.output
     contract = json.loads((tmp_path / "models" / "emotions" / "1" / "contract.json").read_text())
     assert contract["labels"] == list(EMOTIONS)
@@ -155,6 +155,16 @@ def test_what_stories_are_worth_can_be_seen_by_not_learning_from_them(corpora: P
 
 def test_a_process_says_only_what_was_asked(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LOG_LEVEL)
-    command = [sys.executable, "-m", "undertone_model", "export", str(tmp_path), "--checkpoint", str(tiny)]
+    command = [
+        sys.executable,
+        "-m",
+        "undertone_model",
+        "export",
+        str(tmp_path),
+        "--checkpoint",
+        str(tiny),
+        "--precision",
+        "fp32",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (0, f"{tmp_path / 'tiny' / '1'}\n", "")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
-from undertone_model import encoder, export, sources
+from undertone_model import encoder, export, serving, sources
 from undertone_model.adapters import load as load_adapters
 from undertone_model.adapters import merge
 from undertone_model.batches import pad
@@ -279,9 +279,9 @@ def test_sizes_have_the_parameters_that_their_papers_name() -> None:
 
 def test_temperature_and_bias_are_optional(tiny: Path) -> None:
     source = sources.from_folder(tiny)
-    plain = export._calibrated(source)
+    plain = serving.calibrated(source)
     assert np.array_equal(plain["classifier.weight"], source.checkpoint.weights["classifier.weight"])
-    cooler = export._calibrated(replace(source, temperature=2.0, bias=(1.0,) * 9))
+    cooler = serving.calibrated(replace(source, temperature=2.0, bias=(1.0,) * 9))
     assert cooler["classifier.bias"] == pytest.approx((plain["classifier.bias"] + 1) / 2)
 
 

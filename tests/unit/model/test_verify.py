@@ -58,7 +58,7 @@ def test_tampered_weights_disagree(export_copy: Path, tiny_goldens: Goldens, tmp
 
 def test_goldens_of_other_weights_are_refused(exported: Path, tiny_goldens: Goldens) -> None:
     other = replace(tiny_goldens, weights_sha256="ab" * 32)
-    refused(exported, r"the goldens belong to the weights abababababab…, .* was made from \w{14}…", other)
+    refused(exported, r"the goldens belong to the weights abababababab…, .* was made from \w{12}…", other)
 
 
 def test_goldens_of_another_number_of_labels_are_refused(exported: Path, tiny_goldens: Goldens) -> None:
@@ -119,6 +119,7 @@ def test_a_truncated_part_of_the_graph_is_named(export_copy: Path, name: str) ->
         ({"outputs": None}, "has outputs {}, expected .*'probabilities'"),
         ({"label": "joy"}, "is damaged: .*no field named"),
         ({"version": "one"}, "is damaged"),
+        ({"precision": "int4"}, "has precision 'int4', expected one of fp32, bf16"),
     ],
 )
 def test_a_contract_that_is_not_true_is_refused(

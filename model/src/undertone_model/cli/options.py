@@ -16,3 +16,11 @@ adapters = click.option("--adapters", type=FOLDER, help="Adapters that `train` w
 stories = click.option(
     "--stories", type=FOLDER, default=Path("model/data/stories"), show_default=True, help="Folder of story paragraphs."
 )
+sample = click.option(
+    "--sample",
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    default=Path("model/data/stories"),
+    show_default=True,
+    help="Texts by which bf16 is compared with fp32: one a line, .jsonl with `text`, or a folder of story paragraphs.",
+)

@@ -43,6 +43,7 @@ class ModelContract(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     PRODUCER_FIELD_NUMBER: _builtins.int
     WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     tokenizer_sha256: _builtins.str
@@ -75,6 +76,10 @@ class ModelContract(_message.Message):
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___Score]: ...
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def agreement(self) -> Global___Agreement:
+        """How far the answers are from those of the same weights in fp32; absent in fp32, and where the weights were random."""
+
     def __init__(
         self,
         *,
@@ -93,10 +98,11 @@ class ModelContract(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         producer: _builtins.str = ...,
         weights_sha256: _builtins.str = ...,
+        agreement: Global___Agreement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "producer", b"producer", "scores", b"scores", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "producer", b"producer", "scores", b"scores", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -233,6 +239,42 @@ class TrainingData(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainingData: _TypeAlias = TrainingData  # noqa: Y015
+
+@_typing.final
+class Agreement(_message.Message):
+    """Measured before the export was blessed, which it is not above 0.5 % of label flips or a shift of 0.02."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    SAMPLE_SHA256_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    LABEL_FLIPS_FIELD_NUMBER: _builtins.int
+    LARGEST_SHIFT_FIELD_NUMBER: _builtins.int
+    sample: _builtins.str
+    """The texts that were answered, such as "stories/held-out", and the SHA-256 of their files, lowercase hexadecimal."""
+    sample_sha256: _builtins.str
+    rows: _builtins.int
+    label_flips: _builtins.float
+    """Share of the texts that get another label than in fp32, 0 to 1."""
+    largest_shift: _builtins.float
+    """Largest difference of any probability."""
+    def __init__(
+        self,
+        *,
+        sample: _builtins.str = ...,
+        sample_sha256: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        label_flips: _builtins.float = ...,
+        largest_shift: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label_flips", b"label_flips", "largest_shift", b"largest_shift", "rows", b"rows", "sample", b"sample", "sample_sha256", b"sample_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Agreement: _TypeAlias = Agreement  # noqa: Y015
 
 @_typing.final
 class Score(_message.Message):
