@@ -60,15 +60,21 @@ def test_the_stand_in_handles_signals_itself(chart: Chart) -> None:
 
 
 def test_the_model_server_accepts_its_flags_and_configuration(chart: Chart, tmp_path: Path) -> None:
-    """The stand-in reads the flags and the model_config_file that TF Serving reads."""
-    config = tmp_path / "models.config"
-    config.write_text(chart.render(COMBINATIONS["stand-in"]).one("ConfigMap", "-inference")["data"]["models.config"])
-    given = {"model_config_file": str(config), "grpc_socket_path": str(tmp_path / "s"), "tensorflow_intra_op_parallelism": "2"}
+    """The stand-in reads the flags and the files that TF Serving reads."""
+    for name in ("models.config", "monitoring.config"):
+        (tmp_path / name).write_text(chart.render(COMBINATIONS["stand-in"]).one("ConfigMap", "-inference")["data"][name])
+    given = {
+        "model_config_file": str(tmp_path / "models.config"),
+        "monitoring_config_file": str(tmp_path / "monitoring.config"),
+        "grpc_socket_path": str(tmp_path / "s"),
+        "tensorflow_intra_op_parallelism": "2",
+    }
     arguments = {**flags(model_server(chart, COMBINATIONS["stand-in"])), **given}
     settings = model_server_flags.read([f"--{flag}={value}" for flag, value in arguments.items()], {})
     (model,) = settings.models
     assert (model.name, str(model.base_path), model.policy) == ("emotions", "/models/emotions", Specific(frozenset({1})))
     assert (settings.host, settings.port) == ("0.0.0.0", 8500)  # noqa: S104 - the kubelet asks from outside
+    assert (settings.rest_api_port, settings.monitoring_path) == (8501, "/monitoring/prometheus/metrics")
 
 
 def test_both_speak_over_the_same_socket(chart: Chart) -> None:

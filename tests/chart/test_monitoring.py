@@ -34,10 +34,16 @@ def test_monitors_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> No
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
-def test_the_stand_in_has_no_metrics_to_scrape(chart: Chart) -> None:
+def test_the_stand_in_is_scraped_as_tf_serving_is(chart: Chart) -> None:
     values = {**COMBINATIONS["watched by PodMonitor"], **COMBINATIONS["stand-in"]}
-    (endpoint,) = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
-    assert endpoint["port"] == "metrics"
+    endpoints = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
+    assert [endpoint["port"] for endpoint in endpoints] == ["metrics", "model-metrics"]
+    (server,) = [
+        container
+        for container in chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]["initContainers"]
+        if container["name"] == "model-server"
+    ]
+    assert {"--rest_api_port=8501", "--monitoring_config_file=/etc/undertone/monitoring.config"} <= set(server["args"])
 
 
 def test_the_sidecars_metrics_port_is_its_own_default(chart: Chart) -> None:

@@ -25,7 +25,7 @@ def page(metrics: Metrics) -> Iterator[MetricsPage]:
 
 def get(page: MetricsPage, path: str) -> tuple[int, str]:
     connection = HTTPConnection("127.0.0.1", page.port, timeout=30)
-    connection.request("GET", path)
+    connection.request("GET", path, headers={"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"})
     answer = connection.getresponse()
     body = answer.read().decode()
     connection.close()

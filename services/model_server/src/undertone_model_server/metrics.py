@@ -8,7 +8,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import grpc
-from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics, make_wsgi_app
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from undertone_model_server.errors import CallError
 
@@ -76,14 +76,14 @@ class MetricsPage:
 
     def __init__(self, metrics: Metrics, host: str, port: int, path: str) -> None:
         """Raises OSError if the port cannot be opened; port 0 takes a free one."""
-        page = make_wsgi_app(metrics.registry)
 
         def answer(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
-            if environ["PATH_INFO"] == path:
-                found: Iterable[bytes] = page(environ, start_response)
-                return found
-            start_response("404 Not Found", [("Content-Type", "text/plain")])
-            return [f"only {path} is here\n".encode()]
+            if environ["PATH_INFO"] != path:
+                start_response("404 Not Found", [("Content-Type", "text/plain")])
+                return [f"only {path} is here\n".encode()]
+            # In this format whatever is asked for, as TF Serving does: the newer one has no names that begin with a colon.
+            start_response("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
+            return [generate_latest(metrics.registry)]
 
         self._server = make_server(host, port, answer, handler_class=_Silent)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)

@@ -13,9 +13,9 @@ data:
     }
   check_model.py: |
     {{- .Files.Get "files/check_model.py" | nindent 4 }}
-  {{- if eq .Values.modelServer.kind "tf-serving" }}
   monitoring.config: |
     prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }
+  {{- if eq .Values.modelServer.kind "tf-serving" }}
   serve.sh: |
     {{- .Files.Get "files/serve.sh" | nindent 4 }}
   {{- end }}

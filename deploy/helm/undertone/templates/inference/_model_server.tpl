@@ -15,10 +15,11 @@ args:
   - --port=8500
   - --tensorflow_intra_op_parallelism=$(CPU_LIMIT)
   - --tensorflow_inter_op_parallelism={{ .Values.modelServer.interOpThreads }}
-  {{- if $tfServing }}
-  - --enable_grpc_healthcheck_service=true
+  # For the metrics.
   - --rest_api_port=8501
   - --monitoring_config_file=/etc/undertone/monitoring.config
+  {{- if $tfServing }}
+  - --enable_grpc_healthcheck_service=true
   {{- else }}
   - --host=0.0.0.0
   {{- end }}
@@ -35,9 +36,7 @@ env:
   {{- end }}
 ports:
   - {name: predict, containerPort: 8500}
-  {{- if $tfServing }}
   - {name: model-metrics, containerPort: 8501}
-  {{- end }}
 startupProbe:
   grpc: {port: 8500}
   periodSeconds: 2

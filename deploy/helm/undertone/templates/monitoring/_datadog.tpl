@@ -4,11 +4,7 @@
 {{- if eq .Values.telemetry.dogstatsd.mode "none" }}
 {{- $instances = append $instances (dict "openmetrics_endpoint" "http://%%host%%:9464/metrics" "namespace" "undertone" "metrics" (list ".*")) }}
 {{- end -}}
-{{- if eq .Values.modelServer.kind "tf-serving" }}
-{{- $instances = append $instances (dict "openmetrics_endpoint" "http://%%host%%:8501/monitoring/prometheus/metrics" "namespace" "tensorflow_serving" "metrics" (list ".*")) }}
-{{- end -}}
-{{- with $instances -}}
-ad.datadoghq.com/sidecar.checks: {{ dict "openmetrics" (dict "instances" .) | toJson | quote }}
-{{ end -}}
+{{- $instances = append $instances (dict "openmetrics_endpoint" "http://%%host%%:8501/monitoring/prometheus/metrics" "namespace" "tensorflow_serving" "metrics" (list ".*")) -}}
+ad.datadoghq.com/sidecar.checks: {{ dict "openmetrics" (dict "instances" $instances) | toJson | quote }}
 ad.datadoghq.com/sidecar.logs: {{ list (dict "source" "python" "service" "undertone-sidecar") | toJson | quote }}
 {{- end }}
