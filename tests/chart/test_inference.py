@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from undertone_model_server import environment
 from undertone_model_server import flags as model_server_flags
 from undertone_model_server.model_config import Specific
 from undertone_sidecar.settings import Settings
@@ -184,3 +186,22 @@ def test_priority_and_pull_secrets(chart: Chart) -> None:
     assert bare["imagePullSecrets"] == [{"name": "registry"}]
     assert bare["serviceAccountName"] == "default"
     assert "priorityClassName" not in spec(chart)
+
+
+def test_the_model_server_computes_with_the_environment_that_is_recommended(chart: Chart) -> None:
+    """The chart has a copy, as it can read no file outside itself."""
+    copy = (CHART / "files" / environment.FILE).read_bytes()
+    assert copy == files("undertone_model_server").joinpath(environment.FILE).read_bytes()
+    recommended = environment.recommended()
+    assert recommended["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
+    for kind in ("tf-serving", "stand-in"):
+        given = model_server(chart, {"modelServer": {"kind": kind}})["env"]
+        assert {variable["name"]: variable.get("value") for variable in given} == recommended | {"CPU_LIMIT": None}
+
+
+def test_a_user_can_change_the_model_servers_environment_and_add_to_it(chart: Chart) -> None:
+    own = [{"name": "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "value": "0"}, {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "1"}]
+    given = model_server(chart, {"modelServer": {"env": own}})["env"]
+    assert given[-2:] == own
+    names = [variable["name"] for variable in given]
+    assert len(names) == len(set(names))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from undertone_model_server import flags
+from undertone_model_server import environment, flags
 from undertone_model_server.errors import SettingsError
 from undertone_model_server.settings import Settings
 
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings) -> None:
     log = logging.getLogger("undertone_model_server")
     log.info("starting TensorFlow")
+    for name, value in environment.recommended().items():
+        os.environ.setdefault(name, value)
     with _quiet_tensorflow():
         # Imported here so that --help and a mistyped flag answer at once.
         from undertone_model_server.saved_model import SavedModelLoader

@@ -19,7 +19,7 @@ from typing import IO, NoReturn
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from undertone_model_server import folders
+from undertone_model_server import environment, folders
 
 DESCRIPTION = """\
 Runs the pod on this machine without containers: a model server (undertone-model-server, which
@@ -129,7 +129,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as processes:
         socket = f"{folder}/model.sock"
         server_flags = (f"--model_name={base_path.name}", f"--model_base_path={base_path}", f"--grpc_socket_path={socket}")
-        server = _start("undertone-model-server", [*server_flags, "--port=0"], log)
+        server = _start("undertone-model-server", [*server_flags, "--port=0"], log, environment.recommended())
         processes.callback(_stop, server)
         model_server = f"unix://{socket}"
         own_flags = (f"--model-dir={base_path}", f"--model-server={model_server}", f"--port={port}", "--metrics-port=0")
@@ -140,13 +140,18 @@ def run(
         yield pod
 
 
-def _start(program: str, flags: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+def _start(
+    program: str, flags: Sequence[str], log: IO[bytes] | None, defaults: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts `program` with `defaults` in its environment, beneath this process's own."""
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.exists() else shutil.which(program)
     if found is None:
         raise PodError(f"{program} is not installed beside {sys.executable}, nor on the PATH")
     # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
-    return subprocess.Popen([found, *flags], stdout=log, stderr=log, start_new_session=True)
+    return subprocess.Popen(
+        [found, *flags], stdout=log, stderr=log, start_new_session=True, env={**(defaults or {}), **os.environ}
+    )
 
 
 def _stop(process: subprocess.Popen[bytes], patience_seconds: float = 40.0) -> None:

@@ -31,6 +31,16 @@ env:
     valueFrom:
       # Its own. Not by its name: older kubelets know ordinary containers' names only.
       resourceFieldRef: {resource: limits.cpu, divisor: "1"}
+  {{- $own := dict }}
+  {{- range .Values.modelServer.env }}{{ $_ := set $own .name true }}{{ end }}
+  {{- range .Files.Lines "files/model-server.env" }}
+  {{- if and . (not (hasPrefix "#" .)) }}
+  {{- $pair := splitn "=" 2 . }}
+  {{- if not (hasKey $own $pair._0) }}
+  - {name: {{ $pair._0 }}, value: {{ $pair._1 | quote }}}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   {{- with .Values.modelServer.env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
