@@ -74,7 +74,10 @@ class DogStatsD:
         self._thread.start()
 
     def record(self, measurement: Measurement) -> None:
-        metric, value, labels = measurement.metric, measurement.value, measurement.labels
+        """Raises ValueError for labels that are not the metric's: here, where it harms nothing but this measurement."""
+        metric, value, labels = measurement
+        if len(labels) != len(metric.labels):
+            raise ValueError(f"{metric.name} has the labels {metric.labels}, and was given {len(labels)} values")
         with self._lock:
             match metric.kind:
                 case Kind.COUNTER:
