@@ -149,7 +149,7 @@ def test_an_agent_that_does_not_read_costs_packets_and_no_time(tmp_path: Path) -
 
 def test_labels_that_are_not_the_metrics_are_refused_at_once(agent: Agent) -> None:
     with closing(DogStatsD(agent.address, no_loss)) as dogstatsd:
-        with pytest.raises(ValueError, match="steps_total has the labels .* and was given 1 values"):
+        with pytest.raises(ValueError, match=r"steps_total has the labels .* and was given 1 values"):
             dogstatsd.record(Measurement(STEPS, 1, ("left",)))
         dogstatsd.record(Measurement(HEIGHT, 2))
     assert {line.name for line in agent.lines()} == {"height_meters"}
