@@ -140,6 +140,8 @@ def test_a_short_row_of_csv_has_no_text(tmp_path: Path) -> None:
         ("a.jsonl", b"[" * 200_000, r"a\.jsonl, line 1"),
         ("a.csv", b"", r"a\.csv is empty"),
         ("a.csv", b'text\n"open\n', r"a\.csv, line 2: not CSV"),
+        ("a.csv", b'text\n"good"\n"open\nmore\n', r"a\.csv, line 4: not CSV .*begins in line 3: is a quote left open there\?"),
+        ("a.csv", b'"text\nmore\n', r"a\.csv, line 2: not CSV .*begins in line 1: is a quote"),
         ("a.csv", b"text,text\nx,y\n", r"2 columns are named 'text'"),
         ("a.parquet", b"not parquet", r"a\.parquet cannot be read as Parquet"),
         ("a.docx", b"x", r"suffix '\.docx' says nothing.*--format"),

@@ -22,6 +22,7 @@ def read_csv(stream: BinaryIO, name: str, options: SourceOptions) -> Iterator[Re
     """
     csv.field_size_limit(LONGEST_FIELD)
     rows = csv.reader((line for _, line in numbered_lines(stream, name)), strict=True)
+    after = 0
     try:
         header = next(rows, None)
         if header is None:
@@ -37,7 +38,9 @@ def read_csv(stream: BinaryIO, name: str, options: SourceOptions) -> Iterator[Re
             if row:
                 yield Record(place, _field(row, text), _field(row, ident), _field(row, document))
     except csv.Error as error:
-        raise InputError(f"{name}, line {rows.line_num}: not CSV ({error})") from None
+        # A quote that is left open is noticed far below the row that it is in.
+        row_begins = f"; the row begins in line {after + 1}: is a quote left open there?" if rows.line_num > after + 1 else ""
+        raise InputError(f"{name}, line {rows.line_num}: not CSV ({error}){row_begins}") from None
 
 
 def _field(row: list[str], index: int | None) -> str | None:
