@@ -1,0 +1,47 @@
+"""What only a cluster has: the series of kube-state-metrics that are asked for, from an exporter of the test's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
+from tests.integration.envoy.balancer import LOOPBACK
+
+AUTOSCALER = {"namespace": "reading", "horizontalpodautoscaler": "spring-undertone-inference"}
+CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
+
+
+@dataclass(frozen=True, slots=True)
+class KubeStateMetrics:
+    """An autoscaler of two to three pods, which has `replicas`, and a CronJob's `last_success` in seconds since 1970."""
+
+    port: int
+    replicas: Gauge
+    last_success: Gauge
+
+
+@contextmanager
+def kube_state_metrics(last_success: float) -> Iterator[KubeStateMetrics]:
+    """Serves until the block ends."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, value: float, labels: dict[str, str]) -> Gauge:
+        family = Gauge(name, "Of kube-state-metrics.", tuple(labels), registry=registry)
+        series: Gauge = family.labels(**labels)
+        series.set(value)
+        return series
+
+    gauge("kube_horizontalpodautoscaler_spec_min_replicas", 2, AUTOSCALER)
+    gauge("kube_horizontalpodautoscaler_spec_max_replicas", 3, AUTOSCALER)
+    gauge("kube_cronjob_created", 0, CRONJOB)
+    gauge("kube_cronjob_spec_suspend", 0, CRONJOB)
+    replicas = gauge("kube_horizontalpodautoscaler_status_current_replicas", 2, AUTOSCALER)
+    succeeded = gauge("kube_cronjob_status_last_successful_time", last_success, CRONJOB)
+    server, thread = start_http_server(0, LOOPBACK, registry=registry)
+    try:
+        yield KubeStateMetrics(server.server_port, replicas, succeeded)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

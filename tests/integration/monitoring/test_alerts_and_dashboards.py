@@ -1,0 +1,210 @@
+"""The chart's own rules in a real Prometheus over real processes: each alert is silent, and fires upon its fault.
+
+Only durations are other than in production. The dashboards' queries are asked there, too, and each has an answer.
+"""
+
+import asyncio
+import itertools
+import json
+import string
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import pytest
+from undertone_sidecar.testing import LABELS, FakeTFServing, write_version
+
+from tests.chart.rendering import CHART, Chart, find_helm
+from tests.integration.conftest import Pod
+from tests.integration.envoy.balancer import LOOPBACK, EnvoyLauncher, free_ports
+from tests.integration.monitoring.cluster import kube_state_metrics
+from tests.integration.monitoring.load import at_a_pace, calling
+from tests.integration.monitoring.prometheus import Prometheus, Pushgateway, Target
+from tests.integration.processes import PATIENCE_SECONDS, ModelServer, Process
+
+AT_ONCE: Final = {"for": "0s", "severity": "critical"}
+MONITORING: Final = {
+    "prometheusRule": True,
+    "ruleInterval": "1s",
+    "slo": {
+        "seconds": {"Classify": 4.096},
+        "burnRates": [{"factor": 5, "long": "10s", "short": "5s", **AT_ONCE}],
+    },
+    "alerts": {
+        "noHealthyPods": AT_ONCE,
+        "metricsMissing": AT_ONCE,
+        "shedding": {**AT_ONCE, "window": "5s"},
+        "breakerOpen": AT_ONCE,
+        "paddingWaste": {**AT_ONCE, "window": "5s", "share": 0.15},
+        "podsAtMaximum": AT_ONCE,
+        "modelMismatch": AT_ONCE,
+        "modelsDiffer": AT_ONCE,
+        "batchLate": {**AT_ONCE, "seconds": 2},
+        "batchFailed": AT_ONCE,
+        "cronJobLate": {**AT_ONCE, "seconds": 3600},
+    },
+}
+NAMESPACE: Final = "reading"
+WINDOW: Final = "1m"
+"""Of the dashboards' rates; the whole test is shorter."""
+
+PODS: Final = ("spring-undertone-inference-a", "spring-undertone-inference-b")
+
+
+class Job(Process):
+    """`undertone score` as the chart's jobs run it."""
+
+    def __init__(self, name: str, target: str, gateway: str, folder: Path, paragraphs: list[str], *flags: str) -> None:
+        folder.mkdir()
+        (folder / "input.txt").write_text("\n\n".join(paragraphs))
+        where = (str(folder / "input.txt"), f"--out={folder / 'scores'}", f"--target={target}", f"--pushgateway={gateway}")
+        super().__init__("undertone", "score", *where, f"--job=spring-undertone-{name}", *flags, log=folder / "log")
+
+
+def labels(pod: str, namespace: str = NAMESPACE) -> dict[str, str]:
+    return {"namespace": namespace, "pod": pod}
+
+
+def rules(chart: Chart) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = chart.render({"monitoring": MONITORING}).one("PrometheusRule")["spec"]["groups"]
+    return made
+
+
+def dashboard_queries() -> list[str]:
+    panels = json.loads((CHART / "files/dashboards/undertone.json").read_text())["panels"]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    return [query.replace("$__rate_interval", WINDOW).replace("$namespace", NAMESPACE) for query in asked]
+
+
+async def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
+    """Waits until the condition holds; both are asked in a thread, as the model servers answer on this one."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < end, await asyncio.to_thread(what)
+        await asyncio.sleep(0.2)
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Chart:
+    return Chart(find_helm(tmp_path), tmp_path)
+
+
+async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Chart, pod: Pod, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        launch = stack.enter_context(EnvoyLauncher(chart))
+        cluster = stack.enter_context(kube_state_metrics(last_success=time.time()))
+
+        def started(process: Any) -> Any:
+            stack.callback(process.stop)
+            return process
+
+        gateway = started(Pushgateway(tmp_path))
+        servings, sidecars, targets = [], {}, []
+        for name, flags in zip(PODS, ((), ("--dogstatsd=unix:///nowhere/dsd.socket",)), strict=True):
+            folder = tmp_path / name / "emotions"
+            write_version(folder, 1)
+            serving = FakeTFServing("emotions", 1)
+            servings.append(serving)
+            stack.push_async_callback(serving.stop)
+            port, metrics = free_ports(2)
+            model_server = f"{LOOPBACK}:{await serving.start(f'{LOOPBACK}:0')}"
+            small = ("--chunk-overlap=8", "--batch-tokens=128", "--max-queue-tokens=256", "--max-paragraph-characters=200")
+            sidecars[port] = launch.sidecar(folder, model_server, f"--port={port}", f"--metrics-port={metrics}", *small, *flags)
+            targets.append(Target(metrics, labels(name)))
+        for sidecar in sidecars.values():
+            await asyncio.to_thread(sidecar.until_serving)
+        envoy = await asyncio.to_thread(launch.envoy, sidecars)
+        await asyncio.to_thread(envoy.until_used, sidecars)
+        (job_metrics,) = free_ports(1)
+        prometheus = started(
+            Prometheus(
+                tmp_path,
+                [
+                    *targets,
+                    Target(envoy.metrics, labels("spring-undertone-envoy-a"), path="/stats/prometheus"),
+                    Target(job_metrics, labels("spring-undertone-backfill-a"), honor_labels=True),
+                    Target(gateway.port, labels("pushgateway", "monitoring"), honor_labels=True),
+                    Target(cluster.port, {}, honor_labels=True),
+                    # TF Serving's metrics come from its stand-in, in a pod that has no part in the faults.
+                    Target(pod.model_server.metrics_port, labels("other-undertone-inference-a"), path=ModelServer.METRICS_PATH),
+                ],
+                rules(chart),
+            )
+        )
+
+        async def fires(*alerts: str) -> None:
+            def said() -> str:
+                return f"{set(alerts) - prometheus.firing()} do not fire; {prometheus.unwell()}"
+
+            await until(lambda: prometheus.firing() >= set(alerts), said)
+
+        words = itertools.product(string.ascii_lowercase, repeat=6)
+        many = [" ".join(letters) for letters in itertools.islice(words, 10_000)]
+        async with (
+            at_a_pace(*servings) as hangs,
+            calling(envoy.target, callers=6) as load,
+            calling(pod.sidecar.target, callers=1),
+        ):
+            # Among them one that the service refuses, so that something is skipped.
+            slow = (
+                f"--metrics-port={job_metrics}",
+                f"--metrics-host={LOOPBACK}",
+                "--limit=2",
+                "--batch-items=2",
+                "--timeout=1",
+            )
+            started(Job("backfill", envoy.target, gateway.url, tmp_path / "backfill", ["a " * 300, *many], *slow))
+            await asyncio.to_thread(gateway.until_ready)
+            await asyncio.to_thread(prometheus.until_ready)
+            healthy = "undertone:errors:ratio_rate10s", "undertone_client_limit", "undertone_tokens_total"
+            await until(lambda: all(prometheus.query(name) for name in healthy), lambda: "no metrics arrive")
+            await until(lambda: not prometheus.unwell(), lambda: str(prometheus.unwell()))
+            # The first evaluation may have come before the first scrape.
+            await until(lambda: not prometheus.firing(), lambda: f"without a fault: {prometheus.firing()}")
+
+            load.short = True
+            await fires("UndertonePaddingWaste")
+            load.short = False
+
+            daily = started(Job("daily", envoy.target, gateway.url, tmp_path / "daily", ["a b c"]))
+            assert await asyncio.to_thread(daily.wait) == 0
+            await fires("UndertoneBatchLate")
+            daily = started(Job("daily", f"{LOOPBACK}:1", gateway.url, tmp_path / "again", ["a b c"], "--patience=1"))
+            assert await asyncio.to_thread(daily.wait) == 3
+            await fires("UndertoneBatchFailed")
+
+            cluster.replicas.set(3)
+            cluster.last_success.set(time.time() - 3601)
+            await fires("UndertonePodsAtMaximum", "UndertoneCronJobLate")
+
+            for serving in servings:
+                serving.fails = lambda _: grpc.StatusCode.INTERNAL
+            await fires("UndertoneErrorBudgetBurn")
+            for serving in servings:
+                serving.fails = lambda _: None
+
+            hangs.set()
+            async with calling(envoy.target, callers=30):
+                await fires("UndertoneLatencyBudgetBurn", "UndertoneShedding", "UndertoneBreakerOpen")
+
+            for serving in servings:
+                serving.release()
+
+            def without_data() -> list[str]:
+                return [query for query in dashboard_queries() if not prometheus.query(query)]
+
+            await until(lambda: not without_data(), lambda: f"no data: {without_data()}")
+
+            write_version(tmp_path / PODS[1] / "emotions", 2, labels=LABELS[:3])
+            servings[1].versions = {1, 2}
+            await fires("UndertoneModelMismatch")
+            write_version(tmp_path / PODS[0] / "emotions", 2)
+            servings[0].versions = {1, 2}
+            await fires("UndertoneModelsDiffer")
+
+            for sidecar in sidecars.values():
+                sidecar.kill()
+            await fires("UndertoneNoHealthyPods", "UndertoneMetricsMissing")
