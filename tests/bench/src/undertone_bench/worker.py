@@ -3,6 +3,7 @@
 The parent stays without TensorFlow, whose threads would be in the way of what it measures.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from undertone_model.cli.startup import quiet_tensorflow
+from undertone_model_server.environment import recommended
 
 from undertone_bench.served import Batch
 
@@ -42,6 +44,9 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # As the pod starts its model server. The allocator reads its part when the process begins, so the parent must have it.
+        for name, value in recommended().items():
+            os.environ.setdefault(name, value)
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
 
     def __enter__(self) -> Self:
