@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from tests.integration import spark_parts
 from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.reports import reports
 from tests.integration.spark_table import assert_right, read
 
 pytestmark = spark_parts.needs_java
@@ -41,10 +42,19 @@ def test_a_killed_driver_loses_nothing_that_was_committed(tmp_path: Path) -> Non
         until(lambda: service.fake.in_flight == 0, "the calls of the killed are gone")
         service.open_gate()
         service.sent()
-        done = subprocess.run(program, check=False, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        with reports() as heard:
+            done = subprocess.run(
+                [*program, *heard.flags], check=False, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+            )
+            events = heard.events()
     finally:
         service.close()
     assert done.returncode == 0, done.stderr
+    assert [event.title for event in events] == ["undertone job backfill started", "undertone job backfill succeeded"]
+    pushed = heard.gateway.pushes[-1]
+    assert pushed.value("undertone_job_paragraphs_total", job="backfill", code="OK") == len(TEXTS) - len(committed)
+    assert pushed.value("undertone_job_expected_paragraphs", job="backfill") == len(TEXTS) - len(committed)
+    assert pushed.value("undertone_job_last_success_timestamp_seconds", job="backfill")
     assert f"{len(committed):,} current" in done.stderr
     assert sorted(service.sent()) == sorted(text for ident, text in TEXTS.items() if ident not in committed)
     assert_right(table, TEXTS)
