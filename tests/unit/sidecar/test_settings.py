@@ -59,8 +59,8 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     ("arguments", "environment", "said"),
     [
         ([], {}, "the following arguments are required: --model-dir"),
-        (["--model-dir", "x", "--port", "many"], {}, "argument --port: invalid int value: 'many'"),
-        (["--model-dir", "x"], {"UNDERTONE_PORT": "many"}, "argument --port: invalid int value: 'many'"),
+        (["--model-dir", "x", "--port", "many"], {}, "argument --port: 'many' cannot be read"),
+        (["--model-dir", "x"], {"UNDERTONE_PORT": "many"}, "argument --port: UNDERTONE_PORT in the environment: 'many'"),
         (["--model-dir", "x", "--metrics-port", "on"], {}, "argument --metrics-port: 'on' is no port; give a number, or off"),
     ],
 )

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Self, get_type_hints
 
 PREFIX: Final = "UNDERTONE_"
 """Of the environment's variables."""
@@ -69,13 +69,14 @@ def read(
 
 def _add(parser: argparse.ArgumentParser, setting: "Field[Any]", kind: type[Any], environment: Mapping[str, str]) -> None:
     known = setting.default is not MISSING
-    given = environment.get(variable(setting.name), "") or environment.get(setting.metadata["fallback"], "")
+    sources = (variable(setting.name), setting.metadata["fallback"])
+    given = next((_Given(environment[source], source) for source in sources if environment.get(source)), None)
     switch = kind is bool
     shown = f" (default: {setting.default})" if known and setting.default != "" and not switch else ""
     parser.add_argument(
         flag_name(setting.name),
         metavar="true|false" if switch else setting.metadata["unit"] or _METAVARS[kind],
-        type=_boolean if switch else setting.metadata["parse"] or kind,
+        type=_naming_its_source(_boolean if switch else setting.metadata["parse"] or kind),
         default=given or (setting.default if known else None),
         required=not (given or known),
         help=setting.metadata["meaning"] + shown,
@@ -83,6 +84,30 @@ def _add(parser: argparse.ArgumentParser, setting: "Field[Any]", kind: type[Any]
         nargs="?" if switch else None,
         const=True if switch else None,
     )
+
+
+class _Given(str):
+    """A value from the environment, which knows its variable."""
+
+    __slots__ = ("variable",)
+    variable: str
+
+    def __new__(cls, text: str, variable: str) -> Self:
+        given = super().__new__(cls, text)
+        given.variable = variable
+        return given
+
+
+def _naming_its_source(parse: Callable[[str], object]) -> Callable[[str], object]:
+    def parsed(text: str) -> object:
+        try:
+            return parse(text)
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            said = str(error) if isinstance(error, argparse.ArgumentTypeError) else f"{text!r} cannot be read ({error})"
+            source = f"{text.variable} in the environment: " if isinstance(text, _Given) else ""
+            raise argparse.ArgumentTypeError(source + said) from None
+
+    return parsed
 
 
 def _boolean(text: str) -> bool:
