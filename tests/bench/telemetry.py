@@ -12,6 +12,7 @@ they are answered, and that of single calls, some at once. Prints each round's r
 import argparse
 import asyncio
 import multiprocessing
+import signal
 import socket
 import subprocess
 import sys
@@ -164,9 +165,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="the model's folder, which holds its version folders")
     parser.add_argument("texts", type=Path, nargs="+", help="text files, paragraphs separated by blank lines")
-    parser.add_argument("--repeat", type=int, default=4, help="how many times over the texts are one run (default: 4)")
+    parser.add_argument("--repeat", type=int, default=1, help="how many times over the texts are one run (default: 1)")
     parser.add_argument("--rounds", type=int, default=10, help="rounds that are measured (default: 10)")
     given = parser.parse_args()
+    # As an exception, so that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     texts = "\n\n".join(path.read_text(encoding="utf-8") for path in given.texts)
     paragraphs = [paragraph for paragraph in texts.split("\n\n") if paragraph.strip()] * given.repeat
     model = ServedModel.read(given.model.resolve())
