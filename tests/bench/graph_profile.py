@@ -89,7 +89,7 @@ def _kind(node: object) -> str:
     import tensorflow as tf
 
     fused = "+".join(name.decode() for name in node.attr["fused_ops"].list.s) if "fused_ops" in node.attr else ""  # type: ignore[attr-defined]
-    dtype = tf.dtypes.as_dtype(node.attr["T"].type).name if "T" in node.attr else ""  # type: ignore[attr-defined]
+    dtype = tf.dtypes.as_dtype(node.attr["T"].type).name if "T" in node.attr and node.attr["T"].type else ""  # type: ignore[attr-defined]
     return " ".join(part for part in (node.op, fused, dtype) if part)  # type: ignore[attr-defined]
 
 
