@@ -24,7 +24,7 @@ class FleetClient(Client):
     def __init__(self, fleet: Fleet, settings: Settings, *, seed: int = 0, listener: Listener | None = None) -> None:
         self._fleet = fleet
         clock = asyncio.get_running_loop().time
-        super().__init__("fleet:0", settings=settings, listener=listener, clock=clock, random=random.Random(seed).random)
+        super().__init__("fleet:1", settings=settings, listener=listener, clock=clock, random=random.Random(seed).random)
 
     async def __aenter__(self) -> Self:
         self._channel = FleetChannel(self._fleet, self._resilience.interceptors)
