@@ -10,7 +10,10 @@ from urllib.request import urlopen
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from undertone_client.metrics import CATALOGUE as CLIENT
 from undertone_client.testing import FakeClassifier, ItemFault
+from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
+from undertone_telemetry.jobs import CATALOGUE as JOBS
 
 from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command
 from tests.integration.reports import Reports, reports
@@ -76,9 +79,16 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
     assert first.value("undertone_job_last_success_timestamp_seconds", job=JOB) is None
 
     page = await asyncio.to_thread(read, said[1]["message"].removeprefix("Metrics are at "))
+    families = [family for family in text_string_to_metric_families(page) if not family.name.startswith("process_")]
+    documented = {metric.name: metric for metric in (*CLIENT, *JOBS, *TELEMETRY)}  # which is what docs/metrics.md is made from
+    assert {family.name + "_total" * (family.type == "counter") for family in families} == set(documented)
+    for family in families:
+        metric = documented[family.name + "_total" * (family.type == "counter")]
+        assert (family.type, family.documentation) == (metric.kind.value, metric.help)
+        assert all(set(sample.labels) - {"le"} == set(metric.labels) for sample in family.samples)
     samples = {
         (sample.name, sample.labels.get("grpc_method") or sample.labels.get("state")): sample.value
-        for family in text_string_to_metric_families(page)
+        for family in families
         for sample in family.samples
     }
     assert samples["grpc_client_in_flight", "ClassifyBatch"] == 2
