@@ -16,6 +16,7 @@ Tensor: TypeAlias = tf.Tensor
 Weights: TypeAlias = Mapping[str, Tensor]
 Dropout: TypeAlias = Callable[[Tensor], Tensor]
 Normalise: TypeAlias = Callable[[Weights, Architecture, str, Tensor], Tensor]
+Linear: TypeAlias = Callable[[Weights, str, Tensor], Tensor]
 
 
 def keep_all(x: Tensor) -> Tensor:
@@ -30,6 +31,15 @@ def layer_norm(weights: Weights, architecture: Architecture, name: str, x: Tenso
     return normal * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
+def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """Linear layer: x [rows, in] to [rows, out], in the type of the weight."""
+    weight = weights[f"{name}.weight"]
+    y = tf.matmul(tf.cast(x, weight.dtype), weight, transpose_b=True)
+    if f"{name}.lora_A" in weights:
+        y += tf.matmul(tf.matmul(x, weights[f"{name}.lora_A"], transpose_b=True), weights[f"{name}.lora_B"], transpose_b=True)
+    return tf.nn.bias_add(y, tf.cast(weights[f"{name}.bias"], weight.dtype))
+
+
 def logits(
     weights: Weights,
     architecture: Architecture,
@@ -37,6 +47,7 @@ def logits(
     attention_mask: Tensor,
     dropout: Dropout = keep_all,
     normalise: Normalise = layer_norm,
+    linear: Linear = dense,
 ) -> Tensor:
     """Scores [batch, labels] of token ids [batch, length] (int32), where `attention_mask` is 1 for tokens and 0 for padding.
 
@@ -54,14 +65,14 @@ def logits(
         asking = hidden
         if layer == architecture.num_hidden_layers - 1:
             asking = tf.reshape(hidden, [batch, -1, architecture.hidden_size])[:, 0]
-        attended = attention(weights, architecture, prefix + "attention.self.", asking, hidden, bias, batch)
-        asking += tf.cast(dropout(dense(weights, prefix + "attention.output.dense", attended)), asking.dtype)
+        attended = attention(weights, architecture, prefix + "attention.self.", asking, hidden, bias, batch, linear)
+        asking += tf.cast(dropout(linear(weights, prefix + "attention.output.dense", attended)), asking.dtype)
         asking = normalise(weights, architecture, prefix + "attention.output.LayerNorm", asking)
-        inner = tf.nn.gelu(dense(weights, prefix + "intermediate.dense", asking), approximate=False)
-        hidden = asking + tf.cast(dropout(dense(weights, prefix + "output.dense", inner)), asking.dtype)
+        inner = tf.nn.gelu(linear(weights, prefix + "intermediate.dense", asking), approximate=False)
+        hidden = asking + tf.cast(dropout(linear(weights, prefix + "output.dense", inner)), asking.dtype)
         hidden = normalise(weights, architecture, prefix + "output.LayerNorm", hidden)
-    pooled = tf.tanh(dense(weights, "pooler.dense", hidden))
-    return dense(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
+    pooled = tf.tanh(linear(weights, "pooler.dense", hidden))
+    return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
 
 
 def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout, normalise: Normalise) -> Tensor:
@@ -74,7 +85,14 @@ def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropo
 
 
 def attention(
-    weights: Weights, architecture: Architecture, prefix: str, asking: Tensor, hidden: Tensor, bias: Tensor, batch: Tensor
+    weights: Weights,
+    architecture: Architecture,
+    prefix: str,
+    asking: Tensor,
+    hidden: Tensor,
+    bias: Tensor,
+    batch: Tensor,
+    linear: Linear,
 ) -> Tensor:
     """Scaled dot-product attention of `asking` [batch x n, hidden] over `hidden` [batch x length, hidden].
 
@@ -84,7 +102,7 @@ def attention(
     size = architecture.hidden_size // heads
 
     def split(name: str, x: Tensor) -> Tensor:
-        return tf.transpose(tf.reshape(dense(weights, prefix + name, x), [batch, -1, heads, size]), [0, 2, 1, 3])
+        return tf.transpose(tf.reshape(linear(weights, prefix + name, x), [batch, -1, heads, size]), [0, 2, 1, 3])
 
     queries, keys = (tf.cast(split(name, x), bias.dtype) for name, x in (("query", asking), ("key", hidden)))
     values = split("value", hidden)
@@ -92,12 +110,3 @@ def attention(
     context = tf.matmul(tf.cast(tf.nn.softmax(scores), values.dtype), values)
     # To the very shape of `asking`: the sum that follows is only fused where TensorFlow knows that both are of one shape.
     return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), tf.shape(asking))
-
-
-def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """Linear layer: x [rows, in] to [rows, out], in the type of the weight."""
-    weight = weights[f"{name}.weight"]
-    y = tf.matmul(tf.cast(x, weight.dtype), weight, transpose_b=True)
-    if f"{name}.lora_A" in weights:
-        y += tf.matmul(tf.matmul(x, weights[f"{name}.lora_A"], transpose_b=True), weights[f"{name}.lora_B"], transpose_b=True)
-    return tf.nn.bias_add(y, tf.cast(weights[f"{name}.bias"], weight.dtype))

@@ -38,9 +38,14 @@ class Agreement:
             f"(allowed {LARGEST_SHIFT})"
         )
 
+    @property
+    def passes(self) -> bool:
+        """Whether that is near enough; not a number is not."""
+        return self.label_flips <= MOST_FLIPS and self.largest_shift <= LARGEST_SHIFT
+
     def check(self, folder: Path) -> None:
-        """Raises VerificationError if that is too far; not a number is, too."""
-        if not (self.label_flips <= MOST_FLIPS and self.largest_shift <= LARGEST_SHIFT):
+        """Raises VerificationError unless it passes."""
+        if not self.passes:
             raise VerificationError(f"{folder}: {self}; export it with --precision fp32")
 
 

@@ -19,9 +19,12 @@ from undertone_model.precision import Precision
 from undertone_model.sources import Source
 
 
-def save(source: Source, folder: Path, precision: Precision) -> None:
-    """Writes the SavedModel of `source` to `folder`: ids and mask in, calibrated probabilities out."""
-    graph = ServingGraph(calibrated(source), source.checkpoint.architecture, precision)
+def save(source: Source, folder: Path, precision: Precision, linear: encoder.Linear = encoder.dense) -> None:
+    """Writes the SavedModel of `source` to `folder`: ids and mask in, calibrated probabilities out.
+
+    With another `linear` than the encoder's it is an experiment, and no export.
+    """
+    graph = ServingGraph(calibrated(source), source.checkpoint.architecture, precision, linear)
 
     @tf.function(  # type: ignore[untyped-decorator]
         autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
@@ -46,11 +49,16 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
     """Token ids and mask, both [batch, length], in; a distribution over the labels [batch, labels] out."""
 
     def __init__(
-        self, weights: Mapping[str, NDArray[np.float32]], architecture: Architecture, precision: Precision = "fp32"
+        self,
+        weights: Mapping[str, NDArray[np.float32]],
+        architecture: Architecture,
+        precision: Precision = "fp32",
+        linear: encoder.Linear = encoder.dense,
     ) -> None:
         """`weights` in the encoder's layout, with the head. In bf16, those of the encoder's linear layers are rounded to it."""
         super().__init__()
         self._architecture = architecture
+        self._linear = linear
         self._labels = len(weights["classifier.bias"])
         self._vectors = {name: array for name, array in weights.items() if array.ndim == 1}
         self._matrices = {
@@ -65,7 +73,12 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         # Made here, so that they belong to the graph that is being traced.
         vectors = {name: tf.constant(array) for name, array in self._vectors.items()}
         scores = encoder.logits(
-            self._matrices | vectors, self._architecture, input_ids, attention_mask, normalise=fusing_layer_norm
+            self._matrices | vectors,
+            self._architecture,
+            input_ids,
+            attention_mask,
+            normalise=fusing_layer_norm,
+            linear=self._linear,
         )
         return tf.ensure_shape(tf.nn.softmax(scores), [None, self._labels])
 
