@@ -119,7 +119,8 @@ def _print(title: str, times: Mapping[str, list[float]], lines: int) -> None:
         print(f"{sum(found):6.1f} {sum(found) / total:5.1%} {len(found):6d}  {name}")
 
 
-def _shape(value: str) -> tuple[int, int]:
+def batch_shape(value: str) -> tuple[int, int]:
+    """Of a command line. Raises ArgumentTypeError."""
     rows, _, length = value.partition("x")
     if not (rows.isdecimal() and length.isdecimal() and int(rows) and int(length)):
         raise argparse.ArgumentTypeError(f"{value!r} is no shape; give rows x tokens, such as 8x128")
@@ -129,7 +130,7 @@ def _shape(value: str) -> tuple[int, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a version's folder, which holds saved_model.pb")
-    parser.add_argument("--shape", type=_shape, default=(8, 128), metavar="ROWSxTOKENS", help="default: 8x128")
+    parser.add_argument("--shape", type=batch_shape, default=(8, 128), metavar="ROWSxTOKENS", help="default: 8x128")
     parser.add_argument("--threads", type=int, default=2, help="inside operations (default: 2)")
     parser.add_argument("--runs", type=int, default=10, help="timed runs (default: 10)")
     parser.add_argument("--lines", type=int, default=15, help="of each table (default: 15)")

@@ -5,7 +5,7 @@ The parent stays without TensorFlow, whose threads would be in the way of what i
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
+from unittest.mock import patch
 
 from undertone_model.cli.startup import quiet_tensorflow
 from undertone_model_server.environment import recommended
@@ -40,14 +41,15 @@ class Computed:
 
 
 class Worker:
-    """The process, with one model. Nothing is loaded before the first call that needs it."""
+    """The process, with one model, which is not loaded before the first call that needs it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
+        """`variables` is the process's environment. Default: this one's and, beneath it, that of a pod's model server."""
         self._folder = folder
-        # As the pod starts its model server. The allocator reads its part when the process begins, so the parent must have it.
-        for name, value in recommended().items():
-            os.environ.setdefault(name, value)
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
+        # The allocator reads its part when the process begins, which is upon the first call.
+        with patch.dict(os.environ, {**recommended(), **os.environ} if variables is None else variables, clear=True):
+            self._pool.submit(os.getpid)
 
     def __enter__(self) -> Self:
         return self
