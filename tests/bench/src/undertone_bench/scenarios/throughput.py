@@ -44,7 +44,8 @@ def throughput(
     """Runs the `arms` in turn, round after round, the order of a round the reverse of the one before.
 
     `count` paragraphs for `undertone`, `ideal` and `openvino`, fewer for the slower arms. `baseline` is what `paper` is served
-    with, if not with the same model. `earlier` is a report of the same arms, whose rounds are kept.
+    with, if not with the same model, and what OpenVINO reads of a model in bf16. `earlier` is a report of the same arms, whose
+    rounds are kept.
     """
     precisions = {"fp32": "float32"} | ({"bf16": "bfloat16"} if Environment.read().has_bf16 else {})
     with contextlib.ExitStack() as stack:
@@ -62,7 +63,7 @@ def throughput(
             for arm in made if number % 2 == 0 else reversed(made):
                 runs[arm.name].append(arm.run())
                 print(f"round {number + 1}: {arm.name:12} {_rate(runs[arm.name][-1]):9.2f} paragraphs/s", flush=True)
-    return _report(taking, runs, peaks)
+    return _report(taking, runs, peaks, readable=_readable(taking.model, baseline))
 
 
 def _remember(earlier: Report, runs: Mapping[str, list[Run]], peaks: Mapping[str, list[float]]) -> None:
@@ -99,16 +100,25 @@ def _made(
         "random-batch": lambda: Direct("random-batch", pod, model, batches, together=32),
         "undertone": lambda: Undertone(pod, model, many, runner),
         "ideal": lambda: InProcess("ideal", "session", worker, model, many, budget),
-        "openvino": lambda: InProcess("openvino", "openvino", worker, model, many, budget),
     }
-    return [known[name]() for name in names if name != "openvino" or has_openvino()]
+    if has_openvino() and (readable := _readable(model, baseline)):
+        reader = stack.enter_context(Worker(readable.folder))
+        known["openvino"] = lambda: InProcess("openvino", "openvino", reader, model, many, budget)
+    return [known[name]() for name in names if name in known]
+
+
+def _readable(*models: ServedModel | None) -> ServedModel | None:
+    """The first in fp32. OpenVINO cannot read a graph in bf16; one in fp32 it computes in bf16 where the CPU does."""
+    return next((model for model in models if model and model.contract.precision == "fp32"), None)
 
 
 def _rate(run: Run) -> float:
     return run.paragraphs / run.seconds
 
 
-def _report(taking: Taking, found: Mapping[str, Sequence[Run]], peaks: Mapping[str, Sequence[float]]) -> Report:
+def _report(
+    taking: Taking, found: Mapping[str, Sequence[Run]], peaks: Mapping[str, Sequence[float]], *, readable: ServedModel | None
+) -> Report:
     rates = {name: [_rate(run) for run in runs] for name, runs in found.items()}
     figures = [
         Figure(f"{name} matrix product, GFLOP/s", Spread.of(p / 1e9 for p in peak), ".0f") for name, peak in peaks.items()
@@ -132,8 +142,14 @@ def _report(taking: Taking, found: Mapping[str, Sequence[Run]], peaks: Mapping[s
         ),
         raw=[{"arm": name, "runs": [asdict(run) for run in runs]} for name, runs in found.items()]
         + [{"peaks": {name: list(values) for name, values in peaks.items()}}],
-        notes=() if "openvino" in found else ("The arm `openvino` was not run: the package is not installed.",),
+        notes=() if "openvino" in found else (f"The arm `openvino` was not run: {_absence(readable)}.",),
     )
+
+
+def _absence(readable: ServedModel | None) -> str:
+    if not has_openvino():
+        return "the package is not installed"
+    return "it was not asked for" if readable else "it reads no graph in bf16, and `--baseline` named none in fp32"
 
 
 def _row(name: str, runs: Sequence[Run], peaks: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
