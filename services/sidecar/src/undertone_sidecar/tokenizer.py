@@ -1,4 +1,4 @@
-"""Text to token ids, in threads: the Rust tokenizer releases the interpreter lock, so the event loop goes on."""
+"""Text to token ids, in threads, so that the event loop goes on."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tokenizers
 
 from undertone_sidecar.errors import ContractError
-from undertone_sidecar.plain_text import PlainText
+from undertone_sidecar.word_cache import WordCache
 
 TokenIds = npt.NDArray[np.int32]
 """Token ids of one sequence: shape [tokens]."""
@@ -39,7 +39,7 @@ class Tokenizer:
         if not content or whole.ids[before:after] != content or len(whole.ids) - len(content) == 0:
             raise ValueError("it does not put special tokens around a text as BERT's tokenizers do")
         self._rust = rust
-        self._plain = PlainText.of(rust)
+        self._words = WordCache(rust) if WordCache.suits(rust) else None
         self._executor = executor
         self._prefix = np.array(whole.ids[:before], dtype=np.int32)
         self._suffix = np.array(whole.ids[after:], dtype=np.int32)
@@ -76,18 +76,11 @@ class Tokenizer:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, texts)
 
     def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
-        plain = [self._plain.normalized(text) for text in texts] if self._plain else [None] * len(texts)
-        own = iter(_ids(self._rust, [text for text, easy in zip(texts, plain, strict=True) if easy is None]))
-        if self._plain is None:
-            return list(own)
-        quick = iter(_ids(self._plain.rust, [easy for easy in plain if easy is not None]))
-        return [next(own) if easy is None else next(quick) for easy in plain]
+        if self._words is not None:
+            return self._words.encode(texts)
+        encodings = self._rust.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def wrap(self, content: TokenIds) -> TokenIds:
         """`content` between the tokenizer's special tokens."""
         return np.concatenate((self._prefix, content, self._suffix))
-
-
-def _ids(rust: tokenizers.Tokenizer, texts: list[str]) -> list[TokenIds]:
-    encodings = rust.encode_batch_fast(texts, add_special_tokens=False) if texts else []
-    return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
