@@ -7,7 +7,7 @@ Each arm is a process of its own, with its own environment, that computes throug
 where the package `openvino` can be imported. All compute the same random weights on all CPUs, one after the other, round after
 round, the order of a round the reverse of the one before. Prints a table: milliseconds of a run, and how many times faster than
 the conventional SavedModel in fp32 an arm was, best against best of a round: the median of the rounds, the least and the most.
-Takes seven minutes and, for BERT-base, 12 GB of memory, on a machine that does nothing else.
+Takes five minutes and, for BERT-base, 12 GB of memory, on a machine that does nothing else.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.bench.graph_models", folder, *graphs, "--random", given.random]
         subprocess.run(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}, check=True)
         found = times(chosen, Path(folder), given.shape or [(8, 128), (16, 64)], given.rounds, given.runs)
-    print(f"{given.random}, random weights, {given.rounds} rounds of {given.runs} runs. {machine}\n")
+    print(f"{given.random}, random weights; rounds: {given.rounds}, runs in each: {given.runs}. {machine}\n")
     print(*table(chosen, found), sep="\n")
     if not machine.has_bf16:
         print("\nbf16 was left out: this CPU has neither AMX nor AVX512-BF16, and would compute it slower than fp32.")
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--random", default="bert-base", metavar="SIZE", help="minilm, bert-base (the default) or bert-large")
     parser.add_argument("--shape", type=batch_shape, action="append", metavar="ROWSxTOKENS", help="default: 8x128 and 16x64")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
     parser.add_argument("--runs", type=int, default=3, help="timed in a round, of each arm and shape (default: 3)")
     return parser
 
