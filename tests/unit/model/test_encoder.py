@@ -86,3 +86,16 @@ def test_dropout_is_where_bert_has_it(checkpoint: Checkpoint, tiny_goldens: Gold
     batch = pad(tiny_goldens.input_ids, [0])
     encoder.logits(checkpoint.weights, checkpoint.architecture, batch.input_ids, batch.attention_mask, count)
     assert calls == 1 + 2 * checkpoint.architecture.num_hidden_layers + 1
+
+
+def test_linear_layers_can_be_computed_otherwise(checkpoint: Checkpoint, tiny_goldens: Goldens) -> None:
+    asked: list[str] = []
+
+    def noted(weights: encoder.Weights, name: str, x: encoder.Tensor) -> encoder.Tensor:
+        asked.append(name)
+        return encoder.dense(weights, name, x)
+
+    batch = pad(tiny_goldens.input_ids, [0])
+    encoder.logits(checkpoint.weights, checkpoint.architecture, batch.input_ids, batch.attention_mask, linear=noted)
+    matrices = {name.removesuffix(".weight") for name, array in checkpoint.weights.items() if array.ndim == 2}
+    assert sorted(asked) == sorted(name for name in matrices if not name.startswith("embeddings."))
