@@ -13,62 +13,9 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
+from undertone_bench import conventional
 from undertone_model import encoder, serving, sources
-from undertone_model.contract import INPUTS, OUTPUT
 from undertone_model.sources import Source
-
-
-def conventional(source: Source, folder: Path) -> None:
-    """Writes the graph that layers of Keras give.
-
-    Tensors are [batch, length, hidden] throughout, matrices [in, out] and multiplied with tensordot, layer norms made of their
-    parts; the mask is sliced and broadcast, and every layer is computed for all tokens.
-    """
-    architecture, weights = source.checkpoint.architecture, serving.calibrated(source)
-    heads = architecture.num_attention_heads
-    size = architecture.hidden_size // heads
-    module = tf.Module()
-    module.weights = {
-        name: tf.Variable(array.T if array.ndim == 2 and "embeddings" not in name else array, trainable=False, name=name)
-        for name, array in weights.items()
-    }
-
-    def dense(name: str, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.bias_add(tf.tensordot(x, module.weights[f"{name}.weight"], 1), module.weights[f"{name}.bias"])
-
-    def norm(name: str, x: tf.Tensor) -> tf.Tensor:
-        mean, variance = tf.nn.moments(x, [-1], keepdims=True)
-        shift, scale = (module.weights[f"{name}.{part}"] for part in ("bias", "weight"))
-        return tf.nn.batch_normalization(x, mean, variance, shift, scale, architecture.layer_norm_eps)
-
-    def split(name: str, x: tf.Tensor) -> tf.Tensor:
-        return tf.transpose(tf.reshape(dense(name, x), [tf.shape(x)[0], -1, heads, size]), [0, 2, 1, 3])
-
-    def embedded(ids: tf.Tensor) -> tf.Tensor:
-        words, positions, segments = (
-            module.weights[f"embeddings.{kind}_embeddings.weight"] for kind in ("word", "position", "token_type")
-        )
-        summed = tf.gather(words, ids) + tf.gather(positions, tf.range(tf.shape(ids)[1]))[None]
-        return norm("embeddings.LayerNorm", summed + tf.gather(segments, tf.zeros_like(ids)))
-
-    @tf.function(  # type: ignore[untyped-decorator]
-        autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
-    )
-    def serve(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
-        hidden = embedded(input_ids)
-        bias = (1.0 - tf.cast(attention_mask, tf.float32))[:, None, None, :] * -1e9
-        for layer in range(architecture.num_hidden_layers):
-            prefix = f"encoder.layer.{layer}."
-            queries, keys, values = (split(f"{prefix}attention.self.{name}", hidden) for name in ("query", "key", "value"))
-            scores = tf.matmul(queries, keys, transpose_b=True) / tf.constant(size**0.5) + bias
-            context = tf.transpose(tf.matmul(tf.nn.softmax(scores), values), [0, 2, 1, 3])
-            attended = dense(prefix + "attention.output.dense", tf.reshape(context, tf.shape(hidden)))
-            asking = norm(prefix + "attention.output.LayerNorm", attended + hidden)
-            inner = tf.nn.gelu(dense(prefix + "intermediate.dense", asking), approximate=False)
-            hidden = norm(prefix + "output.LayerNorm", dense(prefix + "output.dense", inner) + asking)
-        return {OUTPUT: tf.nn.softmax(dense("classifier", tf.tanh(dense("pooler.dense", hidden[:, 0]))))}
-
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
 
 
 def quantized(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
@@ -114,7 +61,7 @@ def _attributes(inputs: Sequence[tf.Tensor]) -> dict[str, AttrValue]:
 
 
 GRAPHS: Final[Mapping[str, Callable[[Source, Path], None]]] = {
-    "conventional": conventional,
+    "conventional": conventional.save,
     "fp32": lambda source, folder: serving.save(source, folder, "fp32"),
     "bf16": lambda source, folder: serving.save(source, folder, "bf16"),
     "int8": lambda source, folder: serving.save(source, folder, "fp32", quantized),

@@ -105,7 +105,7 @@ def main() -> None:
 @click.option("--paragraphs", "count", default=1024, show_default=True, type=click.IntRange(32), help="Of the arm undertone.")
 @click.option("--budget", default=2048, show_default=True, help="Padded tokens of the ideal batches.")
 @click.option("--more", is_flag=True, help="Keep the rounds of the report that is there, and add to them.")
-@click.option("--baseline", help="One in fp32, for the arm paper, and for openvino if --model is in bf16.")
+@click.option("--baseline", help="Model of the arm paper, if another than --model: one in fp32.")
 def throughput(**given: Any) -> None:
     """Compare arms: paragraphs a second, padding, CPU time, share of the machine's matrix product."""
     names, count, budget, baseline, more = (given.pop(name) for name in ("arms", "count", "budget", "baseline", "more"))

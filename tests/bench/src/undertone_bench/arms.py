@@ -153,8 +153,8 @@ class InProcess:
         self._batches = presorted(sequences, budget)
 
     def warm(self) -> None:
-        lengths = sorted({batch.input_ids.shape[1] for batch in self._batches})
-        self._worker.compute(self._engine, [Batch.of([np.ones(length, np.int32)]) for length in lengths])
+        # OpenVINO prepares itself anew for each number of rows, too.
+        self._worker.compute(self._engine, self._batches)
 
     def run(self) -> Run:
         computed = self._worker.compute(self._engine, self._batches)
