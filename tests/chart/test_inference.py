@@ -10,6 +10,7 @@ import pytest
 from undertone_model_server import environment
 from undertone_model_server import flags as model_server_flags
 from undertone_model_server.model_config import Specific
+from undertone_sidecar.cpu import plan, read_machine
 from undertone_sidecar.settings import Settings
 
 from tests.chart.combinations import COMBINATIONS
@@ -69,7 +70,6 @@ def test_the_model_server_accepts_its_flags_and_configuration(chart: Chart, tmp_
         "model_config_file": str(tmp_path / "models.config"),
         "monitoring_config_file": str(tmp_path / "monitoring.config"),
         "grpc_socket_path": str(tmp_path / "s"),
-        "tensorflow_intra_op_parallelism": "2",
     }
     arguments = {**flags(model_server(chart, COMBINATIONS["stand-in"])), **given}
     settings = model_server_flags.read([f"--{flag}={value}" for flag, value in arguments.items()], {})
@@ -86,11 +86,29 @@ def test_both_speak_over_the_same_socket(chart: Chart) -> None:
         assert {"name": "socket", "mountPath": "/run/undertone"} in container["volumeMounts"]
 
 
-def test_threads_follow_the_cpu_limit(chart: Chart) -> None:
-    server = model_server(chart)
-    limit = {"resource": "limits.cpu", "divisor": "1"}
-    assert {"name": "CPU_LIMIT", "valueFrom": {"resourceFieldRef": limit}} in server["env"]
-    assert flags(server)["tensorflow_intra_op_parallelism"] == "$(CPU_LIMIT)"
+@pytest.mark.parametrize(
+    ("limit", "settings"),
+    [
+        ("500m", {}),
+        ("1500m", {}),
+        ("2", {}),
+        (4, {}),
+        ("3.5", {"model-calls": 1}),
+        ("16", {"model-calls": "2"}),
+        ("4", {"batching": "passthrough"}),
+        ("4", {"batching": "passthrough", "model-calls": 64}),
+    ],
+)
+def test_the_model_servers_threads_are_those_that_the_sidecar_plans(
+    chart: Chart, limit: object, settings: Mapping[str, object]
+) -> None:
+    values = {"modelServer": {"resources": {"limits": {"cpu": limit}}}, "sidecar": {"settings": settings}}
+    given = [f"--{name}={value}" for name, value in flags(sidecar(chart, values)).items()]
+    known = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls=", "--batching="))]
+    planned = plan(read_machine(), Settings.parse([*known, f"--model-dir={CHART}"], {}))
+    server = flags(model_server(chart, values))
+    assert int(server["tensorflow_intra_op_parallelism"]) == planned.intra_op
+    assert int(server["tensorflow_inter_op_parallelism"]) == planned.inter_op
 
 
 @pytest.mark.parametrize(("limit", "cpus"), [("2", 2.0), (4, 4.0), ("1500m", 1.5)])
@@ -196,7 +214,7 @@ def test_the_model_server_computes_with_the_environment_that_is_recommended(char
     assert recommended["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
     for kind in ("tf-serving", "stand-in"):
         given = model_server(chart, {"modelServer": {"kind": kind}})["env"]
-        assert {variable["name"]: variable.get("value") for variable in given} == recommended | {"CPU_LIMIT": None}
+        assert {variable["name"]: variable.get("value") for variable in given} == recommended
 
 
 def test_a_user_can_change_the_model_servers_environment_and_add_to_it(chart: Chart) -> None:

@@ -33,7 +33,7 @@ def batcher(
 ) -> MicroBatcher:
     return MicroBatcher(
         backend,
-        Bounds.token_budget(budget, waiting=waiting, batch_share=0.1),
+        Bounds.token_budget(budget, calls=1, waiting=waiting, batch_share=0.1),
         call_seconds=30,
         margin_seconds=0.01,
         clock=clock or FakeClock(),
@@ -59,16 +59,15 @@ arrivals = st.lists(
 )
 
 
-@pytest.mark.parametrize("passthrough", [False, True])
+@pytest.mark.parametrize(("passthrough", "calls"), [(False, 1), (False, 3), (True, 4)])
 @given(arrivals=arrivals, budget=st.integers(512, 4096))
 @settings(max_examples=25, deadline=None)
 async def test_everyone_is_answered_once_and_rightly(
-    passthrough: bool, arrivals: list[tuple[int, str, int, Lane]], budget: int
+    passthrough: bool, calls: int, arrivals: list[tuple[int, str, int, Lane]], budget: int
 ) -> None:
     backend, clock = FakeBackend(), FakeClock(100.0)
-    bounds = Bounds.token_budget(budget, waiting=10**6, batch_share=0.2)
-    if passthrough:
-        bounds = Bounds.passthrough(budget, calls=4, waiting=10**6, batch_share=0.2)
+    kind = Bounds.passthrough if passthrough else Bounds.token_budget
+    bounds = kind(budget, calls=calls, waiting=10**6, batch_share=0.2)
     subject = MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0.01, clock=clock)
     futures: list[asyncio.Future[Scored]] = []
     for number, (tokens, fate, version, lane) in enumerate(arrivals):
@@ -118,7 +117,7 @@ async def test_who_was_computed_is_answered_even_if_the_next_call_cannot_be_made
         if isinstance(event, BatchSent) and len(sent) > 1:
             raise RuntimeError("a defect")
 
-    bounds = Bounds.token_budget(512, waiting=100_000, batch_share=0.1)
+    bounds = Bounds.token_budget(512, calls=1, waiting=100_000, batch_share=0.1)
     subject = MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0.01, clock=FakeClock(), listener=broken)
     backend.hold()
     first = submit(subject, encoded(10))

@@ -138,18 +138,24 @@ def quota(cpus: float) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("cpus", "settings", "counts"),
     [
-        (2, ThreadSettings(), (2, 1, 9, 1)),
-        (0.5, ThreadSettings(), (1, 1, 9, 1)),
-        (3.9, ThreadSettings(), (3, 1, 9, 1)),
-        (16, ThreadSettings(), (8, 1, 9, 4)),  # sixteen hardware threads are eight cores
-        (2, ThreadSettings(model_server_cpus=6), (6, 1, 9, 2)),
-        (4, ThreadSettings(batching="passthrough", model_calls=64), (4, 1, 72, 2)),
+        (2, ThreadSettings(), (2, 1, 2, 10, 1)),
+        (0.5, ThreadSettings(), (1, 1, 1, 9, 1)),
+        (3.9, ThreadSettings(), (3, 1, 3, 11, 1)),
+        (16, ThreadSettings(), (8, 1, 8, 16, 4)),  # sixteen hardware threads are eight cores
+        (2, ThreadSettings(model_server_cpus=6), (6, 1, 6, 14, 2)),
+        (2, ThreadSettings(model_server_cpus=6, model_calls=1), (1, 6, 1, 9, 2)),
+        (4, ThreadSettings(model_calls=2), (2, 3, 2, 10, 2)),
+        (4, ThreadSettings(batching="passthrough"), (16, 4, 1, 24, 2)),
+        (4, ThreadSettings(batching="passthrough", model_calls=64), (64, 4, 1, 72, 2)),
     ],
 )
 def test_counts_fit_the_cpus(tmp_path: Path, cpus: float, settings: ThreadSettings, counts: tuple[int, ...]) -> None:
     planned = plan(read_machine(machine(tmp_path, allowed="0-15", threads=2, **quota(cpus))), settings)
-    assert (planned.intra_op, planned.inter_op, planned.grpc_max_threads, planned.tokenizers) == counts
+    found = (planned.calls, planned.intra_op, planned.inter_op, planned.grpc_max_threads, planned.tokenizers)
+    assert found == counts
     fitting = ThreadSettings(
+        batching=settings.batching,
+        model_calls=planned.calls,
         tokenizer_threads=planned.tokenizers,
         model_server_threads=planned.intra_op,
         model_server_cpus=settings.model_server_cpus,
@@ -163,28 +169,33 @@ def test_the_command_prints_for_people_programs_and_shells(tmp_path: Path, capsy
     text = capsys.readouterr().out
     assert "2 CPUs (8 allowed, which are 8 physical cores; a cgroup quota of 2)" in text
     assert "AVX512-VNNI (for a model in fp32; bf16 would be computed in software" in text
-    assert "--tensorflow_intra_op_parallelism=2 --tensorflow_inter_op_parallelism=1 --grpc_max_threads=9" in text
+    assert "--tensorflow_intra_op_parallelism=1 --tensorflow_inter_op_parallelism=2 --grpc_max_threads=10" in text
+    assert "--model-calls=2" in text
     assert main(["plan", root, "--json", "--model-server-cpus=3500m"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["cpus"], found["cpu_quota"], found["tensorflow_intra_op_parallelism"]) == (2.0, 2.0, 3)
+    assert (found["cpus"], found["cpu_quota"], found["tensorflow_inter_op_parallelism"]) == (2.0, 2.0, 3)
     assert main(["plan", root, "--format", "shell"]) == 0
-    assert "export UNDERTONE_TENSORFLOW_INTRA_OP_PARALLELISM=2\n" in capsys.readouterr().out
+    assert "export UNDERTONE_TENSORFLOW_INTER_OP_PARALLELISM=2\n" in capsys.readouterr().out
 
 
 def test_more_threads_than_cpus_are_refused_with_the_numbers_or_corrected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["plan", f"--root={machine(tmp_path, **quota(2))}", "--tokenizer-threads=8", "--model-server-threads=64"]
+    root = f"--root={machine(tmp_path, **quota(2))}"
+    given = ["plan", root, "--tokenizer-threads=8", "--model-server-threads=64", "--model-calls=3"]
     assert main(given) == 2
     output = capsys.readouterr()
     assert output.out == ""
     assert "--tokenizer-threads is 8, but the sidecar has 2 CPUs (8 allowed" in output.err
     assert "the model server has 64 threads inside an operation" in output.err
-    assert "start it with --tensorflow_intra_op_parallelism=2" in output.err
+    assert "start it with --tensorflow_intra_op_parallelism=1" in output.err
+    assert (
+        "--model-calls is 3, each with a thread of its own, but the model server runs on the sidecar's machine, 2" in output.err
+    )
     assert main([*given, "--auto"]) == 0
     output = capsys.readouterr()
-    assert "--tokenizer-threads=1" in output.out
-    assert output.err.count("corrected") == 2
+    assert "--tokenizer-threads=1 --model-calls=2" in output.out
+    assert output.err.count("corrected") == 3
     assert main(["plan", "--format=xml"]) == 2
     assert "--format is 'xml'; choose one of text, json, shell" in capsys.readouterr().err
 

@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
 
 
 def pipeline(backend: FakeBackend, models: Sequence[Model], *, waiting: int = 10_000, inside: int = 1000) -> Pipeline:
-    bounds = Bounds.token_budget(128, waiting=waiting, batch_share=0.1)
+    bounds = Bounds.token_budget(128, calls=1, waiting=waiting, batch_share=0.1)
     batcher = MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0, clock=FakeClock())
     return Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_inside=inside, clock=FakeClock())
 

@@ -190,8 +190,8 @@ def test_batch_work_that_did_not_wait_has_nothing_to_claim() -> None:
 
 
 def test_batch_calls_are_short_while_online_work_comes_and_full_when_it_has_ceased() -> None:
-    schedule = Schedule[int](Bounds.token_budget(2048, waiting=10**6, batch_share=0.1))
-    for number in range(3000):
+    schedule = Schedule[int](Bounds.token_budget(2048, calls=1, waiting=10**6, batch_share=0.1))
+    for number in range(4000):
         schedule.join(number, lane=Lane.BATCH, length=64, version=1)
 
     def next_rows() -> tuple[Lane, int]:
@@ -204,6 +204,38 @@ def test_batch_calls_are_short_while_online_work_comes_and_full_when_it_has_ceas
     schedule.join(-1, lane=Lane.ONLINE, length=64, version=1)
     assert next_rows() == (Lane.ONLINE, 1)
     rows = [next_rows()[1] for _ in range(120)]
-    assert rows[0] < 10
+    assert rows[0] < 20
     assert rows[-1] == 32
     assert all(earlier <= later for earlier, later in pairwise(rows))
+
+
+def rows_of_calls(schedule: Schedule[int], free: int) -> list[int]:
+    """Of the calls that fill so many free slots."""
+    rows = []
+    while free and (call := schedule.next(yes, free=free)):
+        schedule.start(call)
+        rows.append(len(call.choice.rows))
+        free -= 1
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("waiting", "free", "rows"),
+    [
+        (24, 1, [24]),
+        (24, 2, [12, 12]),
+        (25, 3, [8, 8, 9]),
+        (1, 2, [1]),
+        (200, 2, [32, 32]),  # enough for a full call each
+        (2, 2, [2]),  # less than a call costs beside its tokens is not divided
+    ],
+)
+def test_free_slots_share_what_waits(waiting: int, free: int, rows: list[int]) -> None:
+    schedule = Schedule[int](Bounds.token_budget(2048, calls=free, waiting=10**6, batch_share=0.1))
+    for _ in range(50):
+        schedule.cost.observe(64, 0.214)
+        schedule.cost.observe(640, 0.79)
+    assert 128 < schedule.cost.overhead < 160
+    for number in range(waiting):
+        schedule.join(number, lane=Lane.ONLINE, length=64, version=1)
+    assert rows_of_calls(schedule, free) == rows

@@ -74,8 +74,8 @@ def test_values_that_cannot_be_read_end_with_usage(
 
 
 def test_batching_decides_how_many_calls_run_at_once(tmp_path: Path) -> None:
-    assert Settings(model_dir=tmp_path).bounds.slots == 1
-    bounds = Settings.parse(["--model-dir", str(tmp_path), "--batching=passthrough", "--model-calls=7"], {}).bounds
+    assert Settings(model_dir=tmp_path).bounds(3).slots == 3
+    bounds = Settings.parse(["--model-dir", str(tmp_path), "--batching=passthrough", "--model-calls=7"], {}).bounds(7)
     assert (bounds.slots, bounds.rows) == (7, 1)
 
 

@@ -51,7 +51,7 @@ def spans(tracing: Tracing) -> Spans:
 
 
 def batcher(backend: FakeBackend, spans: Spans, clock: FakeClock) -> MicroBatcher:
-    bounds = Bounds.token_budget(512, waiting=100_000, batch_share=0.1)
+    bounds = Bounds.token_budget(512, calls=1, waiting=100_000, batch_share=0.1)
     return MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0, clock=clock, listener=spans)
 
 

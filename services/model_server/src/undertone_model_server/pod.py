@@ -38,6 +38,10 @@ exit codes:
   2  flags or COMMAND wrong"""
 
 
+_PLANNING = ("--batching=", "--model-calls=", "--tokenizer-threads=", "--auto")
+"""Flags of the sidecar that thread counts depend on."""
+
+
 class PodError(Exception):
     """The pod cannot run; the message says why."""
 
@@ -124,33 +128,50 @@ def run(
 ) -> Iterator[Pod]:
     """Starts the pod, waits until it is ready, and stops it at the end. Raises PodError.
 
-    What the processes say goes to `log`; by default to standard error. `sidecar_flags` come after the pod's own, and win.
+    What the processes say goes to `log`; by default to standard error. `sidecar_flags`, each as --flag=value, come after the
+    pod's own, and win. Thread counts are those of `undertone-sidecar plan`, beneath the environment's.
     """
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as processes:
         socket = f"{folder}/model.sock"
         server_flags = (f"--model_name={base_path.name}", f"--model_base_path={base_path}", f"--grpc_socket_path={socket}")
-        server = _start("undertone-model-server", [*server_flags, "--port=0"], log, environment.recommended())
+        threads = _threads(sidecar_flags)
+        server = _start("undertone-model-server", [*server_flags, "--port=0"], log, {**environment.recommended(), **threads})
         processes.callback(_stop, server)
         model_server = f"unix://{socket}"
         own_flags = (f"--model-dir={base_path}", f"--model-server={model_server}", f"--port={port}", "--metrics-port=0")
-        sidecar = _start("undertone-sidecar", [*own_flags, *sidecar_flags], log)
+        sidecar = _start("undertone-sidecar", [*own_flags, *sidecar_flags], log, threads)
         processes.callback(_stop, sidecar)
         pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar})
         _until(lambda: _serving(pod.target), pod, ready_timeout_seconds)
         yield pod
 
 
-def _start(
-    program: str, flags: Sequence[str], log: IO[bytes] | None, defaults: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    """Starts `program` with `defaults` in its environment, beneath this process's own."""
+def _threads(sidecar_flags: Sequence[str]) -> Mapping[str, str]:
+    """Environment variables for both processes, as planned for this machine. Raises PodError."""
+    flags = [flag for flag in sidecar_flags if flag.startswith(_PLANNING)]
+    planned = subprocess.run(
+        [_found("undertone-sidecar"), "plan", "--format=shell", *flags], capture_output=True, text=True, check=False
+    )
+    if planned.returncode:
+        raise PodError(f"undertone-sidecar plan: {planned.stderr.strip()}")
+    return dict(line.removeprefix("export ").split("=", 1) for line in planned.stdout.splitlines())
+
+
+def _found(program: str) -> str:
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.exists() else shutil.which(program)
     if found is None:
         raise PodError(f"{program} is not installed beside {sys.executable}, nor on the PATH")
+    return found
+
+
+def _start(
+    program: str, flags: Sequence[str], log: IO[bytes] | None, defaults: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts `program` with `defaults` in its environment, beneath this process's own."""
     # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
     return subprocess.Popen(
-        [found, *flags], stdout=log, stderr=log, start_new_session=True, env={**(defaults or {}), **os.environ}
+        [_found(program), *flags], stdout=log, stderr=log, start_new_session=True, env={**(defaults or {}), **os.environ}
     )
 
 

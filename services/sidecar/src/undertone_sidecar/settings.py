@@ -134,16 +134,10 @@ class Settings(ThreadSettings):
         """The model's name in the model server."""
         return self.model_name or self.model_dir.absolute().name
 
-    @property
-    def bounds(self) -> Bounds:
-        if self.batching == PASSTHROUGH:
-            return Bounds.passthrough(
-                self.batch_tokens,
-                calls=self.model_calls,
-                waiting=self.max_queue_tokens,
-                batch_share=self.batch_lane_share,
-            )
-        return Bounds.token_budget(self.batch_tokens, waiting=self.max_queue_tokens, batch_share=self.batch_lane_share)
+    def bounds(self, calls: int) -> Bounds:
+        """With so many calls to the model server at once."""
+        batches = Bounds.passthrough if self.batching == PASSTHROUGH else Bounds.token_budget
+        return batches(self.batch_tokens, calls=calls, waiting=self.max_queue_tokens, batch_share=self.batch_lane_share)
 
     @property
     def limits(self) -> Limits:

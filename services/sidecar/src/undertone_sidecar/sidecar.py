@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -16,7 +17,7 @@ from undertone_telemetry.telemetry import Telemetry
 
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.calls import Calls
-from undertone_sidecar.cpu import Machine, oversubscribed, plan, read_machine
+from undertone_sidecar.cpu import Machine, Plan, oversubscribed, plan, read_machine
 from undertone_sidecar.decoding import Decoding
 from undertone_sidecar.drain import drain
 from undertone_sidecar.errors import PortError, SettingsError
@@ -43,7 +44,8 @@ class Sidecar:
         """Raises SettingsError if more threads are asked for than the CPUs can run."""
         self._settings = settings
         machine = read_machine()
-        self._executor = ThreadPoolExecutor(_tokenizers(machine, settings), thread_name_prefix="tokenizer")
+        planned = _planned(machine, settings)
+        self._executor = ThreadPoolExecutor(planned.tokenizers, thread_name_prefix="tokenizer")
         self._telemetry = Telemetry(settings.telemetry, CATALOGUE, service="undertone-sidecar")
         tracing = self._telemetry.tracing
         spans = _spans(tracing)
@@ -55,7 +57,7 @@ class Sidecar:
         )
         self._batcher = MicroBatcher(
             self._backend,
-            settings.bounds,
+            settings.bounds(planned.calls),
             call_seconds=settings.predict_timeout_seconds,
             margin_seconds=settings.deadline_margin_seconds,
             listener=listener,
@@ -160,17 +162,20 @@ class Sidecar:
             ) from None
 
 
-def _tokenizers(machine: Machine, settings: Settings) -> int:
-    """Threads to tokenize with. Raises SettingsError for more threads than CPUs, here or in the model server."""
-    planned = plan(machine, settings)
+def _planned(machine: Machine, settings: Settings) -> Plan:
+    """What is planned, and where the settings say otherwise, that. Raises SettingsError for more threads than CPUs, here or in
+    the model server."""
     problems = list(oversubscribed(machine, settings))
     if problems and not settings.auto:
         raise SettingsError("\n".join(problems))
     for problem in problems:
         log.warning("too many threads, corrected where it is up to the sidecar: %s", problem)
-    threads = planned.tokenizers if problems else settings.tokenizer_threads or planned.tokenizers
-    log.info("cpus", extra={"machine": str(machine), "tokenizer_threads": threads})
-    return threads
+    planned = plan(machine, settings)
+    if settings.tokenizer_threads and not problems:
+        planned = replace(planned, tokenizers=settings.tokenizer_threads)
+    extra = {"machine": str(machine), "tokenizer_threads": planned.tokenizers, "model_calls": planned.calls}
+    log.info("cpus", extra=extra)
+    return planned
 
 
 def _spans(tracing: "Tracing | None") -> "Spans | None":

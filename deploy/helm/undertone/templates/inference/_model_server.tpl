@@ -1,6 +1,11 @@
 {{/* The model server's container, but for its name and restartPolicy. */}}
 {{- define "undertone.modelServer" -}}
 {{- $tfServing := eq .Values.modelServer.kind "tf-serving" }}
+{{- /* As `undertone-sidecar plan` has it: a thread for each call, and what is left of the cores inside operations. */}}
+{{- $limit := .Values.modelServer.resources.limits.cpu | toString }}
+{{- $cores := ternary (div (trimSuffix "m" $limit | int) 1000) ($limit | float64 | floor | int) (hasSuffix "m" $limit) | max 1 }}
+{{- $calls := index .Values.sidecar.settings "model-calls" | default 0 | int | default $cores }}
+{{- if eq (index .Values.sidecar.settings "batching" | default "" | toString) "passthrough" }}{{ $calls = 1 }}{{ end }}
 {{- $image := ternary .Values.modelServer.image .Values.modelServer.standInImage $tfServing -}}
 image: {{ include "undertone.image" (dict "root" . "image" $image) }}
 imagePullPolicy: {{ $image.pullPolicy }}
@@ -13,8 +18,8 @@ args:
   - --grpc_socket_path=/run/undertone/model.sock
   # For the probes alone, which know no Unix sockets.
   - --port=8500
-  - --tensorflow_intra_op_parallelism=$(CPU_LIMIT)
-  - --tensorflow_inter_op_parallelism={{ .Values.modelServer.interOpThreads }}
+  - --tensorflow_intra_op_parallelism={{ add1 (sub $cores $calls) | max 1 }}
+  - --tensorflow_inter_op_parallelism={{ $calls }}
   # For the metrics.
   - --rest_api_port=8501
   - --monitoring_config_file=/etc/undertone/monitoring.config
@@ -27,10 +32,6 @@ args:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 env:
-  - name: CPU_LIMIT
-    valueFrom:
-      # Its own. Not by its name: older kubelets know ordinary containers' names only.
-      resourceFieldRef: {resource: limits.cpu, divisor: "1"}
   {{- $own := dict }}
   {{- range .Values.modelServer.env }}{{ $_ := set $own .name true }}{{ end }}
   {{- range .Files.Lines "files/model-server.env" }}

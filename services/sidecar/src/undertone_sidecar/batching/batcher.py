@@ -137,7 +137,7 @@ class MicroBatcher:
         """Sends batches while a slot is free."""
         while self._has_room:
             prefetched = self._take_prepared()
-            call = prefetched[0] if prefetched else self._schedule.next(self._keeps)
+            call = prefetched[0] if prefetched else self._schedule.next(self._keeps, free=self._slots - len(self._running))
             if call is None:
                 return
             self._schedule.start(call)

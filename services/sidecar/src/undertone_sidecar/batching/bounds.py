@@ -16,11 +16,11 @@ class Bounds:
     batch_share: float
 
     @classmethod
-    def token_budget(cls, budget: int, *, waiting: int, batch_share: float) -> Self:
-        """One call at a time, as full as it gets: two share the same cores, and are slower than one after the other."""
-        return cls(budget=budget, rows=budget, slots=1, waiting=waiting, batch_share=batch_share)
+    def token_budget(cls, budget: int, *, calls: int, waiting: int, batch_share: float) -> Self:
+        """`calls` at a time, each as full as it gets."""
+        return cls(budget=budget, rows=budget, slots=calls, waiting=waiting, batch_share=batch_share)
 
     @classmethod
     def passthrough(cls, budget: int, *, calls: int, waiting: int, batch_share: float) -> Self:
-        """Each sequence in a call of its own, for a model server that makes batches of `calls` calls by itself."""
+        """Each sequence in a call of its own, `calls` at a time, for a model server that makes batches of them by itself."""
         return cls(budget=budget, rows=1, slots=calls, waiting=waiting, batch_share=batch_share)

@@ -1,5 +1,6 @@
 """Everything that waits, and every decision about it: without I/O, without a clock."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -20,7 +21,7 @@ _OVERTAKING: Final = 16
 _MOST_WASTE: Final = 1 / 16
 """Part of the budget that may go to padding different lengths to one, however dear a call is."""
 
-_EFFICIENT: Final = 0.87
+_EFFICIENT: Final = 0.93
 """Part of its time that a call of batch work spends on tokens, where it is cut short for the sake of online work."""
 
 
@@ -61,11 +62,18 @@ class Schedule(Generic[T]):
                 if not wanted(entry.payload):
                     line.leave(entry)
 
-    def next(self, wanted: Callable[[T], bool]) -> Call[T] | None:
-        """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted."""
+    def next(self, wanted: Callable[[T], bool], *, free: int = 1) -> Call[T] | None:
+        """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted.
+
+        `free` slots are there for it and for those that follow at once: where less than a full call for each waits, they share
+        it, rather than that one computes for all.
+        """
         while lane := self._turn():
             line = self._line(lane)
-            choice = choose(line, budget=self._budget(lane), most_rows=self._bounds.rows, waste=self._waste(), wanted=wanted)
+            budget = self._budget(lane)
+            if free > 1:
+                budget = min(budget, max(math.ceil(line.tokens / free), math.ceil(self.cost.overhead)))
+            choice = choose(line, budget=budget, most_rows=self._bounds.rows, waste=self._waste(), wanted=wanted)
             if choice:
                 return Call(choice, lane)
         return None

@@ -70,7 +70,7 @@ def _text(machine: Machine, planned: Plan) -> str:
         f"machine        {machine}\n"
         f"instructions   {isa.label} (for a model in {precision})\n"
         f"model server   {' '.join(planned.model_server_flags)}\n"
-        f"sidecar        --tokenizer-threads={planned.tokenizers}"
+        f"sidecar        --tokenizer-threads={planned.tokenizers} --model-calls={planned.calls}"
     )
 
 
@@ -100,6 +100,7 @@ def _counts(planned: Plan) -> dict[str, int]:
         "GRPC_MAX_THREADS": planned.grpc_max_threads,
         "TOKENIZER_THREADS": planned.tokenizers,
         "MODEL_SERVER_THREADS": planned.intra_op,
+        "MODEL_CALLS": planned.calls,
     }
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from undertone_sidecar.cpu.machine import Machine
-from undertone_sidecar.cpu.settings import ThreadSettings
+from undertone_sidecar.cpu.settings import PASSTHROUGH, ThreadSettings
 
 _MOST_TOKENIZERS: Final = 4
 """One thread tokenizes thousands of paragraphs a second, more than any model on the same machine can read."""
+
+_PASSTHROUGH_CALLS: Final = 16
+"""What a model server that makes the batches itself may choose from."""
 
 _SPARE_CALLS: Final = 8
 """Calls beside Predict that the model server must have threads for: questions about versions, health probes, operators."""
@@ -17,9 +20,10 @@ _SPARE_CALLS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Threads of the model server (`intra_op` inside an operation, `inter_op` between operations, `grpc_max_threads` for calls)
-    and of the sidecar (`tokenizers`)."""
+    """`calls` to the model server at once; its threads (`intra_op` inside an operation, `inter_op` between operations,
+    `grpc_max_threads` for calls), and the sidecar's (`tokenizers`)."""
 
+    calls: int
     intra_op: int
     inter_op: int
     grpc_max_threads: int
@@ -39,19 +43,29 @@ def plan(machine: Machine, settings: ThreadSettings) -> Plan:
     """For a sidecar that has `machine`.
 
     A thread to a physical core: two threads of one core share its matrix unit, and gain nothing. A part of a CPU is no place
-    for a thread either, as all threads of an operation wait for the slowest. Operations run one after the other, because a
-    batch has as much work inside each as there are cores. Where sidecar and model server share the machine, half of it may
-    tokenize beside the model, in bursts.
+    for a thread either, as all threads of an operation wait for the slowest.
+
+    As many calls at once as there are cores, each computed by one thread: nobody waits for a slower thread after each of some
+    hundred operations, which with few tokens is most of the time. With fewer calls, the rest of the cores helps inside
+    operations: those threads serve all calls, which bring one each. A model server that makes the batches itself gets all
+    cores inside operations, and decides on the rest.
+
+    Where sidecar and model server share the machine, half of it may tokenize beside the model, in bursts.
     """
     whole = max(1, int(machine.cpus))
     if settings.model_server_cpus:
-        intra_op, tokenizers = max(1, int(settings.model_server_cpus)), whole
+        cores, tokenizers = max(1, int(settings.model_server_cpus)), whole
     else:
-        intra_op, tokenizers = min(machine.cores, whole), max(1, whole // 2)
+        cores, tokenizers = min(machine.cores, whole), max(1, whole // 2)
+    if settings.batching == PASSTHROUGH:
+        calls, inter_op = settings.model_calls or _PASSTHROUGH_CALLS, 1
+    else:
+        calls = inter_op = min(settings.model_calls, _runnable(machine, settings)) or cores
     return Plan(
-        intra_op=intra_op,
-        inter_op=1,
-        grpc_max_threads=settings.calls + _SPARE_CALLS,
+        calls=calls,
+        intra_op=max(1, cores - inter_op + 1),
+        inter_op=inter_op,
+        grpc_max_threads=calls + _SPARE_CALLS,
         tokenizers=min(_MOST_TOKENIZERS, tokenizers),
     )
 
@@ -67,10 +81,20 @@ def oversubscribed(machine: Machine, settings: ThreadSettings) -> Iterator[str]:
             f"--tokenizer-threads is {settings.tokenizer_threads}, but the sidecar has {machine}: "
             f"give {planned.tokenizers}, or 0 for as many as planned, or --auto"
         )
-    told = settings.model_server_cpus
-    if settings.model_server_threads > math.ceil(told or machine.cpus):
-        has = f"{told:g} CPUs (--model-server-cpus)" if told else f"the sidecar's machine, {machine}"
+    told, runnable = settings.model_server_cpus, _runnable(machine, settings)
+    runs_on = f"{told:g} CPUs (--model-server-cpus)" if told else f"the sidecar's machine, {machine}"
+    if settings.batching != PASSTHROUGH and settings.model_calls > runnable:
+        yield (
+            f"--model-calls is {settings.model_calls}, each with a thread of its own, but the model server runs on {runs_on}: "
+            "give 0 for as many as planned, or --auto"
+        )
+    if settings.model_server_threads > runnable:
         yield (
             f"the model server has {settings.model_server_threads} threads inside an operation (--model-server-threads), "
-            f"but runs on {has}: start it with {planned.model_server_flags[0]}"
+            f"but runs on {runs_on}: start it with {planned.model_server_flags[0]}"
         )
+
+
+def _runnable(machine: Machine, settings: ThreadSettings) -> int:
+    """Threads that the model server's CPUs can run, a part of a CPU counted as a whole one."""
+    return math.ceil(settings.model_server_cpus or machine.cpus)

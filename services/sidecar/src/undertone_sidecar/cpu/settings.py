@@ -32,7 +32,13 @@ class ThreadSettings:
         ),
     )
     model_calls: int = field(
-        default=16, metadata=flag("calls to the model server at once with --batching passthrough", least=1, most=4096)
+        default=0,
+        metadata=flag(
+            "calls to the model server at once; 0 for as many as `undertone-sidecar plan` says: one for each of its CPUs; 16 "
+            "with --batching passthrough. 1 gives all CPUs to each call",
+            least=0,
+            most=4096,
+        ),
     )
     tokenizer_threads: int = field(
         default=0, metadata=flag("threads that tokenize; 0 for as many as `undertone-sidecar plan` says", least=0, most=64)
@@ -55,8 +61,3 @@ class ThreadSettings:
     auto: bool = field(
         default=False, metadata=flag("correct thread counts that are more than the CPUs can run, instead of refusing to start")
     )
-
-    @property
-    def calls(self) -> int:
-        """To the model server, at once."""
-        return self.model_calls if self.batching == PASSTHROUGH else 1

@@ -60,10 +60,10 @@ async def pod(base: Path, *, ready: bool = True, **settings: object) -> AsyncIte
     """A pod for the versions in the folder `base`, of which the model server has version 1.
 
     Unless `ready` is false the model server is started, and waited for until ready and warmed up. `settings` are fields of
-    Settings; ports are free ones, and sizes fit the model of `write_version`.
+    Settings; ports are free ones, sizes fit the model of `write_version`, and calls go to the model server one by one.
     """
     address = f"unix:{base.parent / 'model.sock'}"
-    small = {"port": 0, "metrics_port": 0, "chunk_overlap": 8, "batch_tokens": 128, "poll_seconds": 0.02}
+    small = {"port": 0, "metrics_port": 0, "chunk_overlap": 8, "model_calls": 1, "batch_tokens": 128, "poll_seconds": 0.02}
     serving = FakeTFServing(base.name, 1)
     sidecar = Sidecar(Settings(model_dir=base, model_server=address, **(small | settings)))  # type: ignore[arg-type]
     stop, hurry = asyncio.Event(), asyncio.Event()
