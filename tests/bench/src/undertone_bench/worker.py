@@ -6,7 +6,7 @@ The parent stays without TensorFlow, whose threads would be in the way of what i
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from undertone_model.cli.startup import quiet_tensorflow
 from undertone_model_server.environment import recommended
+from undertone_sidecar.cpu import ThreadSettings, plan, read_machine
 
 from undertone_bench.served import Batch
 
@@ -28,13 +29,21 @@ _PEAK_SECONDS: Final = 1.0
 _engines: dict[str, "_Engine"] = {}
 
 
-class _Engine(Protocol):
+class _Compute(Protocol):
     def __call__(self, batch: Batch) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
+class _Engine:
+    """What computes a batch, and how many it is given at once."""
+
+    compute: _Compute
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
-    """How long batches took, one after the other, and the CPU seconds of all threads."""
+    """How long batches took together, and the CPU seconds of all threads."""
 
     seconds: float
     cpu_seconds: float
@@ -62,7 +71,11 @@ class Worker:
         return self._pool.submit(_peak, precision).result()
 
     def compute(self, engine: str, batches: Sequence[Batch]) -> Computed:
-        """Runs the batches with the `session` or with `openvino`."""
+        """Runs the batches: with the engine `session` (TensorFlow's own choice of threads) or `openvino` one after the other;
+        with `pod` as a pod's model server does, with the threads, and as many at once, as are planned for this machine.
+
+        The first Session of a process decides on the threads of all: have another worker for `pod` than for anything else.
+        """
         return self._pool.submit(_compute, engine, self._folder, batches).result()
 
 
@@ -100,15 +113,24 @@ def _peak(precision: str) -> float:
 def _compute(name: str, folder: Path, batches: Sequence[Batch]) -> Computed:
     engine = _engines.get(name) or _engines.setdefault(name, _LOADERS[name](folder))
     started, cpu = time.perf_counter(), time.process_time()
-    for batch in batches:
-        engine(batch)
+    with ThreadPoolExecutor(engine.calls) as pool:
+        list(pool.map(engine.compute, batches))
     return Computed(time.perf_counter() - started, time.process_time() - cpu)
 
 
 def _session(folder: Path) -> _Engine:
+    return _Engine(_loaded(folder, 0, 0))
+
+
+def _pod(folder: Path) -> _Engine:
+    planned = plan(read_machine(), ThreadSettings())
+    return _Engine(_loaded(folder, planned.intra_op, planned.inter_op), planned.calls)
+
+
+def _loaded(folder: Path, intra_op: int, inter_op: int) -> _Compute:
     from undertone_model_server.saved_model import SavedModelLoader
 
-    model = SavedModelLoader()(folder)
+    model = SavedModelLoader(intra_op, inter_op)(folder)
     signature = model.signatures["serving_default"]
     ids, mask = (signature.inputs[name].name for name in ("input_ids", "attention_mask"))
     output = signature.outputs["probabilities"].name
@@ -120,7 +142,7 @@ def _openvino(folder: Path) -> _Engine:
 
     core: Any = openvino.Core()
     compiled = core.compile_model(core.read_model(folder), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
-    return lambda batch: compiled({"input_ids": batch.input_ids, "attention_mask": batch.attention_mask})
+    return _Engine(lambda batch: compiled({"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}))
 
 
-_LOADERS: Final = {"session": _session, "openvino": _openvino}
+_LOADERS: Final = {"session": _session, "pod": _pod, "openvino": _openvino}

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +29,11 @@ _PARTS: Final = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Latencies in seconds of readers alone and beside the job, and the job's paragraphs a second alone and beside readers."""
+    """Latencies in seconds of readers alone and beside the job, and the tokens a second, padding included, that the model
+    server gets of the job alone and beside readers.
+
+    Of the job's paragraphs, those of one length are answered together, sooner or later: in some seconds they are many or few.
+    """
 
     online_alone: tuple[float, ...]
     online_beside: tuple[float, ...]
@@ -44,7 +48,6 @@ class _Job:
     def __init__(self, client: Client, paragraphs: Sequence[Paragraph]) -> None:
         self._client = client
         self._texts = [paragraph.text for paragraph in paragraphs]
-        self.answered = 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -65,7 +68,6 @@ class _Job:
             async for outcome in outcomes:
                 if isinstance(outcome, Failure):
                     raise BenchError(f"a paragraph failed: {outcome.status.name}: {outcome.reason}")
-                self.answered += 1
 
 
 def lanes(taking: Taking, *, load: float, seconds: float) -> Report:
@@ -85,35 +87,47 @@ async def _rounds(taking: Taking, pod: Pod, load: float, seconds: float) -> tupl
         async with job.running():
             await asyncio.sleep(seconds / 2)  # the first calls at new lengths are slow
         for number in range(taking.rounds):
-            batch_alone = await _rate(job, seconds)
-            rate = rate or load * batch_alone
+            async with job.running():
+                batch_alone = await _rate(pod, asyncio.sleep(seconds))
+            if not batch_alone:
+                raise BenchError(f"the job made no call in {seconds:g} s; give it longer with --seconds")
+            rate = rate or load * batch_alone / _tokens(taking)
             times = poisson(rate, seconds, random.Random(number))
             readers = taking.paragraphs(max(1, len(times)), seed=100 + number)
-            alone = await open_loop(caller, readers, times)
+            alone: list[Answer[Paragraph]] = []
+            online = await _rate(pod, _read(caller, readers, times, alone))
+            beside: list[Answer[Paragraph]] = []
             async with job.running():
-                before, started = job.answered, time.perf_counter()
-                beside = await open_loop(caller, readers, times)
-                batch_beside = (job.answered - before) / (time.perf_counter() - started)
+                batch_beside = await _rate(pod, _read(caller, readers, times, beside)) - online
             rounds.append(
                 _Round(_seconds(alone), _seconds(beside), batch_alone, batch_beside, sum(not a.ok for a in [*alone, *beside]))
             )
             print(
                 f"round {number + 1}: readers p99 {quantile(_seconds(alone), 0.99) * 1e3:.0f} ms alone, "
-                f"{quantile(_seconds(beside), 0.99) * 1e3:.0f} ms beside the job; job {batch_alone:.1f}/s alone, "
-                f"{batch_beside:.1f}/s beside {rate:.1f} readers/s",
+                f"{quantile(_seconds(beside), 0.99) * 1e3:.0f} ms beside the job; job {batch_alone:.0f} tokens/s alone, "
+                f"{batch_beside:.0f} beside {rate:.1f} readers/s",
                 flush=True,
             )
     await caller.close()
     return rounds, rate
 
 
-async def _rate(job: _Job, seconds: float) -> float:
-    async with job.running():
-        before, started = job.answered, time.perf_counter()
-        await asyncio.sleep(seconds)
-        if job.answered == before:
-            raise BenchError(f"the job got no answer in {seconds:g} s; give it longer with --seconds")
-        return (job.answered - before) / (time.perf_counter() - started)
+async def _rate(pod: Pod, work: Awaitable[None]) -> float:
+    """Padded tokens a second that go to the model server during the `work`."""
+    before, started = await asyncio.to_thread(pod.padded_tokens), time.perf_counter()
+    await work
+    seconds = time.perf_counter() - started
+    return (await asyncio.to_thread(pod.padded_tokens) - before) / seconds
+
+
+async def _read(caller: Caller, readers: Sequence[Paragraph], times: Sequence[float], answers: list[Answer[Paragraph]]) -> None:
+    answers += await open_loop(caller, readers, times)
+
+
+def _tokens(taking: Taking) -> float:
+    """Of a paragraph, on average."""
+    texts = [paragraph.text for paragraph in taking.paragraphs(_SUPPLY)]
+    return sum(taking.model.lengths(texts)) / len(texts)
 
 
 def _seconds(answers: Sequence[Answer[Paragraph]]) -> tuple[float, ...]:
@@ -129,10 +143,10 @@ def _report(taking: Taking, rounds: Sequence[_Round], rate: float, load: float) 
     return taking.report(
         "lanes",
         table=Table(
-            ("", "readers p50 ms", "p90", "p99", "job, paragraphs/s"),
+            ("", "readers p50 ms", "p90", "p99", "job, tokens/s"),
             (
-                ("alone", *(f"{Spread.of(over('online_alone', p)):.0f}" for p in _PARTS), f"{Spread.of(jobs_alone):.1f}"),
-                ("together", *(f"{Spread.of(over('online_beside', p)):.0f}" for p in _PARTS), f"{Spread.of(jobs_beside):.1f}"),
+                ("alone", *(f"{Spread.of(over('online_alone', p)):.0f}" for p in _PARTS), f"{Spread.of(jobs_alone):.0f}"),
+                ("together", *(f"{Spread.of(over('online_beside', p)):.0f}" for p in _PARTS), f"{Spread.of(jobs_beside):.0f}"),
             ),
         ),
         figures=(

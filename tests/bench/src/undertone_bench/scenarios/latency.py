@@ -51,10 +51,7 @@ async def _rounds(taking: Taking, pod: Pod, load: float, seconds: float) -> list
         alone = await closed_loop(caller, probes * 3, 1)
         # As many as take about a third of the open loop's time, of which a first guess is made from those alone.
         guess = rate or 1 / median(answer.seconds for answer in alone)
-        batch = taking.paragraphs(max(_CONCURRENCY * 2, int(guess * seconds / 3)), seed=number)
-        started = time.perf_counter()
-        await closed_loop(caller, batch, _CONCURRENCY)
-        saturation = len(batch) / (time.perf_counter() - started)
+        saturation = await _saturation(caller, taking.paragraphs(max(_CONCURRENCY * 4, int(guess * seconds / 3)), seed=number))
         rate = load * saturation
         times = poisson(rate, seconds, random.Random(number))
         answers = await open_loop(caller, taking.paragraphs(max(1, len(times)), seed=100 + number), times)
@@ -63,6 +60,22 @@ async def _rounds(taking: Taking, pod: Pod, load: float, seconds: float) -> list
         print(f"round {number + 1}: saturation {saturation:.1f}/s, {len(answers)} answers at {rate:.1f}/s", flush=True)
     await caller.close()
     return rounds
+
+
+async def _saturation(caller: Caller, paragraphs: Sequence[Paragraph]) -> float:
+    """Paragraphs a second as long as _CONCURRENCY are under way: when the last have been sent, the service has less to choose
+    from, and ends up with one."""
+    answered: list[float] = []
+
+    async def call(paragraph: Paragraph) -> bool:
+        ok = await caller(paragraph)
+        answered.append(time.perf_counter())
+        return ok
+
+    started = time.perf_counter()
+    await closed_loop(call, paragraphs, _CONCURRENCY)
+    steady = answered[:-_CONCURRENCY]
+    return len(steady) / (steady[-1] - started)
 
 
 def _probe_lengths(taking: Taking) -> list[int]:

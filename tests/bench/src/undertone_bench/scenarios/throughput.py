@@ -53,8 +53,8 @@ def throughput(
     """
     precisions = {"fp32": "float32"} | ({"bf16": "bfloat16"} if Environment.read().has_bf16 else {})
     with contextlib.ExitStack() as stack:
-        worker = stack.enter_context(Worker(taking.model.folder))
-        made = _made(stack, worker, taking, arms, count, baseline, budget)
+        product = stack.enter_context(Worker(taking.model.folder))
+        made = _made(stack, taking, arms, count, baseline, budget)
         runs: dict[str, list[Run]] = {arm.name: [] for arm in made}
         peaks: dict[str, list[float]] = {name: [] for name in precisions}
         if earlier:
@@ -63,7 +63,7 @@ def throughput(
             arm.warm()
         for number in range(taking.rounds):
             for name, precision in precisions.items():
-                peaks[name].append(worker.peak(precision))
+                peaks[name].append(product.peak(precision))
             for arm in made if number % 2 == 0 else reversed(made):
                 runs[arm.name].append(arm.run())
                 print(f"round {number + 1}: {arm.name:12} {_rate(runs[arm.name][-1]):9.2f} paragraphs/s", flush=True)
@@ -83,7 +83,6 @@ def _remember(earlier: Report, runs: Mapping[str, list[Run]], peaks: Mapping[str
 
 def _made(
     stack: contextlib.ExitStack,
-    worker: Worker,
     taking: Taking,
     names: Sequence[str],
     count: int,
@@ -92,18 +91,20 @@ def _made(
 ) -> list[Arm]:
     model = taking.model
     pod = stack.enter_context(running(model, taking.flags))
+    # Who asks one question after the other is best served by all cores for each.
+    direct = stack.enter_context(running(model, ("--model-calls=1",)))
     runner = stack.enter_context(asyncio.Runner())
     many, some = taking.paragraphs(count), taking.paragraphs(max(32, count // 4))
     few, batches = taking.paragraphs(max(8, count // 16)), taking.paragraphs(max(32, count // 256 * 32))
     paper_model = baseline or model
-    paper_pod = stack.enter_context(running(baseline)) if baseline else pod
+    paper_pod = stack.enter_context(running(baseline, ("--model-calls=1",))) if baseline else direct
     longest = min(512, paper_model.contract.max_tokens)
     known: dict[str, Callable[[], Arm]] = {
         "paper": lambda: Direct("paper", paper_pod, paper_model, few, length=longest, truncate=True),
-        "naive": lambda: Direct("naive", pod, model, some),
-        "random-batch": lambda: Direct("random-batch", pod, model, batches, together=32),
+        "naive": lambda: Direct("naive", direct, model, some),
+        "random-batch": lambda: Direct("random-batch", direct, model, batches, together=32),
         "undertone": lambda: Undertone(pod, model, many, runner),
-        "ideal": lambda: InProcess("ideal", "session", worker, model, many, budget),
+        "ideal": lambda: InProcess("ideal", "pod", stack.enter_context(Worker(model.folder)), model, many, budget),
     }
     if has_openvino():
         known["openvino"] = lambda: InProcess(
