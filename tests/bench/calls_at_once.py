@@ -3,8 +3,8 @@
     .venv/bin/python -m tests.bench.calls_at_once build/models/emotions/1
 
 Both run in processes of their own, in turn: `together` with TensorFlow's own choice of threads, which is all cores inside each
-operation, and `each` with the threads and the calls at once that `undertone-sidecar plan` says. The figures are of throughput; a
-single call takes longer with one thread than with all.
+operation, and `each` with the threads and the calls at once that `undertone-sidecar plan` says. The figures are of throughput;
+a single call takes longer with one thread than with all.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """The models that are measured, as folders that a model server serves."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
+import undertone_model
 from google.protobuf.json_format import Parse
 from tokenizers import Tokenizer
 from undertone_protos.v1.contract_pb2 import ModelContract
@@ -40,16 +42,19 @@ class ServedModel:
 
     @classmethod
     def named(cls, name: str, precision: str = "") -> Self:
-        """`demo`, one of RANDOM (exported where it is missing), or a folder. Raises BenchError.
+        """`demo`, one of RANDOM (exported where it is missing or out of date), or a folder. Raises BenchError.
 
         `precision` is what `undertone-model export --precision` takes; empty for its default.
         """
         if name == "demo":
+            if _is_out_of_date(DEMO):
+                raise BenchError(f"{DEMO} was exported by other code than there is now; make {DEMO} exports it again")
             return cls.read(DEMO)
         if name not in RANDOM:
             return cls.read(Path(name))
         folder = BUILT / (precision or "default")
-        if not (folder / name).is_dir():
+        if not (folder / name).is_dir() or _is_out_of_date(folder / name):
+            shutil.rmtree(folder / name, ignore_errors=True)
             chosen = [f"--precision={precision}"] if precision else []
             program = Path(sys.executable).with_name("undertone-model")
             if subprocess.run([program, "export", folder, "--random", name, *chosen], check=False).returncode:
@@ -86,6 +91,12 @@ class ServedModel:
     def lengths(self, texts: Sequence[str], *, truncate: bool = False) -> list[int]:
         """Of the sequences, in tokens."""
         return [len(ids) for ids in self.sequences(texts, truncate=truncate)]
+
+
+def _is_out_of_date(base: Path) -> bool:
+    """Whether the code that exports models has changed since."""
+    changed = max(path.stat().st_mtime for path in Path(undertone_model.__file__).parent.glob("*.py"))
+    return any(path.stat().st_mtime < changed for path in base.glob("*/contract.json"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
