@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from undertone_sidecar.batching import Bounds, Lane
 from undertone_sidecar.batching.choice import choose
 from undertone_sidecar.batching.line import Line
-from undertone_sidecar.batching.schedule import Schedule
+from undertone_sidecar.batching.schedule import Schedule, apart
 from undertone_sidecar.batching.turns import Turns
 from undertone_sidecar.chunks import windows
 from undertone_sidecar.shapes import Lengths
@@ -207,6 +207,42 @@ def test_batch_calls_are_short_while_online_work_comes_and_full_when_it_has_ceas
     assert rows[0] < 20
     assert rows[-1] == 32
     assert all(earlier <= later for earlier, later in pairwise(rows))
+
+
+@given(st.floats(0.001, 100), st.lists(st.floats(0, 300), max_size=7), st.integers(0, 3))
+def test_calls_end_apart(seconds: float, ends: list[float], idle: int) -> None:
+    slots = len(ends) + 1 + idle
+    length = apart(seconds, ends, slots=slots)
+    assert length >= seconds / 2
+    assert all(abs(length - end) >= 0.98 * seconds / slots for end in ends)
+    assert not all(abs(seconds - end) >= seconds / slots for end in ends) or length == seconds
+
+
+@pytest.mark.parametrize("slots", [2, 3, 8])
+def test_online_work_finds_an_end_in_each_part_of_a_calls_time(slots: int) -> None:
+    """Calls of batch work that began together end one after the other before long."""
+    schedule = Schedule[int](Bounds.token_budget(2048, calls=slots, waiting=10**6, batch_share=0.1))
+    for _ in range(50):
+        schedule.cost.observe(64, 0.114)
+        schedule.cost.observe(640, 0.69)
+    schedule.join(-1, lane=Lane.ONLINE, length=64, version=1)
+    call = schedule.next(yes)
+    assert call is not None
+    schedule.start(call)
+    for number in range(20 * 16 * slots):
+        schedule.join(number, lane=Lane.BATCH, length=64, version=1)
+    ends, now, ended = [0.0] * slots, 0.0, list[float]()
+    for _ in range(4 * slots):
+        now, *others = sorted(ends)
+        call = schedule.next(yes, ends=[end - now for end in others])
+        assert call is not None
+        assert call.lane is Lane.BATCH
+        schedule.start(call)
+        ended.append(now)
+        ends = [*others, now + schedule.cost.seconds(call.choice.padded_tokens)]
+    longest = schedule.cost.seconds(schedule.cost.overhead * 0.93 / 0.07)
+    waits = [later - earlier for earlier, later in pairwise(ended[2 * slots :])]
+    assert max(waits) < 1.5 * longest / slots
 
 
 def rows_of_calls(schedule: Schedule[int], free: int) -> list[int]:

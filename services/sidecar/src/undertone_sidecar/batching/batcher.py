@@ -117,10 +117,12 @@ class MicroBatcher:
 
     def _running_seconds(self, now: float) -> float:
         """Until the first slot is free, if the calls that run take as long as calls do."""
-        if self._has_room:
-            return 0.0
+        return 0.0 if self._has_room else self._ends(now)[0]
+
+    def _ends(self, now: float) -> list[float]:
+        """Seconds until each of the calls that run should end, ascending."""
         cost = self._schedule.cost
-        return max(0.0, min(call.sent + cost.seconds(call.padded_tokens) for call in self._running) - now)
+        return sorted(max(0.0, call.sent + cost.seconds(call.padded_tokens) - now) for call in self._running)
 
     @property
     def _has_room(self) -> bool:
@@ -137,7 +139,11 @@ class MicroBatcher:
         """Sends batches while a slot is free."""
         while self._has_room:
             prefetched = self._take_prepared()
-            call = prefetched[0] if prefetched else self._schedule.next(self._keeps, free=self._slots - len(self._running))
+            if prefetched:
+                call = prefetched[0]
+            else:
+                free, ends = self._slots - len(self._running), self._ends(self._clock())
+                call = self._schedule.next(self._keeps, free=free, ends=ends)
             if call is None:
                 return
             self._schedule.start(call)
@@ -201,7 +207,9 @@ class MicroBatcher:
         """Has the next batch ready for when the running one ends, if waiting for newcomers would not make it a better one."""
         if self._prepared or self._has_room or self._closed or not self._schedule.is_full_call_waiting():
             return
-        call = self._schedule.next(self._keeps)
+        # It takes the place of the first that ends.
+        first, *others = self._ends(self._clock())
+        call = self._schedule.next(self._keeps, ends=[end - first for end in others])
         if call:
             self._prepared = call, _assembled(call)
 

@@ -49,6 +49,10 @@ class Cost:
         """Of `calls` calls, one after the other, with so many padded tokens between them."""
         return calls * self._fixed + tokens * self._per_token
 
+    def tokens(self, seconds: float) -> float:
+        """Padded tokens of a call that takes so long; 0 if none does."""
+        return max(0.0, seconds - self._fixed) / self._per_token
+
     def observe(self, tokens: int, seconds: float) -> None:
         """A call with so many padded tokens took so long."""
         error = abs(seconds - self.seconds(tokens))

@@ -1,7 +1,7 @@
 """Everything that waits, and every decision about it: without I/O, without a clock."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -62,15 +62,15 @@ class Schedule(Generic[T]):
                 if not wanted(entry.payload):
                     line.leave(entry)
 
-    def next(self, wanted: Callable[[T], bool], *, free: int = 1) -> Call[T] | None:
+    def next(self, wanted: Callable[[T], bool], *, free: int = 1, ends: Sequence[float] = ()) -> Call[T] | None:
         """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted.
 
         `free` slots are there for it and for those that follow at once: where less than a full call for each waits, they share
-        it, rather than that one computes for all.
+        it, rather than that one computes for all. `ends` are the seconds until each of the calls that run beside it ends.
         """
         while lane := self._turn():
             line = self._line(lane)
-            budget = self._budget(lane)
+            budget = self._budget(lane, ends)
             if free > 1:
                 budget = min(budget, max(math.ceil(line.tokens / free), math.ceil(self.cost.overhead)))
             choice = choose(line, budget=budget, most_rows=self._bounds.rows, waste=self._waste(), wanted=wanted)
@@ -104,11 +104,14 @@ class Schedule(Generic[T]):
     def _turn(self) -> Lane | None:
         return self._turns.next(online=bool(self._online), batch=bool(self._batch))
 
-    def _budget(self, lane: Lane) -> int:
+    def _budget(self, lane: Lane, ends: Sequence[float] = ()) -> int:
         if lane is Lane.ONLINE or not self._turns.online_is_used:
             return self._bounds.budget
-        # Who comes online next waits for this call to end. It is as short as it can be without wasting the model server's time.
-        return min(self._bounds.budget, int(self.cost.overhead * _EFFICIENT / (1 - _EFFICIENT)) + 1)
+        # Who comes online next waits for a call to end. It is as short as it can be without wasting the model server's time.
+        tokens = self.cost.overhead * _EFFICIENT / (1 - _EFFICIENT)
+        if ends:
+            tokens = self.cost.tokens(apart(self.cost.seconds(tokens), ends, slots=self._bounds.slots))
+        return min(self._bounds.budget, int(tokens) + 1)
 
     def _waste(self) -> float:
         return min(self.cost.overhead, _MOST_WASTE * self._bounds.budget)
@@ -120,3 +123,16 @@ class Schedule(Generic[T]):
         # Of the calls until then, some are for batch work.
         slower = 1 - self._bounds.batch_share if batch else 1.0
         return Ahead(online.tokens / slower, len(online) / slower, online.tokens, running)
+
+
+def apart(seconds: float, ends: Sequence[float], *, slots: int) -> float:
+    """About so many `seconds`, but such that a call of that length ends apart from the others: the next end is then never far.
+
+    Where all calls take as long, one of them ends each time that `seconds` / `slots` have passed.
+    """
+    distance = seconds / slots
+    lengths = [seconds, *(end + distance for end in ends), *(end - distance for end in ends)]
+    suitable = (
+        length for length in lengths if length >= seconds / 2 and all(abs(length - end) >= 0.99 * distance for end in ends)
+    )
+    return min(suitable, key=lambda length: abs(length - seconds))
