@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import grpc
 import grpc.aio
@@ -22,6 +23,9 @@ from undertone_bench.paragraphs import Paragraph
 from undertone_bench.served import Batch, ServedModel
 
 _READY_SECONDS = 300.0
+ALL_CORES: Final = ("--model-calls=1",)
+"""The flags of a pod that gives all cores to each call, as suits those who ask one question after the other."""
+
 _ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 

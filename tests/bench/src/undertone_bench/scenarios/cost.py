@@ -8,7 +8,7 @@ from typing import Final
 
 from undertone_bench.arms import Arm, Direct, Undertone
 from undertone_bench.paragraphs import Paragraph
-from undertone_bench.pods import running
+from undertone_bench.pods import ALL_CORES, running
 from undertone_bench.report import Figure, Plot, Report, Series, Table
 from undertone_bench.spread import Spread
 from undertone_bench.taking import Taking
@@ -57,14 +57,15 @@ def cost(taking: Taking, *, tokens: int) -> Report:
         if long <= longest:
             workloads.append(_Workload(f"{many} × {short} + {few} × {long}", (short,) * many + (long,) * few))
     kept: dict[tuple[str, str], list[float]] = {}
-    with running(taking.model, taking.flags) as pod, asyncio.Runner() as runner:
+    whole = running(taking.model, ALL_CORES)
+    with running(taking.model, taking.flags) as pod, whole as direct, asyncio.Runner() as runner:
         arms: list[tuple[_Workload, Arm]] = []
         for workload in workloads:
             paragraphs = _paragraphs(taking, workload, tokens)
             arms.append((workload, Undertone(pod, taking.model, paragraphs, runner)))
-            arms.append((workload, Direct("random-batch", pod, taking.model, paragraphs[:64], together=32)))
+            arms.append((workload, Direct("random-batch", direct, taking.model, paragraphs[:64], together=32)))
         arms.append(
-            (workloads[0], Direct("paper", pod, taking.model, taking.paragraphs(8), length=min(512, longest), truncate=True))
+            (workloads[0], Direct("paper", direct, taking.model, taking.paragraphs(8), length=min(512, longest), truncate=True))
         )
         for _, arm in arms:
             arm.warm()

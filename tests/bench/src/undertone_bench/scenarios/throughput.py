@@ -15,7 +15,7 @@ from typing import Final
 from undertone_bench.arms import Arm, Direct, InProcess, Run, Undertone
 from undertone_bench.errors import BenchError
 from undertone_bench.machine import Environment
-from undertone_bench.pods import running
+from undertone_bench.pods import ALL_CORES, running
 from undertone_bench.report import Figure, Goal, Plot, Report, Series, Table
 from undertone_bench.served import ServedModel
 from undertone_bench.spread import Spread, quantile
@@ -91,13 +91,12 @@ def _made(
 ) -> list[Arm]:
     model = taking.model
     pod = stack.enter_context(running(model, taking.flags))
-    # Who asks one question after the other is best served by all cores for each.
-    direct = stack.enter_context(running(model, ("--model-calls=1",)))
+    direct = stack.enter_context(running(model, ALL_CORES))
     runner = stack.enter_context(asyncio.Runner())
     many, some = taking.paragraphs(count), taking.paragraphs(max(32, count // 4))
     few, batches = taking.paragraphs(max(8, count // 16)), taking.paragraphs(max(32, count // 256 * 32))
     paper_model = baseline or model
-    paper_pod = stack.enter_context(running(baseline, ("--model-calls=1",))) if baseline else direct
+    paper_pod = stack.enter_context(running(baseline, ALL_CORES)) if baseline else direct
     longest = min(512, paper_model.contract.max_tokens)
     known: dict[str, Callable[[], Arm]] = {
         "paper": lambda: Direct("paper", paper_pod, paper_model, few, length=longest, truncate=True),
