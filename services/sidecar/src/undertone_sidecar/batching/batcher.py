@@ -139,15 +139,15 @@ class MicroBatcher:
         """Sends batches while a slot is free."""
         while self._has_room:
             prefetched = self._take_prepared()
-            if prefetched:
-                call = prefetched[0]
-            else:
-                free, ends = self._slots - len(self._running), self._ends(self._clock())
-                call = self._schedule.next(self._keeps, free=free, ends=ends)
+            call = prefetched[0] if prefetched else self._chosen()
             if call is None:
                 return
             self._schedule.start(call)
             self._send(call, prefetched[1] if prefetched else _assembled(call), prefetched=prefetched is not None)
+
+    def _chosen(self) -> Call[_Waiting] | None:
+        """For one of the free slots."""
+        return self._schedule.next(self._keeps, free=self._slots - len(self._running), ends=self._ends(self._clock()))
 
     def _send(self, call: Call[_Waiting], batch: Batch, *, prefetched: bool) -> None:
         rows = [entry.payload for entry in call.choice.rows]
