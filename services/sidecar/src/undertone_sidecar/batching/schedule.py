@@ -105,7 +105,7 @@ class Schedule(Generic[T]):
         return self._turns.next(online=bool(self._online), batch=bool(self._batch))
 
     def _budget(self, lane: Lane, ends: Sequence[float] = ()) -> int:
-        if lane is Lane.ONLINE or not self._turns.online_is_used:
+        if lane is Lane.ONLINE or not self._turns.online_is_used or self._bounds.rows == 1:
             return self._bounds.budget
         # Who comes online next waits for a call to end. It is as short as it can be without wasting the model server's time.
         tokens = self.cost.overhead * _EFFICIENT / (1 - _EFFICIENT)
