@@ -15,8 +15,10 @@ from tests.integration.callers import Stub
 
 DEADLINE_SECONDS = 5.0
 
-_EVEN = " ".join((2 * string.ascii_lowercase)[:30])
-"""With the model's two special tokens 32: its most, which is not padded."""
+
+def full(start: str = "") -> str:
+    """A text of one-letter words, those of `start` first. With the model's two special tokens 32, its most: not padded."""
+    return " ".join(f"{start}{2 * string.ascii_lowercase}"[:30])
 
 
 class Load:
@@ -29,11 +31,11 @@ class Load:
 
     async def call(self) -> None:
         number = next(self._numbers)
-        text, policy = ("a" if self.short else _EVEN), classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED
+        text, policy = ("a" if self.short else full()), classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED
         if number % 20 == 0:
             text = ""
         elif number % 20 in (7, 14):
-            text = f"{_EVEN} {_EVEN}"
+            text = f"{full()} {full()}"
             policy = classifier_pb2.OVERLENGTH_POLICY_TRUNCATE if number % 20 == 7 else policy
         request = classifier_pb2.ClassifyRequest(text=text, overlength_policy=policy)
         try:
