@@ -16,8 +16,8 @@ from tests.integration.processes import PATIENCE_SECONDS
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 
-# For little data, compiling takes longer than running.
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# For little data, compiling takes longer than running, and most of a process's time is that of loading Spark's own classes.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 
 SETTINGS = {
     "spark.ui.enabled": "false",

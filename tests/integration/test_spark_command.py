@@ -23,7 +23,7 @@ def test_a_killed_driver_loses_nothing_that_was_committed(tmp_path: Path) -> Non
     pq.write_table(pa.table({"id": list(TEXTS), "text": list(TEXTS.values())}), source)
     service = spark_parts.Service()
     options = ["--mode=backfill", f"--source={source}", f"--table={table}", f"--target={service.target}"]
-    program = [command("undertone-batch"), "run", *options, "--buckets=4", "--wave-rows=1", "--limit=2"]
+    program = [command("undertone-batch"), "run", *options, "--buckets=2", "--wave-rows=1", "--limit=2"]
     environment = ENVIRONMENT | {
         "PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {name}='{value}'" for name, value in spark_parts.SETTINGS.items())
         + " --master local[2,4] pyspark-shell"
