@@ -34,11 +34,13 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/python -m deploy.helm.dashboards --check
 
 .PHONY: bench
-bench: $(MODEL) ## Measure how fast this machine serves, and write docs/performance.md; a quarter of an hour
+bench: $(MODEL) ## Measure how fast this machine serves, and write docs/performance.md; three quarters of an hour
 	$(BIN)/undertone-bench throughput --model demo
 	$(BIN)/undertone-bench throughput --model bert-base --paragraphs 128 --rounds 3
 	$(BIN)/undertone-bench latency --model demo
+	$(BIN)/undertone-bench latency --model bert-base --rounds 2 --seconds 60
 	$(BIN)/undertone-bench lanes --model demo
+	$(BIN)/undertone-bench lanes --model bert-base --rounds 2 --seconds 120
 	$(BIN)/undertone-bench cost --model demo
 	$(BIN)/undertone-bench sidecar --model demo --paragraphs 200000
 	$(BIN)/undertone-bench publish
