@@ -13,7 +13,7 @@ from rich.console import Console
 from undertone_client import BreakerState, CallCounts, ClientState
 from undertone_client.cli import classify as classify_module
 from undertone_client.cli.group import COMMANDS, undertone
-from undertone_client.cli.pace import Pace, duration
+from undertone_client.cli.pace import Pace
 from undertone_client.cli.progress import Occasionally, describe, progress
 from undertone_client.cli.shapes import BAR_CELLS, bar
 from undertone_client.job import Tally
@@ -247,11 +247,6 @@ def test_what_the_client_does_in_words() -> None:
     counts = CallCounts(attempts={"UNAVAILABLE": 3, "OK": 2, "INTERNAL": 1200})
     state = ClientState(in_flight=3, waiting=0, pausing=0, limit=16, breaker=BreakerState.OPEN, counts=counts)
     assert describe(state) == "3 of 16 calls in flight, breaker open, 2 OK, 1,200 INTERNAL, 3 UNAVAILABLE"
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
-def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_bars() -> None:

@@ -6,7 +6,7 @@ import pytest
 from undertone_client.report.arc import bin_paragraphs, smooth
 from undertone_client.report.emotions import Emotion
 from undertone_client.report.narrative import describe_arc, describe_run
-from undertone_client.report.numerals import duration, moment, number, percent
+from undertone_client.report.numerals import moment, number, percent
 from undertone_client.report.story import title_of
 
 
@@ -21,13 +21,6 @@ def test_percent(share: float, expected: str) -> None:
 @pytest.mark.parametrize(("value", "expected"), [(0, "0"), (7, "7"), (7.25, "7.2"), (187.4, "187"), (1234567, "1,234,567")])
 def test_number(value: float, expected: str) -> None:
     assert number(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.04, "0.0 s"), (4.24, "4.2 s"), (185, "3 min 5 s"), (7801, "2 h 10 min"), (3600, "1 h 0 min")]
-)
-def test_duration(seconds: float, expected: str) -> None:
-    assert duration(seconds) == expected
 
 
 def test_moments_are_in_utc() -> None:

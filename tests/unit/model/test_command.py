@@ -78,7 +78,9 @@ def test_version_is_told() -> None:
         ("'bert-huge' is not one of 'minilm', 'bert-base', 'bert-large'", ["export", "x", "--random", "bert-huge"]),
         ("Invalid value for '--version': 0 is not in the range x>=1", ["export", "x", "--version", "0"]),
         ("Missing option '--goemotions'", ["train"]),
-        ("Invalid value for '--epochs'", ["train", "--goemotions", "x", "--epochs", "0"]),
+        ("Directory 'nowhere' does not exist", ["train", "--goemotions", "nowhere"]),
+        ("Directory 'nowhere' does not exist", ["evaluate", "--goemotions", "nowhere"]),
+        ("Invalid value for '--epochs'", ["train", "--goemotions", ".", "--epochs", "0"]),
     ],
 )
 def test_a_command_that_cannot_be_understood_ends_with_2(message: str, arguments: list[str]) -> None:

@@ -234,7 +234,7 @@ def test_online_work_finds_an_end_in_each_part_of_a_calls_time(slots: int) -> No
     ends, now, ended = [0.0] * slots, 0.0, list[float]()
     for _ in range(4 * slots):
         now, *others = sorted(ends)
-        call = schedule.next(yes, ends=[end - now for end in others])
+        call = schedule.next(yes, ends=[end - now for end in others].copy)
         assert call is not None
         assert call.lane is Lane.BATCH
         schedule.start(call)

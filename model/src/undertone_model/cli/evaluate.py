@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--goemotions", required=True, type=options.FOLDER, help="Folder with test.tsv and labels.txt.")
+@click.option("--goemotions", required=True, type=options.CORPUS, help="Folder with test.tsv and labels.txt.")
 @options.stories
 @options.adapters
 @options.base

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+CORPUS: Final = click.Path(path_type=Path, file_okay=False, exists=True)
 
 base = click.option(
     "--base",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--goemotions", required=True, type=options.FOLDER, help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt."
+    "--goemotions", required=True, type=options.CORPUS, help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt."
 )
 @options.stories
 @click.option("--without-stories", is_flag=True, help="Learn from GoEmotions alone, to see what the stories are worth.")

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from undertone_client.durations import duration
 from undertone_client.job import Tally
 
 RECENT_SECONDS = 30.0
@@ -33,14 +34,3 @@ class Pace:
         if tally.total is None or rate == 0:
             return words
         return f"{words}, {duration((tally.total - tally.done) / rate)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `12 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from undertone_client import CallCounts
-from undertone_client.cli.pace import duration
 from undertone_client.cli.progress import by_frequency
 from undertone_client.cli.shapes import bar
+from undertone_client.durations import duration
 from undertone_client.job import Manifest, Tally
 
 

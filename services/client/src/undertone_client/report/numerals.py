@@ -19,16 +19,6 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as `4.2 s`, `3 min 5 s` or `2 h 10 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min {round(seconds) % 60} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
 def moment(time: datetime) -> str:
     """A time as `5 March 2025, 14:07 UTC`."""
     time = time.astimezone(UTC)

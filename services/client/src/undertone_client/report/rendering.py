@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import jinja2
 
+from undertone_client.durations import duration
 from undertone_client.report import charts, course, numerals
 from undertone_client.report.page import Page
 from undertone_client.report.palette import tones
@@ -28,7 +29,7 @@ def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
     environment.filters |= {
         "percent": numerals.percent,
         "number": numerals.number,
-        "duration": numerals.duration,
+        "duration": duration,
         "moment": numerals.moment,
         "title_of": title_of,
         "nth": numerals.paragraph_number,

@@ -103,7 +103,7 @@ class MicroBatcher:
         tokens = sum(item.padded_length for item in items)
 
         def check() -> Refusal | None:
-            return self._schedule.refusal(lane, tokens, running=lambda: self._running_seconds(now), remaining=remaining)
+            return self._schedule.refusal(lane, tokens, running=self._running_seconds, remaining=remaining)
 
         refusal = check()
         if refusal and not self._swept:
@@ -115,13 +115,18 @@ class MicroBatcher:
             self._listener(WorkShed(lane.value, refusal.reason.value, len(items), tokens))
             raise OverloadedError(str(refusal), retry_after=refusal.retry_after)
 
-    def _running_seconds(self, now: float) -> float:
+    def _running_seconds(self) -> float:
         """Until the first slot is free, if the calls that run take as long as calls do."""
-        return 0.0 if self._has_room else self._ends(now)[0]
+        return 0.0 if self._has_room else self._ends()[0]
 
-    def _ends(self, now: float) -> list[float]:
+    def _ends_after_the_first(self) -> list[float]:
+        """Of the calls that run beside the one that takes the place of the first that ends, when it does."""
+        first, *others = self._ends()
+        return [end - first for end in others]
+
+    def _ends(self) -> list[float]:
         """Seconds until each of the calls that run should end, ascending."""
-        cost = self._schedule.cost
+        now, cost = self._clock(), self._schedule.cost
         return sorted(max(0.0, call.sent + cost.seconds(call.padded_tokens) - now) for call in self._running)
 
     @property
@@ -147,7 +152,7 @@ class MicroBatcher:
 
     def _chosen(self) -> Call[_Waiting] | None:
         """For one of the free slots."""
-        return self._schedule.next(self._keeps, free=self._slots - len(self._running), ends=self._ends(self._clock()))
+        return self._schedule.next(self._keeps, free=self._slots - len(self._running), ends=self._ends)
 
     def _send(self, call: Call[_Waiting], batch: Batch, *, prefetched: bool) -> None:
         rows = [entry.payload for entry in call.choice.rows]
@@ -207,9 +212,7 @@ class MicroBatcher:
         """Has the next batch ready for when the running one ends, if waiting for newcomers would not make it a better one."""
         if self._prepared or self._has_room or self._closed or not self._schedule.is_full_call_waiting():
             return
-        # It takes the place of the first that ends.
-        first, *others = self._ends(self._clock())
-        call = self._schedule.next(self._keeps, ends=[end - first for end in others])
+        call = self._schedule.next(self._keeps, ends=self._ends_after_the_first)
         if call:
             self._prepared = call, _assembled(call)
 

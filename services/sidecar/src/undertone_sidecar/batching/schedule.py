@@ -62,11 +62,13 @@ class Schedule(Generic[T]):
                 if not wanted(entry.payload):
                     line.leave(entry)
 
-    def next(self, wanted: Callable[[T], bool], *, free: int = 1, ends: Sequence[float] = ()) -> Call[T] | None:
+    def next(
+        self, wanted: Callable[[T], bool], *, free: int = 1, ends: Callable[[], Sequence[float]] = tuple
+    ) -> Call[T] | None:
         """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted.
 
         `free` slots are there for it and for those that follow at once: where less than a full call for each waits, they share
-        it, rather than that one computes for all. `ends` are the seconds until each of the calls that run beside it ends.
+        it, rather than that one computes for all. `ends` tells the seconds until each of the calls that run beside it ends.
         """
         while lane := self._turn():
             line = self._line(lane)
@@ -104,13 +106,13 @@ class Schedule(Generic[T]):
     def _turn(self) -> Lane | None:
         return self._turns.next(online=bool(self._online), batch=bool(self._batch))
 
-    def _budget(self, lane: Lane, ends: Sequence[float] = ()) -> int:
+    def _budget(self, lane: Lane, ends: Callable[[], Sequence[float]] = tuple) -> int:
         if lane is Lane.ONLINE or not self._turns.online_is_used or self._bounds.rows == 1:
             return self._bounds.budget
         # Who comes online next waits for a call to end. It is as short as it can be without wasting the model server's time.
         tokens = self.cost.overhead * _EFFICIENT / (1 - _EFFICIENT)
-        if ends:
-            tokens = self.cost.tokens(apart(self.cost.seconds(tokens), ends, slots=self._bounds.slots))
+        if beside := ends():
+            tokens = self.cost.tokens(apart(self.cost.seconds(tokens), beside, slots=self._bounds.slots))
         return min(self._bounds.budget, int(tokens) + 1)
 
     def _waste(self) -> float:
