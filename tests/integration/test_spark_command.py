@@ -56,5 +56,6 @@ def test_a_killed_driver_loses_nothing_that_was_committed(tmp_path: Path) -> Non
     assert pushed.value("undertone_job_expected_paragraphs", job="backfill") == len(TEXTS) - len(committed)
     assert pushed.value("undertone_job_last_success_timestamp_seconds", job="backfill")
     assert f"{len(committed):,} current" in done.stderr
-    assert sorted(service.sent()) == sorted(text for ident, text in TEXTS.items() if ident not in committed)
+    # A worker of the killed driver can outlive it by a few calls, so some may have been sent once more than this run did.
+    assert set(service.sent()) == {text for ident, text in TEXTS.items() if ident not in committed}
     assert_right(table, TEXTS)
