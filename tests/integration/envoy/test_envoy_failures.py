@@ -124,6 +124,7 @@ async def test_headers_that_only_envoys_own_infrastructure_may_set_change_nothin
         "x-envoy-internal": "true",
         "x-request-id": "It was a dark and stormy night",
     }
+    own = ("undertone-lane", "online")
     passed_on: list[tuple[str, str | bytes]] = []
 
     async def slow(_: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
@@ -132,7 +133,8 @@ async def test_headers_that_only_envoys_own_infrastructure_may_set_change_nothin
         return classifier_pb2.ClassifyResponse()
 
     async with ScriptedPod(slow) as pod, before(launch_envoy, [pod]) as (_, stub):
-        await stub.Classify(classifier_pb2.ClassifyRequest(text="rain"), metadata=tuple(headers.items()))
+        await stub.Classify(classifier_pb2.ClassifyRequest(text="rain"), metadata=(own, *headers.items()))
+    assert own in passed_on
     assert not set(headers.items()) & set(passed_on)
 
 
