@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-PACKAGES := protos services/telemetry services/sidecar services/client services/batch services/model_server model tests/bench
+PACKAGES := protos services/telemetry services/sidecar services/client services/cli services/batch services/dev_server model bench
 PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
 SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py
 MODEL := build/models/emotions
@@ -52,7 +52,7 @@ protos: .venv/ready ## Generate the Python stubs of protos/
 .PHONY: lock
 lock: .venv/uv ## Resolve requirements.lock anew from every pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  $(foreach name,protos telemetry client sidecar model-server model,--no-emit-package undertone-$(name)) --custom-compile-command "make lock" \
+	  $(foreach name,protos telemetry client sidecar dev-server model,--no-emit-package undertone-$(name)) --custom-compile-command "make lock" \
 	  --group dev $(PYPROJECTS) --output-file requirements.lock
 
 .PHONY: clean

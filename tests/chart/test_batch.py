@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from undertone_batch.command import undertone_batch
-from undertone_client.cli.score import score
+from undertone_cli.score import score
 
 from tests.chart.combinations import COMBINATIONS
 from tests.chart.rendering import Chart, HelmError, Manifest

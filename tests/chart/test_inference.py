@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from undertone_model_server import environment
-from undertone_model_server import flags as model_server_flags
-from undertone_model_server.model_config import Specific
+from undertone_dev_server import environment
+from undertone_dev_server import flags as model_server_flags
+from undertone_dev_server.model_config import Specific
 from undertone_sidecar.cpu import plan, read_machine
 from undertone_sidecar.settings import Settings
 
@@ -57,7 +57,7 @@ def test_tf_serving_is_the_child_of_the_script(chart: Chart) -> None:
 
 def test_the_stand_in_handles_signals_itself(chart: Chart) -> None:
     server = model_server(chart, COMBINATIONS["stand-in"])
-    assert server["image"] == "ghcr.io/undertone/model-server:0.1.0"
+    assert server["image"] == "ghcr.io/undertone/dev-server:0.1.0"
     assert "command" not in server
     assert "serve.sh" not in chart.render(COMBINATIONS["stand-in"]).one("ConfigMap", "-inference")["data"]
 
@@ -209,7 +209,7 @@ def test_priority_and_pull_secrets(chart: Chart) -> None:
 def test_the_model_server_computes_with_the_environment_that_is_recommended(chart: Chart) -> None:
     """The chart has a copy, as it can read no file outside itself."""
     copy = (CHART / "files" / environment.FILE).read_bytes()
-    assert copy == files("undertone_model_server").joinpath(environment.FILE).read_bytes()
+    assert copy == files("undertone_dev_server").joinpath(environment.FILE).read_bytes()
     recommended = environment.recommended()
     assert recommended["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
     for kind in ("tf-serving", "stand-in"):

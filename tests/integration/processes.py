@@ -119,7 +119,7 @@ class Process:
 
 
 class ModelServer(Process):
-    """undertone-model-server over the versions in the folder `base`, on a Unix socket, with metrics at METRICS_PATH."""
+    """undertone-dev-server over the versions in the folder `base`, on a Unix socket, with metrics at METRICS_PATH."""
 
     METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
@@ -128,7 +128,7 @@ class ModelServer(Process):
         monitoring = socket.with_suffix(".config")
         monitoring.write_text(f'prometheus_config {{ enable: true path: "{self.METRICS_PATH}" }}')
         super().__init__(
-            "undertone-model-server",
+            "undertone-dev-server",
             f"--model_name={base.name}",
             f"--model_base_path={base}",
             f"--grpc_socket_path={socket}",

@@ -1,8 +1,8 @@
-"""A million paragraphs in small (see tests/bench/million.py): services that fail and are killed, a driver that is killed."""
+"""A million paragraphs in small (see bench/million.py): services that fail and are killed, a driver that is killed."""
 
 from pathlib import Path
 
-from tests.bench.million import services, through_client, through_score
+from bench.million import services, through_client, through_score
 
 
 async def test_nothing_is_lost_double_or_wrong_through_the_client() -> None:

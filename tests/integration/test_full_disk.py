@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
-from undertone_client.cli.group import undertone
+from undertone_cli.group import undertone
 
 from tests.integration.small_disk import small_disk
 from tests.integration.spark_parts import Service

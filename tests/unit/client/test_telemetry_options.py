@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from undertone_client.cli.group import undertone
+from undertone_cli.group import undertone
 
 
 @pytest.mark.parametrize(

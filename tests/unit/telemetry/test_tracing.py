@@ -232,7 +232,7 @@ def test_without_a_sample_there_is_no_tracing() -> None:
 def test_without_a_sample_nothing_of_opentelemetry_is_loaded() -> None:
     program = """
 import sys
-import undertone_client.cli.group, undertone_sidecar.__main__
+import undertone_cli.group, undertone_sidecar.__main__
 from undertone_telemetry import logs
 from undertone_telemetry.settings import TelemetrySettings
 from undertone_telemetry.telemetry import Telemetry

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 from undertone_client import Mode, Policy, SettingsError
-from undertone_client.cli.connection import Connection, connection_options
-from undertone_client.cli.exits import explained
-from undertone_client.cli.observation import Observation, observed
-from undertone_client.cli.persistence import Persistence, persistence_options
-from undertone_client.cli.policy import policy_option
-from undertone_client.cli.telemetry import ALL, job_option, telemetry_options
 from undertone_client.errors import OutputError
+from undertone_client.jobs.connection import Connection, connection_options
+from undertone_client.jobs.exits import explained
+from undertone_client.jobs.observation import Observation, observed
+from undertone_client.jobs.persistence import Persistence, persistence_options
+from undertone_client.jobs.policy import policy_option
+from undertone_client.jobs.telemetry import ALL, job_option, telemetry_options
 from undertone_telemetry.jobs import Recurrence
 from undertone_telemetry.settings import TelemetrySettings
 

@@ -19,7 +19,7 @@ _TARGET: Final = re.compile(r"unix:.+|.+:\d+")
 
 _ABOUT: Final = """\
 Scores the emotions of paragraphs over gRPC (undertone.v1.Classifier): tokenizes, batches and asks TF Serving, or the
-undertone-model-server, in the same pod. Says that it is ready (grpc.health.v1) once the model server has the model.
+undertone-dev-server, in the same pod. Says that it is ready (grpc.health.v1) once the model server has the model.
 
 `undertone-sidecar plan` prints the thread counts that fit this machine, for both processes; `plan --help` has more.
 """
@@ -28,7 +28,7 @@ _MORE: Final = """\
 Each flag can also be given in the environment: UNDERTONE_MODEL_DIR for --model-dir, and so on. A flag wins.
 
 example:
-  undertone-model-server --model_name=emotions --model_base_path=models/emotions --port=8500
+  undertone-dev-server --model_name=emotions --model_base_path=models/emotions --port=8500
   undertone-sidecar --model-dir models/emotions --model-server localhost:8500 --port 50051
   undertone-sidecar plan --format shell
   grpcurl -plaintext -d '{"text": "At last, home!"}' localhost:50051 undertone.v1.Classifier/Classify

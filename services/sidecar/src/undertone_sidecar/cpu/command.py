@@ -24,7 +24,7 @@ Each flag can also be given in the environment, as to the sidecar: UNDERTONE_MOD
 
 examples:
   undertone-sidecar plan
-  eval "$(undertone-sidecar plan --format shell)"; undertone-model-server --model_base_path=models/emotions
+  eval "$(undertone-sidecar plan --format shell)"; undertone-dev-server --model_base_path=models/emotions
   undertone-sidecar plan --json --model-server-cpus=1500m --batching=passthrough --model-calls=64
 
 exit codes:

@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def model_server_flags(self) -> tuple[str, ...]:
-        """As TF Serving and undertone-model-server know them."""
+        """As TF Serving and undertone-dev-server know them."""
         return (
             f"--tensorflow_intra_op_parallelism={self.intra_op}",
             f"--tensorflow_inter_op_parallelism={self.inter_op}",

@@ -1,0 +1,69 @@
+"""`undertone model`."""
+
+import asyncio
+import json
+from dataclasses import asdict
+
+import click
+from google.protobuf.json_format import MessageToDict
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from undertone_client.client import Client
+from undertone_client.jobs.connection import Connection, connection_options
+from undertone_client.jobs.exits import EXIT_CODES, explained
+from undertone_client.values import ServedModel
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  undertone model
+  undertone model --json | jq .contract.labels
+
+{EXIT_CODES}"""
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the contract and the limits as JSON.")
+@connection_options
+@explained
+def model(*, as_json: bool, connection: Connection) -> None:
+    """Show the model that the service has loaded, and what the service accepts."""
+    served = asyncio.run(_served(connection))
+    if as_json:
+        contract = MessageToDict(served.contract, preserving_proto_field_name=True)
+        click.echo(json.dumps({"contract": contract, "limits": asdict(served.limits)}, indent=2, ensure_ascii=False))
+    else:
+        _show(served, Console())
+
+
+async def _served(connection: Connection) -> ServedModel:
+    async with Client(connection.target, settings=connection.settings()) as client:
+        return await client.model()
+
+
+def _show(served: ServedModel, console: Console) -> None:
+    contract, limits = served.contract, served.limits
+    rows = [
+        ("model", str(served.model)),
+        ("emotions", ", ".join(served.labels)),
+        ("longest sequence", f"{served.max_tokens:,} tokens"),
+    ]
+    if contract.architecture.type:
+        shape = contract.architecture
+        rows.append(("architecture", f"{shape.type}, {shape.layers} layers of {shape.hidden_size}, {shape.pooling} pooling"))
+    if contract.HasField("calibration"):
+        prior = f", prior of {contract.calibration.prior}" if contract.calibration.prior else ""
+        rows.append(("calibration", f"temperature {contract.calibration.temperature:.3g}{prior}"))
+    rows += [(score.data, f"{score.metric} {score.value:.3f}") for score in contract.scores]
+    if contract.HasField("created_at"):
+        rows.append(("made", f"{contract.created_at.ToDatetime():%Y-%m-%d} by {contract.producer}"))
+    rows += [
+        ("a paragraph", f"up to {limits.max_paragraph_characters:,} characters, {limits.max_paragraph_bytes:,} bytes"),
+        ("a call", f"up to {limits.max_batch_paragraphs:,} paragraphs, {limits.max_batch_bytes:,} bytes"),
+    ]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    console.print(table)

@@ -1,0 +1,285 @@
+"""The client against a fleet in trouble: whatever happens, each paragraph is answered once and rightly."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSettings, Paragraph, Settings
+from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
+
+from tests.simulation.clock import run
+from tests.simulation.faults import FaultRates
+from tests.simulation.fleet import Fleet, FleetSettings, Probes
+from tests.simulation.pod import PodSettings, Speed
+from tests.simulation.scenario import FleetClient, Report, score
+from tests.simulation.truth import assert_answered, paragraphs
+
+SENT = paragraphs(2000)
+STUBBORN = Settings(retry=RetryPolicy(attempts=30), timeout_seconds=20)
+"""So many attempts that chance does not use them up: what is lost then, is lost by a mistake."""
+
+ALL_AT_ONCE = FaultRates(unavailable=0.03, reset=0.02, lost=0.005, cancelled=0.01, exhausted=0.03, refused_items=0.03)
+
+PASSING = ("unavailable", "reset", "cancelled", "exhausted")
+"""Fates that a call of `Mode.ONLINE` survives."""
+
+Accident = tuple[float, int, str]
+ACCIDENTS = st.tuples(st.floats(0, 20), st.integers(0, 3), st.sampled_from(["kill", "hang", "slow"]))
+"""Seconds after the one before, which pod, what happens to it."""
+
+
+def went_wrong(counts: CallCounts) -> int:
+    """Attempts that failed or refused a part. Those that no call failed with in the end were handled."""
+    return counts.errors + sum(counts.refused.values())
+
+
+def capacity_used(report: Report, fleet: FleetSettings, items: int) -> float:
+    """The share of the fleet's time that went into the paragraphs, in calls of so many, until nine in ten were answered.
+
+    The last are left out: what happens to a queue that nobody fills any more is no matter of throughput.
+    """
+    speed = fleet.pod.speed
+    counted = len(report.outcomes) * 9 // 10
+    tokens = sum(len(outcome.paragraph.text.split()) + 2 for outcome in report.outcomes[:counted])
+    work = counted / items * speed.seconds_per_call + tokens * speed.seconds_per_token
+    return work / fleet.pods / report.arrivals[counted]
+
+
+@pytest.mark.parametrize("fault", [*FaultRates.__slots__])
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_calls_that_meet_one_fault(fault: str, share: float) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        fleet.fault_rates = FaultRates(**{fault: share})
+
+    report = score(SENT[:600], settings=replace(STUBBORN, batch_items=8), disturb=disturb)
+    assert_answered(SENT[:600], report.outcomes)
+    assert report.state.counts.retried > 0
+    assert report.state.counts.handled > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("ordered", [True, False])
+def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        fleet.fault_rates = ALL_AT_ONCE
+        await asyncio.sleep(4)
+        fleet.kill(fleet.pods[0])
+        await asyncio.sleep(4)
+        fleet.pods[1].hung = True
+        await asyncio.sleep(4)
+        fleet.pods[2].slowness = 5
+        await fleet.rolling_restart()
+
+    report = score(SENT, settings=STUBBORN, disturb=disturb, seed=seed, ordered=ordered)
+    assert_answered(SENT, report.outcomes)
+    if ordered:
+        assert [outcome.paragraph for outcome in report.outcomes] == SENT
+
+
+def test_the_same_seed_gives_the_same_history() -> None:
+    async def disturb(fleet: Fleet) -> None:
+        fleet.fault_rates = ALL_AT_ONCE
+        await asyncio.sleep(5)
+        fleet.kill(fleet.pods[0])
+
+    one, other = (score(SENT[:1000], settings=STUBBORN, disturb=disturb, seed=7) for _ in range(2))
+    assert one.arrivals == other.arrivals
+    assert [outcome.paragraph.id for outcome in one.outcomes] == [outcome.paragraph.id for outcome in other.outcomes]
+    assert (one.limits, one.breaker, one.state) == (other.limits, other.breaker, other.state)
+
+
+@examples(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.fixed_dictionaries({fault: st.floats(0, 0.12) for fault in FaultRates.__slots__}),
+    st.lists(ACCIDENTS, max_size=4),
+    st.sampled_from([LimitSettings(), LimitSettings.parse("aimd"), LimitSettings.fixed(6)]),
+)
+def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accident], limit: LimitSettings) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(0.1)  # what asks for the limits waits for nobody
+        fleet.fault_rates = FaultRates(**shares)
+        for seconds, place, kind in accidents:
+            await asyncio.sleep(seconds)
+            pod = fleet.pods[place]
+            if kind == "kill":
+                fleet.kill(pod)
+            elif kind == "hang":
+                pod.hung = True
+            else:
+                pod.slowness = 8
+
+    settings = Settings(retry=RetryPolicy(attempts=60), timeout_seconds=20, limit=limit, batch_items=8)
+    report = score(SENT[:300], settings=settings, disturb=disturb, seed=seed)
+    assert_answered(SENT[:300], report.outcomes)
+    assert report.state.counts.handled == went_wrong(report.state.counts)
+    assert report.state.in_flight == report.state.waiting == report.state.pausing == 0
+
+
+@examples(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.fixed_dictionaries({fault: st.floats(0, 0.2) for fault in PASSING}), st.integers(2, 4))
+def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float], attempts: int) -> None:
+    settings = Settings(
+        retry=RetryPolicy(attempts=1000),
+        budget=BudgetSettings(tokens=10_000),
+        breaker=BreakerSettings(consecutive_failures=10_000, failure_rate=1.0),
+        hedging=HedgingSettings(delay_seconds=0.05, attempts=attempts),
+    )
+
+    async def ask() -> CallCounts:
+        async with Fleet(FleetSettings(), seed=seed) as fleet, FleetClient(fleet, settings, seed=seed) as client:
+            fleet.fault_rates = FaultRates(**shares)
+            await asyncio.gather(*(client.classify(paragraph) for paragraph in SENT[:60]))
+            return client.state().counts
+
+    counts = run(ask())
+    assert counts.hedged > 0
+    assert counts.handled == went_wrong(counts)
+
+
+def test_a_rolling_restart_is_not_noticed() -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await fleet.rolling_restart()
+
+    report = score(SENT, disturb=disturb)
+    assert_answered(SENT, report.outcomes)
+    assert set(report.state.counts.attempts) == {"OK"}
+
+
+def test_a_service_that_is_down_for_minutes_is_waited_for_and_left_alone() -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(5)
+        for pod in fleet.pods:
+            fleet.kill(pod)
+
+    fleet = FleetSettings(pod=PodSettings(load_seconds=200))
+    report = score(SENT, fleet=fleet, settings=Settings(batch_items=16), disturb=disturb)
+    assert_answered(SENT, report.outcomes)
+    assert report.seconds > 205
+    failed = sum(count for status, count in report.state.counts.attempts.items() if status != "OK")
+    assert failed < 60  # a probe in every 15 s, and those that were in flight; not thousands
+    assert [state for _, state in report.breaker][:2] == [BreakerState.OPEN, BreakerState.HALF_OPEN]
+    assert report.breaker[-1][1] is BreakerState.CLOSED
+
+
+def test_a_service_that_never_comes_back_is_given_up() -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(5)
+        fleet.fault_rates = FaultRates(unavailable=1.0)
+
+    settings = Settings(breaker=BreakerSettings(patience_seconds=120), batch_items=16)
+    report = score(SENT, settings=settings, disturb=disturb)
+    failed = [outcome.paragraph.id for outcome in report.outcomes if isinstance(outcome, Failure)]
+    assert 0 < len(failed) < len(SENT)
+    assert_answered(SENT, report.outcomes, failing=failed)
+    assert {outcome.status for outcome in report.outcomes if isinstance(outcome, Failure)} == {grpc.StatusCode.UNAVAILABLE}
+    assert 120 <= report.seconds <= 600
+
+
+@pytest.mark.parametrize("pushback_ms", [None, 200])
+@pytest.mark.parametrize("fault", ["exhausted", "refused_items"])
+def test_full_for_30_s_loses_nothing(fault: str, pushback_ms: int | None) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(0.1)  # what asks for the limits is answered
+        fleet.fault_rates, fleet.pushback_ms = FaultRates(**{fault: 1.0}), pushback_ms
+        await asyncio.sleep(30)
+        fleet.fault_rates = FaultRates()
+
+    report = score(SENT, disturb=disturb)
+    assert_answered(SENT, report.outcomes)
+    assert report.seconds > 30
+    counts = report.state.counts
+    refused = counts.attempts.get("RESOURCE_EXHAUSTED", 0) + counts.refused.get("RESOURCE_EXHAUSTED", 0)
+    assert 5 < refused < 250  # asked now and then, not over and over
+    assert not report.breaker
+
+
+@pytest.mark.parametrize("fault", ["exhausted", "refused_items"])
+def test_a_service_that_is_full_for_ever_is_given_up_after_the_patience(fault: str) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        await asyncio.sleep(2)
+        fleet.fault_rates = FaultRates(**{fault: 1.0})
+
+    settings = Settings(breaker=BreakerSettings(patience_seconds=120), batch_items=1)
+    report = score(SENT[:400], settings=settings, disturb=disturb)
+    failed = [outcome.paragraph.id for outcome in report.outcomes if isinstance(outcome, Failure)]
+    assert 0 < len(failed) < 400
+    assert_answered(SENT[:400], report.outcomes, failing=failed)
+    failures = [
+        (seconds, outcome)
+        for seconds, outcome in zip(report.arrivals, report.outcomes, strict=True)
+        if isinstance(outcome, Failure)
+    ]
+    assert {outcome.status for _, outcome in failures} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert 122 < failures[0][0] < 240
+    # Whoever comes later need not be patient once more: that would take hours.
+    assert report.seconds < 120 * 60
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL])
+def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
+    poisoned = {SENT[place].id: SENT[place].text for place in (0, 17, 18, 400, 999)}
+
+    async def disturb(fleet: Fleet) -> None:
+        fleet.fault_rates = FaultRates(unavailable=0.05)
+        fleet.poison = dict.fromkeys(poisoned.values(), status)
+
+    report = score(SENT[:1000], settings=STUBBORN, disturb=disturb)
+    assert_answered(SENT[:1000], report.outcomes, failing=poisoned)
+    assert {outcome.status for outcome in report.outcomes if isinstance(outcome, Failure)} == {status}
+    # Those of the calls with one poisoned paragraph each, which failed for good, and what these met before.
+    unhandled = went_wrong(report.state.counts) - report.state.counts.handled
+    assert len(poisoned) <= unhandled <= 2 * len(poisoned)
+    # Finding one of 32 takes about two calls for each of five halvings.
+    assert report.state.counts.attempts[status.name] <= 7 * len(poisoned)
+
+
+def test_a_service_of_one_small_pod_is_kept_busy_and_not_hurt() -> None:
+    """A pod that fails its probes when it is asked more than twelve things at once."""
+    probes = Probes(upkeep_seconds=0.08, timeout_seconds=1.0, unready_after=2, restart_after=3)
+    fleet = FleetSettings(pods=1, pod=PodSettings(Speed(0.01, 0.001), queue=64), probes=probes)
+    report = score(SENT, fleet=fleet)
+    assert_answered(SENT, report.outcomes)
+    assert report.restarts == 0
+    assert capacity_used(report, fleet, 32) > 0.9
+
+    hurt = score(SENT, fleet=fleet, settings=replace(STUBBORN, limit=LimitSettings.fixed(32), timeout_seconds=60))
+    assert_answered(SENT, hurt.outcomes)
+    assert hurt.restarts > 0
+
+
+def test_a_service_that_refuses_what_it_has_no_room_for_is_kept_busy_and_does_not_trip_the_breaker() -> None:
+    fleet = FleetSettings(pods=2, pod=PodSettings(Speed(0.01, 0.001), queue=1))
+    sent = paragraphs(4000)
+    report = score(sent, fleet=fleet, settings=STUBBORN)
+    assert_answered(sent, report.outcomes)
+    assert report.state.counts.attempts["RESOURCE_EXHAUSTED"] > 0
+    assert not report.breaker
+    assert capacity_used(report, fleet, 32) > 0.85
+
+
+def test_the_limit_does_not_grow_where_the_caller_does_not_use_it() -> None:
+    async def slowly() -> AsyncIterator[Paragraph]:
+        for paragraph in SENT[:500]:
+            await asyncio.sleep(0.2)
+            yield paragraph
+
+    report = score(slowly())
+    assert_answered(SENT[:500], report.outcomes)
+    assert max((value for _, value in report.limits), default=4) <= 8
+
+
+def test_one_slow_pod_does_not_slow_the_others() -> None:
+    async def disturb(fleet: Fleet) -> None:
+        fleet.pods[0].slowness = 10
+
+    fleet = FleetSettings(pods=8, pod=PodSettings(Speed(0.01, 0.001)))
+    sent = paragraphs(12_000)
+    report = score(sent, fleet=fleet, settings=Settings(batch_items=16), disturb=disturb)
+    assert_answered(sent, report.outcomes)
+    assert capacity_used(report, fleet, 16) > 0.6  # seven pods and a tenth are 0.89; all waiting for the slow one, 0.1

@@ -1,0 +1,48 @@
+"""The fake service: on the test's own loop for tests of the library, in a thread or a process for tests of the command."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from undertone_client.testing import FakeClassifier
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[FakeClassifier]:
+    async with FakeClassifier() as fake:
+        yield fake
+
+
+@pytest.fixture
+def hosted() -> Iterator[FakeClassifier]:
+    """A fake service on a loop in a thread, for tests that block; they may script it all the same."""
+    ready, ended = threading.Event(), asyncio.Event()
+    fake = FakeClassifier()
+
+    async def serve() -> None:
+        async with fake:
+            ready.set()
+            await ended.wait()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(60)
+    yield fake
+    loop.call_soon_threadsafe(ended.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[str]:
+    """Address of a fake service that runs beside the tests."""
+    command = [sys.executable, "-m", "undertone_client.testing"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        yield f"127.0.0.1:{process.stdout.readline().strip()}"
+        process.terminate()

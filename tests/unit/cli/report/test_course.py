@@ -1,0 +1,114 @@
+"""The run over time: what is drawn is what the samples say."""
+
+import re
+from dataclasses import replace
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from undertone_cli.job import Tally
+from undertone_cli.job.monitor import Monitor
+from undertone_cli.job.throughput import MOST_SAMPLES, Sample, Throughput
+from undertone_cli.report import write_report
+from undertone_cli.report.charts import WIDTH
+from undertone_cli.report.course import CALLS_HEIGHT, RATE_HEIGHT, Pause, course
+from undertone_client import BreakerState, CallCounts, ClientState
+
+IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())
+EVEN = Sample(seconds=0, paragraphs=0, in_flight=2, limit=4, breaker=BreakerState.CLOSED)
+
+
+def sample(seconds: float, paragraphs: int, **others: object) -> Sample:
+    return replace(EVEN, seconds=seconds, paragraphs=paragraphs, **others)
+
+
+def test_an_even_run_is_an_even_line() -> None:
+    found = course([sample(second, 100 * second, limit=8) for second in range(11)])
+    assert found is not None
+    assert (found.mean_rate, found.peak_rate, found.seconds) == (100, 100, 10)
+    assert (found.highest_limit, found.last_limit, found.most_in_flight) == (8, 8, 2)
+    assert re.fullmatch(r"M0 0l(\d+ 0 ?)+", found.rate_line)
+    assert found.in_flight_area.startswith(f"M0 {CALLS_HEIGHT * 3 // 4}l")
+    assert found.pauses == ()
+
+
+def test_a_stretch_behind_the_circuit_breaker_is_marked() -> None:
+    states = [BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED, BreakerState.OPEN]
+    found = course([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
+    assert found is not None
+    assert found.pauses == (Pause(WIDTH // 4, WIDTH // 2), Pause(WIDTH, 1))
+
+
+def test_a_run_of_minutes_is_drawn_as_it_was() -> None:
+    stretches = [(90.0, 248), (60.0, 72), (30.0, 0), (420.0, 300)]  # seconds, and paragraphs a second
+    now, tally, throughput = 0.0, Tally(), Throughput()
+    monitor = Monitor(tally, throughput, lambda: IDLE, 0.0, clock=lambda: now)
+    monitor.sample()
+    for seconds, rate in stretches:
+        for _ in range(round(seconds * 4)):
+            now += 0.25
+            tally.scored += rate // 4
+            monitor.changed()
+    monitor.sample()
+    found = course(throughput.snapshot())
+    assert found is not None
+    assert found.seconds == 600
+    assert found.mean_rate == pytest.approx(tally.scored / 600)
+    start, moves = found.rate_line.removeprefix("M0 ").split("l")
+    heights = list(accumulate(map(int, moves.split()[1::2]), initial=int(start)))
+    rates = [found.peak_rate * (1 - height / RATE_HEIGHT) for height in heights]
+    moments = [600 * index / (len(rates) - 1) for index in range(len(rates))]
+    end = 0.0
+    for seconds, rate in stretches:
+        begin, end = end, end + seconds
+        within = [rates[index] for index, moment in enumerate(moments) if begin + 10 <= moment <= end - 10]
+        assert within
+        assert within == [pytest.approx(rate, abs=8)] * len(within)
+
+
+@pytest.mark.parametrize(
+    "samples", [[], [sample(0, 0), sample(1, 5), sample(2, 9)], [sample(second, 0) for second in range(9)]]
+)
+def test_what_shows_nothing_is_not_drawn(samples: list[Sample]) -> None:
+    assert course(samples) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.001, 0.5, 3.0, 600.0]), st.integers(0, 500)), min_size=1, max_size=600))
+def test_whatever_the_samples_are_the_chart_stays_within_its_frame(steps: list[tuple[float, int]]) -> None:
+    throughput, seconds, paragraphs = Throughput(), 0.0, 0
+    for wait, done in steps:
+        seconds, paragraphs = seconds + wait, paragraphs + done
+        throughput.add(sample(seconds, paragraphs, in_flight=done % 7))
+    samples = throughput.snapshot()
+    assert len(samples) <= MOST_SAMPLES
+    assert (samples[0].seconds, samples[-1].paragraphs) == (steps[0][0], paragraphs)
+    found = course(samples)
+    if found is not None:
+        for path, height in ((found.rate_line, RATE_HEIGHT), (found.limit_line, CALLS_HEIGHT)):
+            start, moves = path.removeprefix("M0 ").split("l")
+            x, y = 0, int(start)
+            numbers = [int(number) for number in moves.split()]
+            for dx, dy in zip(numbers[::2], numbers[1::2], strict=True):
+                x, y = x + dx, y + dy
+                assert 0 <= y <= height
+            assert x == WIDTH
+
+
+def test_the_page_shows_throughput_and_calls(scored, point) -> None:
+    scored.add("a", point("joy"))
+    scored.throughput = tuple(sample(second, 50 * second) for second in range(9))
+    scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, handled=4, retried=5, skipped={"UNAVAILABLE": 32})
+    page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
+    words = " ".join(re.sub(r"<(style|script)>.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL).split())
+    assert "50 paragraphs per second in the mean, 50 at the peak, with up to 2 calls in flight." in words
+    assert "gRPC status Attempts Share OK 95 95% UNAVAILABLE 5 5%" in words
+    assert "Errors 5 Handled 4 Retried 5 Hedged 0 Shed 0 Paragraphs skipped 32" in words
+
+
+def test_a_page_of_a_short_run_has_no_chart_of_it(scored, point) -> None:
+    scored.add("a", point("joy"))
+    page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
+    assert "<h3>Throughput</h3>" not in page
+    assert "<h3>Calls</h3>" not in page

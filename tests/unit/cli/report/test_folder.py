@@ -1,0 +1,103 @@
+"""Folders that cannot be shown are refused with a message that says what to do; the command passes it on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from undertone_cli.report import report, write_report
+from undertone_client.errors import OutputError
+from undertone_client.values import Model
+
+
+@pytest.fixture
+def folder(scored, point: Callable[..., list[float]]) -> Path:
+    scored.add("a", point("joy"))
+    scored.add("a", point("fear"))
+    return scored.write()
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(OutputError) as caught:
+        write_report(folder, folder / "report.html")
+    assert not (folder / "report.html").exists()
+    return str(caught.value)
+
+
+def test_a_folder_that_no_run_wrote(tmp_path: Path) -> None:
+    assert "has no run.json; name the folder that `undertone score … --out` wrote" in refusal(tmp_path)
+
+
+def test_a_damaged_manifest(folder: Path) -> None:
+    (folder / "run.json").write_text("{", encoding="utf-8")
+    assert "run.json is no manifest of a run" in refusal(folder)
+
+
+def test_no_scores(scored) -> None:
+    assert "holds no scores: no paragraph was scored" in refusal(scored.write())
+
+
+def test_nothing_but_failures(scored) -> None:
+    scored.fail("a/0000", "UNAVAILABLE", "nobody answers")
+    assert "holds no scores: all 1 paragraphs failed; failures.jsonl says why" in refusal(scored.write())
+
+
+def test_scores_of_two_models(folder: Path, scored) -> None:
+    scored.model = Model("emotions", 2, "bf16")
+    scored.write(part=1)
+    message = refusal(folder)
+    assert "emotions 1 fp32 (chunk-mean), emotions 2 bf16 (chunk-mean)" in message
+    assert "score each into its own folder" in message
+
+
+def test_a_damaged_part(folder: Path) -> None:
+    part = folder / "scores" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:100])
+    message = refusal(folder)
+    assert str(part) in message
+    assert "delete it and run the same `undertone score` again" in message
+
+
+def test_a_part_without_an_emotion(folder: Path) -> None:
+    part = folder / "scores" / "part-00000.parquet"
+    pq.write_table(pq.read_table(part).drop_columns(["fear"]), part)
+    assert f"{part} has other columns than run.json promises (fear)" in refusal(folder)
+
+
+def test_a_score_that_is_no_number(scored, point: Callable[..., list[float]]) -> None:
+    scored.add("a", [float("nan"), *point("joy")[1:]])
+    assert "the column 'joy' has gaps" in refusal(scored.write())
+
+
+@pytest.mark.parametrize("line", ["[]", "{", '{"id": "a"}'])
+def test_damaged_failures(scored, folder: Path, line: str) -> None:
+    scored.fail("a/0002", "UNAVAILABLE", "nobody answers")
+    scored.write()
+    with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
+        failures.write(f"{line}\n")
+    assert "failures.jsonl, line 2: not a failure record" in refusal(folder)
+
+
+def test_the_command_writes_into_the_folder_and_says_where(folder: Path) -> None:
+    result = CliRunner().invoke(report, [str(folder)])
+    assert result.exit_code == 0
+    assert result.output.strip() == str(folder / "report.html")
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_command_writes_where_it_is_told(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "elsewhere.html"
+    assert CliRunner().invoke(report, [str(folder), "--output", str(output), "--with-text"]).exit_code == 0
+    assert "is left out" in output.read_text(encoding="utf-8")
+
+
+def test_the_command_shows_no_traceback(folder: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(report, [str(folder), "--output", str(tmp_path / "no" / "such" / "page.html")])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+    (folder / "run.json").unlink()
+    result = CliRunner().invoke(report, [str(folder)])
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: ")
+    assert "Traceback" not in result.output

@@ -1,0 +1,270 @@
+"""The page as a reader gets it: complete, self-contained, safe, and true to the scores."""
+
+import base64
+import hashlib
+import re
+import xml.etree.ElementTree as ET  # only ever parses what the test has just written
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from undertone_cli.job.survey import Fingerprint
+from undertone_cli.report import write_report
+from undertone_cli.report.charts import HEADROOM, PITCH
+from undertone_cli.report.page import MAX_ARCS, MAX_STORIES
+from undertone_cli.report.rendering import MAX_CHARACTERS
+from undertone_cli.sources import Format, SourceOptions
+
+Point = Callable[..., list[float]]
+HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
+
+
+class Document(HTMLParser):
+    """Collects elements and text, and checks that every element that opens also closes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self._open):
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+    def count(self, tag: str, **attributes: str) -> int:
+        wanted = {name.rstrip("_"): value for name, value in attributes.items()}
+        return sum(tag == name and wanted.items() <= found.items() for name, found in self.elements)
+
+
+@pytest.fixture
+def story(scored, point: Point):
+    """Two stories: one of joy and fear with a gap, one of sadness; and two kinds of failure."""
+    for position, label in enumerate(["joy", "joy", "fear", "fear", "fear"]):
+        scored.add("the-ninth-stair", point(label, 0.5 + position / 10), position=position + (position > 1))
+    for _ in range(3):
+        scored.add("lost-property", point("sadness", 0.7))
+    scored.fail("x/0001", "UNAVAILABLE", "nobody answers")
+    scored.fail("x/0002", "UNAVAILABLE", "nobody answers")
+    scored.fail("x/0003", "INVALID_ARGUMENT", "the paragraph is empty")
+    return scored
+
+
+def html(folder: Path, **options: bool) -> str:
+    return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
+
+
+def test_it_is_one_file_that_fetches_nothing(story) -> None:
+    page = html(story.write())
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", page, re.IGNORECASE)
+    for tag, attributes in Document(page).elements:
+        assert tag not in {"link", "img", "iframe", "object", "embed", "base", "form"}
+        assert not {"src", "srcset", "style", "action", "data"} & attributes.keys()
+        assert not [name for name in attributes if name.startswith("on")]
+        assert attributes.get("href", "#").startswith("#")
+
+
+def test_the_policy_allows_the_page_its_own_style_and_script_only(story) -> None:
+    page = html(story.write())
+    policy = next(found["content"] for _, found in Document(page).elements if "http-equiv" in found)
+    for tag in ("style", "script"):
+        content = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        assert content
+        digest = base64.b64encode(hashlib.sha256(content[1].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_its_links_lead_somewhere_and_its_ids_are_unique(story) -> None:
+    elements = Document(html(story.write())).elements
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {attributes["href"] for tag, attributes in elements if tag == "a"} <= {f"#{ident}" for ident in ids}
+    assert {attributes["aria-labelledby"] for _, attributes in elements if "aria-labelledby" in attributes} <= set(ids)
+
+
+def test_its_charts_are_well_formed_and_within_their_frames(story) -> None:
+    charts = re.findall(r"<svg.*?</svg>", html(story.write()), re.DOTALL)
+    assert charts
+    for chart in charts:
+        root = ET.fromstring(chart)  # noqa: S314
+        width = float(root.attrib["viewBox"].split()[2])
+        for rect in root.iter("rect"):
+            assert 0 <= float(rect.get("x", 0)) <= float(rect.get("x", 0)) + float(rect.attrib["width"]) <= width
+
+
+def test_its_numbers_are_those_of_the_scores(story) -> None:
+    words = Document(html(story.write())).words
+    assert "2 stories, 8 paragraphs" in words
+    assert "Fear leads in 38% of the paragraphs, followed by sadness (38%) and joy (25%)." in words
+    mean = sum(row.probabilities[3] for row in story.rows) / 8
+    assert f"fear 3 38% {mean:.0%}" in words
+    assert re.search(r"the highest peak stands at (8[0-9])%", words)
+    tokens = sum(row.tokens for row in story.rows)
+    assert f"Paragraphs scored 8 Failed 3 Tokens {tokens} Paragraphs per second 4 Duration 2.0 s" in words
+    assert "Model emotions, version 1 Precision fp32 Long paragraphs chunk-mean" in words
+    assert "UNAVAILABLE 2 nobody answers x/0001 , x/0002" in words
+    assert "INVALID_ARGUMENT 1 the paragraph is empty x/0003" in words
+
+
+def test_the_strip_shows_every_paragraph_that_was_scored(story) -> None:
+    page = html(story.write())
+    titles = re.findall(r"<title>(Paragraph[^<]*)</title>", page)
+    assert titles[:3] == [f"Paragraph {n}: sadness 70%, joy 4%, love 4%" for n in (1, 2, 3)]
+    assert [title.split(":")[0] for title in titles[3:]] == [f"Paragraph {n}" for n in (1, 2, 4, 5, 6)]
+    assert titles[-1].startswith("Paragraph 6: fear 90%")
+
+
+def test_the_strongest_paragraphs_come_first_and_lead_to_their_story(story) -> None:
+    words = Document(html(story.write())).words
+    fear = words[words.index("Strongest paragraphs The paragraphs") :]
+    fear = fear[fear.index("fear 90%") :]
+    assert fear.startswith(
+        "fear 90% The ninth stair , paragraph 6 the-ninth-stair/0005 80% The ninth stair , paragraph 5 the-ninth-stair/0004"
+    )
+
+
+def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(scored, point, tmp_path: Path) -> None:
+    texts = ["A secret the baker kept.", "The lamp went out.", "They danced till noon."]
+    source = tmp_path / "tale.txt"
+    source.write_text("\n\n".join(texts), encoding="utf-8")
+    scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"), Fingerprint("-", "text", "document", None, None))
+    for text, label in zip(texts, ("joy", "fear", "love"), strict=True):
+        scored.add("tale", point(label), text=text)
+    folder = scored.write()
+
+    without = html(folder)
+    assert not any(text in without for text in texts)
+    assert "<blockquote>" not in without
+    everything = html(folder, with_text=True)
+    assert all(f"<blockquote>{text}</blockquote>" in everything for text in texts)
+    assert "is left out" not in everything
+
+    source.write_text("\n\n".join([texts[0], "The lamp was lit.", texts[2]]), encoding="utf-8")
+    changed = html(folder, with_text=True)
+    assert texts[0] in changed
+    assert texts[1] not in changed
+    assert "was lit" not in changed
+    assert "The text of 1 paragraph is left out" in Document(changed).words
+
+    source.unlink()
+    gone = html(folder, with_text=True)
+    assert not any(text in gone for text in texts)
+    assert "The text of 3 paragraphs is left out" in Document(gone).words
+
+
+def test_text_is_found_in_the_columns_that_the_run_read(scored, point, tmp_path: Path) -> None:
+    source = tmp_path / "reviews.data"
+    source.write_text("key,review\n7,The soup was warm and so was she.\n", encoding="utf-8")
+    scored.sources = (Fingerprint(str(source), "csv", "document", 1, "ab"),)
+    scored.options = SourceOptions(format=Format.CSV, text_column="review", id_column="key")
+    scored.add("reviews", point("love"), text="The soup was warm and so was she.", ident="7")
+    assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
+
+
+def test_faint_emotions_look_faint(scored, point) -> None:
+    scored.add("flat", point("joy", 0.2))
+    rows = re.findall(r'<path class="line" d="M0 (\d+)', html(scored.write()))
+    heights = [HEADROOM + PITCH * row - int(y) for row, y in enumerate(rows, start=1)]
+    assert heights == [round((HEADROOM + PITCH) * probability / 0.5) for probability in (0.2, *[0.1] * 8)]
+
+
+def test_nothing_in_the_data_can_become_markup(scored, point, tmp_path: Path) -> None:
+    source = tmp_path / "hostile.txt"
+    source.write_text(HOSTILE, encoding="utf-8")
+    scored.labels = [HOSTILE, "joy", "neutral"]
+    scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"),)
+    for document in (HOSTILE, "b"):
+        scored.add(document, [0.8, 0.1, 0.1], text=HOSTILE, ident=f"{document}{HOSTILE}")
+    scored.fail(HOSTILE, HOSTILE, HOSTILE)
+    page = html(scored.write(), with_text=True)
+    document = Document(page)
+    assert document.count("script") == 1
+    assert document.count("img") == 0
+    assert "{{ 7 * 7 }}" in document.words
+    assert page.count("<blockquote>&lt;script&gt;") == 6
+
+
+def test_long_texts_are_cut(scored, point, tmp_path: Path) -> None:
+    source = tmp_path / "long.txt"
+    text = "word " * 1000
+    source.write_text(text, encoding="utf-8")
+    scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"),)
+    scored.add("long", point("joy"), text=text.strip())
+    quote = re.search("<blockquote>(.*?)</blockquote>", html(scored.write(), with_text=True), re.DOTALL)
+    assert quote
+    assert quote[1].endswith("…")
+    assert len(quote[1]) <= MAX_CHARACTERS
+
+
+@pytest.mark.parametrize("labels", [["yes", "no"], ["only"], [f"LABEL_{i}" for i in range(28)], ["neutral"]])
+def test_any_label_set_works(scored, point, labels: list[str]) -> None:
+    scored.labels = labels
+    for label in labels:
+        scored.add("a", point(label, labels=labels) if len(labels) > 1 else [1.0])
+    words = Document(html(scored.write())).words
+    assert all(label in words for label in labels)
+
+
+def test_a_single_story_is_not_compared_with_itself(scored, point) -> None:
+    scored.add("alone", point("joy"))
+    page = html(scored.write())
+    assert 'href="#stories"' not in page
+    assert "1 story, 1 paragraph" in Document(page).words
+    assert "A single paragraph, with joy at 80%." in page
+
+
+def test_many_and_long_stories_are_capped_and_the_page_says_so(scored, point) -> None:
+    for number in range(MAX_STORIES + 5):
+        for _ in range(3):
+            scored.add(f"chapter-{number}", point("joy"))
+    for position in range(4000):
+        scored.add("saga", point("fear" if position % 2 else "love"), position=position)
+    page = html(scored.write())
+    document = Document(page)
+    assert document.count("article", class_="arc") == MAX_ARCS
+    assert document.count("svg", class_="thumb") == MAX_STORIES
+    assert f"Of {MAX_STORIES + 6} stories, the {MAX_STORIES} longest are shown." in document.words
+    assert f"Of {MAX_STORIES + 6} stories, the {MAX_ARCS} longest are shown." in document.words
+    assert "4,000 paragraphs, drawn as 240 groups of neighbours" in document.words
+    assert len(page) < 2_000_000
+
+
+def test_stories_stand_in_natural_order(scored, point) -> None:
+    for number in (10, 2, 1):
+        scored.add(f"chapter-{number}", point("joy"))
+    titles = re.findall(r"<h3 id=.story-\d+-title.>(.*?)</h3>", html(scored.write()))
+    assert titles == ["Chapter 1", "Chapter 2", "Chapter 10"]
+
+
+def test_an_incomplete_run_is_shown_as_such(story) -> None:
+    assert "not complete" not in html(story.write())
+    story.complete = False
+    words = Document(html(story.write())).words
+    assert "This run is not complete." in words
+    assert "Finished not yet" in words
+
+
+def test_the_same_scores_make_the_same_page(story) -> None:
+    folder = story.write()
+    assert html(folder) == html(folder)
+    assert not list(folder.glob(".*.aside"))

@@ -1,0 +1,55 @@
+"""Every label set gets colours that stand apart and words that can be read."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from undertone_cli.report.palette import emotional, reading_order, tones
+
+NINE = ["joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral"]
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=30, unique=True))
+def test_words_have_the_contrast_that_wcag_asks_for(labels: list[str]) -> None:
+    for tone in [*tones(labels), *tones(NINE)]:
+        assert contrast(tone.ink, "#fbfaf7") >= 4.5
+        assert contrast(tone.dark_ink, "#181715") >= 4.5
+
+
+def test_emotions_are_of_even_lightness_and_neutral_recedes() -> None:
+    *emotions, neutral = [luminance(tone.fill) for tone in tones([label for label in NINE if label != "neutral"] + ["neutral"])]
+    assert max(emotions) - min(emotions) < 0.12
+    assert neutral > max(emotions)
+
+
+def test_fills_differ() -> None:
+    labels = [*NINE, "LABEL_0", "LABEL_1", "LABEL_2"]
+    assert len({tone.fill for tone in tones(labels)}) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["neutral", "anger", "Joy"], ["Joy", "anger", "neutral"]),
+        (["b", "neutral", "a", "joy"], ["joy", "b", "a", "neutral"]),
+        (["LABEL_1", "LABEL_0"], ["LABEL_1", "LABEL_0"]),
+    ],
+)
+def test_reading_order(labels: list[str], expected: list[str]) -> None:
+    assert reading_order(labels) == expected
+
+
+def test_neutral_is_no_emotion_unless_it_is_all_there_is() -> None:
+    assert emotional(["neutral", "joy"]) == [1]
+    assert emotional(["neutral"]) == [0]

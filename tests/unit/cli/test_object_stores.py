@@ -1,0 +1,182 @@
+"""Inputs in object stores, over real sockets: S3 as moto has it, Google Cloud Storage as its emulator has it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from moto.server import ThreadedMotoServer
+from undertone_cli.group import undertone
+from undertone_cli.job import survey
+from undertone_cli.sources import Catalogue, SourceOptions
+from undertone_client.errors import InputError
+
+GCS_EMULATOR = """
+import sys
+from gcp_storage_emulator.server import create_server
+server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="shelf")
+server.start()
+print(server._api._httpd.server_address[1], flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+FILES = {
+    "books/a.txt": b"One.\n\nTwo.\n",
+    "books/2024/a.txt": b"Three.\n",
+    "books/2024/b [x].jsonl": b'{"text": "Four."}\n{"text": null}\n',
+    "books/2025/c.csv": b"text\nFive.\n",
+    "books/2025/_SUCCESS": b"",
+    "books/notes.me": b"",
+}
+
+
+class Store:
+    """A bucket called `shelf`, and how it is named on a command line."""
+
+    def __init__(self, scheme: str, options: str, filesystem: pafs.FileSystem) -> None:
+        self.scheme = scheme
+        self.options = options
+        self.filesystem = filesystem
+
+    def address(self, key: str) -> str:
+        return f"{self.scheme}shelf/{key}?{self.options}"
+
+    def fill(self, put: Callable[[str, bytes], None]) -> None:
+        table = pa.BufferOutputStream()
+        pq.write_table(pa.table({"text": [f"Row {row}." for row in range(50)]}), table, row_group_size=7)
+        for key, content in {**FILES, "rows/d.parquet": table.getvalue().to_pybytes()}.items():
+            put(key, content)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Store]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")):
+            patch.setenv(name, value)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            options = f"region=us-east-1&scheme=http&endpoint_override={host}:{port}"
+            filesystem, _ = pafs.FileSystem.from_uri(f"s3://shelf?{options}&allow_bucket_creation=true")
+            filesystem.create_dir("shelf")
+            store = Store("s3://", options, filesystem)
+
+            def put(key: str, content: bytes) -> None:
+                with filesystem.open_output_stream(f"shelf/{key}") as stream:
+                    stream.write(content)
+
+            store.fill(put)
+            yield store
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def gs() -> Iterator[Store]:
+    # A process of its own, as Arrow holds Python's lock while it waits for this store.
+    command = [sys.executable, "-c", GCS_EMULATOR]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        options = f"scheme=http&endpoint_override=127.0.0.1:{process.stdout.readline().strip()}&retry_limit_seconds=5"
+        filesystem, _ = pafs.FileSystem.from_uri(f"gs://anonymous@shelf?{options}")
+        store = Store("gs://anonymous@", options, filesystem)
+
+        def put(key: str, content: bytes) -> None:
+            with filesystem.open_output_stream(f"shelf/{key}") as stream:
+                stream.write(content)
+
+        store.fill(put)
+        yield store
+        process.stdin.close()
+
+
+@pytest.fixture(params=["s3", "gs"])
+def store(request: pytest.FixtureRequest) -> Store:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Store)
+    return found
+
+
+def catalogue(*names: str) -> Catalogue:
+    return Catalogue.of(names, SourceOptions())
+
+
+@pytest.mark.parametrize(
+    ("key", "documents"),
+    [
+        ("books", ["2024/a", "2024/b [x]", "2025/c", "a"]),
+        ("books/", ["2024/a", "2024/b [x]", "2025/c", "a"]),
+        ("books/*.txt", ["a"]),
+        ("books/**/*.txt", ["2024/a", "a"]),
+        ("books/20*", ["2024/a", "2024/b [x]", "2025/c"]),
+        ("books/202[5-9]/*", ["2025/c"]),
+        ("books/a.txt", ["a"]),
+    ],
+)
+def test_folders_patterns_and_objects(store: Store, key: str, documents: list[str]) -> None:
+    found = catalogue(store.address(key))
+    assert [source.document for source in found.inputs] == documents
+    assert found.repeatable
+
+
+def test_objects_are_read_and_measured_as_files_are(store: Store, tmp_path: Path) -> None:
+    for key, content in FILES.items():
+        path = tmp_path / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    remote, local = survey(catalogue(store.address("books"))), survey(catalogue(str(tmp_path / "books")))
+    assert remote.paragraphs == local.paragraphs == 6
+    assert [(found.document, found.bytes, found.sha256) for found in remote.fingerprints] == [
+        (found.document, found.bytes, found.sha256) for found in local.fingerprints
+    ]
+    items, others = catalogue(store.address("books")).items(), catalogue(str(tmp_path / "books")).items()
+    assert [(item.id, item.text, item.problem) for item in items] == [(item.id, item.text, item.problem) for item in others]
+
+
+def test_parquet_is_read_in_place(store: Store) -> None:
+    found = catalogue(store.address("rows/d.parquet"))
+    assert [item.text for item in found.items()] == [f"Row {row}." for row in range(50)]
+    (fingerprint,) = survey(found).fingerprints
+    assert fingerprint.bytes == store.filesystem.get_file_info("shelf/rows/d.parquet").size
+
+
+def test_what_is_not_there(store: Store) -> None:
+    with pytest.raises(InputError, match=r"(gs|s3)://shelf/books/z\.txt does not exist"):
+        catalogue(store.address("books/z.txt"))
+    with pytest.raises(InputError, match="there is no file to read"):
+        catalogue(store.address("books/*.parquet"))
+
+
+def test_an_object_store_that_does_not_know_its_options() -> None:
+    with pytest.raises(InputError, match=r"s3://shelf/a\.txt cannot be read: Unexpected query parameter"):
+        catalogue("s3://shelf/a.txt?colour=blue")
+
+
+def test_a_run_from_an_object_store_names_no_more_than_the_address(s3: Store, target: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["score", s3.address("books"), s3.address("rows"), "--out", str(out), "--target", target]
+    result = CliRunner().invoke(undertone, arguments)
+    assert (result.exit_code, "the text is null" in (out / "failures.jsonl").read_text()) == (1, True)
+    assert "1 file left out, as its suffix (.me)" in result.output
+    run = json.loads((out / "run.json").read_text())
+    assert run["counts"]["scored"] == 55
+    assert run["inputs"][0] == s3.address("books/2024/a.txt")
+    assert "secret" not in (out / "run.json").read_text()
+    assert CliRunner().invoke(undertone, ["replay", str(out), "--target", target]).exit_code == 1
+
+
+def test_the_output_stays_out_of_object_stores(s3: Store, target: str) -> None:
+    result = CliRunner().invoke(undertone, ["score", s3.address("books"), "--out", s3.address("out"), "--target", target])
+    assert (result.exit_code, "is no local folder" in result.output) == (2, True)
+    assert "object stores have no such lock" in " ".join(result.output.split())

@@ -1,0 +1,158 @@
+"""The command as a process: killed, interrupted, fed through pipes, and left alone by its service."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pyarrow.parquet as pq
+import pytest
+from undertone_client.testing import FakeClassifier, ItemFault
+
+Table = dict[str, list[dict[str, Any]]]
+PARAGRAPHS = 60
+
+
+@pytest.fixture(scope="module")
+def novel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "novel.txt"
+    path.write_text("\n\n".join(f"Paragraph {'long ' * (index % 9)}number {index}." for index in range(PARAGRAPHS)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(novel: Path, target: str, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """The table of a run that nobody stops."""
+    out = tmp_path_factory.mktemp("whole")
+    command = [sys.executable, "-m", "undertone_cli", *map(str, score(novel, out)), "--target", target]
+    subprocess.run(command, check=True, capture_output=True)
+    return content(out)
+
+
+async def start(service: FakeClassifier, *arguments: object, stdin: int | None = None) -> asyncio.subprocess.Process:
+    command = [sys.executable, "-W", "error", "-m", "undertone_cli", *map(str, arguments)]
+    environment = os.environ | {"UNDERTONE_TARGET": service.target}
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*command, env=environment, stdin=stdin, stdout=pipe, stderr=pipe)
+
+
+async def end(process: asyncio.subprocess.Process, stdin: bytes | None = None) -> tuple[int, str]:
+    out, errors = await process.communicate(stdin)
+    assert process.returncode is not None
+    assert b"Traceback" not in errors, errors.decode()
+    return process.returncode, out.decode() + errors.decode()
+
+
+def score(path: Path | str, out: Path) -> tuple[object, ...]:
+    return ("score", path, "--out", out, "--batch-items", 4, "--limit", 2, "--rows-per-part", 10, "--checkpoint", 0.1)
+
+
+def content(out: Path) -> Table:
+    parts = {path.name: pq.read_table(path).to_pylist() for path in sorted((out / "scores").glob("part-*"))}
+    return {name: [{**row, "scored_at": None} for row in rows] for name, rows in parts.items()}
+
+
+async def stop_in_the_middle(service: FakeClassifier, novel: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
+    """Start a run, let some calls through, stop it with more in flight, and forget what was sent so far."""
+    process = await start(service, *score(novel, out))
+    # Calls may pick the shorter or longer ones first, but the oldest goes with each: ten answers complete the first part.
+    await service.until_called(14)
+    service.gate.clear()
+    while not (out / "scores" / "part-00000.parquet").exists():  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.01)
+    process.send_signal(how)
+    outcome = await end(process)
+    service.gate.set()
+    service.calls.clear()
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "words"),
+    [
+        (signal.SIGKILL, -9, ""),
+        (signal.SIGINT, 130, "the same command goes on from there"),
+        (signal.SIGTERM, 143, "the same command goes on from there"),
+    ],
+)
+async def test_a_run_that_was_stopped_is_continued(
+    service: FakeClassifier, novel: Path, undisturbed: Table, tmp_path: Path, how: signal.Signals, code: int, words: str
+) -> None:
+    torn = tmp_path / "torn"
+    returned, output = await stop_in_the_middle(service, novel, torn, how)
+    assert (returned, words in output) == (code, True)
+    kept = {row["id"] for rows in content(torn).values() for row in rows}
+    assert kept
+    assert json.loads((torn / "run.json").read_text())["complete"] is False
+
+    assert (await end(await start(service, *score(novel, torn))))[0] == 0
+    sent = [ident for call in service.calls for ident in call.ids]
+    assert len(sent) == len(set(sent)) == PARAGRAPHS - len(kept)
+    assert kept.isdisjoint(sent)
+
+    assert content(torn) == undisturbed
+    assert sum(map(len, undisturbed.values())) == PARAGRAPHS
+
+
+async def test_standard_input_is_scored_while_it_comes(service: FakeClassifier, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = await start(service, *score("-", out), stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"First.\n\nSecond.\n\n")
+    await service.until_called(3)  # GetModel twice, then a paragraph, while the pipe stays open
+    assert (await end(process, b"Third."))[0] == 0
+    assert [row["id"] for row in content(out)["part-00000.parquet"]] == ["stdin/0000", "stdin/0001", "stdin/0002"]
+
+
+async def test_standard_input_in_another_form_is_checked_as_it_comes(service: FakeClassifier, tmp_path: Path) -> None:
+    rows = b'{"key": 1, "text": "one"}\n{"key": 2, "text": "two"}\n'
+    arguments = (*score("-", tmp_path / "out"), "--format", "jsonl", "--id-column", "key")
+    pipe = asyncio.subprocess.PIPE
+    code, output = await end(await start(service, *arguments, stdin=pipe), rows + b'{"key": 1, "text": "x"}\n')
+    assert code == 2
+    assert "'1' is given twice: standard input, line 1, and standard input, line 3" in output
+    assert (await end(await start(service, *arguments, stdin=pipe), rows))[0] == 0
+    assert [row["id"] for row in content(tmp_path / "out")["part-00000.parquet"]] == ["1", "2"]
+    code, output = await end(await start(service, *arguments, stdin=pipe), rows.replace(b"two", b"zwei"))
+    assert (code, "'2' was scored with another text" in output) == (2, True)
+
+
+async def test_ctrl_c_while_waiting_for_standard_input(service: FakeClassifier, tmp_path: Path) -> None:
+    process = await start(service, *score("-", tmp_path / "out"), stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"First.\n\nSecond")
+    await service.until_called(3)
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 130
+    process.stdin.close()
+
+
+async def test_a_service_that_goes_away_is_exit_code_3(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    service.gate.clear()
+    process = await start(service, *score(novel, out), "--attempts", 2, "--patience", 0)
+    await service.until_in_flight(2)
+    await service.stop()
+    code, output = await end(process)
+    assert code == 3
+    assert f"{service.target} does not answer" in output
+    service.gate.set()
+    async with service:
+        assert (await end(await start(service, *score(novel, out))))[0] == 0
+    assert sum(map(len, content(out).values())) == PARAGRAPHS
+
+
+async def test_a_service_that_is_full_for_a_while_is_waited_for(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
+    service.item_faults = {
+        f"Paragraph {'long ' * (index % 9)}number {index}.": ItemFault(
+            grpc.StatusCode.RESOURCE_EXHAUSTED, "queue full", times=2, pushback_ms=1
+        )
+        for index in range(0, PARAGRAPHS, 7)
+    }
+    code, output = await end(await start(service, *score(novel, tmp_path / "out")))
+    assert (code, f"scored  {PARAGRAPHS}" in output) == (0, True)

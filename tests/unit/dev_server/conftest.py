@@ -1,0 +1,116 @@
+"""One tiny real model for the whole package, and servers in this process on real sockets."""
+
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+with warnings.catch_warnings():
+    # TensorFlow's own modules warn of what they import; nothing here could act on it.
+    warnings.simplefilter("ignore")
+    import tensorflow as tf
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import predict_pb2
+from undertone_dev_server.model_config import ModelConfig
+from undertone_dev_server.saved_model import SavedModelLoader
+from undertone_dev_server.server import ModelServer
+from undertone_dev_server.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel with variables. `serving_default` has the signature of the emotion model (3 labels, vocabulary of 10);
+    `spin` counts up to `count`, so that a run can be made to last."""
+
+    class Tiny(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = tf.Variable(np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)])
+        def classify(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = tf.gather(self.table, input_ids) * tf.cast(attention_mask, tf.float32)[:, :, None]
+            return {"probabilities": tf.nn.softmax(tf.reduce_sum(rows, axis=1))}
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
+        def spin(self, count: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"count": tf.while_loop(lambda i: i < count, lambda i: [i + 1], [0])[0]}
+
+    tiny = Tiny()
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    tf.saved_model.save(tiny, str(folder), signatures={"serving_default": tiny.classify, "spin": tiny.spin})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def install(tiny_model: Path) -> Callable[[Path, int], None]:
+    """Puts the tiny model under a base path as a version, aside first and renamed, as an exporter does."""
+
+    def put(base_path: Path, version: int) -> None:
+        aside = base_path / f".{version}.partial"
+        shutil.copytree(tiny_model, aside)
+        aside.rename(base_path / str(version))
+
+    return put
+
+
+@pytest.fixture(scope="package")
+def sockets(tmp_path_factory: pytest.TempPathFactory, install: Callable[[Path, int], None]) -> Iterator[tuple[str, str]]:
+    """The TCP and the Unix address of a server with the tiny model as version 3 of `emotions`, labelled `stable`; the label
+    `gone` is on version 1, which is not there."""
+    base_path = tmp_path_factory.mktemp("emotions")
+    install(base_path, 3)
+    # Unix socket paths are short by law, pytest's folders are not.
+    socket = tmp_path_factory.mktemp("s") / "s"
+    model = ModelConfig("emotions", base_path, labels={"stable": 3, "gone": 1})
+    settings = Settings((model,), grpc_max_threads=8, port=0, grpc_socket_path=socket, file_system_poll_wait_seconds=0.05)
+    server = ModelServer(settings, SavedModelLoader(intra_op_threads=1, inter_op_threads=1))
+    port = server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        wait_until_serving(channel)
+    yield f"127.0.0.1:{port}", f"unix:{socket}"
+    server.stop(grace_seconds=0)
+
+
+@pytest.fixture
+def channel(sockets: tuple[str, str]) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(sockets[0]) as channel:
+        yield channel
+
+
+@pytest.fixture
+def ask() -> Callable[..., predict_pb2.PredictRequest]:
+    """Makes a valid request for `emotions`: two rows of three tokens."""
+
+    def make(**spec: object) -> predict_pb2.PredictRequest:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "emotions"
+        for field, value in spec.items():
+            if field == "version":
+                request.model_spec.version.value = value
+            else:
+                setattr(request.model_spec, field, value)
+        request.inputs["input_ids"].CopyFrom(tf.make_tensor_proto(np.array([[1, 2, 3], [4, 5, 0]], np.int32)))
+        request.inputs["attention_mask"].CopyFrom(tf.make_tensor_proto(np.array([[1, 1, 1], [1, 1, 0]], np.int32)))
+        return request
+
+    return make
+
+
+def wait_until_serving(channel: grpc.Channel) -> None:
+    """Returns when the server's health says SERVING, by watching it."""
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60, wait_for_ready=True)
+    for answer in watch:
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            watch.cancel()
+            return
+
+
+@pytest.fixture(name="wait_until_serving", scope="session")
+def wait_until_serving_fixture() -> Callable[[grpc.Channel], None]:
+    return wait_until_serving
