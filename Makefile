@@ -34,7 +34,7 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/python -m deploy.helm.dashboards --check
 
 .PHONY: bench
-bench: $(MODEL) ## Measure how fast this machine serves, and write docs/performance.md; three quarters of an hour
+bench: $(MODEL) ## Measure how fast this machine serves, and write docs/reference/performance.md; three quarters of an hour
 	$(BIN)/undertone-bench throughput --model demo
 	$(BIN)/undertone-bench throughput --model bert-base --paragraphs 128 --rounds 3
 	$(BIN)/undertone-bench latency --model demo

@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md: what is measured, from the catalogues that the code measures by.
+"""Writes docs/reference/metrics.md: what is measured, from the catalogues that the code measures by.
 
 `python docs/metrics.py` writes; with --check it only compares, and ends with 1 where the page is out of date.
 """
@@ -18,7 +18,7 @@ from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
 from undertone_telemetry.metric import Metric
 
-PAGE: Final = Path(__file__).with_name("metrics.md")
+PAGE: Final = Path(__file__).parent / "reference/metrics.md"
 
 HEAD: Final = """\
 # Metrics
@@ -146,7 +146,7 @@ def _values(values: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description="Writes docs/metrics.md from the catalogues of metrics.")
+    parser = argparse.ArgumentParser(description="Writes docs/reference/metrics.md from the catalogues of metrics.")
     parser.add_argument("--check", action="store_true", help="compare only; exit code 1 where it is out of date")
     check = parser.parse_args(arguments).check
     rendered = render()

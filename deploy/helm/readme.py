@@ -21,8 +21,9 @@ tainted pool of fast CPUs, scaled at 70 % CPU, behind Envoy, which balances sing
     helm install undertone deploy/helm/undertone --namespace undertone --create-namespace
     helm test undertone --namespace undertone
 
-[docs/operations.md](../../../docs/operations.md) says how to install, upgrade, roll back, drain and debug it;
-[docs/node-pools.md](../../../docs/node-pools.md) how to make the nodes on EKS, GKE and AKS. `values-kind.yaml` suits the
+[docs/how-to/operations.md](../../../docs/how-to/operations.md) says how to install, upgrade, roll back, drain and debug it;
+[docs/how-to/node-pools.md](../../../docs/how-to/node-pools.md) how to make the nodes on EKS, GKE and AKS.
+`values-kind.yaml` suits the
 cluster of [deploy/kind/cluster.yaml](../../kind/cluster.yaml).
 
 ## Values

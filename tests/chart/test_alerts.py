@@ -65,7 +65,7 @@ def test_every_group_is_in_a_file_of_cases(chart: Chart) -> None:
 
 
 def test_every_alert_says_how_bad_what_and_what_to_do(chart: Chart) -> None:
-    page = (ROOT / "docs/operations.md").read_text()
+    page = (ROOT / "docs/how-to/operations.md").read_text()
     runbooks = dict(re.findall(r"^### (\w+)\n(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL))
     for rule in alerts(groups(chart)):
         name = rule["alert"]
@@ -73,7 +73,7 @@ def test_every_alert_says_how_bad_what_and_what_to_do(chart: Chart) -> None:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert {"summary", "description", "runbook_url"} == rule["annotations"].keys()
         page_address, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-        assert page_address.endswith("docs/operations.md")
+        assert page_address.endswith("docs/how-to/operations.md")
         assert (anchor, name in runbooks) == (name.lower(), True), f"{name} has no runbook"
         for part in ("**Meaning.**", "**Impact.**", "**Diagnosis.**", "**Mitigation.**"):
             assert part in runbooks[name], f"the runbook of {name} has no {part}"

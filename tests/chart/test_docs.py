@@ -11,7 +11,7 @@ import yaml
 
 from tests.chart.rendering import CHART, ROOT, Chart
 
-DOCUMENTS = (ROOT / "docs/operations.md", ROOT / "docs/node-pools.md")
+DOCUMENTS = (ROOT / "docs/how-to/operations.md", ROOT / "docs/how-to/node-pools.md")
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The job's table, read without Spark, as docs/batch.md says."""
+"""The job's table, read without Spark, as docs/how-to/spark.md says."""
 
 import json
 from collections.abc import Mapping

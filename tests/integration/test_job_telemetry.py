@@ -80,7 +80,7 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
 
     page = await asyncio.to_thread(read, said[1]["message"].removeprefix("Metrics are at "))
     families = [family for family in text_string_to_metric_families(page) if not family.name.startswith("process_")]
-    documented = {metric.name: metric for metric in (*CLIENT, *JOBS, *TELEMETRY)}  # which is what docs/metrics.md is made from
+    documented = {metric.name: metric for metric in (*CLIENT, *JOBS, *TELEMETRY)}
     assert {family.name + "_total" * (family.type == "counter") for family in families} == set(documented)
     for family in families:
         metric = documented[family.name + "_total" * (family.type == "counter")]

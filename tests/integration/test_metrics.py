@@ -1,4 +1,4 @@
-"""What a real sidecar tells of itself, to Prometheus and to DataDog, is what docs/metrics.md says."""
+"""What a real sidecar tells of itself, to Prometheus and to DataDog, is what docs/reference/metrics.md says."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from tests.integration.callers import ask, ask_batch, paragraphs
 from tests.integration.conftest import Pod
 from tests.integration.processes import Launcher, Sidecar
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/metrics.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/metrics.md"
 LETTERS = {"counter": "c", "gauge": "g", "info": "g", "histogram": "d"}
 CALLS = 50
 

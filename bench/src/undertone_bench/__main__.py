@@ -22,7 +22,7 @@ from undertone_bench.served import ServedModel
 from undertone_bench.taking import Taking
 
 RESULTS: Final = Path("build/bench/results")
-PAGE: Final = Path("docs/performance.md")
+PAGE: Final = Path("docs/reference/performance.md")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -92,7 +92,8 @@ def main() -> None:
     """Measure how fast Undertone serves on this machine, beside other ways to serve the same model.
 
     Each command starts what it needs, measures, prints and plots what it found, and leaves a report in build/bench/results.
-    `publish` writes the reports into docs/performance.md. Run it from the repository's root, on a machine that does nothing
+    `publish` writes the reports into docs/reference/performance.md. Run it
+    from the repository's root, on a machine that does nothing
     else.
     """
     # As an exception, so that what was started is stopped.
@@ -185,7 +186,7 @@ def load(**given: Any) -> None:
 @click.option("--page", "document", default=PAGE, show_default=True, type=click.Path(path_type=Path), help="To be filled.")
 @click.option("--check", is_flag=True, help="Only compare the page with the reports beside it; 1 if it is out of date.")
 def publish(results: Path, document: Path, check: bool) -> None:
-    """Write the reports into docs/performance.md, and keep them beside it.
+    """Write the reports into docs/reference/performance.md, and keep them beside it.
 
     A report that has no place in the page, between the markers that bear its name, is left out.
     """

@@ -2,7 +2,7 @@
 
 The linear layers with their biases, GELU and the sums before a layer norm fuse as the encoder has them. Layer norms do only in
 the form below, and only where scale and shift are constants of the graph. Matrices stay variables: constants would fill the
-server's memory several times. docs/graph.md has the figures.
+server's memory several times. docs/explanation/graph.md has the figures.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ JOB = "nightly"
 
 
 def submitted(port: int) -> dict[str, str]:
-    """The environment of a run as docs/batch.md has it be submitted, with Spark's pages on this port."""
+    """The environment of a run as docs/how-to/spark.md has it be submitted, with Spark's pages on this port."""
     settings = spark_parts.SETTINGS | {
         "spark.ui.enabled": "true",
         "spark.ui.port": str(port),

@@ -71,6 +71,6 @@ def test_the_command_writes_the_page_and_finds_one_that_was_edited(tmp_path: Pat
 
 
 def test_the_committed_page_says_what_its_reports_say() -> None:
-    page = Path(__file__).parents[3] / "docs/performance.md"
+    page = Path(__file__).parents[3] / "docs/reference/performance.md"
     checked = CliRunner().invoke(main, ["publish", "--check", "--page", str(page)])
     assert checked.exit_code == 0, checked.output

@@ -78,7 +78,7 @@
 {{- define "undertone.checkSpark" -}}
 {{- range .Values.batch.sparkSubmitArgs }}
 {{- if and (regexMatch `^--(master|conf=spark\.master)(=|$)` .) (not (regexMatch `=local(\[[^]]+\])?$` .)) }}
-{{- fail (printf "batch.sparkSubmitArgs has %s: the chart's jobs run Spark within their own pod (local[N]); docs/batch.md submits to a cluster (k8s://, yarn)" .) }}
+{{- fail (printf "batch.sparkSubmitArgs has %s: the chart's jobs run Spark within their own pod (local[N]); docs/how-to/spark.md submits to a cluster (k8s://, yarn)" .) }}
 {{- end }}
 {{- end }}
 {{- end }}

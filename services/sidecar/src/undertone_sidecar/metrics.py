@@ -1,4 +1,4 @@
-"""What is measured of the sidecar's events. docs/metrics.md is made from this catalogue."""
+"""What is measured of the sidecar's events. docs/reference/metrics.md is made from this catalogue."""
 
 from collections.abc import Iterator
 from typing import Final
