@@ -19,8 +19,8 @@ from undertone_bench.pods import running
 from undertone_bench.served import ServedModel
 from undertone_client import Client, Failure
 
-from tests.chart.rendering import Chart, find_helm
-from tests.integration.envoy.balancer import LOOPBACK, EnvoyLauncher
+from tests.chart.support.rendering import Chart, find_helm
+from tests.integration.support.envoy import LOOPBACK, EnvoyLauncher
 
 DIRECT: Final = "direct"
 ENVOY: Final = "through Envoy"

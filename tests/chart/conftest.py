@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.rendering import Chart, find_helm
+from tests.chart.support.rendering import Chart, find_helm
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.prometheus import find
-from tests.chart.rendering import ROOT, Chart, HelmError
+from tests.chart.support.prometheus import find
+from tests.chart.support.rendering import ROOT, Chart, HelmError
 
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
 GROUPS = {

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from undertone_batch.command import undertone_batch
 from undertone_cli.score import score
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart, HelmError, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import Chart, HelmError, Manifest
 
 CLAIM = COMBINATIONS["jobs to a claim"]
 BUCKET = COMBINATIONS["jobs to a bucket"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, ROOT, Chart
+from tests.chart.support.rendering import CHART, ROOT, Chart
 
 DOCUMENTS = (ROOT / "docs/how-to/operations.md", ROOT / "docs/how-to/node-pools.md")
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -10,8 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import CHART, Chart, HelmError, Manifest, Manifests
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import CHART, Chart, HelmError, Manifest, Manifests
 
 OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, Chart, HelmError, Manifest
+from tests.chart.support.rendering import CHART, Chart, HelmError, Manifest
 
 DESCRIPTOR = CHART / "files/envoy/classifier.binpb"
 

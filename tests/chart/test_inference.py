@@ -13,8 +13,8 @@ from undertone_dev_server.model_config import Specific
 from undertone_sidecar.cpu import plan, read_machine
 from undertone_sidecar.settings import Settings
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import CHART, Chart, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import CHART, Chart, Manifest
 
 SOCKET = "/run/undertone/model.sock"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import CHART, Chart, HelmError, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import CHART, Chart, HelmError, Manifest
 
 
 def pod(chart: Chart, combination: str) -> Manifest:

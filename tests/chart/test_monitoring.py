@@ -5,8 +5,8 @@ import json
 import pytest
 from undertone_sidecar.settings import Settings
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import CHART, Chart
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import CHART, Chart
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import Chart, Manifest
 
 COMPONENT = "app.kubernetes.io/component"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import ROOT, Chart, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import ROOT, Chart, Manifest
 
 
 def placed(chart: Chart, values: Mapping[str, Any] | None = None, file: str = "") -> Manifest:

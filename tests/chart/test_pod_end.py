@@ -15,8 +15,8 @@ import pytest
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.testing.model import write_version
 
-from tests.chart.rendering import CHART, Chart
-from tests.integration.processes import Process, Sidecar
+from tests.chart.support.rendering import CHART, Chart
+from tests.integration.support.processes import Process, Sidecar
 
 PATIENCE_SECONDS = 60
 CALLS = 200
@@ -32,7 +32,12 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def model_server(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    server = [sys.executable, str(Path(__file__).with_name("stubborn_model_server.py")), "emotions", str(folder / "model.sock")]
+    server = [
+        sys.executable,
+        str(Path(__file__).parent / "support/stubborn_model_server.py"),
+        "emotions",
+        str(folder / "model.sock"),
+    ]
     process = subprocess.Popen(["bash", str(CHART / "files/serve.sh"), *server])
     yield process
     process.terminate()

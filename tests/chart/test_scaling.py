@@ -4,8 +4,8 @@ import pytest
 from undertone_sidecar.metrics import CATALOGUE
 from undertone_telemetry.metric import Kind
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart, HelmError, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import Chart, HelmError, Manifest
 
 
 def hpa(chart: Chart, values: Manifest | None = None) -> Manifest:

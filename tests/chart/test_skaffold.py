@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, ROOT, Chart
+from tests.chart.support.rendering import CHART, ROOT, Chart
 
 SCHEMA = json.loads((Path(__file__).parent / "skaffold.schema.json").read_text())
 SKAFFOLD: Mapping[str, Any] = yaml.safe_load((ROOT / "skaffold.yaml").read_text())

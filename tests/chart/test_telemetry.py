@@ -9,8 +9,8 @@ import pytest
 from undertone_sidecar.settings import Settings
 from undertone_telemetry.settings import TelemetrySettings
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import Chart, Manifest
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import Chart, Manifest
 
 ALL = COMBINATIONS["telemetry"]
 

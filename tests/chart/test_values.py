@@ -12,8 +12,8 @@ import pytest
 import yaml
 from undertone_sidecar.settings import Settings
 
-from tests.chart.combinations import COMBINATIONS
-from tests.chart.rendering import CHART, ROOT, Chart, HelmError
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.rendering import CHART, ROOT, Chart, HelmError
 
 SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())

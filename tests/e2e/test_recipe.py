@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.rendering import Chart, find_helm
+from tests.chart.support.rendering import Chart, find_helm
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests/e2e/run.sh"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, ModelServer, Sidecar, command, running
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, ModelServer, Sidecar, command, running
 
 LOG_CHARACTERS = 10_000
 
@@ -46,7 +46,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder emotions/ with versions 1 and 2 of a tiny model, which disagree about every text."""
     folder = tmp_path_factory.mktemp("models")
-    program = [sys.executable, str(Path(__file__).with_name("tiny_models.py")), str(folder)]
+    program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
     made = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert made.returncode == 0, made.stderr
     return folder / "emotions"

@@ -10,8 +10,8 @@ from typing import Final
 
 import pyspark
 
-from tests.integration.processes import until
 from tests.integration.spark_parts import JAVA_OPTIONS, children
+from tests.integration.support.processes import until
 
 HOSTS: Final = ("127.0.0.2", "127.0.0.3")
 """Of the workers. Spark starts no copy of a task on the host where it runs already, so one machine has to look like two."""

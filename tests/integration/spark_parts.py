@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from undertone_client.testing import Call, FakeClassifier
 
-from tests.integration.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import PATIENCE_SECONDS
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 

@@ -7,8 +7,17 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2
 
-from tests.integration.callers import MODEL_TOKENS, TOLERANCE, Stub, answers_alone, ask, ask_batch, assert_right, paragraphs
 from tests.integration.conftest import Pod
+from tests.integration.support.callers import (
+    MODEL_TOKENS,
+    TOLERANCE,
+    Stub,
+    answers_alone,
+    ask,
+    ask_batch,
+    assert_right,
+    paragraphs,
+)
 
 WIDTH = MODEL_TOKENS - 2
 OVERLAP = 16

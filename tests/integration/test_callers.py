@@ -6,9 +6,9 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2
 
-from tests.integration.callers import answers_alone, ask, ask_batch, assert_right, paragraphs
 from tests.integration.conftest import Pod
-from tests.integration.processes import Launcher, Sidecar, until
+from tests.integration.support.callers import answers_alone, ask, ask_batch, assert_right, paragraphs
+from tests.integration.support.processes import Launcher, Sidecar, until
 
 
 async def until_read(sidecar: Sidecar, method: str, count: int) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from undertone_client import Client, Outcome, Paragraph, RetryPolicy, Settings
 
-from tests.integration.callers import TOLERANCE
 from tests.integration.conftest import Pod
-from tests.integration.processes import Launcher, Process, until
+from tests.integration.support.callers import TOLERANCE
+from tests.integration.support.processes import Launcher, Process, until
 from tests.simulation.truth import assert_answered, paragraphs
 
 QUICK = RetryPolicy(attempts=12, initial_seconds=0.02, max_seconds=0.5)

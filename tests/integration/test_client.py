@@ -11,9 +11,9 @@ import grpc
 import pytest
 from undertone_client import Client, Failure, InvalidParagraphError, LimitSettings, Paragraph, Policy, Score, Settings
 
-from tests.integration.callers import TOLERANCE, answers_alone, paragraphs
 from tests.integration.conftest import Command, Pod
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS
+from tests.integration.support.callers import TOLERANCE, answers_alone, paragraphs
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS
 
 README = Path(__file__).parents[2] / "README.md"
 

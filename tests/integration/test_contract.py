@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Pod
-from tests.integration.processes import NOT_SERVING, Launcher
+from tests.integration.support.processes import NOT_SERVING, Launcher
 
 Contract = dict[str, object]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "build" / "models" / "emotions"

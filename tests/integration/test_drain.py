@@ -5,9 +5,9 @@ import signal
 
 import grpc
 
-from tests.integration.callers import TOLERANCE, answers_alone, ask_batch, assert_right, paragraphs, under_load
 from tests.integration.conftest import Pod
-from tests.integration.processes import Launcher, Sidecar, until
+from tests.integration.support.callers import TOLERANCE, answers_alone, ask_batch, assert_right, paragraphs, under_load
+from tests.integration.support.processes import Launcher, Sidecar, until
 
 BATCHES = 20
 CALLERS = 8

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.callers import ask_batch, paragraphs
 from tests.integration.conftest import Pod
-from tests.integration.processes import Launcher
+from tests.integration.support.callers import ask_batch, paragraphs
+from tests.integration.support.processes import Launcher
 
 MEGABYTE = 10**6
 CALLS = 40

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
 from undertone_cli.group import undertone
 
-from tests.integration.small_disk import small_disk
 from tests.integration.spark_parts import Service
+from tests.integration.support.small_disk import small_disk
 
 
 def rows(out: Path) -> dict[str, list[dict[str, Any]]]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.callers import ask_batch
 from tests.integration.conftest import Pod
-from tests.integration.processes import PATIENCE_SECONDS, command
+from tests.integration.support.callers import ask_batch
+from tests.integration.support.processes import PATIENCE_SECONDS, command
 
 Grpcurl = Callable[..., "subprocess.CompletedProcess[str]"]
 

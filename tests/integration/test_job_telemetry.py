@@ -15,8 +15,8 @@ from undertone_client.testing import FakeClassifier, ItemFault
 from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
 
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command
-from tests.integration.reports import Reports, reports
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command
+from tests.integration.support.reports import Reports, reports
 
 PARAGRAPHS = 24
 JOB = "novels"

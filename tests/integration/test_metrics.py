@@ -15,9 +15,9 @@ from undertone_sidecar.metrics import CATALOGUE
 from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
 from undertone_telemetry.testing import Line, counted, udp_agent, unix_agent
 
-from tests.integration.callers import ask, ask_batch, paragraphs
 from tests.integration.conftest import Pod
-from tests.integration.processes import Launcher, Sidecar
+from tests.integration.support.callers import ask, ask_batch, paragraphs
+from tests.integration.support.processes import Launcher, Sidecar
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/metrics.md"
 LETTERS = {"counter": "c", "gauge": "g", "info": "g", "histogram": "d"}

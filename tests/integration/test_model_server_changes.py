@@ -11,9 +11,9 @@ import grpc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration.callers import TOLERANCE, answers_alone, ask, assert_right, paragraphs, under_load
 from tests.integration.conftest import Pod
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, SERVING, command, until
+from tests.integration.support.callers import TOLERANCE, answers_alone, ask, assert_right, paragraphs, under_load
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, SERVING, command, until
 
 TEXTS = paragraphs(64, seed=6)
 

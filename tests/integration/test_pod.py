@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
 
 POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
 """The tiny model is too short for the sidecar's default."""

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from undertone_protos.v1 import classifier_pb2
 
-from tests.integration.callers import Stub, ask, ask_batch
 from tests.integration.conftest import Command, Pod
-from tests.integration.processes import PATIENCE_SECONDS
+from tests.integration.support.callers import Stub, ask, ask_batch
+from tests.integration.support.processes import PATIENCE_SECONDS
 
 Raw: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 

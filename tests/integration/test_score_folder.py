@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.integration.callers import paragraphs
 from tests.integration.conftest import Command
+from tests.integration.support.callers import paragraphs
 
 
 def test_a_folder_and_its_dead_letters(undertone: Command, tmp_path: Path) -> None:

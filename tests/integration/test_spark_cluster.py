@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.integration import spark_parts
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
 from tests.integration.spark_cluster import Cluster, cluster
 from tests.integration.spark_table import assert_right
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
 
 pytestmark = spark_parts.needs_java
 

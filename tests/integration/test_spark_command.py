@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.integration import spark_parts
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
-from tests.integration.reports import reports
 from tests.integration.spark_table import assert_right, read
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.reports import reports
 
 pytestmark = spark_parts.needs_java
 

@@ -8,10 +8,10 @@ import pytest
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_sidecar.testing import write_version
 
-from tests.chart.rendering import Chart, find_helm
-from tests.integration.callers import Stub
-from tests.integration.envoy.balancer import Envoy, EnvoyLauncher, FakeModelServer, free_ports
-from tests.integration.processes import Sidecar
+from tests.chart.support.rendering import Chart, find_helm
+from tests.integration.support.callers import Stub
+from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer, free_ports
+from tests.integration.support.processes import Sidecar
 
 
 @dataclass(frozen=True, slots=True)

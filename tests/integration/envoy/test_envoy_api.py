@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.integration.callers import Stub, ask, ask_batch
-from tests.integration.envoy.balancer import Answer, Envoy, EnvoyLauncher, request
 from tests.integration.envoy.conftest import Fleet
-from tests.integration.processes import PATIENCE_SECONDS, command
+from tests.integration.support.callers import Stub, ask, ask_batch
+from tests.integration.support.envoy import Answer, Envoy, EnvoyLauncher, request
+from tests.integration.support.processes import PATIENCE_SECONDS, command
 
 LIMIT = 4 * 1024 * 1024
 

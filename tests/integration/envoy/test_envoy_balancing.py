@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import grpc
 from undertone_protos.v1 import classifier_pb2
 
-from tests.integration.callers import Stub, ask, paragraphs, under_load
-from tests.integration.envoy.balancer import Envoy
 from tests.integration.envoy.conftest import Fleet
-from tests.integration.processes import Sidecar
+from tests.integration.support.callers import Stub, ask, paragraphs, under_load
+from tests.integration.support.envoy import Envoy
+from tests.integration.support.processes import Sidecar
 
 TEXTS = paragraphs(64, longest=8)
 

@@ -9,10 +9,10 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
-from tests.integration.callers import Stub
-from tests.integration.envoy.balancer import Envoy, EnvoyLauncher
-from tests.integration.envoy.scripted import Context, ScriptedPod, failing, succeed
-from tests.integration.processes import PATIENCE_SECONDS
+from tests.integration.support.callers import Stub
+from tests.integration.support.envoy import Envoy, EnvoyLauncher
+from tests.integration.support.processes import PATIENCE_SECONDS
+from tests.integration.support.scripted_pod import Context, ScriptedPod, failing, succeed
 
 CALLS = 50
 NEVER = {"consecutiveFailures": 1000, "ejectionSeconds": 300}

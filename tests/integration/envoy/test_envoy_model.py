@@ -6,9 +6,9 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2_grpc
 
-from tests.integration.callers import TOLERANCE, Stub, answers_alone, ask_batch, paragraphs
 from tests.integration.conftest import Pod
-from tests.integration.envoy.balancer import Envoy, EnvoyLauncher, request
+from tests.integration.support.callers import TOLERANCE, Stub, answers_alone, ask_batch, paragraphs
+from tests.integration.support.envoy import Envoy, EnvoyLauncher, request
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import signal
 import grpc
 from undertone_protos.v1 import classifier_pb2_grpc
 
-from tests.integration.callers import Stub, ask, paragraphs
-from tests.integration.envoy.balancer import Envoy, EnvoyLauncher, request
 from tests.integration.envoy.conftest import Fleet
+from tests.integration.support.callers import Stub, ask, paragraphs
+from tests.integration.support.envoy import Envoy, EnvoyLauncher, request
 
 TEXT = "the rain xylophone had stopped"
 

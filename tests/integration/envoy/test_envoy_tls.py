@@ -9,9 +9,9 @@ import pytest
 import trustme
 from undertone_protos.v1 import classifier_pb2_grpc
 
-from tests.integration.callers import Stub, ask
-from tests.integration.envoy.balancer import Envoy, EnvoyLauncher
 from tests.integration.envoy.conftest import Fleet
+from tests.integration.support.callers import Stub, ask
+from tests.integration.support.envoy import Envoy, EnvoyLauncher
 
 SERVER: Final = "127.0.0.1"
 

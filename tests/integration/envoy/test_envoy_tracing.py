@@ -15,8 +15,8 @@ from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar.testing import FakeTFServing, write_version
 from undertone_telemetry.testing.collector import SentSpan, TraceCollector, trace_collector
 
-from tests.integration.envoy.balancer import EnvoyLauncher, request
-from tests.integration.processes import ENVIRONMENT, command
+from tests.integration.support.envoy import EnvoyLauncher, request
+from tests.integration.support.processes import ENVIRONMENT, command
 
 TEXT: Final = "Quinqueremes rowing homewards"
 CLASSIFY: Final = "undertone.v1.Classifier/Classify"

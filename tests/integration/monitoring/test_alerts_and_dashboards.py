@@ -18,13 +18,13 @@ import grpc
 import pytest
 from undertone_sidecar.testing import LABELS, FakeTFServing, write_version
 
-from tests.chart.rendering import CHART, Chart, find_helm
+from tests.chart.support.rendering import CHART, Chart, find_helm
 from tests.integration.conftest import Pod
-from tests.integration.envoy.balancer import LOOPBACK, EnvoyLauncher, free_ports
-from tests.integration.monitoring.cluster import kube_state_metrics
-from tests.integration.monitoring.load import at_a_pace, calling, full
-from tests.integration.monitoring.prometheus import Prometheus, Pushgateway, Target
-from tests.integration.processes import PATIENCE_SECONDS, ModelServer, Process
+from tests.integration.support.envoy import LOOPBACK, EnvoyLauncher, free_ports
+from tests.integration.support.kube_state_metrics import kube_state_metrics
+from tests.integration.support.load import at_a_pace, calling, full
+from tests.integration.support.processes import PATIENCE_SECONDS, ModelServer, Process
+from tests.integration.support.prometheus import Prometheus, Pushgateway, Target
 
 AT_ONCE: Final = {"for": "0s", "severity": "critical"}
 MONITORING: Final = {

@@ -15,8 +15,8 @@ from undertone_batch.errors import TooManyFailedError
 from undertone_batch.plan import Kind
 
 from tests.integration import spark_parts
-from tests.integration.processes import until
 from tests.integration.spark.orders import TOO_LONG, assert_right, dead_letters, run, table, write
+from tests.integration.support.processes import until
 
 pytestmark = spark_parts.needs_java
 

@@ -10,8 +10,8 @@ from undertone_batch.errors import JobError
 from undertone_batch.plan import Kind
 
 from tests.integration import spark_parts
-from tests.integration.small_disk import small_disk
 from tests.integration.spark.orders import assert_right, run, table, write
+from tests.integration.support.small_disk import small_disk
 
 pytestmark = spark_parts.needs_java
 

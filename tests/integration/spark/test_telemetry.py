@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration import spark_parts
-from tests.integration.envoy.balancer import free_ports
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
-from tests.integration.reports import reports
+from tests.integration.support.envoy import free_ports
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.reports import reports
 
 pytestmark = spark_parts.needs_java
 

@@ -29,7 +29,7 @@ from undertone_client import (
 )
 from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault, expected_probabilities
 
-from tests.unit.client.scripted import EXHAUSTED, IMPATIENT, UNAVAILABLE, at_once
+from tests.unit.support.faults import EXHAUSTED, IMPATIENT, UNAVAILABLE, at_once
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from undertone_telemetry.fanout import Listeners
 from undertone_telemetry.metric import Kind
 from undertone_telemetry.testing import Recorder
 
-from tests.unit.client.scripted import EXHAUSTED, HANG, INTERNAL, UNAVAILABLE, at_once
+from tests.unit.support.faults import EXHAUSTED, HANG, INTERNAL, UNAVAILABLE, at_once
 
 
 def counted(recorder: Recorder) -> Counter[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from undertone_client import Client, Failure, Score
 from undertone_client.resilience import CallCounts
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 
-from tests.unit.client.scripted import CANCELLED, EXHAUSTED, IMPATIENT, INTERNAL, OK, UNAVAILABLE, at_once
+from tests.unit.support.faults import CANCELLED, EXHAUSTED, IMPATIENT, INTERNAL, OK, UNAVAILABLE, at_once
 
 
 @pytest.mark.parametrize("status", [INTERNAL, grpc.StatusCode.INVALID_ARGUMENT])

@@ -16,7 +16,7 @@ from undertone_client import (
 from undertone_client.resilience import CallCounts, Event, Hedged
 from undertone_client.testing import FakeClassifier, Fault
 
-from tests.unit.client.scripted import HANG, OK, SOON, UNAVAILABLE, until
+from tests.unit.support.faults import HANG, OK, SOON, UNAVAILABLE, until
 
 
 @pytest.fixture

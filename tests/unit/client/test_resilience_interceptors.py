@@ -21,7 +21,7 @@ from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
-from tests.unit.client.scripted import (
+from tests.unit.support.faults import (
     CANCELLED,
     EXHAUSTED,
     HANG,

@@ -21,7 +21,7 @@ from undertone_client import (
 from undertone_client.resilience import Event, Shed, Skipped
 from undertone_client.testing import FakeClassifier, Fault, Relay
 
-from tests.unit.client.scripted import BATCH, EXHAUSTED, INTERNAL, SOON, UNAVAILABLE, at_once, until
+from tests.unit.support.faults import BATCH, EXHAUSTED, INTERNAL, SOON, UNAVAILABLE, at_once, until
 
 
 async def test_a_deadline_holds_while_waiting_for_the_breaker(service: FakeClassifier) -> None:

@@ -14,7 +14,7 @@ from undertone_telemetry.settings import TelemetrySettings
 from undertone_telemetry.telemetry import Telemetry
 from undertone_telemetry.tracing.tracing import Tracing
 
-from tests.unit.client.scripted import EXHAUSTED, HANG, UNAVAILABLE, at_once
+from tests.unit.support.faults import EXHAUSTED, HANG, UNAVAILABLE, at_once
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import grpc.aio
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar.testing import FakeTFServing
 
-from tests.integration.callers import Stub
+from tests.integration.support.callers import Stub
 
 DEADLINE_SECONDS = 5.0
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tests.chart.rendering import Chart
-from tests.integration.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, Process
+from tests.chart.support.rendering import Chart
+from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, Process
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -159,7 +159,7 @@ class FakeModelServer(Process):
 
     def __init__(self, name: str, socket: Path, log: Path) -> None:
         self.target = f"unix:{socket}"
-        super().__init__("python", str(Path(__file__).with_name("tf_serving.py")), self.target, name, log=log)
+        super().__init__("python", str(Path(__file__).with_name("fake_tf_serving.py")), self.target, name, log=log)
 
 
 class EnvoyLauncher(Launcher):

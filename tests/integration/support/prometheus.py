@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import yaml
 
-from tests.chart.prometheus import find
-from tests.integration.envoy.balancer import LOOPBACK, free_ports, request
-from tests.integration.processes import Process
+from tests.chart.support.prometheus import find
+from tests.integration.support.envoy import LOOPBACK, free_ports, request
+from tests.integration.support.processes import Process
 
 
 @dataclass(frozen=True, slots=True)

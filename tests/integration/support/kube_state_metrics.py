@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
-from tests.integration.envoy.balancer import LOOPBACK
+from tests.integration.support.envoy import LOOPBACK
 
 AUTOSCALER = {"namespace": "reading", "horizontalpodautoscaler": "spring-undertone-inference"}
 CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}

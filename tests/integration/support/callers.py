@@ -11,7 +11,7 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
-from tests.integration.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import PATIENCE_SECONDS
 
 Stub: TypeAlias = "classifier_pb2_grpc.ClassifierAsyncStub"  # a name of the type stubs only
 Reply: TypeAlias = classifier_pb2.ClassifyResponse
