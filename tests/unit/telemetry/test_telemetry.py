@@ -8,7 +8,7 @@ from urllib.request import urlopen
 import pytest
 from undertone_telemetry.dogstatsd import DogStatsD
 from undertone_telemetry.metric import Kind, Measurement, Metric
-from undertone_telemetry.settings import TelemetryError, TelemetrySettings, meaning
+from undertone_telemetry.settings import TelemetryError, TelemetrySettings
 from undertone_telemetry.telemetry import Telemetry
 from undertone_telemetry.testing import udp_agent
 
@@ -46,10 +46,6 @@ def test_what_is_wrong_is_said_by_the_name_of_the_flag(wrong: dict[str, str], pr
 )
 def test_addresses_as_the_agent_writes_them_are_taken(address: str) -> None:
     assert TelemetrySettings(dogstatsd=address).dogstatsd == address
-
-
-def test_every_flag_has_a_meaning() -> None:
-    assert "Prometheus" in meaning("metrics_port")
 
 
 def test_every_adapter_that_is_switched_on_hears_of_everything() -> None:

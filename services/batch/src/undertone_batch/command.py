@@ -13,8 +13,9 @@ from undertone_client.jobs.exits import explained
 from undertone_client.jobs.observation import Observation, observed
 from undertone_client.jobs.persistence import Persistence, persistence_options
 from undertone_client.jobs.policy import policy_option
-from undertone_client.jobs.telemetry import ALL, job_option, telemetry_options
+from undertone_client.jobs.telemetry import job_option
 from undertone_telemetry.jobs import Recurrence
+from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_batch.cancellation import cancelled_by_signals
@@ -104,7 +105,7 @@ Examples:
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")
 @persistence_options
 @connection_options
-@telemetry_options(*ALL)
+@telemetry_options()
 @job_option(None)
 @explained
 def run(

@@ -11,9 +11,9 @@ from undertone_client.errors import InputError
 from undertone_client.jobs.connection import Connection, connection_options
 from undertone_client.jobs.exits import EXIT_CODES, explained
 from undertone_client.jobs.policy import policy_option
-from undertone_client.jobs.telemetry import TRACES, telemetry_options
 from undertone_client.telemetry import Observers, observers
 from undertone_client.values import Policy, Score
+from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
 from undertone_telemetry.settings import TelemetrySettings
 from undertone_telemetry.telemetry import Telemetry
 
@@ -33,7 +33,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; the default where the output is no terminal.")
 @policy_option
 @connection_options
-@telemetry_options(*TRACES)
+@telemetry_options(*TRACE_FIELDS)
 @explained
 def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection, telemetry: TelemetrySettings) -> None:
     """Score the paragraph TEXT and show its emotions. Give - to read it from standard input."""

@@ -10,9 +10,10 @@ from undertone_client.jobs.connection import Connection, connection_options
 from undertone_client.jobs.exits import EXIT_CODES, ExitCode, explained
 from undertone_client.jobs.observation import observed
 from undertone_client.jobs.persistence import Persistence, persistence_options
-from undertone_client.jobs.telemetry import ALL, job_option, telemetry_options
+from undertone_client.jobs.telemetry import job_option
 from undertone_client.metrics import CATALOGUE
 from undertone_client.values import ServedModel
+from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_cli.job import DeadLetters, Manifest, OutputFolder, Tally, read_failures
@@ -37,7 +38,7 @@ its new reason. A replay that was stopped, in whatever way, has harmed nothing: 
 @persistence_options
 @run_options
 @connection_options
-@telemetry_options(*ALL)
+@telemetry_options()
 @job_option("replay")
 @explained
 def replay(

@@ -9,9 +9,10 @@ from undertone_client.jobs.exits import EXIT_CODES, explained
 from undertone_client.jobs.observation import observed
 from undertone_client.jobs.persistence import Persistence, persistence_options
 from undertone_client.jobs.policy import policy_option
-from undertone_client.jobs.telemetry import ALL, job_option, telemetry_options
+from undertone_client.jobs.telemetry import job_option
 from undertone_client.metrics import CATALOGUE
 from undertone_client.values import Policy
+from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_cli.job import OutputFolder
@@ -65,7 +66,7 @@ failed is tried again, and the table becomes the same as that of a run which was
 @persistence_options
 @run_options
 @connection_options
-@telemetry_options(*ALL)
+@telemetry_options()
 @job_option("score")
 @explained
 def score(

@@ -15,10 +15,10 @@ from rich.console import Console
 from undertone_client import Client, ClientState, RetryPolicy, Settings
 from undertone_client.jobs.connection import Connection
 from undertone_client.jobs.exits import CommandError, ExitCode
-from undertone_client.jobs.groups import option_group
 from undertone_client.jobs.observation import Observation
 from undertone_client.jobs.persistence import Persistence
 from undertone_client.values import ServedModel
+from undertone_telemetry.options import option_group
 
 from undertone_cli.job import Manifest, OutputFolder, Run, Selection, Tally
 from undertone_cli.progress import Occasionally, progress

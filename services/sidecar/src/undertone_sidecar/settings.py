@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from undertone_telemetry.settings import TelemetryError, TelemetrySettings, meaning
+from undertone_telemetry.settings import TelemetryError, TelemetrySettings, help_text
 
 from undertone_sidecar.batching import Bounds
 from undertone_sidecar.cpu.settings import PASSTHROUGH, ThreadSettings
@@ -70,13 +70,16 @@ class Settings(ThreadSettings):
         default=50051, metadata=flag("port of the gRPC service; 0 takes a free one and logs it", least=0, most=65535)
     )
     metrics_port: int | None = field(
-        default=9464, metadata=flag(f"{meaning('metrics_port')}; off for none", unit="N", parse=_port_or_off)
+        default=9464,
+        metadata=flag(
+            "HTTP port of the Prometheus metrics, or off. 0 picks a free port and logs it.", unit="N", parse=_port_or_off
+        ),
     )
-    dogstatsd: str = field(default="", metadata=flag(meaning("dogstatsd"), unit="ADDRESS"))
+    dogstatsd: str = field(default="", metadata=flag(help_text("dogstatsd"), unit="ADDRESS"))
     otlp_endpoint: str = field(
-        default="", metadata=flag(meaning("otlp_endpoint"), unit="URL", fallback="OTEL_EXPORTER_OTLP_ENDPOINT")
+        default="", metadata=flag(help_text("otlp_endpoint"), unit="URL", fallback="OTEL_EXPORTER_OTLP_ENDPOINT")
     )
-    trace_sample: float = field(default=0.0, metadata=flag(meaning("trace_sample"), unit="PART"))
+    trace_sample: float = field(default=0.0, metadata=flag(help_text("trace_sample"), unit="PART"))
     batch_tokens: int = field(
         default=2048, metadata=flag("most tokens in one call to the model server, padding included", least=16)
     )
@@ -118,7 +121,7 @@ class Settings(ThreadSettings):
     grace_period_seconds: float = field(
         default=30.0, metadata=flag("longest drain, delay included; what still runs then is cut off", least=0.0)
     )
-    log_format: str = field(default="plain", metadata=flag(meaning("log_format")))
+    log_format: str = field(default="plain", metadata=flag(help_text("log_format")))
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):

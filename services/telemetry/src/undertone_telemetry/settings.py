@@ -1,8 +1,8 @@
-"""What telemetry a process has: the same settings, and the same words for them, in every command."""
+"""The telemetry settings of a process. All commands share them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from undertone_telemetry.address import parse_address
@@ -12,35 +12,49 @@ LOG_FORMATS: Final = ("plain", "json")
 
 
 class TelemetryError(ValueError):
-    """Settings are wrong, or a port cannot be opened; says which, and what would be right, a line each."""
+    """Invalid settings, or a port that cannot be opened.
+
+    The message names each setting, its value and the remedy, one per line.
+    """
 
 
-def _said(meaning: str) -> dict[str, str]:
-    return {"meaning": meaning}
+def _option(help_text: str, metavar: str | None = None, *fallback_envvars: str) -> Mapping[str, Any]:
+    """Metadata of a field: what `options.field_option` needs to know."""
+    return {"help": help_text, "metavar": metavar, "fallback_envvars": fallback_envvars}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """Fields are named after their flags: metrics_port is --metrics-port, and UNDERTONE_METRICS_PORT in the environment.
+    """Which telemetry a process produces. Everything is off by default.
 
-    Everything is off by default. Raises TelemetryError.
+    Fields are named after flags and environment variables: `metrics_port` is --metrics-port and
+    UNDERTONE_METRICS_PORT.
+
+    Raises:
+        TelemetryError: a value is invalid.
     """
 
     metrics_port: int | None = field(
-        default=None, metadata=_said("HTTP port of the Prometheus metrics; 0 takes a free one and logs it")
+        default=None, metadata=_option("HTTP port of the Prometheus metrics. 0 picks a free port and logs it.", "PORT")
     )
-    metrics_host: str = field(default="localhost", metadata=_said("address that the metrics' port is opened on"))
+    metrics_host: str = field(default="localhost", metadata=_option("Address on which --metrics-port listens.", "HOST"))
     pushgateway: str = field(
-        default="", metadata=_said("URL of a Prometheus Pushgateway, for jobs that end before they are scraped")
+        default="", metadata=_option("URL of a Prometheus Pushgateway, for jobs that end before a scrape.", "URL")
     )
     dogstatsd: str = field(
-        default="", metadata=_said("DataDog agent to send metrics and events to: host:port, or unix:///path/to/socket")
+        default="",
+        metadata=_option("DataDog agent for metrics and events: host:port, or unix:///path/to/socket.", "ADDRESS"),
     )
-    otlp_endpoint: str = field(default="", metadata=_said("URL of an OpenTelemetry collector's gRPC port, to send traces to"))
+    otlp_endpoint: str = field(
+        default="",
+        metadata=_option(
+            "URL of the gRPC port of an OpenTelemetry collector that receives traces.", "URL", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+    )
     trace_sample: float = field(
-        default=0.0, metadata=_said("part of the traces begun here that is recorded, from 0, which traces nothing at all, to 1")
+        default=0.0, metadata=_option("Sampling ratio for traces started here: 0 = off, 1 = all.", "0..1")
     )
-    log_format: str = field(default="plain", metadata=_said("lines on standard error: plain or json"))
+    log_format: str = field(default="plain", metadata=_option("Format of the log on standard error: plain or json."))
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -66,9 +80,9 @@ class TelemetrySettings:
             yield f"--log-format is {self.log_format!r}; choose one of {', '.join(LOG_FORMATS)}"
 
 
-def meaning(name: str) -> str:
-    """What a field's flag is for, for a command's help."""
-    return str(next(setting for setting in fields(TelemetrySettings) if setting.name == name).metadata["meaning"])
+def help_text(name: str) -> str:
+    """The help text of a field's flag."""
+    return str(next(setting for setting in fields(TelemetrySettings) if setting.name == name).metadata["help"])
 
 
 def _is_http(url: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 from undertone_client.errors import SettingsError
-from undertone_client.jobs.groups import option_group
 from undertone_client.settings import DEFAULT_TARGET, Settings, Tls
+from undertone_telemetry.options import option_group
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 from undertone_client.errors import SettingsError
-from undertone_client.jobs.groups import option_group
 from undertone_client.resilience import BreakerSettings, LimitSettings, RetryPolicy
+from undertone_telemetry.options import option_group
 
 
 @dataclass(frozen=True, slots=True)

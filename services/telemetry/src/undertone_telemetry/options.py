@@ -1,0 +1,116 @@
+"""Command-line options made from the fields of settings dataclasses.
+
+Needs the extra `undertone-telemetry[options]` (click).
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, Final, TypeVar
+
+import click
+
+from undertone_telemetry.settings import LOG_FORMATS, TelemetrySettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+ENVIRONMENT_PREFIX: Final = "UNDERTONE_"
+
+TRACE_FIELDS: Final = ("otlp_endpoint", "trace_sample")
+"""The fields of TelemetrySettings for a command that sends traces but no metrics."""
+
+_TYPES: Final[dict[str, click.ParamType[Any]]] = {
+    "metrics_port": click.IntRange(0, 65535),
+    "trace_sample": click.FloatRange(0, 1),
+    "log_format": click.Choice(LOG_FORMATS),
+}
+
+
+def option_group(argument: str, of: Callable[..., Any], *options: Decorator[Any]) -> Decorator[Any]:
+    """Adds options to a command and passes their values as one object.
+
+    Args:
+        argument: Name of the command's argument that receives the object.
+        of: Makes the object from the options' values, which are its keyword arguments; usually
+            a dataclass. A ValueError that it raises becomes a usage error (exit code 2).
+        options: Made by `click.option` or `field_option`.
+    """
+    names = _names(options)
+
+    def decorate(command: F) -> F:
+        @functools.wraps(command)
+        def run(*args: Any, **values: Any) -> Any:
+            own = {name: values.pop(name) for name in names}
+            try:
+                values[argument] = of(**own)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
+            return command(*args, **values)
+
+        return _apply(options, run)  # type: ignore[return-value]
+
+    return decorate
+
+
+def field_option(of: type[Any], name: str, *, fallback_envvars: Sequence[str] = (), **attributes: Any) -> Decorator[Any]:
+    """Makes the option of one field of a dataclass.
+
+    The field `queue_size` becomes `--queue-size`, with the environment variable
+    UNDERTONE_QUEUE_SIZE. If that is not set, the first of `fallback_envvars` that is set counts.
+    The default is the field's; a field without a default is a required option. The help text
+    shows the variables and the default.
+
+    Args:
+        of: The dataclass.
+        name: The name of the field. The field's metadata may contain `fallback_envvars` and
+            any of `attributes`.
+        fallback_envvars: Further environment variables, by precedence.
+        attributes: Arguments of `click.option`, such as `help`, `type` or `metavar`. They
+            override those of the metadata.
+    """
+    field = next(field for field in fields(of) if field.name == name)
+    known = {"fallback_envvars": fallback_envvars, **field.metadata, **attributes}
+    envvars = [ENVIRONMENT_PREFIX + name.upper(), *known.pop("fallback_envvars")]
+    if field.default is MISSING and field.default_factory is MISSING:
+        known.setdefault("required", "default" not in known)
+    elif field.default is not MISSING:
+        known.setdefault("default", field.default)
+    known.setdefault("show_default", known.get("default") not in (None, ""))
+    return click.option(f"--{name.replace('_', '-')}", name, **{"envvar": envvars, "show_envvar": True, **known})
+
+
+def telemetry_option(name: str, of: type[Any] = TelemetrySettings, **attributes: Any) -> Decorator[Any]:
+    """Makes the option of one field of TelemetrySettings; see `field_option`.
+
+    Args:
+        name: The name of the field.
+        of: A dataclass with a field of the same name, whose default and metadata have precedence.
+        attributes: Override everything else.
+    """
+    shared = next(field for field in fields(TelemetrySettings) if field.name == name).metadata
+    own = next(field for field in fields(of) if field.name == name).metadata
+    return field_option(of, name, **{"type": _TYPES.get(name), **shared, **own, **attributes})
+
+
+def telemetry_options(*names: str) -> Decorator[Any]:
+    """Adds `telemetry` to a command's arguments: a TelemetrySettings.
+
+    Args:
+        names: The fields that get an option; without names, all. The other fields keep their
+            defaults.
+    """
+    chosen = names or tuple(field.name for field in fields(TelemetrySettings))
+    return option_group("telemetry", TelemetrySettings, *(telemetry_option(name) for name in chosen))
+
+
+def _apply(options: Sequence[Decorator[Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _names(options: Sequence[Decorator[Any]]) -> list[str]:
+    """The arguments that these options add to a command."""
+    probe = click.command(name="probe")(_apply(options, lambda **values: None))
+    return [str(parameter.name) for parameter in probe.params]
