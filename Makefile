@@ -4,9 +4,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-PACKAGES := protos services/telemetry services/sidecar services/client services/cli services/batch services/dev_server model bench
-PYPROJECTS := $(PACKAGES:%=%/pyproject.toml)
-SOURCES := $(PACKAGES:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py
+# The members of the uv workspace, as pyproject.toml has them.
+PACKAGES := protos services/* model bench
+PYPROJECTS := $(wildcard $(PACKAGES:%=%/pyproject.toml))
+MEMBERS := $(PYPROJECTS:%/pyproject.toml=%)
+DISTS := $(shell sed -n 's/^name = "\(.*\)"$$/\1/p' $(PYPROJECTS))
+SOURCES := $(MEMBERS:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py
 MODEL := build/models/emotions
 DEMO := build/demo
 
@@ -49,16 +52,17 @@ bench: $(MODEL) ## Measure how fast this machine serves, and write docs/referenc
 protos: .venv/ready ## Generate the Python stubs of protos/
 	$(BIN)/python protos/generate.py
 
+# Not uv.lock: it records the address of the package index.
 .PHONY: lock
-lock: .venv/uv ## Resolve requirements.lock anew from every pyproject.toml
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  $(foreach name,protos telemetry client sidecar dev-server model,--no-emit-package undertone-$(name)) --custom-compile-command "make lock" \
+lock: .venv/uv ## Update requirements.lock from every pyproject.toml; UPGRADE=1 also takes the newest versions
+	@$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock" \
 	  --group dev $(PYPROJECTS) --output-file requirements.lock
 
 .PHONY: clean
 clean: ## Remove the environment, the built model and all caches
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(MEMBERS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -68,9 +72,9 @@ clean: ## Remove the environment, the built model and all caches
 	@touch $@
 
 # --no-deps: the lock is complete, and resolving again would bring in what [tool.uv] keeps out.
-.venv/ready: .venv/uv requirements.lock $(PYPROJECTS)
+.venv/ready: .venv/uv requirements.lock VERSION $(PYPROJECTS)
 	$(BIN)/uv pip install --quiet --python .venv --no-deps --require-hashes --compile-bytecode --requirements requirements.lock
-	$(BIN)/uv pip install --quiet --python .venv --no-deps --no-build-isolation $(PACKAGES:%=--editable ./%)
+	$(BIN)/uv pip install --quiet --python .venv --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
 	@touch $@
 
 # The model is built from the committed adapters and the packaged base; it is built anew when either side of that changes.

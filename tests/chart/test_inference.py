@@ -57,7 +57,8 @@ def test_tf_serving_is_the_child_of_the_script(chart: Chart) -> None:
 
 def test_the_stand_in_handles_signals_itself(chart: Chart) -> None:
     server = model_server(chart, COMBINATIONS["stand-in"])
-    assert server["image"] == "ghcr.io/undertone/dev-server:0.1.0"
+    version = (CHART.parents[2] / "VERSION").read_text().strip()
+    assert server["image"] == f"ghcr.io/undertone/dev-server:{version}"
     assert "command" not in server
     assert "serve.sh" not in chart.render(COMBINATIONS["stand-in"]).one("ConfigMap", "-inference")["data"]
 

@@ -48,7 +48,7 @@ def pod(images: dict[str, str]) -> Iterator[Pod]:
         server = Container(
             *mounts,
             "--tmpfs=/tmp",
-            images["model-server"],
+            images["dev-server"],
             "--model_name=emotions",
             "--model_base_path=/models/emotions",
             "--grpc_socket_path=/run/undertone/model.sock",
