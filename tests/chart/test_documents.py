@@ -203,7 +203,7 @@ def test_mounts_have_volumes(manifests: Manifests) -> None:
 
 def test_every_pod_is_behind_a_network_policy(manifests: Manifests, combination: str) -> None:
     policies = manifests.of("NetworkPolicy")
-    if combination == "bare":
+    if combination == "minimal":
         assert policies == []
         return
     for name, pod in pods(manifests):

@@ -84,10 +84,10 @@ def test_without_an_endpoint_or_a_sample_nothing_is_traced(chart: Chart, values:
     assert "traces" not in config
 
 
-@pytest.mark.parametrize("file", ["", "values-kind.yaml"])
-def test_the_log_is_no_reason_for_an_eviction(chart: Chart, file: str) -> None:
+@pytest.mark.parametrize("files", [(), ("values-kind.yaml",)])
+def test_the_log_is_no_reason_for_an_eviction(chart: Chart, files: tuple[str, ...]) -> None:
     """It counts as ephemeral storage, and kubelets rotate it at some 50 MiB, or somewhat later."""
-    pod = chart.render(file=file).one("Deployment", "-envoy")["spec"]["template"]["spec"]
+    pod = chart.render(files=files).one("Deployment", "-envoy")["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"]["ephemeral-storage"] == "1Gi"
 
 

@@ -1,4 +1,4 @@
-"""The inference pod: who starts and ends when, what is listened to, and how much of the CPU is taken."""
+"""The inference pods: order of start and stop, listeners, threads, probes and resources."""
 
 import re
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 from undertone_dev_server import environment
-from undertone_dev_server import flags as model_server_flags
-from undertone_dev_server.model_config import Specific
+from undertone_dev_server import flags as dev_server_flags
 from undertone_sidecar.cpu import plan, read_machine
 from undertone_sidecar.settings import Settings
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import CHART, Chart, Manifest
+from tests.chart.support.rendering import CHART, ROOT, Chart, Manifest
 
 SOCKET = "/run/undertone/model.sock"
+DEV_SERVER = COMBINATIONS["development server"]
 
 
-def spec(chart: Chart, values: Mapping[str, Any] | None = None, file: str = "") -> Manifest:
-    found: Manifest = chart.render(values, file=file).one("Deployment", "-inference")["spec"]["template"]["spec"]
+def spec(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:
+    found: Manifest = chart.render(values, files=files).one("Deployment", "-inference")["spec"]["template"]["spec"]
     return found
 
 
@@ -33,58 +33,72 @@ def model_server(chart: Chart, values: Mapping[str, Any] | None = None) -> Manif
     return dict(spec(chart, values)["initContainers"][-1])
 
 
+def environment_of(container: Manifest) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
 def flags(container: Manifest) -> dict[str, str]:
-    return dict(argument.removeprefix("--").split("=", 1) for argument in container["args"])
+    """The flags in the command and the arguments, with $(VARIABLES) expanded as Kubernetes does."""
+    arguments = [argument for argument in (*container.get("command", ()), *container["args"]) if argument.startswith("--")]
+    variables = {variable["name"]: str(variable.get("value")) for variable in container.get("env", ())}
+    expanded = [re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], argument) for argument in arguments]
+    return dict(argument.removeprefix("--").split("=", 1) for argument in expanded)
 
 
-def test_the_model_server_starts_before_the_sidecar_and_ends_after_it(chart: Chart) -> None:
-    """Kubernetes ends native sidecars when the ordinary containers have ended, in reverse order of their start."""
+def test_model_server_starts_before_the_sidecar_and_stops_after_it(chart: Chart) -> None:
+    """Kubernetes stops native sidecars after the ordinary containers, in reverse order of start."""
     server = model_server(chart)
     assert server["name"] == "model-server"
     assert server["restartPolicy"] == "Always"
-    # Without it, the sidecar would not wait for the model to be loaded.
+    # Without a startup probe, the sidecar would not wait until the model is loaded.
     assert server["startupProbe"]["grpc"] == {"port": 8500}
     assert [container["name"] for container in spec(chart)["containers"]] == ["sidecar"]
 
 
-def test_tf_serving_is_the_child_of_the_script(chart: Chart) -> None:
+def test_tf_serving_is_a_child_of_the_script(chart: Chart) -> None:
     server = model_server(chart)
     assert server["image"] == "docker.io/tensorflow/serving:2.19.1"
-    assert server["command"] == ["/bin/bash", "/etc/undertone/serve.sh", "tensorflow_model_server"]
+    assert server["command"][:3] == ["/bin/bash", "/etc/undertone/serve.sh", "tensorflow_model_server"]
     script = chart.render().one("ConfigMap", "-inference")["data"]["serve.sh"]
     assert script.strip() == (CHART / "files/serve.sh").read_text().strip()
 
 
-def test_the_stand_in_handles_signals_itself(chart: Chart) -> None:
-    server = model_server(chart, COMBINATIONS["stand-in"])
-    version = (CHART.parents[2] / "VERSION").read_text().strip()
-    assert server["image"] == f"ghcr.io/undertone/dev-server:{version}"
-    assert "command" not in server
-    assert "serve.sh" not in chart.render(COMBINATIONS["stand-in"]).one("ConfigMap", "-inference")["data"]
+def test_tf_serving_reads_its_configuration_files(chart: Chart) -> None:
+    config = chart.render().one("ConfigMap", "-inference")["data"]
+    server = model_server(chart)
+    (mount,) = [mount for mount in server["volumeMounts"] if mount["name"] == "config"]
+    for flag in ("model_config_file", "monitoring_config_file"):
+        folder, _, name = flags(server)[flag].rpartition("/")
+        assert (folder, name in config) == (mount["mountPath"], True)
+    assert {"containerPort": int(flags(server)["rest_api_port"]), "name": "model-metrics"} in server["ports"]
 
 
-def test_the_model_server_accepts_its_flags_and_configuration(chart: Chart, tmp_path: Path) -> None:
-    """The stand-in reads the flags and the files that TF Serving reads."""
-    for name in ("models.config", "monitoring.config"):
-        (tmp_path / name).write_text(chart.render(COMBINATIONS["stand-in"]).one("ConfigMap", "-inference")["data"][name])
-    given = {
-        "model_config_file": str(tmp_path / "models.config"),
-        "monitoring_config_file": str(tmp_path / "monitoring.config"),
-        "grpc_socket_path": str(tmp_path / "s"),
-    }
-    arguments = {**flags(model_server(chart, COMBINATIONS["stand-in"])), **given}
-    settings = model_server_flags.read([f"--{flag}={value}" for flag, value in arguments.items()], {})
+def test_development_server_handles_signals_itself(chart: Chart) -> None:
+    server = model_server(chart, DEV_SERVER)
+    assert server["image"] == f"ghcr.io/undertone/dev-server:{(ROOT / 'VERSION').read_text().strip()}"
+    assert server["command"][0] == "undertone-dev-server"
+
+
+def test_development_server_accepts_its_flags(chart: Chart, tmp_path: Path) -> None:
+    given = flags(model_server(chart, DEV_SERVER))
+    if "monitoring_config_file" in given:
+        config = chart.render(DEV_SERVER).one("ConfigMap", "-inference")["data"]["monitoring.config"]
+        (tmp_path / "monitoring.config").write_text(config)
+        given["monitoring_config_file"] = str(tmp_path / "monitoring.config")
+    given["grpc_socket_path"] = str(tmp_path / "s")
+    settings = dev_server_flags.read([f"--{flag}={value}" for flag, value in given.items()], {})
     (model,) = settings.models
-    assert (model.name, str(model.base_path), model.policy) == ("emotions", "/models/emotions", Specific(frozenset({1})))
-    assert (settings.host, settings.port) == ("0.0.0.0", 8500)  # noqa: S104 - the kubelet asks from outside
+    assert (model.name, str(model.base_path)) == ("emotions", "/models/emotions")
+    assert (settings.host, settings.port) == ("0.0.0.0", 8500)  # noqa: S104 - the kubelet connects from outside the pod
     assert (settings.rest_api_port, settings.monitoring_path) == (8501, "/monitoring/prometheus/metrics")
 
 
-def test_both_speak_over_the_same_socket(chart: Chart) -> None:
-    assert flags(model_server(chart))["grpc_socket_path"] == SOCKET
-    assert flags(sidecar(chart))["model-server"] == f"unix://{SOCKET}"
-    for container in (sidecar(chart), model_server(chart)):
-        assert {"name": "socket", "mountPath": "/run/undertone"} in container["volumeMounts"]
+def test_containers_share_a_socket(chart: Chart) -> None:
+    for values in ({}, DEV_SERVER):
+        assert flags(model_server(chart, values))["grpc_socket_path"] == SOCKET
+        assert flags(sidecar(chart, values))["model-server"] == f"unix://{SOCKET}"
+        for container in (sidecar(chart, values), model_server(chart, values)):
+            assert {"name": "socket", "mountPath": "/run/undertone"} in container["volumeMounts"]
 
 
 @pytest.mark.parametrize(
@@ -100,60 +114,57 @@ def test_both_speak_over_the_same_socket(chart: Chart) -> None:
         ("4", {"batching": "passthrough", "model-calls": 64}),
     ],
 )
-def test_the_model_servers_threads_are_those_that_the_sidecar_plans(
+def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
     chart: Chart, limit: object, settings: Mapping[str, object]
 ) -> None:
     values = {"modelServer": {"resources": {"limits": {"cpu": limit}}}, "sidecar": {"settings": settings}}
     given = [f"--{name}={value}" for name, value in flags(sidecar(chart, values)).items()]
-    known = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls=", "--batching="))]
-    planned = plan(read_machine(), Settings.parse([*known, f"--model-dir={CHART}"], {}))
+    relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls=", "--batching="))]
+    planned = plan(read_machine(), Settings.parse([*relevant, f"--model-dir={CHART}"], {}))
     server = flags(model_server(chart, values))
     assert int(server["tensorflow_intra_op_parallelism"]) == planned.intra_op
     assert int(server["tensorflow_inter_op_parallelism"]) == planned.inter_op
 
 
 @pytest.mark.parametrize(("limit", "cpus"), [("2", 2.0), (4, 4.0), ("1500m", 1.5)])
-def test_the_sidecar_plans_with_the_model_servers_cpus(chart: Chart, limit: object, cpus: float) -> None:
-    """It cannot see them itself; it plans its own threads from its container's limit."""
+def test_sidecar_receives_the_cpu_limit_of_the_model_server(chart: Chart, limit: object, cpus: float) -> None:
+    """The sidecar sees only the limit of its own container, from which it plans its own threads."""
     given = sidecar(chart, {"modelServer": {"resources": {"limits": {"cpu": limit}}}})
-    planned = ["--model-server-cpus=" + flags(given)["model-server-cpus"], f"--model-dir={CHART}"]
-    assert Settings.parse(planned, {}).model_server_cpus == cpus
+    relevant = ["--model-server-cpus=" + flags(given)["model-server-cpus"], f"--model-dir={CHART}"]
+    assert Settings.parse(relevant, {}).model_server_cpus == cpus
     assert "env" not in given
     assert "tokenizer-threads" not in flags(given)
 
 
-def test_the_pod_asks_for_what_the_papers_pods_had(chart: Chart) -> None:
-    containers = (sidecar(chart), model_server(chart))
-    requests = [container["resources"]["requests"] for container in containers]
+def test_pod_requests_the_resources_of_the_papers_pods(chart: Chart) -> None:
+    requests = [container["resources"]["requests"] for container in (sidecar(chart), model_server(chart))]
     assert sum(int(request["cpu"].removesuffix("m")) for request in requests) == 2000
     assert sum(int(request["memory"].removesuffix("Mi")) for request in requests) == 4096
     assert model_server(chart)["resources"]["limits"]["cpu"] == "2"
 
 
-def test_memory_is_never_promised_twice(chart: Chart) -> None:
+def test_memory_requests_equal_limits(chart: Chart) -> None:
     for container in (sidecar(chart), model_server(chart)):
         assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
 
 
-def test_probes_ask_the_health_service(chart: Chart) -> None:
+def test_probes_call_the_health_service(chart: Chart) -> None:
     for container, port in ((sidecar(chart), 50051), (model_server(chart), 8500)):
         for probe in ("startupProbe", "readinessProbe"):
             assert container[probe]["grpc"] == {"port": port}
     assert sidecar(chart)["livenessProbe"]["grpc"] == {"port": 50051, "service": "liveness"}
     assert model_server(chart)["livenessProbe"]["grpc"] == {"port": 8500}
     assert flags(model_server(chart))["enable_grpc_healthcheck_service"] == "true"
-    assert flags(sidecar(chart))["host"] == "0.0.0.0"  # noqa: S104 - the kubelet asks from outside
+    assert flags(sidecar(chart))["host"] == "0.0.0.0"  # noqa: S104 - the kubelet connects from outside the pod
 
 
-def test_start_up_has_the_time_that_values_give(chart: Chart) -> None:
-    for container in (
-        sidecar(chart, {"inference": {"startupSeconds": 90}}),
-        model_server(chart, {"inference": {"startupSeconds": 90}}),
-    ):
+def test_startup_probes_allow_the_configured_time(chart: Chart) -> None:
+    values = {"inference": {"startupSeconds": 90}}
+    for container in (sidecar(chart, values), model_server(chart, values)):
         assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] == 90
 
 
-def test_the_grace_period_is_never_waited_out(chart: Chart) -> None:
+def test_grace_period_is_longer_than_the_drain(chart: Chart) -> None:
     values = {"inference": {"drain": {"delaySeconds": 20, "periodSeconds": 100}}}
     given = flags(sidecar(chart, values))
     assert given["drain-delay-seconds"] == "20"
@@ -161,7 +172,7 @@ def test_the_grace_period_is_never_waited_out(chart: Chart) -> None:
     assert spec(chart, values)["terminationGracePeriodSeconds"] > 100
 
 
-def test_a_rolling_update_never_has_less_capacity(chart: Chart) -> None:
+def test_rolling_update_keeps_full_capacity(chart: Chart) -> None:
     update = chart.render().one("Deployment", "-inference")["spec"]["strategy"]["rollingUpdate"]
     assert update == {"maxSurge": "25%", "maxUnavailable": 0}
 
@@ -173,16 +184,16 @@ def test_settings_become_flags(chart: Chart) -> None:
     assert given["log-format"] == "json"
 
 
-@pytest.mark.parametrize("file", ["", "values-kind.yaml"])
-def test_the_sidecar_accepts_its_flags(chart: Chart, file: str, tmp_path: Path) -> None:
-    (container,) = spec(chart, file=file)["containers"]
+@pytest.mark.parametrize("files", [(), ("values-kind.yaml",)])
+def test_sidecar_accepts_its_flags(chart: Chart, files: tuple[str, ...], tmp_path: Path) -> None:
+    (container,) = spec(chart, files=files)["containers"]
     arguments = [re.sub(r"^--model-dir=.*", f"--model-dir={tmp_path}", argument) for argument in container["args"]]
     settings = Settings.parse(arguments, {})
     assert settings.served_name == "emotions"
     assert settings.grace_period_seconds >= settings.drain_delay_seconds
 
 
-def test_pods_are_spread_and_counted_by_version(chart: Chart) -> None:
+def test_pods_of_each_version_are_spread(chart: Chart) -> None:
     constraints = spec(chart)["topologySpreadConstraints"]
     assert [constraint["topologyKey"] for constraint in constraints] == [
         "topology.kubernetes.io/zone",
@@ -194,33 +205,59 @@ def test_pods_are_spread_and_counted_by_version(chart: Chart) -> None:
         assert constraint["matchLabelKeys"] == ["pod-template-hash"]
 
 
-def test_the_service_names_pods_one_by_one(chart: Chart) -> None:
-    service = chart.render().one("Service", "-inference")
-    assert service["spec"]["clusterIP"] == "None"
+def test_service_is_headless(chart: Chart) -> None:
+    assert chart.render().one("Service", "-inference")["spec"]["clusterIP"] == "None"
 
 
-def test_priority_and_pull_secrets(chart: Chart) -> None:
-    bare = spec(chart, COMBINATIONS["bare"])
-    assert bare["priorityClassName"] == "serving"
-    assert bare["imagePullSecrets"] == [{"name": "registry"}]
-    assert bare["serviceAccountName"] == "default"
+def test_priority_class_and_pull_secrets(chart: Chart) -> None:
+    minimal = spec(chart, COMBINATIONS["minimal"])
+    assert minimal["priorityClassName"] == "serving"
+    assert minimal["imagePullSecrets"] == [{"name": "registry"}]
+    assert minimal["serviceAccountName"] == "default"
     assert "priorityClassName" not in spec(chart)
 
 
-def test_the_model_server_computes_with_the_environment_that_is_recommended(chart: Chart) -> None:
-    """The chart has a copy, as it can read no file outside itself."""
+def test_model_server_has_the_recommended_environment(chart: Chart) -> None:
+    """The chart has a copy of the file, because templates can read only files of the chart."""
     copy = (CHART / "files" / environment.FILE).read_bytes()
     assert copy == files("undertone_dev_server").joinpath(environment.FILE).read_bytes()
     recommended = environment.recommended()
     assert recommended["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
-    for kind in ("tf-serving", "stand-in"):
-        given = model_server(chart, {"modelServer": {"kind": kind}})["env"]
-        assert {variable["name"]: variable.get("value") for variable in given} == recommended
+    model = {"MODEL_NAME": "emotions", "MODEL_BASE_PATH": "/models/emotions"}
+    for values in ({}, DEV_SERVER):
+        assert environment_of(model_server(chart, values)) == {**model, **recommended}
 
 
-def test_a_user_can_change_the_model_servers_environment_and_add_to_it(chart: Chart) -> None:
-    own = [{"name": "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "value": "0"}, {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "1"}]
-    given = model_server(chart, {"modelServer": {"env": own}})["env"]
-    assert given[-2:] == own
+def test_values_override_and_extend_the_environment(chart: Chart) -> None:
+    env = [{"name": "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "value": "0"}, {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "1"}]
+    given = model_server(chart, {"modelServer": {"env": env}})["env"]
+    assert given[-2:] == env
     names = [variable["name"] for variable in given]
     assert len(names) == len(set(names))
+
+
+def test_digests_take_precedence_over_tags(chart: Chart) -> None:
+    """A published chart pins its images by their digests."""
+    digest = f"sha256:{'0123456789abcdef' * 4}"
+    values = {
+        "model": {"image": {"digest": digest}},
+        "sidecar": {"image": {"digest": digest}},
+        "modelServer": {"image": {"digest": digest}},
+        "loadBalancer": {"envoy": {"image": {"digest": digest}}},
+        "batch": {"image": {"digest": digest}},
+    }
+    manifests = chart.render(values)
+    pods = [manifest["spec"]["template"]["spec"] for manifest in manifests.of("Deployment")] + [manifests.one("Pod")["spec"]]
+    images = {container["image"] for pod in pods for container in (*pod.get("initContainers", ()), *pod["containers"])}
+    assert images == {
+        f"ghcr.io/undertone/model@{digest}",
+        f"ghcr.io/undertone/sidecar@{digest}",
+        f"docker.io/tensorflow/serving@{digest}",
+        f"docker.io/envoyproxy/envoy@{digest}",
+        f"ghcr.io/undertone/batch@{digest}",
+    }
+
+
+def test_development_server_replaces_a_pinned_image(chart: Chart) -> None:
+    """The overlay resets the digest that a published chart has for TF Serving."""
+    assert DEV_SERVER["modelServer"]["image"]["digest"] == ""

@@ -34,8 +34,8 @@ def test_monitors_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> No
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
-def test_the_stand_in_is_scraped_as_tf_serving_is(chart: Chart) -> None:
-    values = {**COMBINATIONS["watched by PodMonitor"], **COMBINATIONS["stand-in"]}
+def test_development_server_is_scraped_like_tf_serving(chart: Chart) -> None:
+    values = {**COMBINATIONS["watched by PodMonitor"], **COMBINATIONS["development server"]}
     endpoints = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
     assert [endpoint["port"] for endpoint in endpoints] == ["metrics", "model-metrics"]
     (server,) = [
@@ -43,7 +43,7 @@ def test_the_stand_in_is_scraped_as_tf_serving_is(chart: Chart) -> None:
         for container in chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]["initContainers"]
         if container["name"] == "model-server"
     ]
-    assert {"--rest_api_port=8501", "--monitoring_config_file=/etc/undertone/monitoring.config"} <= set(server["args"])
+    assert {"--rest_api_port=8501", "--monitoring_config_file=/etc/undertone/monitoring.config"} <= set(server["command"])
 
 
 def test_the_sidecars_metrics_port_is_its_own_default(chart: Chart) -> None:

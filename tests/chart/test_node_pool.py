@@ -10,8 +10,8 @@ from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.rendering import ROOT, Chart, Manifest
 
 
-def placed(chart: Chart, values: Mapping[str, Any] | None = None, file: str = "") -> Manifest:
-    found: Manifest = chart.render(values, file=file).one("Deployment", "-inference")["spec"]["template"]["spec"]
+def placed(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:
+    found: Manifest = chart.render(values, files=files).one("Deployment", "-inference")["spec"]["template"]["spec"]
     return found
 
 
@@ -84,6 +84,6 @@ def test_kinds_cluster_has_a_worker_for_the_pods_and_one_for_the_rest(chart: Cha
     join = yaml.safe_load(tainted["kubeadmConfigPatches"][0])
     assert join["kind"] == "JoinConfiguration"
     (taint,) = join["nodeRegistration"]["taints"]
-    pod = placed(chart, file="values-kind.yaml")
+    pod = placed(chart, files=("values-kind.yaml",))
     assert tolerates(pod, taint)
     assert pod["nodeSelector"].items() <= tainted["labels"].items()

