@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from undertone_batch import Order
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from tests.integration import spark_parts
 from tests.integration.spark.orders import assert_right, dead_letters, run, table

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import Order, Service, read_scores
-from undertone_client.errors import InputError, OutputError, UnavailableError
+from undertone_client.errors import UnavailableError
+from undertone_client.jobs import InputError, OutputError
 
 from tests.integration import spark_parts
 from tests.integration.spark.orders import SETTINGS, run, write

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from undertone_batch.merge import ChangeCounts, change_counts
 from undertone_batch.table import Table
 from undertone_batch.version import Bucket, Version
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from tests.integration import spark_parts
 

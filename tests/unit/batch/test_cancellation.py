@@ -7,7 +7,7 @@ import threading
 import pytest
 from undertone_batch.cancellation import cancelled_by_signals
 from undertone_batch.errors import JobError
-from undertone_client.jobs.observation import Terminated
+from undertone_client.jobs import Terminated
 
 
 @pytest.mark.parametrize(("number", "told"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])

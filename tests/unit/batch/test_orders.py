@@ -13,7 +13,7 @@ from undertone_batch.command import undertone_batch
 from undertone_batch.errors import JobError, spark_explained
 from undertone_batch.table import schema
 from undertone_client import SettingsError, UnavailableError
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 SERVICE = Service("localhost:50051")
 
@@ -62,7 +62,7 @@ def test_other_failures_are_told_by_their_innermost_cause() -> None:
     ("arguments", "message"),
     [
         (["--option", "sep"], "write NAME=VALUE"),
-        (["--limit", "many"], "limit 'many' is none"),
+        (["--limit", "many"], "--limit 'many' is invalid: use adaptive, aimd or a number."),
         (["--attempts", "0"], "0 is not in the range x>=1"),
         (["--max-failed-share", "2"], "max_failed_share is 2.0"),
         (["--key", __file__], "add --tls"),

@@ -12,7 +12,7 @@ from undertone_batch.plan import Kind
 from undertone_batch.summary import WaveResult
 from undertone_batch.task_metrics import ExecutorMetricsParam
 from undertone_client import CallCounts, Model, Policy
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 SUMMARY = Summary(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from undertone_batch.version import Bucket, Version
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIRST = Version(

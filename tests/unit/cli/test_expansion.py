@@ -6,7 +6,7 @@ import pytest
 from undertone_cli.sources import Catalogue, Format, SourceOptions
 from undertone_cli.sources.address import Address
 from undertone_cli.sources.expansion import expand
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 FILES = ("b.txt", "a.txt", "2024/a.txt", "2024/c.jsonl", "2025/x/d.csv", "2025/_SUCCESS", ".git/e.txt", "read.me", "f[1].txt")
 

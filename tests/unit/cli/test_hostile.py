@@ -16,7 +16,7 @@ from undertone_cli.group import undertone
 from undertone_cli.job import OutputFolder
 from undertone_cli.sources import Catalogue, SourceOptions, lines, text
 from undertone_cli.sources.background import AHEAD_WEIGHT, in_background
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 from undertone_client.testing import FakeClassifier
 
 Command = Callable[..., Result]

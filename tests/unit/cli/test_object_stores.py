@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 from undertone_cli.group import undertone
 from undertone_cli.job import survey
 from undertone_cli.sources import Catalogue, SourceOptions
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 GCS_EMULATOR = """
 import sys

@@ -76,8 +76,8 @@ async def stop_in_the_middle(service: FakeClassifier, novel: Path, out: Path, ho
     ("how", "code", "words"),
     [
         (signal.SIGKILL, -9, ""),
-        (signal.SIGINT, 130, "the same command goes on from there"),
-        (signal.SIGTERM, 143, "the same command goes on from there"),
+        (signal.SIGINT, 130, "the same command continues from there"),
+        (signal.SIGTERM, 143, "the same command continues from there"),
     ],
 )
 async def test_a_run_that_was_stopped_is_continued(

@@ -18,7 +18,7 @@ from undertone_cli.job.monitor import State, Watch
 from undertone_cli.job.table import ScoresTable
 from undertone_cli.sources import Catalogue, SourceOptions
 from undertone_client import Client, LimitSettings, Model, Policy, RetryPolicy, Settings, UnavailableError
-from undertone_client.errors import InputError, OutputError
+from undertone_client.jobs import InputError, OutputError
 from undertone_client.testing import EMOTIONS, FakeClassifier, ItemFault
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from undertone_cli.sources import Catalogue, Format, Item, SourceOptions
 from undertone_cli.sources.background import AHEAD, in_background
 from undertone_cli.sources.ledger import IdLedger
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 COLUMNS = SourceOptions(text_column="body", id_column="key", document_column="book")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from undertone_client.jobs.observation import Terminated
+from undertone_client.jobs import Terminated
 
 
 @contextmanager

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import click
 from undertone_client import Mode, Policy, SettingsError
-from undertone_client.errors import OutputError
-from undertone_client.jobs.connection import Connection, connection_options
-from undertone_client.jobs.exits import explained
-from undertone_client.jobs.observation import Observation, observed
-from undertone_client.jobs.persistence import Persistence, persistence_options
-from undertone_client.jobs.policy import policy_option
-from undertone_client.jobs.telemetry import job_option
+from undertone_client.jobs import (
+    ConnectionOptions,
+    JobSession,
+    OutputError,
+    RetryOptions,
+    connection_options,
+    explain_errors,
+    job_option,
+    job_session,
+    policy_option,
+    retry_options,
+)
 from undertone_telemetry.jobs import Recurrence
 from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.settings import TelemetrySettings
@@ -103,11 +108,11 @@ Examples:
 @click.option("--buckets", type=int, default=64, show_default=True, help="Buckets of a new table.")
 @click.option("--run", "run_id", default=new_run, help="Id of the run, such as a scheduler's.  [default: a random one]")
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")
-@persistence_options
+@retry_options
 @connection_options
 @telemetry_options()
 @job_option(None)
-@explained
+@explain_errors
 def run(
     mode: str,
     *,
@@ -125,8 +130,8 @@ def run(
     buckets: int,
     run_id: str,
     summary: Path | None,
-    persistence: Persistence,
-    connection: Connection,
+    retry: RetryOptions,
+    connection: ConnectionOptions,
     telemetry: TelemetrySettings,
     job: str | None,
 ) -> None:
@@ -135,7 +140,7 @@ def run(
     The table has one row for each paragraph. Running the same again changes nothing; a run that was stopped, in whatever way,
     leaves the table as it was at the last commit, and the next goes on from there.
     """
-    settings = connection.settings(mode=Mode.BATCH, **persistence.settings())
+    settings = connection.settings(mode=Mode.BATCH, **retry.settings())
     order = Order(
         mode=RunMode(mode),
         source=Source(locations, form, _pairs(options), id_column, text_column, min_characters),
@@ -147,21 +152,21 @@ def run(
         bucket_count=buckets,
         run=run_id,
     )
-    with observed(telemetry, job or mode, connection.target, logged=True) as observation:
+    with job_session(telemetry, job or mode, connection.target, logged=True) as session:
         _quieten()
-        if observation.metrics_url:
-            log.info("metrics are at %s", observation.metrics_url)
+        if session.metrics_url:
+            log.info("metrics are at %s", session.metrics_url)
         with spark_explained():
             spark = open_session(order.run)
         try:
-            _run(Job(spark, order), observation, summary)
+            _run(Job(spark, order), session, summary)
         finally:
             spark.stop()
 
 
-def _run(job: Job, observation: Observation, summary: Path | None) -> None:
+def _run(job: Job, session: JobSession, summary: Path | None) -> None:
     progress = Recurrence(
-        lambda: observation.job.progressed(job.outcomes, job.wanted), TELL_SECONDS, patience_seconds=TELL_SECONDS
+        lambda: session.observer.progressed(job.outcomes, job.wanted), TELL_SECONDS, patience_seconds=TELL_SECONDS
     )
     progress.begin()
     try:

@@ -1,7 +1,8 @@
 """Exceptions of the job, and the way from Spark's to them.
 
 UndertoneError
-├── ServiceError, InputError, OutputError …  as in `undertone_client.errors`
+├── ServiceError …                           as in `undertone_client.errors`
+├── InputError, OutputError                  as in `undertone_client.jobs`
 └── JobError                                 the run failed
     └── TooManyFailedError                   more paragraphs than allowed have no score
 """

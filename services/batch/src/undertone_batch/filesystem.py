@@ -6,7 +6,7 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_batch.errors import with_remedy
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from undertone_client import CallCounts, Client, Mode, ServedModel, UndertoneError
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_batch.errors import JobError, TooManyFailedError, spark_explained
 from undertone_batch.merge import change_counts, dead_letters, merge, settled

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_batch.plan import SCORED, Aim, Kind, made_by
 from undertone_batch.table import schema

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from pyspark.sql.types import BinaryType, StringType
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_batch.table import bucket_of
 

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import score_columns
 
 from undertone_batch.filesystem import FileSystem

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 FORMAT = 1
 

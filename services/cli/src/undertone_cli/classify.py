@@ -7,10 +7,14 @@ from contextlib import closing
 import click
 from rich.console import Console
 from undertone_client.client import Client
-from undertone_client.errors import InputError
-from undertone_client.jobs.connection import Connection, connection_options
-from undertone_client.jobs.exits import EXIT_CODES, explained
-from undertone_client.jobs.policy import policy_option
+from undertone_client.jobs import (
+    EXIT_CODES,
+    ConnectionOptions,
+    InputError,
+    connection_options,
+    explain_errors,
+    policy_option,
+)
 from undertone_client.telemetry import Observers, observers
 from undertone_client.values import Policy, Score
 from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
@@ -34,8 +38,8 @@ Examples:
 @policy_option
 @connection_options
 @telemetry_options(*TRACE_FIELDS)
-@explained
-def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection, telemetry: TelemetrySettings) -> None:
+@explain_errors
+def classify(text: str, *, as_json: bool, policy: Policy, connection: ConnectionOptions, telemetry: TelemetrySettings) -> None:
     """Score the paragraph TEXT and show its emotions. Give - to read it from standard input."""
     if text == "-":
         try:
@@ -53,6 +57,6 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
         show_score(score, console)
 
 
-async def _classify(connection: Connection, text: str, policy: Policy, seen: Observers) -> Score:
+async def _classify(connection: ConnectionOptions, text: str, policy: Policy, seen: Observers) -> Score:
     async with Client(connection.target, settings=connection.settings(), **seen) as client:
         return await client.classify(text, policy=policy)

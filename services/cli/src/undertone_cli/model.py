@@ -10,8 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from undertone_client.client import Client
-from undertone_client.jobs.connection import Connection, connection_options
-from undertone_client.jobs.exits import EXIT_CODES, explained
+from undertone_client.jobs import (
+    EXIT_CODES,
+    ConnectionOptions,
+    connection_options,
+    explain_errors,
+)
 from undertone_client.values import ServedModel
 
 
@@ -25,8 +29,8 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the contract and the limits as JSON.")
 @connection_options
-@explained
-def model(*, as_json: bool, connection: Connection) -> None:
+@explain_errors
+def model(*, as_json: bool, connection: ConnectionOptions) -> None:
     """Show the model that the service has loaded, and what the service accepts."""
     served = asyncio.run(_served(connection))
     if as_json:
@@ -36,7 +40,7 @@ def model(*, as_json: bool, connection: Connection) -> None:
         _show(served, Console())
 
 
-async def _served(connection: Connection) -> ServedModel:
+async def _served(connection: ConnectionOptions) -> ServedModel:
     async with Client(connection.target, settings=connection.settings()) as client:
         return await client.model()
 

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from undertone_client.errors import InputError, OutputError
-from undertone_client.jobs.connection import Connection, connection_options
-from undertone_client.jobs.exits import EXIT_CODES, ExitCode, explained
-from undertone_client.jobs.observation import observed
-from undertone_client.jobs.persistence import Persistence, persistence_options
-from undertone_client.jobs.telemetry import job_option
+from undertone_client.jobs import (
+    EXIT_CODES,
+    ConnectionOptions,
+    ExitCode,
+    InputError,
+    OutputError,
+    RetryOptions,
+    connection_options,
+    explain_errors,
+    job_option,
+    job_session,
+    retry_options,
+)
 from undertone_client.metrics import CATALOGUE
 from undertone_client.values import ServedModel
 from undertone_telemetry.options import telemetry_options
@@ -35,18 +42,18 @@ its new reason. A replay that was stopped, in whatever way, has harmed nothing: 
 {EXIT_CODES}"""
 )
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@persistence_options
+@retry_options
 @run_options
 @connection_options
 @telemetry_options()
 @job_option("replay")
-@explained
+@explain_errors
 def replay(
     folder: Path,
     *,
-    persistence: Persistence,
+    retry: RetryOptions,
     options: RunOptions,
-    connection: Connection,
+    connection: ConnectionOptions,
     telemetry: TelemetrySettings,
     job: str,
 ) -> None:
@@ -54,8 +61,8 @@ def replay(
 
     DIR is what `undertone score --out` has filled to the end.
     """
-    with observed(telemetry, job, connection.target, catalogue=CATALOGUE) as observation:
-        code = Replay(Scoring(connection, persistence, options, OutputFolder(folder), observation)).run()
+    with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
+        code = Replay(Scoring(connection, retry, options, OutputFolder(folder), session)).run()
     sys.exit(code)
 
 

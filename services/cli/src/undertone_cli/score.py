@@ -4,12 +4,17 @@ import sys
 from pathlib import Path
 
 import click
-from undertone_client.jobs.connection import Connection, connection_options
-from undertone_client.jobs.exits import EXIT_CODES, explained
-from undertone_client.jobs.observation import observed
-from undertone_client.jobs.persistence import Persistence, persistence_options
-from undertone_client.jobs.policy import policy_option
-from undertone_client.jobs.telemetry import job_option
+from undertone_client.jobs import (
+    EXIT_CODES,
+    ConnectionOptions,
+    RetryOptions,
+    connection_options,
+    explain_errors,
+    job_option,
+    job_session,
+    policy_option,
+    retry_options,
+)
 from undertone_client.metrics import CATALOGUE
 from undertone_client.values import Policy
 from undertone_telemetry.options import telemetry_options
@@ -63,12 +68,12 @@ failed is tried again, and the table becomes the same as that of a run which was
 @policy_option
 @click.option("--overwrite", is_flag=True, help="Discard what an earlier run left in the folder.")
 @click.option("--rows-per-part", type=click.IntRange(min=1), default=10_000, show_default=True, help="Paragraphs in a file.")
-@persistence_options
+@retry_options
 @run_options
 @connection_options
 @telemetry_options()
 @job_option("score")
-@explained
+@explain_errors
 def score(
     inputs: tuple[str, ...],
     *,
@@ -80,9 +85,9 @@ def score(
     policy: Policy,
     overwrite: bool,
     rows_per_part: int,
-    persistence: Persistence,
+    retry: RetryOptions,
     options: RunOptions,
-    connection: Connection,
+    connection: ConnectionOptions,
     telemetry: TelemetrySettings,
     job: str,
 ) -> None:
@@ -93,8 +98,8 @@ def score(
     them are found at once, then again while they are scored, in constant memory. A text that comes more than once is sent once.
     """
     read = SourceOptions(Format(form) if form else None, text_column, id_column, document_column)
-    with observed(telemetry, job, connection.target, catalogue=CATALOGUE) as observation:
+    with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
         catalogue = Catalogue.of(inputs, read, exclude=out)
-        scoring = Scoring(connection, persistence, options, OutputFolder(out), observation)
+        scoring = Scoring(connection, retry, options, OutputFolder(out), session)
         code = Job(scoring, catalogue, policy, rows_per_part, overwrite).run()
     sys.exit(code)

@@ -1,22 +1,23 @@
 """What every scoring command does: the options, the first contact, the run with its progress, and the summary."""
 
-import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from undertone_client import Client, ClientState, RetryPolicy, Settings
-from undertone_client.jobs.connection import Connection
-from undertone_client.jobs.exits import CommandError, ExitCode
-from undertone_client.jobs.observation import Observation
-from undertone_client.jobs.persistence import Persistence
+from undertone_client.jobs import (
+    CommandError,
+    ConnectionOptions,
+    ExitCode,
+    JobSession,
+    RetryOptions,
+    Terminated,
+)
 from undertone_client.values import ServedModel
 from undertone_telemetry.options import option_group
 
@@ -74,28 +75,28 @@ run_options = option_group(
 class Scoring:
     """A run into a folder as a command has it."""
 
-    connection: Connection
-    persistence: Persistence
+    connection: ConnectionOptions
+    retry: RetryOptions
     options: RunOptions
     folder: OutputFolder
-    observation: Observation
+    session: JobSession
 
     @property
     def settings(self) -> Settings:
         """Those of the client."""
         items = self.options.batch_items
         return self.connection.settings(
-            batch_items=items, lookahead_items=max(DEFAULTS.lookahead_items, 2 * items), **self.persistence.settings()
+            batch_items=items, lookahead_items=max(DEFAULTS.lookahead_items, 2 * items), **self.retry.settings()
         )
 
     @property
     def console(self) -> Console:
         """Where progress is shown; nowhere if it is logged."""
-        return Console(stderr=True, quiet=self.options.quiet or self.observation.logged)
+        return Console(stderr=True, quiet=self.options.quiet or self.session.logged)
 
     def say(self, text: str) -> None:
         """Show a line, or log it."""
-        if self.observation.logged and not self.options.quiet:
+        if self.session.logged and not self.options.quiet:
             log.info(text)
         self.console.print(text, highlight=False, soft_wrap=True)
 
@@ -106,14 +107,19 @@ class Scoring:
             UndertoneError: what it raises.
             CommandError: a signal came; what was scored is saved.
         """
-        if self.observation.metrics_url:
-            self.say(f"Metrics are at {self.observation.metrics_url}")
-        with _signals(self.folder.path):
-            tally = asyncio.run(_until_terminated(work))
+        if self.session.metrics_url:
+            self.say(f"Metrics are at {self.session.metrics_url}")
+        saved = f"what was scored is in {self.folder.path}, and the same command continues from there"
+        try:
+            tally = self.session.run_until_signalled(work)
+        except KeyboardInterrupt:
+            raise CommandError(f"interrupted; {saved}", ExitCode.INTERRUPTED) from None
+        except Terminated:
+            raise CommandError(f"terminated; {saved}", ExitCode.TERMINATED) from None
         if not tally.failed:
             return ExitCode.OK
         paragraphs = "1 paragraph has" if tally.failed == 1 else f"{tally.failed:,} paragraphs have"
-        self.observation.job.failed(f"{paragraphs} no score, see {self.folder.failures}")
+        self.session.observer.failed(f"{paragraphs} no score, see {self.folder.failures}")
         return ExitCode.FAILED
 
     async def first_contact(self) -> ServedModel:
@@ -128,7 +134,7 @@ class Scoring:
     async def score(self, manifest: Manifest, catalogue: Catalogue, tally: Tally, selection: Selection) -> Manifest:
         """Score, with a view of it, and sum up. The folder must be locked; the manifest is returned as it is then."""
         began = time.monotonic()
-        async with self.observation.client(self.connection.target, self.settings) as client:
+        async with self.session.client(self.settings) as client:
             with progress(self.console, tally, say=self.say) as shown, self._told(tally) as told:
 
                 def watch(now: Tally, state: Callable[[], ClientState]) -> None:
@@ -156,27 +162,9 @@ class Scoring:
         """Tells who sees the job how far it is, the last time when it ends in whatever way."""
 
         def tell(now: Tally, state: ClientState) -> None:
-            self.observation.job.progressed(now.outcomes, now.wanted)
+            self.session.observer.progressed(now.outcomes, now.wanted)
 
         try:
             yield Occasionally(tell, TELL_SECONDS)
         finally:
-            self.observation.job.progressed(tally.outcomes, tally.wanted)
-
-
-async def _until_terminated(work: Coroutine[Any, Any, Tally]) -> Tally:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine runs in a task
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
-
-
-@contextmanager
-def _signals(out: Path) -> Iterator[None]:
-    kept = f"what was scored is in {out}, and the same command goes on from there"
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise CommandError(f"interrupted; {kept}", ExitCode.INTERRUPTED) from None
-    except asyncio.CancelledError:
-        raise CommandError(f"terminated; {kept}", ExitCode.TERMINATED) from None
+            self.session.observer.progressed(tally.outcomes, tally.wanted)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from undertone_client.errors import OutputError
-from undertone_client.jobs.exits import ExitCode
+from undertone_client.jobs import (
+    ExitCode,
+    OutputError,
+)
 from undertone_client.values import Policy, ServedModel
 
 from undertone_cli.job import Everything, Identity, Manifest, Survey, Tally, survey

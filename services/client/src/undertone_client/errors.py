@@ -2,8 +2,6 @@
 
 UndertoneError
 ├── SettingsError              settings that cannot work, found before anything is sent
-├── InputError                 an input that cannot be read: the file, the line and the remedy
-├── OutputError                an output folder that cannot be used, and the remedy
 └── ServiceError               a call that failed
     ├── InvalidParagraphError  the service refuses the paragraph: empty, too long
     ├── OverloadedError        the service has no room now, even after the retries
@@ -29,14 +27,6 @@ class UndertoneError(Exception):
 
 class SettingsError(UndertoneError, ValueError):
     """Settings that cannot work; the message names the value and the remedy."""
-
-
-class InputError(UndertoneError):
-    """An input that cannot be read; the message names the place and the remedy."""
-
-
-class OutputError(UndertoneError):
-    """An output folder that cannot be used; the message names what is in the way and the remedy."""
 
 
 class ServiceError(UndertoneError):

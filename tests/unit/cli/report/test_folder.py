@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from undertone_cli.report import report, write_report
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 from undertone_client.values import Model
 
 

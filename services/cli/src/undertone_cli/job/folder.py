@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_cli.job.manifest import Manifest
 

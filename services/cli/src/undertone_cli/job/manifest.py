@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Self
 
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 from undertone_client.resilience import BreakerState, CallCounts
 from undertone_client.values import Model, Policy
 

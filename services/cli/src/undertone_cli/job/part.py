@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_cli.job.answers import Answer
 from undertone_cli.job.failures import FailureRow

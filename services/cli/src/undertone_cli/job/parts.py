@@ -1,6 +1,6 @@
 """The parts that are being filled: opened as the input reaches them, closed as their last outcome comes."""
 
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_cli.job.answers import Answer
 from undertone_cli.job.failures import FailureListing

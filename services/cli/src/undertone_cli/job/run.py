@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import grpc
 from undertone_client.client import Client
-from undertone_client.errors import OutputError, UnavailableError
+from undertone_client.errors import UnavailableError
+from undertone_client.jobs import OutputError
 from undertone_client.values import Failure, Outcome, Paragraph, Score
 
 from undertone_cli.job.answers import Answer, Answers, Refusal

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_cli.job.failures import FailureRow
 from undertone_cli.job.shard import Shard

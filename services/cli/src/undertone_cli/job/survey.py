@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_cli.sources import Catalogue, Format, Input
 from undertone_cli.sources.ledger import IdLedger

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import score_columns
 
 from undertone_cli.job.answers import Answer

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import click
-from undertone_client.errors import OutputError
-from undertone_client.jobs.exits import CommandError, ExitCode
+from undertone_client.jobs import (
+    CommandError,
+    ExitCode,
+    OutputError,
+)
 
 from undertone_cli.report.writing import write_report
 

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import MODEL
 
 from undertone_cli.job.folder import OutputFolder

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from undertone_client.errors import OutputError
+from undertone_client.jobs import OutputError
 
 from undertone_cli.job.failures import read_failures
 from undertone_cli.job.folder import OutputFolder

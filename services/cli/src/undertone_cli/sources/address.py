@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 FETCHED_BYTES = 4 * 1024 * 1024
 """How much one request asks an object store for: enough that its latency does not count."""

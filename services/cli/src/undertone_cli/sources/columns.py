@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_cli.sources.options import SourceOptions
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import pyarrow.fs as pafs
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_cli.sources.address import Address
 from undertone_cli.sources.input import STANDARD_INPUT, Input

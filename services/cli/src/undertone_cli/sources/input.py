@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_cli.sources.address import Address
 from undertone_cli.sources.options import Format

@@ -5,7 +5,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 
 class IdLedger:

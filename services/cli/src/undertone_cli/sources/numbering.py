@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_cli.sources.item import Item, Record
 from undertone_cli.sources.ledger import IdLedger

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from undertone_client.errors import InputError
+from undertone_client.jobs import InputError
 
 from undertone_cli.sources.item import Record
 from undertone_cli.sources.lines import numbered_lines

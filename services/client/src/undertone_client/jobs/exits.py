@@ -1,4 +1,4 @@
-"""Exit codes, and the way from exceptions to them: a message for people, never a traceback for what is no defect."""
+"""Exit codes of the commands, and the error messages that go with them."""
 
 import enum
 import functools
@@ -6,30 +6,30 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import click
+
 from undertone_client.errors import (
     DeadlineExceededError,
-    InputError,
     NotUndertoneError,
-    OutputError,
     ServiceError,
     SettingsError,
     UnavailableError,
     UndertoneError,
 )
-from undertone_client.jobs.connection import Connection
+from undertone_client.jobs.errors import InputError, OutputError, Terminated
+from undertone_client.jobs.options import ConnectionOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class ExitCode(enum.IntEnum):
-    """What the command's exit says."""
+    """Exit code of a command."""
 
     OK = 0
     FAILED = 1
-    """The service refused a paragraph, or some of many."""
+    """At least one paragraph could not be scored."""
     USAGE = 2
-    """Options, inputs or the output folder cannot be used."""
+    """Options, inputs or the output folder are invalid."""
     UNREACHABLE = 3
     """The service does not answer."""
     INTERRUPTED = 130
@@ -38,48 +38,55 @@ class ExitCode(enum.IntEnum):
 
 EXIT_CODES = """\b
 Exit codes:
-  0    everything has its score
-  1    the service refused a paragraph, or some of many: see failures.jsonl
-  2    options, inputs or the output folder cannot be used
-  3    the service cannot be reached, or has gone
-  130  interrupted (143: terminated)"""
+  0    success
+  1    at least one paragraph could not be scored (a run lists them in failures.jsonl)
+  2    the options, the inputs or the output folder are invalid
+  3    the service cannot be reached
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)"""
 
 
 class CommandError(click.ClickException):
-    """A message for people, and the exit code."""
+    """An error message for the user, with the exit code of the command."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
         self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
 
 
-def explained(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns this package's exceptions, and Ctrl-C, into messages and exit codes. The command takes a `connection`."""
+def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Turns UndertoneError and Ctrl-C into error messages and exit codes. The command has an argument `connection`."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         connection = kwargs["connection"]
-        assert isinstance(connection, Connection)  # noqa: S101 - a mistake of ours
+        assert isinstance(connection, ConnectionOptions)  # noqa: S101 - a programming error
         try:
             return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            raise CommandError("interrupted", ExitCode.INTERRUPTED) from None
-        except UndertoneError as error:
-            raise explain(error, connection.target) from None
+        except (KeyboardInterrupt, UndertoneError) as error:
+            raise command_error(error, connection.target) from None
 
     return run
 
 
-def explain(error: UndertoneError, target: str) -> CommandError:
-    """The message and exit code of an exception of this package."""
+def command_error(error: BaseException, target: str) -> click.ClickException:
+    """The error message and exit code for an exception that ended a command. Never quotes a paragraph's text."""
     match error:
+        case click.ClickException():
+            return error
+        case KeyboardInterrupt():
+            return CommandError("interrupted", ExitCode.INTERRUPTED)
+        case Terminated():
+            return CommandError("terminated", ExitCode.TERMINATED)
         case UnavailableError() | DeadlineExceededError():
-            remedy = "Is the service running there? Name another with --target or UNDERTONE_TARGET"
+            remedy = "Check that the service is running, or name another address with --target or UNDERTONE_TARGET."
             return CommandError(f"{target} does not answer ({error}). {remedy}", ExitCode.UNREACHABLE)
         case NotUndertoneError():
-            return CommandError(f"{target} answers, but is no Undertone service ({error})", ExitCode.UNREACHABLE)
+            return CommandError(f"{target} is not an Undertone service ({error}).", ExitCode.UNREACHABLE)
         case InputError() | OutputError() | SettingsError():
             return CommandError(str(error), ExitCode.USAGE)
         case ServiceError():
-            return CommandError(f"the service refused ({error})", ExitCode.FAILED)
-    return CommandError(str(error), ExitCode.FAILED)
+            return CommandError(f"the service rejected the request ({error})", ExitCode.FAILED)
+        case UndertoneError():
+            return CommandError(str(error), ExitCode.FAILED)
+    return CommandError(type(error).__name__, ExitCode.FAILED)  # its message may quote a text

@@ -1,9 +1,10 @@
-"""The columns of a table of scores, whoever keeps it: `undertone score` in a folder, the Spark job in a table of its own."""
+"""Columns of a scores table, for the folder of `undertone score` and the table of the Spark job."""
 
 from collections.abc import Sequence
 
 import pyarrow as pa
-from undertone_client.errors import OutputError
+
+from undertone_client.jobs.errors import OutputError
 
 PARAGRAPH = (
     pa.field("id", pa.string()),
@@ -11,17 +12,17 @@ PARAGRAPH = (
     pa.field("position", pa.int64()),
     pa.field("text_sha256", pa.string()),
 )
-"""Which paragraph it is: `position` counts through the document from 0, `text_sha256` is lowercase hex."""
+"""The paragraph: `position` counts from 0 in its document, `text_sha256` is lowercase hex."""
 
 LABEL = pa.field("label", pa.string())
-"""The most probable emotion. The columns of all emotions follow, with their probabilities."""
+"""The most probable emotion. A column with the probability of each emotion follows."""
 
-READING = (
+INPUT = (
     pa.field("tokens", pa.int32()),
     pa.field("chunks", pa.int32()),
     pa.field("truncated", pa.bool_()),
 )
-"""How the paragraph was read; as in `Score`."""
+"""The model's input, as in `Score`."""
 
 MODEL = (
     pa.field("model_name", pa.string()),
@@ -29,18 +30,18 @@ MODEL = (
     pa.field("precision", pa.string()),
     pa.field("policy", pa.string()),
 )
-"""What made the score: rows that differ in these cannot be compared."""
+"""The model and the policy of the score. Rows that differ in these are not comparable."""
 
 SCORED_AT = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
 
 
 def score_columns(labels: Sequence[str], *, more: Sequence[pa.Field] = ()) -> list[pa.Field]:
-    """All columns in order: those above, a probability for each of `labels`, and `more` of the table's own at the end.
+    """All columns in order: those above, the probability of each of `labels`, and `more` columns of the caller at the end.
 
     Raises:
-        OutputError: an emotion is named as one of the other columns.
+        OutputError: a label has the name of another column.
     """
-    before, after = (*PARAGRAPH, LABEL), (*READING, *MODEL, SCORED_AT, *more)
+    before, after = (*PARAGRAPH, LABEL), (*INPUT, *MODEL, SCORED_AT, *more)
     if clash := {field.name for field in (*before, *after)}.intersection(labels):
-        raise OutputError(f"the model has an emotion named {min(clash)!r}, which is the name of a column of the table")
+        raise OutputError(f"the model has an emotion named {min(clash)!r}, which is the name of another column of the table")
     return [*before, *(pa.field(label, pa.float32()) for label in labels), *after]

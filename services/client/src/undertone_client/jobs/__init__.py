@@ -1,0 +1,35 @@
+"""Shared parts of the commands that run a job: `undertone` and `undertone-batch`. Needs the extra `undertone-client[jobs]`.
+
+The columns of a scores table are in `undertone_client.jobs.score_columns`, which imports pyarrow.
+"""
+
+from undertone_client.jobs.errors import InputError, OutputError, Terminated
+from undertone_client.jobs.exits import EXIT_CODES, CommandError, ExitCode, command_error, explain_errors
+from undertone_client.jobs.options import (
+    ConnectionOptions,
+    RetryOptions,
+    connection_options,
+    job_option,
+    policy_option,
+    retry_options,
+)
+from undertone_client.jobs.session import JobSession, job_session
+
+__all__ = [
+    "EXIT_CODES",
+    "CommandError",
+    "ConnectionOptions",
+    "ExitCode",
+    "InputError",
+    "JobSession",
+    "OutputError",
+    "RetryOptions",
+    "Terminated",
+    "command_error",
+    "connection_options",
+    "explain_errors",
+    "job_option",
+    "job_session",
+    "policy_option",
+    "retry_options",
+]

@@ -1,0 +1,20 @@
+"""Errors of a job's inputs and outputs, beside those of `undertone_client.errors`, and the exception of SIGTERM.
+
+UndertoneError
+├── InputError    an input cannot be read
+└── OutputError   the output folder or table cannot be used
+"""
+
+from undertone_client.errors import UndertoneError
+
+
+class InputError(UndertoneError):
+    """An input cannot be read. The message names the file, the line and the remedy."""
+
+
+class OutputError(UndertoneError):
+    """The output folder or table cannot be used. The message names the cause and the remedy."""
+
+
+class Terminated(BaseException):
+    """SIGTERM ended the job. It is not an Exception, so that no `except Exception` below the job catches it."""

@@ -1,0 +1,155 @@
+"""A running job: its clients, its telemetry and its signals."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+from undertone_telemetry import logs
+from undertone_telemetry.jobs import JobObserver
+from undertone_telemetry.metric import Metric
+from undertone_telemetry.notice_log import NoticeLog
+from undertone_telemetry.settings import TelemetryError, TelemetrySettings
+
+from undertone_client.client import Client
+from undertone_client.errors import UndertoneError
+from undertone_client.jobs.errors import Terminated
+from undertone_client.jobs.exits import CommandError, ExitCode, command_error
+from undertone_client.settings import Settings
+from undertone_client.telemetry import observers
+
+T = TypeVar("T")
+
+
+class SignalHandler:
+    """The one handler of SIGINT and SIGTERM in a job.
+
+    A signal raises KeyboardInterrupt or Terminated in blocking code. A coroutine under `run` is cancelled instead, so that it
+    can save its work; the exception follows once it has ended. A second signal does not wait for that.
+    """
+
+    def __init__(self) -> None:
+        self._cancel: Callable[[], object] | None = None
+        self._received: int | None = None
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals inside this context. Has no effect outside the main thread, where Python allows no handlers."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; a signal cancels it.
+
+        Raises:
+            KeyboardInterrupt: SIGINT cancelled it.
+            Terminated: SIGTERM cancelled it.
+        """
+
+        async def cancellable() -> T:
+            task, loop = asyncio.current_task(), asyncio.get_running_loop()
+            assert task is not None  # noqa: S101 - a coroutine runs in a task
+            # The call wakes up a loop that waits for input or output.
+            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            return await work
+
+        try:
+            return asyncio.run(cancellable())
+        except asyncio.CancelledError:
+            if self._received is None:
+                raise
+            raise _exception(self._received) from None
+        finally:
+            self._cancel = None
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._cancel is None or self._received is not None:
+            raise _exception(number)
+        self._received = number
+        self._cancel()
+
+
+def _exception(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated("terminated")
+
+
+class JobSession:
+    """A running job.
+
+    Attributes:
+        observer: receives the job's progress, and failures that are not exceptions.
+        target: address of the service.
+        metrics_url: URL of the Prometheus metrics; None without --metrics-port.
+        logged: whether messages go to the log instead of the terminal.
+    """
+
+    def __init__(self, observer: JobObserver, target: str, host: str, signals: SignalHandler, *, logged: bool) -> None:
+        port = observer.telemetry.metrics_port
+        self.observer = observer
+        self.target = target
+        self.metrics_url = None if port is None else f"http://{host}:{port}/metrics"
+        self.logged = logged
+        self._signals = signals
+
+    def client(self, settings: Settings) -> Client:
+        """A client of the target, whose calls the job's telemetry records."""
+        return Client(self.target, settings=settings, **observers(self.observer.telemetry, self.target))
+
+    def run_until_signalled(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; SIGINT or SIGTERM cancels it.
+
+        Raises:
+            KeyboardInterrupt: SIGINT cancelled it.
+            Terminated: SIGTERM cancelled it.
+        """
+        return self._signals.run(work)
+
+
+@contextmanager
+def job_session(
+    settings: TelemetrySettings, job: str, target: str, *, catalogue: Sequence[Metric] = (), logged: bool | None = None
+) -> Iterator[JobSession]:
+    """Run a job: report its start and its end to the telemetry, however it ends, SIGINT and SIGTERM included.
+
+    Args:
+        settings: the telemetry.
+        job: name of the job.
+        target: address of the service.
+        catalogue: metrics of the job beside those that every job has.
+        logged: whether the job writes a log; by default, whether --log-format is json. The end of the job is then logged
+            instead of printed.
+
+    Raises:
+        CommandError: the metrics port cannot be opened, a signal came, or an UndertoneError ended the job.
+    """
+    json = settings.log_format == "json"
+    logged = json if logged is None else logged
+    if logged:
+        logs.configure(settings.log_format, traced=settings.traced)
+    observer = JobObserver(
+        settings,
+        job,
+        catalogue,
+        adapters=[NoticeLog()] if logged else [],
+        explain=lambda error: command_error(error, target).message,
+    )
+    signals = SignalHandler()
+    try:
+        with signals.installed(), observer:
+            yield JobSession(observer, target, settings.metrics_host, signals, logged=json)
+    except TelemetryError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except (UndertoneError, click.ClickException, KeyboardInterrupt, Terminated) as error:
+        explained = command_error(error, target)
+        raise SystemExit(explained.exit_code) if json else explained from None
