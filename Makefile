@@ -9,7 +9,7 @@ PACKAGES := protos services/* model bench
 PYPROJECTS := $(wildcard $(PACKAGES:%=%/pyproject.toml))
 MEMBERS := $(PYPROJECTS:%/pyproject.toml=%)
 DISTS := $(shell sed -n 's/^name = "\(.*\)"$$/\1/p' $(PYPROJECTS))
-SOURCES := $(MEMBERS:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py
+SOURCES := $(MEMBERS:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py tests bench/*.py
 MODEL := build/models/emotions
 DEMO := build/demo
 

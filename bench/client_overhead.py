@@ -45,7 +45,7 @@ class Canned(grpc.GenericRpcHandler):
         self._batch = reply(items)
         self._model = pb.GetModelResponse().SerializeToString()
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Every method: the model has no limits, the rest is a batch."""
         answer = self._model if details.method.endswith("GetModel") else self._batch
 

@@ -30,7 +30,7 @@ import grpc
 import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import col, pandas_udf, udf
+from pyspark.sql.functions import col, pandas_udf, udf  # type: ignore[attr-defined]
 from undertone_batch import Service, predict
 from undertone_bench.pods import running
 from undertone_bench.served import ServedModel
@@ -74,7 +74,7 @@ def semaphore(target: str, calls: int) -> Arm:
 
             return await asyncio.gather(*(one(text) for text in texts))
 
-    @pandas_udf("string")
+    @pandas_udf("string")  # type: ignore[untyped-decorator]
     def label(texts: pd.Series) -> pd.Series:
         return pd.Series(asyncio.run(labels(list(texts))))
 
@@ -211,7 +211,7 @@ def main() -> None:
         texts = [paragraph for paragraph in read.split("\n\n") if paragraph.strip()] * given.repeat
         served_by = functools.partial(pod, given.model)
         if given.target:
-            served_by = functools.partial(contextlib.nullcontext, given.target)
+            served_by = lambda: contextlib.nullcontext(given.target)  # noqa: E731
         batch_items = given.batch_items or Settings().batch_items
     print(f"{'arm':<11}{'paragraphs':>11}{'a second':>10}{'worker MB':>11}")
     for name in given.arms:

@@ -91,9 +91,9 @@ def test_spark_keeps_one_table(chart: Chart) -> None:
     jobs = {"backfill": manifests.one("Job")["spec"], "daily": manifests.one("CronJob")["spec"]["jobTemplate"]["spec"]}
     for mode, job in jobs.items():
         (container,) = job["template"]["spec"]["containers"]
-        program, *arguments = [*container["command"], *container["args"]]
-        assert program == "undertone-batch"
-        given = undertone_batch.commands["run"].make_context("run", arguments[1:]).params
+        command: list[str] = [*container["command"], *container["args"]]
+        assert command[0] == "undertone-batch"
+        given = undertone_batch.commands["run"].make_context("run", command[2:]).params
         assert (given["mode"], given["table"]) == (mode, "/output/scores")
         assert given["locations"] == (f"/input/{'posts.parquet' if mode == 'backfill' else 'today.jsonl'}",)
         assert "PYSPARK_SUBMIT_ARGS" not in [variable["name"] for variable in container["env"]]

@@ -36,7 +36,7 @@ def test_pods_can_be_held_to_the_pool(chart: Chart) -> None:
 
 def test_further_tolerations_and_another_affinity(chart: Chart) -> None:
     spot = {"key": "spot", "operator": "Exists"}
-    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+    affinity: Manifest = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
     pod = placed(chart, {"nodePool": {"tolerations": [spot], "affinity": affinity}})
     assert spot in pod["tolerations"]
     assert pod["affinity"] == affinity

@@ -1,7 +1,6 @@
 """A pod's end as Kubernetes goes about it, with the sidecar as the chart starts it and a model server that ignores signals."""
 
 import asyncio
-import re
 import shutil
 import signal
 import subprocess
@@ -51,7 +50,7 @@ def sidecar(chart: Chart, folder: Path, model_server: "subprocess.Popen[bytes]")
     values = {"inference": {"drain": {"delaySeconds": 0}}, "sidecar": {"settings": {"chunk-overlap": 8}}}
     (container,) = chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]["containers"]
     here = {"model-dir": folder / "emotions", "model-server": f"unix://{folder}/model.sock", "port": 0, "metrics-port": 0}
-    flags = dict(re.fullmatch(r"--([a-z-]+)=(.*)", argument).groups() for argument in container["args"])  # type: ignore[union-attr]
+    flags: dict[str, str] = dict(argument.removeprefix("--").split("=", 1) for argument in container["args"])
     arguments = [f"--{flag}={here.get(flag, value)}" for flag, value in flags.items()]
     process = Started("undertone-sidecar", *arguments, log=folder / "sidecar.log")
     yield process

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,10 @@ from tests.integration.support.processes import until
 
 HOSTS: Final = ("127.0.0.2", "127.0.0.3")
 """Of the workers. Spark starts no copy of a task on the host where it runs already, so one machine has to look like two."""
+
+
+def _is_registered(worker_log: Path) -> bool:
+    return "Successfully registered with master" in worker_log.read_text()
 
 
 class Cluster:
@@ -30,8 +35,8 @@ class Cluster:
         self.master = found[1]
         for host in HOSTS:
             options = ("--cores=1", "--memory=1g", f"--work-dir={folder / host}", self.master)
-            log = self._start(host, "worker.Worker", *(part for option in options for part in option.split("=")))
-            until(lambda log=log: "Successfully registered with master" in log.read_text(), f"{host} is known to the master")
+            worker_log = self._start(host, "worker.Worker", *(part for option in options for part in option.split("=")))
+            until(partial(_is_registered, worker_log), f"{host} is known to the master")
 
     def executors(self) -> list[int]:
         """Process ids of the executors' Java machines: each was started by its worker, as other things are."""
@@ -47,7 +52,14 @@ class Cluster:
     def _start(self, host: str, program: str, *options: str) -> Path:
         log = self._folder / f"{host}.log"
         home = Path(pyspark.__file__).parent
-        command = [home / "bin/spark-class", f"org.apache.spark.deploy.{program}", "--host", host, "--port", "0"]
+        command = [
+            str(home / "bin/spark-class"),
+            f"org.apache.spark.deploy.{program}",
+            "--host",
+            host,
+            "--port",
+            "0",
+        ]
         environment = os.environ | {
             "SPARK_LOCAL_IP": host,
             "SPARK_DAEMON_MEMORY": "256m",

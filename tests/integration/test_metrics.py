@@ -93,7 +93,7 @@ async def test_what_the_page_says_is_what_prometheus_and_datadog_get(pod: Pod, l
     for line in lines:
         row = short[line.name]
         tags = dict(tag.split(":", 1) for tag in line.tags)
-        assert (line.type, set(tags)) == (LETTERS[row.type], row.labels)
+        assert (line.type, set(tags)) == (LETTERS[row.type], set(row.labels))
         assert all(value in values.get(label, {value}) for label, value in tags.items())
     used = {name for name, family in families.items() if any(sample.value for sample in family.samples)}
     assert {name.removesuffix("_total") for name in used} <= {line.name for line in lines}

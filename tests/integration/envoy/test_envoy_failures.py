@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -19,7 +20,7 @@ NEVER = {"consecutiveFailures": 1000, "ejectionSeconds": 300}
 
 
 @asynccontextmanager
-async def before(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: object) -> AsyncIterator[tuple[Envoy, Stub]]:
+async def before(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: Any) -> AsyncIterator[tuple[Envoy, Stub]]:
     """An Envoy that uses these pods, and a stub to call it with."""
     ports = [pod.port for pod in pods]
     envoy = await asyncio.to_thread(launch.envoy, ports, **values)

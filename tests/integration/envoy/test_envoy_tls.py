@@ -38,8 +38,8 @@ async def answered(envoy: Envoy, authority: trustme.CA, own: trustme.LeafCert | 
     """Whether a caller who trusts the authority, and shows its own certificate if it has one, has an answer."""
     credentials = grpc.ssl_channel_credentials(
         authority.cert_pem.bytes(),
-        own and own.private_key_pem.bytes(),
-        own and b"".join(blob.bytes() for blob in own.cert_chain_pems),
+        own.private_key_pem.bytes() if own else None,
+        b"".join(blob.bytes() for blob in own.cert_chain_pems) if own else None,
     )
     async with grpc.aio.secure_channel(envoy.target, credentials) as channel:
         stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)

@@ -92,8 +92,8 @@ class Envoy(Process):
         self.remount(mounts)
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         self._pre_stop: list[str] = container["lifecycle"]["preStop"]["exec"]["command"]
-        program, *flags = (*container["command"], *container["args"])
-        super().__init__(program, *(flag.replace("$(CPUS)", "1") for flag in flags), log=log)
+        command: list[str] = [*container["command"], *container["args"]]
+        super().__init__(*(part.replace("$(CPUS)", "1") for part in command), log=log)
 
     def start(self) -> None:
         with self._log.open("ab") as output:

@@ -25,6 +25,14 @@ class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
         self.ids.append(request.id)
         return await self._behaviour(request, context)
 
+    async def ClassifyBatch(  # noqa: N802
+        self, request: classifier_pb2.ClassifyBatchRequest, context: Context
+    ) -> classifier_pb2.ClassifyBatchResponse:
+        raise NotImplementedError
+
+    async def GetModel(self, request: classifier_pb2.GetModelRequest, context: Context) -> classifier_pb2.GetModelResponse:  # noqa: N802
+        raise NotImplementedError
+
     async def __aenter__(self) -> Self:
         healthy = health.aio.HealthServicer()
         await healthy.set("undertone.v1.Classifier", health_pb2.HealthCheckResponse.SERVING)

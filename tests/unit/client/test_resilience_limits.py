@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,8 @@ SAMPLES = st.lists(
     st.tuples(st.floats(0, 100), st.floats(0, 1.5), st.sampled_from([OK, OK, OK, OVERLOAD, IGNORE])), max_size=400
 )
 ADAPTIVE: list[type[Aimd | Gradient]] = [Aimd, Gradient]
+
+N = TypeVar("N", int, float)
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Service:
         return answers / seconds
 
 
-def always(value: float) -> Callable[[float], float]:
+def always(value: N) -> Callable[[float], N]:
     return lambda now: value
 
 

@@ -27,17 +27,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SavedModel with variables. `serving_default` has the signature of the emotion model (3 labels, vocabulary of 10);
     `spin` counts up to `count`, so that a run can be made to last."""
 
-    class Tiny(tf.Module):
+    class Tiny(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.table = tf.Variable(np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3))
 
-        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)])
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)])  # type: ignore[untyped-decorator]
         def classify(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = tf.gather(self.table, input_ids) * tf.cast(attention_mask, tf.float32)[:, :, None]
             return {"probabilities": tf.nn.softmax(tf.reduce_sum(rows, axis=1))}
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])  # type: ignore[untyped-decorator]
         def spin(self, count: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"count": tf.while_loop(lambda i: i < count, lambda i: [i + 1], [0])[0]}
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from undertone_dev_server.errors import ServableNotFoundError
 from undertone_dev_server.model import Model, State
 from undertone_dev_server.model_config import All, Latest, ModelConfig, Policy, Specific
-from undertone_dev_server.testing import FakeLoader, write_version
+from undertone_dev_server.testing import FakeLoader, FakeServable, write_version
 
 
 def model_of(base_path: Path, policy: Policy = Latest()) -> tuple[Model, FakeLoader]:  # noqa: B008
@@ -185,7 +185,7 @@ class Life(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.base_path = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.model, self.loader = model_of(self.base_path)
-        self.held: list[tuple[ExitStack, object]] = []
+        self.held: list[tuple[ExitStack, FakeServable]] = []
 
     @rule(version=st.integers(1, 4), broken=st.booleans())
     def write(self, version: int, *, broken: bool) -> None:
@@ -211,6 +211,7 @@ class Life(RuleBasedStateMachine):
             lease = call.enter_context(self.model.lease(version))
         except ServableNotFoundError:
             return
+        assert isinstance(lease.servable, FakeServable)
         self.held.append((call, lease.servable))
 
     @precondition(lambda self: self.held)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import grpc
 import pytest
@@ -51,8 +52,10 @@ def echo_request() -> predict_pb2.PredictRequest:
     return request
 
 
-def call_later(channel: grpc.Channel) -> "grpc.CallFuture[predict_pb2.PredictResponse]":
-    return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict.future(echo_request(), timeout=30)
+def call_later(channel: grpc.Channel) -> "grpc.Future[predict_pb2.PredictResponse]":
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    call: grpc.Future[predict_pb2.PredictResponse] = stub.Predict.future(echo_request(), timeout=30)
+    return call
 
 
 def wait_for_status(channel: grpc.Channel, wanted: dict[int, int]) -> get_model_status_pb2.GetModelStatusResponse:
@@ -220,5 +223,5 @@ def test_a_call_whose_deadline_or_caller_has_gone_is_not_run(tmp_path: Path, rem
             raise Aborted(code, details)
 
     with pytest.raises(Aborted, match="DEADLINE_EXCEEDED"):
-        PredictionService(Registry([model])).Predict(echo_request(), LateContext())
+        PredictionService(Registry([model])).Predict(echo_request(), cast("grpc.ServicerContext", LateContext()))
     assert not loader.loaded[0].entered.acquire(blocking=False)

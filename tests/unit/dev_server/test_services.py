@@ -31,7 +31,7 @@ def predict(channel: grpc.Channel, request: predict_pb2.PredictRequest, timeout:
 def refusal(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as refused:
         call()
-    return refused.value.code(), refused.value.details()
+    return refused.value.code(), refused.value.details() or ""
 
 
 def expected_probabilities() -> np.ndarray:
@@ -39,7 +39,8 @@ def expected_probabilities() -> np.ndarray:
     table = np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3)
     sums = np.stack([table[[1, 2, 3]].sum(0), table[[4, 5]].sum(0)])
     powers = np.exp(sums)
-    return powers / powers.sum(1, keepdims=True)
+    probabilities: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return probabilities
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["tcp", "unix"])

@@ -12,7 +12,8 @@ from undertone_model.evaluation import evaluate
 
 def drawn(probabilities: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
     """A label for each row, drawn from its distribution."""
-    return (probabilities.cumsum(axis=1) > random.random((len(probabilities), 1))).argmax(axis=1)
+    drawn_labels: NDArray[np.int64] = (probabilities.cumsum(axis=1) > random.random((len(probabilities), 1))).argmax(axis=1)
+    return drawn_labels
 
 
 @pytest.mark.parametrize("known", [Calibration(1.0, 0.0), Calibration(1.8, 0.0), Calibration(0.6, -1.2), Calibration(2.5, 0.9)])

@@ -20,7 +20,7 @@ from undertone_model import encoder, export, serving, sources
 from undertone_model.adapters import load as load_adapters
 from undertone_model.adapters import merge
 from undertone_model.batches import pad
-from undertone_model.checkpoint import load
+from undertone_model.checkpoint import base_folder, load
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError, ExportError
 from undertone_model.goldens import Goldens
@@ -253,7 +253,7 @@ def test_a_prior_that_the_adapters_do_not_have_is_named(tiny: Path, tiny_adapter
 
 
 def test_a_checkpoint_without_a_head_is_refused() -> None:
-    folder = sources.checkpoints.base_folder(None)
+    folder = base_folder(None)
     with pytest.raises(CheckpointError, match=r"has no classifier\.weight; export needs a BertForSequenceClassification"):
         sources.from_folder(folder)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import any_pb2, wrappers_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,11 +49,11 @@ each_pair = pytest.mark.parametrize(("our_type", "their_type"), PAIRS.items(), i
 each_exchanged = pytest.mark.parametrize(("our_type", "their_type"), EXCHANGED, ids=lambda side: side.DESCRIPTOR.full_name)
 
 
-def fields_of(descriptor: Descriptor) -> dict[int, FieldDescriptor]:
+def fields_of(descriptor: Any) -> dict[int, FieldDescriptor]:
     return {field.number: field for field in descriptor.fields}
 
 
-def shared_fields(ours_: Descriptor, theirs: Descriptor) -> Iterator[tuple[FieldDescriptor, FieldDescriptor]]:
+def shared_fields(ours_: Any, theirs: Any) -> Iterator[tuple[FieldDescriptor, FieldDescriptor]]:
     """Our fields with theirs of the same number; every one of ours must have one."""
     official = fields_of(theirs)
     for number, field in fields_of(ours_).items():
@@ -82,7 +82,7 @@ def test_every_field_is_defined_alike(our_type: type[Message], their_type: type[
 def test_every_message_that_is_exchanged_is_compared() -> None:
     reached: set[str] = set()
 
-    def reach(descriptor: Descriptor) -> None:
+    def reach(descriptor: Any) -> None:
         if descriptor.full_name in reached or not descriptor.full_name.startswith("undertone."):
             return
         reached.add(descriptor.full_name)
@@ -157,7 +157,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def messages(draw: st.DrawFn, made: type[Message], like: Descriptor) -> Message:
+def messages(draw: st.DrawFn, made: type[Message], like: Any) -> Message:
     """A message of type `made` in which any of the fields that `like` numbers is set: one type plays the sender, the other
     says what both know."""
     message = made()
@@ -165,9 +165,9 @@ def messages(draw: st.DrawFn, made: type[Message], like: Descriptor) -> Message:
     return message
 
 
-def fill(draw: st.DrawFn, message: Any, like: Descriptor) -> None:
+def fill(draw: st.DrawFn, message: Any, like: Any) -> None:
     known = fields_of(like)
-    chosen_in_oneof = {}
+    chosen_in_oneof: dict[str, FieldDescriptor] = {}
     for field in message.DESCRIPTOR.fields:
         if field.number not in known or not draw(st.booleans()):
             continue
@@ -178,8 +178,10 @@ def fill(draw: st.DrawFn, message: Any, like: Descriptor) -> None:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             key, value = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
             assert value.message_type is not None, "all maps here hold messages"
+            assert like_field.message_type is not None, "a map has entries in both"
+            like_value = like_field.message_type.fields_by_name["value"].message_type
             for name in draw(st.lists(scalar(key, key), max_size=2, unique=True)):
-                fill(draw, target[name], like_field.message_type.fields_by_name["value"].message_type)
+                fill(draw, target[name], like_value)
         elif field.message_type is not None and field.is_repeated:
             for _ in range(draw(st.integers(0, 2))):
                 fill(draw, target.add(), like_field.message_type)

@@ -1,7 +1,9 @@
 """What the planner reads from the kernel's files, and what it makes of it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from undertone_sidecar.__main__ import main
@@ -21,7 +23,14 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def machine(root: Path, *, allowed: str = "0-7", threads: int = 1, flags: str = "fpu avx2", **files: str) -> Path:
+def machine(
+    root: Path,
+    *,
+    allowed: str = "0-7",
+    threads: int = 1,
+    flags: str = "fpu avx2",
+    files: Mapping[str, str] | None = None,
+) -> Path:
     """A tree of /proc and /sys: `threads` to a core, numbered as on most servers, siblings half the machine apart."""
     tree = {
         "proc/self/status": f"Name:\tsidecar\nCpus_allowed:\tff\nCpus_allowed_list:\t{allowed}",
@@ -31,7 +40,7 @@ def machine(root: Path, *, allowed: str = "0-7", threads: int = 1, flags: str = 
         siblings = f"{cpu % 8},{cpu % 8 + 8}" if threads == 2 else str(cpu)
         name = "core_cpus_list" if cpu % 2 else "thread_siblings_list"
         tree[f"sys/devices/system/cpu/cpu{cpu}/topology/{name}"] = siblings
-    return write(root, tree | files)
+    return write(root, tree | dict(files or {}))
 
 
 CGROUPS = {
@@ -95,7 +104,7 @@ CGROUPS = {
 @pytest.mark.parametrize("case", CGROUPS)
 def test_the_quota_is_found_in_either_version(tmp_path: Path, case: str) -> None:
     files, quota = CGROUPS[case]
-    assert read_machine(machine(tmp_path, **files)).quota == quota
+    assert read_machine(machine(tmp_path, files=files)).quota == quota
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,7 @@ def quota(cpus: float) -> dict[str, str]:
     ],
 )
 def test_counts_fit_the_cpus(tmp_path: Path, cpus: float, settings: ThreadSettings, counts: tuple[int, ...]) -> None:
-    planned = plan(read_machine(machine(tmp_path, allowed="0-15", threads=2, **quota(cpus))), settings)
+    planned = plan(read_machine(machine(tmp_path, allowed="0-15", threads=2, files=quota(cpus))), settings)
     found = (planned.calls, planned.intra_op, planned.inter_op, planned.grpc_max_threads, planned.tokenizers)
     assert found == counts
     fitting = ThreadSettings(
@@ -164,7 +173,7 @@ def test_counts_fit_the_cpus(tmp_path: Path, cpus: float, settings: ThreadSettin
 
 
 def test_the_command_prints_for_people_programs_and_shells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = f"--root={machine(tmp_path, flags='avx512f avx512_vnni', **quota(2))}"
+    root = f"--root={machine(tmp_path, flags='avx512f avx512_vnni', files=quota(2))}"
     assert main(["plan", root]) == 0
     text = capsys.readouterr().out
     assert "2 CPUs (8 allowed, which are 8 physical cores; a cgroup quota of 2)" in text
@@ -181,7 +190,7 @@ def test_the_command_prints_for_people_programs_and_shells(tmp_path: Path, capsy
 def test_more_threads_than_cpus_are_refused_with_the_numbers_or_corrected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = f"--root={machine(tmp_path, **quota(2))}"
+    root = f"--root={machine(tmp_path, files=quota(2))}"
     given = ["plan", root, "--tokenizer-threads=8", "--model-server-threads=64", "--model-calls=3"]
     assert main(given) == 2
     output = capsys.readouterr()
@@ -203,7 +212,7 @@ def test_more_threads_than_cpus_are_refused_with_the_numbers_or_corrected(
 async def test_a_sidecar_does_not_start_oversubscribed_unless_it_may_correct_that(
     base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    threads = {"model_server_threads": 10_000, "tokenizer_threads": 1}
+    threads: dict[str, Any] = {"model_server_threads": 10_000, "tokenizer_threads": 1}
     with pytest.raises(SettingsError, match=r"10000 threads .* start it with --tensorflow_intra_op_parallelism"):
         async with pod(base, **threads):
             pass

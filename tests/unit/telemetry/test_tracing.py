@@ -76,6 +76,8 @@ async def test_one_trace_leads_from_the_call_by_the_attempt_to_the_handler() -> 
     whole, attempt, handler = spans[SpanKind.INTERNAL], spans[SpanKind.CLIENT], spans[SpanKind.SERVER]
     assert (whole.name, attempt.name, handler.name) == ("Tell", NAME, NAME)
     assert whole.parent is None
+    assert attempt.parent
+    assert handler.parent
     assert (attempt.parent.span_id, handler.parent.span_id) == (whole.context.span_id, attempt.context.span_id)
     assert len({span.context.trace_id for span in spans.values()}) == 1
     assert whole.attributes == {"undertone.paragraphs": 3}
@@ -125,7 +127,7 @@ async def test_who_gives_up_is_cancelled_on_both_sides() -> None:
                 impatient.cancel()
                 await asyncio.gather(impatient, return_exceptions=True)
         spans = by_kind(exporter.get_finished_spans())
-    assert [spans[kind].attributes["rpc.response.status_code"] for kind in (SpanKind.CLIENT, SpanKind.SERVER)] == [
+    assert [(spans[kind].attributes or {})["rpc.response.status_code"] for kind in (SpanKind.CLIENT, SpanKind.SERVER)] == [
         "CANCELLED",
         "CANCELLED",
     ]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +16,13 @@ from undertone_cli.report.charts import WIDTH
 from undertone_cli.report.course import CALLS_HEIGHT, RATE_HEIGHT, Pause, course
 from undertone_client import BreakerState, CallCounts, ClientState
 
+from tests.unit.support.scored_folder import Point, ScoredFolder
+
 IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())
 EVEN = Sample(seconds=0, paragraphs=0, in_flight=2, limit=4, breaker=BreakerState.CLOSED)
 
 
-def sample(seconds: float, paragraphs: int, **others: object) -> Sample:
+def sample(seconds: float, paragraphs: int, **others: Any) -> Sample:
     return replace(EVEN, seconds=seconds, paragraphs=paragraphs, **others)
 
 
@@ -96,7 +99,7 @@ def test_whatever_the_samples_are_the_chart_stays_within_its_frame(steps: list[t
             assert x == WIDTH
 
 
-def test_the_page_shows_throughput_and_calls(scored, point) -> None:
+def test_the_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", point("joy"))
     scored.throughput = tuple(sample(second, 50 * second) for second in range(9))
     scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, handled=4, retried=5, skipped={"UNAVAILABLE": 32})
@@ -107,7 +110,7 @@ def test_the_page_shows_throughput_and_calls(scored, point) -> None:
     assert "Errors 5 Handled 4 Retried 5 Hedged 0 Shed 0 Paragraphs skipped 32" in words
 
 
-def test_a_page_of_a_short_run_has_no_chart_of_it(scored, point) -> None:
+def test_a_page_of_a_short_run_has_no_chart_of_it(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", point("joy"))
     page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
     assert "<h3>Throughput</h3>" not in page

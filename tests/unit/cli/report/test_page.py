@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 import xml.etree.ElementTree as ET  # only ever parses what the test has just written
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from undertone_cli.report.page import MAX_ARCS, MAX_STORIES
 from undertone_cli.report.rendering import MAX_CHARACTERS
 from undertone_cli.sources import Format, SourceOptions
 
-Point = Callable[..., list[float]]
+from tests.unit.support.scored_folder import Point, ScoredFolder
+
 HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
 
 
@@ -57,7 +57,7 @@ class Document(HTMLParser):
 
 
 @pytest.fixture
-def story(scored, point: Point):
+def story(scored: ScoredFolder, point: Point) -> ScoredFolder:
     """Two stories: one of joy and fear with a gap, one of sadness; and two kinds of failure."""
     for position, label in enumerate(["joy", "joy", "fear", "fear", "fear"]):
         scored.add("the-ninth-stair", point(label, 0.5 + position / 10), position=position + (position > 1))
@@ -73,19 +73,19 @@ def html(folder: Path, **options: bool) -> str:
     return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
 
 
-def test_it_is_one_file_that_fetches_nothing(story) -> None:
+def test_it_is_one_file_that_fetches_nothing(story: ScoredFolder) -> None:
     page = html(story.write())
     assert not re.search(r"https?:|//[a-z]|@import|url\(", page, re.IGNORECASE)
     for tag, attributes in Document(page).elements:
         assert tag not in {"link", "img", "iframe", "object", "embed", "base", "form"}
         assert not {"src", "srcset", "style", "action", "data"} & attributes.keys()
         assert not [name for name in attributes if name.startswith("on")]
-        assert attributes.get("href", "#").startswith("#")
+        assert (attributes.get("href") or "#").startswith("#")
 
 
-def test_the_policy_allows_the_page_its_own_style_and_script_only(story) -> None:
+def test_the_policy_allows_the_page_its_own_style_and_script_only(story: ScoredFolder) -> None:
     page = html(story.write())
-    policy = next(found["content"] for _, found in Document(page).elements if "http-equiv" in found)
+    policy = next(found["content"] or "" for _, found in Document(page).elements if "http-equiv" in found)
     for tag in ("style", "script"):
         content = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
         assert content
@@ -94,7 +94,7 @@ def test_the_policy_allows_the_page_its_own_style_and_script_only(story) -> None
     assert policy.startswith("default-src 'none'")
 
 
-def test_its_links_lead_somewhere_and_its_ids_are_unique(story) -> None:
+def test_its_links_lead_somewhere_and_its_ids_are_unique(story: ScoredFolder) -> None:
     elements = Document(html(story.write())).elements
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -102,7 +102,7 @@ def test_its_links_lead_somewhere_and_its_ids_are_unique(story) -> None:
     assert {attributes["aria-labelledby"] for _, attributes in elements if "aria-labelledby" in attributes} <= set(ids)
 
 
-def test_its_charts_are_well_formed_and_within_their_frames(story) -> None:
+def test_its_charts_are_well_formed_and_within_their_frames(story: ScoredFolder) -> None:
     charts = re.findall(r"<svg.*?</svg>", html(story.write()), re.DOTALL)
     assert charts
     for chart in charts:
@@ -112,7 +112,7 @@ def test_its_charts_are_well_formed_and_within_their_frames(story) -> None:
             assert 0 <= float(rect.get("x", 0)) <= float(rect.get("x", 0)) + float(rect.attrib["width"]) <= width
 
 
-def test_its_numbers_are_those_of_the_scores(story) -> None:
+def test_its_numbers_are_those_of_the_scores(story: ScoredFolder) -> None:
     words = Document(html(story.write())).words
     assert "2 stories, 8 paragraphs" in words
     assert "Fear leads in 38% of the paragraphs, followed by sadness (38%) and joy (25%)." in words
@@ -126,7 +126,7 @@ def test_its_numbers_are_those_of_the_scores(story) -> None:
     assert "INVALID_ARGUMENT 1 the paragraph is empty x/0003" in words
 
 
-def test_the_strip_shows_every_paragraph_that_was_scored(story) -> None:
+def test_the_strip_shows_every_paragraph_that_was_scored(story: ScoredFolder) -> None:
     page = html(story.write())
     titles = re.findall(r"<title>(Paragraph[^<]*)</title>", page)
     assert titles[:3] == [f"Paragraph {n}: sadness 70%, joy 4%, love 4%" for n in (1, 2, 3)]
@@ -134,7 +134,7 @@ def test_the_strip_shows_every_paragraph_that_was_scored(story) -> None:
     assert titles[-1].startswith("Paragraph 6: fear 90%")
 
 
-def test_the_strongest_paragraphs_come_first_and_lead_to_their_story(story) -> None:
+def test_the_strongest_paragraphs_come_first_and_lead_to_their_story(story: ScoredFolder) -> None:
     words = Document(html(story.write())).words
     fear = words[words.index("Strongest paragraphs The paragraphs") :]
     fear = fear[fear.index("fear 90%") :]
@@ -143,7 +143,9 @@ def test_the_strongest_paragraphs_come_first_and_lead_to_their_story(story) -> N
     )
 
 
-def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(scored, point, tmp_path: Path) -> None:
+def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(
+    scored: ScoredFolder, point: Point, tmp_path: Path
+) -> None:
     texts = ["A secret the baker kept.", "The lamp went out.", "They danced till noon."]
     source = tmp_path / "tale.txt"
     source.write_text("\n\n".join(texts), encoding="utf-8")
@@ -172,7 +174,7 @@ def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(scored
     assert "The text of 3 paragraphs is left out" in Document(gone).words
 
 
-def test_text_is_found_in_the_columns_that_the_run_read(scored, point, tmp_path: Path) -> None:
+def test_text_is_found_in_the_columns_that_the_run_read(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "reviews.data"
     source.write_text("key,review\n7,The soup was warm and so was she.\n", encoding="utf-8")
     scored.sources = (Fingerprint(str(source), "csv", "document", 1, "ab"),)
@@ -181,20 +183,20 @@ def test_text_is_found_in_the_columns_that_the_run_read(scored, point, tmp_path:
     assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
 
 
-def test_faint_emotions_look_faint(scored, point) -> None:
+def test_faint_emotions_look_faint(scored: ScoredFolder, point: Point) -> None:
     scored.add("flat", point("joy", 0.2))
     rows = re.findall(r'<path class="line" d="M0 (\d+)', html(scored.write()))
     heights = [HEADROOM + PITCH * row - int(y) for row, y in enumerate(rows, start=1)]
     assert heights == [round((HEADROOM + PITCH) * probability / 0.5) for probability in (0.2, *[0.1] * 8)]
 
 
-def test_nothing_in_the_data_can_become_markup(scored, point, tmp_path: Path) -> None:
+def test_nothing_in_the_data_can_become_markup(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "hostile.txt"
     source.write_text(HOSTILE, encoding="utf-8")
     scored.labels = [HOSTILE, "joy", "neutral"]
     scored.sources = (Fingerprint(str(source), "text", "document", 1, "ab"),)
-    for document in (HOSTILE, "b"):
-        scored.add(document, [0.8, 0.1, 0.1], text=HOSTILE, ident=f"{document}{HOSTILE}")
+    for name in (HOSTILE, "b"):
+        scored.add(name, [0.8, 0.1, 0.1], text=HOSTILE, ident=f"{name}{HOSTILE}")
     scored.fail(HOSTILE, HOSTILE, HOSTILE)
     page = html(scored.write(), with_text=True)
     document = Document(page)
@@ -204,7 +206,7 @@ def test_nothing_in_the_data_can_become_markup(scored, point, tmp_path: Path) ->
     assert page.count("<blockquote>&lt;script&gt;") == 6
 
 
-def test_long_texts_are_cut(scored, point, tmp_path: Path) -> None:
+def test_long_texts_are_cut(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "long.txt"
     text = "word " * 1000
     source.write_text(text, encoding="utf-8")
@@ -217,7 +219,7 @@ def test_long_texts_are_cut(scored, point, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("labels", [["yes", "no"], ["only"], [f"LABEL_{i}" for i in range(28)], ["neutral"]])
-def test_any_label_set_works(scored, point, labels: list[str]) -> None:
+def test_any_label_set_works(scored: ScoredFolder, point: Point, labels: list[str]) -> None:
     scored.labels = labels
     for label in labels:
         scored.add("a", point(label, labels=labels) if len(labels) > 1 else [1.0])
@@ -225,7 +227,7 @@ def test_any_label_set_works(scored, point, labels: list[str]) -> None:
     assert all(label in words for label in labels)
 
 
-def test_a_single_story_is_not_compared_with_itself(scored, point) -> None:
+def test_a_single_story_is_not_compared_with_itself(scored: ScoredFolder, point: Point) -> None:
     scored.add("alone", point("joy"))
     page = html(scored.write())
     assert 'href="#stories"' not in page
@@ -233,7 +235,7 @@ def test_a_single_story_is_not_compared_with_itself(scored, point) -> None:
     assert "A single paragraph, with joy at 80%." in page
 
 
-def test_many_and_long_stories_are_capped_and_the_page_says_so(scored, point) -> None:
+def test_many_and_long_stories_are_capped_and_the_page_says_so(scored: ScoredFolder, point: Point) -> None:
     for number in range(MAX_STORIES + 5):
         for _ in range(3):
             scored.add(f"chapter-{number}", point("joy"))
@@ -249,14 +251,14 @@ def test_many_and_long_stories_are_capped_and_the_page_says_so(scored, point) ->
     assert len(page) < 2_000_000
 
 
-def test_stories_stand_in_natural_order(scored, point) -> None:
+def test_stories_stand_in_natural_order(scored: ScoredFolder, point: Point) -> None:
     for number in (10, 2, 1):
         scored.add(f"chapter-{number}", point("joy"))
     titles = re.findall(r"<h3 id=.story-\d+-title.>(.*?)</h3>", html(scored.write()))
     assert titles == ["Chapter 1", "Chapter 2", "Chapter 10"]
 
 
-def test_an_incomplete_run_is_shown_as_such(story) -> None:
+def test_an_incomplete_run_is_shown_as_such(story: ScoredFolder) -> None:
     assert "not complete" not in html(story.write())
     story.complete = False
     words = Document(html(story.write())).words
@@ -264,7 +266,7 @@ def test_an_incomplete_run_is_shown_as_such(story) -> None:
     assert "Finished not yet" in words
 
 
-def test_the_same_scores_make_the_same_page(story) -> None:
+def test_the_same_scores_make_the_same_page(story: ScoredFolder) -> None:
     folder = story.write()
     assert html(folder) == html(folder)
     assert not list(folder.glob(".*.aside"))
