@@ -53,6 +53,9 @@ class Recipe:
         packages: set[str] = set()
         files = [tomllib.loads((ROOT / file).read_text()) for file in re.findall(r"--requirements (\S+)", step)]
         waiting = [(line, "") for file in files for line in file["project"]["dependencies"]]
+        if "--all-extras" in step:
+            extras = [file["project"].get("optional-dependencies", {}).values() for file in files]
+            waiting += [(line, "") for groups in extras for group in groups for line in group]
         while waiting:
             line, extra = waiting.pop()
             requirement = Requirement(line)
@@ -142,6 +145,16 @@ def test_the_lock_has_all_that_is_installed_with_hashes(recipe: Recipe, locked: 
     packages = recipe.third_party_packages()
     assert packages
     assert {package for package in packages if not locked.get(package)} == set()
+
+
+@pytest.mark.parametrize("image", ["batch", "sidecar"])
+def test_images_carry_all_packages_that_telemetry_settings_need(image: str) -> None:
+    telemetry = {"prometheus-client", "datadog", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-grpc", "click"}
+    assert telemetry <= Recipe(image).third_party_packages()
+
+
+def test_the_batch_image_installs_the_undertone_command() -> None:
+    assert any("./services/cli" in run for run in Recipe("batch").all("RUN"))
 
 
 def test_the_sidecar_carries_nothing_heavy() -> None:

@@ -1,8 +1,10 @@
 import logging
+import re
 import socket
 import subprocess
 import sys
 from contextlib import closing
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -39,6 +41,31 @@ def test_what_is_wrong_is_said_by_the_name_of_the_flag(wrong: dict[str, str], pr
     with pytest.raises(TelemetryError) as error:
         TelemetrySettings(**wrong)  # type: ignore[arg-type]
     assert problem in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag", "module", "extra"),
+    [
+        ({"metrics_port": 0}, "--metrics-port", "prometheus_client", "prometheus"),
+        ({"pushgateway": "http://gateway:9091"}, "--pushgateway", "prometheus_client", "prometheus"),
+        ({"dogstatsd": "agent:8125"}, "--dogstatsd", "datadog", "datadog"),
+        (
+            {"trace_sample": 1, "otlp_endpoint": "http://collector:4317"},
+            "--trace-sample",
+            "opentelemetry.exporter.otlp.proto.grpc",
+            "otel",
+        ),
+    ],
+)
+def test_a_setting_whose_extra_is_not_installed_names_the_remedy(
+    settings: dict[str, Any], flag: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TelemetrySettings(**settings)
+    monkeypatch.setitem(sys.modules, module, None)
+    remedy = f"{flag} needs packages that are not installed: pip install 'undertone-telemetry[{extra}]'"
+    with pytest.raises(TelemetryError, match=f"^{re.escape(remedy)}$"):
+        TelemetrySettings(**settings)
+    TelemetrySettings()
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,19 @@
-"""What happens to a call between its attempts, as events of its span."""
+"""Span events for what happens to a call between its attempts. Imports OpenTelemetry."""
 
-from opentelemetry.trace import get_current_span
+from undertone_telemetry.tracing.convention import add_span_event
 
 from undertone_client.resilience.events import Event, Hedged, Retried, Shed
 
 
 def follow(event: Event) -> None:
-    """A listener. The call's span is the one that is current where the event is told, if the call is sampled."""
-    span = get_current_span()
-    if not span.is_recording():
-        return
+    """Adds an event to the call's span, which is the current one, if the call is sampled."""
     match event:
         case Retried():
-            span.add_event(
+            add_span_event(
                 "retry",
                 {"code": event.status.name, "undertone.attempt": event.attempt, "undertone.wait_seconds": event.wait_seconds},
             )
         case Hedged():
-            span.add_event("hedge")
+            add_span_event("hedge")
         case Shed():
-            span.add_event("shed")
+            add_span_event("shed")

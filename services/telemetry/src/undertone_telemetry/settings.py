@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -76,8 +77,20 @@ class TelemetrySettings:
                 parse_address(self.dogstatsd)
             except ValueError as error:
                 yield f"--dogstatsd is {error}"
+        yield from self._missing_packages()
         if self.log_format not in LOG_FORMATS:
             yield f"--log-format is {self.log_format!r}; choose one of {', '.join(LOG_FORMATS)}"
+
+    def _missing_packages(self) -> Iterator[str]:
+        needs = (
+            (self.metrics_port is not None, "--metrics-port", "prometheus_client", "prometheus"),
+            (bool(self.pushgateway), "--pushgateway", "prometheus_client", "prometheus"),
+            (bool(self.dogstatsd), "--dogstatsd", "datadog", "datadog"),
+            (self.traced, "--trace-sample", "opentelemetry.exporter.otlp.proto.grpc", "otel"),
+        )
+        for needed, flag, module, extra in needs:
+            if needed and not _is_installed(module):
+                yield f"{flag} needs packages that are not installed: pip install 'undertone-telemetry[{extra}]'"
 
 
 def help_text(name: str) -> str:
@@ -88,3 +101,10 @@ def help_text(name: str) -> str:
 def _is_http(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a parent of the module is missing
+        return False

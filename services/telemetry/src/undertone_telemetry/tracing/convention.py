@@ -7,7 +7,7 @@ import grpc
 from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -51,3 +51,8 @@ def set_code(span: Span, code: grpc.StatusCode, *, fault: bool) -> None:
     if fault:
         span.set_attribute(ERROR_TYPE, code.name)
         span.set_status(FAILED)
+
+
+def add_span_event(name: str, attributes: Mapping[str, str | int | float] | None = None) -> None:
+    """Adds an event to the current span if that is sampled."""
+    get_current_span().add_event(name, attributes)
