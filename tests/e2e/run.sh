@@ -4,7 +4,7 @@
 #
 #   tests/e2e/run.sh [--model-server tf-serving|dev-server] [FLAGS OF HELM...]
 #
-# Requires helm, kubectl, curl, grpcurl and undertone on the PATH; in the cluster, metrics-server, the
+# Requires helm, kubectl, curl, buf and undertone on the PATH; in the cluster, metrics-server, the
 # images of docker/, and nodes with the label and the taint workload=undertone. The test upgrades from
 # the chart of the commit $PREVIOUS (default: HEAD^).
 set -euo pipefail
@@ -32,7 +32,7 @@ say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 eventually() { for _ in {1..200}; do "$@" && return; sleep 3; done; fail "still false after ten minutes: $*"; }
 kubectl() { command kubectl --namespace "$HELM_NAMESPACE" "$@"; }
-classify() { grpcurl -plaintext -max-time 10 -d '{"text": "At last, home!"}' "$target" undertone.v1.Classifier/Classify; }
+classify() { timeout 10 buf curl --protocol grpc --http2-prior-knowledge --data '{"text": "At last, home!"}' "http://$target/undertone.v1.Classifier/Classify"; }
 ready() { [[ $(kubectl get deployment/undertone-inference --output 'jsonpath={.status.readyReplicas}') == "$1" ]]; }
 removed() { [[ -z $(kubectl get "$kinds" --selector "$selector" --output name) ]]; }
 

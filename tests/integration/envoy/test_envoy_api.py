@@ -1,7 +1,6 @@
 """The public API through Envoy: gRPC and JSON say the same, and refuse the same."""
 
 import json
-import subprocess
 from typing import Any
 
 import grpc
@@ -10,7 +9,7 @@ import pytest
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import Stub, ask, ask_batch
 from tests.integration.support.envoy import Answer, Envoy, EnvoyLauncher, request
-from tests.integration.support.processes import PATIENCE_SECONDS, command
+from tests.integration.support.processes import PATIENCE_SECONDS, buf_curl
 
 LIMIT = 4 * 1024 * 1024
 
@@ -106,13 +105,11 @@ async def test_what_grpc_is_refused(channel: grpc.aio.Channel, method: str, body
 def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:
     envoy.until_used(fleet.sidecars)
 
-    def grpcurl(*arguments: str) -> str:
-        program = [command("grpcurl"), "-plaintext", *arguments]
-        return subprocess.run(program, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS).stdout
-
-    assert "undertone.v1.Classifier" in grpcurl(envoy.target, "list").split()
-    assert "SERVING" in grpcurl("-d", '{"service": "undertone.v1.Classifier"}', envoy.target, "grpc.health.v1.Health/Check")
-    answer = json.loads(grpcurl("-d", '{"text": "the rain"}', envoy.target, "undertone.v1.Classifier/Classify"))
+    url = f"http://{envoy.target}"
+    assert "undertone.v1.Classifier" in buf_curl("--list-services", url).stdout.split()
+    health = buf_curl(f"{url}/grpc.health.v1.Health/Check", request={"service": "undertone.v1.Classifier"})
+    assert json.loads(health.stdout) == {"status": "SERVING"}
+    answer = json.loads(buf_curl(f"{url}/undertone.v1.Classifier/Classify", request={"text": "the rain"}).stdout)
     assert answer["label"] in answer["labels"]
 
 

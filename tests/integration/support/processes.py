@@ -42,6 +42,17 @@ def command(program: str) -> str:
     return str(Path(sys.executable).parent / program)
 
 
+def buf_curl(*arguments: str, request: object = None) -> "subprocess.CompletedProcess[str]":
+    """Runs `buf curl`, a generic gRPC client that uses reflection, over plaintext.
+
+    `arguments` are its flags and the URL; `request` becomes JSON.
+    """
+    program = [command("buf"), "curl", "--protocol=grpc", "--http2-prior-knowledge", *arguments]
+    if request is not None:
+        program.append(f"--data={json.dumps(request)}")
+    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+
+
 def until(condition: Callable[[], bool], what: str) -> None:
     """Waits until the condition holds."""
     end = time.monotonic() + PATIENCE_SECONDS
