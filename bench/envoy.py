@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from undertone_bench.chart import Chart, find_helm
 from undertone_bench.pods import running
 from undertone_bench.served import ServedModel
 from undertone_client import Client, Failure
 
-from tests.chart.support.rendering import Chart, find_helm
 from tests.integration.support.envoy import LOOPBACK, EnvoyLauncher
 
 DIRECT: Final = "direct"
@@ -73,7 +73,7 @@ def _spread(values: Sequence[float], form: str) -> str:
 def run(model: Path, paragraphs: Sequence[str], rounds: int, calls: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        chart = Chart(find_helm(folder / "helm"), folder)
+        chart = Chart(find_helm(folder / "helm"), folder, Path("deploy/helm/undertone").resolve())
         with running(ServedModel.read(model), [f"--host={LOOPBACK}"]) as pod, EnvoyLauncher(chart) as launch:
             port = int(pod.target.rsplit(":", 1)[1])
             envoy = launch.envoy([port])

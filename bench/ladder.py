@@ -42,7 +42,9 @@ FLEET: Final = (f"--pods={PODS}", "--call-seconds=0", f"--token-seconds={PARAGRA
 @contextlib.contextmanager
 def served() -> Iterator[str]:
     """The target of a fleet of its own."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.simulation.server", *FLEET], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "undertone_bench.simulation.server", *FLEET], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         yield f"127.0.0.1:{int(process.stdout.readline())}"

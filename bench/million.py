@@ -33,11 +33,11 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from undertone_bench.simulation.faults import FaultRates
 from undertone_client import Client, Failure, Paragraph, Settings
 from undertone_client.testing import EMOTIONS, expected_probabilities
 
-from tests.simulation.faults import FaultRates
-from tests.simulation.truth import TOLERANCE
+from tests.simulation.support.answers import TOLERANCE
 
 WORDS: Final = ("rain", "on", "the", "harbour", "she", "laughed", "a", "letter", "came", "too", "late", "again", "he", "wept")
 TIMEOUT_SECONDS: Final = 10.0
@@ -129,7 +129,14 @@ class Service:
             lost=0.02 * faults,
         )
         flags = [f"--{fault.replace('_', '-')}={share}" for fault, share in asdict(shares).items()]
-        self._command = [sys.executable, "-m", "tests.simulation.server", f"--port={self.port}", f"--seed={seed}", *flags]
+        self._command = [
+            sys.executable,
+            "-m",
+            "undertone_bench.simulation.server",
+            f"--port={self.port}",
+            f"--seed={seed}",
+            *flags,
+        ]
         self.start()
 
     def start(self) -> None:

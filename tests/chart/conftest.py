@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from undertone_bench.chart import Chart, find_helm
 
-from tests.chart.support.rendering import Chart, find_helm
+from tests.chart.support.paths import CHART
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +17,4 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
     """Renders each set of values once in a session."""
-    return Chart(helm, tmp_path_factory.mktemp("home"))
+    return Chart(helm, tmp_path_factory.mktemp("home"), CHART)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from undertone_bench.chart import Chart, HelmError
 
+from tests.chart.support.paths import ROOT
 from tests.chart.support.prometheus import find
-from tests.chart.support.rendering import ROOT, Chart, HelmError
 
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
 GROUPS = {

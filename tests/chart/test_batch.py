@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from undertone_batch.command import undertone_batch
+from undertone_bench.chart import Chart, HelmError, Manifest
 from undertone_cli.score import score
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import Chart, HelmError, Manifest
 
 CLAIM = COMBINATIONS["jobs to a claim"]
 BUCKET = COMBINATIONS["jobs to a bucket"]

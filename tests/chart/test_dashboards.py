@@ -19,7 +19,7 @@ from deploy.helm.dashboards.__main__ import SECTIONS
 from deploy.helm.dashboards.datadog import datadog
 from deploy.helm.dashboards.grafana import grafana
 from deploy.helm.dashboards.panel import Mean, Quantile, Rate, Section, Series, Source, Sum
-from tests.chart.support.rendering import ROOT
+from tests.chart.support.paths import ROOT
 
 CATALOGUE = {metric.name: metric for metric in (*SIDECAR, *CLIENT, *JOBS, *TELEMETRY)}
 OURS = [section for section in SECTIONS if section.source is not Source.OTHERS]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from undertone_bench.chart import Chart
 
-from tests.chart.support.rendering import CHART, ROOT, Chart
+from tests.chart.support.paths import CHART, ROOT
 
 DOCUMENTS = (ROOT / "docs/how-to/operations.md", ROOT / "docs/how-to/node-pools.md")
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -9,9 +9,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from undertone_bench.chart import Chart, HelmError, Manifest, Manifests
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import CHART, Chart, HelmError, Manifest, Manifests
+from tests.chart.support.paths import CHART
 
 OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from undertone_bench.chart import Chart, HelmError, Manifest
 
-from tests.chart.support.rendering import CHART, Chart, HelmError, Manifest
+from tests.chart.support.paths import CHART
 
 DESCRIPTOR = CHART / "files/envoy/classifier.binpb"
 

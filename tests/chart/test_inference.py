@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from undertone_bench.chart import Chart, Manifest
 from undertone_dev_server import environment
 from undertone_dev_server import flags as dev_server_flags
 from undertone_sidecar.cpu import plan, read_machine
 from undertone_sidecar.settings import Settings
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import CHART, ROOT, Chart, Manifest
+from tests.chart.support.paths import CHART, ROOT
 
 SOCKET = "/run/undertone/model.sock"
 DEV_SERVER = COMBINATIONS["development server"]

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from undertone_bench.chart import Chart, HelmError, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import CHART, Chart, HelmError, Manifest
+from tests.chart.support.paths import CHART
 
 
 def pod(chart: Chart, combination: str) -> Manifest:

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from undertone_bench.chart import Chart
 from undertone_sidecar.settings import Settings
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import CHART, Chart
+from tests.chart.support.paths import CHART
 
 
 @pytest.mark.parametrize(

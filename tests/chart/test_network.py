@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from undertone_bench.chart import Chart, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import Chart, Manifest
 
 COMPONENT = "app.kubernetes.io/component"
 

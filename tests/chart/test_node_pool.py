@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
+from undertone_bench.chart import Chart, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import ROOT, Chart, Manifest
+from tests.chart.support.paths import ROOT
 
 
 def placed(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from undertone_bench.chart import Chart
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.testing.model import write_version
 
-from tests.chart.support.rendering import CHART, Chart
+from tests.chart.support.paths import CHART
 from tests.integration.support.processes import Process, Sidecar
 
 PATIENCE_SECONDS = 60

@@ -1,11 +1,11 @@
 """How many pods there are, and what may take them away."""
 
 import pytest
+from undertone_bench.chart import Chart, HelmError, Manifest
 from undertone_sidecar.metrics import CATALOGUE
 from undertone_telemetry.metric import Kind
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import Chart, HelmError, Manifest
 
 
 def hpa(chart: Chart, values: Manifest | None = None) -> Manifest:

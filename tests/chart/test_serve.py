@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.support.rendering import CHART
+from tests.chart.support.paths import CHART
 
 BASH = shutil.which("bash")
 PATIENCE_SECONDS = 20

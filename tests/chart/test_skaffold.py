@@ -14,8 +14,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from undertone_bench.chart import Chart
 
-from tests.chart.support.rendering import CHART, ROOT, Chart
+from tests.chart.support.paths import CHART, ROOT
 
 SCHEMA = json.loads((Path(__file__).parent / "skaffold.schema.json").read_text())
 SKAFFOLD: Mapping[str, Any] = yaml.safe_load((ROOT / "skaffold.yaml").read_text())

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from undertone_bench.chart import Chart, Manifest
 from undertone_sidecar.settings import Settings
 from undertone_telemetry.settings import TelemetrySettings
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import Chart, Manifest
 
 ALL = COMBINATIONS["telemetry"]
 

@@ -10,10 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from undertone_bench.chart import Chart, HelmError
 from undertone_sidecar.settings import Settings
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.rendering import CHART, ROOT, Chart, HelmError
+from tests.chart.support.paths import CHART, ROOT
 
 SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -16,7 +16,7 @@ from undertone_client import Client, Outcome, Paragraph, RetryPolicy, Settings
 from tests.integration.conftest import Pod
 from tests.integration.support.callers import TOLERANCE
 from tests.integration.support.processes import Launcher, Process, until
-from tests.simulation.truth import assert_answered, paragraphs
+from tests.simulation.support.answers import assert_answered, paragraphs
 
 QUICK = RetryPolicy(attempts=12, initial_seconds=0.02, max_seconds=0.5)
 """Waits that fit processes which come back within a second or two."""
@@ -108,7 +108,7 @@ async def test_when_one_of_two_services_dies_the_other_takes_over(start: Start) 
 
 async def test_calls_that_fail_by_chance_are_answered_in_the_end(start: Start) -> None:
     shares = {"unavailable": 0.02, "reset": 0.01, "cancelled": 0.01, "exhausted": 0.01, "refused-items": 0.02, "lost": 0.002}
-    fleet = start("tests.simulation.server", *(f"--{fault}={share}" for fault, share in shares.items()))
+    fleet = start("undertone_bench.simulation.server", *(f"--{fault}={share}" for fault, share in shares.items()))
     sent = paragraphs(2000)
     outcomes: list[Outcome] = []
     await score(fleet.target, sent, outcomes, timeout_seconds=1.0)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import yaml
 
-from tests.chart.support.rendering import CHART
+from tests.chart.support.paths import CHART
 
 _BUCKET_EGRESS: Final = {"objectStore": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443}]}]}
 _PROMETHEUS: Final = {

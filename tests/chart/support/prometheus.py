@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.support.rendering import ROOT
+from tests.chart.support.paths import ROOT
 
 UNPACKED = ROOT / "build/prometheus/usr/bin"
 """Where .ci/prometheus puts them on a machine that does not have them."""

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import grpc
 import pytest
+from undertone_bench.chart import Chart, find_helm
 from undertone_sidecar.testing import LABELS, FakeTFServing, write_version
 
-from tests.chart.support.rendering import CHART, Chart, find_helm
+from tests.chart.support.paths import CHART
 from tests.integration.conftest import Pod
 from tests.integration.support.envoy import LOOPBACK, EnvoyLauncher, free_ports
 from tests.integration.support.kube_state_metrics import kube_state_metrics
@@ -90,7 +91,7 @@ async def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
 
 @pytest.fixture
 def chart(tmp_path: Path) -> Chart:
-    return Chart(find_helm(tmp_path), tmp_path)
+    return Chart(find_helm(tmp_path), tmp_path, CHART)
 
 
 async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Chart, pod: Pod, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tests.chart.support.rendering import Chart
+from undertone_bench.chart import Chart
+
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, Process
 
 LOOPBACK: Final = "127.0.0.1"

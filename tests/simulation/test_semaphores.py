@@ -1,8 +1,7 @@
 """The paper's Table 2: throughput rises with the semaphore until the fleet breaks; the adaptive limit needs no semaphore."""
 
 import pytest
-
-from tests.simulation.table2 import Result, adaptive, plain
+from undertone_bench.simulation.semaphores import Result, adaptive, plain
 
 SECONDS = 600.0
 """Half of what the table takes: most of it is the fleet growing."""

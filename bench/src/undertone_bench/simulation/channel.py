@@ -6,14 +6,18 @@ call; a call that the server cancelled fails with an AioRpcError instead.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, Self, TypeAlias
 
 import grpc
+from undertone_client import Client, Settings
 from undertone_client.errors import PUSHBACK_KEY
+from undertone_client.resilience import Listener
+from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
-from tests.simulation.fleet import Fleet, Metadata
-from tests.simulation.pod import BrokenCallError
+from undertone_bench.simulation.fleet import Fleet, Metadata
+from undertone_bench.simulation.pod import BrokenCallError
 
 Continuation: TypeAlias = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
@@ -138,6 +142,20 @@ class FleetChannel(grpc.aio.Channel):
         raise NotImplementedError("the Classifier streams nothing")
 
     stream_unary = stream_stream = unary_stream
+
+
+class FleetClient(Client):
+    """A client whose channel leads into a fleet. Everything between the two is as it is in production."""
+
+    def __init__(self, fleet: Fleet, settings: Settings, *, seed: int = 0, listener: Listener | None = None) -> None:
+        self._fleet = fleet
+        clock = asyncio.get_running_loop().time
+        super().__init__("fleet:1", settings=settings, listener=listener, clock=clock, random=random.Random(seed).random)
+
+    async def __aenter__(self) -> Self:
+        self._channel = FleetChannel(self._fleet, self._resilience.interceptors)
+        self._open_stub = pb_grpc.ClassifierStub(self._channel)
+        return self
 
 
 def _intercepted(interceptor: grpc.aio.UnaryUnaryClientInterceptor, inner: Continuation) -> Continuation:

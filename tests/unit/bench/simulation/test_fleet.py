@@ -8,14 +8,13 @@ from typing import TypeVar
 
 import grpc
 import pytest
+from undertone_bench.simulation.autoscaler import Autoscaler, AutoscalerSettings
+from undertone_bench.simulation.clock import run
+from undertone_bench.simulation.faults import FaultRates
+from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
+from undertone_bench.simulation.pod import BrokenCallError, PodSettings, Speed
 from undertone_client.testing import expected_probabilities
 from undertone_protos.v1 import classifier_pb2 as pb
-
-from tests.simulation.autoscaler import Autoscaler, AutoscalerSettings
-from tests.simulation.clock import run
-from tests.simulation.faults import FaultRates
-from tests.simulation.fleet import Fleet, FleetSettings, Probes
-from tests.simulation.pod import BrokenCallError, PodSettings, Speed
 
 T = TypeVar("T")
 

@@ -1,35 +1,17 @@
 """The real client against a fake fleet on a virtual clock, and what became of it."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
 
-from undertone_client import Client, Outcome, Paragraph, Settings
-from undertone_client.resilience import BreakerChanged, BreakerState, Event, LimitChanged, Listener
+from undertone_bench.simulation.channel import FleetClient
+from undertone_bench.simulation.clock import run
+from undertone_bench.simulation.fleet import Fleet, FleetSettings
+from undertone_client import Outcome, Paragraph, Settings
+from undertone_client.resilience import BreakerChanged, BreakerState, Event, LimitChanged
 from undertone_client.resilience.stack import ClientState
-from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
-
-from tests.simulation.channel import FleetChannel
-from tests.simulation.clock import run
-from tests.simulation.fleet import Fleet, FleetSettings
 
 Disturb = Callable[[Fleet], Awaitable[None]]
-
-
-class FleetClient(Client):
-    """A client whose channel leads into a fleet. Everything between the two is as it is in production."""
-
-    def __init__(self, fleet: Fleet, settings: Settings, *, seed: int = 0, listener: Listener | None = None) -> None:
-        self._fleet = fleet
-        clock = asyncio.get_running_loop().time
-        super().__init__("fleet:1", settings=settings, listener=listener, clock=clock, random=random.Random(seed).random)
-
-    async def __aenter__(self) -> Self:
-        self._channel = FleetChannel(self._fleet, self._resilience.interceptors)
-        self._open_stub = pb_grpc.ClassifierStub(self._channel)
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The paper's Table 2 on the fake fleet: what a semaphore of 10, 25, 50 or 75 does to a fleet that scales itself.
 
-    .venv/bin/python -m tests.simulation.table2
+    .venv/bin/python -m undertone_bench.simulation.semaphores
 
 Arms: `plain` is the client that the paper began with: asyncio, a semaphore, four attempts two seconds apart, no circuit
 breaker. `fixed` is this package's client with the same number as `LimitSettings.fixed`, `adaptive` the client as it comes.
@@ -22,12 +22,11 @@ from undertone_client.resilience import LimitSettings
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
-from tests.simulation.autoscaler import AutoscalerSettings
-from tests.simulation.channel import FleetChannel
-from tests.simulation.clock import run
-from tests.simulation.fleet import Fleet, FleetSettings, Probes
-from tests.simulation.pod import PodSettings, Speed
-from tests.simulation.scenario import FleetClient
+from undertone_bench.simulation.autoscaler import AutoscalerSettings
+from undertone_bench.simulation.channel import FleetChannel, FleetClient
+from undertone_bench.simulation.clock import run
+from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
+from undertone_bench.simulation.pod import PodSettings, Speed
 
 SEMAPHORES: Final = (10, 25, 50, 75)
 SECONDS: Final = 1200.0

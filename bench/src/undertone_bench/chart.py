@@ -14,9 +14,6 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[3]
-CHART = ROOT / "deploy/helm/undertone"
-
 Manifest = Mapping[str, Any]
 
 
@@ -49,7 +46,7 @@ class Chart:
     Values override values.yaml, as with --values.
     """
 
-    def __init__(self, helm: Path, home: Path, path: Path = CHART) -> None:
+    def __init__(self, helm: Path, home: Path, path: Path) -> None:
         self._helm = helm
         self._home = home
         self._path = str(path)

@@ -13,9 +13,9 @@ from typing import Any, Self
 import grpc
 from undertone_client.testing import FakeClassifier
 
-from tests.simulation.autoscaler import Autoscaler, AutoscalerSettings
-from tests.simulation.faults import FaultKind, FaultRates
-from tests.simulation.pod import BrokenCallError, Pod, PodSettings, State
+from undertone_bench.simulation.autoscaler import Autoscaler, AutoscalerSettings
+from undertone_bench.simulation.faults import FaultKind, FaultRates
+from undertone_bench.simulation.pod import BrokenCallError, Pod, PodSettings, State
 
 Metadata = Sequence[tuple[str, str]]
 

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from undertone_bench.simulation.channel import FleetClient
+from undertone_bench.simulation.clock import run
+from undertone_bench.simulation.faults import FaultRates
+from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
+from undertone_bench.simulation.pod import PodSettings, Speed
 from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSettings, Paragraph, Settings
 from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
 
-from tests.simulation.clock import run
-from tests.simulation.faults import FaultRates
-from tests.simulation.fleet import Fleet, FleetSettings, Probes
-from tests.simulation.pod import PodSettings, Speed
-from tests.simulation.scenario import FleetClient, Report, score
-from tests.simulation.truth import assert_answered, paragraphs
+from tests.simulation.support.answers import assert_answered, paragraphs
+from tests.simulation.support.scenario import Report, score
 
 SENT = paragraphs(2000)
 STUBBORN = Settings(retry=RetryPolicy(attempts=30), timeout_seconds=20)

@@ -3,8 +3,7 @@
 import asyncio
 
 import pytest
-
-from tests.simulation.clock import DeadlockError, HorizonError, LivelockError, run
+from undertone_bench.simulation.clock import DeadlockError, HorizonError, LivelockError, run
 
 
 def now() -> float:

@@ -1,4 +1,4 @@
-"""A fake fleet behind a real socket: `python -m tests.simulation.server` prints its port, and is ended by any signal.
+"""A fake fleet behind a real socket: `python -m undertone_bench.simulation.server` prints its port, and is ended by any signal.
 
 Its faults are those of the fleet, drawn by chance; for those of a process, kill it, stop it and start it again.
 """
@@ -11,9 +11,9 @@ import grpc
 from undertone_client.errors import PUSHBACK_KEY
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
-from tests.simulation.faults import FaultRates
-from tests.simulation.fleet import Fleet, FleetSettings
-from tests.simulation.pod import BrokenCallError, PodSettings, Speed
+from undertone_bench.simulation.faults import FaultRates
+from undertone_bench.simulation.fleet import Fleet, FleetSettings
+from undertone_bench.simulation.pod import BrokenCallError, PodSettings, Speed
 
 
 class FleetServicer(pb_grpc.ClassifierServicer):
