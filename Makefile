@@ -9,7 +9,7 @@ PACKAGES := protos services/* model bench
 PYPROJECTS := $(wildcard $(PACKAGES:%=%/pyproject.toml))
 MEMBERS := $(PYPROJECTS:%/pyproject.toml=%)
 DISTS := $(shell sed -n 's/^name = "\(.*\)"$$/\1/p' $(PYPROJECTS))
-SOURCES := $(MEMBERS:%=%/src) protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py tests bench/*.py
+SOURCES := $(MEMBERS:%=%/src) release protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py tests bench/*.py
 MODEL := build/models/emotions
 DEMO := build/demo
 
@@ -35,6 +35,7 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/python deploy/helm/readme.py --check
 	$(BIN)/python docs/metrics.py --check
 	$(BIN)/python -m deploy.helm.dashboards --check
+	$(BIN)/python -m release check
 
 .PHONY: bench
 bench: $(MODEL) ## Measure how fast this machine serves, and write docs/reference/performance.md; three quarters of an hour
@@ -58,6 +59,13 @@ lock: .venv/uv ## Update requirements.lock from every pyproject.toml; UPGRADE=1 
 	@$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock" \
 	  --group dev $(PYPROJECTS) --output-file requirements.lock
+
+.PHONY: release-check
+release-check: .venv/ready ## Do everything of a release but the upload: build, install, package, lint
+	$(BIN)/python -m release check
+	$(BIN)/python -m release actionlint
+	$(BIN)/python -m release chart
+	$(BIN)/python -m release install
 
 .PHONY: clean
 clean: ## Remove the environment, the built model and all caches

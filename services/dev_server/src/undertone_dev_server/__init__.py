@@ -1,1 +1,1 @@
-"""Development server: TF Serving's gRPC API for one SavedModel, for machines without containers."""
+"""TF Serving's gRPC API over SavedModels, for machines without containers."""

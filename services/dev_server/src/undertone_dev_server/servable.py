@@ -1,4 +1,4 @@
-"""Interface of a loaded model version."""
+"""What a loaded version can do, whatever runs it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,30 +6,29 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-# Arrays of any dtype, including TensorFlow's additions to NumPy (bfloat16).
+# Any of numpy's types, or TensorFlow's additions to them (bfloat16).
 Array = NDArray[Any]
 
-# tensorflow.SignatureDef. Only TensorFlow's own package defines it.
+# tensorflow.SignatureDef, which only TensorFlow's own package defines.
 SignatureDef = Any
 
 
 class Servable(Protocol):
-    """One loaded version of a model."""
+    """One version of a model, loaded."""
 
     @property
     def signatures(self) -> Mapping[str, SignatureDef]:
-        """The SignatureDefs of the SavedModel by name."""
+        """The SavedModel's SignatureDefs by name."""
 
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Array], timeout: float | None) -> Sequence[Array]:
-        """Computes the tensors named in `fetches` from `feeds`, which maps tensor names to arrays.
+        """Computes the tensors named `fetches` from those in `feeds` (by tensor name).
 
-        `timeout` is in seconds; None means no limit. Raises GraphError. Several threads may call it
-        concurrently.
+        `timeout` is in seconds, None for no limit. Raises GraphError. Called by many threads at once.
         """
 
     def close(self) -> None:
-        """Frees the memory and cancels running calls."""
+        """Frees the memory. Runs still under way are cancelled."""
 
 
-# Loads the SavedModel in a folder. Raises LoadError.
+# Loads the SavedModel in a folder, or raises LoadError.
 Loader = Callable[[Path], Servable]
