@@ -1,6 +1,7 @@
-"""Writes the chart's README: its head, and the table of values.yaml with the comments that stand there.
+"""Writes the README of the chart: an introduction, and a table of values from values.yaml.
 
-`python deploy/helm/readme.py` writes; with --check it only compares, and ends with 1 where the README is out of date.
+`python deploy/helm/readme.py` writes the file. With --check it compares only, and exits with 1 if the
+file is out of date.
 """
 
 import argparse
@@ -12,31 +13,43 @@ from pathlib import Path
 import yaml
 
 CHART = Path(__file__).parent / "undertone"
-HEAD = """\
+INTRODUCTION = """\
 # undertone
 
-Serves the emotions of paragraphs on Kubernetes (1.29 or newer): pods with the preprocessing sidecar and TF Serving, on a
-tainted pool of fast CPUs, scaled at 70 % CPU, behind Envoy, which balances single gRPC calls and speaks JSON as well.
+Serves emotion scores of paragraphs on Kubernetes 1.29 or newer. Each pod contains a preprocessing
+sidecar and TF Serving. The pods run on tainted nodes with fast CPUs and scale at 70 % CPU utilization.
+Envoy balances single gRPC calls over the pods, and also accepts JSON.
 
-    helm install undertone deploy/helm/undertone --namespace undertone --create-namespace
+    helm install undertone oci://ghcr.io/undertone/charts/undertone \\
+      --namespace undertone --create-namespace
     helm test undertone --namespace undertone
 
-[docs/how-to/operations.md](../../../docs/how-to/operations.md) says how to install, upgrade, roll back, drain and debug it;
-[docs/how-to/node-pools.md](../../../docs/how-to/node-pools.md) how to make the nodes on EKS, GKE and AKS.
-`values-kind.yaml` suits the
-cluster of [deploy/kind/cluster.yaml](../../kind/cluster.yaml).
+From a checkout of the repository:
+
+    helm install undertone deploy/helm/undertone --namespace undertone --create-namespace
+
+- [Operations](../../../docs/how-to/operations.md): install, configure, observe, scale, upgrade, alerts.
+- [Node pools](../../../docs/how-to/node-pools.md) on EKS, GKE and AKS.
+- `values-kind.yaml` has small pods for the cluster of
+  [deploy/kind/cluster.yaml](../../kind/cluster.yaml).
+- `values-dev-server.yaml` replaces TF Serving with the development server, for clusters that cannot
+  run its image.
 
 ## Values
 
-Names that do not exist and values out of range are refused (`values.schema.json`). This table is made from `values.yaml` by
-`python deploy/helm/readme.py`.
+The schema (`values.schema.json`) rejects unknown names and invalid values.
+`python deploy/helm/readme.py` makes this table from `values.yaml`.
 
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A line of values.yaml: the key's path with dots, the default as written ("" for a section), the comment above it."""
+    """A key of values.yaml.
+
+    `path` joins the keys with dots. `default` is the default as written, "" for a section. `comment` is
+    the comment above the key.
+    """
 
     path: str
     default: str
@@ -44,73 +57,72 @@ class Value:
 
 
 def values(text: str) -> Iterator[Value]:
-    """The values of values.yaml in their order: sections that have a comment, and everything that is set.
+    """The values of a values.yaml in order, and the sections that have a comment.
 
-    Mappings written in one line, and lists, are one value.
+    A list, and a mapping on one line, is one value.
     """
-    comments = _comments(text)
     root = yaml.compose(text)
-    assert isinstance(root, yaml.MappingNode)  # noqa: S101 - it is our own file
-    yield from _of(root, (), text, comments)
+    assert isinstance(root, yaml.MappingNode)  # noqa: S101 - the chart's own file
+    yield from _values(root, (), text, _comments(text))
 
 
-def _of(node: yaml.MappingNode, path: tuple[str, ...], text: str, comments: dict[int, str]) -> Iterator[Value]:
+def _values(node: yaml.MappingNode, parents: tuple[str, ...], text: str, comments: dict[int, str]) -> Iterator[Value]:
     for key, value in node.value:
-        here = (*path, key.value)
+        path = (*parents, key.value)
         comment = comments.get(key.start_mark.line, "")
         if isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
             if comment:
-                yield Value(".".join(here), "", comment)
-            yield from _of(value, here, text, comments)
+                yield Value(".".join(path), "", comment)
+            yield from _values(value, path, text, comments)
         else:
-            yield Value(".".join(here), _written(value, text), comment)
+            yield Value(".".join(path), _source(value, text), comment)
 
 
-def _written(node: yaml.Node, text: str) -> str:
-    """The default as it stands in the file; a list of several lines only as what it is."""
-    written = text[node.start_mark.index : node.end_mark.index].strip()
-    return "see values.yaml" if "\n" in written else written
+def _source(node: yaml.Node, text: str) -> str:
+    """The text of a value in the file, or a reference to the file if it has more than one line."""
+    source = text[node.start_mark.index : node.end_mark.index].strip()
+    return "see values.yaml" if "\n" in source else source
 
 
 def _comments(text: str) -> dict[int, str]:
-    """Comment above each line that has one directly above, by the line's number from 0."""
+    """The comments directly above lines, by line number from 0."""
     comments: dict[int, str] = {}
-    gathered: list[str] = []
+    block: list[str] = []
     for number, line in enumerate(text.splitlines()):
         if line.strip().startswith("#"):
-            gathered.append(line.strip().removeprefix("#").strip())
+            block.append(line.strip().removeprefix("#").strip())
             continue
-        if gathered and line.strip():
-            comments[number] = " ".join(gathered)
-        gathered = []
+        if block and line.strip():
+            comments[number] = " ".join(block)
+        block = []
     return comments
 
 
 def render(text: str) -> str:
     """The README for a values.yaml."""
-    rows = [f"| `{value.path}` | {_cell(value.default)} | {_escaped(value.comment)} |" for value in values(text)]
-    return HEAD + "\n".join(("| value | default | what |", "|---|---|---|", *rows)) + "\n"
+    rows = [f"| `{value.path}` | {_code(value.default)} | {_markdown(value.comment)} |" for value in values(text)]
+    return INTRODUCTION + "\n".join(("| Value | Default | Description |", "|---|---|---|", *rows)) + "\n"
 
 
-def _cell(default: str) -> str:
-    return default if default in ("", "see values.yaml") else f"`{_bars(default)}`"
+def _code(default: str) -> str:
+    return default if default in ("", "see values.yaml") else f"`{_escape_bars(default)}`"
 
 
-def _escaped(text: str) -> str:
-    """As Markdown shows it in a table: outside of code, < would begin HTML."""
-    spans = _bars(text).split("`")
+def _markdown(text: str) -> str:
+    """The text as a cell of a Markdown table. Outside code, < would start HTML."""
+    spans = _escape_bars(text).split("`")
     spans[::2] = [span.replace("<", "&lt;") for span in spans[::2]]
     return "`".join(spans)
 
 
-def _bars(text: str) -> str:
+def _escape_bars(text: str) -> str:
     return text.replace("|", "\\|")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description="Writes the chart's README from its values.yaml.")
-    parser.add_argument("--check", action="store_true", help="compare only; exit code 1 where it is out of date")
+    parser = argparse.ArgumentParser(description="Writes the README of the chart from values.yaml.")
+    parser.add_argument("--check", action="store_true", help="compare only; exit with 1 if the README is out of date")
     check = parser.parse_args(arguments).check
     readme = CHART / "README.md"
     rendered = render((CHART / "values.yaml").read_text(encoding="utf-8"))

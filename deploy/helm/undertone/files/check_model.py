@@ -1,6 +1,7 @@
-"""Whether the model in a pod is the one that the chart's values name; what is wrong is said at once, by an init container.
+"""Checks that the model in a pod is the one that the values of the chart name.
 
-Otherwise the model server would wait for the version, and the pod would merely not become ready.
+Runs as an init container, so that a wrong model fails with a reason. The model server would wait for the
+version without an error, and the pod would not become ready.
 """
 
 import argparse
@@ -11,54 +12,56 @@ from pathlib import Path
 
 
 class WrongModelError(Exception):
-    """The message says what is wrong and which value to change."""
+    """The model does not match the values. The message names the value to change."""
 
 
 def check(root: Path, name: str, version: int, precision: str) -> str:
-    """The precision of `root`/`name`/`version`, if that is a whole export of that name, version and `precision`.
+    """Checks that `root`/`name`/`version` is a complete export of this name, version and precision.
 
-    `precision` "auto" takes any. Raises WrongModelError.
+    The precision "auto" accepts any. Returns the precision of the model. Raises WrongModelError.
     """
     folder = root / name / str(version)
     if not folder.is_dir():
-        raise WrongModelError(f"there is no {folder}; model.name and model.version choose one of: {_found(root)}")
+        raise WrongModelError(f"{folder} does not exist; set model.name and model.version to one of: {_models(root)}")
     for part in ("saved_model.pb", "tokenizer.json", "contract.json"):
         if not (folder / part).is_file():
-            raise WrongModelError(f"{folder} has no {part}; it is no whole export of `undertone-model export`")
+            raise WrongModelError(f"{folder} has no {part}; it is not a complete export of `undertone-model export`")
     try:
         contract = json.loads((folder / "contract.json").read_text())
-        found = (contract["name"], int(contract["version"]), contract["precision"])
+        exported = (contract["name"], int(contract["version"]), contract["precision"])
     except (ValueError, KeyError, TypeError) as error:
         raise WrongModelError(f"{folder / 'contract.json'} cannot be read ({error!r}); export the model again") from None
-    if found[:2] != (name, version):
-        raise WrongModelError(f"{folder} holds {found[0]} {found[1]} by its contract; a version folder keeps its name")
-    if precision not in ("auto", found[2]):
+    if exported[:2] != (name, version):
         raise WrongModelError(
-            f"{folder} computes in {found[2]}, but model.precision is {precision}; choose a model.version that was exported in "
-            f"{precision}, or set model.precision to auto"
+            f"{folder} contains {exported[0]} {exported[1]} according to its contract; do not rename version directories"
         )
-    return str(found[2])
+    if precision not in ("auto", exported[2]):
+        raise WrongModelError(
+            f"{folder} has the precision {exported[2]}, but model.precision is {precision}; set model.version to a version "
+            f"that was exported in {precision}, or model.precision to auto"
+        )
+    return str(exported[2])
 
 
-def _found(root: Path) -> str:
-    folders = sorted(f"{folder.parent.name} {folder.name}" for folder in root.glob("*/*") if folder.name.isdecimal())
-    return ", ".join(folders) or f"nothing, as {root} has no <name>/<version> folders"
+def _models(root: Path) -> str:
+    versions = sorted(f"{folder.parent.name} {folder.name}" for folder in root.glob("*/*") if folder.name.isdecimal())
+    return ", ".join(versions) or f"(none: {root} has no <name>/<version> directories)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 1 for a wrong model."""
-    parser = argparse.ArgumentParser(description="Checks that a folder holds the model that the chart's values name.")
+    parser = argparse.ArgumentParser(description="Checks that a directory contains the model that the values name.")
     parser.add_argument("root", type=Path)
     parser.add_argument("name")
     parser.add_argument("version", type=int)
     parser.add_argument("precision", choices=("auto", "fp32", "bf16"))
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        precision = check(given.root, given.name, given.version, given.precision)
+        precision = check(options.root, options.name, options.version, options.precision)
     except WrongModelError as error:
         print(f"wrong model: {error}", file=sys.stderr)
         return 1
-    print(f"{given.name} {given.version}, {precision}")
+    print(f"{options.name} {options.version}, {precision}")
     return 0
 
 

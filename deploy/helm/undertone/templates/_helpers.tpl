@@ -1,12 +1,15 @@
 {{/*
-Names and labels. Where a component is meant, the argument is (dict "root" $ "component" "inference").
+Names and labels. Templates about a component have the argument (dict "root" $ "component" "inference").
 */}}
 
 {{- define "undertone.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release's name, with the chart's where the former does not have it. Short enough for what is appended to it. */}}
+{{/*
+The release name, followed by the chart name unless the release name contains it. At most 40 characters,
+because templates append suffixes.
+*/}}
 {{- define "undertone.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
@@ -20,12 +23,12 @@ Names and labels. Where a component is meant, the argument is (dict "root" $ "co
 {{- end }}
 {{- end }}
 
-{{/* Name of a component's objects. */}}
+{{/* The name of the objects of a component. */}}
 {{- define "undertone.componentName" -}}
 {{- printf "%s-%s" (include "undertone.fullname" .root) .component }}
 {{- end }}
 
-{{/* What finds a component's pods. Never changes: selectors are immutable. */}}
+{{/* The labels that select a component's pods. They must not change: selectors are immutable. */}}
 {{- define "undertone.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "undertone.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -48,7 +51,10 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* Reference of an image: (dict "root" $ "image" .Values.sidecar.image). A digest wins over a tag; no tag means the chart's appVersion. */}}
+{{/*
+The reference of an image. The digest takes precedence over the tag; the tag defaults to the appVersion of
+the chart. Argument: (dict "root" $ "image" .Values.sidecar.image).
+*/}}
 {{- define "undertone.image" -}}
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
@@ -57,7 +63,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* Of every pod: passes the restricted Pod Security Standard. */}}
+{{/* The security context of every pod, for the restricted Pod Security Standard. */}}
 {{- define "undertone.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -68,7 +74,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* Of every container. */}}
+{{/* The security context of every container. */}}
 {{- define "undertone.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

@@ -1,6 +1,6 @@
-{{/* The model in the pod: where it is, and how it gets there. */}}
+{{/* The model's volume, and the init containers that copy and check it. */}}
 
-{{/* Folder that holds <name>/<version>, in the containers. */}}
+{{/* The directory in the containers that contains <name>/<version>. */}}
 {{- define "undertone.modelRoot" -}}
 {{- if eq .Values.model.source "imageVolume" -}}
 /image/{{ trimPrefix "/" .Values.model.image.path }}
@@ -11,18 +11,19 @@
 {{- end }}
 {{- end }}
 
+{{/* The volume of the model. */}}
 {{- define "undertone.modelVolume" -}}
 - name: model
   {{- if eq .Values.model.source "imageVolume" }}
   {{- if semverCompare "<1.33-0" .Capabilities.KubeVersion.Version }}
-  {{- fail (printf "model.source is imageVolume, which Kubernetes %s does not have; choose image, which copies" .Capabilities.KubeVersion.Version) }}
+  {{- fail (printf "model.source is imageVolume, which Kubernetes %s does not support: use image, which copies the model" .Capabilities.KubeVersion.Version) }}
   {{- end }}
   image:
     reference: {{ include "undertone.image" (dict "root" . "image" .Values.model.image) }}
     pullPolicy: {{ .Values.model.image.pullPolicy }}
   {{- else if eq .Values.model.source "claim" }}
   persistentVolumeClaim:
-    claimName: {{ required "model.claim.name is empty; name the claim that holds the model, or choose another model.source" .Values.model.claim.name }}
+    claimName: {{ required "model.claim.name is empty: name the claim that contains the model, or use another model.source" .Values.model.claim.name }}
     readOnly: true
   {{- else }}
   emptyDir:
@@ -30,20 +31,21 @@
   {{- end }}
 {{- end }}
 
+{{/* The mount of the model. */}}
 {{- define "undertone.modelMount" -}}
 - name: model
   mountPath: {{ ternary "/image" "/models" (eq .Values.model.source "imageVolume") }}
   readOnly: true
 {{- end }}
 
-{{/* Init containers: what copies the model, where it is copied, and what checks it. */}}
+{{/* The init containers that copy the model, if it is copied, and check it. */}}
 {{- define "undertone.modelContainers" -}}
 {{- $folder := printf "%s/%d" .Values.model.name (int64 .Values.model.version) -}}
 {{- if eq .Values.model.source "image" -}}
 - name: copy-model
   image: {{ include "undertone.image" (dict "root" . "image" .Values.model.image) }}
   imagePullPolicy: {{ .Values.model.image.pullPolicy }}
-  # Not at /models, where the image may have the original.
+  # The volume is not mounted at /models, where the image may contain the original.
   command: [/bin/sh, -c, 'mkdir -p "$2" && cp -r "$1" "$2"', copy-model]
   args: [{{ printf "%s/%s" (trimSuffix "/" .Values.model.image.path) $folder | quote }}, /copy/{{ .Values.model.name }}/]
   resources:
@@ -54,7 +56,7 @@
     - name: model
       mountPath: /copy
 {{- else if eq .Values.model.source "objectStore" }}
-{{- $url := required "model.url is empty; give the bucket's folder that holds <name>/<version>, such as s3://bucket/models" .Values.model.url -}}
+{{- $url := required "model.url is empty: set it to the URL that contains <name>/<version>, for example s3://bucket/models" .Values.model.url -}}
 {{- include "undertone.copyContainer" (dict "root" . "name" "copy-model" "from" (printf "%s/%s" (include "undertone.remote" $url) $folder) "to" (printf "/models/%s" $folder) "resources" .Values.model.resources "volume" "model" "mountPath" "/models") }}
 {{- end }}
 - name: check-model

@@ -1,3 +1,4 @@
+{{/* The egress rule for DNS. */}}
 {{- define "undertone.dnsEgress" -}}
 - to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}

@@ -1,6 +1,6 @@
-{{/* Copies between buckets and volumes, by rclone. */}}
+{{/* Copies between buckets and volumes with rclone. */}}
 
-{{/* rclone's name of s3://bucket/folder or gs://bucket/folder; the schema lets no other scheme through. */}}
+{{/* The rclone name of an s3:// or gs:// URL. The schema rejects other schemes. */}}
 {{- define "undertone.remote" -}}
 {{- $url := trimSuffix "/" . }}
 {{- if hasPrefix "gs://" $url -}}
@@ -10,15 +10,18 @@
 {{- end }}
 {{- end }}
 
-{{/* Argument: (dict "root" $ "name" ... "from" ... "to" ... "resources" ... "volume" ... "mountPath" ...). */}}
+{{/*
+A container that copies a directory.
+Argument: (dict "root" $ "name" "" "from" "" "to" "" "resources" (dict) "volume" "" "mountPath" "").
+*/}}
 {{- define "undertone.copyContainer" -}}
 {{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) }}
-{{- fail "networkPolicy.objectStore is empty, so that the bucket cannot be reached; allow it, such as by [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" }}
+{{- fail "networkPolicy.objectStore is empty, so that pods cannot reach the bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" }}
 {{- end -}}
 - name: {{ .name }}
   image: {{ include "undertone.image" (dict "root" .root "image" .root.Values.objectStore.image) }}
   imagePullPolicy: {{ .root.Values.objectStore.image.pullPolicy }}
-  # No configuration file: flags and environment say it all.
+  # Without a configuration file; flags and environment variables contain all settings.
   command: [rclone, copy, "--config=", --retries=5, --stats-one-line, --stats-log-level=NOTICE]
   args:
     {{- range $flag, $value := .root.Values.objectStore.settings }}

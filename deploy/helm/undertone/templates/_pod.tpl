@@ -1,6 +1,6 @@
-{{/* What the pods of this chart have in common. */}}
+{{/* Common parts of the pods. */}}
 
-{{/* First lines of every pod's spec: (dict "root" $ "priorityClassName" ...). */}}
+{{/* The first fields of every pod's spec. Argument: (dict "root" $ "priorityClassName" ""). */}}
 {{- define "undertone.podDefaults" -}}
 serviceAccountName: {{ include "undertone.serviceAccountName" .root }}
 automountServiceAccountToken: false
@@ -16,7 +16,7 @@ securityContext:
   {{- include "undertone.podSecurityContext" .root | nindent 2 }}
 {{- end }}
 
-{{/* Where this release's own clients find the service. */}}
+{{/* The gRPC target of the service for the clients of this release. */}}
 {{- define "undertone.target" -}}
 {{- if eq .Values.loadBalancer.type "envoy" -}}
 {{ include "undertone.componentName" (dict "root" . "component" "envoy") }}.{{ .Release.Namespace }}.svc:{{ .Values.loadBalancer.service.port }}
@@ -25,7 +25,7 @@ dns:///{{ include "undertone.componentName" (dict "root" . "component" "inferenc
 {{- end }}
 {{- end }}
 
-{{/* Selects the pods of some components of this release: (dict "root" $ "components" (list ...)). */}}
+{{/* A selector of pods of several components. Argument: (dict "root" $ "components" (list "daily")). */}}
 {{- define "undertone.podsOf" -}}
 matchLabels:
   app.kubernetes.io/name: {{ include "undertone.name" .root }}
@@ -34,17 +34,17 @@ matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: [{{ join ", " .components }}]}
 {{- end }}
 
-{{/* Selects the pods of this release that call the service. */}}
+{{/* A selector of the pods of this release that call the service. */}}
 {{- define "undertone.clientPods" -}}
 {{- include "undertone.podsOf" (dict "root" . "components" (list "backfill" "daily" "test")) }}
 {{- end }}
 
-{{/* Selects the pods of this release's jobs. */}}
+{{/* A selector of the pods of this release's jobs. */}}
 {{- define "undertone.jobPods" -}}
 {{- include "undertone.podsOf" (dict "root" . "components" (list "backfill" "daily")) }}
 {{- end }}
 
-{{/* Environment of the `undertone` command. */}}
+{{/* Environment variables of the undertone command. */}}
 {{- define "undertone.clientEnv" -}}
 - name: UNDERTONE_TARGET
   value: {{ include "undertone.target" . | quote }}
@@ -58,6 +58,7 @@ matchExpressions:
 {{- end }}
 {{- end }}
 
+{{/* Volumes of pods that call the service. */}}
 {{- define "undertone.clientVolumes" -}}
 - name: tmp
   emptyDir: {}
@@ -68,6 +69,7 @@ matchExpressions:
 {{- end }}
 {{- end }}
 
+{{/* Mounts of these volumes. */}}
 {{- define "undertone.clientMounts" -}}
 - name: tmp
   mountPath: /tmp

@@ -1,6 +1,9 @@
-{{/* Where a pod's metrics, events and traces go, as the variables that the programs read. */}}
+{{/* Environment variables and volumes for the receivers of metrics, events and traces. */}}
 
-{{/* Environment of sidecars and jobs: (dict "root" $ "service" "undertone-sidecar"). Empty where nothing is sent. */}}
+{{/*
+Environment variables of sidecars and jobs. Empty if nothing is sent.
+Argument: (dict "root" $ "service" "undertone-sidecar").
+*/}}
 {{- define "undertone.telemetryEnv" -}}
 {{- $statsd := .root.Values.telemetry.dogstatsd -}}
 {{- $otlp := .root.Values.telemetry.otlp -}}
@@ -12,7 +15,7 @@
 {{- end }}
 - name: UNDERTONE_DOGSTATSD
   value: {{ include "undertone.dogstatsd" .root | quote }}
-# The agent adds the pod's tags by it.
+# The agent adds the tags of the pod that has this id.
 - name: DD_ENTITY_ID
   valueFrom:
     fieldRef: {fieldPath: metadata.uid}
@@ -28,6 +31,7 @@
 {{- end }}
 {{- end }}
 
+{{/* The address of the DogStatsD agent. */}}
 {{- define "undertone.dogstatsd" -}}
 {{- $statsd := .Values.telemetry.dogstatsd -}}
 {{- if eq $statsd.mode "node" -}}
@@ -35,11 +39,11 @@ $(HOST_IP):{{ $statsd.port }}
 {{- else if eq $statsd.mode "socket" -}}
 unix://{{ $statsd.socket }}
 {{- else -}}
-{{ required "telemetry.dogstatsd.mode is address, and telemetry.dogstatsd.address is empty; give the agent's host:port" $statsd.address }}
+{{ required "telemetry.dogstatsd.address is empty: set it to the host:port of the agent, because telemetry.dogstatsd.mode is address" $statsd.address }}
 {{- end }}
 {{- end }}
 
-{{/* The folder of the agent's socket, as a volume and where it is mounted; empty but for mode socket. */}}
+{{/* The volume of the agent's socket. Empty unless the mode is socket. */}}
 {{- define "undertone.telemetryVolume" -}}
 {{- if eq .Values.telemetry.dogstatsd.mode "socket" -}}
 - name: dogstatsd
@@ -49,16 +53,20 @@ unix://{{ $statsd.socket }}
 {{- end }}
 {{- end }}
 
+{{/* The mount of the agent's socket. Empty unless the mode is socket. */}}
 {{- define "undertone.telemetryMount" -}}
 {{- if eq .Values.telemetry.dogstatsd.mode "socket" -}}
-# A folder, as the agent makes its socket anew when it starts.
+# The directory, because the agent creates a new socket when it starts.
 - name: dogstatsd
   mountPath: {{ dir .Values.telemetry.dogstatsd.socket }}
   readOnly: true
 {{- end }}
 {{- end }}
 
-{{/* Environment by which jobs show and push how they go: (dict "root" $ "component" "daily"). */}}
+{{/*
+Environment variables for the metrics and traces of jobs.
+Argument: (dict "root" $ "component" "daily").
+*/}}
 {{- define "undertone.jobTelemetryEnv" -}}
 - {name: UNDERTONE_JOB, value: {{ include "undertone.componentName" . }}}
 - {name: UNDERTONE_LOG_FORMAT, value: {{ index .root.Values.sidecar.settings "log-format" | default "plain" }}}

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Envoy drops everything at SIGTERM. This comes before it, as the pod's preStop: has callers leave, and waits for the last answer.
+# The preStop hook of the Envoy pods. Envoy aborts all calls on SIGTERM; this script runs before it,
+# asks clients to reconnect elsewhere, and waits for active calls.
 #
 # drain.sh ADMIN_PORT LEAVE_SECONDS FINISH_SECONDS
-#   LEAVE_SECONDS   for Kubernetes to stop sending new connections here
-#   FINISH_SECONDS  the longest wait for answers after that
+#   LEAVE_SECONDS   the time until Kubernetes sends no new connections to this pod
+#   FINISH_SECONDS  the maximum time to wait for active calls afterwards
 set -euo pipefail
 port=$1 leave=$2 finish=$3
 
@@ -18,10 +19,11 @@ active() {
   admin GET '/stats?filter=^http\.api\.downstream_rq_active$' | sed -n 's/^http.api.downstream_rq_active: \([0-9]*\).*/\1/p'
 }
 
-admin POST /healthcheck/fail # not ready any more, and every answer asks its caller to connect anew
+admin POST /healthcheck/fail # the pod is not ready, and every response asks its client to reconnect
 sleep "$leave"
 admin POST '/drain_listeners?inboundonly'
-# A connection is told to go with its next answer, and may bring more calls until the second GOAWAY, drain_timeout later.
+# The next response on a connection announces its end. The connection accepts calls until the second
+# GOAWAY frame, after drain_timeout.
 sleep 3
 while ((SECONDS < leave + finish)) && [[ $(active) != 0 ]]; do
   sleep 0.2

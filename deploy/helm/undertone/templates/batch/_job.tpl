@@ -1,26 +1,29 @@
 {{/* Jobs that score whole collections. */}}
 
-{{/* Spec of a Job: (dict "root" $ "component" "backfill" "job" .Values.batch.backfill). */}}
+{{/*
+The spec of a Job.
+Argument: (dict "root" $ "component" "backfill" "job" .Values.batch.backfill).
+*/}}
 {{- define "undertone.scoreJob" -}}
 {{- $batch := .root.Values.batch -}}
 {{- $component := dict "root" .root "component" .component -}}
 {{- if not .job.inputs }}
-{{- fail (printf "batch.%s.inputs is empty; name what to score, such as [/input/posts.parquet]" .component) }}
+{{- fail (printf "batch.%s.inputs is empty: name the inputs, for example [/input/posts.parquet]" .component) }}
 {{- end }}
 {{- if eq (empty $batch.output.claim) (empty $batch.output.url) }}
-{{- fail "batch.output needs either a claim or a url for the results" }}
+{{- fail "batch.output requires a destination of the results: set either claim or url" }}
 {{- end }}
 {{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) (or $batch.output.url (regexMatch "://" (join " " .job.inputs))) }}
-{{- fail (printf "networkPolicy.objectStore is empty, so that batch.%s cannot reach its bucket; allow it, such as by [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" .component) }}
+{{- fail (printf "networkPolicy.objectStore is empty, so that batch.%s cannot reach its bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" .component) }}
 {{- end -}}
 activeDeadlineSeconds: {{ int .job.deadlineSeconds }}
 backoffLimit: {{ .job.retries }}
 podFailurePolicy:
   rules:
-    # An eviction is no failure of the job.
+    # Evictions do not count as failures.
     - action: Ignore
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
-    # Options, inputs or the output folder cannot be used: no retry mends that.
+    # Exit code 2: options, inputs or the output directory are invalid. A retry would fail again.
     - action: FailJob
       onExitCodes: {containerName: score, operator: In, values: [2]}
 template:
@@ -58,6 +61,7 @@ template:
       {{- end }}
 {{- end }}
 
+{{/* The container that scores. The arguments are those of undertone.scoreJob. */}}
 {{- define "undertone.scoreContainer" -}}
 {{- $batch := .root.Values.batch -}}
 - name: score
@@ -73,7 +77,7 @@ template:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- else }}
-  # The shell knows the date; what follows reaches the command as it is.
+  # The shell inserts the date and passes the arguments unchanged.
   command: [/bin/sh, -c, 'exec undertone score --out "{{ ternary "/output/daily/$(date -u +%F)" "/output/backfill" (eq .component "daily") }}" "$@"', undertone]
   args:
     {{- concat .job.args (list "--") .job.inputs | toYaml | nindent 4 }}
@@ -82,7 +86,7 @@ template:
     {{- include "undertone.clientEnv" .root | nindent 4 }}
     {{- include "undertone.jobTelemetryEnv" (dict "root" .root "component" .component) | nindent 4 }}
     {{- if and (eq $batch.runner "spark") $batch.sparkSubmitArgs }}
-    # As if spark-submit had been given them.
+    # PySpark passes these options to spark-submit.
     - name: PYSPARK_SUBMIT_ARGS
       {{- $arguments := list }}
       {{- range $batch.sparkSubmitArgs }}

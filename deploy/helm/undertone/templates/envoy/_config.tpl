@@ -1,4 +1,7 @@
-{{/* Data of Envoy's ConfigMap, of which its pods carry a checksum: without labels, one of which is the chart's version. */}}
+{{/*
+The data of Envoy's ConfigMap. The Envoy pods have its checksum, so it excludes the labels, which contain
+the version of the chart.
+*/}}
 {{- define "undertone.envoyConfig" -}}
 {{- $tls := .Values.loadBalancer.envoy.tls -}}
 data:

@@ -1,7 +1,10 @@
-{{/* Data of the pods' ConfigMap, of which the pods carry a checksum: without labels, one of which is the chart's version. */}}
+{{/*
+The data of the pods' ConfigMap. The pods have its checksum, so it excludes the labels, which contain the
+version of the chart.
+*/}}
 {{- define "undertone.inferenceConfig" -}}
 data:
-  # The pinned version only: another one in the folder is not even loaded.
+  # Loads the configured version only, even if the directory contains others.
   models.config: |
     model_config_list {
       config {

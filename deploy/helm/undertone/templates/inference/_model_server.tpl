@@ -46,7 +46,7 @@ startupProbe:
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: {{ max 1 (div (int .Values.inference.startupSeconds) 2) }}
-# The timeout is long because a model server that uses all its CPUs answers late.
+# Long timeouts, because a model server that uses all its CPUs answers late.
 readinessProbe:
   grpc: {port: 8500}
   periodSeconds: 5

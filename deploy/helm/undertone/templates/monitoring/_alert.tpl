@@ -1,21 +1,27 @@
-{{/* What the alerts have in common. Their own templates, Prometheus's, stand in backquotes. */}}
+{{/* Common parts of the alerts. Templates of Prometheus are in backquotes. */}}
 
-{{/* Which series are of this release's pods: (dict "root" $ "component" "inference"). */}}
+{{/*
+Matchers of the series of this release's pods. Argument: (dict "root" $ "component" "inference").
+*/}}
 {{- define "undertone.series" -}}
 namespace={{ .root.Release.Namespace | quote }}, pod=~"{{ include "undertone.componentName" . }}-.*"
 {{- end }}
 
-{{/* Labels by which series that rules record are of this release: selector and labels alike. */}}
+{{/* Matchers of the series that recording rules of this release write. */}}
 {{- define "undertone.recorded" -}}
 namespace={{ .Release.Namespace | quote }}, release={{ .Release.Name | quote }}
 {{- end }}
 
+{{/* Labels of these series. */}}
 {{- define "undertone.recordedLabels" -}}
 namespace: {{ .Release.Namespace }}
 release: {{ .Release.Name }}
 {{- end }}
 
-{{/* Name, duration and labels: (dict "root" $ "name" "UndertoneShedding" "alert" .Values.monitoring.alerts.shedding). */}}
+{{/*
+Name, duration and labels of an alert.
+Argument: (dict "root" $ "name" "UndertoneShedding" "alert" .Values.monitoring.alerts.shedding).
+*/}}
 {{- define "undertone.alert" -}}
 alert: {{ .name }}
 for: {{ .alert.for }}
@@ -24,7 +30,7 @@ labels:
   {{- include "undertone.recordedLabels" .root | nindent 2 }}
 {{- end }}
 
-{{/* Link to an alert's runbook: (dict "root" $ "name" "UndertoneShedding"). */}}
+{{/* The link to an alert's runbook. Argument: (dict "root" $ "name" "UndertoneShedding"). */}}
 {{- define "undertone.runbook" -}}
 runbook_url: {{ .root.Values.monitoring.runbookUrl }}#{{ lower .name }}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/*
-Alerts about the jobs. They end before anybody scrapes them, so they push what they did to a Pushgateway, whose series have the job's
-name, and the Pushgateway's namespace.
+Alerts about the jobs. Short jobs end before they are scraped, so all jobs push to a Pushgateway. Its
+series have the name of the job and the namespace of the Pushgateway.
 */}}
 {{- define "undertone.batchRules" -}}
 {{- $root := . -}}
@@ -17,12 +17,12 @@ name, and the Pushgateway's namespace.
         time() - max by (job) (undertone_job_last_success_timestamp_seconds{job={{ $daily | quote }}}) > {{ int64 .batchLate.seconds }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneBatchLate") | nindent 8 }}
-        summary: The daily job is late
-        description: {{`"The last success of {{ $labels.job }} is {{ $value | humanizeDuration }} ago."`}}
+        summary: The daily job has not succeeded recently
+        description: {{`"{{ $labels.job }} last succeeded {{ $value | humanizeDuration }} ago."`}}
     {{- end }}
     {{- with .batchFailed }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBatchFailed" "alert" .) | nindent 6 }}
-      # It ended and was no success; or it does not end, and says no more (it would every 15 s).
+      # The run ended without success, or it runs but no longer pushes, which it does every 15 s.
       expr: |
         (
           max by (job) (undertone_job_running{ {{- $jobs }}}) == 0
@@ -39,12 +39,12 @@ name, and the Pushgateway's namespace.
         )
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneBatchFailed") | nindent 8 }}
-        summary: A job did not succeed
-        description: {{`"The last run of {{ $labels.job }} {{ if $value }}ended without a word{{ else }}failed{{ end }}."`}}
+        summary: A job failed
+        description: {{`"The last run of {{ $labels.job }} {{ if $value }}stopped pushing metrics; it was probably killed{{ else }}failed{{ end }}."`}}
     {{- end }}
     {{- with .cronJobLate }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneCronJobLate" "alert" .) | nindent 6 }}
-      # One that never succeeded is as late as it is old; one that is suspended is meant to be.
+      # The age of a CronJob that never succeeded counts. A suspended CronJob is excluded.
       expr: |
         time() - (
           max by (cronjob) (kube_cronjob_status_last_successful_time{ {{- $cronjob }}})
@@ -53,8 +53,8 @@ name, and the Pushgateway's namespace.
         unless on (cronjob) kube_cronjob_spec_suspend{ {{- $cronjob }}} == 1
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneCronJobLate") | nindent 8 }}
-        summary: The CronJob is late
-        description: {{`"The last success of the CronJob {{ $labels.cronjob }} is {{ $value | humanizeDuration }} ago."`}}
+        summary: The CronJob has not succeeded recently
+        description: {{`"The CronJob {{ $labels.cronjob }} last succeeded, or was created, {{ $value | humanizeDuration }} ago."`}}
     {{- end }}
     {{- end }}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/*
-Alerts by the budget of failures: multi-window, multi-burn-rate (Google, The Site Reliability Workbook, chapter 5). The ratios
-are recorded for each window, so that an alert and its graph cost a look at one series.
+Multi-window, multi-burn-rate alerts on error budgets (Google, The Site Reliability Workbook, chapter 5).
+Recording rules compute the ratios of each window, so that an alert reads one series.
 */}}
 {{- define "undertone.budgetRules" -}}
 {{- $root := . -}}
@@ -24,7 +24,7 @@ are recorded for each window, so that an alert and its graph cost a look at one 
       expr: |
         (sum(rate(grpc_server_handled_total{ {{- $service }}, grpc_code=~{{ $failed | quote }}}[{{ . }}])) or vector(0))
         / sum(rate(grpc_server_handled_total{ {{- $service }}}[{{ . }}]))
-    # A call of many paragraphs succeeds, even if some of them fail.
+    # A call with many paragraphs succeeds even if some of them fail.
     - record: undertone:errors:ratio_rate{{ . }}
       labels:
         of: paragraphs
@@ -56,8 +56,8 @@ are recorded for each window, so that an alert and its graph cost a look at one 
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneErrorBudgetBurn") | nindent 8 }}
         summary: Too many {{`{{ $labels.of }}`}} fail
         description: >-
-          {{`{{ $value | humanizePercentage }}`}} of the {{`{{ $labels.of }}`}} of the last {{ .long }} failed by the service's fault,
-          which is {{ .factor }} times what an availability of {{ $slo.availability }} allows, or more.
+          {{`{{ $value | humanizePercentage }}`}} of the {{`{{ $labels.of }}`}} in the last {{ .long }} failed because of the service.
+          This is more than {{ .factor }} times the ratio that an availability of {{ $slo.availability }} allows.
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneLatencyBudgetBurn" "alert" .) | nindent 6 }}
         window: {{ .long }}
       expr: |
@@ -65,9 +65,10 @@ are recorded for each window, so that an alert and its graph cost a look at one 
         and undertone:slow_calls:ratio_rate{{ .short }}{ {{- $recorded }}} > {{ .factor }} * (1 - {{ $slo.latency }})
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneLatencyBudgetBurn") | nindent 8 }}
-        summary: Too many calls of {{`{{ $labels.grpc_method }}`}} are slow
+        summary: Too many {{`{{ $labels.grpc_method }}`}} calls are slow
         description: >-
-          {{`{{ $value | humanizePercentage }}`}} of the calls of {{`{{ $labels.grpc_method }}`}} of the last {{ .long }} took longer than
-          promised (monitoring.slo.seconds), which is {{ .factor }} times what is allowed, or more.
+          {{`{{ $value | humanizePercentage }}`}} of the {{`{{ $labels.grpc_method }}`}} calls in the last {{ .long }} took longer than
+          the objective (monitoring.slo.seconds). This is more than {{ .factor }} times the ratio that a latency objective
+          of {{ $slo.latency }} allows.
     {{- end }}
 {{- end }}

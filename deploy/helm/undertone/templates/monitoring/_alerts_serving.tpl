@@ -1,4 +1,4 @@
-{{/* Alerts about the pods, their model and those who call them. */}}
+{{/* Alerts about the pods, the model and the clients. */}}
 {{- define "undertone.servingRules" -}}
 {{- $root := . -}}
 {{- $pods := include "undertone.series" (dict "root" . "component" "inference") -}}
@@ -14,8 +14,8 @@
         max(envoy_cluster_membership_healthy{ {{- include "undertone.series" (dict "root" $root "component" "envoy") }}, envoy_cluster_name="sidecars"}) == 0
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneNoHealthyPods") | nindent 8 }}
-        summary: Nobody is answered
-        description: No Envoy pod has a healthy sidecar, so every call ends with UNAVAILABLE.
+        summary: No healthy sidecar
+        description: No Envoy pod has a healthy sidecar. All calls fail with UNAVAILABLE.
     {{- end }}
     {{- with .metricsMissing }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneMetricsMissing" "alert" .) | nindent 6 }}
@@ -23,12 +23,12 @@
         absent(undertone_ready{ {{- $pods }}})
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneMetricsMissing") | nindent 8 }}
-        summary: No metrics arrive
-        description: Prometheus has no metrics of any sidecar, so that the alerts about them cannot fire.
+        summary: No metrics of the sidecars
+        description: Prometheus has no metrics of any sidecar, so that the other alerts cannot fire.
     {{- end }}
     {{- with .shedding }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneShedding" "alert" .) | nindent 6 }}
-      # What was not refused has waited in the queue, be it for no time.
+      # Paragraphs that are not rejected have a queue time, which may be 0.
       expr: |
         sum(rate(undertone_shed_paragraphs_total{ {{- $pods }}, lane="online"}[{{ .window }}]))
         / (
@@ -37,20 +37,20 @@
         ) > {{ .share }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneShedding") | nindent 8 }}
-        summary: Callers are refused
+        summary: Online paragraphs are rejected
         description: >-
-          {{`{{ $value | humanizePercentage }}`}} of the paragraphs that somebody waits for were refused in the last {{ .window }}, because
+          {{`{{ $value | humanizePercentage }}`}} of the paragraphs of the online lane were rejected in the last {{ .window }}, because
           the queue was full or the caller's deadline could not be met.
     {{- end }}
     {{- with .breakerOpen }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBreakerOpen" "alert" .) | nindent 6 }}
-      # Also half open: it is, for a moment, whenever it tries.
+      # Includes half open, the state during a trial call.
       expr: |
         max by (pod) (undertone_client_breaker_state{namespace={{ $root.Release.Namespace | quote }}, state="closed"}) == 0
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneBreakerOpen") | nindent 8 }}
-        summary: A client has stopped calling
-        description: The circuit breaker of {{`{{ $labels.pod }}`}} is open, because most of its calls failed; jobs wait, others fail at once.
+        summary: The circuit breaker of a client is open
+        description: Most calls of {{`{{ $labels.pod }}`}} failed, so its circuit breaker is open. Jobs wait; calls of other clients fail at once.
     {{- end }}
     {{- with .paddingWaste }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertonePaddingWaste" "alert" .) | nindent 6 }}
@@ -59,13 +59,13 @@
         / sum(rate(undertone_tokens_total{ {{- $pods }}}[{{ .window }}])) > {{ .share }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertonePaddingWaste") | nindent 8 }}
-        summary: Much of what is computed is padding
+        summary: A large part of the computed tokens is padding
         description: {{`"{{ $value | humanizePercentage }} of the tokens that the model server computes are padding."`}}
     {{- end }}
     {{- if and .podsAtMaximum (ne $root.Values.autoscaling.type "none") }}
     {{- $names := printf "namespace=%q, horizontalpodautoscaler=~\"(keda-hpa-)?%s|%s\"" $root.Release.Namespace $autoscaler $front }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertonePodsAtMaximum" "alert" .podsAtMaximum) | nindent 6 }}
-      # One that has no choice is no news.
+      # An autoscaler whose minimum equals its maximum is excluded.
       expr: |
         kube_horizontalpodautoscaler_status_current_replicas{ {{- $names }}}
         >= on (namespace, horizontalpodautoscaler) (
@@ -74,8 +74,8 @@
         )
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertonePodsAtMaximum") | nindent 8 }}
-        summary: There can be no more pods
-        description: The autoscaler {{`{{ $labels.horizontalpodautoscaler }}`}} has {{`{{ $value }}`}} pods, the most that it may.
+        summary: An autoscaler has reached its maximum
+        description: The autoscaler {{`{{ $labels.horizontalpodautoscaler }}`}} has {{`{{ $value }}`}} pods, its maximum.
     {{- end }}
     {{- with .modelMismatch }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneModelMismatch" "alert" .) | nindent 6 }}
@@ -83,10 +83,10 @@
         sum(undertone_model_mismatch{ {{- $pods }}}) > 0
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneModelMismatch") | nindent 8 }}
-        summary: A version of the model cannot be served
+        summary: Pods cannot serve a version of the model
         description: >-
-          {{`{{ $value }}`}} pods found a version of the model that does not agree with its contract or with the model server. They
-          answer by an older one, or not at all.
+          {{`{{ $value }}`}} pods found a version of the model that does not match its contract or the model server. They
+          serve an older version, or are not ready.
     {{- end }}
     {{- with .modelsDiffer }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneModelsDiffer" "alert" .) | nindent 6 }}
@@ -94,8 +94,8 @@
         count(count by (name, version, precision) (undertone_model_info{ {{- $pods }}} == 1)) > 1
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneModelsDiffer") | nindent 8 }}
-        summary: Pods answer by different models
-        description: {{`"{{ $value }} models (names, versions or precisions) are served at the same time: the same paragraph gets different answers."`}}
+        summary: Pods serve different models
+        description: {{`"{{ $value }} models (names, versions or precisions) are served at the same time. The same paragraph can get different scores."`}}
     {{- end }}
     {{- end }}
 {{- end }}

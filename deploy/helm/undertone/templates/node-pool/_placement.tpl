@@ -1,4 +1,4 @@
-{{/* Where the inference pods go: tolerations, node selector and affinity. */}}
+{{/* Tolerations, node selector and affinity of the inference pods. */}}
 {{- define "undertone.placement" -}}
 {{- $pool := .Values.nodePool -}}
 tolerations:
