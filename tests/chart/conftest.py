@@ -10,11 +10,11 @@ from tests.chart.support.paths import CHART
 
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program."""
+    """The path of helm."""
     return find_helm(tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session")
 def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
-    """Renders each set of values once in a session."""
+    """The chart. Each set of values is rendered once in a session."""
     return Chart(helm, tmp_path_factory.mktemp("home"), CHART)

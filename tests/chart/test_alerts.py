@@ -1,4 +1,4 @@
-"""The alerts: each fires when it should and not when it should not, by promtool's own tests, and has its runbook."""
+"""The alerts: unit tests with promtool, runbooks, and the values that change them."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ GROUPS = {
     "budgets": ["undertone-ratios", "undertone-budgets"],
     "serving": ["undertone-serving"],
 }
-"""The groups of rules that the cases of a file are about."""
+"""The rule groups that each file of test cases covers."""
 
 RULES = {"monitoring": {"prometheusRule": True}}
 
@@ -28,8 +28,8 @@ Group = Mapping[str, Any]
 
 
 def groups(chart: Chart, **values: Any) -> list[Group]:
-    made: list[Group] = chart.render({**RULES, **values}).one("PrometheusRule")["spec"]["groups"]
-    return made
+    rendered: list[Group] = chart.render({**RULES, **values}).one("PrometheusRule")["spec"]["groups"]
+    return rendered
 
 
 def alerts(groups: Sequence[Group]) -> Iterator[Mapping[str, Any]]:
@@ -41,7 +41,7 @@ def names(groups: Sequence[Group]) -> set[str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_fires_when_it_should(chart: Chart, tmp_path: Path, case: Path) -> None:
+def test_promtool_passes(chart: Chart, tmp_path: Path, case: Path) -> None:
     promtool = find("promtool")
     rules = [group for group in groups(chart) if group["name"] in GROUPS[case.stem]]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rules}))
@@ -51,21 +51,21 @@ def test_fires_when_it_should(chart: Chart, tmp_path: Path, case: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_every_alert_is_tried_firing_and_silent(chart: Chart) -> None:
+def test_every_alert_has_firing_and_silent_cases(chart: Chart) -> None:
     fired: dict[str, set[bool]] = defaultdict(set)
     for case in CASES:
         for test in yaml.safe_load(case.read_text())["tests"]:
-            for asked in test["alert_rule_test"]:
-                fired[asked["alertname"]].add(bool(asked["exp_alerts"]))
+            for expected in test["alert_rule_test"]:
+                fired[expected["alertname"]].add(bool(expected["exp_alerts"]))
     assert fired == {name: {True, False} for name in names(groups(chart))}
 
 
-def test_every_group_is_in_a_file_of_cases(chart: Chart) -> None:
+def test_every_rule_group_has_cases(chart: Chart) -> None:
     assert {case.stem for case in CASES} == GROUPS.keys()
     assert {name for listed in GROUPS.values() for name in listed} == {group["name"] for group in groups(chart)}
 
 
-def test_every_alert_says_how_bad_what_and_what_to_do(chart: Chart) -> None:
+def test_every_alert_has_severity_annotations_and_runbook(chart: Chart) -> None:
     page = (ROOT / "docs/how-to/operations.md").read_text()
     runbooks = dict(re.findall(r"^### (\w+)\n(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL))
     for rule in alerts(groups(chart)):
@@ -78,33 +78,33 @@ def test_every_alert_says_how_bad_what_and_what_to_do(chart: Chart) -> None:
         assert (anchor, name in runbooks) == (name.lower(), True), f"{name} has no runbook"
         for part in ("**Meaning.**", "**Impact.**", "**Diagnosis.**", "**Mitigation.**"):
             assert part in runbooks[name], f"the runbook of {name} has no {part}"
-    assert set(runbooks) == names(groups(chart)), "a runbook is of no alert"
+    assert set(runbooks) == names(groups(chart)), "a runbook has no alert"
 
 
-def test_values_change_what_is_promised(chart: Chart) -> None:
+def test_values_change_the_objectives(chart: Chart) -> None:
     slo = {
         "availability": 0.99,
         "seconds": {"Classify": 0.256},
         "burnRates": [{"factor": 10, "long": "2h", "short": "10m", "for": "1m", "severity": "page"}],
     }
-    made = groups(chart, monitoring={**RULES["monitoring"], "ruleInterval": "1m", "slo": slo})
-    assert {group["interval"] for group in made} == {"1m"}
-    (burn,) = [rule for rule in alerts(made) if rule["alert"] == "UndertoneErrorBudgetBurn"]
+    rendered = groups(chart, monitoring={**RULES["monitoring"], "ruleInterval": "1m", "slo": slo})
+    assert {group["interval"] for group in rendered} == {"1m"}
+    (burn,) = [rule for rule in alerts(rendered) if rule["alert"] == "UndertoneErrorBudgetBurn"]
     assert "ratio_rate2h{" in burn["expr"]
     assert "ratio_rate10m{" in burn["expr"]
     assert "> 10 * (1 - 0.99)" in burn["expr"]
     assert (burn["for"], burn["labels"]["severity"]) == ("1m", "page")
-    recorded = [rule["expr"] for group in made for rule in group["rules"] if "record" in rule]
+    recorded = [rule["expr"] for group in rendered for rule in group["rules"] if "record" in rule]
     assert any('le="0.256"' in expression for expression in recorded)
 
 
-def test_an_alert_can_be_left_out(chart: Chart) -> None:
+def test_null_disables_an_alert(chart: Chart) -> None:
     without = groups(chart, monitoring={**RULES["monitoring"], "alerts": {"shedding": None, "batchLate": None}})
     assert names(groups(chart)) - names(without) == {"UndertoneShedding", "UndertoneBatchLate"}
 
 
 @pytest.mark.parametrize(
-    ("values", "left_out"),
+    ("values", "omitted"),
     [
         ({"autoscaling": {"type": "none"}}, "UndertonePodsAtMaximum"),
         ({"loadBalancer": {"type": "none"}}, "UndertoneNoHealthyPods"),
@@ -112,8 +112,8 @@ def test_an_alert_can_be_left_out(chart: Chart) -> None:
     ],
     ids=["no autoscaler", "no Envoy", "suspended"],
 )
-def test_what_cannot_be_is_not_watched(chart: Chart, values: Mapping[str, Any], left_out: str) -> None:
-    assert names(groups(chart)) - names(groups(chart, **values)) == {left_out}
+def test_alerts_without_their_object_are_omitted(chart: Chart, values: Mapping[str, Any], omitted: str) -> None:
+    assert names(groups(chart)) - names(groups(chart, **values)) == {omitted}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_cannot_be_is_not_watched(chart: Chart, values: Mapping[str, Any], 
     ],
     ids=["seconds", "method", "availability", "name", "share", "for"],
 )
-def test_wrong_promises_are_refused(chart: Chart, monitoring: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(HelmError) as refused:
+def test_schema_rejects_wrong_objectives_and_alerts(chart: Chart, monitoring: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as error:
         chart.render({"monitoring": monitoring})
-    assert message in str(refused.value)
+    assert message in str(error.value)

@@ -1,4 +1,4 @@
-"""The documents about the chart: what they name exists."""
+"""The pages about the chart: the values, examples and files that they name."""
 
 import json
 import re
@@ -30,14 +30,14 @@ def exists(path: str) -> bool:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_values_that_are_named_exist(document: Path) -> None:
+def test_named_values_exist(document: Path) -> None:
     named = set(re.findall(rf"`((?:{'|'.join(VALUES)})(?:\.[A-Za-z-]+)+)", document.read_text()))
     assert named
     assert [path for path in sorted(named) if not exists(path)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_examples_of_values_are_accepted(chart: Chart, document: Path) -> None:
+def test_chart_accepts_the_examples(chart: Chart, document: Path) -> None:
     examples = [yaml.safe_load(example) for example in FENCE.findall(document.read_text())]
     ours = [example for example in examples if example.keys() <= VALUES.keys()]
     assert ours
@@ -46,6 +46,6 @@ def test_examples_of_values_are_accepted(chart: Chart, document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_files_that_are_linked_exist(document: Path) -> None:
+def test_linked_files_exist(document: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert link.startswith("https://") or (document.parent / link).exists()

@@ -1,4 +1,4 @@
-"""What holds for every document of every combination of values."""
+"""Properties of all rendered objects, for each set of values."""
 
 import json
 import shutil
@@ -17,10 +17,10 @@ from tests.chart.support.paths import CHART
 OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()
 WITHOUT_SCHEMA = frozenset({"GRPCRoute", "NodePool", "PodMonitor", "PrometheusRule", "ScaledObject", "ServiceMonitor"})
-"""Kinds that are no part of Kubernetes; other tests look at their shape."""
-NAMESPACELESS = frozenset({"NodePool"})
-# In what the oldest Kubernetes knows, there are no image volumes.
-TOO_NEW = {OLDEST: frozenset({"image volume"})}
+"""Kinds of custom resources. Other tests check their fields."""
+CLUSTER_SCOPED = frozenset({"NodePool"})
+# The oldest supported Kubernetes has no image volumes.
+UNSUPPORTED = {OLDEST: frozenset({"image volume"})}
 
 
 @pytest.fixture(params=COMBINATIONS, ids=lambda name: name.replace(" ", "-"))
@@ -35,12 +35,12 @@ def manifests(chart: Chart, combination: str) -> Manifests:
 
 @pytest.fixture(scope="module")
 def validated() -> set[tuple[str, str]]:
-    """Documents that were found valid, with the version of Kubernetes: most are the same in several combinations."""
+    """Valid documents and the version of Kubernetes. Most occur in several combinations."""
     return set()
 
 
 def pods(manifests: Manifests) -> Iterator[tuple[str, Manifest]]:
-    """Name of the object and metadata and spec of each pod that it makes."""
+    """The pod templates, each with the name of its object."""
     for manifest in manifests:
         match manifest["kind"]:
             case "Pod":
@@ -57,10 +57,10 @@ def containers(pod: Manifest) -> Iterator[Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_fits_the_schemas_of_kubernetes(
+def test_matches_the_schemas_of_kubernetes(
     manifests: Manifests, combination: str, version: str, validated: set[tuple[str, str]]
 ) -> None:
-    if combination in TOO_NEW.get(version, ()):
+    if combination in UNSUPPORTED.get(version, ()):
         pytest.skip(f"{combination} needs a Kubernetes newer than {version}")
     for manifest in manifests:
         document = json.dumps(manifest, sort_keys=True)
@@ -73,20 +73,20 @@ def test_fits_the_schemas_of_kubernetes(
 @pytest.mark.parametrize(
     "values", [{}, COMBINATIONS["jobs to a claim"], COMBINATIONS["no load balancer"]], ids=["", "jobs", "none"]
 )
-def test_lints(chart: Chart, values: Mapping[str, Any]) -> None:
+def test_passes_helm_lint(chart: Chart, values: Mapping[str, Any]) -> None:
     chart.lint(values)
 
 
-def test_names_and_namespaces(manifests: Manifests) -> None:
+def test_names_are_unique_and_namespaces_set(manifests: Manifests) -> None:
     kinds_and_names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests]
     assert len(kinds_and_names) == len(set(kinds_and_names))
     for manifest in manifests:
         metadata = manifest["metadata"]
         assert len(metadata["name"]) <= 63
-        assert metadata.get("namespace") == (None if manifest["kind"] in NAMESPACELESS else "reading")
+        assert metadata.get("namespace") == (None if manifest["kind"] in CLUSTER_SCOPED else "reading")
 
 
-def test_common_labels(manifests: Manifests) -> None:
+def test_has_common_labels(manifests: Manifests) -> None:
     for manifest in manifests:
         labels = manifest["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == "undertone"
@@ -95,7 +95,7 @@ def test_common_labels(manifests: Manifests) -> None:
         assert labels["helm.sh/chart"].startswith("undertone-")
 
 
-def test_selectors_find_pods_of_this_release(manifests: Manifests) -> None:
+def test_selectors_match_pods_of_the_release(manifests: Manifests) -> None:
     labels = [pod["metadata"]["labels"] for _, pod in pods(manifests)]
     for manifest in manifests:
         spec = manifest.get("spec", {})
@@ -110,7 +110,7 @@ def test_selectors_find_pods_of_this_release(manifests: Manifests) -> None:
                 assert spec["scaleTargetRef"]["name"] in deployments
 
 
-def test_selectors_tell_components_apart(manifests: Manifests) -> None:
+def test_selectors_match_one_component(manifests: Manifests) -> None:
     for service in (*manifests.of("Service"), *manifests.of("PodDisruptionBudget")):
         selector = service["spec"]["selector"].get("matchLabels", service["spec"]["selector"])
         found = {
@@ -121,8 +121,8 @@ def test_selectors_tell_components_apart(manifests: Manifests) -> None:
         assert found == {selector["app.kubernetes.io/component"]}
 
 
-def test_ports_exist_and_have_names_where_names_are_looked_for(manifests: Manifests) -> None:
-    """Kubernetes looks a port's name up in ordinary containers, not in init containers, native sidecars though they be."""
+def test_target_ports_exist(manifests: Manifests) -> None:
+    """Kubernetes looks up port names in ordinary containers only, not in native sidecar containers."""
     for service in manifests.of("Service"):
         selector = service["spec"]["selector"].items()
         (pod,) = [pod for _, pod in pods(manifests) if selector <= pod["metadata"]["labels"].items()]
@@ -130,17 +130,17 @@ def test_ports_exist_and_have_names_where_names_are_looked_for(manifests: Manife
     for policy in manifests.of("NetworkPolicy"):
         for _, pod in pods(manifests):
             if _selects(policy["spec"]["podSelector"], pod["metadata"]["labels"]):
-                asked = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
-                assert asked <= known_ports(pod)
+                allowed = {port["port"] for rule in policy["spec"].get("ingress", ()) for port in rule["ports"]}
+                assert allowed <= known_ports(pod)
 
 
 def known_ports(pod: Manifest) -> set[int | str]:
-    """Numbers of all containers' ports, names of the ordinary ones'."""
+    """The numbers of all ports, and the port names of ordinary containers."""
     numbers = {port["containerPort"] for container in containers(pod) for port in container.get("ports", ())}
     return numbers | {port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", ())}
 
 
-def test_no_replicas_where_an_autoscaler_sets_them(manifests: Manifests) -> None:
+def test_autoscaled_deployments_have_no_replicas(manifests: Manifests) -> None:
     scaled = {
         manifest["spec"]["scaleTargetRef"]["name"] for manifest in manifests if "scaleTargetRef" in manifest.get("spec", {})
     }
@@ -166,7 +166,7 @@ def test_passes_the_restricted_pod_security_standard(manifests: Manifests) -> No
             assert not any("hostPort" in port for port in container.get("ports", ()))
 
 
-def test_no_pod_has_a_token(manifests: Manifests) -> None:
+def test_pods_have_no_service_account_token(manifests: Manifests) -> None:
     for _, pod in pods(manifests):
         assert pod["spec"]["automountServiceAccountToken"] is False
         assert pod["spec"]["enableServiceLinks"] is False
@@ -174,7 +174,7 @@ def test_no_pod_has_a_token(manifests: Manifests) -> None:
         assert account["automountServiceAccountToken"] is False
 
 
-def test_every_container_has_resources_and_a_pinned_image(manifests: Manifests) -> None:
+def test_containers_have_resources_and_image_tags(manifests: Manifests) -> None:
     for _, pod in pods(manifests):
         for container in containers(pod):
             resources = container["resources"]
@@ -184,25 +184,25 @@ def test_every_container_has_resources_and_a_pinned_image(manifests: Manifests) 
             assert container["imagePullPolicy"]
 
 
-def test_containers_that_serve_have_all_probes(manifests: Manifests) -> None:
+def test_serving_containers_have_all_probes(manifests: Manifests) -> None:
     for deployment in manifests.of("Deployment"):
         spec = deployment["spec"]["template"]["spec"]
         serving = [*spec["containers"], *(init for init in spec.get("initContainers", ()) if "restartPolicy" in init)]
         for container in serving:
             ports = {port["containerPort"] for port in container["ports"]} | {port["name"] for port in container["ports"]}
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                asked = container[probe].get("grpc") or container[probe]["httpGet"]
-                assert asked["port"] in ports
+                probed = container[probe].get("grpc") or container[probe]["httpGet"]
+                assert probed["port"] in ports
 
 
-def test_mounts_have_volumes(manifests: Manifests) -> None:
+def test_mounts_match_volumes(manifests: Manifests) -> None:
     for name, pod in pods(manifests):
         volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
         mounted = {mount["name"] for container in containers(pod) for mount in container.get("volumeMounts", ())}
         assert mounted == volumes, name
 
 
-def test_every_pod_is_behind_a_network_policy(manifests: Manifests, combination: str) -> None:
+def test_network_policies_select_every_pod(manifests: Manifests, combination: str) -> None:
     policies = manifests.of("NetworkPolicy")
     if combination == "minimal":
         assert policies == []
@@ -212,9 +212,9 @@ def test_every_pod_is_behind_a_network_policy(manifests: Manifests, combination:
     for policy in policies:
         assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
         assert all(rule.get("to") or rule.get("ports") for rule in policy["spec"].get("egress", ())), (
-            "an empty rule lets all out"
+            "an empty rule allows all egress"
         )
-        assert all(rule.get("from") for rule in policy["spec"].get("ingress", ())), "a rule without peers lets everybody in"
+        assert all(rule.get("from") for rule in policy["spec"].get("ingress", ())), "a rule without peers allows all ingress"
 
 
 def _selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
@@ -228,7 +228,7 @@ def _selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
     ("suffix", "changed"),
     [("-inference", {"model": {"version": 2}}), ("-envoy", {"loadBalancer": {"envoy": {"maxConnections": 9}}})],
 )
-def test_changed_configuration_replaces_the_pods(chart: Chart, suffix: str, changed: Mapping[str, Any]) -> None:
+def test_changed_configuration_changes_the_checksum(chart: Chart, suffix: str, changed: Mapping[str, Any]) -> None:
     def checksum(values: Mapping[str, Any]) -> str:
         pod = chart.render(values).one("Deployment", suffix)["spec"]["template"]
         return str(pod["metadata"]["annotations"]["checksum/config"])
@@ -237,7 +237,7 @@ def test_changed_configuration_replaces_the_pods(chart: Chart, suffix: str, chan
     assert checksum({}) != checksum(changed)
 
 
-def test_a_new_chart_alone_replaces_no_pods(chart: Chart, helm: Path, tmp_path: Path) -> None:
+def test_new_chart_version_keeps_the_pod_templates(chart: Chart, helm: Path, tmp_path: Path) -> None:
     copy = tmp_path / "undertone"
     shutil.copytree(CHART, copy)
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
@@ -249,16 +249,16 @@ def test_a_new_chart_alone_replaces_no_pods(chart: Chart, helm: Path, tmp_path: 
         assert after["spec"]["template"] == before["spec"]["template"]
 
 
-def test_older_kubernetes_is_refused(chart: Chart) -> None:
+def test_rejects_an_older_kubernetes(chart: Chart) -> None:
     with pytest.raises(HelmError, match=r"requires kubeVersion: >=1.29.0-0"):
         chart.render(kubernetes="1.28.15")
 
 
-def test_providers_names_of_kubernetes_are_understood(chart: Chart) -> None:
+def test_accepts_version_suffixes_of_cloud_providers(chart: Chart) -> None:
     assert chart.render(kubernetes="v1.29.3-eks-adc7111").all == chart.render().all
 
 
-def test_long_names_are_cut(chart: Chart) -> None:
+def test_long_names_are_truncated(chart: Chart) -> None:
     manifests = chart.render(COMBINATIONS["jobs to a claim"], release="r" * 53)
-    # Pods of a CronJob's jobs have twenty characters more.
+    # Pods of a CronJob have names with additional characters, so Kubernetes limits its name to 52.
     assert all(len(manifest["metadata"]["name"]) <= (52 if manifest["kind"] == "CronJob" else 63) for manifest in manifests)

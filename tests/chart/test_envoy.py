@@ -1,4 +1,4 @@
-"""What stands before the pods: Envoy, a GRPCRoute, or nothing."""
+"""The load balancer: Envoy, a GRPCRoute or none."""
 
 import subprocess
 import sys
@@ -67,7 +67,7 @@ def test_envoy_accepts_its_configuration(chart: Chart, tmp_path: Path, values: M
         ("https://[2001:db8::7]:443", "2001:db8::7", 443, True),
     ],
 )
-def test_traces_go_to_the_collector(chart: Chart, endpoint: str, address: str, port: int, *, encrypted: bool) -> None:
+def test_traces_are_sent_to_the_collector(chart: Chart, endpoint: str, address: str, port: int, *, encrypted: bool) -> None:
     config = yaml.safe_load(chart.render(traced(endpoint, 0.05)).one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
     (collector,) = (one for one in config["static_resources"]["clusters"] if one["name"] == "traces")
     (target,) = collector["load_assignment"]["endpoints"][0]["lb_endpoints"]
@@ -79,20 +79,20 @@ def test_traces_go_to_the_collector(chart: Chart, endpoint: str, address: str, p
 
 
 @pytest.mark.parametrize("values", [{}, traced("http://collector:4317", 0), traced("", 1)])
-def test_without_an_endpoint_or_a_sample_nothing_is_traced(chart: Chart, values: Mapping[str, Any]) -> None:
+def test_tracing_requires_an_endpoint_and_a_sampling_ratio(chart: Chart, values: Mapping[str, Any]) -> None:
     config = chart.render(values).one("ConfigMap", "-envoy")["data"]["envoy.yaml"]
     assert "opentelemetry" not in config
     assert "traces" not in config
 
 
 @pytest.mark.parametrize("files", [(), ("values-kind.yaml",)])
-def test_the_log_is_no_reason_for_an_eviction(chart: Chart, files: tuple[str, ...]) -> None:
-    """It counts as ephemeral storage, and kubelets rotate it at some 50 MiB, or somewhat later."""
+def test_ephemeral_storage_has_room_for_the_access_log(chart: Chart, files: tuple[str, ...]) -> None:
+    """The log counts as ephemeral storage. Kubelets rotate it at about 50 MiB or later."""
     pod = chart.render(files=files).one("Deployment", "-envoy")["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"]["ephemeral-storage"] == "1Gi"
 
 
-def test_finds_the_pods_by_the_headless_service(chart: Chart) -> None:
+def test_endpoints_are_the_headless_service(chart: Chart) -> None:
     manifests = chart.render()
     service = manifests.one("Service", "-inference")
     (endpoint,) = cluster(chart)["load_assignment"]["endpoints"][0]["lb_endpoints"]
@@ -103,20 +103,20 @@ def test_finds_the_pods_by_the_headless_service(chart: Chart) -> None:
     assert service["spec"]["clusterIP"] == "None"
 
 
-def test_the_admin_interface_is_on_loopback(chart: Chart) -> None:
+def test_admin_interface_listens_on_loopback(chart: Chart) -> None:
     address = configuration(chart, address="::")["admin"]["address"]["socket_address"]
     assert address == {"address": "127.0.0.1", "port_value": 9901}
     assert 9901 not in {port["containerPort"] for port in container(chart)["ports"]}
 
 
-def test_the_hook_drains_within_the_grace_period(chart: Chart) -> None:
+def test_drain_hook_ends_within_the_grace_period(chart: Chart) -> None:
     pod = chart.render(envoy(drain={"leaveSeconds": 7, "finishSeconds": 80}, ports={"admin": 9999}))
     spec = pod.one("Deployment", "-envoy")["spec"]["template"]["spec"]
     assert spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["bash", "config/drain.sh", "9999", "7", "80"]
     assert spec["terminationGracePeriodSeconds"] > 87
 
 
-def test_secrets_are_mounted_without_the_authority_key(chart: Chart) -> None:
+def test_key_of_the_authority_is_not_mounted(chart: Chart) -> None:
     tls = envoy(tls={"secretName": "server", "clientCASecretName": "clients"})
     manifests = chart.render({**tls, "test": {"enabled": False}})
     volumes = manifests.one("Deployment", "-envoy")["spec"]["template"]["spec"]["volumes"]
@@ -126,13 +126,13 @@ def test_secrets_are_mounted_without_the_authority_key(chart: Chart) -> None:
     assert manifests.one("Service", "-envoy")["spec"]["ports"][0]["appProtocol"] == "https"
 
 
-def test_a_caller_certificate_needs_one_of_the_server(chart: Chart) -> None:
-    with pytest.raises(HelmError, match="clientCASecretName is set, and secretName is not"):
+def test_client_certificates_require_a_server_certificate(chart: Chart) -> None:
+    with pytest.raises(HelmError, match=r"loadBalancer.envoy.tls.secretName is empty"):
         chart.render(envoy(tls={"clientCASecretName": "clients"}))
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "message"),
     [
         ({"retry": {}}, "retry"),
         ({"retries": {"conditions": ["sometimes"]}}, "retries/conditions/0"),
@@ -141,12 +141,12 @@ def test_a_caller_certificate_needs_one_of_the_server(chart: Chart) -> None:
         ({"maxRequestBytes": 10}, "maxRequestBytes"),
     ],
 )
-def test_wrong_values_are_named(chart: Chart, values: Mapping[str, Any], words: str) -> None:
-    with pytest.raises(HelmError, match=words):
+def test_schema_rejects_wrong_values(chart: Chart, values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError, match=message):
         chart.render(envoy(**values))
 
 
-def test_gateway_api_has_a_route_and_no_envoy(chart: Chart) -> None:
+def test_gateway_api_creates_a_route_and_no_envoy(chart: Chart) -> None:
     parent = {"name": "public", "namespace": "gateways"}
     values = {
         "loadBalancer": {"type": "gatewayAPI", "gatewayAPI": {"parentRefs": [parent], "hostnames": ["undertone.example"]}}
@@ -158,12 +158,12 @@ def test_gateway_api_has_a_route_and_no_envoy(chart: Chart) -> None:
     assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]
 
 
-def test_gateway_api_needs_a_gateway(chart: Chart) -> None:
+def test_gateway_api_requires_a_gateway(chart: Chart) -> None:
     with pytest.raises(HelmError, match="name the Gateway"):
         chart.render({"loadBalancer": {"type": "gatewayAPI"}})
 
 
-def test_none_is_none(chart: Chart) -> None:
+def test_type_none_creates_no_load_balancer(chart: Chart) -> None:
     manifests = chart.render({"loadBalancer": {"type": "none"}})
     assert not manifests.of("GRPCRoute")
     assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]

@@ -1,11 +1,14 @@
-"""Where the model comes from, that one version is served, and that a wrong one is refused."""
+"""The model: its sources, the pinned version, and the check of its files."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 from undertone_bench.chart import Chart, HelmError, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
@@ -17,7 +20,7 @@ def pod(chart: Chart, combination: str) -> Manifest:
     return spec
 
 
-def init(spec: Manifest, name: str) -> Manifest:
+def init_container(spec: Manifest, name: str) -> Manifest:
     (found,) = [container for container in spec["initContainers"] if container["name"] == name]
     return dict(found)
 
@@ -27,8 +30,11 @@ def volume(spec: Manifest, name: str) -> Manifest:
     return dict(found)
 
 
-def models_config(chart: Chart, combination: str) -> str:
-    return str(chart.render(COMBINATIONS[combination]).one("ConfigMap", "-inference")["data"]["models.config"])
+def model_config(chart: Chart, combination: str) -> ModelConfig:
+    """The only model of TF Serving's configuration file."""
+    text = chart.render(COMBINATIONS[combination]).one("ConfigMap", "-inference")["data"]["models.config"]
+    (config,) = text_format.Parse(text, ModelServerConfig()).model_config_list.config
+    return config
 
 
 @pytest.mark.parametrize(
@@ -40,32 +46,35 @@ def models_config(chart: Chart, combination: str) -> str:
         ("image volume", "/image/models", "image"),
     ],
 )
-def test_every_container_looks_where_the_model_is(chart: Chart, combination: str, root: str, kind: str) -> None:
+def test_all_containers_use_the_directory_of_the_model(chart: Chart, combination: str, root: str, kind: str) -> None:
     spec = pod(chart, combination)
     assert kind in volume(spec, "model")
-    assert f'base_path: "{root}/emotions"' in models_config(chart, combination)
+    assert model_config(chart, combination).base_path == f"{root}/emotions"
     (sidecar,) = spec["containers"]
     assert f"--model-dir={root}/emotions" in sidecar["args"]
-    assert init(spec, "check-model")["args"][0] == root
-    for container in (sidecar, init(spec, "model-server"), init(spec, "check-model")):
+    assert init_container(spec, "check-model")["args"][0] == root
+    for container in (sidecar, init_container(spec, "model-server"), init_container(spec, "check-model")):
         (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "model"]
         assert mount["readOnly"] is True
         assert root.startswith(mount["mountPath"])
 
 
-def test_image_volumes_need_a_kubernetes_that_has_them(chart: Chart) -> None:
-    with pytest.raises(HelmError, match=r"imageVolume, which Kubernetes v1.32.0 does not have"):
+def test_image_volumes_require_a_new_kubernetes(chart: Chart) -> None:
+    with pytest.raises(HelmError, match=r"imageVolume, which Kubernetes v1.32.0 does not support"):
         chart.render(COMBINATIONS["image volume"], kubernetes="1.32.0")
 
 
-def test_the_version_is_pinned_whole(chart: Chart) -> None:
-    """Helm reads numbers as floats; a date as a version must not become 2.0261121e+07."""
-    assert "specific { versions: 20261121 }" in models_config(chart, "image volume")
-    assert init(pod(chart, "image volume"), "check-model")["args"] == ["/image/models", "emotions", "20261121", "auto"]
+def test_version_is_pinned(chart: Chart) -> None:
+    """Helm parses numbers as floats: the version must not be written as 2.0261121e+07."""
+    config = model_config(chart, "image volume")
+    assert (config.name, config.model_platform) == ("emotions", "tensorflow")
+    assert list(config.model_version_policy.specific.versions) == [20261121]
+    checking = init_container(pod(chart, "image volume"), "check-model")
+    assert checking["args"] == ["/image/models", "emotions", "20261121", "auto"]
 
 
-def test_an_image_is_copied_around_the_mount(chart: Chart) -> None:
-    copying = init(pod(chart, "defaults"), "copy-model")
+def test_mount_does_not_hide_the_model_in_the_image(chart: Chart) -> None:
+    copying = init_container(pod(chart, "defaults"), "copy-model")
     source, target = copying["args"]
     assert source == "/models/emotions/1"
     (mount,) = copying["volumeMounts"]
@@ -73,8 +82,8 @@ def test_an_image_is_copied_around_the_mount(chart: Chart) -> None:
     assert not source.startswith(mount["mountPath"])
 
 
-def test_the_copying_command_copies(chart: Chart, tmp_path: Path) -> None:
-    copying = init(pod(chart, "defaults"), "copy-model")
+def test_copy_command_copies_the_version(chart: Chart, tmp_path: Path) -> None:
+    copying = init_container(pod(chart, "defaults"), "copy-model")
     (tmp_path / "image/emotions/1/variables").mkdir(parents=True)
     (tmp_path / "image/emotions/1/saved_model.pb").write_text("graph")
     subprocess.run([*copying["command"], tmp_path / "image/emotions/1", f"{tmp_path}/copy/emotions/"], check=True)
@@ -82,29 +91,29 @@ def test_the_copying_command_copies(chart: Chart, tmp_path: Path) -> None:
     assert copied == ["emotions", "emotions/1", "emotions/1/saved_model.pb", "emotions/1/variables"]
 
 
-def test_a_bucket_is_copied_by_rclone(chart: Chart) -> None:
-    copying = init(pod(chart, "bucket"), "copy-model")
+def test_rclone_copies_from_a_bucket(chart: Chart) -> None:
+    copying = init_container(pod(chart, "bucket"), "copy-model")
     assert copying["command"][:2] == ["rclone", "copy"]
     assert copying["args"][-2:] == [":s3:models/undertone/emotions/1", "/models/emotions/1"]
     assert "--s3-env-auth=true" in copying["args"]
 
 
 @pytest.mark.parametrize(
-    ("values", "remedy"),
+    ("values", "message"),
     [
         ({"model": {"source": "claim"}}, "model.claim.name is empty"),
         ({"model": {"source": "objectStore"}, "networkPolicy": {"enabled": False}}, "model.url is empty"),
         ({"model": {"source": "objectStore", "url": "s3://models"}}, "networkPolicy.objectStore is empty"),
     ],
 )
-def test_what_is_missing_is_said(chart: Chart, values: Manifest, remedy: str) -> None:
-    with pytest.raises(HelmError, match=remedy):
+def test_missing_values_are_named(chart: Chart, values: Manifest, message: str) -> None:
+    with pytest.raises(HelmError, match=message):
         chart.render(values)
 
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """A folder with version 3 of emotions, computing in bf16."""
+    """A directory with version 3 of the model emotions, in bf16."""
     folder = tmp_path / "emotions/3"
     folder.mkdir(parents=True)
     for name in ("saved_model.pb", "tokenizer.json"):
@@ -121,22 +130,22 @@ def check(
 
 
 @pytest.mark.parametrize("precision", ["auto", "bf16"])
-def test_the_right_model_is_let_through(models: Path, precision: str) -> None:
+def test_check_accepts_the_model(models: Path, precision: str) -> None:
     checked = check(models, precision=precision)
     assert (checked.returncode, checked.stdout) == (0, "emotions 3, bf16\n")
 
 
-def test_another_version_is_refused_with_those_there_are(models: Path) -> None:
+def test_check_rejects_a_missing_version_and_lists_the_others(models: Path) -> None:
     checked = check(models, version=4)
     assert checked.returncode == 1
-    assert "emotions/4" in checked.stderr
-    assert "choose one of: emotions 3" in checked.stderr
+    assert "emotions/4 does not exist" in checked.stderr
+    assert "set model.name and model.version to one of: emotions 3" in checked.stderr
 
 
-def test_another_precision_is_refused(models: Path) -> None:
+def test_check_rejects_another_precision(models: Path) -> None:
     checked = check(models, precision="fp32")
     assert checked.returncode == 1
-    assert "computes in bf16, but model.precision is fp32" in checked.stderr
+    assert "has the precision bf16, but model.precision is fp32" in checked.stderr
 
 
 @pytest.mark.parametrize(
@@ -145,18 +154,17 @@ def test_another_precision_is_refused(models: Path) -> None:
         (lambda folder: (folder / "saved_model.pb").unlink(), "has no saved_model.pb"),
         (lambda folder: (folder / "contract.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "contract.json").write_text("[]"), "cannot be read"),
-        (lambda folder: folder.rename(folder.with_name("5")), "holds emotions 3 by its contract"),
+        (lambda folder: folder.rename(folder.with_name("5")), "contains emotions 3 according to its contract"),
     ],
     ids=["incomplete", "not JSON", "no contract", "renamed"],
 )
-def test_a_broken_export_is_refused(models: Path, damage: object, message: str) -> None:
-    assert callable(damage)
+def test_check_rejects_a_damaged_export(models: Path, damage: Callable[[Path], object], message: str) -> None:
     damage(models / "emotions/3")
-    checked = check(models, version=5 if "by its contract" in message else 3)
+    checked = check(models, version=5 if "according to its contract" in message else 3)
     assert checked.returncode == 1
     assert message in checked.stderr
     assert "Traceback" not in checked.stderr
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    assert "choose one of: nothing" in check(tmp_path).stderr
+def test_check_rejects_an_empty_directory(tmp_path: Path) -> None:
+    assert "one of: (none: " in check(tmp_path).stderr

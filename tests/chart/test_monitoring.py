@@ -1,4 +1,4 @@
-"""What tells Prometheus, Grafana and Datadog where metrics are."""
+"""Monitors, dashboards, rules and annotations for Prometheus, Grafana and Datadog."""
 
 import json
 
@@ -13,8 +13,8 @@ from tests.chart.support.paths import CHART
 @pytest.mark.parametrize(
     ("combination", "kind", "endpoints"),
     [
-        ("watched by PodMonitor", "PodMonitor", "podMetricsEndpoints"),
-        ("watched by ServiceMonitor", "ServiceMonitor", "endpoints"),
+        ("PodMonitor", "PodMonitor", "podMetricsEndpoints"),
+        ("ServiceMonitor", "ServiceMonitor", "endpoints"),
     ],
 )
 def test_sidecar_and_tf_serving_are_scraped(chart: Chart, combination: str, kind: str, endpoints: str) -> None:
@@ -30,13 +30,13 @@ def test_sidecar_and_tf_serving_are_scraped(chart: Chart, combination: str, kind
     assert selector <= found["metadata"]["labels"].items()
 
 
-def test_monitors_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> None:
-    for monitor in chart.render(COMBINATIONS["watched by PodMonitor"]).of("PodMonitor"):
+def test_monitors_have_the_configured_labels(chart: Chart) -> None:
+    for monitor in chart.render(COMBINATIONS["PodMonitor"]).of("PodMonitor"):
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
 def test_development_server_is_scraped_like_tf_serving(chart: Chart) -> None:
-    values = {**COMBINATIONS["watched by PodMonitor"], **COMBINATIONS["development server"]}
+    values = {**COMBINATIONS["PodMonitor"], **COMBINATIONS["development server"]}
     endpoints = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
     assert [endpoint["port"] for endpoint in endpoints] == ["metrics", "model-metrics"]
     (server,) = [
@@ -47,17 +47,15 @@ def test_development_server_is_scraped_like_tf_serving(chart: Chart) -> None:
     assert {"--rest_api_port=8501", "--monitoring_config_file=/etc/undertone/monitoring.config"} <= set(server["command"])
 
 
-def test_the_sidecars_metrics_port_is_its_own_default(chart: Chart) -> None:
+def test_metrics_port_is_the_default_of_the_sidecar(chart: Chart) -> None:
     (default,) = [field.default for field in Settings.__dataclass_fields__.values() if field.name == "metrics_port"]
     (sidecar,) = chart.render().one("Deployment", "-inference")["spec"]["template"]["spec"]["containers"]
     assert f"--metrics-port={default}" in sidecar["args"]
     assert {"name": "metrics", "containerPort": default} in sidecar["ports"]
 
 
-def test_datadog_finds_the_metrics(chart: Chart) -> None:
-    metadata = chart.render(COMBINATIONS["watched by PodMonitor"]).one("Deployment", "-inference")["spec"]["template"][
-        "metadata"
-    ]
+def test_annotations_lead_datadog_to_the_metrics(chart: Chart) -> None:
+    metadata = chart.render(COMBINATIONS["PodMonitor"]).one("Deployment", "-inference")["spec"]["template"]["metadata"]
     checks = json.loads(metadata["annotations"]["ad.datadoghq.com/sidecar.checks"])
     endpoints = [instance["openmetrics_endpoint"] for instance in checks["openmetrics"]["instances"]]
     assert endpoints == ["http://%%host%%:9464/metrics", "http://%%host%%:8501/monitoring/prometheus/metrics"]
@@ -65,15 +63,15 @@ def test_datadog_finds_the_metrics(chart: Chart) -> None:
     assert not [name for name in defaults if "datadog" in name]
 
 
-def test_dashboards_are_rendered_as_they_are(chart: Chart) -> None:
-    """Their own templates are Grafana's, not Helm's."""
+def test_dashboards_are_copied_unchanged(chart: Chart) -> None:
+    """Helm must not expand the templates of Grafana."""
     dashboard = chart.render({"monitoring": {"dashboards": True}}).one("ConfigMap", "-dashboard-undertone")
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
     written = (CHART / "files/dashboards/undertone.json").read_text()
     assert json.loads(dashboard["data"]["undertone.json"]) == json.loads(written)
 
 
-def test_rules_carry_the_labels_that_prometheus_looks_for(chart: Chart) -> None:
+def test_rules_have_the_configured_labels(chart: Chart) -> None:
     rule = chart.render({"monitoring": {"prometheusRule": True, "labels": {"release": "prometheus"}}}).one("PrometheusRule")
     assert rule["apiVersion"] == "monitoring.coreos.com/v1"
     assert rule["metadata"]["labels"]["release"] == "prometheus"

@@ -1,4 +1,4 @@
-"""Who may reach whom."""
+"""The NetworkPolicies: allowed callers, readers of metrics, and egress."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ def ports(rule: Mapping[str, Any]) -> list[Any]:
     return [port["port"] for port in rule["ports"]]
 
 
-def test_only_envoy_reaches_the_pods(chart: Chart) -> None:
+def test_only_envoy_reaches_the_inference_pods(chart: Chart) -> None:
     (rule,) = policy(chart, "-inference")["ingress"]
     assert components(rule["from"]) == ["envoy"]
     assert len(rule["from"]) == 1
@@ -36,31 +36,31 @@ def test_only_envoy_reaches_the_pods(chart: Chart) -> None:
 
 
 @pytest.mark.parametrize("combination", ["no load balancer", "gateway"])
-def test_without_envoy_those_whom_values_allow_reach_the_pods(chart: Chart, combination: str) -> None:
+def test_configured_clients_reach_the_inference_pods_without_envoy(chart: Chart, combination: str) -> None:
     (rule,) = policy(chart, "-inference", combination)["ingress"]
     assert {"podSelector": {}} in rule["from"]
     (jobs,) = [peer for peer in rule["from"] if peer["podSelector"].get("matchExpressions")]
     assert jobs["podSelector"]["matchExpressions"][0]["values"] == ["backfill", "daily", "test"]
 
 
-def test_metrics_are_for_those_whom_values_allow(chart: Chart) -> None:
-    _, metrics = policy(chart, "-inference", "watched by PodMonitor")["ingress"]
+def test_configured_peers_read_metrics(chart: Chart) -> None:
+    _, metrics = policy(chart, "-inference", "PodMonitor")["ingress"]
     assert ports(metrics) == ["metrics", 8501]
     assert metrics["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
 
 
-def test_nobody_reaches_the_model_servers_port(chart: Chart) -> None:
-    for combination in ("defaults", "no load balancer", "watched by PodMonitor"):
+def test_no_peer_reaches_the_grpc_port_of_the_model_server(chart: Chart) -> None:
+    for combination in ("defaults", "no load balancer", "PodMonitor"):
         for rule in policy(chart, "-inference", combination)["ingress"]:
             assert {"predict", 8500}.isdisjoint(ports(rule))
 
 
-def test_pods_reach_name_servers_only(chart: Chart) -> None:
+def test_inference_pods_reach_only_dns(chart: Chart) -> None:
     (rule,) = policy(chart, "-inference")["egress"]
     assert set(ports(rule)) == {53}
 
 
-def test_pods_reach_the_bucket_where_the_model_is_there(chart: Chart) -> None:
+def test_inference_pods_reach_the_bucket_of_the_model(chart: Chart) -> None:
     _, bucket = policy(chart, "-inference", "bucket")["egress"]
     assert ports(bucket) == [443]
     assert len(policy(chart, "-inference", "jobs to a bucket")["egress"]) == 1
@@ -74,7 +74,7 @@ def test_jobs_reach_the_load_balancer(chart: Chart) -> None:
     assert [component for rule in without for component in components(rule["to"])] == ["inference"]
 
 
-def test_telemetry_gets_out_where_values_say_so(chart: Chart) -> None:
+def test_inference_pods_reach_the_configured_telemetry_receivers(chart: Chart) -> None:
     collector = {"to": [{"namespaceSelector": {}}], "ports": [{"port": 4317}]}
     spec = chart.render({"networkPolicy": {"telemetry": [collector]}}).one("NetworkPolicy", "-inference")["spec"]
     assert collector in spec["egress"]

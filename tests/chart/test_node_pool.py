@@ -1,4 +1,4 @@
-"""Tainted nodes: who makes them, and that the pods may and do go there."""
+"""Placement of the inference pods on tainted nodes, and the NodePools of Karpenter."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,57 +11,57 @@ from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import ROOT
 
 
-def placed(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:
+def pod_spec(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:
     found: Manifest = chart.render(values, files=files).one("Deployment", "-inference")["spec"]["template"]["spec"]
     return found
 
 
 def tolerates(pod: Manifest, taint: Mapping[str, str]) -> bool:
-    """As the scheduler decides, for operator Equal."""
+    """Whether the pod tolerates the taint, by a toleration with the operator Equal."""
     return any({**taint, "operator": "Equal"} == dict(toleration) for toleration in pod["tolerations"])
 
 
 def test_pods_tolerate_the_taint_and_prefer_the_label(chart: Chart) -> None:
-    pod = placed(chart)
+    pod = pod_spec(chart)
     assert tolerates(pod, {"key": "workload", "value": "undertone", "effect": "NoSchedule"})
     assert "nodeSelector" not in pod
     (preference,) = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
     assert preference["preference"]["matchExpressions"] == [{"key": "workload", "operator": "In", "values": ["undertone"]}]
 
 
-def test_pods_can_be_held_to_the_pool(chart: Chart) -> None:
-    pod = placed(chart, {"nodePool": {"placement": "required", "nodeSelector": {"kubernetes.io/arch": "amd64"}}})
+def test_required_placement_sets_a_node_selector(chart: Chart) -> None:
+    pod = pod_spec(chart, {"nodePool": {"placement": "required", "nodeSelector": {"kubernetes.io/arch": "amd64"}}})
     assert pod["nodeSelector"] == {"workload": "undertone", "kubernetes.io/arch": "amd64"}
     assert "affinity" not in pod
 
 
-def test_further_tolerations_and_another_affinity(chart: Chart) -> None:
+def test_values_add_tolerations_and_replace_the_affinity(chart: Chart) -> None:
     spot = {"key": "spot", "operator": "Exists"}
     affinity: Manifest = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
-    pod = placed(chart, {"nodePool": {"tolerations": [spot], "affinity": affinity}})
+    pod = pod_spec(chart, {"nodePool": {"tolerations": [spot], "affinity": affinity}})
     assert spot in pod["tolerations"]
     assert pod["affinity"] == affinity
 
 
 @pytest.mark.parametrize("taint", [{}, {"key": "dedicated", "value": "nlp", "effect": "NoExecute"}])
-def test_karpenters_nodes_take_the_pods(chart: Chart, taint: Mapping[str, str]) -> None:
+def test_pods_fit_the_nodes_of_karpenter(chart: Chart, taint: Mapping[str, str]) -> None:
     values = {"nodePool": {"placement": "required", "karpenter": {"enabled": True}, **taint}}
-    pod = placed(chart, values)
+    pod = pod_spec(chart, values)
     for pool in chart.render(values).of("NodePool"):
         assert pool["apiVersion"] == "karpenter.sh/v1"
         template = pool["spec"]["template"]
-        (given,) = template["spec"]["taints"]
-        assert tolerates(pod, given)
+        (created,) = template["spec"]["taints"]
+        assert tolerates(pod, created)
         assert pod["nodeSelector"].items() <= template["metadata"]["labels"].items()
 
 
-def test_karpenter_prefers_amx_and_has_limits(chart: Chart) -> None:
+def test_karpenter_prefers_amx_and_limits_resources(chart: Chart) -> None:
     pools = chart.render(COMBINATIONS["node pool"]).of("NodePool")
     best, other = sorted(pools, key=lambda pool: -pool["spec"]["weight"])
     assert best["metadata"]["name"] == "reading-spring-undertone-amx"
     assert other["metadata"]["name"] == "reading-spring-undertone-general"
     families = {requirement["key"]: requirement for requirement in best["spec"]["template"]["spec"]["requirements"]}
-    # Sapphire Rapids and later.
+    # Sapphire Rapids.
     assert {"c7i", "m7i"} <= set(families["karpenter.k8s.aws/instance-family"]["values"])
     for pool in pools:
         assert pool["spec"]["limits"].keys() == {"cpu", "memory"}
@@ -72,11 +72,11 @@ def test_karpenter_prefers_amx_and_has_limits(chart: Chart) -> None:
         assert all(requirement.keys() == {"key", "operator", "values"} for requirement in node["requirements"])
 
 
-def test_without_karpenter_no_node_pool(chart: Chart) -> None:
+def test_default_creates_no_node_pool(chart: Chart) -> None:
     assert chart.render().of("NodePool") == []
 
 
-def test_kinds_cluster_has_a_worker_for_the_pods_and_one_for_the_rest(chart: Chart) -> None:
+def test_kind_cluster_has_a_tainted_and_an_untainted_worker(chart: Chart) -> None:
     cluster = yaml.safe_load((ROOT / "deploy/kind/cluster.yaml").read_text())
     assert (cluster["kind"], cluster["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")
     workers = [node for node in cluster["nodes"] if node["role"] == "worker"]
@@ -85,6 +85,6 @@ def test_kinds_cluster_has_a_worker_for_the_pods_and_one_for_the_rest(chart: Cha
     join = yaml.safe_load(tainted["kubeadmConfigPatches"][0])
     assert join["kind"] == "JoinConfiguration"
     (taint,) = join["nodeRegistration"]["taints"]
-    pod = placed(chart, files=("values-kind.yaml",))
+    pod = pod_spec(chart, files=("values-kind.yaml",))
     assert tolerates(pod, taint)
     assert pod["nodeSelector"].items() <= tainted["labels"].items()

@@ -1,4 +1,4 @@
-"""What metrics, events and traces are sent to, and by whom."""
+"""The receivers of metrics, events and traces, and what the containers send to them."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def job(chart: Chart, values: Mapping[str, Any], kind: str = "Job") -> Manifest:
 
 
 def environment(container: Manifest) -> dict[str, str]:
-    """Names and values, with those of the pod's fields by their path in braces."""
+    """Names and values. Fields of the pod are written as {path}."""
     return {
         variable["name"]: variable.get("value") or f"{{{variable['valueFrom']['fieldRef']['fieldPath']}}}"
         for variable in container["env"]
@@ -37,13 +37,13 @@ def environment(container: Manifest) -> dict[str, str]:
     }
 
 
-def told(container: Manifest) -> dict[str, str]:
-    """What the programs read of the environment, as the fields of their settings, with an address for the node's."""
+def settings_of(container: Manifest) -> dict[str, str]:
+    """The settings in the environment, by the names of their fields. The node has the address 10.0.0.1."""
     found = {name.removeprefix("UNDERTONE_").lower(): value for name, value in environment(container).items()}
     return {name: value.replace("$(HOST_IP)", "10.0.0.1") for name, value in found.items()}
 
 
-def test_nothing_is_sent_by_default(chart: Chart) -> None:
+def test_default_sends_nothing(chart: Chart) -> None:
     assert "env" not in sidecar(chart, {})
     values = {"batch": {**ALL["batch"]}}
     assert {name for name in environment(job(chart, values)) if "TARGET" not in name} == {
@@ -52,13 +52,13 @@ def test_nothing_is_sent_by_default(chart: Chart) -> None:
     }
 
 
-def test_the_sidecar_sends_what_its_settings_know(chart: Chart, tmp_path: Path) -> None:
+def test_sidecar_accepts_its_telemetry_settings(chart: Chart, tmp_path: Path) -> None:
     container = sidecar(chart, ALL)
-    variables = {f"UNDERTONE_{name.upper()}": value for name, value in told(container).items()}
-    given = Settings.parse([f"--model-dir={tmp_path}"], variables)
-    assert given.telemetry.dogstatsd == "10.0.0.1:8125"
-    assert given.telemetry.otlp_endpoint == "http://collector.monitoring:4317"
-    assert given.telemetry.trace_sample == 0.01
+    variables = {f"UNDERTONE_{name.upper()}": value for name, value in settings_of(container).items()}
+    settings = Settings.parse([f"--model-dir={tmp_path}"], variables)
+    assert settings.telemetry.dogstatsd == "10.0.0.1:8125"
+    assert settings.telemetry.otlp_endpoint == "http://collector.monitoring:4317"
+    assert settings.telemetry.trace_sample == 0.01
     assert (
         environment(container).items()
         >= {
@@ -69,12 +69,14 @@ def test_the_sidecar_sends_what_its_settings_know(chart: Chart, tmp_path: Path) 
         }.items()
     )
     names = [variable["name"] for variable in container["env"]]
-    assert names.index("HOST_IP") < names.index("UNDERTONE_DOGSTATSD"), "Kubernetes fills in what stands above only"
+    assert names.index("HOST_IP") < names.index("UNDERTONE_DOGSTATSD"), (
+        "Kubernetes expands only variables that are defined before"
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), [("Job", "spring-undertone-backfill"), ("CronJob", "spring-undertone-daily")])
-def test_jobs_say_how_they_go(chart: Chart, kind: str, name: str) -> None:
-    settings = told(job(chart, ALL, kind))
+def test_jobs_accept_their_telemetry_settings(chart: Chart, kind: str, name: str) -> None:
+    settings = settings_of(job(chart, ALL, kind))
     assert settings["job"] == name
     TelemetrySettings(
         metrics_port=int(settings["metrics_port"]),
@@ -89,25 +91,25 @@ def test_jobs_say_how_they_go(chart: Chart, kind: str, name: str) -> None:
     assert settings["dd_service"] == "undertone-job"
 
 
-def test_the_rules_look_for_the_jobs_by_the_names_that_they_have(chart: Chart) -> None:
+def test_rules_select_jobs_by_their_names(chart: Chart) -> None:
     groups = chart.render(ALL).one("PrometheusRule")["spec"]["groups"]
     late = next(rule["expr"] for group in groups for rule in group["rules"] if rule.get("alert") == "UndertoneBatchLate")
-    assert f'job="{told(job(chart, ALL, "CronJob"))["job"]}"' in late
+    assert f'job="{settings_of(job(chart, ALL, "CronJob"))["job"]}"' in late
 
 
-def test_jobs_are_scraped_while_they_run(chart: Chart) -> None:
+def test_jobs_are_scraped(chart: Chart) -> None:
     manifests = chart.render(ALL)
     (endpoint,) = manifests.one("PodMonitor", "-jobs")["spec"]["podMetricsEndpoints"]
     container = job(chart, ALL)
     assert [endpoint["port"]] == [port["name"] for port in container["ports"]]
-    assert told(container)["metrics_port"] == str(container["ports"][0]["containerPort"])
+    assert settings_of(container)["metrics_port"] == str(container["ports"][0]["containerPort"])
     assert endpoint["honorLabels"] is True
     (rule,) = manifests.one("NetworkPolicy", "-jobs")["spec"]["ingress"]
     assert [port["port"] for port in rule["ports"]] == [container["ports"][0]["containerPort"]]
     assert not [monitor for monitor in chart.render().of("PodMonitor") if "jobs" in monitor["metadata"]["name"]]
 
 
-def test_the_agents_socket_is_mounted_as_a_folder(chart: Chart) -> None:
+def test_directory_of_the_agents_socket_is_mounted(chart: Chart) -> None:
     values = {"telemetry": {"dogstatsd": {"mode": "socket"}}, "batch": ALL["batch"]}
     for container in (sidecar(chart, values), job(chart, values)):
         assert environment(container)["UNDERTONE_DOGSTATSD"] == "unix:///var/run/datadog/dsd.socket"
@@ -118,12 +120,12 @@ def test_the_agents_socket_is_mounted_as_a_folder(chart: Chart) -> None:
 
 
 @pytest.mark.parametrize("policy", ["-inference", "-clients", "-envoy"])
-def test_what_is_sent_gets_out(chart: Chart, policy: str) -> None:
+def test_policies_allow_egress_of_telemetry(chart: Chart, policy: str) -> None:
     egress = chart.render(ALL).one("NetworkPolicy", policy)["spec"]["egress"]
     assert all(rule in egress for rule in ALL["networkPolicy"]["telemetry"])
 
 
-def test_datadog_reads_nothing_that_is_sent_to_it(chart: Chart) -> None:
+def test_datadog_does_not_scrape_metrics_that_it_receives(chart: Chart) -> None:
     annotations = chart.render(ALL).one("Deployment", "-inference")["spec"]["template"]["metadata"]["annotations"]
     checks = json.loads(annotations["ad.datadoghq.com/sidecar.checks"])
     endpoints = [instance["openmetrics_endpoint"] for instance in checks["openmetrics"]["instances"]]

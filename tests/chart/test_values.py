@@ -1,6 +1,7 @@
-"""The values: what is refused, what is documented, and that nothing is said twice or forgotten."""
+"""The values: validation by the schema and the checks, documentation, and the notes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -67,10 +68,10 @@ SET_BY_THE_CHART = {
     ],
     ids=lambda parameter: "" if isinstance(parameter, str) else json.dumps(parameter).replace('"', ""),
 )
-def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(HelmError) as refused:
+def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as error:
         chart.render(values)
-    assert message in str(refused.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -78,71 +79,73 @@ def test_wrong_values_are_refused_by_name(chart: Chart, values: Mapping[str, Any
     [
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas is 5 and autoscaling.maxReplicas 4"),
         ({"inference": {"drain": {"delaySeconds": 60}}}, "inference.drain.delaySeconds is 60"),
-        ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0; no pod could ever be replaced"),
+        ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0: a rolling update could replace no pod"),
         (
             {"loadBalancer": {"envoy": {"autoscaling": {"minReplicas": 11}}}},
             "envoy.autoscaling.minReplicas is 11 and loadBalancer.envoy.autoscaling.maxReplicas 10",
         ),
         (
             {"monitoring": {"monitor": "service", "datadog": True}},
-            "monitoring.monitor is service; monitoring.datadog is true, and networkPolicy.monitoring is empty",
+            "networkPolicy.monitoring is empty, so that metrics cannot be read "
+            "(monitoring.monitor is service; monitoring.datadog is true)",
         ),
         (
             {"autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus:9090"}}},
-            "autoscaling.type is keda, which asks for the pods' metrics, and networkPolicy.monitoring is empty",
+            "networkPolicy.monitoring is empty, so that metrics cannot be read (autoscaling.type is keda)",
         ),
         (
             {"telemetry": {"dogstatsd": {"mode": "node"}, "pushgateway": "http://gateway:9091"}},
-            "telemetry.dogstatsd.mode is node; telemetry.pushgateway is set, and networkPolicy.telemetry is empty",
+            "networkPolicy.telemetry is empty, so that telemetry cannot leave the pods "
+            "(telemetry.dogstatsd.mode is node; telemetry.pushgateway is set)",
         ),
         (
             {"telemetry": {"dogstatsd": {"mode": "address"}}, "networkPolicy": {"enabled": False}},
-            "telemetry.dogstatsd.mode is address, and telemetry.dogstatsd.address is empty",
+            "telemetry.dogstatsd.address is empty",
         ),
-        ({"loadBalancer": {"envoy": {"tls": {"secretName": "server"}}}}, "clients.tlsSecretName is not"),
+        ({"loadBalancer": {"envoy": {"tls": {"secretName": "server"}}}}, "clients.tlsSecretName is empty"),
         (
             {
                 "loadBalancer": {"envoy": {"tls": {"secretName": "server", "clientCASecretName": "callers"}}},
                 "clients": {"tlsSecretName": "client"},
             },
-            "clients.mutualTls is not",
+            "clients.mutualTls is false",
         ),
-        ({"clients": {"tlsSecretName": "client"}}, "what `helm test` and the jobs call speaks plaintext"),
+        ({"clients": {"tlsSecretName": "client"}}, "the target of `helm test` and the jobs uses plaintext"),
         (
             {
                 "loadBalancer": {"type": "none", "envoy": {"tls": {"secretName": "server"}}},
                 "clients": {"tlsSecretName": "client"},
             },
-            "what `helm test` and the jobs call speaks plaintext",
+            "the target of `helm test` and the jobs uses plaintext",
         ),
     ],
     ids=[
         "replicas",
         "drain",
         "strategy",
-        "Envoys",
+        "replicas of Envoy",
         "monitors",
         "keda",
         "telemetry",
-        "agent",
+        "agent address",
         "TLS",
         "mTLS",
         "plaintext",
-        "pods",
+        "TLS without Envoy",
     ],
 )
-def test_values_that_do_not_go_together_are_refused(chart: Chart, values: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(HelmError) as refused:
+def test_checks_reject_inconsistent_values(chart: Chart, values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as error:
         chart.render(values)
-    assert message in str(refused.value)
+    assert message in str(error.value)
 
 
-def test_part_of_another_chart(chart: Chart) -> None:
-    """Helm gives `global` to those."""
+def test_subchart_accepts_global_values(chart: Chart) -> None:
+    """Helm passes `global` to subcharts."""
     assert chart.render({"global": {"imageRegistry": "elsewhere"}}).all == chart.render().all
 
 
-def test_the_schema_is_one_and_closed() -> None:
+def test_schema_is_valid_and_closed() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     open_objects = [
         path for path, node in _objects(SCHEMA, "") if node.get("additionalProperties", True) is True and "properties" in node
@@ -161,14 +164,13 @@ def _objects(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield from _objects(value, f"{path}/{number}")
 
 
-def test_every_value_of_the_schema_has_its_default() -> None:
-    """So that values.yaml shows all that can be set."""
-    missing = [path for path in _settable(SCHEMA, VALUES, "") if path != "global"]
+def test_values_file_has_a_default_for_every_value_of_the_schema() -> None:
+    missing = [path for path in _missing(SCHEMA, VALUES, "") if path != "global"]
     assert missing == []
 
 
-def _settable(schema: Mapping[str, Any], values: Any, path: str) -> Iterator[str]:
-    """Properties of the schema that the values lack."""
+def _missing(schema: Mapping[str, Any], values: Any, path: str) -> Iterator[str]:
+    """The properties of the schema that the values do not have."""
     if "$ref" in schema:
         schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
     optional = {"scaleUp", "scaleDown", "resources", "requests", "limits", "settings"}
@@ -177,26 +179,26 @@ def _settable(schema: Mapping[str, Any], values: Any, path: str) -> Iterator[str
         if not isinstance(values, dict) or name not in values:
             yield here
         elif name not in optional:
-            yield from _settable(below, values[name], here)
+            yield from _missing(below, values[name], here)
 
 
-def test_the_sidecars_flags_are_the_schemas() -> None:
+def test_schema_has_all_flags_of_the_sidecar() -> None:
     flags = {field.name.replace("_", "-") for field in fields(Settings)}
     listed = set(SCHEMA["properties"]["sidecar"]["properties"]["settings"]["properties"])
     assert listed.isdisjoint(SET_BY_THE_CHART)
     assert listed | SET_BY_THE_CHART == flags
 
 
-def test_the_readme_is_up_to_date() -> None:
+def test_readme_is_up_to_date() -> None:
     subprocess.run([sys.executable, str(ROOT / "deploy/helm/readme.py"), "--check"], check=True)
 
 
-def test_every_section_is_explained() -> None:
-    """A comment stands above every value, or above the section of what explains itself by its name."""
-    readme = (CHART / "README.md").read_text()
-    for name in VALUES:
-        rows = [line for line in readme.splitlines() if line.startswith((f"| `{name}`", f"| `{name}."))]
-        assert any(not row.endswith("|  |") for row in rows), name
+def test_values_have_descriptions() -> None:
+    """Fields of images, resources, settings, strategy and behavior need none of their own."""
+    rows = [line for line in (CHART / "README.md").read_text().splitlines() if line.startswith("| `")]
+    undescribed = [row.split("`")[1] for row in rows if row.endswith("|  |")]
+    exempt = re.compile(r"\b(image|resources|settings|strategy|behavior)\.")
+    assert [path for path in undescribed if not exempt.search(path)] == []
 
 
 @pytest.mark.parametrize(
@@ -217,10 +219,11 @@ def test_every_section_is_explained() -> None:
     ],
     ids=["defaults", "none", "TLS", "mTLS"],
 )
-def test_the_notes_tell_the_next_three_commands(chart: Chart, values: Mapping[str, Any], second: str, third: str) -> None:
+def test_notes_have_three_commands(chart: Chart, values: Mapping[str, Any], second: str, third: str) -> None:
     notes = chart.notes(values)
     service = "spring-undertone-inference" if "undertone classify" in third else "spring-undertone-envoy"
     assert f" 1. kubectl --namespace reading port-forward service/{service} 50051:50051\n" in notes
     assert f" 2. {second} {PARAGRAPH} localhost:50051 undertone.v1.Classifier/Classify\n" in notes
     assert f" 3. {third}\n" in notes
     assert "helm test spring --namespace reading" in notes
+    assert "helm upgrade spring oci://ghcr.io/undertone/charts/undertone --namespace reading" in notes

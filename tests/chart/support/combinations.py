@@ -38,7 +38,7 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "loadBalancer": {"envoy": {"tls": {"secretName": "undertone-tls", "clientCASecretName": "callers"}}},
         "clients": {"tlsSecretName": "undertone-client", "mutualTls": True},
     },
-    "watched by PodMonitor": {
+    "PodMonitor": {
         "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True, "prometheusRule": True},
         "networkPolicy": _PROMETHEUS,
     },
@@ -52,7 +52,7 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "networkPolicy": {**_PROMETHEUS, "telemetry": [*_PROMETHEUS_EGRESS, {"ports": [{"port": 8125, "protocol": "UDP"}]}]},
         "batch": {**_JOBS, "output": {"claim": "scores"}},
     },
-    "watched by ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},
+    "ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},
     "minimal": {
         "serviceAccount": {"create": False},
         "networkPolicy": {"enabled": False},

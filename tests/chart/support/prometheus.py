@@ -1,4 +1,4 @@
-"""Prometheus's programs, which come with Debian's packages prometheus and prometheus-pushgateway."""
+"""The programs of Prometheus, from the Debian packages prometheus and prometheus-pushgateway."""
 
 import os
 import shutil
@@ -9,14 +9,14 @@ import pytest
 from tests.chart.support.paths import ROOT
 
 UNPACKED = ROOT / "build/prometheus/usr/bin"
-"""Where .ci/prometheus puts them on a machine that does not have them."""
+"""The directory to which .ci/prometheus unpacks the packages if they are not installed."""
 
 
 def find(program: str) -> Path:
-    """Path of promtool, prometheus or prometheus-pushgateway. Skips the test where it is not there."""
+    """The path of promtool, prometheus or prometheus-pushgateway. Skips the test if it is missing."""
     found = shutil.which(program, path=f"{os.environ['PATH']}{os.pathsep}{UNPACKED}")
     if found is None:
         pytest.skip(
-            f"{program} is not there; install Debian's packages prometheus and prometheus-pushgateway, or run .ci/prometheus"
+            f"{program} is missing; install the Debian packages prometheus and prometheus-pushgateway, or run .ci/prometheus"
         )
     return Path(found)

@@ -1,4 +1,7 @@
-"""A model server that ignores SIGTERM and SIGINT, as TF Serving does: `stubborn_model_server.py NAME SOCKET`."""
+"""A fake model server that ignores SIGTERM and SIGINT, as TF Serving does.
+
+usage: stubborn_model_server.py NAME SOCKET
+"""
 
 import asyncio
 import signal
@@ -8,7 +11,7 @@ from undertone_sidecar.testing.tf_serving import FakeTFServing
 
 
 async def serve(name: str, socket: str) -> None:
-    """Until it is killed."""
+    """Serves until the process is killed."""
     await FakeTFServing(name, 1).start(f"unix:{socket}")
     await asyncio.Event().wait()
 

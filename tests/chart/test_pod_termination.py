@@ -1,4 +1,7 @@
-"""A pod's end as Kubernetes goes about it, with the sidecar as the chart starts it and a model server that ignores signals."""
+"""Termination of a pod in the order of Kubernetes.
+
+The sidecar has the flags of the chart. The model server ignores signals, as TF Serving does.
+"""
 
 import asyncio
 import shutil
@@ -18,16 +21,16 @@ from undertone_sidecar.testing.model import write_version
 from tests.chart.support.paths import CHART
 from tests.integration.support.processes import Process, Sidecar
 
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 CALLS = 200
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Short enough for a Unix socket's path."""
-    made = Path(tempfile.mkdtemp(prefix="undertone-"))
-    yield made
-    shutil.rmtree(made)
+    """A directory with a path that is short enough for a Unix socket."""
+    path = Path(tempfile.mkdtemp(prefix="undertone-"))
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture
@@ -41,46 +44,46 @@ def model_server(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(["bash", str(CHART / "files/serve.sh"), *server])
     yield process
     process.terminate()
-    process.wait(PATIENCE_SECONDS)
+    process.wait(TIMEOUT_SECONDS)
 
 
 @pytest.fixture
 def sidecar(chart: Chart, folder: Path, model_server: "subprocess.Popen[bytes]") -> Iterator[Sidecar]:
-    """With the chart's own arguments, but for ports and folders of this machine, and a drain without delay."""
+    """A sidecar with the flags of the chart, except for ports, paths and the delay of the drain."""
     write_version(folder / "emotions", 1)
     values = {"inference": {"drain": {"delaySeconds": 0}}, "sidecar": {"settings": {"chunk-overlap": 8}}}
     (container,) = chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]["containers"]
-    here = {"model-dir": folder / "emotions", "model-server": f"unix://{folder}/model.sock", "port": 0, "metrics-port": 0}
+    local = {"model-dir": folder / "emotions", "model-server": f"unix://{folder}/model.sock", "port": 0, "metrics-port": 0}
     flags: dict[str, str] = dict(argument.removeprefix("--").split("=", 1) for argument in container["args"])
-    arguments = [f"--{flag}={here.get(flag, value)}" for flag, value in flags.items()]
-    process = Started("undertone-sidecar", *arguments, log=folder / "sidecar.log")
+    arguments = [f"--{flag}={local.get(flag, value)}" for flag, value in flags.items()]
+    process = ChartSidecar("undertone-sidecar", *arguments, log=folder / "sidecar.log")
     yield process
     process.stop()
 
 
-class Started(Sidecar):
-    """A sidecar with all of its flags given."""
+class ChartSidecar(Sidecar):
+    """A sidecar without the default flags of tests."""
 
     def __init__(self, program: str, *flags: str, log: Path) -> None:
         Process.__init__(self, program, *flags, log=log)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-async def test_what_was_accepted_is_answered_and_nobody_waits_for_the_grace_period(
+async def test_accepted_calls_are_answered_before_the_model_server_stops(
     sidecar: Sidecar, model_server: "subprocess.Popen[bytes]"
 ) -> None:
     await asyncio.to_thread(sidecar.until_serving)
     async with sidecar.connected() as stub:
         calls = [stub.Classify(classifier_pb2.ClassifyRequest(id=str(number), text="so glad")) for number in range(CALLS)]
         await asyncio.wait([asyncio.ensure_future(call) for call in calls], return_when=asyncio.FIRST_COMPLETED)
-        # First the ordinary container, as its pod is deleted.
+        # Kubernetes stops the ordinary container first.
         sidecar.signal(signal.SIGTERM)
         codes = [await call.code() for call in calls]
         assert await asyncio.to_thread(sidecar.wait) == 0
-    # Accepted and answered, or told to go elsewhere; nothing was cut off.
+    # Calls are answered or rejected for a retry on another pod. None is interrupted.
     assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
     assert grpc.StatusCode.OK in codes
-    # It is still there for the sidecar's last call; now that there is none, the native sidecar container is told, too.
+    # The model server runs until the sidecar has exited. Then Kubernetes stops it, too.
     assert model_server.poll() is None
     model_server.terminate()
-    assert await asyncio.to_thread(model_server.wait, PATIENCE_SECONDS) == 0
+    assert await asyncio.to_thread(model_server.wait, TIMEOUT_SECONDS) == 0
