@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from undertone_client.metrics import CATALOGUE as CLIENT
+from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_sidecar.metrics import CATALOGUE as SIDECAR
 from undertone_telemetry.calls import CLIENT_CATALOGUE, SERVER_CATALOGUE
 from undertone_telemetry.fanout import CATALOGUE as TELEMETRY

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from undertone_client.metrics import CATALOGUE as CLIENT
+from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_sidecar.metrics import CATALOGUE as SIDECAR
 from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from undertone_client.metrics import CATALOGUE as CLIENT
+from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_client.testing import FakeClassifier, ItemFault
 from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from undertone_bench.simulation.channel import FleetClient
 from undertone_bench.simulation.clock import run
 from undertone_bench.simulation.faults import FaultRates
 from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
 from undertone_bench.simulation.pod import PodSettings, Speed
+from undertone_bench.simulation.transport import fleet_client
 from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSettings, Paragraph, Settings
 from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
 
@@ -60,7 +60,7 @@ def test_calls_that_meet_one_fault(fault: str, share: float) -> None:
     report = score(SENT[:600], settings=replace(STUBBORN, batch_items=8), disturb=disturb)
     assert_answered(SENT[:600], report.outcomes)
     assert report.state.counts.retried > 0
-    assert report.state.counts.handled > 0
+    assert report.state.counts.recovered > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -118,7 +118,7 @@ def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accide
     settings = Settings(retry=RetryPolicy(attempts=60), timeout_seconds=20, limit=limit, batch_items=8)
     report = score(SENT[:300], settings=settings, disturb=disturb, seed=seed)
     assert_answered(SENT[:300], report.outcomes)
-    assert report.state.counts.handled == went_wrong(report.state.counts)
+    assert report.state.counts.recovered == went_wrong(report.state.counts)
     assert report.state.in_flight == report.state.waiting == report.state.pausing == 0
 
 
@@ -133,14 +133,14 @@ def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float],
     )
 
     async def ask() -> CallCounts:
-        async with Fleet(FleetSettings(), seed=seed) as fleet, FleetClient(fleet, settings, seed=seed) as client:
+        async with Fleet(FleetSettings(), seed=seed) as fleet, fleet_client(fleet, settings, seed=seed) as client:
             fleet.fault_rates = FaultRates(**shares)
             await asyncio.gather(*(client.classify(paragraph) for paragraph in SENT[:60]))
             return client.state().counts
 
     counts = run(ask())
     assert counts.hedged > 0
-    assert counts.handled == went_wrong(counts)
+    assert counts.recovered == went_wrong(counts)
 
 
 def test_a_rolling_restart_is_not_noticed() -> None:
@@ -234,7 +234,7 @@ def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
     assert_answered(SENT[:1000], report.outcomes, failing=poisoned)
     assert {outcome.status for outcome in report.outcomes if isinstance(outcome, Failure)} == {status}
     # Those of the calls with one poisoned paragraph each, which failed for good, and what these met before.
-    unhandled = went_wrong(report.state.counts) - report.state.counts.handled
+    unhandled = went_wrong(report.state.counts) - report.state.counts.recovered
     assert len(poisoned) <= unhandled <= 2 * len(poisoned)
     # Finding one of 32 takes about two calls for each of five halvings.
     assert report.state.counts.attempts[status.name] <= 7 * len(poisoned)

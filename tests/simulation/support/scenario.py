@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from undertone_bench.simulation.channel import FleetClient
 from undertone_bench.simulation.clock import run
 from undertone_bench.simulation.fleet import Fleet, FleetSettings
+from undertone_bench.simulation.transport import fleet_client
 from undertone_client import Outcome, Paragraph, Settings
 from undertone_client.resilience import BreakerChanged, BreakerState, Event, LimitChanged
 from undertone_client.resilience.stack import ClientState
@@ -50,7 +50,7 @@ async def _score(
         elif isinstance(event, BreakerChanged):
             breaker.append((clock(), event.state))
 
-    async with Fleet(fleet, seed=seed) as cluster, FleetClient(cluster, settings, seed=seed, listener=listen) as client:
+    async with Fleet(fleet, seed=seed) as cluster, fleet_client(cluster, settings, seed=seed, listener=listen) as client:
         trouble = None if disturb is None else asyncio.ensure_future(disturb(cluster))
         async for outcome in client.score(source, ordered=ordered):
             outcomes.append(outcome)

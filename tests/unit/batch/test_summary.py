@@ -26,7 +26,7 @@ SUMMARY = Summary(
     kinds={Kind.NEW: 70, Kind.MUTATED: 20, Kind.INVALID: 10, Kind.CURRENT: 900},
     waves=(WaveResult(8, 50, 2, 10.0), WaveResult(9, 40, 8, 20.0)),
     executors={
-        "b": TaskMetrics(2, 40, 16.0, 4.0, CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1, handled=1)),
+        "b": TaskMetrics(2, 40, 16.0, 4.0, CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1, recovered=1)),
         "a": TaskMetrics(1, 50, 10.0, 9.0, CallCounts(attempts={"OK": 2})),
     },
     version=9,

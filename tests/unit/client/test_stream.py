@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_client.settings import Settings
 from undertone_client.stream import Stream
-from undertone_client.values import Failure, Limits, Model, Outcome, Paragraph, Score, Timings
+from undertone_client.values import Failure, Model, Outcome, Paragraph, Score, ServiceLimits, Timings
 
-LIMITS = Limits(max_paragraph_bytes=300, max_paragraph_characters=250, max_batch_paragraphs=7, max_batch_bytes=1500)
+LIMITS = ServiceLimits(max_paragraph_bytes=300, max_paragraph_characters=250, max_batch_paragraphs=7, max_batch_bytes=1500)
 MODEL, TIMINGS = Model("m", 1, "fp32"), Timings(0, 0, 0, 0)
 TEXTS = st.lists(st.text(max_size=20).map(lambda text: text * 15), max_size=60)
 

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from undertone_client import Client, HedgingSettings, RetryPolicy, Settings, UnavailableError
-from undertone_client.telemetry import observers
+from undertone_client.telemetry import client_hooks
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_telemetry.settings import TelemetrySettings
 from undertone_telemetry.telemetry import Telemetry
@@ -45,7 +45,7 @@ async def test_attempts_of_a_call_and_what_is_sent_again_of_it_are_one_trace(
 ) -> None:
     service.faults.append(Fault(UNAVAILABLE))
     service.item_faults = {"crowded": ItemFault(EXHAUSTED, times=1)}
-    async with Client(service.target, sleep=at_once, random=lambda: 0.5, **observers(telemetry, service.target)) as client:
+    async with Client(service.target, sleep=at_once, random=lambda: 0.5, **client_hooks(telemetry, service.target)) as client:
         await client.classify_batch(["good", "crowded"])
     call, codes = one_trace(exporter)
     assert (call.name, call.attributes) == ("ClassifyBatch", {"undertone.paragraphs": 2})
@@ -61,7 +61,7 @@ async def test_a_hedge_is_an_attempt_of_its_own(
 ) -> None:
     service.faults.append(HANG)
     settings = Settings(hedging=HedgingSettings(delay_seconds=0.01))
-    async with Client(service.target, settings=settings, **observers(telemetry, service.target)) as client:
+    async with Client(service.target, settings=settings, **client_hooks(telemetry, service.target)) as client:
         await client.classify("text")
     call, codes = one_trace(exporter)
     assert sorted(codes) == ["CANCELLED", "OK"]
@@ -73,7 +73,7 @@ async def test_a_call_that_fails_for_good_says_how_and_not_in_words(
 ) -> None:
     service.faults.append(Fault(UNAVAILABLE, "with 'secret'"))
     settings = Settings(retry=RetryPolicy(attempts=1))
-    async with Client(service.target, settings=settings, **observers(telemetry, service.target)) as client:
+    async with Client(service.target, settings=settings, **client_hooks(telemetry, service.target)) as client:
         with pytest.raises(UnavailableError):
             await client.classify("text")
     call, codes = one_trace(exporter)
@@ -83,5 +83,5 @@ async def test_a_call_that_fails_for_good_says_how_and_not_in_words(
     assert "secret" not in call.to_json()
 
 
-async def test_where_all_is_off_a_client_has_no_observers() -> None:
-    assert observers(Telemetry(TelemetrySettings(), ()), "localhost:50051") == {}
+async def test_where_all_is_off_a_client_has_no_client_hooks() -> None:
+    assert client_hooks(Telemetry(TelemetrySettings(), ()), "localhost:50051") == {}

@@ -16,17 +16,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
-from undertone_client import Failure, Settings
-from undertone_client.resilience import LimitSettings
-from undertone_protos.v1 import classifier_pb2 as pb
-from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
+from undertone_client import CallState, Failure, LimitSettings, Paragraph, Policy, ServiceError, Settings
+from undertone_client.wire import single_request
 
 from undertone_bench.simulation.autoscaler import AutoscalerSettings
-from undertone_bench.simulation.channel import FleetChannel, FleetClient
 from undertone_bench.simulation.clock import run
 from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
 from undertone_bench.simulation.pod import PodSettings, Speed
+from undertone_bench.simulation.transport import FleetTransport, fleet_client
 
 SEMAPHORES: Final = (10, 25, 50, 75)
 SECONDS: Final = 1200.0
@@ -72,15 +69,15 @@ async def _plain(semaphore: int, seconds: float) -> Result:
     failed = 0
 
     async with Fleet(FLEET) as fleet:
-        stub = pb_grpc.ClassifierStub(FleetChannel(fleet))
-        request = pb.ClassifyRequest(text=PARAGRAPH)
+        transport = FleetTransport(fleet, timeout_seconds=60)
+        request = single_request(Paragraph(PARAGRAPH), Policy.CHUNK_MEAN)
 
         async def work() -> None:
             nonlocal failed
             while True:
                 for _ in range(4):
-                    with contextlib.suppress(grpc.aio.AioRpcError):
-                        await stub.Classify(request, timeout=60)
+                    with contextlib.suppress(ServiceError):
+                        await transport.send(request, CallState())
                         answers.append(now())
                         break
                     await asyncio.sleep(2)
@@ -99,7 +96,7 @@ async def _client(name: str, limit: LimitSettings, seconds: float) -> Result:
     answers: list[float] = []
     failed = in_a_row = 0
     settings = Settings(limit=limit, batch_items=1, timeout_seconds=60)
-    async with Fleet(FLEET) as fleet, FleetClient(fleet, settings) as client:
+    async with Fleet(FLEET) as fleet, fleet_client(fleet, settings) as client:
         with contextlib.suppress(TimeoutError):
             async with (
                 asyncio.timeout(seconds),

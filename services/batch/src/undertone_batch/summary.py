@@ -106,7 +106,7 @@ class Summary:
             "failed": self.failed,
             "failed_share": self.failed_share,
             "paragraphs_per_second": self.scored / busy if (busy := sum(wave.seconds for wave in self.waves)) else None,
-            "calls": asdict(self.calls),
+            "calls": self.calls.to_json(),
             "executors": {name: _executor(metrics) for name, metrics in sorted(self.executors.items())},
             "waves": [asdict(wave) for wave in self.waves],
         }
@@ -122,7 +122,7 @@ class Summary:
             f"  paragraphs     {found or 'none'}; {self.duplicates:,} duplicates",
             f"  scored         {self.scored:,}, failed {self.failed:,} ({self.failed_share:.2%})",
             f"  call attempts  {attempts}",
-            f"  of these       {calls.errors:,} errors, {calls.handled:,} handled; {calls.retried:,} retries,"
+            f"  of these       {calls.errors:,} errors, {calls.recovered:,} handled; {calls.retried:,} retries,"
             f" {calls.hedged:,} hedges; {calls.shed:,} shed by the breaker",
         ]
         for name, metrics in sorted(self.executors.items()):

@@ -5,8 +5,7 @@ import functools
 import threading
 
 from undertone_client import CallCounts, Client
-from undertone_client.metrics import CATALOGUE
-from undertone_client.telemetry import observers
+from undertone_client.telemetry import CATALOGUE, client_hooks
 from undertone_telemetry.telemetry import Telemetry
 
 from undertone_batch.bridge import Bridge
@@ -24,7 +23,7 @@ class Worker:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="undertone", daemon=True).start()
         telemetry = Telemetry(service.telemetry, CATALOGUE, service="undertone-batch")
-        self._client = Client(service.target, settings=service.settings, **observers(telemetry, service.target))
+        self._client = Client(service.target, settings=service.settings, **client_hooks(telemetry, service.target))
         asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
 
     def bridge(self) -> Bridge:

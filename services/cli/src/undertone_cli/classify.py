@@ -15,7 +15,7 @@ from undertone_client.jobs import (
     explain_errors,
     policy_option,
 )
-from undertone_client.telemetry import Observers, observers
+from undertone_client.telemetry import ClientHooks, client_hooks
 from undertone_client.values import Policy, Score
 from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
 from undertone_telemetry.settings import TelemetrySettings
@@ -49,7 +49,7 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
     if not text.strip():
         raise InputError("the text is empty; give one in quotes, or - to read it from standard input")
     with closing(Telemetry(telemetry, ())) as seen:
-        score = asyncio.run(_classify(connection, text, policy, observers(seen, connection.target)))
+        score = asyncio.run(_classify(connection, text, policy, client_hooks(seen, connection.target)))
     console = Console()
     if as_json or not console.is_terminal:
         click.echo(score_json(score))
@@ -57,6 +57,6 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
         show_score(score, console)
 
 
-async def _classify(connection: ConnectionOptions, text: str, policy: Policy, seen: Observers) -> Score:
+async def _classify(connection: ConnectionOptions, text: str, policy: Policy, seen: ClientHooks) -> Score:
     async with Client(connection.target, settings=connection.settings(), **seen) as client:
         return await client.classify(text, policy=policy)

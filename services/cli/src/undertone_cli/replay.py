@@ -18,7 +18,7 @@ from undertone_client.jobs import (
     job_session,
     retry_options,
 )
-from undertone_client.metrics import CATALOGUE
+from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import ServedModel
 from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.settings import TelemetrySettings

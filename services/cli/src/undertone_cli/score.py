@@ -15,7 +15,7 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
-from undertone_client.metrics import CATALOGUE
+from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import Policy
 from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.settings import TelemetrySettings

@@ -49,7 +49,7 @@ def _calls(counts: CallCounts) -> str:
     attempts = ", ".join(f"{count:,} {status}" for status, count in by_frequency(counts.attempts)) or "none"
     if not counts.errors and not counts.retried:
         return attempts
-    became = (("handled", counts.handled), ("retried", counts.retried), ("hedged", counts.hedged), ("shed", counts.shed))
+    became = (("handled", counts.recovered), ("retried", counts.retried), ("hedged", counts.hedged), ("shed", counts.shed))
     skipped = sum(counts.skipped.values())
     return (
         f"{attempts}\nerrors: " + ", ".join(f"{count:,} {what}" for what, count in became) + f"; {skipped:,} paragraphs skipped"

@@ -1,8 +1,9 @@
-"""Async client of Undertone: emotions of one paragraph, of a batch, or of a stream of millions."""
+"""Async client of Undertone: scores one paragraph, a batch, or a stream of millions."""
 
 from undertone_client.client import Client
 from undertone_client.errors import (
     AccessDeniedError,
+    CircuitOpenError,
     DeadlineExceededError,
     InvalidParagraphError,
     NotUndertoneError,
@@ -14,35 +15,36 @@ from undertone_client.errors import (
     UndertoneError,
 )
 from undertone_client.resilience import (
-    Algorithm,
     BreakerSettings,
     BreakerState,
     BudgetSettings,
     CallCounts,
     HedgingSettings,
+    LimitAlgorithm,
     LimitSettings,
-    Mode,
     RetryPolicy,
 )
 from undertone_client.resilience.stack import ClientState
 from undertone_client.settings import Settings, Tls
-from undertone_client.values import Failure, Limits, Model, Outcome, Paragraph, Policy, Score, ServedModel, Timings
+from undertone_client.transport import CallState, Mode, Reply, Request, Transport
+from undertone_client.values import Failure, Model, Outcome, Paragraph, Policy, Score, ServedModel, ServiceLimits, Timings
 
 __all__ = [
     "AccessDeniedError",
-    "Algorithm",
     "BreakerSettings",
     "BreakerState",
     "BudgetSettings",
     "CallCounts",
+    "CallState",
+    "CircuitOpenError",
     "Client",
     "ClientState",
     "DeadlineExceededError",
     "Failure",
     "HedgingSettings",
     "InvalidParagraphError",
+    "LimitAlgorithm",
     "LimitSettings",
-    "Limits",
     "Mode",
     "Model",
     "NotUndertoneError",
@@ -50,15 +52,19 @@ __all__ = [
     "OverloadedError",
     "Paragraph",
     "Policy",
+    "Reply",
+    "Request",
     "RetryPolicy",
     "Score",
     "ServedModel",
     "ServiceError",
     "ServiceFaultError",
+    "ServiceLimits",
     "Settings",
     "SettingsError",
     "Timings",
     "Tls",
+    "Transport",
     "UnavailableError",
     "UndertoneError",
 ]

@@ -1,21 +1,24 @@
-"""One batch over its attempts: what is answered stays, what was refused for now is sent again, what poisons it is set apart."""
+"""One batch over all its attempts.
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+Keeps answers, sends refused paragraphs again, and isolates paragraphs that fail the batch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import grpc
-from undertone_protos.v1 import classifier_pb2 as pb
 
-from undertone_client.errors import ServiceError, pushback_seconds
-from undertone_client.resilience.progress import Progress
-from undertone_client.resilience.statuses import POISONED, retried
-from undertone_client.values import Failure, Outcome, Paragraph
-from undertone_client.wire import batch_outcomes
+from undertone_client.errors import POISON, ServiceError, is_retryable
+from undertone_client.resilience.retry import FindRemainder, Remainder
+from undertone_client.transport import CallState, Reply, Request
+from undertone_client.values import Failure, Outcome, Paragraph, Policy
+from undertone_client.wire import batch_outcomes, batch_request
 
-Trailers = Sequence[tuple[str, str | bytes]]
-Send = Callable[[Sequence[Paragraph], Progress], Awaitable[tuple[pb.ClassifyBatchResponse, Trailers]]]
-PauseAfter = Callable[[Failure, float | None, Progress], Awaitable[bool]]
-Heard = Callable[[Progress], None]
+
+class Send(Protocol):
+    """Sends a request and the remainders of its replies; see `RetryTransport.send`."""
+
+    async def __call__(self, request: Request, call: CallState, find_remainder: FindRemainder) -> Reply: ...
 
 
 class BatchCall:
@@ -23,61 +26,62 @@ class BatchCall:
 
     Args:
         paragraphs: at least one.
-        send: makes a call, retries included; raises `ServiceError`.
-        pause: waits before paragraphs that were refused for now are sent again, given one of the refusals and the pushback;
-            False if they are not to be.
-        advanced: hears that some paragraphs of a call were answered, while others were refused for now.
-        halved: hears that a call failed and goes on as two.
+        policy: see `Policy`.
+        send: see `Send`.
+        emit_recovery: called when a failed request is split in two.
     """
 
     def __init__(
-        self, paragraphs: Sequence[Paragraph], send: Send, pause: PauseAfter, *, advanced: Heard, halved: Heard
+        self,
+        paragraphs: Sequence[Paragraph],
+        policy: Policy,
+        send: Send,
+        emit_recovery: Callable[[Request, CallState], None],
     ) -> None:
         self._paragraphs = paragraphs
+        self._policy = policy
         self._send = send
-        self._pause = pause
-        self._advanced = advanced
-        self._halved = halved
+        self._emit_recovery = emit_recovery
         self._outcomes: dict[int, Outcome] = {}
 
-    async def run(self, progress: Progress) -> list[Outcome]:
-        """An outcome for each paragraph, in order. A call that fails for good fails each of them; nothing is raised."""
-        await self._settle(range(len(self._paragraphs)), progress)
+    async def run(self, call: CallState) -> list[Outcome]:
+        """An outcome for each paragraph, in order. A `ServiceError` fails every paragraph."""
+        await self._score(range(len(self._paragraphs)), call)
         return [self._outcomes[index] for index in range(len(self._paragraphs))]
 
-    async def _settle(self, places: Sequence[int], progress: Progress) -> None:
-        while places:
-            sent = [self._paragraphs[place] for place in places]
-            try:
-                reply, trailers = await self._send(sent, progress)
-                outcomes = batch_outcomes(reply, sent)
-            except ServiceError as error:
-                if error.status in POISONED and len(places) > 1:
-                    await self._bisect(places, progress)
-                else:
-                    for place, paragraph in zip(places, sent, strict=True):
-                        self._outcomes[place] = Failure(paragraph, error.status, error.reason, progress.attempts)
-                return
-            refused: dict[int, Failure] = {}
-            for place, outcome in zip(places, outcomes, strict=True):
-                if isinstance(outcome, Failure):
-                    outcome = replace(outcome, attempts=progress.attempts)
-                    if retried(outcome.status, progress.mode):
-                        refused[place] = outcome
-                self._outcomes[place] = outcome
-            if not refused:
-                return
-            if len(refused) < len(places):
-                self._advanced(progress)
-            # Of several reasons, that there was no room: it is the one that is waited for the longest, so nothing is lost.
-            refusal = min(refused.values(), key=lambda failure: failure.status is not grpc.StatusCode.RESOURCE_EXHAUSTED)
-            if not await self._pause(refusal, pushback_seconds(trailers), progress):
-                return
-            places = list(refused)
+    async def _score(self, indices: Sequence[int], call: CallState) -> None:
+        pending = indices
 
-    async def _bisect(self, places: Sequence[int], progress: Progress) -> None:
-        self._halved(progress)
-        # One half after the other: a service that fails like this needs no second call at the same time.
-        half = len(places) // 2
-        await self._settle(places[:half], progress.again())
-        await self._settle(places[half:], progress.again())
+        def find_remainder(reply: Reply) -> Remainder | None:
+            nonlocal pending
+            outcomes = batch_outcomes(reply.message, [self._paragraphs[index] for index in pending], attempts=call.attempts)
+            refused: dict[int, grpc.StatusCode] = {}
+            for index, outcome in zip(pending, outcomes, strict=True):
+                self._outcomes[index] = outcome
+                if isinstance(outcome, Failure) and is_retryable(outcome.status, call.mode):
+                    refused[index] = outcome.status
+            if not refused:
+                return None
+            is_partial = len(refused) < len(pending)
+            pending = list(refused)
+            # RESOURCE_EXHAUSTED takes precedence, because it is retried the longest.
+            exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
+            status = exhausted if exhausted in refused.values() else next(iter(refused.values()))
+            return Remainder(self._request(pending), status, is_partial)
+
+        request = self._request(indices)
+        try:
+            await self._send(request, call, find_remainder)
+        except ServiceError as error:
+            if error.status in POISON and len(pending) > 1:
+                self._emit_recovery(request, call)
+                # One half after the other: a second parallel call would not help a failing service.
+                half = len(pending) // 2
+                await self._score(pending[:half], call.for_part())
+                await self._score(pending[half:], call.for_part())
+            else:
+                for index in pending:
+                    self._outcomes[index] = Failure(self._paragraphs[index], error.status, error.reason, call.attempts)
+
+    def _request(self, indices: Sequence[int]) -> Request:
+        return batch_request((self._paragraphs[index] for index in indices), self._policy)

@@ -1,15 +1,16 @@
-"""All exceptions of this package, and the one table from gRPC status codes to them.
+"""All exceptions of this package, and what each gRPC status means.
 
 UndertoneError
-├── SettingsError              settings that cannot work, found before anything is sent
+├── SettingsError              settings that are invalid, found before anything is sent
 └── ServiceError               a call that failed
-    ├── InvalidParagraphError  the service refuses the paragraph: empty, too long
-    ├── OverloadedError        the service has no room now, even after the retries
-    ├── UnavailableError       nobody answers, or the service has no model now
-    ├── DeadlineExceededError  no answer in time
-    ├── AccessDeniedError      the caller may not
-    ├── NotUndertoneError      something answers, but it is not this service
-    └── ServiceFaultError      everything else: a defect there, or on the way
+    ├── InvalidParagraphError  the service rejects the paragraph: empty or too long
+    ├── OverloadedError        the service has no capacity left, even after the retries
+    ├── UnavailableError       the service does not answer, or has no model loaded
+    │   └── CircuitOpenError   the call was not sent: the circuit breaker is open
+    ├── DeadlineExceededError  no reply in time
+    ├── AccessDeniedError      the caller is not authorized
+    ├── NotUndertoneError      another service answers at the target
+    └── ServiceFaultError      everything else: a defect of the service or of the network path
 """
 
 import contextlib
@@ -18,21 +19,28 @@ from types import MappingProxyType
 
 import grpc
 
+from undertone_client.transport import Mode
+
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 
 class UndertoneError(Exception):
-    """Root of this package's exceptions."""
+    """The root of this package's exceptions."""
 
 
 class SettingsError(UndertoneError, ValueError):
-    """Settings that cannot work; the message names the value and the remedy."""
+    """Settings are invalid. The message names the value and the remedy."""
 
 
 class ServiceError(UndertoneError):
-    """A call that failed with the gRPC `status`, for the `reason` that the service gave, after `attempts` attempts.
+    """A call failed.
 
-    `pushback_seconds` is how long the service asked to be left alone: None if it did not say, negative for "do not retry".
+    Args:
+        status: the gRPC status of the last attempt.
+        reason: the explanation that the service gave.
+        attempts: number of attempts sent.
+        pushback_seconds: the service's earliest time for a retry. None if it gave none, negative
+            for "do not retry".
     """
 
     def __init__(
@@ -46,31 +54,39 @@ class ServiceError(UndertoneError):
 
 
 class InvalidParagraphError(ServiceError):
-    """The service refuses the paragraph: empty, too long, or not text."""
+    """The service rejects the paragraph: it is empty, too long, or not text."""
 
 
 class OverloadedError(ServiceError):
-    """The service has no room now, even after the retries."""
+    """The service has no capacity left, even after the retries."""
 
 
 class UnavailableError(ServiceError):
-    """Nobody answers at the target, or the service has no model at present, even after the retries."""
+    """The service does not answer or has no model loaded, even after the retries."""
+
+
+class CircuitOpenError(UnavailableError):
+    """The call was not sent, because the circuit breaker is open."""
+
+    def __init__(self, *, attempts: int = 0) -> None:
+        reason = "the circuit breaker is open: recent calls failed, so this one was not sent"
+        super().__init__(grpc.StatusCode.UNAVAILABLE, reason, attempts=attempts)
 
 
 class DeadlineExceededError(ServiceError):
-    """No answer came in time."""
+    """No reply came in time."""
 
 
 class AccessDeniedError(ServiceError):
-    """The service does not know the caller, or does not let it call."""
+    """The service does not know the caller, or the caller lacks permission."""
 
 
 class NotUndertoneError(ServiceError):
-    """What answers at the target is not Undertone, or does not have this method."""
+    """The server at the target is not an Undertone service, or does not have this method."""
 
 
 class ServiceFaultError(ServiceError):
-    """A defect of the service, or of something on the way to it."""
+    """A defect of the service, or of a component between client and service."""
 
 
 STATUS_ERRORS: Mapping[grpc.StatusCode, type[ServiceError]] = MappingProxyType(
@@ -86,27 +102,51 @@ STATUS_ERRORS: Mapping[grpc.StatusCode, type[ServiceError]] = MappingProxyType(
         grpc.StatusCode.NOT_FOUND: NotUndertoneError,
     }
 )
+"""The exception of each status. Any other status becomes a `ServiceFaultError`."""
+
+RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED})
+"""Statuses after which a retry is safe and may succeed in either mode. CANCELLED here comes from
+the server: a gRPC server that shuts down sends it for calls it has not begun (grpc/grpc issue
+41785). A cancellation by our own caller has no status."""
+
+BREAKER_FAILURES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+"""Statuses that the circuit breaker counts as failures. Any other status proves that the service is
+alive."""
+
+OVERLOAD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED})
+"""Statuses that the concurrency limit takes for overload."""
+
+POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
+"""Statuses of a batch that a single one of its paragraphs may have caused."""
+
+
+def is_retryable(status: grpc.StatusCode, mode: Mode) -> bool:
+    """Whether a call that failed with `status` may be retried.
+
+    DEADLINE_EXCEEDED is retryable only in `Mode.BATCH`.
+    """
+    return status in RETRYABLE or (status is grpc.StatusCode.DEADLINE_EXCEEDED and mode is Mode.BATCH)
 
 
 def service_error(
     status: grpc.StatusCode, reason: str, *, attempts: int = 1, pushback_seconds: float | None = None
 ) -> ServiceError:
-    """The exception that stands for `status`."""
-    kind = STATUS_ERRORS.get(status, ServiceFaultError)
-    return kind(status, reason, attempts=attempts, pushback_seconds=pushback_seconds)
+    """The exception for a status; see `STATUS_ERRORS`."""
+    error_type = STATUS_ERRORS.get(status, ServiceFaultError)
+    return error_type(status, reason, attempts=attempts, pushback_seconds=pushback_seconds)
 
 
 def from_rpc(error: grpc.aio.AioRpcError, *, attempts: int = 1) -> ServiceError:
-    """The exception that stands for a call that failed after so many `attempts`, with the pushback of its trailers."""
+    """The exception for an error of gRPC, with the pushback in its trailers."""
     pushback = pushback_seconds(error.trailing_metadata())
     reason = error.details() or "no details were given"
     return service_error(error.code(), reason, attempts=attempts, pushback_seconds=pushback)
 
 
 def pushback_seconds(trailers: Iterable[tuple[str, str | bytes]] | None) -> float | None:
-    """What the trailers say about coming back, in seconds; None if nothing, negative for "do not retry".
+    """The pushback in the trailers, in seconds. None if there is none, negative for "do not retry".
 
-    A value that is no integer means "do not retry", as gRPC's own clients have it (gRFC A6).
+    A value that is not an integer means "do not retry", as in gRPC's own clients (gRFC A6).
     """
     for key, value in trailers or ():
         if key == PUSHBACK_KEY:

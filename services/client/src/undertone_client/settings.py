@@ -1,4 +1,4 @@
-"""How a client behaves: one frozen object, checked as a whole."""
+"""Settings of a client: one frozen object, validated as a whole."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,11 +6,10 @@ from pathlib import Path
 
 from undertone_client.errors import SettingsError
 from undertone_client.resilience.breaker import BreakerSettings
-from undertone_client.resilience.budget import BudgetSettings
 from undertone_client.resilience.hedging import HedgingSettings
-from undertone_client.resilience.limit_settings import LimitSettings
-from undertone_client.resilience.mode import Mode
-from undertone_client.resilience.retry import RetryPolicy
+from undertone_client.resilience.limit import LimitSettings
+from undertone_client.resilience.retry import BudgetSettings, RetryPolicy
+from undertone_client.transport import Mode
 
 DEFAULT_TARGET = "localhost:50051"
 _PORT = re.compile(r":(\d+)$")
@@ -18,9 +17,12 @@ _PORT = re.compile(r":(\d+)$")
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS towards the service. `ca_file` holds the trusted roots in PEM form; without it, the system's roots are trusted.
+    """TLS to the service.
 
-    `cert_file` and `key_file` are the client's own certificate and key, for services that ask for one.
+    Args:
+        ca_file: trusted root certificates (PEM). None trusts the system's roots.
+        cert_file, key_file: the client's certificate and private key (PEM), for services that
+            require them.
     """
 
     ca_file: Path | None = None
@@ -29,26 +31,36 @@ class Tls:
 
     def __post_init__(self) -> None:
         if (self.cert_file is None) != (self.key_file is None):
-            raise SettingsError("a client certificate needs its key, and a key its certificate; give both or neither")
+            raise SettingsError("a client certificate and its key belong together: give both or neither")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of a `Client`. The defaults suit one service on the same network.
+    """Settings of a `Client`. The defaults suit a service on the same network.
 
-    timeout_seconds: deadline of one attempt; a retry gets a new one.
-    deadline_seconds: deadline of a call as a whole: all its attempts, and all waiting before and between them. None is none.
-    mode: see `Mode`. None suits the method: a single paragraph and the model are asked for online, batches and streams are not.
-    retry, budget: how often a call is tried again, and how much of all that a client does may be retries.
-    hedging: for calls of `Mode.ONLINE`; None does not hedge.
-    breaker: the circuit breaker that all calls share.
-    limit: how many attempts may be in flight.
-    batch_items, batch_characters: bounds of one call; the service's own limits count where they are smaller. A paragraph
-        with more characters than that travels alone.
-    lookahead_items, lookahead_characters: how much `score` holds at once: waiting to be sent, in flight, or waiting for
-        its turn. The more, the better paragraphs of like length find each other, and the more memory is used; it also bounds
-        how many calls can be under way.
-    tls: None speaks plaintext.
+    Args:
+        timeout_seconds: deadline of one attempt. A retry gets a new one.
+        deadline_seconds: deadline of a whole call: all attempts, and the waits before and between
+            them. None for no deadline.
+        mode: see `Mode`. None chooses by method: ONLINE for single paragraphs and the model, BATCH
+            for batches and streams.
+        retry: see `RetryPolicy`.
+        budget: see `BudgetSettings`.
+        hedging: hedging of calls of `Mode.ONLINE`. None disables it.
+        breaker: see `BreakerSettings`.
+        limit: see `LimitSettings`.
+        batch_items: the largest number of paragraphs in a call. A smaller limit of the service
+            takes precedence.
+        batch_characters: the largest number of characters in a call. A longer paragraph is sent
+            alone.
+        lookahead_items, lookahead_characters: the largest number of paragraphs and characters that
+            `score` holds: waiting, in flight, or waiting for their turn in the output. Larger
+            values sort by length better and use more memory. They also bound the number of calls in
+            flight.
+        tls: None uses plaintext.
+
+    Raises:
+        SettingsError: a value is invalid.
     """
 
     timeout_seconds: float = 30.0
@@ -75,22 +87,22 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.lookahead_items < self.batch_items:
             raise SettingsError(
-                f"lookahead_items {self.lookahead_items} is less than batch_items {self.batch_items}: no call could be full"
+                f"lookahead_items is {self.lookahead_items}; it must be at least batch_items, which is {self.batch_items}"
             )
 
 
 def checked_target(target: str) -> str:
-    """`target` itself, if it can be a gRPC target: `host:port`, `dns:///host:port`, `unix:/path`.
+    """Return `target` if it is a valid gRPC target: `host:port`, `dns:///host:port`, `unix:/path`.
 
     Raises:
-        SettingsError: it is empty, holds white space, is a web address, or has a port that there cannot be.
+        SettingsError: it is empty, contains white space, has a URL scheme, or has an invalid port.
     """
     if not target or any(character.isspace() for character in target):
-        raise SettingsError(f"target {target!r} is no address; give host:port, such as {DEFAULT_TARGET}")
+        raise SettingsError(f"target {target!r} is invalid: give host:port, such as {DEFAULT_TARGET}")
     scheme, separator, address = target.partition("://")
     if separator and scheme.lower() in {"http", "https", "grpc", "grpcs"}:
-        raise SettingsError(f"target {target!r} has a scheme; give {address.rstrip('/')!r} (TLS is a setting of its own)")
+        raise SettingsError(f"target {target!r} has a URL scheme: give {address.rstrip('/')!r} (TLS is a separate setting)")
     port = None if target.startswith(("unix:", "vsock:")) else _PORT.search(target)
-    if port is not None and not 1 <= int(port[1]) <= 65535:  # gRPC would take the rest of a division by 65536
+    if port is not None and not 1 <= int(port[1]) <= 65535:  # gRPC would silently use the port modulo 65536
         raise SettingsError(f"target {target!r} has the port {port[1]}; give one from 1 to 65535")
     return target

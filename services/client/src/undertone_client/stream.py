@@ -1,4 +1,4 @@
-"""A stream of paragraphs in, a stream of outcomes out: bounded calls in flight, bounded memory, exactly one outcome each."""
+"""Scores a stream of paragraphs with bounded calls and bounded memory."""
 
 import asyncio
 from collections import OrderedDict
@@ -6,182 +6,198 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 
 import grpc
 
+from undertone_client.length_sorted_queue import CallBounds, LengthSortedQueue, QueuedParagraph
 from undertone_client.settings import Settings
-from undertone_client.values import Failure, Limits, Outcome, Paragraph
-from undertone_client.window import ENVELOPE_BYTES, Bounds, Entry, Window
+from undertone_client.values import Failure, Outcome, Paragraph, ServiceLimits
 
 Send = Callable[[Sequence[Paragraph]], Awaitable[list[Outcome]]]
 Source = Iterable[str | Paragraph] | AsyncIterable[str | Paragraph]
 
-RIPE_CALLS = 4
-"""A slow source is not waited for once the window holds this many full calls to choose from."""
-
-BREATH_ITEMS = 256
-"""So many paragraphs are taken from a plain iterable in a row, before calls and their answers have their turn."""
+ENVELOPE_BYTES = 16
+"""Largest size of a paragraph's tags and lengths in a request, in addition to its text and id."""
 
 
 class Stream:
     """Scores one source. Used once.
 
-    Three parties share the state, all on the event loop: the pump takes paragraphs from the source while there is room, the
-    calls turn them into outcomes, and the consumer takes those away, which makes room. `send` answers a call's paragraphs in
-    order and never raises `ServiceError`. `demand` says, at any time, how many calls to keep on offer; more than run at once,
-    so that a limit that could grow is seen to be used up. `refused` hears of the paragraphs that are not sent at all.
+    Three tasks share its state on the event loop: the reader takes paragraphs from the source while
+        there is room, the calls turn
+    them into outcomes, and the consumer removes the outcomes, which makes room.
+
+    Args:
+        send: returns an outcome for each paragraph of a call, in order. Does not raise
+            `ServiceError`.
+        desired_calls: the current number of calls to start at once. It exceeds the concurrency
+            limit, so that the limit can grow.
+        settings: the settings of the client.
+        limits: the limits of the service.
+        ordered: whether outcomes come in the order of the source.
+        on_rejected: called with the failure of each paragraph that is never sent.
     """
+
+    PREFETCH_CALLS = 4
+    """Number of full calls to prefetch from the source before the first call starts, so that there
+    are lengths to choose from."""
+    YIELD_EVERY = 256
+    """Number of paragraphs that are read from a plain iterable before the event loop runs other
+    tasks."""
 
     def __init__(
         self,
         send: Send,
-        demand: Callable[[], int],
+        desired_calls: Callable[[], int],
         settings: Settings,
-        limits: Limits,
+        limits: ServiceLimits,
         *,
         ordered: bool,
-        refused: Callable[[Failure], None] = lambda _: None,
+        on_rejected: Callable[[Failure], None] = lambda _: None,
     ) -> None:
         self._send = send
-        self._demand = demand
+        self._desired_calls = desired_calls
         self._settings = settings
         self._limits = limits
         self._ordered = ordered
-        self._refused = refused
-        bounds = Bounds.of(settings, limits)
-        self._window = Window(bounds)
-        self._ripe = min(RIPE_CALLS * bounds.items, settings.lookahead_items)
+        self._on_rejected = on_rejected
+        bounds = CallBounds.from_settings(settings, limits)
+        self._queue = LengthSortedQueue(bounds)
+        self._prefetch_items = min(self.PREFETCH_CALLS * bounds.items, settings.lookahead_items)
         self._calls: set[asyncio.Task[None]] = set()
-        self._done: OrderedDict[int, Outcome] = OrderedDict()
-        self._taken = 0
-        self._given = 0
-        self._characters = 0
-        self._exhausted = False
-        self._advancing = False
-        self._waiting = False  # the pump, for room
+        self._outcomes: OrderedDict[int, Outcome] = OrderedDict()
+        self._read = 0  # paragraphs read from the source
+        self._yielded = 0  # outcomes yielded to the consumer
+        self._characters = 0  # of the paragraphs that were read and whose outcomes were not yielded
+        self._source_ended = False
+        self._start_scheduled = False
+        self._reader_waits = False
         self._closed = False
-        self._fault: BaseException | None = None
+        self._error: BaseException | None = None
         self._room = asyncio.Event()
-        self._news = asyncio.Event()
+        self._progress = asyncio.Event()
 
     async def run(self, source: Source) -> AsyncGenerator[Outcome, None]:
-        """The outcomes. What the source raises is raised after the outcomes of the paragraphs that it gave before."""
-        pump = asyncio.create_task(self._pump(source))
+        """Yield the outcomes.
+
+        An exception of the source is raised after the outcomes of the paragraphs before it.
+        """
+        reader = asyncio.create_task(self._read_source(source))
         try:
             while True:
-                self._news.clear()
-                while (outcome := self._next()) is not None:
+                self._progress.clear()
+                while (outcome := self._next_outcome()) is not None:
                     yield outcome
-                if self._fault is not None:
-                    raise self._fault
-                if self._exhausted and self._given == self._taken:
+                if self._error is not None:
+                    raise self._error
+                if self._source_ended and self._yielded == self._read:
                     break
-                await self._news.wait()
-            await pump
+                await self._progress.wait()
+            await reader
         finally:
             self._closed = True
-            pump.cancel()
+            reader.cancel()
             for call in self._calls:
                 call.cancel()
-            await asyncio.gather(pump, *self._calls, return_exceptions=True)
+            await asyncio.gather(reader, *self._calls, return_exceptions=True)
 
-    def _next(self) -> Outcome | None:
+    def _next_outcome(self) -> Outcome | None:
         if self._ordered:
-            outcome = self._done.pop(self._given, None)
+            outcome = self._outcomes.pop(self._yielded, None)
         else:
-            outcome = self._done.popitem(last=False)[1] if self._done else None
+            outcome = self._outcomes.popitem(last=False)[1] if self._outcomes else None
         if outcome is not None:
-            self._given += 1
+            self._yielded += 1
             self._characters -= len(outcome.paragraph.text)
             self._room.set()
         return outcome
 
-    async def _pump(self, source: Source) -> None:
+    async def _read_source(self, source: Source) -> None:
         try:
             if isinstance(source, AsyncIterable):
                 async for item in source:
-                    await self._take(item)
+                    await self._add(item)
             else:
                 for number, item in enumerate(source, start=1):
-                    await self._take(item)
-                    if number % BREATH_ITEMS == 0:
+                    await self._add(item)
+                    if number % self.YIELD_EVERY == 0:
                         await asyncio.sleep(0)
         finally:
-            self._exhausted = True
-            self._advance()
-            self._news.set()
+            self._source_ended = True
+            self._start_calls()
+            self._progress.set()
 
-    async def _take(self, item: str | Paragraph) -> None:
+    async def _add(self, item: str | Paragraph) -> None:
         paragraph = Paragraph(item) if isinstance(item, str) else item
         if not isinstance(paragraph, Paragraph):
-            raise TypeError(f"a paragraph is a str or a Paragraph, not {type(item).__name__}")
-        ordinal = self._taken
-        self._taken += 1
+            raise TypeError(f"a paragraph must be a str or a Paragraph, not {type(item).__name__}")
+        number = self._read
+        self._read += 1
         self._characters += len(paragraph.text)
-        size, refusal = self._measure(paragraph)
-        if refusal is not None:
-            failure = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, refusal, attempts=0)
-            self._done[ordinal] = failure
-            self._refused(failure)
-            self._news.set()
+        size, rejection = self._check(paragraph)
+        if rejection is not None:
+            failure = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, rejection, attempts=0)
+            self._outcomes[number] = failure
+            self._on_rejected(failure)
+            self._progress.set()
         else:
-            self._window.add(Entry(len(paragraph.text), ordinal, size, paragraph))
-            self._advance_soon()
-        if self._full():
-            self._waiting = True
-            while not self._roomy():
+            self._queue.add(QueuedParagraph(len(paragraph.text), number, size, paragraph))
+            self._schedule_start()
+        if self._is_full():
+            self._reader_waits = True
+            while not self._has_room():
                 self._room.clear()
                 await self._room.wait()
-            self._waiting = False
+            self._reader_waits = False
 
-    def _measure(self, paragraph: Paragraph) -> tuple[int, str | None]:
+    def _check(self, paragraph: Paragraph) -> tuple[int, str | None]:
+        """The size of the paragraph in a request in bytes, and the reason why it cannot be sent."""
         try:
-            size = len(paragraph.text.encode())
-            named = len(paragraph.id.encode())
+            text_bytes = len(paragraph.text.encode())
+            id_bytes = len(paragraph.id.encode())
         except UnicodeEncodeError as error:
             return 0, f"not encodable as UTF-8: lone surrogate at character {error.start}"
-        if 0 < self._limits.max_paragraph_bytes < size:
-            return size, f"{size} bytes of text, the service accepts {self._limits.max_paragraph_bytes}"
+        if 0 < self._limits.max_paragraph_bytes < text_bytes:
+            return 0, f"{text_bytes} bytes of text, the service accepts {self._limits.max_paragraph_bytes}"
         if 0 < self._limits.max_paragraph_characters < len(paragraph.text):
-            return (
-                size,
-                f"{len(paragraph.text)} characters of text, the service accepts {self._limits.max_paragraph_characters}",
-            )
-        return size + named + ENVELOPE_BYTES, None
+            accepted = self._limits.max_paragraph_characters
+            return 0, f"{len(paragraph.text)} characters of text, the service accepts {accepted}"
+        return text_bytes + id_bytes + ENVELOPE_BYTES, None
 
-    def _full(self) -> bool:
-        held = self._taken - self._given
+    def _is_full(self) -> bool:
+        held = self._read - self._yielded
         return held >= self._settings.lookahead_items or self._characters >= self._settings.lookahead_characters
 
-    def _roomy(self) -> bool:
-        # Room for a whole call: a consumer that is slower than the service would have it called for each single paragraph.
-        held = self._taken - self._given
+    def _has_room(self) -> bool:
+        # Room for a whole call: otherwise a slow consumer would cause calls with one paragraph each.
+        held = self._read - self._yielded
         return held <= self._settings.lookahead_items - self._settings.batch_items and self._characters <= max(
             0, self._settings.lookahead_characters - self._settings.batch_characters
         )
 
-    def _advance_soon(self) -> None:
-        # Not at once: a source that is quick fills the window first, so that there is something to choose from.
-        if not self._advancing:
-            self._advancing = True
-            asyncio.get_running_loop().call_soon(self._advance)
+    def _schedule_start(self) -> None:
+        # In the next loop iteration, so that a fast source first fills the queue.
+        if not self._start_scheduled:
+            self._start_scheduled = True
+            asyncio.get_running_loop().call_soon(self._start_calls)
 
-    def _advance(self) -> None:
-        self._advancing = False
-        while self._window and len(self._calls) < self._demand() and not self._closed:
-            if not (self._exhausted or not self._calls or len(self._window) >= self._ripe or self._waiting):
-                break
-            call = asyncio.create_task(self._call(self._window.take()))
+    def _start_calls(self) -> None:
+        self._start_scheduled = False
+        while self._queue and len(self._calls) < self._desired_calls() and not self._closed:
+            is_prefetched = self._source_ended or self._reader_waits or len(self._queue) >= self._prefetch_items
+            if self._calls and not is_prefetched:
+                break  # the calls in flight keep the service busy while the source is read
+            call = asyncio.create_task(self._call(self._queue.take()))
             self._calls.add(call)
-            call.add_done_callback(self._called)
+            call.add_done_callback(self._end_call)
 
-    async def _call(self, entries: Sequence[Entry]) -> None:
-        outcomes = await self._send([entry.paragraph for entry in entries])
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            self._done[entry.ordinal] = outcome
+    async def _call(self, queued: Sequence[QueuedParagraph]) -> None:
+        outcomes = await self._send([each.paragraph for each in queued])
+        for each, outcome in zip(queued, outcomes, strict=True):
+            self._outcomes[each.number] = outcome
 
-    def _called(self, call: asyncio.Task[None]) -> None:
+    def _end_call(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
         if call.cancelled():
-            self._fault = RuntimeError("a call was cancelled from outside: was the client closed while it was scoring?")
+            self._error = RuntimeError("a call was cancelled: was the client closed while it was scoring?")
         elif error := call.exception():
-            self._fault = error
-        self._advance()
-        self._news.set()
+            self._error = error
+        self._start_calls()
+        self._progress.set()

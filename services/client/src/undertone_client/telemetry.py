@@ -1,43 +1,154 @@
-"""Clients that are seen: their events, their calls, and the spans of both."""
+"""Telemetry of a client: metrics and traces. Needs the extra `telemetry`."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Final, TypedDict
 
 import grpc
-from undertone_telemetry.calls import CallMeasure
+from undertone_telemetry.calls import CLIENT_CATALOGUE, CallMeasure
 from undertone_telemetry.client import ClientObserver
+from undertone_telemetry.metric import SECONDS, Kind, Measurement, Metric
 from undertone_telemetry.telemetry import Telemetry
 
-from undertone_client.client import Around
-from undertone_client.metrics import measure
-from undertone_client.resilience.events import Listener
+from undertone_client.client import CallContext
+from undertone_client.resilience.events import (
+    AttemptFinished,
+    AttemptShed,
+    BreakerChanged,
+    BreakerState,
+    CallRecovered,
+    ClientOpened,
+    Event,
+    HedgeSent,
+    LimitChanged,
+    Listener,
+    ParagraphsFailed,
+    ParagraphsScored,
+    RetryScheduled,
+)
+
+_CODE: Final = ("code",)
+_RETRIES: Final = Metric(
+    "undertone_client_retries_total", Kind.COUNTER, "Retries, by the status code of the attempt that failed.", _CODE
+)
+_HEDGES: Final = Metric(
+    "undertone_client_hedges_total", Kind.COUNTER, "Attempts sent in parallel to one that was not answered in time."
+)
+_SHED: Final = Metric(
+    "undertone_client_shed_total", Kind.COUNTER, "Attempts that were not sent, because the circuit breaker was open."
+)
+_RECOVERED: Final = Metric(
+    "undertone_client_recovered_total",
+    Kind.COUNTER,
+    "Attempts that failed or refused paragraphs, in calls that succeeded later or were split in two.",
+)
+_PARAGRAPHS: Final = Metric(
+    "undertone_client_paragraphs_total", Kind.COUNTER, "Finished paragraphs, by their last status code. OK: scored.", _CODE
+)
+_SKIPPED: Final = Metric(
+    "undertone_client_skipped_paragraphs_total", Kind.COUNTER, "Paragraphs without a score, by their last status code.", _CODE
+)
+_SLOT_WAIT: Final = Metric(
+    "undertone_client_slot_wait_seconds",
+    Kind.HISTOGRAM,
+    "Time that an attempt waits for a slot of the concurrency limit.",
+    buckets=SECONDS,
+)
+_LIMIT: Final = Metric("undertone_client_limit", Kind.GAUGE, "Concurrency limit: attempts that may be in flight.")
+_BREAKER: Final = Metric(
+    "undertone_client_breaker_state",
+    Kind.GAUGE,
+    "1 for the current state of the circuit breaker, 0 for the others. open sends no attempt, half_open one.",
+    ("state",),
+)
+
+CATALOGUE: Final = (
+    _RETRIES,
+    _HEDGES,
+    _SHED,
+    _RECOVERED,
+    _PARAGRAPHS,
+    _SKIPPED,
+    _SLOT_WAIT,
+    _LIMIT,
+    _BREAKER,
+    *CLIENT_CATALOGUE,
+)
+"""All metrics of a client."""
 
 
-class Observers(TypedDict, total=False):
-    """Those arguments of `Client` that let it be seen."""
+class ClientHooks(TypedDict, total=False):
+    """The arguments of `Client` that connect it to telemetry."""
 
     listener: Listener
     interceptors: Sequence[grpc.aio.ClientInterceptor]
-    around: Around
+    call_context: CallContext
 
 
-def observers(telemetry: Telemetry, target: str) -> Observers:
-    """What lets one client be seen by all that `telemetry` has switched on: `Client(target, **observers(telemetry, target))`.
+def client_hooks(telemetry: Telemetry, target: str) -> ClientHooks:
+    """The hooks for everything that `telemetry` has enabled. No hooks if nothing is enabled.
 
-    The telemetry's catalogue holds that of `undertone_client.metrics`. It costs nothing where everything is off.
+    Used as `Client(target, **client_hooks(telemetry, target))`. The catalogue of `telemetry` must
+    contain `CATALOGUE`.
     """
-    found = Observers()
+    hooks = ClientHooks()
     interceptors: list[grpc.aio.ClientInterceptor] = []
     if telemetry.adapters:
         interceptors.append(ClientObserver(telemetry.listener(CallMeasure())))
-    followers: dict[str, Listener] = {}
+    subscribers: dict[str, Listener] = {}
     if telemetry.tracing is not None:
-        from undertone_client.traces import follow  # imports OpenTelemetry
-
-        followers["traces"] = follow
-        found["around"] = telemetry.tracing.call
+        subscribers["traces"] = trace_event
+        hooks["call_context"] = telemetry.tracing.call
         interceptors.append(telemetry.tracing.attempts(target))
     if interceptors:
-        found["listener"] = telemetry.listener(measure, followers)
-        found["interceptors"] = interceptors
-    return found
+        hooks["listener"] = telemetry.listener(measure, subscribers)
+        hooks["interceptors"] = interceptors
+    return hooks
+
+
+def measure(event: Event) -> Iterator[Measurement]:
+    """The measurements of an event.
+
+    `undertone_telemetry.calls.CallMeasure` adds those of the gRPC calls.
+    """
+    match event:
+        case ClientOpened():
+            yield Measurement(_LIMIT, event.limit)
+            yield from _breaker_state(event.breaker)
+        case AttemptFinished():
+            yield Measurement(_SLOT_WAIT, event.waited_seconds)
+        case RetryScheduled():
+            yield Measurement(_RETRIES, 1, (event.status.name,))
+        case HedgeSent():
+            yield Measurement(_HEDGES, 1)
+        case AttemptShed():
+            yield Measurement(_SHED, 1)
+        case CallRecovered():
+            yield Measurement(_RECOVERED, event.failures)
+        case ParagraphsScored():
+            yield Measurement(_PARAGRAPHS, event.paragraphs, ("OK",))
+        case ParagraphsFailed():
+            yield Measurement(_PARAGRAPHS, event.paragraphs, (event.status.name,))
+            yield Measurement(_SKIPPED, event.paragraphs, (event.status.name,))
+        case BreakerChanged():
+            yield from _breaker_state(event.state)
+        case LimitChanged():
+            yield Measurement(_LIMIT, event.value)
+
+
+def trace_event(event: Event) -> None:
+    """A listener that adds retries, hedges and shed attempts to the current span."""
+    from undertone_telemetry.tracing.convention import add_span_event  # imports OpenTelemetry
+
+    match event:
+        case RetryScheduled():
+            attributes = {"undertone.attempt": event.attempt, "undertone.wait_seconds": event.wait_seconds}
+            add_span_event("retry", {"code": event.status.name, **attributes})
+        case HedgeSent():
+            add_span_event("hedge")
+        case AttemptShed():
+            add_span_event("shed")
+
+
+def _breaker_state(current: BreakerState) -> Iterator[Measurement]:
+    for state in BreakerState:
+        yield Measurement(_BREAKER, float(state is current), (state.value.replace("-", "_"),))

@@ -1,4 +1,4 @@
-"""What goes in and what comes out: paragraphs, scores, failures and the model that made them."""
+"""The values that callers pass in and get back: paragraphs, scores, failures, and the model."""
 
 import enum
 from dataclasses import dataclass, field
@@ -10,29 +10,30 @@ from undertone_client.errors import ServiceError, service_error
 
 
 class Policy(enum.StrEnum):
-    """What the service does with a paragraph that has more tokens than the model can read at once."""
+    """How the service treats a paragraph with more tokens than the model's longest sequence."""
 
     TRUNCATE = "truncate"
     """Score the beginning, ignore the rest."""
     CHUNK_MEAN = "chunk-mean"
     """Score overlapping chunks and take their weighted mean."""
     CHUNK_MAX = "chunk-max"
-    """Score overlapping chunks and take the largest probability of each emotion, scaled to sum to one."""
+    """Score overlapping chunks, take the largest probability of each emotion, and scale to a sum of
+    one."""
     REJECT = "reject"
-    """Refuse it: the paragraph fails with INVALID_ARGUMENT."""
+    """Fail the paragraph with INVALID_ARGUMENT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A text to be scored, and the caller's name for it (not read by the service)."""
+    """A text to score, and an id of the caller's choice. The service does not interpret the id."""
 
-    text: str = field(repr=False)  # so that no log or traceback of a caller's shows it by accident
+    text: str = field(repr=False)  # keeps the text out of the caller's logs and tracebacks
     id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a score must be stored with to be reproducible. `precision` is "fp32" or "bf16"."""
+    """The identity of a model. Store it with every score. `precision` is "fp32" or "bf16"."""
 
     name: str
     version: int
@@ -44,7 +45,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the service's time went, in seconds; of a batch, each is the longest of its paragraphs."""
+    """The service's time for a request, by stage.
+
+    For a batch, each value is the largest among its paragraphs.
+    """
 
     queue_seconds: float
     tokenize_seconds: float
@@ -54,11 +58,18 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The emotions of one paragraph.
+    """The emotions of one paragraph. All scores of a reply share `labels`, `timings` and `model`.
 
-    `probabilities` belong to `labels` one by one and sum to one; `label` is the most probable. `tokens` counts the whole
-    paragraph, the two special tokens included. `chunks` is 1 unless it was too long and was read in pieces. `labels`,
-    `timings` and `model` are shared by all scores of a reply.
+    Args:
+        paragraph: the paragraph.
+        label: the most probable emotion.
+        labels: all emotions, in the model's order.
+        probabilities: the probability of each emotion, in the order of `labels`. They sum to one.
+        tokens: tokens of the whole paragraph, the two special tokens included.
+        truncated: whether the end of the paragraph was ignored.
+        chunks: number of chunks that were scored. 1 unless the paragraph is too long for the model.
+        timings: see `Timings`.
+        model: see `Model`.
     """
 
     paragraph: Paragraph
@@ -73,15 +84,19 @@ class Score:
 
     @property
     def distribution(self) -> dict[str, float]:
-        """The probability of each emotion, in the model's order."""
+        """The probability of each emotion, by its label."""
         return dict(zip(self.labels, self.probabilities, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A paragraph that has no score: the gRPC status of its last attempt, the service's reason, and how often it was tried.
+    """A paragraph that could not be scored.
 
-    `attempts` is 0 where the paragraph could not be sent at all.
+    Args:
+        paragraph: the paragraph.
+        status: the gRPC status of its last attempt.
+        reason: the explanation that the service gave.
+        attempts: number of attempts. 0 if the paragraph was never sent.
     """
 
     paragraph: Paragraph
@@ -90,7 +105,7 @@ class Failure:
     attempts: int
 
     def error(self) -> ServiceError:
-        """The exception that `classify` would have raised."""
+        """The exception that `Client.classify` raises for this failure."""
         return service_error(self.status, self.reason, attempts=self.attempts)
 
 
@@ -98,8 +113,8 @@ Outcome = Score | Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What the service accepts."""
+class ServiceLimits:
+    """The largest paragraph and batch that the service accepts. 0 means unlimited."""
 
     max_paragraph_bytes: int
     max_paragraph_characters: int
@@ -109,13 +124,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """The model that the service has loaded, its emotions in order, its longest sequence in tokens, and the service's limits.
+    """The model that the service has loaded.
 
-    `contract` is everything that is written down about the model, as the service sent it.
+    Args:
+        model: its identity.
+        labels: its emotions, in order.
+        max_tokens: its longest sequence, in tokens.
+        limits: the limits of the service.
+        contract: the complete model contract, as the service sent it.
     """
 
     model: Model
     labels: tuple[str, ...]
     max_tokens: int
-    limits: Limits
+    limits: ServiceLimits
     contract: contract_pb2.ModelContract

@@ -1,89 +1,104 @@
-"""Between this package's values and the messages of the public API; the only module that knows both."""
+"""Conversion between this package's values and the messages of the public API."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import grpc
 from undertone_protos.v1 import classifier_pb2 as pb
 
-from undertone_client.errors import ServiceFaultError
-from undertone_client.resilience.statuses import OVERLOADING, RETRIED
-from undertone_client.values import Failure, Limits, Model, Outcome, Paragraph, Policy, Score, ServedModel, Timings
+from undertone_client.errors import OVERLOAD, RETRYABLE, ServiceFaultError, pushback_seconds
+from undertone_client.transport import Reply, Request
+from undertone_client.values import Failure, Model, Outcome, Paragraph, Policy, Score, ServedModel, ServiceLimits, Timings
 
-POLICIES = {
+_POLICIES = {
     Policy.TRUNCATE: pb.OVERLENGTH_POLICY_TRUNCATE,
     Policy.CHUNK_MEAN: pb.OVERLENGTH_POLICY_CHUNK_MEAN,
     Policy.CHUNK_MAX: pb.OVERLENGTH_POLICY_CHUNK_MAX,
     Policy.REJECT: pb.OVERLENGTH_POLICY_REJECT,
 }
-STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_STATUSES = {status.value[0]: status for status in grpc.StatusCode}
+_REFUSALS = RETRYABLE | OVERLOAD
 
 
-def single_request(paragraph: Paragraph, policy: Policy) -> pb.ClassifyRequest:
+def single_request(paragraph: Paragraph, policy: Policy) -> Request:
     """The request for one paragraph."""
-    return pb.ClassifyRequest(text=paragraph.text, id=paragraph.id, overlength_policy=POLICIES[policy])
+    message = pb.ClassifyRequest(text=paragraph.text, id=paragraph.id, overlength_policy=_POLICIES[policy])
+    return Request("Classify", message)
 
 
-def batch_request(paragraphs: Sequence[Paragraph], policy: Policy) -> pb.ClassifyBatchRequest:
+def batch_request(paragraphs: Iterable[Paragraph], policy: Policy) -> Request:
     """The request for several paragraphs."""
-    request = pb.ClassifyBatchRequest(overlength_policy=POLICIES[policy])
+    message = pb.ClassifyBatchRequest(overlength_policy=_POLICIES[policy])
     for paragraph in paragraphs:
-        request.paragraphs.add(text=paragraph.text, id=paragraph.id)
-    return request
+        message.paragraphs.add(text=paragraph.text, id=paragraph.id)
+    return Request("ClassifyBatch", message)
 
 
-def single_score(reply: pb.ClassifyResponse, paragraph: Paragraph) -> Score:
-    """The score in the reply.
+def model_request() -> Request:
+    """The request for the loaded model."""
+    return Request("GetModel", pb.GetModelRequest())
+
+
+def read_reply(message: Any, trailers: Iterable[tuple[str, str | bytes]] | None) -> Reply:
+    """The reply in a message and its trailers."""
+    return Reply(message, _refused(message), pushback_seconds(trailers))
+
+
+def single_score(message: pb.ClassifyResponse, paragraph: Paragraph) -> Score:
+    """The score in a reply to `single_request`.
 
     Raises:
-        ServiceFaultError: labels and probabilities do not belong together.
+        ServiceFaultError: the reply has not one probability for each label.
     """
-    if len(reply.labels) != len(reply.probabilities):
-        raise _malformed(f"{len(reply.probabilities)} probabilities for {len(reply.labels)} labels")
+    if len(message.labels) != len(message.probabilities):
+        raise _malformed(f"{len(message.probabilities)} probabilities for {len(message.labels)} labels")
     return Score(
         paragraph=paragraph,
-        label=reply.label,
-        labels=tuple(reply.labels),
-        probabilities=tuple(reply.probabilities),
-        tokens=reply.tokens,
-        truncated=reply.truncated,
-        chunks=reply.chunks,
-        timings=_timings(reply.timings),
-        model=_model(reply.model.name, reply.model.version, reply.model.precision),
+        label=message.label,
+        labels=tuple(message.labels),
+        probabilities=tuple(message.probabilities),
+        tokens=message.tokens,
+        truncated=message.truncated,
+        chunks=message.chunks,
+        timings=_timings(message.timings),
+        model=_model(message.model.name, message.model.version, message.model.precision),
     )
 
 
-def batch_outcomes(reply: pb.ClassifyBatchResponse, paragraphs: Sequence[Paragraph]) -> list[Outcome]:
-    """A score or a failure for each paragraph of the request, in order; failures carry one attempt.
+def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Paragraph], *, attempts: int) -> list[Outcome]:
+    """A score or a failure for each paragraph of the request, in order.
+
+    Failures carry the number of `attempts`.
 
     Raises:
-        ServiceFaultError: the reply does not belong to the request.
+        ServiceFaultError: the reply does not fit the request.
     """
-    if len(reply.results) != len(paragraphs):
-        raise _malformed(f"{len(reply.results)} results for {len(paragraphs)} paragraphs")
-    labels = tuple(reply.labels)
-    timings = _timings(reply.timings)
-    model = _model(reply.model.name, reply.model.version, reply.model.precision)
+    if len(message.results) != len(paragraphs):
+        raise _malformed(f"{len(message.results)} results for {len(paragraphs)} paragraphs")
+    labels = tuple(message.labels)
+    timings = _timings(message.timings)
+    model = _model(message.model.name, message.model.version, message.model.precision)
     outcomes: list[Outcome] = []
-    for result, paragraph in zip(reply.results, paragraphs, strict=True):
+    for result, paragraph in zip(message.results, paragraphs, strict=True):
         kind = result.WhichOneof("outcome")
         if kind == "error":
-            status = STATUS_CODES.get(result.error.code, grpc.StatusCode.UNKNOWN)
-            outcomes.append(Failure(paragraph, status, result.error.message or "no details were given", attempts=1))
+            status = _STATUSES.get(result.error.code, grpc.StatusCode.UNKNOWN)
+            outcomes.append(Failure(paragraph, status, result.error.message or "no details were given", attempts))
             continue
-        found = result.classification
-        probabilities = tuple(found.probabilities[:])  # a slice is a list, made at once; the container iterates slowly
-        if kind is None or len(probabilities) != len(labels) or found.label_index >= len(labels):
+        classification = result.classification
+        probabilities = tuple(classification.probabilities[:])  # a slice is a list; iterating over the container is slow
+        if kind is None or len(probabilities) != len(labels) or classification.label_index >= len(labels):
             raise _malformed("a result has no outcome, or one that does not fit the labels")
         outcomes.append(
             Score(
                 paragraph=paragraph,
-                label=labels[found.label_index],
+                label=labels[classification.label_index],
                 labels=labels,
                 probabilities=probabilities,
-                tokens=found.tokens,
-                truncated=found.truncated,
-                chunks=found.chunks,
+                tokens=classification.tokens,
+                truncated=classification.truncated,
+                chunks=classification.chunks,
                 timings=timings,
                 model=model,
             )
@@ -91,23 +106,14 @@ def batch_outcomes(reply: pb.ClassifyBatchResponse, paragraphs: Sequence[Paragra
     return outcomes
 
 
-def refused(reply: object) -> grpc.StatusCode | None:
-    """The status with which a reply says that there was no room or time for a paragraph, the first such; None if all had."""
-    if isinstance(reply, pb.ClassifyBatchResponse):
-        for result in reply.results:
-            if result.HasField("error") and (status := STATUS_CODES.get(result.error.code)) in RETRIED | OVERLOADING:
-                return status
-    return None
-
-
-def served_model(reply: pb.GetModelResponse) -> ServedModel:
-    """What the service says about its model and itself."""
-    contract, limits = reply.contract, reply.limits
+def served_model(message: pb.GetModelResponse) -> ServedModel:
+    """The model and the limits in a reply to `model_request`."""
+    contract, limits = message.contract, message.limits
     return ServedModel(
         model=_model(contract.name, contract.version, contract.precision),
         labels=tuple(contract.labels),
         max_tokens=contract.max_tokens,
-        limits=Limits(
+        limits=ServiceLimits(
             max_paragraph_bytes=limits.max_paragraph_bytes,
             max_paragraph_characters=limits.max_paragraph_characters,
             max_batch_paragraphs=limits.max_batch_paragraphs,
@@ -117,7 +123,16 @@ def served_model(reply: pb.GetModelResponse) -> ServedModel:
     )
 
 
-@lru_cache(maxsize=16)  # one object for all the scores of a model, not one for each reply
+def _refused(message: Any) -> grpc.StatusCode | None:
+    """The status of the first paragraph that the service refused for now, or None."""
+    if isinstance(message, pb.ClassifyBatchResponse):
+        for result in message.results:
+            if result.HasField("error") and (status := _STATUSES.get(result.error.code)) in _REFUSALS:
+                return status
+    return None
+
+
+@lru_cache(maxsize=16)  # one object for all scores of a model, instead of one for each reply
 def _model(name: str, version: int, precision: str) -> Model:
     return Model(name, version, precision)
 
@@ -126,5 +141,5 @@ def _timings(timings: pb.Timings) -> Timings:
     return Timings(timings.queue_seconds, timings.tokenize_seconds, timings.predict_seconds, timings.total_seconds)
 
 
-def _malformed(what: str) -> ServiceFaultError:
-    return ServiceFaultError(grpc.StatusCode.INTERNAL, f"the reply is malformed: {what}")
+def _malformed(problem: str) -> ServiceFaultError:
+    return ServiceFaultError(grpc.StatusCode.INTERNAL, f"the reply is malformed: {problem}")

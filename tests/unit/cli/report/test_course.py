@@ -102,7 +102,7 @@ def test_whatever_the_samples_are_the_chart_stays_within_its_frame(steps: list[t
 def test_the_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", point("joy"))
     scored.throughput = tuple(sample(second, 50 * second) for second in range(9))
-    scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, handled=4, retried=5, skipped={"UNAVAILABLE": 32})
+    scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, recovered=4, retried=5, skipped={"UNAVAILABLE": 32})
     page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
     words = " ".join(re.sub(r"<(style|script)>.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL).split())
     assert "50 paragraphs per second in the mean, 50 at the peak, with up to 2 calls in flight." in words

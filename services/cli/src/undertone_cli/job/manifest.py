@@ -137,7 +137,7 @@ class Manifest:
             "tokens": self.tokens,
             "seconds": round(self.seconds, 3),
             "complete": self.complete,
-            "calls": asdict(self.calls),
+            "calls": self.calls.to_json(),
             "shards": [asdict(shard) for shard in self.shards],
             "throughput": [asdict(sample) for sample in self.throughput],
         }
@@ -179,7 +179,7 @@ class Manifest:
             repeated=document["repeated"],
             seconds=document["seconds"],
             complete=document["complete"],
-            calls=CallCounts(**document["calls"]),
+            calls=CallCounts.from_json(document["calls"]),
             throughput=tuple(
                 Sample(**{**sample, "breaker": BreakerState(sample["breaker"])}) for sample in document["throughput"]
             ),

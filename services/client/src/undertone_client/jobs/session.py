@@ -20,7 +20,7 @@ from undertone_client.errors import UndertoneError
 from undertone_client.jobs.errors import Terminated
 from undertone_client.jobs.exits import CommandError, ExitCode, command_error
 from undertone_client.settings import Settings
-from undertone_client.telemetry import observers
+from undertone_client.telemetry import client_hooks
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class JobSession:
 
     def client(self, settings: Settings) -> Client:
         """A client of the target, whose calls the job's telemetry records."""
-        return Client(self.target, settings=settings, **observers(self.observer.telemetry, self.target))
+        return Client(self.target, settings=settings, **client_hooks(self.observer.telemetry, self.target))
 
     def run_until_signalled(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; SIGINT or SIGTERM cancels it.

@@ -1,76 +1,45 @@
-"""What keeps a client going and its service standing: limits, circuit breaker, retries, hedging, counts."""
+"""The layers that protect a client and its service, and their events."""
 
-from undertone_client.resilience.aimd import Aimd
-from undertone_client.resilience.breaker import BreakerSettings, BreakerState, CircuitBreaker, Permit
-from undertone_client.resilience.budget import BudgetSettings, RetryBudget
-from undertone_client.resilience.counts import CallCounts, Counts
+from undertone_client.resilience.breaker import BreakerSettings
+from undertone_client.resilience.counts import CallCounts
 from undertone_client.resilience.events import (
     AttemptFinished,
+    AttemptShed,
     BreakerChanged,
+    BreakerState,
+    CallRecovered,
+    ClientOpened,
     Event,
-    Hedged,
+    HedgeSent,
     LimitChanged,
     Listener,
-    Opened,
-    Recovered,
-    Retried,
-    Scored,
-    Shed,
-    Skipped,
+    ParagraphsFailed,
+    ParagraphsScored,
+    RetryScheduled,
 )
-from undertone_client.resilience.gradient import Gradient
-from undertone_client.resilience.guard import BreakerGuard
-from undertone_client.resilience.hedging import HedgeInterceptor, HedgingSettings
-from undertone_client.resilience.interceptors import BreakerInterceptor, RetryInterceptor, SlotInterceptor
-from undertone_client.resilience.limit import CallOutcome, Fixed, Limit
-from undertone_client.resilience.limit_settings import Algorithm, LimitSettings
-from undertone_client.resilience.mode import Mode
-from undertone_client.resilience.progress import Progress, under_way
-from undertone_client.resilience.refusals import Refusals
-from undertone_client.resilience.retry import Retry, RetryPolicy
-from undertone_client.resilience.slots import Slots
-from undertone_client.resilience.workload import Workload
+from undertone_client.resilience.hedging import HedgingSettings
+from undertone_client.resilience.limit import LimitAlgorithm, LimitSettings
+from undertone_client.resilience.retry import BudgetSettings, RetryPolicy
 
 __all__ = [
-    "Aimd",
-    "Algorithm",
     "AttemptFinished",
+    "AttemptShed",
     "BreakerChanged",
-    "BreakerGuard",
-    "BreakerInterceptor",
     "BreakerSettings",
     "BreakerState",
     "BudgetSettings",
     "CallCounts",
-    "CallOutcome",
-    "CircuitBreaker",
-    "Counts",
+    "CallRecovered",
+    "ClientOpened",
     "Event",
-    "Fixed",
-    "Gradient",
-    "HedgeInterceptor",
-    "Hedged",
+    "HedgeSent",
     "HedgingSettings",
-    "Limit",
+    "LimitAlgorithm",
     "LimitChanged",
     "LimitSettings",
     "Listener",
-    "Mode",
-    "Opened",
-    "Permit",
-    "Progress",
-    "Recovered",
-    "Refusals",
-    "Retried",
-    "Retry",
-    "RetryBudget",
-    "RetryInterceptor",
+    "ParagraphsFailed",
+    "ParagraphsScored",
     "RetryPolicy",
-    "Scored",
-    "Shed",
-    "Skipped",
-    "SlotInterceptor",
-    "Slots",
-    "Workload",
-    "under_way",
+    "RetryScheduled",
 ]

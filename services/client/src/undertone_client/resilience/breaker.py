@@ -1,35 +1,30 @@
-"""The circuit breaker: after enough failures the service is left alone, then tried with one call."""
+"""The circuit breaker: after repeated failures, no attempts are sent until a probe succeeds."""
 
-import enum
+import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from undertone_client.errors import SettingsError
-
-
-class BreakerState(enum.StrEnum):
-    """Whether calls are let through."""
-
-    CLOSED = "closed"
-    """All of them."""
-    OPEN = "open"
-    """None, until it is time for a probe."""
-    HALF_OPEN = "half-open"
-    """None but the probe, which is under way."""
+from undertone_client.errors import BREAKER_FAILURES, CircuitOpenError, ServiceError, SettingsError
+from undertone_client.resilience.events import AttemptShed, BreakerChanged, BreakerState, Listener
+from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
-    """When a circuit breaker opens, and for how long.
+    """Settings of the circuit breaker.
 
-    consecutive_failures: it opens after this many failures in a row,
-    failure_rate, window_calls: or once this share of the last so many calls has failed.
-    open_seconds, max_open_seconds: the first probe is due after `open_seconds`; each that fails doubles the wait, up to
-        `max_open_seconds`.
-    patience_seconds: how long calls of `Mode.BATCH` wait for it to close before they fail after all, and how long they may be
-        refused for want of room at no cost (`Refusals`). Long enough for a service that restarts, short enough that a job
-        whose service has gone comes to an end.
+    Args:
+        consecutive_failures: the breaker opens after this number of failures in a row.
+        failure_rate: it also opens when at least this share of the last `window_calls` calls
+            failed.
+        window_calls: number of calls over which `failure_rate` is computed.
+        open_seconds: time from opening to the first probe. Doubles after each failed probe.
+        max_open_seconds: the longest time between probes.
+        patience_seconds: how long calls of `Mode.BATCH` wait for the breaker to close before they
+            fail, and how long RESOURCE_EXHAUSTED does not count against them (see `OverloadGrace`).
+            Choose it longer than a restart of the service. It bounds the time that a job spends on
+            a service that does not return.
     """
 
     consecutive_failures: int = 5
@@ -44,31 +39,33 @@ class BreakerSettings:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 < self.failure_rate <= 1:
-            raise SettingsError(f"failure_rate is {self.failure_rate}; it is a share, more than 0 and at most 1")
+            raise SettingsError(f"failure_rate is {self.failure_rate}; it must be more than 0 and at most 1")
         if not 0 < self.open_seconds <= self.max_open_seconds:
             raise SettingsError(
-                f"open_seconds {self.open_seconds} and max_open_seconds {self.max_open_seconds}: needed is 0 < open <= max"
+                f"open_seconds is {self.open_seconds} and max_open_seconds {self.max_open_seconds}; "
+                "needs 0 < open_seconds <= max_open_seconds"
             )
         if self.patience_seconds < 0:
-            raise SettingsError(f"patience_seconds is {self.patience_seconds}; it must be at least 0, which waits for nothing")
+            raise SettingsError(f"patience_seconds is {self.patience_seconds}; it must be at least 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to make one call. What is reported of it counts only while `generation` is the breaker's own."""
+    """Permission to send one attempt. Its result counts only in the same `generation`."""
 
     generation: int
 
 
 class CircuitBreaker:
-    """The state machine alone: it is told when calls begin and how they end, and knows the time (Nygard, Release It!).
+    """The state machine (Nygard, Release It!). It does no I/O and does not wait.
 
-    A call is counted for the state that let it through: the failures of calls that were under way when the breaker opened
-    do not prolong it, and their late successes do not close it.
+    A result counts only for the state in which its attempt was permitted. Failures of attempts that
+    were in flight when the breaker opened do not prolong the open state, and their late successes
+    do not close it.
 
     Args:
         settings: see `BreakerSettings`.
-        clock: seconds that never go back.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, settings: BreakerSettings, clock: Callable[[], float]) -> None:
@@ -76,88 +73,180 @@ class CircuitBreaker:
         self._clock = clock
         self._state = BreakerState.CLOSED
         self._generation = 0
-        self._in_a_row = 0
-        self._failed: deque[bool] = deque(maxlen=settings.window_calls)
-        self._failed_calls = 0
+        self._consecutive_failures = 0
+        self._window: deque[bool] = deque(maxlen=settings.window_calls)  # True for a failure
+        self._window_failures = 0
         self._opened_at = 0.0
         self._probe_at = 0.0
         self._open_seconds = settings.open_seconds
 
     @property
     def state(self) -> BreakerState:
-        """Whether calls are let through."""
+        """The current state."""
         return self._state
 
     @property
     def seconds_to_probe(self) -> float:
-        """Until a call is let through; 0 unless open."""
+        """Seconds until the next probe. 0 unless open."""
         return max(0.0, self._probe_at - self._clock()) if self._state is BreakerState.OPEN else 0.0
 
     @property
     def patience_left(self) -> float:
-        """Seconds that a caller who can wait should still hope; 0 when it has been open for too long."""
+        """Seconds that calls of `Mode.BATCH` should still wait for the breaker to close."""
         if self._state is BreakerState.CLOSED:
             return self._settings.patience_seconds
         return max(0.0, self._opened_at + self._settings.patience_seconds - self._clock())
 
     def admit(self) -> Permit | None:
-        """Leave to make a call, or None. Each permit is to be returned to exactly one of the methods below."""
+        """Permission for an attempt, or None.
+
+        Report the result of each permit with exactly one of the methods below.
+        """
         if self._state is BreakerState.OPEN and self.seconds_to_probe == 0:
             self._enter(BreakerState.HALF_OPEN)
         elif self._state is not BreakerState.CLOSED:
             return None
         return Permit(self._generation)
 
-    def succeed(self, permit: Permit) -> None:
-        """The call was answered, if only with an error of its own."""
+    def record_success(self, permit: Permit) -> None:
+        """The service answered, possibly with an error that the breaker does not count."""
         if permit.generation != self._generation:
             return
         if self._state is BreakerState.HALF_OPEN:
             self._close()
         else:
-            self._in_a_row = 0
-            self._note(failed=False)
+            self._consecutive_failures = 0
+            self._add_to_window(failed=False)
 
-    def fail(self, permit: Permit) -> None:
-        """The service did not work."""
+    def record_failure(self, permit: Permit) -> None:
+        """The attempt failed with one of `BREAKER_FAILURES`."""
         if permit.generation != self._generation:
             return
         if self._state is BreakerState.HALF_OPEN:
             self._open_seconds = min(self._settings.max_open_seconds, self._open_seconds * 2)
             self._open()
         else:
-            self._in_a_row += 1
-            self._note(failed=True)
-            if self._in_a_row >= self._settings.consecutive_failures or self._rate_exceeded():
+            self._consecutive_failures += 1
+            self._add_to_window(failed=True)
+            if self._consecutive_failures >= self._settings.consecutive_failures or self._rate_exceeded():
                 self._opened_at = self._clock()
                 self._open()
 
-    def abandon(self, permit: Permit) -> None:
-        """The call was cancelled by its caller, which says nothing; if it was the probe, another may go at once."""
+    def record_cancellation(self, permit: Permit) -> None:
+        """The caller cancelled the attempt, which proves nothing about the service.
+
+        If it was the probe, the next attempt becomes the probe.
+        """
         if permit.generation == self._generation and self._state is BreakerState.HALF_OPEN:
             self._enter(BreakerState.OPEN)
 
-    def _note(self, *, failed: bool) -> None:
-        if len(self._failed) == self._settings.window_calls:
-            self._failed_calls -= self._failed[0]
-        self._failed.append(failed)
-        self._failed_calls += failed
+    def _add_to_window(self, *, failed: bool) -> None:
+        if len(self._window) == self._settings.window_calls:
+            self._window_failures -= self._window[0]
+        self._window.append(failed)
+        self._window_failures += failed
 
     def _rate_exceeded(self) -> bool:
-        full = len(self._failed) == self._settings.window_calls
-        return full and self._failed_calls >= self._settings.failure_rate * self._settings.window_calls
+        full = len(self._window) == self._settings.window_calls
+        return full and self._window_failures >= self._settings.failure_rate * self._settings.window_calls
 
     def _open(self) -> None:
         self._probe_at = self._clock() + self._open_seconds
         self._enter(BreakerState.OPEN)
 
     def _close(self) -> None:
-        self._in_a_row = 0
-        self._failed.clear()
-        self._failed_calls = 0
+        self._consecutive_failures = 0
+        self._window.clear()
+        self._window_failures = 0
         self._open_seconds = self._settings.open_seconds
         self._enter(BreakerState.CLOSED)
 
     def _enter(self, state: BreakerState) -> None:
         self._state = state
         self._generation += 1
+
+
+class BreakerTransport:
+    """Sends attempts that the breaker admits.
+
+    Other calls of `Mode.BATCH` wait, and other calls of `Mode.ONLINE` fail. One of the waiting
+    calls sleeps until the next probe and becomes it. The rest wait for its result.
+
+    Args:
+        inner: sends the attempt.
+        breaker: the state machine.
+        emit: receives `BreakerChanged` and `AttemptShed`.
+        sleep: sleeps for a number of seconds.
+    """
+
+    def __init__(
+        self, inner: Transport, breaker: CircuitBreaker, emit: Listener, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._inner = inner
+        self._breaker = breaker
+        self._emit = emit
+        self._sleep = sleep
+        self._emitted_state = breaker.state
+        self._changed = asyncio.Event()
+        self._has_sleeper = False
+
+    @property
+    def state(self) -> BreakerState:
+        """The state of the breaker."""
+        return self._breaker.state
+
+    @property
+    def may_recover(self) -> bool:
+        """Whether the breaker is not closed and calls of `Mode.BATCH` still wait for it."""
+        return self._breaker.state is not BreakerState.CLOSED and self._breaker.patience_left > 0
+
+    async def send(self, request: Request, call: CallState) -> Reply:
+        """See `Transport`.
+
+        Raises:
+            CircuitOpenError: the breaker did not admit the attempt.
+        """
+        permit = await self._acquire(call.mode)
+        if permit is None:
+            self._emit(AttemptShed(request.method))
+            raise CircuitOpenError(attempts=call.attempts)
+        record = self._breaker.record_cancellation
+        try:
+            reply = await self._inner.send(request, call)
+            record = self._breaker.record_success
+        except ServiceError as error:
+            record = self._breaker.record_failure if error.status in BREAKER_FAILURES else self._breaker.record_success
+            raise
+        finally:
+            record(permit)
+            self._emit_change()
+        return reply
+
+    async def _acquire(self, mode: Mode) -> Permit | None:
+        while (permit := self._breaker.admit()) is None:
+            if mode is Mode.ONLINE or self._breaker.patience_left == 0:
+                return None
+            await self._wait()
+        self._emit_change()
+        return permit
+
+    async def _wait(self) -> None:
+        if self._has_sleeper or self._breaker.state is not BreakerState.OPEN:
+            await self._changed.wait()
+            return
+        self._has_sleeper = True
+        try:
+            await self._sleep(min(self._breaker.seconds_to_probe, self._breaker.patience_left))
+        finally:
+            self._has_sleeper = False
+            self._wake_all()  # this call may not become the probe: it may be cancelled or run out of patience
+
+    def _emit_change(self) -> None:
+        previous, self._emitted_state = self._emitted_state, self._breaker.state
+        if self._emitted_state is not previous:
+            self._emit(BreakerChanged(self._emitted_state, previous))
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        self._changed.set()
+        self._changed.clear()

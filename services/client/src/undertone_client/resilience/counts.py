@@ -1,71 +1,91 @@
-"""The paper's Table 4: what went wrong in a run, and what became of it."""
+"""Counts of a client's calls, as in Table 4 of the paper."""
 
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from undertone_client.resilience.events import AttemptFinished, Event, Hedged, Recovered, Retried, Shed, Skipped
+from undertone_client.resilience.events import (
+    AttemptFinished,
+    AttemptShed,
+    CallRecovered,
+    Event,
+    HedgeSent,
+    ParagraphsFailed,
+    RetryScheduled,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """Counts since the client was made; those of several clients may be added, and those of an earlier moment subtracted.
+    """Counts since the client was created.
 
-    attempts: attempts by the name of their gRPC status, hedges and retries included. `OK` are those that were answered;
-        what their own caller cancelled is not counted.
-    refused: answered batches that asked to send paragraphs again, by the status of those.
-    retried: attempts that followed a failed one of the same call.
-    hedged: attempts that were sent beside another.
-    handled: attempts that failed, or refused a part, of calls that were answered in the end or halved, so that nobody saw the
-        error. What `errors` and `refused` have beyond them are those of calls that failed for good, or go on.
-    shed: attempts that were never sent, because the circuit breaker was open.
-    skipped: paragraphs without a score, by the name of their last status.
+    Counts of several clients can be added, and earlier counts subtracted.
+
+    Args:
+        attempts: attempts by gRPC status name, retries and hedges included. Attempts that the
+            caller cancelled do not count.
+        refused: batch replies that refused paragraphs for now, by the status of those paragraphs.
+        retried: attempts that followed a failed attempt of the same call.
+        hedged: attempts that were sent in parallel to another attempt of the same call.
+        recovered: attempts that failed or refused paragraphs, in calls that succeeded later or were
+            split in two. The caller never sees these failures. `errors` and `refused` beyond them
+            belong to calls that failed or have not ended.
+        shed: attempts that were not sent, because the circuit breaker was open.
+        skipped: paragraphs without a score, by the name of their last status.
     """
 
     attempts: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     retried: int = 0
     hedged: int = 0
-    handled: int = 0
+    recovered: int = 0
     shed: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
-        """Attempts that failed."""
+        """Number of failed attempts."""
         return sum(count for status, count in self.attempts.items() if status != "OK")
 
+    def to_json(self) -> dict[str, Any]:
+        """The counts as a JSON object. The key of `recovered` is "handled", for existing readers."""
+        return {"handled" if name == "recovered" else name: value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "CallCounts":
+        """The counts in an object of `to_json`."""
+        return cls(**{"recovered" if name == "handled" else name: value for name, value in document.items()})
+
     def __add__(self, other: "CallCounts") -> "CallCounts":
-        return self._combined(operator.add, other)
+        return self._combine(operator.add, other)
 
     def __sub__(self, earlier: "CallCounts") -> "CallCounts":
-        """What has come since `earlier`, counts of the same client or clients."""
-        return self._combined(operator.sub, earlier)
+        """The counts since `earlier`."""
+        return self._combine(operator.sub, earlier)
 
-    def _combined(self, combine: Callable[[int, int], int], other: "CallCounts") -> "CallCounts":
-        # By the fields that there are: a new one cannot be forgotten here.
-        return CallCounts(
-            **{each.name: _each(combine, getattr(self, each.name), getattr(other, each.name)) for each in fields(self)}
-        )
-
-
-def _each(combine: Callable[[int, int], int], one: Any, other: Any) -> Any:
-    if isinstance(one, int):
-        return combine(one, other)
-    names = {**one, **other}
-    return {name: count for name in names if (count := combine(one.get(name, 0), other.get(name, 0)))}
+    def _combine(self, operation: Callable[[int, int], int], other: "CallCounts") -> "CallCounts":
+        values = {
+            each.name: _combine_values(operation, getattr(self, each.name), getattr(other, each.name)) for each in fields(self)
+        }
+        return CallCounts(**values)
 
 
-class Counts:
-    """Listens to events and counts them."""
+def _combine_values(operation: Callable[[int, int], int], left: Any, right: Any) -> Any:
+    if isinstance(left, int):
+        return operation(left, right)
+    return {name: count for name in {**left, **right} if (count := operation(left.get(name, 0), right.get(name, 0)))}
+
+
+class EventCounter:
+    """A listener that counts events."""
 
     def __init__(self) -> None:
         self._attempts: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
-        self._retried = self._hedged = self._handled = self._shed = 0
+        self._retried = self._hedged = self._recovered = self._shed = 0
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -73,25 +93,25 @@ class Counts:
                 self._attempts[event.status.name] += 1
                 if event.refused is not None:
                     self._refused[event.refused.name] += 1
-            case Retried():
+            case RetryScheduled():
                 self._retried += 1
-            case Hedged():
+            case HedgeSent():
                 self._hedged += 1
-            case Recovered():
-                self._handled += event.failures
-            case Shed():
+            case CallRecovered():
+                self._recovered += event.failures
+            case AttemptShed():
                 self._shed += 1
-            case Skipped():
+            case ParagraphsFailed():
                 self._skipped[event.status.name] += event.paragraphs
 
     def snapshot(self) -> CallCounts:
-        """The counts of this moment."""
+        """The current counts."""
         return CallCounts(
             attempts=dict(self._attempts),
             refused=dict(self._refused),
             retried=self._retried,
             hedged=self._hedged,
-            handled=self._handled,
+            recovered=self._recovered,
             shed=self._shed,
             skipped=dict(self._skipped),
         )

@@ -1,16 +1,26 @@
-"""What happens to calls, told to whoever listens: counts, metrics, a live view."""
+"""Events of a client: the input of counters, metrics and progress displays."""
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
 
-from undertone_client.resilience.breaker import BreakerState
+
+class BreakerState(enum.StrEnum):
+    """The state of a circuit breaker."""
+
+    CLOSED = "closed"
+    """All attempts are sent."""
+    OPEN = "open"
+    """No attempt is sent until the next probe is due."""
+    HALF_OPEN = "half-open"
+    """A probe is in flight. No other attempt is sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The client was opened: with this limit of calls at once, and this circuit breaker."""
+class ClientOpened:
+    """The client was opened. Carries the concurrency limit and the state of the circuit breaker."""
 
     limit: int
     breaker: BreakerState
@@ -18,10 +28,16 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """An attempt was answered or failed, after `seconds`; it had waited `waited_seconds` for its slot.
+    """An attempt ended.
 
-    `method` is the last part of the gRPC method's name. `refused` is the status of paragraphs that an answered batch asks to
-    send again, None if there are none. An attempt that its own caller cancelled is CANCELLED, with `cancelled` set.
+    Args:
+        method: name of the gRPC method, without its service.
+        status: its gRPC status. CANCELLED if the caller cancelled it.
+        seconds: duration from sending to the end.
+        waited_seconds: time that it waited for a slot before.
+        refused: status of the first paragraph that a batch reply refused for now. None if it
+            refused none.
+        cancelled: whether the caller cancelled it.
     """
 
     method: str
@@ -33,8 +49,15 @@ class AttemptFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
-    """After failing with `status`, attempt number `attempt` is to follow in `wait_seconds`."""
+class AttemptShed:
+    """An attempt was not sent, because the circuit breaker is open."""
+
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """An attempt failed with `status`. Attempt number `attempt` follows in `wait_seconds`."""
 
     method: str
     status: grpc.StatusCode
@@ -43,37 +66,33 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
-class Hedged:
-    """A second attempt was sent beside one that was not answered in time."""
+class HedgeSent:
+    """An additional attempt was sent, because the attempt before was not answered in time."""
 
     method: str
 
 
 @dataclass(frozen=True, slots=True)
-class Shed:
-    """An attempt was not sent, because the circuit breaker is open."""
+class CallRecovered:
+    """A call succeeded, or was split in two, after failures.
 
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """A call was answered or halved, after `failures` attempts that had failed or refused a part: errors that nobody saw."""
+    `failures` attempts failed or refused paragraphs. The caller never sees them.
+    """
 
     method: str
     failures: int
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """So many `paragraphs` got their score."""
+class ParagraphsScored:
+    """`paragraphs` were scored."""
 
     paragraphs: int
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """So many `paragraphs` got no score: for good, with `status`."""
+class ParagraphsFailed:
+    """`paragraphs` failed for good with `status`."""
 
     status: grpc.StatusCode
     paragraphs: int
@@ -81,7 +100,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class BreakerChanged:
-    """The circuit breaker went from `previous` to `state`."""
+    """The circuit breaker changed from `previous` to `state`."""
 
     state: BreakerState
     previous: BreakerState
@@ -89,12 +108,24 @@ class BreakerChanged:
 
 @dataclass(frozen=True, slots=True)
 class LimitChanged:
-    """From now on `value` calls may run at once."""
+    """The concurrency limit changed from `previous` to `value`."""
 
     value: int
     previous: int
 
 
-Event = Opened | AttemptFinished | Retried | Hedged | Shed | Recovered | Scored | Skipped | BreakerChanged | LimitChanged
+Event = (
+    ClientOpened
+    | AttemptFinished
+    | AttemptShed
+    | RetryScheduled
+    | HedgeSent
+    | CallRecovered
+    | ParagraphsScored
+    | ParagraphsFailed
+    | BreakerChanged
+    | LimitChanged
+)
 Listener = Callable[[Event], None]
-"""Called on the event loop, in the middle of a call: it must be quick and must not raise."""
+"""Receives events. Called on the event loop during a call, so it must be fast and must not
+raise."""

@@ -1,27 +1,24 @@
-"""A second attempt beside one that is not answered in time."""
+"""Hedging: an additional attempt when one is not answered in time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-import grpc
-
-from undertone_client.errors import SettingsError
-from undertone_client.resilience.budget import RetryBudget
-from undertone_client.resilience.calls import Call, Continuation, Details, answered, method_name
-from undertone_client.resilience.events import Hedged, Listener
-from undertone_client.resilience.mode import Mode
-from undertone_client.resilience.progress import current
-from undertone_client.resilience.statuses import retried
+from undertone_client.errors import ServiceError, SettingsError, is_retryable
+from undertone_client.resilience.events import HedgeSent, Listener
+from undertone_client.resilience.retry import RetryBudget
+from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 
 
 @dataclass(frozen=True, slots=True)
 class HedgingSettings:
-    """Another attempt `delay_seconds` after the one before, until there are `attempts` at once; two are nearly always enough.
+    """Settings of hedging.
 
-    A good delay is the latency that one call in twenty exceeds: then one in twenty is sent twice (Dean and Barroso, The Tail
-    at Scale, 2013).
+    Args:
+        delay_seconds: time without an answer after which another attempt is sent. A good value is
+            the 95th percentile of latency: one call in twenty is then sent twice (Dean and Barroso,
+            The Tail at Scale, 2013).
+        attempts: the largest number of attempts in parallel. Two are almost always enough.
     """
 
     delay_seconds: float
@@ -34,57 +31,71 @@ class HedgingSettings:
             raise SettingsError(f"attempts is {self.attempts}; hedging needs at least 2")
 
 
-class HedgeInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """Hedges calls of `Mode.ONLINE` (gRFC A6): the first answer counts, the other attempts are cancelled.
+class HedgingTransport:
+    """Hedges calls of `Mode.ONLINE` (gRFC A6).
 
-    A hedge passes the circuit breaker and takes a slot as any attempt, and is not sent while the retry budget is spent or after
-    the service has pushed back. Failures that a retry may mend are left to the retry layer once no attempt is under way.
+    The first reply wins, and the other attempts are cancelled. A hedge passes the circuit breaker
+    and takes a slot, as every attempt does. No hedge is sent while the retry budget is spent, or
+    after an attempt has failed. A retryable failure is raised once no attempt is in flight.
+
+    Args:
+        inner: sends an attempt.
+        settings: see `HedgingSettings`.
+        budget: the retry budget.
+        emit: receives `HedgeSent`.
+        sleep: sleeps for a number of seconds.
     """
 
     def __init__(
-        self, settings: HedgingSettings, budget: RetryBudget, emit: Listener, sleep: Callable[[float], Awaitable[None]]
+        self,
+        inner: Transport,
+        settings: HedgingSettings,
+        budget: RetryBudget,
+        emit: Listener,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
+        self._inner = inner
         self._settings = settings
         self._budget = budget
         self._emit = emit
         self._sleep = sleep
 
-    async def intercept_unary_unary(self, continuation: Continuation, client_call_details: Details, request: Any) -> Call:
-        """One logical attempt; raises the failure that came last."""
-        if current().mode is not Mode.ONLINE:
-            return await answered(continuation, client_call_details, request)
-        running: set[asyncio.Task[Call]] = {asyncio.create_task(answered(continuation, client_call_details, request))}
-        timer = self._timer()
+    async def send(self, request: Request, call: CallState) -> Reply:
+        """See `Transport`. Raises the error of the attempt that failed last."""
+        if call.mode is not Mode.ONLINE:
+            return await self._inner.send(request, call)
+        attempts = {asyncio.create_task(self._inner.send(request, call))}
+        timer = self._start_timer()
         sent = 1
         try:
             while True:
-                awaited = running if timer.done() else {*running, timer}
-                done, _ = await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-                for task in running & done:
-                    error = task.exception()
+                pending = attempts if timer.done() else {*attempts, timer}
+                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in attempts & done:
+                    error = attempt.exception()
                     if error is None:
-                        return task.result()
-                    running.discard(task)
-                    if not running or not _temporary(error):
+                        return attempt.result()
+                    attempts.discard(attempt)
+                    if not attempts or not _is_retryable(error):
                         raise error
-                    sent = self._settings.attempts  # no more hedges for a service that fails
-                if timer in done and sent < self._settings.attempts and self._budget.allows:
+                    sent = self._settings.attempts  # send no more hedges to a failing service
+                if timer in done and sent < self._settings.attempts and self._budget.has_tokens:
                     sent += 1
-                    self._emit(Hedged(method_name(client_call_details)))
-                    running.add(asyncio.create_task(answered(continuation, client_call_details, request)))
-                    timer = self._timer()
+                    self._emit(HedgeSent(request.method))
+                    attempts.add(asyncio.create_task(self._inner.send(request, call)))
+                    timer = self._start_timer()
         finally:
             timer.cancel()
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, timer, return_exceptions=True)
+            for attempt in attempts:
+                attempt.cancel()
+            await asyncio.gather(*attempts, timer, return_exceptions=True)
 
-    def _timer(self) -> asyncio.Task[None]:
-        async def pause() -> None:
+    def _start_timer(self) -> asyncio.Task[None]:
+        async def wait() -> None:
             await self._sleep(self._settings.delay_seconds)
 
-        return asyncio.create_task(pause())
+        return asyncio.create_task(wait())
 
 
-def _temporary(error: BaseException) -> bool:
-    return isinstance(error, grpc.aio.AioRpcError) and retried(error.code(), Mode.ONLINE)
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, ServiceError) and is_retryable(error.status, Mode.ONLINE)

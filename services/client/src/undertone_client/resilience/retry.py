@@ -1,27 +1,29 @@
-"""Trying a call again: which failures, how often, and after how long."""
+"""Retries: which failures are retried, how often, and after which wait."""
 
-import asyncio
-import random
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
 
-from undertone_client.errors import SettingsError
-from undertone_client.resilience.budget import RetryBudget
-from undertone_client.resilience.mode import Mode
-from undertone_client.resilience.progress import Progress
-from undertone_client.resilience.refusals import Refusals
-from undertone_client.resilience.statuses import retried
+from undertone_client.errors import CircuitOpenError, ServiceError, SettingsError, is_retryable
+from undertone_client.resilience.events import CallRecovered, Listener, RetryScheduled
+from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a call is tried, the first time included, and how long it waits in between.
+    """Number of attempts of a call, and the waits between them.
 
-    The wait after failure number n is drawn evenly from zero to `initial_seconds * multiplier ** (n - 1)`, at most
-    `max_seconds`: "full jitter", which spreads a crowd of clients the most (Brooker, Exponential Backoff And Jitter, 2015).
-    Five attempts are the paper's: the first and four more.
+    The wait after failure n is drawn uniformly from 0 to `initial_seconds` * `multiplier` ** (n -
+    1), at most `max_seconds`: full jitter (Brooker, Exponential Backoff And Jitter, 2015). Five
+    attempts follow the paper.
+
+    Args:
+        attempts: the largest number of attempts, the first included.
+        initial_seconds: upper bound of the first wait.
+        multiplier: growth of the upper bound per failure.
+        max_seconds: upper bound of every wait.
     """
 
     attempts: int = 5
@@ -31,100 +33,246 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise SettingsError(f"attempts is {self.attempts}; at least 1 is needed, which tries once and never again")
+            raise SettingsError(f"attempts is {self.attempts}; it must be at least 1, which never retries")
         if self.initial_seconds < 0 or self.max_seconds < self.initial_seconds:
             raise SettingsError(
-                f"initial_seconds {self.initial_seconds} and max_seconds {self.max_seconds}: needed is 0 <= initial <= max"
+                f"initial_seconds is {self.initial_seconds} and max_seconds {self.max_seconds}; "
+                "needs 0 <= initial_seconds <= max_seconds"
             )
         if self.multiplier < 1:
-            raise SettingsError(f"multiplier is {self.multiplier}; at least 1 is needed, or the waits would shrink")
+            raise SettingsError(f"multiplier is {self.multiplier}; it must be at least 1")
 
-    def ceiling(self, failure: int) -> float:
-        """The longest wait after failure number `failure`, in seconds."""
-        # The exponent is bounded so that a patient job cannot overflow the float.
+    def max_wait(self, failure: int) -> float:
+        """The longest wait after failure number `failure`, in seconds. Starts at 1."""
+        # The exponent is bounded so that thousands of failures cannot overflow the float.
         return min(self.max_seconds, self.initial_seconds * self.multiplier ** min(failure - 1, 64))
 
 
-class Retry:
-    """Decides whether a failed call is tried again and when; shared by all calls of a client.
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """Settings of the retry budget (gRFC A6, "throttling retry attempts").
+
+    Half of the tokens can be spent in a row. In the long run there are at most `ratio` retries per
+    success.
 
     Args:
+        tokens: size of the token bucket, which starts full.
+        ratio: tokens that each success returns.
+    """
+
+    tokens: float = 100.0
+    ratio: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.tokens > 0:
+            raise SettingsError(f"tokens is {self.tokens}; it must be more than 0")
+        if not self.ratio > 0:
+            raise SettingsError(f"ratio is {self.ratio}; it must be more than 0, or a spent budget would never refill")
+
+
+class RetryBudget:
+    """The token bucket of gRFC A6, shared by all calls of a client.
+
+    It keeps retries from overloading the service further.
+    """
+
+    def __init__(self, settings: BudgetSettings) -> None:
+        self._size = settings.tokens
+        self._ratio = settings.ratio
+        self._tokens = settings.tokens
+
+    @property
+    def tokens(self) -> float:
+        """Remaining tokens."""
+        return self._tokens
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether more than half of the tokens remain, so that a retry or a hedge may be sent."""
+        return self._tokens > self._size / 2
+
+    def record_failure(self) -> None:
+        """An attempt failed with a retryable status. Takes a token."""
+        self._tokens = max(0.0, self._tokens - 1)
+
+    def record_success(self) -> None:
+        """An attempt succeeded. Returns `ratio` tokens."""
+        self._tokens = min(self._size, self._tokens + self._ratio)
+
+
+class OverloadGrace:
+    """The period in which RESOURCE_EXHAUSTED does not count as a failure.
+
+    Shared by all calls of a client. The period ends for a single call that is refused while other
+    calls succeed, and for all calls when none succeeds. Calls that start later then have no period
+    of their own.
+
+    Args:
+        patience_seconds: length of the period.
+        clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, patience_seconds: float, clock: Callable[[], float]) -> None:
+        self._patience_seconds = patience_seconds
+        self._clock = clock
+        self._overloaded_since: float | None = None
+        self._last_refusal = -math.inf
+
+    def allows(self, call: CallState) -> bool:
+        """Record a refusal. Returns whether the period goes on, for this call and for all calls."""
+        now = self._clock()
+        # After a pause this long, the state of the service is unknown.
+        if self._overloaded_since is None or now - self._last_refusal > self._patience_seconds:
+            self._overloaded_since = now
+        self._last_refusal = now
+        if call.overloaded_since is None:
+            call.overloaded_since = now
+        call.overload_refusals += 1
+        return now - min(self._overloaded_since, call.overloaded_since) < self._patience_seconds
+
+    def reset(self, call: CallState) -> None:
+        """The service answered the call, or a part of it. Starts a new period."""
+        self._overloaded_since = call.overloaded_since = None
+        call.overload_refusals = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """The part of a request that the service refused for now.
+
+    Args:
+        request: the request for the refused paragraphs.
+        status: the status to retry by.
+        is_partial: whether other paragraphs were answered.
+    """
+
+    request: Request
+    status: grpc.StatusCode
+    is_partial: bool
+
+
+FindRemainder = Callable[[Reply], Remainder | None]
+
+
+class RetryTransport:
+    """Sends a request until it is answered completely or must not be retried.
+
+    The only place that decides about retries.
+
+    Args:
+        inner: sends an attempt.
         policy: see `RetryPolicy`.
-        budget: each failure takes from it. When it is spent, a call of `Mode.ONLINE` is not tried again, and one of
-            `Mode.BATCH` waits up to `policy.max_seconds`.
-        down: whether the service is known not to work and may yet return. Failures then say nothing about the call, and in
-            `Mode.BATCH` count neither against it nor against the budget: the circuit breaker spaces and bounds them.
-        patience_seconds: how long RESOURCE_EXHAUSTED does not count against a call of `Mode.BATCH`; see `Refusals`.
-        random: numbers from 0 up to 1, for the jitter.
-        sleep: waits for so many seconds.
-        clock: seconds, for the deadline of the call as a whole.
+        budget: see `RetryBudget`. While it is spent, calls of `Mode.ONLINE` are not retried, and
+            calls of `Mode.BATCH` wait up to `policy.max_seconds`.
+        grace: see `OverloadGrace`. Applies to calls of `Mode.BATCH`.
+        may_recover: whether the circuit breaker is open and calls wait for it. Failures then do not
+            count against a call of `Mode.BATCH` or the budget, because the breaker already spaces
+            and bounds them.
+        emit: receives `RetryScheduled` and `CallRecovered`.
+        random: uniform random numbers from 0 to 1, for the jitter.
+        sleep: sleeps for a number of seconds.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
         self,
+        inner: Transport,
         policy: RetryPolicy,
         budget: RetryBudget,
+        grace: OverloadGrace,
         *,
-        down: Callable[[], bool],
-        patience_seconds: float,
-        random: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        may_recover: Callable[[], bool],
+        emit: Listener,
+        random: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
+        self._inner = inner
         self._policy = policy
         self._budget = budget
-        self._down = down
+        self._grace = grace
+        self._may_recover = may_recover
+        self._emit = emit
         self._random = random
         self._sleep = sleep
         self._clock = clock
-        self._refusals = Refusals(patience_seconds, clock)
-        self._pausing = 0
+        self._backing_off = 0
 
     @property
-    def pausing(self) -> int:
-        """Calls that wait before they are tried again."""
-        return self._pausing
+    def backing_off(self) -> int:
+        """Number of calls that wait for their next attempt."""
+        return self._backing_off
 
-    def succeeded(self) -> None:
-        """An attempt was answered."""
-        self._budget.succeeded()
+    async def send(self, request: Request, call: CallState, find_remainder: FindRemainder = lambda _: None) -> Reply:
+        """Send a request, and the remainders that `find_remainder` finds. Returns the last reply.
 
-    def advanced(self, progress: Progress) -> None:
-        """The call, or a part of it, was answered by an attempt: the service has room."""
-        self._refusals.end(progress)
-
-    def wait(self, status: grpc.StatusCode, pushback_seconds: float | None, progress: Progress) -> float | None:
-        """Seconds to wait before the next attempt; None if there is to be none. Notes in `progress` what counts.
-
-        `pushback_seconds` is what the service asked for: None for nothing, negative for "do not retry" (gRFC A6).
+        Raises:
+            ServiceError: the last attempt failed.
         """
-        if not retried(status, progress.mode):
-            return None
-        batch = progress.mode is Mode.BATCH
-        if not (batch and self._down()):
-            self._budget.failed()
-            full = batch and status is grpc.StatusCode.RESOURCE_EXHAUSTED
-            if not (full and self._refusals.bear(progress)):
-                progress.strikes += 1
-        refused = pushback_seconds is not None and pushback_seconds < 0
-        if refused or progress.strikes >= self._policy.attempts or not (batch or self._budget.allows):
-            return None
-        wait = self._random() * self._ceiling(progress)
-        if pushback_seconds is not None:
-            # The service's word is the least; the jitter keeps the crowd that heard the same number from returning as one.
-            wait += pushback_seconds
-        if self._clock() + wait >= progress.deadline:
-            return None
-        return wait
+        while True:
+            try:
+                reply = await self._inner.send(request, call)
+            except CircuitOpenError:
+                raise  # no attempt was sent, so there is no failure to count
+            except ServiceError as error:
+                status, wait = error.status, self.record_failure(error.status, error.pushback_seconds, call)
+                if wait is None:
+                    error.attempts = call.attempts
+                    raise
+            else:
+                self._budget.record_success()
+                if reply.refused is None:
+                    self._grace.reset(call)
+                    self.emit_recovery(request, call)
+                remainder = find_remainder(reply)
+                if remainder is None:
+                    return reply
+                if remainder.is_partial:
+                    self._grace.reset(call)
+                request, status = remainder.request, remainder.status
+                wait = self.record_failure(status, reply.pushback_seconds, call)
+                if wait is None:
+                    return reply
+            self._emit(RetryScheduled(request.method, status, call.attempts + 1, wait))
+            await self._back_off(wait)
 
-    async def pause(self, seconds: float) -> None:
-        """Wait, holding nothing."""
-        self._pausing += 1
+    def emit_recovery(self, request: Request, call: CallState) -> None:
+        """Report that the failures so far were recovered."""
+        if call.unrecovered_failures:
+            self._emit(CallRecovered(request.method, call.unrecovered_failures))
+            call.unrecovered_failures = 0
+
+    def record_failure(self, status: grpc.StatusCode, pushback_seconds: float | None, call: CallState) -> float | None:
+        """Record a failed attempt in `call`, the budget and the grace period.
+
+        Returns the seconds to wait before the next attempt; None if there must not be one. A
+        negative `pushback_seconds` means "do not retry" (gRFC A6).
+        """
+        if not is_retryable(status, call.mode):
+            return None
+        is_batch = call.mode is Mode.BATCH
+        if not (is_batch and self._may_recover()):
+            self._budget.record_failure()
+            is_overload = is_batch and status is grpc.StatusCode.RESOURCE_EXHAUSTED
+            if not (is_overload and self._grace.allows(call)):
+                call.counted_failures += 1
+        is_forbidden = pushback_seconds is not None and pushback_seconds < 0
+        if is_forbidden or call.counted_failures >= self._policy.attempts or not (is_batch or self._budget.has_tokens):
+            return None
+        wait = self._random() * self._max_wait(call)
+        if pushback_seconds is not None:
+            # The jitter comes on top, so that clients with one pushback do not return at once.
+            wait += pushback_seconds
+        return wait if self._clock() + wait < call.deadline else None
+
+    def _max_wait(self, call: CallState) -> float:
+        if not self._budget.has_tokens:
+            return self._policy.max_seconds
+        return self._policy.max_wait(max(1, call.counted_failures + call.overload_refusals))
+
+    async def _back_off(self, seconds: float) -> None:
+        self._backing_off += 1
         try:
             await self._sleep(seconds)
         finally:
-            self._pausing -= 1
-
-    def _ceiling(self, progress: Progress) -> float:
-        failures = max(1, progress.strikes + progress.refusals)
-        return self._policy.ceiling(failures) if self._budget.allows else self._policy.max_seconds
+            self._backing_off -= 1

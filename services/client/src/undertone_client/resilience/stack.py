@@ -1,29 +1,35 @@
-"""All layers of one client, put together."""
+"""All layers of a client, assembled."""
 
 import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
 
-from undertone_client.resilience.breaker import BreakerState, CircuitBreaker
-from undertone_client.resilience.budget import RetryBudget
-from undertone_client.resilience.counts import CallCounts, Counts
-from undertone_client.resilience.events import Event, Listener, Opened
-from undertone_client.resilience.guard import BreakerGuard
-from undertone_client.resilience.hedging import HedgeInterceptor
-from undertone_client.resilience.interceptors import BreakerInterceptor, Refused, RetryInterceptor, SlotInterceptor
-from undertone_client.resilience.retry import Retry
-from undertone_client.resilience.slots import Slots
+from undertone_client.errors import DeadlineExceededError
+from undertone_client.resilience.breaker import BreakerTransport, CircuitBreaker
+from undertone_client.resilience.counts import CallCounts, EventCounter
+from undertone_client.resilience.events import BreakerState, ClientOpened, Event, Listener
+from undertone_client.resilience.hedging import HedgingTransport
+from undertone_client.resilience.retry import FindRemainder, OverloadGrace, RetryBudget, RetryTransport
+from undertone_client.resilience.slots import Slots, SlotTransport
 from undertone_client.settings import Settings
+from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """A client at one moment: attempts in flight and waiting for a slot, calls waiting to be tried again, the limit, the
-    circuit breaker, and the counts so far."""
+    """A snapshot of a client.
+
+    Args:
+        in_flight: number of attempts in flight.
+        waiting: number of attempts that wait for a slot.
+        pausing: number of calls that wait for their next attempt.
+        limit: the concurrency limit.
+        breaker: the state of the circuit breaker.
+        counts: the counts since the client was created.
+    """
 
     in_flight: int
     waiting: int
@@ -33,68 +39,98 @@ class ClientState:
     counts: CallCounts
 
 
-class Resilience:
-    """What all calls of a client share: its slots, its circuit breaker, its retry budget and its counts.
+class ResilientTransport:
+    """Wraps a transport in deadline( retry( hedge( breaker( slot( transport ))))).
+
+    All calls of a client share it. A call in backoff holds no slot. Each attempt passes the circuit
+    breaker and takes a slot of its own. The layers below the retries pass every error on.
 
     Args:
-        settings: those of the client.
-        refused: see `SlotInterceptor`.
-        listener: hears of every event, after the counts.
-        clock, random, sleep: time and chance.
+        inner: sends an attempt.
+        settings: the settings of the client.
+        listener: receives all events, after the counts.
+        clock, random, sleep: see `Client`.
     """
 
     def __init__(
         self,
+        inner: Transport,
         settings: Settings,
         *,
-        refused: Refused,
-        listener: Listener | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        random: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        listener: Listener | None,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self._counts = Counts()
+        self._settings = settings
+        self._clock = clock
+        self._counter = EventCounter()
         self._listener = listener
         self._slots = Slots(settings.limit.build(), self.emit)
-        self._guard = BreakerGuard(CircuitBreaker(settings.breaker, clock), self.emit, sleep)
+        slot = SlotTransport(inner, self._slots, self.emit, clock)
+        self._breaker = BreakerTransport(slot, CircuitBreaker(settings.breaker, clock), self.emit, sleep)
         budget = RetryBudget(settings.budget)
-        self.retry = Retry(
+        attempt: Transport = self._breaker
+        if settings.hedging is not None:
+            attempt = HedgingTransport(attempt, settings.hedging, budget, self.emit, sleep)
+        self._retry = RetryTransport(
+            attempt,
             settings.retry,
             budget,
-            down=lambda: self._guard.hopeful,
-            patience_seconds=settings.breaker.patience_seconds,
+            OverloadGrace(settings.breaker.patience_seconds, clock),
+            may_recover=lambda: self._breaker.may_recover,
+            emit=self.emit,
             random=random,
             sleep=sleep,
             clock=clock,
         )
-        self.interceptors: Sequence[grpc.aio.ClientInterceptor] = (
-            RetryInterceptor(self.retry, refused, self.emit),
-            *([HedgeInterceptor(settings.hedging, budget, self.emit, sleep)] if settings.hedging else []),
-            BreakerInterceptor(self._guard, self.emit),
-            SlotInterceptor(self._slots, refused, self.emit, clock),
-        )
+        self.emit_recovery = self._retry.emit_recovery
 
     @property
-    def demand(self) -> int:
-        """Calls to keep on offer: what may run, one that waits so that the limit can grow, and some for those that pause.
+    def desired_calls(self) -> int:
+        """Number of calls to start at once.
 
-        The last are bounded, so that a service that refuses everything is not offered ever more.
+        As many as the limit, one that waits so that the limit can grow, and as many as are in
+        backoff, up to the limit. The bound keeps a service that refuses everything from receiving
+        ever more calls.
         """
-        return self._slots.limit + 1 + min(self.retry.pausing, self._slots.limit)
+        return self._slots.limit + 1 + min(self._retry.backing_off, self._slots.limit)
 
-    def opened(self) -> None:
-        """Tell the listener how things are, before it hears what changes."""
-        self.emit(Opened(self._slots.limit, self._guard.state))
+    def start_call(self, default_mode: Mode) -> CallState:
+        """The state of a new call, with the mode and the deadline of the settings."""
+        limit = self._settings.deadline_seconds
+        return CallState(self._settings.mode or default_mode, math.inf if limit is None else self._clock() + limit)
+
+    async def send(self, request: Request, call: CallState, find_remainder: FindRemainder = lambda _: None) -> Reply:
+        """See `RetryTransport.send`.
+
+        Raises:
+            DeadlineExceededError: the deadline of the call passed.
+        """
+        try:
+            async with asyncio.timeout(None if call.deadline == math.inf else call.deadline - self._clock()):
+                return await self._retry.send(request, call, find_remainder)
+        except TimeoutError:
+            reason = f"no answer within deadline_seconds {self._settings.deadline_seconds}"
+            raise DeadlineExceededError(grpc.StatusCode.DEADLINE_EXCEEDED, reason, attempts=call.attempts) from None
+
+    def emit_opened(self) -> None:
+        """Report the initial limit and breaker state."""
+        self.emit(ClientOpened(self._slots.limit, self._breaker.state))
 
     def emit(self, event: Event) -> None:
-        """Count the event and tell the listener."""
-        self._counts(event)
+        """Count an event and pass it to the listener."""
+        self._counter(event)
         if self._listener is not None:
             self._listener(event)
 
     def state(self) -> ClientState:
-        """This moment's."""
-        slots = self._slots
+        """The current state."""
         return ClientState(
-            slots.in_flight, slots.waiting, self.retry.pausing, slots.limit, self._guard.state, self._counts.snapshot()
+            in_flight=self._slots.in_flight,
+            waiting=self._slots.waiting,
+            pausing=self._retry.backing_off,
+            limit=self._slots.limit,
+            breaker=self._breaker.state,
+            counts=self._counter.snapshot(),
         )

@@ -25,7 +25,7 @@ async def test_a_poisoned_paragraph_is_set_apart(service: FakeClassifier, status
     failure = outcomes[5]
     assert isinstance(failure, Failure)
     assert (failure.status, failure.reason, failure.attempts) == (status, "cannot be read", 4)
-    assert counts.errors == 4 == counts.handled + 1  # those of the halved calls, and that of the last
+    assert counts.errors == 4 == counts.recovered + 1  # those of the halved calls, and that of the last
     assert len(service.calls) == 7  # 8, then 4, 4, 2, 1, 1, 2
 
 
@@ -36,7 +36,7 @@ async def test_the_paper_s_table(service: FakeClassifier) -> None:
         await client.classify_batch(["three", "four"])
         counts = client.state().counts
     attempts = {"OK": 1, "UNAVAILABLE": 1, "CANCELLED": 1, "RESOURCE_EXHAUSTED": 5}
-    assert counts == CallCounts(attempts, retried=6, handled=2, skipped={"RESOURCE_EXHAUSTED": 2})
+    assert counts == CallCounts(attempts, retried=6, recovered=2, skipped={"RESOURCE_EXHAUSTED": 2})
     assert counts.errors == 7
     assert counts + CallCounts({"OK": 1}, hedged=1, shed=2) == replace(counts, attempts={**attempts, "OK": 2}, hedged=1, shed=2)
 
@@ -65,6 +65,6 @@ async def test_refusals_are_handled_only_if_their_paragraphs_are_scored(service:
     service.item_faults = {"two": ItemFault(EXHAUSTED, times=2), "three": ItemFault(UNAVAILABLE)}
     async with Client(service.target, sleep=at_once) as client:
         await client.classify_batch(["one", "two"])
-        assert client.state().counts.handled == 2
+        assert client.state().counts.recovered == 2
         await client.classify_batch(["one", "three"])
-        assert client.state().counts.handled == 2
+        assert client.state().counts.recovered == 2

@@ -14,12 +14,16 @@ from undertone_client import (
     Score,
     Settings,
 )
-from undertone_client.channel import open_channel
-from undertone_client.resilience import AttemptFinished, CallCounts, Event, LimitChanged, Recovered, Retried, Scored
-from undertone_client.resilience.stack import Resilience
+from undertone_client.resilience import (
+    AttemptFinished,
+    CallCounts,
+    CallRecovered,
+    Event,
+    LimitChanged,
+    ParagraphsScored,
+    RetryScheduled,
+)
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
-from undertone_protos.v1 import classifier_pb2 as pb
-from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from tests.unit.support.faults import (
     CANCELLED,
@@ -39,7 +43,7 @@ async def test_a_server_that_drains_is_asked_again(service: FakeClassifier, mode
     service.faults.append(Fault(CANCELLED, "draining"))
     async with Client(service.target, settings=Settings(mode=mode), sleep=at_once) as client:
         assert (await client.classify("text")).tokens == 3
-        assert client.state().counts == CallCounts({"OK": 1, "CANCELLED": 1}, retried=1, handled=1)
+        assert client.state().counts == CallCounts({"OK": 1, "CANCELLED": 1}, retried=1, recovered=1)
 
 
 async def test_a_cancellation_by_the_caller_ends_the_call_and_counts_for_nothing(service: FakeClassifier) -> None:
@@ -92,11 +96,11 @@ async def test_every_attempt_is_seen(service: FakeClassifier) -> None:
     finished = [event for event in events if isinstance(event, AttemptFinished)]
     assert [event.status for event in finished] == [UNAVAILABLE, EXHAUSTED, OK]
     assert {event.method for event in finished} == {"Classify"}
-    assert [event for event in events if isinstance(event, Retried)] == [
-        Retried("Classify", UNAVAILABLE, 2, 0.25 * 0.2),
-        Retried("Classify", EXHAUSTED, 3, 0.02 + 0.25 * 0.4),
+    assert [event for event in events if isinstance(event, RetryScheduled)] == [
+        RetryScheduled("Classify", UNAVAILABLE, 2, 0.25 * 0.2),
+        RetryScheduled("Classify", EXHAUSTED, 3, 0.02 + 0.25 * 0.4),
     ]
-    assert events[-2:] == [Recovered("Classify", 2), Scored(1)]
+    assert events[-2:] == [CallRecovered("Classify", 2), ParagraphsScored(1)]
 
 
 async def test_an_attempt_that_is_not_answered_in_time_is_made_again_for_a_batch(service: FakeClassifier) -> None:
@@ -144,12 +148,3 @@ async def test_a_stream_lets_the_limit_grow(service: FakeClassifier) -> None:
         assert client.state().limit > 8
     assert len(outcomes) == 500
     assert service.most_in_flight > 8
-
-
-async def test_the_layers_work_on_a_channel_of_one_s_own(service: FakeClassifier) -> None:
-    service.faults.append(Fault(UNAVAILABLE))
-    layers = Resilience(Settings(), refused=lambda reply: None, sleep=at_once)
-    async with open_channel(service.target, Settings(), layers.interceptors) as channel:
-        reply = await pb_grpc.ClassifierStub(channel).Classify(pb.ClassifyRequest(text="text"))
-    assert reply.tokens == 3
-    assert layers.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, retried=1, handled=1)

@@ -1,4 +1,4 @@
-"""Hedged calls, over real sockets."""
+"""HedgeSent calls, over real sockets."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +13,7 @@ from undertone_client import (
     Settings,
     UnavailableError,
 )
-from undertone_client.resilience import CallCounts, Event, Hedged
+from undertone_client.resilience import CallCounts, Event, HedgeSent
 from undertone_client.testing import FakeClassifier, Fault
 
 from tests.unit.support.faults import HANG, OK, SOON, UNAVAILABLE, until
@@ -54,7 +54,7 @@ async def test_a_failure_that_may_pass_leaves_it_to_the_hedge(service: FakeClass
     service.faults.append(Fault(UNAVAILABLE, delay_seconds=0.2))
     service.faults.append(Fault(OK, delay_seconds=0.3))
     assert (await hedging.classify("text")).tokens == 3
-    assert hedging.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, hedged=1, handled=1)
+    assert hedging.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, hedged=1, recovered=1)
 
 
 async def test_failures_of_all_hedges_are_retried(service: FakeClassifier) -> None:
@@ -62,7 +62,7 @@ async def test_failures_of_all_hedges_are_retried(service: FakeClassifier) -> No
     settings = Settings(hedging=HedgingSettings(delay_seconds=5), retry=SOON)
     async with Client(service.target, settings=settings) as client:
         assert (await client.classify("text")).tokens == 3
-        assert client.state().counts == CallCounts({"UNAVAILABLE": 2, "OK": 1}, retried=2, handled=2)
+        assert client.state().counts == CallCounts({"UNAVAILABLE": 2, "OK": 1}, retried=2, recovered=2)
 
 
 async def test_without_budget_there_are_no_hedges(service: FakeClassifier) -> None:
@@ -75,4 +75,4 @@ async def test_without_budget_there_are_no_hedges(service: FakeClassifier) -> No
         with pytest.raises(UnavailableError):
             await client.classify("text")
         assert (await client.classify("text")).tokens == 3
-    assert not any(isinstance(event, Hedged) for event in events)
+    assert not any(isinstance(event, HedgeSent) for event in events)

@@ -18,7 +18,7 @@ from undertone_client import (
     Settings,
     UnavailableError,
 )
-from undertone_client.resilience import Event, Shed, Skipped
+from undertone_client.resilience import AttemptShed, Event, ParagraphsFailed
 from undertone_client.testing import FakeClassifier, Fault, Relay
 
 from tests.unit.support.faults import BATCH, EXHAUSTED, INTERNAL, SOON, UNAVAILABLE, at_once, until
@@ -46,7 +46,7 @@ async def test_online_calls_fail_at_once_while_the_breaker_is_open(service: Fake
         assert caught.value.attempts == 0
         assert client.state().breaker is BreakerState.OPEN
     assert len(service.calls) == 3
-    assert events[-2:] == [Shed("Classify"), Skipped(UNAVAILABLE, 1)]
+    assert events[-2:] == [AttemptShed("Classify"), ParagraphsFailed(UNAVAILABLE, 1)]
 
 
 async def test_calls_that_were_not_sent_cost_no_retry_budget(service: FakeClassifier) -> None:
@@ -121,5 +121,5 @@ async def test_a_broken_connection_is_made_again(service: FakeClassifier) -> Non
         relay.reset()
         service.gate.set()
         assert [score.tokens for score in await asyncio.gather(*calls)] == [4, 4, 4]
-        assert client.state().counts.handled >= 3
+        assert client.state().counts.recovered >= 3
         assert relay.connections >= 2

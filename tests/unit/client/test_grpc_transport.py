@@ -4,8 +4,8 @@ from contextlib import AsyncExitStack
 
 import grpc
 import pytest
-from undertone_client import Client, Settings, SettingsError
-from undertone_client.channel import open_channel
+from undertone_client import Client, SettingsError
+from undertone_client.grpc_transport import open_channel
 from undertone_client.testing import FakeClassifier
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
@@ -47,7 +47,7 @@ async def test_a_socket_is_one_address(tmp_path_factory: pytest.TempPathFactory,
     server.add_insecure_port(target)
     await server.start()
     try:
-        async with open_channel(target, Settings()) as channel:
+        async with open_channel(target, None) as channel:
             answer = await pb_grpc.ClassifierStub(channel).Classify(pb.ClassifyRequest(text="the rain had stopped"))
         assert answer.label
     finally:

@@ -2,17 +2,17 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from undertone_client.length_sorted_queue import CallBounds, LengthSortedQueue, QueuedParagraph
 from undertone_client.settings import Settings
-from undertone_client.values import Limits, Paragraph
-from undertone_client.window import Bounds, Entry, Window
+from undertone_client.values import Paragraph, ServiceLimits
 
 LENGTHS = st.lists(st.integers(0, 400), min_size=1, max_size=80)
 
 
-def filled(lengths: list[int], bounds: Bounds) -> Window:
-    window = Window(bounds)
+def filled(lengths: list[int], bounds: CallBounds) -> LengthSortedQueue:
+    window = LengthSortedQueue(bounds)
     for ordinal, length in enumerate(lengths):
-        window.add(Entry(length, ordinal, length + 16, Paragraph("x" * length)))
+        window.add(QueuedParagraph(length, ordinal, length + 16, Paragraph("x" * length)))
     return window
 
 
@@ -21,11 +21,11 @@ def filled(lengths: list[int], bounds: Bounds) -> Window:
 def test_every_paragraph_is_taken_once_within_the_bounds_the_oldest_first(
     lengths: list[int], items: int, characters: int, size: int
 ) -> None:
-    window = filled(lengths, Bounds(items, characters, size))
+    window = filled(lengths, CallBounds(items, characters, size))
     waiting = set(range(len(lengths)))
     while window:
         taken = window.take()
-        ordinals = {entry.ordinal for entry in taken}
+        ordinals = {entry.number for entry in taken}
         assert min(waiting) in ordinals
         assert ordinals <= waiting
         waiting -= ordinals
@@ -39,7 +39,7 @@ def test_every_paragraph_is_taken_once_within_the_bounds_the_oldest_first(
 @settings(max_examples=80, deadline=None)
 @given(LENGTHS, st.integers(1, 20))
 def test_those_taken_are_neighbours_in_length(lengths: list[int], items: int) -> None:
-    window = filled(lengths, Bounds(items, 10**6, 10**6))
+    window = filled(lengths, CallBounds(items, 10**6, 10**6))
     taken = [entry.characters for entry in window.take()]
     left = [length for length in lengths if min(taken) < length < max(taken)]
     assert len(left) <= len([length for length in taken if min(taken) < length < max(taken)])
@@ -47,12 +47,12 @@ def test_those_taken_are_neighbours_in_length(lengths: list[int], items: int) ->
 
 
 def test_nearest_lengths_join_the_oldest() -> None:
-    window = filled([100, 10, 101, 300, 98, 11], Bounds(3, 10**6, 10**6))
+    window = filled([100, 10, 101, 300, 98, 11], CallBounds(3, 10**6, 10**6))
     assert sorted(entry.characters for entry in window.take()) == [98, 100, 101]
     assert sorted(entry.characters for entry in window.take()) == [10, 11, 300]
 
 
 def test_the_smaller_of_own_bounds_and_limits_counts_and_no_limit_is_none() -> None:
     own = Settings(batch_items=32)
-    assert Bounds.of(own, Limits(0, 0, 8, 5000)) == Bounds(8, own.batch_characters, 5000)
-    assert Bounds.of(own, Limits(0, 0, 0, 0)).items == 32
+    assert CallBounds.from_settings(own, ServiceLimits(0, 0, 8, 5000)) == CallBounds(8, own.batch_characters, 5000)
+    assert CallBounds.from_settings(own, ServiceLimits(0, 0, 0, 0)).items == 32

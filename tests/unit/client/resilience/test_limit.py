@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_client.errors import SettingsError
-from undertone_client.resilience import Aimd, Algorithm, CallOutcome, Fixed, Gradient, Limit, LimitSettings, Workload
+from undertone_client.resilience.limit import Aimd, CallOutcome, Fixed, Gradient, Limit, LimitAlgorithm, LimitSettings
+from undertone_client.resilience.slots import LatencyNormalizer
 
 OK, OVERLOAD, IGNORE = CallOutcome.OK, CallOutcome.OVERLOAD, CallOutcome.IGNORE
 SAMPLES = st.lists(
@@ -137,7 +138,7 @@ def test_gradient_finds_a_large_service_in_a_few_round_trips() -> None:
 
 
 def test_gradient_looks_for_the_best_latency_ever_more_rarely_while_it_stays_the_same() -> None:
-    limit = Gradient(most=100)
+    limit = Gradient(maximum=100)
     looks = [0]
     for number in range(200_000):
         before = limit.value
@@ -180,23 +181,23 @@ def test_a_service_that_refuses_early_is_kept_busy(kind: type[Aimd | Gradient]) 
 @given(st.floats(0, 5), st.floats(0.0001, 0.01), st.integers(0, 99))
 def test_latency_that_comes_with_the_work_is_taken_out(fixed: float, each: float, seed: int) -> None:
     die = random.Random(seed)
-    workload = Workload()
-    typical = [workload.typical(fixed + each * work, work) for work in (die.randint(1000, 10_000) for _ in range(800))][400:]
+    workload = LatencyNormalizer()
+    typical = [workload.normalize(fixed + each * work, work) for work in (die.randint(1000, 10_000) for _ in range(800))][400:]
     assert max(typical) <= 1.3 * min(typical)
-    assert workload.typical(2 * (fixed + each * 5000), 5000) > 1.5 * max(typical)  # congestion stays visible
+    assert workload.normalize(2 * (fixed + each * 5000), 5000) > 1.5 * max(typical)  # congestion stays visible
 
 
 def test_calls_that_are_all_alike_are_left_as_they_are() -> None:
-    workload = Workload()
-    assert [workload.typical(seconds, 500) for seconds in (1.0, 2.0, 0.5)] == [1.0, 2.0, 0.5]
+    workload = LatencyNormalizer()
+    assert [workload.normalize(seconds, 500) for seconds in (1.0, 2.0, 0.5)] == [1.0, 2.0, 0.5]
 
 
 def test_what_users_write() -> None:
     assert LimitSettings.parse("adaptive") == LimitSettings()
-    assert LimitSettings.parse("aimd").algorithm is Algorithm.AIMD
+    assert LimitSettings.parse("aimd").algorithm is LimitAlgorithm.AIMD
     assert LimitSettings.parse("75").build().value == 75
     for wrong in ("", "0", "-1", "fixed", "many", "1.5"):
-        with pytest.raises(SettingsError, match="give adaptive, aimd, or a number"):
+        with pytest.raises(SettingsError, match="use adaptive, aimd or a number"):
             LimitSettings.parse(wrong)
-    with pytest.raises(SettingsError, match="begins with 9 calls and ends with 8"):
+    with pytest.raises(SettingsError, match="initial limit 9, maximum 8"):
         LimitSettings(initial=9, max_in_flight=8)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from undertone_client import BreakerSettings, Client, HedgingSettings, LimitSettings, RetryPolicy, Settings, UnavailableError
-from undertone_client.metrics import CATALOGUE, measure
+from undertone_client.telemetry import CATALOGUE, measure
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_telemetry.calls import CallMeasure
 from undertone_telemetry.client import ClientObserver

@@ -1,0 +1,104 @@
+"""The innermost transport: gRPC. The only module that handles gRPC channels and gRPC exceptions."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import grpc
+from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
+
+from undertone_client.errors import SettingsError, from_rpc
+from undertone_client.settings import Settings, Tls
+from undertone_client.transport import CallState, Mode, Reply, Request
+from undertone_client.wire import read_reply
+
+OPTIONS = (
+    # A name may resolve to many pods, as a headless Service does. gRPC's default, pick_first,
+    # would use only one of them.
+    ("grpc.lb_policy_name", "round_robin"),
+    # This package retries. gRPC's own retries would multiply with ours.
+    ("grpc.enable_retries", 0),
+    # Finds a restarted service within seconds. gRPC's default backoff grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+)
+
+_LANES = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
+"""Metadata that tells the service which queue a call belongs to: online work goes first, batch work
+takes the rest."""
+
+
+def open_channel(target: str, tls: Tls | None, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
+    """Create a channel to `target`. It connects with the first call. Needs a running event loop.
+
+    Raises:
+        SettingsError: a certificate file cannot be read.
+    """
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=interceptors)
+    return grpc.aio.secure_channel(target, _credentials(tls), options=OPTIONS, interceptors=interceptors)
+
+
+class GrpcTransport:
+    """Sends requests over a gRPC channel. Maps gRPC's exceptions to those of this package.
+
+    Args:
+        target: gRPC target; see `checked_target`.
+        settings: `timeout_seconds` is the deadline of one attempt, `tls` secures the channel.
+        interceptors: interceptors of the channel, outermost first.
+        clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        settings: Settings,
+        interceptors: Sequence[grpc.aio.ClientInterceptor],
+        clock: Callable[[], float],
+    ) -> None:
+        self._target = target
+        self._timeout_seconds = settings.timeout_seconds
+        self._tls = settings.tls
+        self._interceptors = interceptors
+        self._clock = clock
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: pb_grpc.ClassifierAsyncStub | None = None  # this name exists in the type stubs only
+
+    def open(self) -> None:
+        """Open the channel.
+
+        Raises:
+            SettingsError: a certificate file cannot be read.
+        """
+        self._channel = open_channel(self._target, self._tls, self._interceptors)
+        self._stub = pb_grpc.ClassifierStub(self._channel)
+
+    async def close(self) -> None:
+        """Close the channel. Calls in flight are cancelled."""
+        channel, self._channel, self._stub = self._channel, None, None
+        if channel is not None:
+            await channel.close()
+
+    async def send(self, request: Request, call: CallState) -> Reply:
+        """See `Transport`. Raises `RuntimeError` if the channel is not open."""
+        if self._stub is None:
+            raise RuntimeError("the client is not open: use it inside `async with Client(...) as client`")
+        timeout = self._timeout_seconds
+        if call.deadline != math.inf:
+            timeout = max(0.0, min(timeout, call.deadline - self._clock()))
+        rpc = getattr(self._stub, request.method)(request.message, timeout=timeout, metadata=_LANES[call.mode])
+        try:
+            message = await rpc
+            return read_reply(message, await rpc.trailing_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, attempts=call.attempts) from None
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    contents = []
+    for path in (tls.ca_file, tls.key_file, tls.cert_file):
+        try:
+            contents.append(None if path is None else path.read_bytes())
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from None
+    roots, key, chain = contents
+    return grpc.ssl_channel_credentials(root_certificates=roots, private_key=key, certificate_chain=chain)
