@@ -107,7 +107,9 @@ def closure(line: str) -> set[str]:
 @cache
 def providers() -> Mapping[str, set[str]]:
     """The dists that provide each top-level module."""
-    third_party = {module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()}
+    third_party: dict[str, set[str]] = {
+        module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
+    }
     # The metadata of editable installations does not list their modules.
     return third_party | {Path(source).name: {dist} for dist, source in SOURCES.items()}
 
