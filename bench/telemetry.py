@@ -34,7 +34,7 @@ from undertone_bench.spread import Spread
 from undertone_bench.usage import CpuMeter
 from undertone_client import Client, Failure
 from undertone_telemetry.testing import unix_agent
-from undertone_telemetry.testing.collector import trace_collector
+from undertone_telemetry.testing.otlp import trace_collector
 
 ON: Final = "on"
 OFF: Final = "off"

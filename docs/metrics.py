@@ -1,6 +1,6 @@
-"""Writes docs/reference/metrics.md: what is measured, from the catalogues that the code measures by.
+"""Writes docs/reference/metrics.md from the metric catalogues of the packages.
 
-`python docs/metrics.py` writes; with --check it only compares, and ends with 1 where the page is out of date.
+`python docs/metrics.py` writes the page. With --check it exits with 1 if the page is out of date.
 """
 
 import argparse
@@ -13,79 +13,81 @@ from typing import Final
 import grpc
 from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_sidecar.metrics import CATALOGUE as SIDECAR
-from undertone_telemetry.calls import CLIENT_CATALOGUE, SERVER_CATALOGUE
-from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
+from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
-from undertone_telemetry.metric import Metric
+from undertone_telemetry.metrics import Metric
+from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE
 
 PAGE: Final = Path(__file__).parent / "reference/metrics.md"
 
 HEAD: Final = """\
 # Metrics
 
-What Undertone measures of itself. This page is made from the code's own catalogues by `python docs/metrics.py`; the tests hold
-it against what real processes expose.
+The metrics of Undertone's processes. `python docs/metrics.py` generates this page from the metric catalogues in
+the code. Tests compare it with the metrics of running processes.
 
-| process | where Prometheus reads | what is there |
+| process | endpoint for Prometheus | metrics |
 |---|---|---|
-| sidecar | `--metrics-port`, 9464 | calls of both sides, the sidecar, telemetry itself |
-| `undertone score`, `replay` | `--metrics-port`; for the job also `--pushgateway` | calls, the client, jobs, telemetry itself |
-| `undertone-batch`, the driver | the same | jobs, telemetry itself; its workers' clients tell DataDog only |
-| TF Serving | 8501, `/monitoring/prometheus/metrics` | its own metrics, which the chart switches on |
-| Envoy | its metrics port, `/stats/prometheus` | its own metrics |
+| sidecar | `--metrics-port`, 9464 by default | calls of both sides, sidecar, telemetry |
+| `undertone score`, `replay` | `--metrics-port`; `--pushgateway` for the job metrics | calls, client, jobs, telemetry |
+| `undertone-batch`, driver | the same | jobs, telemetry. The clients in Spark's workers send to DataDog only |
+| TF Serving | 8501, `/monitoring/prometheus/metrics` | its own; the chart enables them |
+| Envoy | its metrics port, `/stats/prometheus` | its own |
 
-Each process of ours adds `process_*` (CPU seconds, memory, open files). Durations are in seconds, with buckets from 1 ms to
-65.5 s, each twice the one before; sizes are in bytes, with buckets from 256 B to 16 MiB, each four times the one before.
+The first three also export `process_*`: CPU seconds, memory, open files. Durations are in seconds, with buckets
+from 1 ms to 65.5 s, each twice the previous one. Sizes are in bytes, with buckets from 256 B to 16 MiB, each four
+times the previous one.
 
-**DataDog.** `--dogstatsd host:port`, or `--dogstatsd unix:///path/to/socket`, sends the same metrics to an agent. Names are
-those below without `_total`; labels become tags, counters counts, gauges gauges, histograms distributions. Packets are filled
-and sent by threads of their own, once a second, with every gauge. Of more than 64 observations of a histogram in that second,
-about 64 are drawn, and sent with their rate. `DD_ENV`, `DD_SERVICE` and `DD_VERSION` are tags of everything.
-What was counted when SIGTERM came is sent before the process ends.
+**DataDog.** `--dogstatsd host:port` or `--dogstatsd unix:///path/to/socket` sends the same metrics to an agent,
+without the suffix `_total`. Labels become tags, counters become counts, histograms become distributions. A
+background thread sends once a second. If a histogram has more than 64 observations in that second, a random sample
+of about 64 is sent with its sampling rate. `DD_ENV`, `DD_SERVICE` and `DD_VERSION` become tags of everything. After
+SIGTERM, everything counted so far is sent before the process exits.
 
-**Nothing of this costs an answer.** An adapter that fails is counted in `undertone_telemetry_errors_total`, and the log says
-once why; an agent that is away or does not read costs packets, which are counted there, too.
+**Telemetry never fails a call.** Errors of an adapter are counted in `undertone_telemetry_errors_total` and the
+first one is logged. An agent that is absent or does not read costs packets, which are counted there, too.
+
+**Packages.** `--metrics-port` and `--pushgateway` need `pip install 'undertone-telemetry[prometheus]'`, `--dogstatsd`
+needs `[datadog]`, `--trace-sample` needs `[otel]`. The images contain all of them; `pip install undertone` none.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table of metrics, and what is said above it."""
+    """A table of metrics and the text above it."""
 
     title: str
     text: str
     metrics: Sequence[Metric]
 
 
-def _own(catalogue: Iterable[Metric]) -> tuple[Metric, ...]:
-    """Those that are not every caller's or every server's."""
-    shared = (*SERVER_CATALOGUE, *CLIENT_CATALOGUE)
-    return tuple(metric for metric in catalogue if metric not in shared)
+def _without_calls(catalogue: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The metrics of a catalogue that do not belong to gRPC calls in general."""
+    return tuple(metric for metric in catalogue if metric not in (*SERVER_CATALOGUE, *CLIENT_CATALOGUE))
 
 
 SECTIONS: Final = (
     Section(
-        "Calls, server's side",
-        "Of the sidecar's callers, by the wrapper around its handlers, `undertone_telemetry.server.ServerObserver`. Streams\n"
-        "are left out.",
+        "Calls, server side",
+        "Unary calls that the sidecar receives, from `undertone_telemetry.interceptors.ServerEventInterceptor`.",
         SERVER_CATALOGUE,
     ),
     Section(
-        "Calls, client's side",
-        "By the interceptor on the channel, `undertone_telemetry.client.ClientObserver`: from the sidecar to TF Serving, and\n"
-        "from the client to the service, where each attempt counts by itself.",
+        "Calls, client side",
+        "Calls from the sidecar to TF Serving, and attempts of the client's calls to the service, from\n"
+        "`undertone_telemetry.interceptors.ClientEventInterceptor`.",
         CLIENT_CATALOGUE,
     ),
-    Section("Sidecar", "What happens between a caller and the model server.", _own(SIDECAR)),
-    Section("Client", "What the client library does about calls that fail.", _own(CLIENT)),
+    Section("Sidecar", "Between the client's call and the model server.", _without_calls(SIDECAR)),
+    Section("Client", "Retries, limit and breaker of the client library.", _without_calls(CLIENT)),
     Section("Jobs", "`undertone score`, `undertone replay` and `undertone-batch`.", JOBS),
-    Section("Telemetry itself", "In every process.", TELEMETRY),
+    Section("Telemetry", "In every process.", TELEMETRY),
 )
 
 _CODES: Final = tuple(code.name for code in grpc.StatusCode)
 
 LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "grpc_type": ("streams are not observed", ("unary",)),
+    "grpc_type": ("only unary calls are measured", ("unary",)),
     "grpc_service": (
         "",
         (
@@ -96,64 +98,67 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
     "grpc_method": (
-        "methods that exist only",
+        "only existing methods",
         ("Classify", "ClassifyBatch", "GetModel", "Check", "List", "Predict", "GetModelMetadata", "GetModelStatus"),
     ),
-    "grpc_code": ("of the call", _CODES),
-    "code": ("of the paragraph, or of the attempt", _CODES),
-    "lane": ("who waits for the answer", ("online", "batch")),
+    "grpc_code": ("status of the call", _CODES),
+    "code": ("status of the paragraph or of the attempt", _CODES),
+    "lane": ("priority of the call", ("online", "batch")),
     "prefetched": ("", ("true", "false")),
     "kind": ("", ("text", "padding")),
-    "reason": ("why it was refused, or left the queue", ("queue_full", "deadline", "cancelled", "expired")),
-    "name": ("the model's, from its contract", ()),
-    "version": ("the model's; one at a time", ()),
-    "precision": ("the model's", ("fp32", "bf16")),
+    "reason": ("why the paragraph was rejected or left the queue", ("queue_full", "deadline", "cancelled", "expired")),
+    "name": ("name of the model, from its contract", ()),
+    "version": ("version of the model; one at a time", ()),
+    "precision": ("precision of the model", ("fp32", "bf16")),
     "state": ("", ("closed", "open", "half_open")),
-    "job": ("as `--job` names it", ()),
+    "job": ("the value of `--job`", ()),
     "adapter": (
-        "`traces` makes spans and `otlp` sends them; `measure` is what events are measured by",
+        "`traces` creates spans and `otlp` sends them; `measure` converts events into measurements",
         ("prometheus", "dogstatsd", "traces", "otlp", "log", "pushgateway", "measure"),
     ),
 }
-"""What each label is, and its values: none where they are a deployment's own, of which there are few."""
+"""The meaning and the values of each label.
+
+No values: they depend on the deployment and are few.
+"""
 
 
 def render() -> str:
-    """The page. Raises ValueError for a label that is not explained."""
+    """Renders the page. Raises ValueError for a label without an entry in LABELS."""
     return "\n".join((HEAD, *map(_table, SECTIONS), _labels()))
 
 
 def _table(section: Section) -> str:
-    head = (f"## {section.title}", "", section.text, "", "| metric | type | labels | what |", "|---|---|---|---|")
+    head = (f"## {section.title}", "", section.text, "", "| metric | type | labels | meaning |", "|---|---|---|---|")
     return "\n".join((*head, *map(_row, section.metrics))) + "\n"
 
 
 def _row(metric: Metric) -> str:
     if unknown := [label for label in metric.labels if label not in LABELS]:
-        raise ValueError(f"{metric.name} has the labels {unknown}, which docs/metrics.py does not explain; add them to LABELS")
+        raise ValueError(f"{metric.name} has the labels {unknown}, which are missing from LABELS in docs/metrics.py")
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"| `{metric.name}` | {metric.kind.value} | {labels} | {metric.help} |"
 
 
 def _labels() -> str:
-    rows = (f"| `{name}` | {_values(values)} | {what} |" for name, (what, values) in LABELS.items())
-    return "\n".join(("## Labels", "", "| label | values | what |", "|---|---|---|", *rows)) + "\n"
+    rows = (f"| `{name}` | {_values(values)} | {meaning} |" for name, (meaning, values) in LABELS.items())
+    return "\n".join(("## Labels", "", "| label | values | meaning |", "|---|---|---|", *rows)) + "\n"
 
 
 def _values(values: Sequence[str]) -> str:
-    return ", ".join(f"`{value}`" for value in values) or "the deployment's"
+    return ", ".join(f"`{value}`" for value in values) or "depends on the deployment"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code."""
-    parser = argparse.ArgumentParser(description="Writes docs/reference/metrics.md from the catalogues of metrics.")
-    parser.add_argument("--check", action="store_true", help="compare only; exit code 1 where it is out of date")
+    """Writes or checks the page; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Writes docs/reference/metrics.md from the metric catalogues.")
+    parser.add_argument("--check", action="store_true", help="only compare; exit with 1 if the page is out of date")
     check = parser.parse_args(arguments).check
     rendered = render()
     if not check:
         PAGE.write_text(rendered, encoding="utf-8")
     elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != rendered:
-        print(f"{PAGE} is out of date; run python docs/metrics.py", file=sys.stderr)
+        print(f"{PAGE} is out of date: run python docs/metrics.py", file=sys.stderr)
         return 1
     return 0
 

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_client.testing import FakeClassifier, ItemFault
-from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
+from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
 
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command
@@ -72,7 +72,7 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
     said = [json.loads(await run.stderr.readline()) for _ in range(2)]
     assert [said[0]["message"], said[0]["job"]] == [STARTED, JOB]
     await observed.service.until_in_flight(2)
-    await asyncio.to_thread(observed.reports.gateway.until_pushed, 1)
+    await asyncio.to_thread(observed.reports.gateway.wait_for_pushes, 1)
     first = observed.reports.gateway.pushes[0]
     assert (first.method, first.job) == ("POST", JOB)
     assert first.value("undertone_job_running", job=JOB) == 1
@@ -113,9 +113,9 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
         (STARTED, "info", f"job:{JOB}"),
         (SUCCEEDED, "success", f"job:{JOB}"),
     ]
-    assert observed.reports.counted("undertone_client_paragraphs", "code:OK") == PARAGRAPHS
-    assert observed.reports.counted("undertone_job_paragraphs", f"job:{JOB},code:OK") == PARAGRAPHS
-    assert not any("Paragraph number" in line for line in [log, page, *observed.reports.packets()])
+    assert observed.reports.counter("undertone_client_paragraphs", "code:OK") == PARAGRAPHS
+    assert observed.reports.counter("undertone_job_paragraphs", f"job:{JOB},code:OK") == PARAGRAPHS
+    assert not any("Paragraph number" in line for line in [log, page, *observed.reports.lines()])
 
 
 async def terminate(observed: Observed, run: asyncio.subprocess.Process) -> None:
@@ -163,4 +163,4 @@ async def test_a_run_that_nobody_listens_to(observed: Observed) -> None:
     run = await observed.score("--pushgateway=http://127.0.0.1:1", "--dogstatsd=127.0.0.1:1")
     code, errors = await ended(run)
     assert code == 0
-    assert errors.count("the Pushgateway at 127.0.0.1:1 takes no metrics") == 1
+    assert errors.count("the Pushgateway at 127.0.0.1:1 rejects metrics") == 1

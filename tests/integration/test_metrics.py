@@ -12,8 +12,8 @@ import grpc
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from undertone_sidecar.metrics import CATALOGUE
-from undertone_telemetry.fanout import CATALOGUE as TELEMETRY
-from undertone_telemetry.testing import Line, counted, udp_agent, unix_agent
+from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
+from undertone_telemetry.testing import StatsDMetric, sum_counters, udp_agent, unix_agent
 
 from tests.integration.conftest import Pod
 from tests.integration.support.callers import ask, ask_batch, paragraphs
@@ -65,9 +65,9 @@ async def use(sidecar: Sidecar) -> None:
                 await ask(stub, text, 99 if text else 0)
 
 
-def summed(lines: list[Line], name: str, *tags: str) -> int:
+def summed(lines: list[StatsDMetric], name: str, *tags: str) -> int:
     """Of a counter, over all series with those tags."""
-    return sum(count for (counter, found), count in counted(lines).items() if counter == name and set(tags) <= set(found))
+    return sum(count for (counter, found), count in sum_counters(lines).items() if counter == name and set(tags) <= set(found))
 
 
 async def test_what_the_page_says_is_what_prometheus_and_datadog_get(pod: Pod, launch: Launcher) -> None:
@@ -78,7 +78,7 @@ async def test_what_the_page_says_is_what_prometheus_and_datadog_get(pod: Pod, l
         exposed = list(text_string_to_metric_families(sidecar.metrics_text()))
         sidecar.signal(signal.SIGTERM)
         assert await asyncio.to_thread(sidecar.wait) == 0
-        lines = agent.lines()
+        lines = agent.metrics()
 
     families = {_full_name(family): family for family in exposed if not family.name.startswith("process_")}
     assert set(families) == {metric.name for metric in (*CATALOGUE, *TELEMETRY)}
@@ -111,7 +111,7 @@ async def test_nothing_that_was_counted_is_lost_when_the_sidecar_drains(pod: Pod
                 await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "it drains")
             await asyncio.gather(*calls)
         assert await asyncio.to_thread(sidecar.wait) == 0
-        lines = agent.lines()
+        lines = agent.metrics()
     batch = "grpc_method:ClassifyBatch"
     assert summed(lines, "grpc_server_started", batch) == summed(lines, "grpc_server_handled", batch, "grpc_code:OK") == CALLS
     assert summed(lines, "undertone_paragraphs", "code:OK") == CALLS * len(texts)
@@ -123,7 +123,7 @@ async def test_nothing_that_was_counted_is_lost_when_the_sidecar_drains(pod: Pod
 
 async def test_an_agent_that_does_not_read_costs_no_answer(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
     texts = paragraphs(32)
-    with unix_agent(tmp_path, deaf=True) as agent:
+    with unix_agent(tmp_path, reading=False) as agent:
         sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
         async with sidecar.connected() as stub:
             # Until the agent's socket is full, and packets are lost for it.

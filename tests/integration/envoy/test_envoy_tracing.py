@@ -13,7 +13,7 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar.testing import FakeTFServing, write_version
-from undertone_telemetry.testing.collector import SentSpan, TraceCollector, trace_collector
+from undertone_telemetry.testing.otlp import ExportedSpan, FakeCollector, trace_collector
 
 from tests.integration.support.envoy import EnvoyLauncher, request
 from tests.integration.support.processes import ENVIRONMENT, command
@@ -24,7 +24,7 @@ PREDICT: Final = "tensorflow.serving.PredictionService/Predict"
 
 
 @pytest.fixture
-def collector() -> Iterator[TraceCollector]:
+def collector() -> Iterator[FakeCollector]:
     with trace_collector() as collector:
         yield collector
 
@@ -50,7 +50,7 @@ def classify(target: str, *flags: str) -> None:
 
 
 async def test_one_trace_leads_from_the_command_to_the_batch(
-    launch_envoy: EnvoyLauncher, collector: TraceCollector, base: Path, model_server: tuple[FakeTFServing, str]
+    launch_envoy: EnvoyLauncher, collector: FakeCollector, base: Path, model_server: tuple[FakeTFServing, str]
 ) -> None:
     tf_serving, address = model_server
     flags = (f"--otlp-endpoint={collector.endpoint}", "--trace-sample=1")
@@ -77,11 +77,11 @@ async def test_one_trace_leads_from_the_command_to_the_batch(
     sidecar.signal(signal.SIGTERM)  # sends what it has
     assert await asyncio.to_thread(sidecar.wait) == 0
 
-    def enough(spans: list[SentSpan]) -> bool:
+    def enough(spans: list[ExportedSpan]) -> bool:
         sent = Counter(span.service for span in spans)
         return sent["undertone"] == 2 and sent["undertone-envoy"] >= 5 and sent["undertone-sidecar"] == 15
 
-    spans = await asyncio.to_thread(collector.until, enough)
+    spans = await asyncio.to_thread(collector.wait_for, enough)
     (call,) = (span for span in spans if span.name == "Classify")
     whole = [span for span in spans if span.trace == call.trace]
     (attempt,) = (span for span in whole if span.service == "undertone" and span.kind == "CLIENT")
@@ -124,7 +124,7 @@ async def test_one_trace_leads_from_the_command_to_the_batch(
 
 
 async def test_by_default_nothing_is_sent(
-    launch_envoy: EnvoyLauncher, collector: TraceCollector, base: Path, model_server: tuple[FakeTFServing, str]
+    launch_envoy: EnvoyLauncher, collector: FakeCollector, base: Path, model_server: tuple[FakeTFServing, str]
 ) -> None:
     """Even where there is a collector, and a caller who traces."""
     tf_serving, address = model_server

@@ -55,7 +55,7 @@ def test_a_run_is_seen_while_it_goes_on_and_when_it_is_terminated(tmp_path: Path
             active_jobs = scraped(f"{pages}/prometheus")["metrics_undertone_driver_DAGScheduler_job_activeJobs_Value"]
             # Spark writes its executors' page from time to time.
             until(lambda: scraped(f"{pages}/executors/prometheus")["metrics_executor_activeTasks"] >= 1, "Spark shows the task")
-            until(lambda: heard.counted("undertone_client_paragraphs", "code:OK") > 0, "a worker tells the agent")
+            until(lambda: heard.counter("undertone_client_paragraphs", "code:OK") > 0, "a worker tells the agent")
             driver.terminate()
             code = driver.wait(PATIENCE_SECONDS)
         finally:

@@ -1,20 +1,18 @@
-"""What a job has told its Pushgateway and its DataDog agent."""
+"""A fake Pushgateway and a fake DataDog agent, and the reports that they received from a job."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from undertone_telemetry.testing import Agent, Gateway, pushgateway, udp_agent
+from undertone_telemetry.testing import FakeAgent, FakePushgateway, pushgateway, udp_agent
 
 _EVENT = re.compile(r"_e\{\d+,\d+\}:(?P<title>[^|]*)\|(?P<text>[^|]*)\|t:(?P<type>[a-z]+)\|#(?P<tags>.*)")
-_COUNT = re.compile(r"(?P<name>[a-z_]+):(?P<value>[0-9.]+)\|c\|#(?P<tags>.*)")
+_COUNTER = re.compile(r"(?P<name>[a-z_]+):(?P<value>[0-9.]+)\|c\|#(?P<tags>.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event of DataDog's."""
-
+class DataDogEvent:
     title: str
     text: str
     type: str
@@ -23,29 +21,30 @@ class Told:
 
 @dataclass(slots=True)
 class Reports:
-    """Both listeners. `packets` keeps what has come to the agent so far, a line each."""
+    """The reports of a job."""
 
-    gateway: Gateway
-    agent: Agent
-    _packets: list[str] = field(default_factory=list)
+    gateway: FakePushgateway
+    agent: FakeAgent
+    _lines: list[str] = field(default_factory=list)
 
     @property
     def flags(self) -> tuple[str, str]:
-        """Of a command that is to report to them."""
+        """The flags with which a command reports here."""
         return f"--pushgateway={self.gateway.url}", f"--dogstatsd={self.agent.address}"
 
-    def packets(self) -> list[str]:
-        self._packets += [line for packet in self.agent.packets() for line in packet.splitlines()]
-        return self._packets
+    def lines(self) -> list[str]:
+        """The lines of all packets that the agent received so far."""
+        self._lines += [line for packet in self.agent.packets() for line in packet.splitlines()]
+        return self._lines
 
-    def events(self) -> list[Told]:
-        """In their order."""
-        return [Told(**found.groupdict()) for line in self.packets() if (found := _EVENT.fullmatch(line))]
+    def events(self) -> list[DataDogEvent]:
+        """The events that the agent received so far, in order."""
+        return [DataDogEvent(**match.groupdict()) for line in self.lines() if (match := _EVENT.fullmatch(line))]
 
-    def counted(self, name: str, tags: str) -> float:
+    def counter(self, name: str, tags: str) -> float:
         """The sum of a counter with these tags."""
-        counts = [found for line in self.packets() if (found := _COUNT.fullmatch(line))]
-        return sum(float(count["value"]) for count in counts if (count["name"], count["tags"]) == (name, tags))
+        counters = [match for line in self.lines() if (match := _COUNTER.fullmatch(line))]
+        return sum(float(match["value"]) for match in counters if (match["name"], match["tags"]) == (name, tags))
 
 
 @contextmanager

@@ -6,16 +6,16 @@ import pytest
 from undertone_client import BreakerSettings, Client, HedgingSettings, LimitSettings, RetryPolicy, Settings, UnavailableError
 from undertone_client.telemetry import CATALOGUE, measure
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
-from undertone_telemetry.calls import CallMeasure
-from undertone_telemetry.client import ClientObserver
-from undertone_telemetry.fanout import Listeners
-from undertone_telemetry.metric import Kind
-from undertone_telemetry.testing import Recorder
+from undertone_telemetry.dispatch import EventDispatcher
+from undertone_telemetry.interceptors import ClientEventInterceptor
+from undertone_telemetry.metrics import Kind
+from undertone_telemetry.rpc import CallMetrics
+from undertone_telemetry.testing import RecordingAdapter
 
 from tests.unit.support.faults import EXHAUSTED, HANG, INTERNAL, UNAVAILABLE, at_once
 
 
-def counted(recorder: Recorder) -> Counter[tuple[str, ...]]:
+def counted(recorder: RecordingAdapter) -> Counter[tuple[str, ...]]:
     """Counters by name, without what all have in common, and labels."""
     sums: Counter[tuple[str, ...]] = Counter()
     for measurement in recorder.measurements:
@@ -26,14 +26,14 @@ def counted(recorder: Recorder) -> Counter[tuple[str, ...]]:
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+def recorder() -> RecordingAdapter:
+    return RecordingAdapter()
 
 
-async def test_paragraphs_and_what_was_done_for_them(service: FakeClassifier, recorder: Recorder) -> None:
+async def test_paragraphs_and_what_was_done_for_them(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     service.faults.extend([Fault(UNAVAILABLE), Fault(EXHAUSTED)])
     service.item_faults = {"bad": ItemFault(INTERNAL)}
-    async with Client(service.target, listener=Listeners(measure, [recorder]), sleep=at_once) as client:
+    async with Client(service.target, listener=EventDispatcher(measure, [recorder]), sleep=at_once) as client:
         await client.classify("text")
         await client.classify_batch(["good", "bad", "better"])
     assert counted(recorder) == {
@@ -48,8 +48,8 @@ async def test_paragraphs_and_what_was_done_for_them(service: FakeClassifier, re
     assert {measurement.metric for measurement in recorder.measurements} <= set(CATALOGUE)
 
 
-async def test_paragraphs_that_are_not_even_sent(service: FakeClassifier, recorder: Recorder) -> None:
-    async with Client(service.target, listener=Listeners(measure, [recorder])) as client:
+async def test_paragraphs_that_are_not_even_sent(service: FakeClassifier, recorder: RecordingAdapter) -> None:
+    async with Client(service.target, listener=EventDispatcher(measure, [recorder])) as client:
         outcomes = [outcome async for outcome in client.score(["good", "x" * 70_000, "\ud800"])]
         assert client.state().counts.skipped == {"INVALID_ARGUMENT": 2}
     assert len(outcomes) == 3
@@ -60,13 +60,15 @@ async def test_paragraphs_that_are_not_even_sent(service: FakeClassifier, record
     }
 
 
-async def test_the_breaker_and_the_limit_from_the_beginning(service: FakeClassifier, recorder: Recorder) -> None:
+async def test_the_breaker_and_the_limit_from_the_beginning(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     settings = Settings(
         retry=RetryPolicy(attempts=1), breaker=BreakerSettings(consecutive_failures=1), limit=LimitSettings.fixed(7)
     )
     service.faults.append(Fault(UNAVAILABLE))
     now = 0.0
-    async with Client(service.target, settings=settings, listener=Listeners(measure, [recorder]), clock=lambda: now) as client:
+    async with Client(
+        service.target, settings=settings, listener=EventDispatcher(measure, [recorder]), clock=lambda: now
+    ) as client:
         assert recorder.values("undertone_client_limit") == [7]
         for _ in range(2):
             with pytest.raises(UnavailableError):
@@ -83,9 +85,9 @@ async def test_the_breaker_and_the_limit_from_the_beginning(service: FakeClassif
     assert counted(recorder)["shed",] == 1
 
 
-async def test_each_attempt_is_a_call(service: FakeClassifier, recorder: Recorder) -> None:
+async def test_each_attempt_is_a_call(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     service.faults.extend([Fault(UNAVAILABLE), Fault(EXHAUSTED)])
-    observer = ClientObserver(Listeners(CallMeasure(), [recorder]))
+    observer = ClientEventInterceptor(EventDispatcher(CallMetrics(), [recorder]))
     async with Client(service.target, interceptors=[observer], sleep=at_once) as client:
         await client.classify("text")
     called = ("unary", "undertone.v1.Classifier", "Classify")
@@ -96,18 +98,20 @@ async def test_each_attempt_is_a_call(service: FakeClassifier, recorder: Recorde
     assert {measurement.metric for measurement in recorder.measurements} <= set(CATALOGUE)
 
 
-async def test_hedges(service: FakeClassifier, recorder: Recorder) -> None:
+async def test_hedges(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     service.faults.append(HANG)
     settings = Settings(hedging=HedgingSettings(delay_seconds=0.05))
-    async with Client(service.target, settings=settings, listener=Listeners(measure, [recorder])) as client:
+    async with Client(service.target, settings=settings, listener=EventDispatcher(measure, [recorder])) as client:
         await client.classify("text")
     assert counted(recorder) == {("hedges",): 1, ("paragraphs", "OK"): 1}
 
 
-async def test_an_adaptive_limit(service: FakeClassifier, recorder: Recorder) -> None:
+async def test_an_adaptive_limit(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     service.item_faults = {"full": ItemFault(EXHAUSTED, pushback_ms=1)}
     settings = Settings(breaker=BreakerSettings(patience_seconds=0))
-    async with Client(service.target, settings=settings, listener=Listeners(measure, [recorder]), sleep=at_once) as client:
+    async with Client(
+        service.target, settings=settings, listener=EventDispatcher(measure, [recorder]), sleep=at_once
+    ) as client:
         for _ in range(5):
             await client.classify_batch(["full"])
         first, *_, last = recorder.values("undertone_client_limit")

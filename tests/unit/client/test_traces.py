@@ -12,7 +12,7 @@ from undertone_client.telemetry import client_hooks
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_telemetry.settings import TelemetrySettings
 from undertone_telemetry.telemetry import Telemetry
-from undertone_telemetry.tracing.tracing import Tracing
+from undertone_telemetry.tracing import Tracing
 
 from tests.unit.support.faults import EXHAUSTED, HANG, UNAVAILABLE, at_once
 

@@ -16,7 +16,7 @@ from undertone_sidecar.errors import DeadlineError, ModelServerLostError
 from undertone_sidecar.events import ParagraphsAnswered, ReadinessChanged, ServedModel, Tokenized, WorkShed
 from undertone_sidecar.testing import FakeBackend, FakeClock
 from undertone_sidecar.traces import Spans
-from undertone_telemetry.tracing.tracing import Tracing
+from undertone_telemetry.tracing import Tracing
 
 
 class Backend(FakeBackend):
@@ -124,7 +124,7 @@ async def test_a_batch_of_nobody_after_one_that_is_followed_is_in_no_trace(
 ) -> None:
     backend = Backend()
     subject = batcher(backend, spans, FakeClock())
-    with tracing.call("request", 1):
+    with tracing.call_span("request", 1):
         followed = subject.submit([encoded(10, spans.origin())])
         await backend.until_asked()
         nobodys = subject.submit([encoded(10, None)])
@@ -155,7 +155,7 @@ async def test_what_is_dropped_while_it_waits_is_told_in_its_request(
     backend.hold()
     busy = subject.submit([encoded(64, None)])
     await backend.until_asked()
-    with tracing.call("request", 1):
+    with tracing.call_span("request", 1):
         answers = subject.submit([encoded(10, spans.origin(), deadline=2.0)])
         clock.advance(3)
         backend.release()
@@ -170,7 +170,7 @@ async def test_what_is_dropped_while_it_waits_is_told_in_its_request(
 def test_what_happens_within_a_request_is_told_in_its_span(
     tracing: Tracing, exporter: InMemorySpanExporter, spans: Spans
 ) -> None:
-    with tracing.call("request", 2):
+    with tracing.call_span("request", 2):
         assert spans.origin() is get_current_span()
         spans(Tokenized(2, 31, 0.5))
         spans(WorkShed("batch", "queue_full", 1, 20))

@@ -1,22 +1,25 @@
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.request import urlopen
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import generate_latest, pushadd_to_gateway
 from prometheus_client.parser import text_string_to_metric_families
-from undertone_telemetry.metric import Kind, Measurement, Metric
-from undertone_telemetry.prometheus import MetricsServer, Prometheus
+from prometheus_client.registry import Collector
+from undertone_telemetry import Kind, Measurement, Metric
+from undertone_telemetry.prometheus import MetricsServer, PrometheusAdapter, PushgatewayPusher
+from undertone_telemetry.testing import pushgateway
 
-STEPS = Metric("steps_total", Kind.COUNTER, "Steps taken.", ("foot",))
-HEIGHT = Metric("height_meters", Kind.GAUGE, "Above the sea.")
+STEPS = Metric("steps_total", Kind.COUNTER, "Steps.", ("foot",))
+HEIGHT = Metric("height_meters", Kind.GAUGE, "Height above sea level.")
 STRIDE = Metric("stride_meters", Kind.HISTOGRAM, "Length of a step.", buckets=(0.5, 1.0))
-SHOE = Metric("shoe_info", Kind.INFO, "What is worn.", ("maker", "size"))
+SHOE = Metric("shoe_info", Kind.INFO, "The shoes.", ("maker", "size"))
 
 
 @contextmanager
-def served(prometheus: Prometheus) -> Iterator[str]:
-    server = MetricsServer(prometheus, "localhost", 0)
+def scraped(adapter: PrometheusAdapter) -> Iterator[str]:
+    server = MetricsServer(adapter, "localhost", 0)
     try:
         with urlopen(f"http://localhost:{server.port}/metrics") as response:
             yield response.read().decode()
@@ -24,8 +27,8 @@ def served(prometheus: Prometheus) -> Iterator[str]:
         server.close()
 
 
-def test_the_page_says_what_was_recorded() -> None:
-    prometheus = Prometheus((STEPS, HEIGHT, STRIDE, SHOE))
+def test_the_endpoint_shows_the_recorded_metrics() -> None:
+    adapter = PrometheusAdapter((STEPS, HEIGHT, STRIDE, SHOE))
     for measurement in (
         Measurement(STEPS, 1, ("left",)),
         Measurement(STEPS, 2, ("left",)),
@@ -36,8 +39,8 @@ def test_the_page_says_what_was_recorded() -> None:
         Measurement(STRIDE, 0.9),
         Measurement(SHOE, 1, ("Lasts", "42")),
     ):
-        prometheus.record(measurement)
-    with served(prometheus) as page:
+        adapter.record(measurement)
+    with scraped(adapter) as page:
         families = {family.name: family for family in text_string_to_metric_families(page)}
     values = {sample.name + str(sample.labels): sample.value for family in families.values() for sample in family.samples}
     assert values["steps_total{'foot': 'left'}"] == 3
@@ -50,17 +53,35 @@ def test_the_page_says_what_was_recorded() -> None:
     assert "process_cpu_seconds" in families
 
 
-def test_an_info_says_one_thing_at_a_time() -> None:
-    prometheus = Prometheus((SHOE,))
+def test_an_info_has_one_series_at_a_time() -> None:
+    adapter = PrometheusAdapter((SHOE,))
     for size in ("42", "42", "43", "42"):
-        prometheus.record(Measurement(SHOE, 1, ("Lasts", size)))
-        page = generate_latest(prometheus.registry).decode()
-        said = [line for line in page.splitlines() if line.startswith("shoe_info")]
-        assert said == [f'shoe_info{{maker="Lasts",size="{size}"}} 1.0']
+        adapter.record(Measurement(SHOE, 1, ("Lasts", size)))
+        page = generate_latest(adapter.registry).decode()
+        series = [line for line in page.splitlines() if line.startswith("shoe_info")]
+        assert series == [f'shoe_info{{maker="Lasts",size="{size}"}} 1.0']
 
 
-def test_what_is_not_in_the_catalogue_is_refused() -> None:
+def test_metrics_outside_the_catalogue_are_rejected() -> None:
     with pytest.raises(KeyError, match="height_meters"):
-        Prometheus((STEPS,)).record(Measurement(HEIGHT, 1))
+        PrometheusAdapter((STEPS,)).record(Measurement(HEIGHT, 1))
     with pytest.raises(ValueError, match="label"):
-        Prometheus((STEPS,)).record(Measurement(STEPS, 1, ("left", "bare")))
+        PrometheusAdapter((STEPS,)).record(Measurement(STEPS, 1, ("left", "bare")))
+
+
+def test_only_the_first_rejected_push_is_logged_and_without_the_password(caplog: pytest.LogCaptureFixture) -> None:
+    def push_without_password(gateway: str, job: str, registry: Collector, *, timeout: float) -> None:
+        pushadd_to_gateway(gateway.replace("name:secret@", ""), job, registry, timeout=timeout)
+
+    failures: list[None] = []
+    with pushgateway(status=503) as gateway:
+        url = gateway.url.replace("//", "//name:secret@")
+        adapter = PrometheusAdapter((HEIGHT,))
+        pusher = PushgatewayPusher(url, "daily", adapter, (HEIGHT,), lambda: failures.append(None), push_without_password)
+        for _ in range(3):
+            pusher()
+    assert len(failures) == 3
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"the Pushgateway at 127.0.0.1:{gateway.port} rejects metrics" in record.getMessage()
+    assert "secret" not in record.getMessage()

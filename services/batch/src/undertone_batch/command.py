@@ -19,8 +19,8 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
-from undertone_telemetry.jobs import Recurrence
 from undertone_telemetry.options import telemetry_options
+from undertone_telemetry.periodic import PeriodicThread
 from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_batch.cancellation import cancelled_by_signals
@@ -165,15 +165,13 @@ def run(
 
 
 def _run(job: Job, session: JobSession, summary: Path | None) -> None:
-    progress = Recurrence(
-        lambda: session.observer.progressed(job.outcomes, job.wanted), TELL_SECONDS, patience_seconds=TELL_SECONDS
-    )
-    progress.begin()
+    progress = PeriodicThread(lambda: session.reporter.report_progress(job.outcomes, job.wanted), TELL_SECONDS)
+    progress.start()
     try:
         with cancelled_by_signals(job.cancel):
             job.run()
     finally:
-        progress.end()
+        progress.stop(TELL_SECONDS)
         click.echo(job.summary.to_text(), err=True)
         if summary is not None:
             write_summary(summary, job.summary)

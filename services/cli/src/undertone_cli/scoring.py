@@ -119,7 +119,7 @@ class Scoring:
         if not tally.failed:
             return ExitCode.OK
         paragraphs = "1 paragraph has" if tally.failed == 1 else f"{tally.failed:,} paragraphs have"
-        self.session.observer.failed(f"{paragraphs} no score, see {self.folder.failures}")
+        self.session.reporter.mark_failed(f"{paragraphs} no score, see {self.folder.failures}")
         return ExitCode.FAILED
 
     async def first_contact(self) -> ServedModel:
@@ -162,9 +162,9 @@ class Scoring:
         """Tells who sees the job how far it is, the last time when it ends in whatever way."""
 
         def tell(now: Tally, state: ClientState) -> None:
-            self.session.observer.progressed(now.outcomes, now.wanted)
+            self.session.reporter.report_progress(now.outcomes, now.wanted)
 
         try:
             yield Occasionally(tell, TELL_SECONDS)
         finally:
-            self.session.observer.progressed(tally.outcomes, tally.wanted)
+            self.session.reporter.report_progress(tally.outcomes, tally.wanted)

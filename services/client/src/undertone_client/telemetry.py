@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypedDict
 
 import grpc
-from undertone_telemetry.calls import CLIENT_CATALOGUE, CallMeasure
-from undertone_telemetry.client import ClientObserver
-from undertone_telemetry.metric import SECONDS, Kind, Measurement, Metric
+from undertone_telemetry.interceptors import ClientEventInterceptor
+from undertone_telemetry.metrics import DURATION_BUCKETS, Kind, Measurement, Metric
+from undertone_telemetry.rpc import CLIENT_CATALOGUE, CallMetrics
 from undertone_telemetry.telemetry import Telemetry
 
 from undertone_client.client import CallContext
@@ -51,7 +51,7 @@ _SLOT_WAIT: Final = Metric(
     "undertone_client_slot_wait_seconds",
     Kind.HISTOGRAM,
     "Time that an attempt waits for a slot of the concurrency limit.",
-    buckets=SECONDS,
+    buckets=DURATION_BUCKETS,
 )
 _LIMIT: Final = Metric("undertone_client_limit", Kind.GAUGE, "Concurrency limit: attempts that may be in flight.")
 _BREAKER: Final = Metric(
@@ -93,12 +93,12 @@ def client_hooks(telemetry: Telemetry, target: str) -> ClientHooks:
     hooks = ClientHooks()
     interceptors: list[grpc.aio.ClientInterceptor] = []
     if telemetry.adapters:
-        interceptors.append(ClientObserver(telemetry.listener(CallMeasure())))
+        interceptors.append(ClientEventInterceptor(telemetry.listener(CallMetrics())))
     subscribers: dict[str, Listener] = {}
     if telemetry.tracing is not None:
         subscribers["traces"] = trace_event
-        hooks["call_context"] = telemetry.tracing.call
-        interceptors.append(telemetry.tracing.attempts(target))
+        hooks["call_context"] = telemetry.tracing.call_span
+        interceptors.append(telemetry.tracing.client_interceptor(target))
     if interceptors:
         hooks["listener"] = telemetry.listener(measure, subscribers)
         hooks["interceptors"] = interceptors
@@ -108,7 +108,7 @@ def client_hooks(telemetry: Telemetry, target: str) -> ClientHooks:
 def measure(event: Event) -> Iterator[Measurement]:
     """The measurements of an event.
 
-    `undertone_telemetry.calls.CallMeasure` adds those of the gRPC calls.
+    `undertone_telemetry.rpc.CallMetrics` adds those of the gRPC calls.
     """
     match event:
         case ClientOpened():
@@ -137,7 +137,7 @@ def measure(event: Event) -> Iterator[Measurement]:
 
 def trace_event(event: Event) -> None:
     """A listener that adds retries, hedges and shed attempts to the current span."""
-    from undertone_telemetry.tracing.convention import add_span_event  # imports OpenTelemetry
+    from undertone_telemetry.tracing import add_span_event  # imports OpenTelemetry
 
     match event:
         case RetryScheduled():

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from undertone_telemetry.calls import CallEvent, CallStarted
+from undertone_telemetry.rpc import CallEvent, CallStarted
 
 from undertone_sidecar.events import Listener
 

@@ -6,7 +6,7 @@ Calls, of callers and to the model server, are told as undertone_telemetry tells
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from undertone_telemetry.calls import CallEvent
+from undertone_telemetry.rpc import CallEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from undertone_telemetry.calls import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFinished, CallMeasure, CallStarted
-from undertone_telemetry.metric import SECONDS, Kind, Measurement, Metric
+from undertone_telemetry.metrics import DURATION_BUCKETS, Kind, Measurement, Metric
+from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFinished, CallMetrics, CallStarted
 
 from undertone_sidecar.events import (
     BatchAnswered,
@@ -32,9 +32,11 @@ _TOKENIZE: Final = Metric(
     "undertone_tokenize_seconds",
     Kind.HISTOGRAM,
     "Tokenizing a request's paragraphs, the wait for a thread included.",
-    buckets=SECONDS,
+    buckets=DURATION_BUCKETS,
 )
-_QUEUE: Final = Metric("undertone_queue_seconds", Kind.HISTOGRAM, "Sequences' wait for the model server.", ("lane",), SECONDS)
+_QUEUE: Final = Metric(
+    "undertone_queue_seconds", Kind.HISTOGRAM, "Sequences' wait for the model server.", ("lane",), DURATION_BUCKETS
+)
 _BATCHES: Final = Metric(
     "undertone_batches_total",
     Kind.COUNTER,
@@ -92,7 +94,7 @@ class Measure:
     """What events mean; of one sidecar, as it counts the calls in flight."""
 
     def __init__(self) -> None:
-        self._calls = CallMeasure()
+        self._calls = CallMetrics()
 
     def __call__(self, event: Event) -> Iterator[Measurement]:
         match event:

@@ -10,8 +10,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from undertone_protos.v1 import classifier_pb2_grpc
-from undertone_telemetry.client import ClientObserver
-from undertone_telemetry.server import ServerObserver
+from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
 from undertone_telemetry.settings import TelemetryError
 from undertone_telemetry.telemetry import Telemetry
 
@@ -30,7 +29,7 @@ from undertone_sidecar.supervisor import Supervisor
 from undertone_sidecar.tf_serving import TFServing
 
 if TYPE_CHECKING:
-    from undertone_telemetry.tracing.tracing import Tracing
+    from undertone_telemetry.tracing import Tracing
 
     from undertone_sidecar.traces import Spans
 
@@ -53,7 +52,10 @@ class Sidecar:
         self._backend = TFServing(
             settings.model_server,
             settings.served_name,
-            interceptors=[ClientObserver(listener), *([tracing.attempts(settings.model_server)] if tracing else [])],
+            interceptors=[
+                ClientEventInterceptor(listener),
+                *([tracing.client_interceptor(settings.model_server)] if tracing else []),
+            ],
         )
         self._batcher = MicroBatcher(
             self._backend,
@@ -86,9 +88,9 @@ class Sidecar:
             origin=spans.origin if spans else no_origin,
         )
         self._calls = Calls(listener)
-        handlers = [tracing.handlers()] if tracing else []
+        handlers = [tracing.server_interceptor()] if tracing else []
         self._server = grpc.aio.server(
-            interceptors=[ServerObserver(self._calls), *handlers, Decoding()], options=_options(settings)
+            interceptors=[ServerEventInterceptor(self._calls), *handlers, Decoding()], options=_options(settings)
         )
         self._servicer = ClassifierServicer(pipeline, settings.limits, listener=listener)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import grpc
 from opentelemetry.context import Context, attach
 from opentelemetry.trace import Link, Span, Tracer, get_current_span, set_span_in_context
-from undertone_telemetry.tracing.convention import set_code
+from undertone_telemetry.tracing import set_status
 
 from undertone_sidecar.events import (
     BatchAnswered,
@@ -71,7 +71,7 @@ class Spans:
                 span.add_event("shed", {"undertone.lane": event.lane, "reason": event.reason, "undertone.tokens": event.tokens})
             case BatchAnswered():
                 code = grpc.StatusCode[event.code]
-                set_code(span, code, fault=code is not grpc.StatusCode.OK)
+                set_status(span, code, is_error=code is not grpc.StatusCode.OK)
                 span.end()
 
     def _batch_sent(self, event: BatchSent) -> None:

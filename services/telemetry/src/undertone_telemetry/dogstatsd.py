@@ -1,4 +1,7 @@
-"""Metrics and events for DataDog, over DogStatsD to an agent nearby."""
+"""Metrics and events for DataDog, by DogStatsD to an agent.
+
+Needs `undertone-telemetry[datadog]`.
+"""
 
 import logging
 import math
@@ -8,49 +11,64 @@ from typing import Final, TypeAlias
 
 from datadog.dogstatsd.base import DogStatsd
 
-from undertone_telemetry.address import parse_address
-from undertone_telemetry.metric import Kind, Measurement
-from undertone_telemetry.notice import Notice
+from undertone_telemetry.metrics import Kind, Measurement, Notification
+from undertone_telemetry.settings import parse_dogstatsd_address
 
-_SAMPLES: Final = 64
-"""Observations of one histogram and its tags that a flush sends, on average. Of more, so many are drawn, and sent with their
-rate: DataDog's quantiles do not need them all, and each costs as much as a whole counter."""
+_MAX_OBSERVATIONS: Final = 64
+"""The mean number of observations of one series that a flush sends.
 
-_QUEUED_PACKETS: Final = 512
-"""Waiting for an agent that is away or slow. Beyond, and after ten seconds, the oldest are dropped."""
+If there are more, a random sample of this size is sent with its sampling rate. DataDog's quantiles
+do not need all observations, and each costs as much as a whole counter.
+"""
 
-_SEND_SECONDS: Final = 0.5
-"""That the sending thread, and nobody else, waits for an agent that does not read."""
+_MAX_QUEUED_PACKETS: Final = 512
+"""Packets that wait for an absent or slow agent.
 
+Beyond, and after ten seconds, the oldest are dropped.
+"""
+
+_SEND_TIMEOUT_SECONDS: Final = 0.5
+"""How long the sending thread waits for an agent that does not read."""
 
 _Series: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...]]
 """A metric's name, its labels, and their values."""
 
 
-class DogStatsD:
-    """An adapter that sends metrics by the names of Prometheus, without `_total`; labels become tags, histograms distributions.
+class DogStatsDAdapter:
+    """Sends metrics under their Prometheus names, without `_total`. Labels become tags.
 
-    Nothing that records waits for the agent: measurements are gathered in memory, one thread puts them into packets, another
-    sends those. Gauges are said at each flush, as the agent forgets what was said once. `close` sends the rest. DD_ENV,
-    DD_SERVICE, DD_VERSION and DD_ENTITY_ID become tags of everything.
+    Counters become counts, histograms become distributions. Recording never waits for the agent:
+    measurements are aggregated in memory, one thread packs them and another sends the packets.
+    Gauges are sent at each flush, because the agent forgets them. DD_ENV, DD_SERVICE, DD_VERSION
+    and DD_ENTITY_ID become tags of everything.
     """
 
     name = "dogstatsd"
 
     def __init__(
-        self, address: str, lost: Callable[[int], None], *, flush_seconds: float = 1.0, patience_seconds: float = 2.0
+        self,
+        address: str,
+        on_loss: Callable[[int], None],
+        *,
+        flush_seconds: float = 1.0,
+        close_timeout_seconds: float = 2.0,
     ) -> None:
-        """`address` is "host:port" or "unix:///path"; an agent need not be there yet. `lost` hears, in a thread of its own, how
-        many packets could not be sent. Every `flush_seconds` what was gathered goes on its way; counters are summed up until
-        then. `close` waits for about `patience_seconds` for an agent that is away or does not read. Raises ValueError for an
-        address that is none."""
-        host, port, path = parse_address(address)
-        self._lost = lost
-        self._flush_seconds = flush_seconds
-        self._patience_seconds = patience_seconds
-        # Its own flushing thread cannot be ended without a race for what is being flushed: an interval of 0 leaves it out.
-        # Its aggregation takes several times as long as ours for each measurement. Its telemetry would be reset behind our
-        # back, and says no more than `lost`.
+        """
+        Args:
+            address: "host:port" or "unix:///path". The agent may start later.
+            on_loss: Called with the number of packets that could not be sent, in another thread.
+            flush_seconds: The interval between flushes. Counters are summed up in between.
+            close_timeout_seconds: About how long `close` waits for an absent or slow agent.
+
+        Raises:
+            ValueError: the address is invalid.
+        """
+        host, port, path = parse_dogstatsd_address(address)
+        self._on_loss = on_loss
+        self._close_timeout_seconds = close_timeout_seconds
+        # Not the client's own flushing thread (flush_interval=0): stopping it races with a flush.
+        # Not its aggregation, which takes several times as long as ours. Not its telemetry, which
+        # counts what on_loss reports.
         self._statsd = DogStatsd(
             host=host,
             port=port,
@@ -58,97 +76,98 @@ class DogStatsD:
             disable_buffering=False,
             flush_interval=0,
             disable_background_sender=False,
-            sender_queue_size=_QUEUED_PACKETS,
-            socket_timeout=_SEND_SECONDS,
+            sender_queue_size=_MAX_QUEUED_PACKETS,
+            socket_timeout=_SEND_TIMEOUT_SECONDS,
             socket_connect_retry=True,
             telemetry_min_flush_interval=math.inf,  # type: ignore[arg-type]
         )
-        _say_once()
+        _log_messages_once()
         self._lock = threading.Lock()
         self._counts: dict[_Series, float] = {}
-        self._observed: dict[_Series, list[float]] = {}
+        self._observations: dict[_Series, list[float]] = {}
         self._gauges: dict[str, dict[tuple[str, ...], Measurement]] = {}
         self._dropped = 0
+        self._flush_seconds = flush_seconds
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._flush_again_and_again, name="dogstatsd", daemon=True)
-        self._thread.start()
+        self._flusher = threading.Thread(target=self._flush_loop, name="dogstatsd", daemon=True)
+        self._flusher.start()
 
     def record(self, measurement: Measurement) -> None:
-        """Raises ValueError for labels that are not the metric's: here, where it harms nothing but this measurement."""
+        """Raises ValueError for labels that do not match the metric's."""
         metric, value, labels = measurement
         if len(labels) != len(metric.labels):
-            raise ValueError(f"{metric.name} has the labels {metric.labels}, and was given {len(labels)} values")
+            raise ValueError(f"{metric.name} has the labels {metric.labels}, but the measurement has {len(labels)} values")
         with self._lock:
             match metric.kind:
                 case Kind.COUNTER:
                     series = metric.name, metric.labels, labels
                     self._counts[series] = self._counts.get(series, 0) + value
                 case Kind.HISTOGRAM:
-                    self._observed.setdefault((metric.name, metric.labels, labels), []).append(value)
+                    self._observations.setdefault((metric.name, metric.labels, labels), []).append(value)
                 case Kind.GAUGE:
                     self._gauges.setdefault(metric.name, {})[labels] = measurement
                 case Kind.INFO:
                     self._gauges[metric.name] = {labels: measurement}
 
-    def tell(self, notice: Notice) -> None:
-        tags = [f"{label}:{value}" for label, value in notice.labels]
-        self._statsd.event(notice.title, notice.text, alert_type=notice.level.value, tags=tags)
+    def notify(self, notification: Notification) -> None:
+        tags = [f"{label}:{value}" for label, value in notification.labels]
+        self._statsd.event(notification.title, notification.text, alert_type=notification.level.value, tags=tags)
 
     def flush(self) -> None:
-        """Hands what was gathered to the sending thread."""
+        """Hands the aggregated measurements to the sending thread."""
         with self._lock:
             counts, self._counts = self._counts, {}
-            observed, self._observed = self._observed, {}
+            observations, self._observations = self._observations, {}
             gauges = [measurement for series in self._gauges.values() for measurement in series.values()]
         for (name, labels, values), count in counts.items():
             self._statsd.increment(name.removesuffix("_total"), count, tags=_tags(labels, values))
-        for (name, labels, values), observations in observed.items():
-            tags, rate = _tags(labels, values), min(1.0, _SAMPLES / len(observations))
-            for observation in observations:
-                self._statsd.distribution(name, observation, tags=tags, sample_rate=rate)
+        for (name, labels, values), samples in observations.items():
+            tags, rate = _tags(labels, values), min(1.0, _MAX_OBSERVATIONS / len(samples))
+            for sample in samples:
+                self._statsd.distribution(name, sample, tags=tags, sample_rate=rate)
         for gauge in gauges:
             self._statsd.gauge(gauge.metric.name, gauge.value, tags=_tags(gauge.metric.labels, gauge.labels))
         self._statsd.flush()
-        self._count_losses()
+        self._report_losses()
 
     def close(self) -> None:
         self._closing.set()
-        self._thread.join()
+        self._flusher.join()
         self.flush()
-        # Ends the sending thread, which then has, or gives up on, everything; `stop` alone would not wait for the latter.
-        self._statsd.disable_background_sender(self._patience_seconds)
-        self._statsd.stop(2 * _SEND_SECONDS)
-        self._count_losses()
+        # Waits until the sending thread has sent or dropped everything; `stop` alone does not.
+        self._statsd.disable_background_sender(self._close_timeout_seconds)
+        self._statsd.stop(2 * _SEND_TIMEOUT_SECONDS)
+        self._report_losses()
 
-    def _count_losses(self) -> None:
-        dropped, self._dropped = self._dropped, self._statsd.packets_dropped
-        if self._dropped > dropped:
-            self._lost(self._dropped - dropped)
-
-    def _flush_again_and_again(self) -> None:
+    def _flush_loop(self) -> None:
         while not self._closing.wait(self._flush_seconds):
             self.flush()
+
+    def _report_losses(self) -> None:
+        before, self._dropped = self._dropped, self._statsd.packets_dropped
+        if self._dropped > before:
+            self._on_loss(self._dropped - before)
 
 
 def _tags(labels: Sequence[str], values: Sequence[str]) -> list[str]:
     return [f"{label}:{value}" for label, value in zip(labels, values, strict=True)]
 
 
-class _Once(logging.Filter):
-    """Lets each message through once, whatever it says besides."""
+class _OnceFilter(logging.Filter):
+    """Passes the first record of each message template."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: set[object] = set()
+        self._logged: set[object] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        new = record.msg not in self._said
-        self._said.add(record.msg)
+        new = record.msg not in self._logged
+        self._logged.add(record.msg)
         return new
 
 
-def _say_once() -> None:
-    """An agent that is away is worth a line of log, not one a second."""
+def _log_messages_once() -> None:
+    """The client logs an absent agent every second."""
     logger = logging.getLogger("datadog.dogstatsd")
-    if not any(isinstance(known, _Once) for known in logger.filters):
-        logger.addFilter(_Once())
+    if not any(isinstance(each, _OnceFilter) for each in logger.filters):
+        logger.addFilter(_OnceFilter())

@@ -1,4 +1,4 @@
-"""Log lines for people or for machines."""
+"""Logging on standard error, as text or as JSON, and notifications in the log."""
 
 import json
 import logging
@@ -7,20 +7,50 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+from undertone_telemetry.metrics import Level, Measurement, Notification
+
+_STANDARD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+_LEVELS: Final = {
+    Level.INFO: logging.INFO,
+    Level.SUCCESS: logging.INFO,
+    Level.WARNING: logging.WARNING,
+    Level.ERROR: logging.ERROR,
+}
+
+log = logging.getLogger(__name__)
 
 
-class _Plain(logging.Formatter):
-    """Time, level, message, then key=value."""
+class LogAdapter:
+    """An adapter that logs notifications, with their labels as fields.
+
+    Measurements are not logged.
+    """
+
+    name = "log"
+
+    def record(self, measurement: Measurement) -> None:
+        """Does nothing."""
+
+    def notify(self, notification: Notification) -> None:
+        message = ": ".join(filter(None, (notification.title, notification.text.replace("\n", "; "))))
+        log.log(_LEVELS[notification.level], message, extra=dict(notification.labels))
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class _PlainFormatter(logging.Formatter):
+    """Time, level and message, followed by key=value pairs."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}"
-        line += "".join(f" {key}={value}" for key, value in _extras(record).items())
+        line += "".join(f" {key}={value}" for key, value in _extra_fields(record).items())
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class _Json(logging.Formatter):
-    """One JSON object a line."""
+class _JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -28,7 +58,7 @@ class _Json(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **_extras(record),
+            **_extra_fields(record),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
@@ -36,13 +66,18 @@ class _Json(logging.Formatter):
 
 
 def configure(log_format: str, *, traced: bool = False) -> None:
-    """Sends this process's log to standard error as "plain" or "json"; `traced` adds the ids of lines' traces."""
+    """Sends the log of this process to standard error.
+
+    Args:
+        log_format: "plain" or "json".
+        traced: Add the ids of the current span to each line. Imports OpenTelemetry.
+    """
     handler = logging.StreamHandler(sys.stderr)
     if traced:
-        from undertone_telemetry.tracing.records import TraceIds  # imports OpenTelemetry
+        from undertone_telemetry.tracing import TraceIdFilter
 
-        handler.addFilter(TraceIds())
-    handler.setFormatter(_Json() if log_format == "json" else _Plain())
+        handler.addFilter(TraceIdFilter())
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _PlainFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
@@ -50,5 +85,5 @@ def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
-def _extras(record: logging.LogRecord) -> Mapping[str, object]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+def _extra_fields(record: logging.LogRecord) -> Mapping[str, object]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD_FIELDS}

@@ -1,7 +1,14 @@
-"""Metrics for Prometheus, in its text format over HTTP."""
+"""Metrics for Prometheus: an adapter, the HTTP endpoint, and pushes to a Pushgateway.
 
+Needs the extra `undertone-telemetry[prometheus]`.
+"""
+
+import logging
 import threading
 from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -11,69 +18,79 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
+    pushadd_to_gateway,
     start_http_server,
 )
+from prometheus_client.registry import Collector
 
-from undertone_telemetry.metric import Kind, Measurement, Metric
-from undertone_telemetry.notice import Notice
+from undertone_telemetry.metrics import Kind, Measurement, Metric, Notification
+
+PUSH_TIMEOUT_SECONDS: Final = 3.0
+
+log = logging.getLogger(__name__)
 
 
-class Prometheus:
-    """An adapter that keeps the metrics of a catalogue, and of the process, in a registry of its own."""
+class PrometheusAdapter:
+    """Keeps the metrics of a catalogue, and of the process, in its own registry."""
 
     name = "prometheus"
 
     def __init__(self, catalogue: Iterable[Metric]) -> None:
-        """Raises ValueError if two metrics share a name."""
-        # Of the whole process: else each series would be followed by the time of its birth, as a metric of its own.
+        """Raises ValueError if two metrics have the same name."""
+        # Affects the whole process. Otherwise each series has a second one with the time of its
+        # creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._families = {metric.name: _family(metric, self.registry) for metric in catalogue}
-        self._takers: dict[tuple[str, tuple[str, ...]], Callable[[float], None]] = {}
-        self._said: dict[str, tuple[str, ...]] = {}
+        # A cache: prometheus_client's lookup of a series takes longer than everything else.
+        self._setters: dict[tuple[str, tuple[str, ...]], Callable[[float], None]] = {}
+        self._info_labels: dict[str, tuple[str, ...]] = {}
 
     def record(self, measurement: Measurement) -> None:
-        """Raises KeyError for a metric that is not in the catalogue, ValueError for labels that are not the metric's."""
-        # Remembered, as prometheus_client's own search for a series takes longer than all the rest.
-        key = measurement.metric.name, measurement.labels
-        take = self._takers.get(key)
-        if take is None:
-            take = self._takers[key] = self._taker(measurement)
-        take(measurement.value)
-        if measurement.metric.kind is Kind.INFO:
-            self._forget_all_but(measurement)
+        """Records a measurement.
 
-    def tell(self, notice: Notice) -> None:
-        """Prometheus has no place for it."""
+        Raises:
+            KeyError: the metric is not in the catalogue.
+            ValueError: the labels do not match the metric's.
+        """
+        key = measurement.metric.name, measurement.labels
+        setter = self._setters.get(key)
+        if setter is None:
+            setter = self._setters[key] = self._setter(measurement)
+        setter(measurement.value)
+        if measurement.metric.kind is Kind.INFO:
+            self._remove_previous(measurement)
+
+    def notify(self, notification: Notification) -> None:
+        """Does nothing: Prometheus has no notifications."""
 
     def close(self) -> None:
-        """Nothing to send: Prometheus comes by itself."""
+        """Does nothing: Prometheus scrapes."""
 
-    def _taker(self, measurement: Measurement) -> Callable[[float], None]:
-        """What to call with the value."""
+    def _setter(self, measurement: Measurement) -> Callable[[float], None]:
         family = self._families[measurement.metric.name]
         series = family.labels(*measurement.labels) if measurement.metric.labels or measurement.labels else family
         if isinstance(series, Counter):
             return series.inc
         return series.observe if isinstance(series, Histogram) else series.set
 
-    def _forget_all_but(self, info: Measurement) -> None:
-        name, said = info.metric.name, self._said.get(info.metric.name)
-        if said is not None and said != info.labels:
-            self._families[name].remove(*said)
-            del self._takers[name, said]
-        self._said[name] = info.labels
+    def _remove_previous(self, info: Measurement) -> None:
+        name, previous = info.metric.name, self._info_labels.get(info.metric.name)
+        if previous is not None and previous != info.labels:
+            self._families[name].remove(*previous)
+            del self._setters[name, previous]
+        self._info_labels[name] = info.labels
 
 
 class MetricsServer:
-    """Serves a registry at http://host:port/metrics, from a thread of its own."""
+    """Serves a registry at http://host:port/metrics, in its own thread."""
 
-    def __init__(self, prometheus: Prometheus, host: str, port: int) -> None:
-        """Raises OSError if the port cannot be opened; port 0 takes a free one."""
+    def __init__(self, adapter: PrometheusAdapter, host: str, port: int) -> None:
+        """Raises OSError if the port cannot be opened. Port 0 picks a free one."""
         self._server: WSGIServer
         self._thread: threading.Thread
-        self._server, self._thread = start_http_server(port, host, registry=prometheus.registry)
+        self._server, self._thread = start_http_server(port, host, registry=adapter.registry)
 
     @property
     def port(self) -> int:
@@ -83,6 +100,56 @@ class MetricsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class Push(Protocol):
+    """The signature of `prometheus_client.pushadd_to_gateway`."""
+
+    def __call__(self, gateway: str, job: str, registry: Collector, *, timeout: float) -> None: ...
+
+
+class PushgatewayPusher:
+    """Pushes some metrics of a registry to a Prometheus Pushgateway."""
+
+    def __init__(
+        self,
+        url: str,
+        job: str,
+        adapter: PrometheusAdapter,
+        catalogue: Iterable[Metric],
+        on_failure: Callable[[], None],
+        push: Push = pushadd_to_gateway,
+    ) -> None:
+        """
+        Args:
+            url: The Pushgateway.
+            job: The group of the metrics. A push adds to the group instead of replacing it, so that
+                the time of the last success remains until the next success.
+            catalogue: The metrics to push. A Pushgateway keeps them after the process has ended, so
+                metrics that describe a running process do not belong there.
+            on_failure: Called after each failed push.
+            push: For tests.
+        """
+        self._url = url
+        self._job = job
+        self._metrics = adapter.registry.restricted_registry([metric.name for metric in catalogue])
+        self._on_failure = on_failure
+        self._push = push
+        self._logged = False
+
+    def __call__(self) -> None:
+        """Pushes once. Raises nothing; the first failure is logged."""
+        try:
+            self._push(self._url, self._job, self._metrics, timeout=PUSH_TIMEOUT_SECONDS)
+        except Exception as error:
+            if isinstance(error, HTTPError):
+                error.close()  # otherwise the connection stays open
+            self._on_failure()
+            if not self._logged:
+                self._logged = True
+                parts = urlsplit(self._url)
+                address = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname  # without a password
+                log.warning("the Pushgateway at %s rejects metrics (%s); further failures are only counted", address, error)
 
 
 def _family(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -6,9 +6,6 @@ from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from undertone_telemetry.address import parse_address
-from undertone_telemetry.tracing import is_traced, problems
-
 LOG_FORMATS: Final = ("plain", "json")
 
 
@@ -63,23 +60,32 @@ class TelemetrySettings:
 
     @property
     def traced(self) -> bool:
-        """Whether there are traces at all, for `logs.configure`."""
-        return is_traced(self.trace_sample)
+        """Whether the process traces at all."""
+        return self.trace_sample > 0
 
     def _problems(self) -> Iterator[str]:
-        yield from problems(self.otlp_endpoint, self.trace_sample)
+        # The comparison also rejects not-a-number.
+        if not 0 <= self.trace_sample <= 1:
+            yield f"--trace-sample is {self.trace_sample}; use a ratio from 0 (off) to 1 (all)"
+        elif self.traced and not self.otlp_endpoint:
+            yield f"--trace-sample {self.trace_sample} needs --otlp-endpoint, such as http://localhost:4317"
+        elif self.traced and not _is_http(self.otlp_endpoint):
+            yield (
+                f"--otlp-endpoint is {self.otlp_endpoint!r}; use the URL of a collector's gRPC port, such as "
+                "http://localhost:4317"
+            )
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
-            yield f"--metrics-port is {self.metrics_port}; it must be at least 0 and at most 65535"
+            yield f"--metrics-port is {self.metrics_port}; use a port from 0 to 65535"
         if self.pushgateway and not _is_http(self.pushgateway):
-            yield f"--pushgateway is {self.pushgateway!r}; write a URL, such as http://pushgateway:9091"
+            yield f"--pushgateway is {self.pushgateway!r}; use a URL, such as http://pushgateway:9091"
         if self.dogstatsd:
             try:
-                parse_address(self.dogstatsd)
+                parse_dogstatsd_address(self.dogstatsd)
             except ValueError as error:
                 yield f"--dogstatsd is {error}"
-        yield from self._missing_packages()
         if self.log_format not in LOG_FORMATS:
-            yield f"--log-format is {self.log_format!r}; choose one of {', '.join(LOG_FORMATS)}"
+            yield f"--log-format is {self.log_format!r}; use one of {', '.join(LOG_FORMATS)}"
+        yield from self._missing_packages()
 
     def _missing_packages(self) -> Iterator[str]:
         needs = (
@@ -98,9 +104,32 @@ def help_text(name: str) -> str:
     return str(next(setting for setting in fields(TelemetrySettings) if setting.name == name).metadata["help"])
 
 
+def parse_dogstatsd_address(address: str) -> tuple[str | None, int | None, str | None]:
+    """Parses the address of a DogStatsD socket.
+
+    Returns:
+        Host, port and path. The path is None for UDP; host and port are None for a Unix socket.
+
+    Raises:
+        ValueError: the address is invalid.
+    """
+    parts = urlsplit(address if "://" in address else f"udp://{address}")
+    if parts.scheme in ("unix", "unixgram", "unixstream") and parts.path.startswith("/") and not parts.netloc:
+        return None, None, address
+    try:
+        if parts.scheme == "udp" and parts.hostname and parts.port and not parts.path.strip("/"):
+            return parts.hostname, parts.port, None
+    except ValueError:
+        pass  # the port is not a number, or too large
+    raise ValueError(f"{address!r}; use host:port, or unix:///path/to/socket")
+
+
 def _is_http(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_installed(module: str) -> bool:

@@ -1,17 +1,16 @@
-"""The adapters of one process, as its settings switch them on."""
+"""The telemetry of one process: the adapters and the tracing that its settings switch on."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from undertone_telemetry.fanout import CATALOGUE, ERRORS, Adapter, Listeners, Signal
-from undertone_telemetry.metric import Measurement, Metric
+from undertone_telemetry.dispatch import CATALOGUE, TELEMETRY_ERRORS, Adapter, EventDispatcher, Signal, count_errors
+from undertone_telemetry.metrics import Metric
 from undertone_telemetry.settings import TelemetryError, TelemetrySettings
-from undertone_telemetry.tracing import open_tracing
 
 if TYPE_CHECKING:
-    from undertone_telemetry import prometheus
+    from undertone_telemetry.prometheus import MetricsServer, PrometheusAdapter
+    from undertone_telemetry.tracing import Tracing
 
 _Event = TypeVar("_Event")
 
@@ -19,38 +18,50 @@ log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Adapters for a catalogue; their libraries are imported only where they are switched on.
+    """Adapters for the metrics of a catalogue, and tracing.
 
     Attributes:
-        adapters: for listeners.
-        prometheus: the one with the registry; None without --metrics-port and --pushgateway.
-        metrics_port: where it is read, once `start` has been called; None without --metrics-port.
-        tracing: makes spans; None without --trace-sample.
+        adapters: The adapters that are switched on.
+        prometheus: The adapter with the registry; None without --metrics-port and --pushgateway.
+        metrics_port: The port of the metrics endpoint after `start`; None without --metrics-port.
+        tracing: None without --trace-sample.
     """
 
+    prometheus: "PrometheusAdapter | None"
+    tracing: "Tracing | None"
+
     def __init__(self, settings: TelemetrySettings, catalogue: Iterable[Metric], *, service: str = "undertone") -> None:
-        """`service` is what traces call this process."""
+        """
+        Args:
+            settings: What to switch on.
+            catalogue: All metrics that listeners will record.
+            service: The name of this process in traces.
+        """
         self._settings = settings
-        self._server: prometheus.MetricsServer | None = None
-        self._said_lost = False
+        self._server: MetricsServer | None = None
+        self._loss_logged = False
         self.metrics_port: int | None = None
-        self.prometheus: prometheus.Prometheus | None = None
+        self.prometheus = None
+        self.tracing = None
         self.adapters: tuple[Adapter, ...] = ()
         if settings.metrics_port is not None or settings.pushgateway:
-            from undertone_telemetry.prometheus import Prometheus
+            from undertone_telemetry.prometheus import PrometheusAdapter
 
-            self.prometheus = Prometheus((*catalogue, *CATALOGUE))
+            self.prometheus = PrometheusAdapter((*catalogue, *CATALOGUE))
             self.adapters += (self.prometheus,)
         if settings.dogstatsd:
-            from undertone_telemetry.dogstatsd import DogStatsD
+            from undertone_telemetry.dogstatsd import DogStatsDAdapter
 
-            self.adapters += (DogStatsD(settings.dogstatsd, self._lost),)
-        self.tracing = open_tracing(
-            settings.otlp_endpoint, settings.trace_sample, service=service, lost=lambda spans: self._count_lost("otlp", spans)
-        )
+            self.adapters += (DogStatsDAdapter(settings.dogstatsd, self._count_lost_packets),)
+        if settings.traced:
+            from undertone_telemetry.tracing import Tracing
+
+            self.tracing = Tracing.to_collector(
+                settings.otlp_endpoint, sample=settings.trace_sample, service=service, on_loss=self._count_lost_spans
+            )
 
     def start(self) -> None:
-        """Opens the metrics' port, if there is to be one. Raises TelemetryError."""
+        """Opens the port for metrics, with --metrics-port. Raises TelemetryError."""
         if self.prometheus is None or self._settings.metrics_port is None:
             return
         from undertone_telemetry.prometheus import MetricsServer
@@ -65,14 +76,23 @@ class Telemetry:
         self.metrics_port = self._server.port
 
     def listener(
-        self, measure: Callable[[_Event], Iterable[Signal]], followers: Mapping[str, Callable[[_Event], None]] | None = None
-    ) -> Listeners[_Event]:
-        """For the events that `measure` understands; its metrics must be in the catalogue. `followers` hear the events
-        themselves, by their names."""
-        return Listeners(measure, self.adapters, followers or {})
+        self,
+        measure: Callable[[_Event], Iterable[Signal]],
+        subscribers: Mapping[str, Callable[[_Event], None]] | None = None,
+    ) -> EventDispatcher[_Event]:
+        """A listener that passes events to all adapters; see `EventDispatcher`.
+
+        Args:
+            measure: Converts an event into signals. Their metrics must be in the catalogue.
+            subscribers: Receive the events themselves.
+        """
+        return EventDispatcher(measure, self.adapters, subscribers or {})
 
     def close(self) -> None:
-        """Sends what was not sent yet, which takes seconds where nobody reads it, and closes the port."""
+        """Sends what is still buffered and closes the port.
+
+        Takes seconds if a backend is unreachable.
+        """
         if self.tracing:
             self.tracing.close()
         for adapter in self.adapters:
@@ -80,17 +100,15 @@ class Telemetry:
         if self._server:
             self._server.close()
 
-    def _lost(self, packets: int) -> None:
-        if not self._said_lost:
-            self._said_lost = True
+    def _count_lost_packets(self, packets: int) -> None:
+        if not self._loss_logged:
+            self._loss_logged = True
             log.warning(
-                "telemetry: packets to DogStatsD at %s were lost; this is said once, and counted in %s",
+                "telemetry: packets to DogStatsD at %s were lost; further losses are only counted, in %s",
                 self._settings.dogstatsd,
-                ERRORS.name,
+                TELEMETRY_ERRORS.name,
             )
-        self._count_lost("dogstatsd", packets)
+        count_errors(self.adapters, "dogstatsd", packets)
 
-    def _count_lost(self, name: str, lost: int) -> None:
-        for adapter in self.adapters:
-            with suppress(Exception):
-                adapter.record(Measurement(ERRORS, lost, (name,)))
+    def _count_lost_spans(self, spans: int) -> None:
+        count_errors(self.adapters, "otlp", spans)

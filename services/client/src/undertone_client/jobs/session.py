@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import click
 from undertone_telemetry import logs
-from undertone_telemetry.jobs import JobObserver
-from undertone_telemetry.metric import Metric
-from undertone_telemetry.notice_log import NoticeLog
+from undertone_telemetry.jobs import JobReporter
+from undertone_telemetry.logs import LogAdapter
+from undertone_telemetry.metrics import Metric
 from undertone_telemetry.settings import TelemetryError, TelemetrySettings
 
 from undertone_client.client import Client
@@ -88,15 +88,15 @@ class JobSession:
     """A running job.
 
     Attributes:
-        observer: receives the job's progress, and failures that are not exceptions.
+        reporter: receives the job's progress, and failures that are not exceptions.
         target: address of the service.
         metrics_url: URL of the Prometheus metrics; None without --metrics-port.
         logged: whether messages go to the log instead of the terminal.
     """
 
-    def __init__(self, observer: JobObserver, target: str, host: str, signals: SignalHandler, *, logged: bool) -> None:
-        port = observer.telemetry.metrics_port
-        self.observer = observer
+    def __init__(self, reporter: JobReporter, target: str, host: str, signals: SignalHandler, *, logged: bool) -> None:
+        port = reporter.telemetry.metrics_port
+        self.reporter = reporter
         self.target = target
         self.metrics_url = None if port is None else f"http://{host}:{port}/metrics"
         self.logged = logged
@@ -104,7 +104,7 @@ class JobSession:
 
     def client(self, settings: Settings) -> Client:
         """A client of the target, whose calls the job's telemetry records."""
-        return Client(self.target, settings=settings, **client_hooks(self.observer.telemetry, self.target))
+        return Client(self.target, settings=settings, **client_hooks(self.reporter.telemetry, self.target))
 
     def run_until_signalled(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; SIGINT or SIGTERM cancels it.
@@ -137,17 +137,17 @@ def job_session(
     logged = json if logged is None else logged
     if logged:
         logs.configure(settings.log_format, traced=settings.traced)
-    observer = JobObserver(
+    reporter = JobReporter(
         settings,
         job,
         catalogue,
-        adapters=[NoticeLog()] if logged else [],
+        adapters=[LogAdapter()] if logged else [],
         explain=lambda error: command_error(error, target).message,
     )
     signals = SignalHandler()
     try:
-        with signals.installed(), observer:
-            yield JobSession(observer, target, settings.metrics_host, signals, logged=json)
+        with signals.installed(), reporter:
+            yield JobSession(reporter, target, settings.metrics_host, signals, logged=json)
     except TelemetryError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except (UndertoneError, click.ClickException, KeyboardInterrupt, Terminated) as error:

@@ -1,7 +1,20 @@
-"""An adapter that remembers, a DataDog agent and a Pushgateway that can be asked what they were sent."""
+"""Test doubles: an adapter that keeps what it receives, a DataDog agent, and a Pushgateway.
 
-from undertone_telemetry.testing.agent import Agent, Line, counted, udp_agent, unix_agent
-from undertone_telemetry.testing.gateway import Gateway, Push, pushgateway
-from undertone_telemetry.testing.recorder import Recorder
+`undertone_telemetry.testing.otlp` has a collector of traces; it needs the extra [otel].
+"""
 
-__all__ = ["Agent", "Gateway", "Line", "Push", "Recorder", "counted", "pushgateway", "udp_agent", "unix_agent"]
+from undertone_telemetry.testing.dogstatsd import FakeAgent, StatsDMetric, sum_counters, udp_agent, unix_agent
+from undertone_telemetry.testing.pushgateway import FakePushgateway, Push, pushgateway
+from undertone_telemetry.testing.recording import RecordingAdapter
+
+__all__ = [
+    "FakeAgent",
+    "FakePushgateway",
+    "Push",
+    "RecordingAdapter",
+    "StatsDMetric",
+    "pushgateway",
+    "sum_counters",
+    "udp_agent",
+    "unix_agent",
+]

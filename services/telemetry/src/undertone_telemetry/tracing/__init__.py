@@ -1,5 +1,6 @@
-"""Traces of requests, from the client's call to TF Serving's batch. Costs no import until it is switched on."""
+"""OpenTelemetry traces of gRPC calls. Needs the extra `undertone-telemetry[otel]`."""
 
-from undertone_telemetry.tracing.opening import is_traced, open_tracing, problems
+from undertone_telemetry.tracing.provider import Tracing
+from undertone_telemetry.tracing.spans import TraceIdFilter, add_span_event, set_status
 
-__all__ = ["is_traced", "open_tracing", "problems"]
+__all__ = ["TraceIdFilter", "Tracing", "add_span_event", "set_status"]

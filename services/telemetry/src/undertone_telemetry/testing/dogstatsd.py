@@ -1,4 +1,4 @@
-"""Stand-ins for a DataDog agent: sockets that are read, by UDP and by Unix datagrams."""
+"""Fake DataDog agents, on UDP and on Unix datagram sockets."""
 
 import re
 import select
@@ -17,8 +17,8 @@ _LINE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A metric as it came over the wire."""
+class StatsDMetric:
+    """One line of a packet, parsed."""
 
     name: str
     value: float
@@ -26,31 +26,48 @@ class Line:
     rate: float
     tags: tuple[str, ...]
 
+    @classmethod
+    def parse(cls, line: str) -> "StatsDMetric":
+        """Raises ValueError if the line is not a metric."""
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise ValueError(f"{line!r} is not a DogStatsD metric")
+        tags = tuple(match["tags"].split(",")) if match["tags"] else ()
+        return cls(match["name"], float(match["value"]), match["type"], float(match["rate"] or 1), tags)
 
-class Agent:
-    """Reads what comes, from a thread of its own, as the kernel keeps few datagrams for who does not. Closes its socket."""
 
-    def __init__(self, address: str, listener: socket.socket, *, deaf: bool = False) -> None:
-        """`address` is what --dogstatsd takes. One that is `deaf` reads nothing until it is asked for what came."""
+class FakeAgent:
+    """Keeps the packets that it receives. Closes its socket.
+
+    It reads in its own thread, because the kernel buffers few datagrams for a socket that is not
+    read.
+    """
+
+    def __init__(self, address: str, listener: socket.socket, *, reading: bool = True) -> None:
+        """
+        Args:
+            address: For --dogstatsd.
+            reading: False: reads only in `packets` and `metrics`.
+        """
         self.address = address
         self._socket = listener
         self._packets: list[str] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="agent")
-        if not deaf:
+        if reading:
             self._thread.start()
 
     def packets(self) -> list[str]:
-        """Those that have come since this was asked last."""
+        """The packets received since the previous call."""
         with self._lock:
             self._receive()
             packets, self._packets = self._packets, []
             return packets
 
-    def lines(self) -> list[Line]:
-        """The metrics that have come since this was asked last."""
-        return [_parsed(line) for packet in self.packets() for line in packet.splitlines()]
+    def metrics(self) -> list[StatsDMetric]:
+        """The metrics received since the previous call."""
+        return [StatsDMetric.parse(line) for packet in self.packets() for line in packet.splitlines()]
 
     def close(self) -> None:
         self._closing.set()
@@ -70,39 +87,30 @@ class Agent:
                 self._packets.append(self._socket.recv(65536, socket.MSG_DONTWAIT).decode())
 
 
-def _parsed(line: str) -> Line:
-    """Of a metric, as the protocol has it. Raises ValueError for anything else."""
-    found = _LINE.fullmatch(line)
-    if not found:
-        raise ValueError(f"{line!r} is no metric of DogStatsD")
-    tags = tuple(found["tags"].split(",")) if found["tags"] else ()
-    return Line(found["name"], float(found["value"]), found["type"], float(found["rate"] or 1), tags)
-
-
-def counted(lines: list[Line]) -> Counter[tuple[str, tuple[str, ...]]]:
-    """Counters' sums by name and tags."""
+def sum_counters(metrics: list[StatsDMetric]) -> Counter[tuple[str, tuple[str, ...]]]:
+    """The sums of the counters by name and tags."""
     sums: Counter[tuple[str, tuple[str, ...]]] = Counter()
-    for line in lines:
-        if line.type == "c":
-            sums[line.name, line.tags] += int(line.value)
+    for metric in metrics:
+        if metric.type == "c":
+            sums[metric.name, metric.tags] += int(metric.value)
     return sums
 
 
 @contextmanager
-def udp_agent() -> Iterator[Agent]:
-    """On a free port of this machine."""
+def udp_agent() -> Iterator[FakeAgent]:
+    """An agent on a free port of this machine."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     listener.bind(("127.0.0.1", 0))
-    with closing(Agent(f"127.0.0.1:{listener.getsockname()[1]}", listener)) as agent:
+    with closing(FakeAgent(f"127.0.0.1:{listener.getsockname()[1]}", listener)) as agent:
         yield agent
 
 
 @contextmanager
-def unix_agent(folder: Path, *, deaf: bool = False) -> Iterator[Agent]:
-    """`folder` must have a short path, as addresses of sockets must."""
+def unix_agent(folder: Path, *, reading: bool = True) -> Iterator[FakeAgent]:
+    """An agent on a Unix socket in `folder`, whose path must be short (about 100 bytes)."""
     path = folder / "dsd.sock"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(str(path))
-    with closing(Agent(f"unix://{path}", listener, deaf=deaf)) as agent:
+    with closing(FakeAgent(f"unix://{path}", listener, reading=reading)) as agent:
         yield agent

@@ -1,4 +1,4 @@
-"""A stand-in for a Prometheus Pushgateway: an HTTP server that keeps what is pushed to it."""
+"""A fake Prometheus Pushgateway: an HTTP server that keeps the pushes."""
 
 import threading
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from urllib.parse import unquote
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-_PATIENCE_SECONDS: Final = 60.0
+_TIMEOUT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One request: POST adds to the group, PUT replaces it."""
+    """One push. POST adds to the group, PUT replaces it."""
 
     method: str
     path: str
@@ -24,67 +24,66 @@ class Push:
 
     @property
     def job(self) -> str:
-        """The group."""
+        """The name of the group."""
         return unquote(self.path.removeprefix("/metrics/job/"))
 
     @property
     def names(self) -> set[str]:
-        """Of the samples."""
+        """The names of the samples."""
         return {sample.name for sample in self.samples}
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Of the sample with exactly these labels; None if there is none."""
+        """The value of the sample with exactly these labels; None if it is absent."""
         return next((sample.value for sample in self.samples if (sample.name, sample.labels) == (name, labels)), None)
 
 
-class Gateway:
-    """Has an address for --pushgateway."""
+class FakePushgateway:
+    """Keeps the pushes. `url` is for --pushgateway."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.pushes: list[Push] = []
-        self._arrival = threading.Condition()
+        self._received = threading.Condition()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def take(self, push: Push) -> None:
-        """Keep what has come."""
-        with self._arrival:
+    def add(self, push: Push) -> None:
+        with self._received:
             self.pushes.append(push)
-            self._arrival.notify_all()
+            self._received.notify_all()
 
-    def until_pushed(self, times: int) -> None:
-        """Wait until so many pushes have come in all. Raises TimeoutError."""
-        with self._arrival:
-            if not self._arrival.wait_for(lambda: len(self.pushes) >= times, _PATIENCE_SECONDS):
-                raise TimeoutError(f"{len(self.pushes)} pushes have come instead of {times}")
+    def wait_for_pushes(self, count: int) -> None:
+        """Waits until there are `count` pushes in all. Raises TimeoutError."""
+        with self._received:
+            if not self._received.wait_for(lambda: len(self.pushes) >= count, _TIMEOUT_SECONDS):
+                raise TimeoutError(f"received {len(self.pushes)} of {count} pushes")
 
 
 @contextmanager
-def pushgateway(*, status: int = 202) -> Iterator[Gateway]:
-    """Answers every push with `status`."""
+def pushgateway(*, status: int = 202) -> Iterator[FakePushgateway]:
+    """A Pushgateway that answers every push with `status`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self._keep()
+            self._add()
 
         def do_PUT(self) -> None:
-            self._keep()
+            self._add()
 
-        def _keep(self) -> None:
+        def _add(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()
             samples = tuple(sample for family in text_string_to_metric_families(text) for sample in family.samples)
-            gateway.take(Push(self.command, self.path, samples))
+            gateway.add(Push(self.command, self.path, samples))
             self.send_response(status)
             self.end_headers()
 
         def log_message(self, *arguments: object) -> None:
-            """Nobody reads it."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        gateway = Gateway(server.server_port)
+        gateway = FakePushgateway(server.server_port)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

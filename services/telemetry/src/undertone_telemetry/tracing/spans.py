@@ -1,5 +1,6 @@
-"""How gRPC's calls look in spans: OpenTelemetry's conventions for RPC, and W3C's trace context in metadata."""
+"""Attributes, status and context of spans, by OpenTelemetry's conventions for RPC."""
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -7,14 +8,15 @@ import grpc
 from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import Span, Status, StatusCode, get_current_span
+from opentelemetry.trace import Span, Status, StatusCode, format_span_id, format_trace_id, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 PROPAGATOR: Final = TraceContextTextMapPropagator()
+"""W3C's trace context in metadata."""
 
 FAILED: Final = Status(StatusCode.ERROR)
 
-SERVER_FAULTS: Final = frozenset(
+SERVER_ERRORS: Final = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -24,31 +26,26 @@ SERVER_FAULTS: Final = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
-"""Codes that are errors to a server; the rest are its callers', to whom all but OK are errors."""
+"""The codes that are errors in a server's span. In a client's span, all codes but OK are errors."""
 
 
-def name_of(method: str | bytes) -> str:
-    """A span's name for "/package.Service/Method", which interceptors get as text or bytes, by gRPC's version."""
-    return (method.decode() if isinstance(method, bytes) else method).lstrip("/")
-
-
-def attributes_of(name: str) -> Mapping[str, str]:
-    """Those that are known when a call begins."""
+def method_attributes(name: str) -> Mapping[str, str]:
+    """The attributes of a call to "package.Service/Method"."""
     return {RPC_SYSTEM_NAME: "grpc", RPC_METHOD: name}
 
 
-def server_of(target: str) -> Mapping[str, str | int]:
-    """Whom a channel to a gRPC target asks: "host:port", "dns:///host:port", "unix:/path"."""
+def server_attributes(target: str) -> Mapping[str, str | int]:
+    """The attributes of a channel to "host:port", "dns:///host:port" or "unix:/path"."""
     if target.startswith("unix:"):
         return {SERVER_ADDRESS: target.removeprefix("unix:").removeprefix("//")}
     host, _, port = target.rpartition("/")[2].rpartition(":")
     return {SERVER_ADDRESS: host.strip("[]"), SERVER_PORT: int(port)} if port.isdecimal() else {SERVER_ADDRESS: target}
 
 
-def set_code(span: Span, code: grpc.StatusCode, *, fault: bool) -> None:
-    """What came of a call. Never the message: a foreign one might quote anything."""
+def set_status(span: Span, code: grpc.StatusCode, *, is_error: bool) -> None:
+    """Sets the status of a call's span. Not its message, which might quote a paragraph."""
     span.set_attribute(RPC_RESPONSE_STATUS_CODE, code.name)
-    if fault:
+    if is_error:
         span.set_attribute(ERROR_TYPE, code.name)
         span.set_status(FAILED)
 
@@ -56,3 +53,17 @@ def set_code(span: Span, code: grpc.StatusCode, *, fault: bool) -> None:
 def add_span_event(name: str, attributes: Mapping[str, str | int | float] | None = None) -> None:
     """Adds an event to the current span if that is sampled."""
     get_current_span().add_event(name, attributes)
+
+
+class TraceIdFilter(logging.Filter):
+    """Adds trace_id and span_id to log records if the current span is sampled.
+
+    Passes all records.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        context = get_current_span().get_span_context()
+        if context.is_valid and context.trace_flags.sampled:
+            record.trace_id = format_trace_id(context.trace_id)
+            record.span_id = format_span_id(context.span_id)
+        return True

@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry traces that can be asked what it was sent."""
+"""A fake collector of OpenTelemetry traces."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,12 +16,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-_PATIENCE_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class SentSpan:
-    """A span as it came over the wire; ids are in hexadecimal, `parent` is empty for the first of a trace."""
+class ExportedSpan:
+    """A span as exported. Ids are hexadecimal; the `parent` of a root span is empty."""
 
     service: str
     name: str
@@ -33,40 +33,40 @@ class SentSpan:
     attributes: Mapping[str, Any]
 
 
-class TraceCollector(TraceServiceServicer):
-    """Keeps the spans that it was sent. `endpoint` is for --otlp-endpoint."""
+class FakeCollector(TraceServiceServicer):
+    """Keeps the spans that it receives. `endpoint` is for --otlp-endpoint."""
 
     def __init__(self) -> None:
         self.endpoint = ""
-        self._spans: list[SentSpan] = []
-        self._came = threading.Condition()
+        self._spans: list[ExportedSpan] = []
+        self._received = threading.Condition()
 
     @property
-    def spans(self) -> list[SentSpan]:
-        """All that have come so far."""
-        with self._came:
+    def spans(self) -> list[ExportedSpan]:
+        """All spans received so far."""
+        with self._received:
             return list(self._spans)
 
-    def until(self, enough: Callable[[list[SentSpan]], bool]) -> list[SentSpan]:
-        """Those that have come once they are `enough`. Raises TimeoutError if they never are."""
-        with self._came:
-            if not self._came.wait_for(lambda: enough(self._spans), _PATIENCE_SECONDS):
-                raise TimeoutError(f"only these spans came: {self._spans}")
+    def wait_for(self, condition: Callable[[list[ExportedSpan]], bool]) -> list[ExportedSpan]:
+        """Returns all spans once the condition holds for them. Raises TimeoutError."""
+        with self._received:
+            if not self._received.wait_for(lambda: condition(self._spans), _TIMEOUT_SECONDS):
+                raise TimeoutError(f"received only these spans: {self._spans}")
             return list(self._spans)
 
     def Export(self, request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:  # noqa: N802
-        with self._came:
-            for sent in request.resource_spans:
-                service = str(_values(sent.resource.attributes)["service.name"])
-                self._spans += [_span(service, span) for scope in sent.scope_spans for span in scope.spans]
-            self._came.notify_all()
+        with self._received:
+            for resource in request.resource_spans:
+                service = str(_values(resource.resource.attributes)["service.name"])
+                self._spans += [_span(service, span) for scope in resource.scope_spans for span in scope.spans]
+            self._received.notify_all()
         return ExportTraceServiceResponse()
 
 
 @contextmanager
-def trace_collector() -> Iterator[TraceCollector]:
-    """One that listens on a free port of this machine."""
-    collector = TraceCollector()
+def trace_collector() -> Iterator[FakeCollector]:
+    """A collector on a free port of this machine."""
+    collector = FakeCollector()
     server = grpc.server(ThreadPoolExecutor(2), options=(("grpc.so_reuseport", 0),))
     add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -77,8 +77,8 @@ def trace_collector() -> Iterator[TraceCollector]:
         server.stop(None).wait()
 
 
-def _span(service: str, span: Span) -> SentSpan:
-    return SentSpan(
+def _span(service: str, span: Span) -> ExportedSpan:
+    return ExportedSpan(
         service=service,
         name=span.name,
         kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),

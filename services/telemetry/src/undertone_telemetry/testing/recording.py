@@ -1,28 +1,27 @@
-"""An adapter for tests: it remembers."""
+"""An adapter for tests."""
 
-from undertone_telemetry.metric import Measurement
-from undertone_telemetry.notice import Notice
+from undertone_telemetry.metrics import Measurement, Notification
 
 
-class Recorder:
-    """Keeps what it was told, in order."""
+class RecordingAdapter:
+    """Keeps what it receives, in order."""
 
-    name = "recorder"
+    name = "recording"
 
     def __init__(self) -> None:
         self.measurements: list[Measurement] = []
-        self.notices: list[Notice] = []
+        self.notifications: list[Notification] = []
         self.closed = False
 
     def record(self, measurement: Measurement) -> None:
         self.measurements.append(measurement)
 
-    def tell(self, notice: Notice) -> None:
-        self.notices.append(notice)
+    def notify(self, notification: Notification) -> None:
+        self.notifications.append(notification)
 
     def close(self) -> None:
         self.closed = True
 
     def values(self, name: str) -> list[float]:
-        """Of all measurements of a metric."""
+        """The values of all measurements of a metric."""
         return [measurement.value for measurement in self.measurements if measurement.metric.name == name]

@@ -1,4 +1,7 @@
-"""Calls over gRPC, seen from either side: their events, and what is measured of them. All times are in seconds."""
+"""Events and metrics of gRPC calls, on the client's and on the server's side.
+
+All times are in seconds.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,11 +10,11 @@ from enum import Enum
 from functools import cache
 from typing import Final
 
-from undertone_telemetry.metric import BYTES, SECONDS, Kind, Measurement, Metric
+from undertone_telemetry.metrics import DURATION_BUCKETS, SIZE_BUCKETS, Kind, Measurement, Metric
 
 
 class Side(Enum):
-    """Who saw the call."""
+    """The side of the call that emitted the event."""
 
     SERVER = "server"
     CLIENT = "client"
@@ -19,10 +22,11 @@ class Side(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A request was read by the server, or is about to be sent by the client.
+    """The server received a request, or the client is about to send one.
 
-    `method` is the full gRPC path, "/package.Service/Method". `deadline_seconds` is what was left then, None without a
-    deadline.
+    Attributes:
+        method: The full gRPC path, "/package.Service/Method".
+        deadline_seconds: The time left until the deadline; None without a deadline.
     """
 
     side: Side
@@ -33,9 +37,11 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallFinished:
-    """A call was answered, failed or abandoned. `code` is the name of a gRPC status code.
+    """A call was answered, failed or was cancelled.
 
-    `response_bytes` is None where there was no reply.
+    Attributes:
+        code: The name of the gRPC status code.
+        response_bytes: None without a reply.
     """
 
     side: Side
@@ -52,7 +58,7 @@ _METHOD: Final = ("grpc_type", "grpc_service", "grpc_method")
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """The metrics of one side. Their names are those of the gRPC ecosystem, so that its dashboards fit."""
+    """The metrics of one side. Common gRPC dashboards expect these names."""
 
     started: Metric
     handled: Metric
@@ -64,27 +70,35 @@ class _Family:
 
 def _family(side: Side, started: str, handled: str, handling: str) -> _Family:
     name = f"grpc_{side.value}"
+    request, response = "Size of the request message.", "Size of the reply message. Failed calls have none."
     return _Family(
         Metric(f"{name}_started_total", Kind.COUNTER, started, _METHOD),
         Metric(f"{name}_handled_total", Kind.COUNTER, handled, (*_METHOD, "grpc_code")),
-        Metric(f"{name}_handling_seconds", Kind.HISTOGRAM, handling, _METHOD, SECONDS),
-        Metric(f"{name}_in_flight", Kind.GAUGE, "Calls begun and not ended.", _METHOD),
-        Metric(f"{name}_request_bytes", Kind.HISTOGRAM, "Size of a request's message.", _METHOD, BYTES),
-        Metric(f"{name}_response_bytes", Kind.HISTOGRAM, "Size of a reply's message; failed calls have none.", _METHOD, BYTES),
+        Metric(f"{name}_handling_seconds", Kind.HISTOGRAM, handling, _METHOD, DURATION_BUCKETS),
+        Metric(f"{name}_in_flight", Kind.GAUGE, "Calls in flight.", _METHOD),
+        Metric(f"{name}_request_bytes", Kind.HISTOGRAM, request, _METHOD, SIZE_BUCKETS),
+        Metric(f"{name}_response_bytes", Kind.HISTOGRAM, response, _METHOD, SIZE_BUCKETS),
     )
 
 
 _FAMILIES: Final = {
-    Side.SERVER: _family(Side.SERVER, "Calls read.", "Calls ended.", "Call read to status sent."),
-    Side.CLIENT: _family(Side.CLIENT, "Attempts sent.", "Attempts ended.", "Attempt sent to answered or given up."),
+    Side.SERVER: _family(
+        Side.SERVER, "Calls received.", "Calls finished.", "Time from receiving the request to sending the status."
+    ),
+    Side.CLIENT: _family(
+        Side.CLIENT,
+        "Attempts sent.",
+        "Attempts finished.",
+        "Time from sending an attempt to its reply or failure.",
+    ),
 }
 
 _DEADLINE_LEFT: Final = Metric(
     "grpc_server_deadline_left_seconds",
     Kind.HISTOGRAM,
-    "Time that the caller still gave a call when it was read; only of calls that have a deadline.",
+    "Time left until the caller's deadline when the server received the call. Only for calls with a deadline.",
     _METHOD,
-    SECONDS,
+    DURATION_BUCKETS,
 )
 
 
@@ -98,32 +112,38 @@ SERVER_CATALOGUE: Final = _catalogue(Side.SERVER)
 CLIENT_CATALOGUE: Final = _catalogue(Side.CLIENT)
 
 
-class CallMeasure:
-    """What calls' events mean. Belongs to one thread, such as that of an event loop, because it counts those in flight."""
+class CallMetrics:
+    """Converts the events of calls into measurements.
+
+    It counts the calls in flight and is not thread-safe: use one per event loop.
+    """
 
     def __init__(self) -> None:
         self._in_flight: Counter[tuple[Side, str]] = Counter()
 
     def __call__(self, event: CallEvent) -> Iterator[Measurement]:
         family, labels = _FAMILIES[event.side], _labels(event.method)
-        here = event.side, event.method
+        key = event.side, event.method
         if isinstance(event, CallStarted):
-            self._in_flight[here] += 1
+            self._in_flight[key] += 1
             yield Measurement(family.started, 1, labels)
             yield Measurement(family.request_bytes, event.request_bytes, labels)
             if event.side is Side.SERVER and event.deadline_seconds is not None:
                 yield Measurement(_DEADLINE_LEFT, event.deadline_seconds, labels)
         else:
-            self._in_flight[here] -= 1
+            self._in_flight[key] -= 1
             yield Measurement(family.handled, 1, (*labels, event.code))
             yield Measurement(family.handling, event.seconds, labels)
             if event.response_bytes is not None:
                 yield Measurement(family.response_bytes, event.response_bytes, labels)
-        yield Measurement(family.in_flight, self._in_flight[here], labels)
+        yield Measurement(family.in_flight, self._in_flight[key], labels)
 
 
 @cache
 def _labels(method: str) -> tuple[str, str, str]:
-    """Of "/package.Service/Method". Only methods that exist are observed, so that there are few."""
+    """The labels of "/package.Service/Method".
+
+    The cache is small: only existing methods emit events.
+    """
     _, service, name = method.split("/")
     return "unary", service, name
