@@ -28,7 +28,7 @@ def cancelled_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     except Exception:
         if not received:
             raise
-        raise (KeyboardInterrupt() if received[0] == signal.SIGINT else Terminated("terminated")) from None
+        raise (KeyboardInterrupt() if received[0] == signal.SIGINT else Terminated()) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -16,5 +16,8 @@ class OutputError(UndertoneError):
     """The output folder or table cannot be used. The message names the cause and the remedy."""
 
 
-class Terminated(BaseException):
-    """SIGTERM ended the job. It is not an Exception, so that no `except Exception` below the job catches it."""
+class Terminated(SystemExit):
+    """SIGTERM ended the job. A SystemExit, because asyncio and `except Exception` let it pass."""
+
+    def __init__(self) -> None:
+        super().__init__(143)

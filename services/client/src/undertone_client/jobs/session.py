@@ -81,7 +81,7 @@ class SignalHandler:
 
 
 def _exception(number: int) -> BaseException:
-    return KeyboardInterrupt() if number == signal.SIGINT else Terminated("terminated")
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated()
 
 
 class JobSession:
