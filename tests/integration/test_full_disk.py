@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
-from undertone_cli.group import undertone
+from undertone_cli.__main__ import undertone
 
 from tests.integration.spark_parts import Service
 from tests.integration.support.small_disk import small_disk
@@ -33,7 +33,7 @@ def test_a_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
             out = disk.folder / "out"
             full = score(out)
             assert full.exit_code == 2, full.output
-            assert "No space left on device; make room, and the same command goes on from here" in full.output
+            assert "No space left on device; free some space, then run the same command again to continue" in full.output
             assert json.loads((out / "run.json").read_text())["complete"] is False
             assert list(out.rglob(".*.aside")) == []
             kept = sum(map(len, rows(out).values()))

@@ -78,7 +78,7 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
     assert first.value("undertone_job_running", job=JOB) == 1
     assert first.value("undertone_job_last_success_timestamp_seconds", job=JOB) is None
 
-    page = await asyncio.to_thread(read, said[1]["message"].removeprefix("Metrics are at "))
+    page = await asyncio.to_thread(read, said[1]["message"].removeprefix("Metrics: "))
     families = [family for family in text_string_to_metric_families(page) if not family.name.startswith("process_")]
     documented = {metric.name: metric for metric in (*CLIENT, *JOBS, *TELEMETRY)}
     assert {family.name + "_total" * (family.type == "counter") for family in families} == set(documented)

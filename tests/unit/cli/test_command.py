@@ -10,12 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
-from undertone_cli import classify as classify_module
-from undertone_cli.group import COMMANDS, undertone
-from undertone_cli.job import Tally
-from undertone_cli.pace import Pace
-from undertone_cli.progress import Occasionally, describe, progress
-from undertone_cli.shapes import BAR_CELLS, bar
+from undertone_cli.__main__ import COMMANDS, undertone
+from undertone_cli.commands import classify as classify_module
+from undertone_cli.formatting import BAR_CELLS, bar
+from undertone_cli.scoring.display import RateEstimate, Throttled, describe_state, progress_display
+from undertone_cli.scoring.monitor import RunCounts
 from undertone_client import BreakerState, CallCounts, ClientState
 
 Command = Callable[..., Result]
@@ -150,7 +149,7 @@ def test_a_second_run_keeps_what_there_is(command: Command, story: Path, tmp_pat
     command("score", story, "--out", tmp_path / "out")
     before = (tmp_path / "out" / "run.json").read_bytes()
     result = command("score", story, "--out", tmp_path / "out")
-    assert (result.exit_code, "scored  0, and 9 kept" in result.output) == (0, True)
+    assert (result.exit_code, "scored  0, and 9 kept from an earlier run" in result.output) == (0, True)
     assert (tmp_path / "out" / "run.json").read_bytes() == before
 
 
@@ -159,7 +158,7 @@ def test_another_run_in_the_same_folder_is_refused_until_overwritten(command: Co
     command("score", story, "--out", out)
     result = command("score", story, "--out", out, "--policy", "truncate")
     assert result.exit_code == 2
-    assert "policy: the folder has chunk-mean, this command truncate" in result.output
+    assert "policy: the folder has chunk-mean, this command has truncate" in result.output
     assert "--overwrite" in result.output
     story.write_text("Another story.")
     result = command("score", story, "--out", out)
@@ -182,9 +181,9 @@ def test_the_same_file_by_another_path_is_the_same_input(
         ("x", ("absent.txt",), "absent.txt does not exist"),
         ("x", ("empty",), "empty: there is no file to read"),
         ("x", ("*.csv",), "*.csv: there is no file to read"),
-        ('{"a": 1}\n', ("in.jsonl",), "no column 'text'; there are: 'a'"),
-        ("not json\n", ("in.jsonl",), "in.jsonl, line 1, column 1: not JSON"),
-        ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "'1' is given twice"),
+        ('{"a": 1}\n', ("in.jsonl",), "no column 'text'; the columns are: 'a'"),
+        ("not json\n", ("in.jsonl",), "in.jsonl, line 1, column 1: not valid JSON"),
+        ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "duplicate id '1'"),
         ("x", ("in.jsonl", "--format", "xml"), "Invalid value for '--format'"),
         ("x", ("in.jsonl", "--batch-items", "0"), "Invalid value for '--batch-items'"),
         ("x", (), "Missing argument"),
@@ -221,32 +220,32 @@ def test_ctrl_c_before_the_run(command: Command, monkeypatch: pytest.MonkeyPatch
 
 def test_rate_and_time_left() -> None:
     now = [0.0]
-    pace = Pace(lambda: now[0])
-    tally = Tally(total=1000, kept=500)
-    assert pace.describe(tally) == "0.0/s"
-    now[0], tally.scored, tally.failed = 10.0, 90, 10
-    assert pace.describe(tally) == "10/s, 40 s left"
-    now[0], tally.scored = 40.0, 390  # ten a second at first, then again; what is long past does not count
-    assert pace.describe(tally) == "10/s, 10 s left"
+    estimate = RateEstimate(lambda: now[0])
+    counts = RunCounts(total=1000, kept=500)
+    assert estimate.describe(counts) == "0.0/s"
+    now[0], counts.scored, counts.failed = 10.0, 90, 10
+    assert estimate.describe(counts) == "10/s, 40 s left"
+    now[0], counts.scored = 40.0, 390  # ten a second at first, then again; what is long past does not count
+    assert estimate.describe(counts) == "10/s, 10 s left"
     now[0] = 80.0
-    pace.rate(tally)
-    tally.total = None
-    assert pace.describe(tally) == "0.0/s"
+    estimate.rate(counts)
+    counts.total = None
+    assert estimate.describe(counts) == "0.0/s"
 
 
 def test_it_is_shown_no_more_often_than_it_should_be() -> None:
     now, shown = [0.0], []
-    watch = Occasionally(lambda tally, state: shown.append(now[0]), 5.0, lambda: now[0])
+    watch = Throttled(lambda counts, state: shown.append(now[0]), 5.0, lambda: now[0])
     for second in range(12):
         now[0] = float(second)
-        watch(Tally(), lambda: IDLE)
+        watch(RunCounts(), lambda: IDLE)
     assert shown == [5.0, 10.0]
 
 
 def test_what_the_client_does_in_words() -> None:
     counts = CallCounts(attempts={"UNAVAILABLE": 3, "OK": 2, "INTERNAL": 1200})
     state = ClientState(in_flight=3, waiting=0, pausing=0, limit=16, breaker=BreakerState.OPEN, counts=counts)
-    assert describe(state) == "3 of 16 calls in flight, breaker open, 2 OK, 1,200 INTERNAL, 3 UNAVAILABLE"
+    assert describe_state(state) == "3 of 16 calls in flight, breaker open, 2 OK, 1,200 INTERNAL, 3 UNAVAILABLE"
 
 
 def test_bars() -> None:
@@ -261,10 +260,10 @@ def test_bars() -> None:
 def test_the_view_of_a_run(terminal: bool, words: str) -> None:
     now, screen = [0.0], StringIO()
     console = Console(file=screen, force_terminal=terminal, width=160)
-    tally = Tally(total=90)
-    with progress(console, tally, lambda: now[0], say=console.print) as watch:
-        now[0], tally.scored, tally.failed = 10.0, 28, 2
-        watch(tally, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
+    counts = RunCounts(total=90)
+    with progress_display(console, counts, lambda: now[0], print_line=console.print) as watch:
+        now[0], counts.scored, counts.failed = 10.0, 28, 2
+        watch(counts, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
     shown = " ".join(screen.getvalue().split())
     assert words in shown
     assert "20 s left" in shown

@@ -1,7 +1,7 @@
 """Durations in words."""
 
 import pytest
-from undertone_cli.durations import duration
+from undertone_cli.formatting import duration
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from undertone_cli.group import undertone
-from undertone_cli.job import OutputFolder
-from undertone_cli.sources import Catalogue, SourceOptions, lines, text
-from undertone_cli.sources.background import AHEAD_WEIGHT, in_background
+from undertone_cli.__main__ import undertone
+from undertone_cli.readers import ReadOptions, find_inputs, formats, read_ahead
+from undertone_cli.readers.read_ahead import MAX_WEIGHT
+from undertone_cli.run_folder import RunFolder
 from undertone_client.jobs import InputError
 from undertone_client.testing import FakeClassifier
 
@@ -49,7 +49,7 @@ def written(path: Path, texts: list[str | None]) -> Path:
 
 
 def content(out: Path) -> dict[str, list[dict[str, Any]]]:
-    parts = {path.name: pq.read_table(path).to_pylist() for path in OutputFolder(out).parts()}
+    parts = {path.name: pq.read_table(path).to_pylist() for path in RunFolder(out).parts()}
     return {name: [{**row, "scored_at": None} for row in rows] for name, rows in parts.items()}
 
 
@@ -65,7 +65,7 @@ def test_inputs_without_a_paragraph_are_a_table_without_rows(command: Command, t
     assert json.loads((out / "run.json").read_text())["complete"] is True
     assert command("replay", out).exit_code == 0
     result = command("report", out)
-    assert (result.exit_code, "holds no scores" in result.output) == (2, True)
+    assert (result.exit_code, "contains no scores" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv", ".parquet"])
@@ -87,9 +87,9 @@ def test_a_paragraph_of_ten_megabytes_is_a_dead_letter_and_its_neighbours_are_sc
     ("name", "data", "message"),
     [
         ("a.txt", b"fine\n\nna\xefve\n", "a.txt, line 3: byte 0xef is not UTF-8"),
-        ("a.csv", b"", "a.csv is empty; a CSV file begins with a line of column names"),
+        ("a.csv", b"", "a.csv is empty; a CSV file starts with a line of column names"),
         ("a.parquet", b"", "a.parquet cannot be read as Parquet"),
-        ("a.csv", b"body\nx\n", "no column 'text'; there are: 'body'"),
+        ("a.csv", b"body\nx\n", "no column 'text'; the columns are: 'body'"),
     ],
 )
 def test_what_cannot_be_read_leaves_nothing_behind(
@@ -124,10 +124,10 @@ def test_a_full_disk_ends_the_run_and_harms_nothing(command: Command, tmp_path: 
     torn, options = tmp_path / "torn", ("--rows-per-part", 100, "--limit", 1)
     with small_files(9000):  # the first part of so many rows is larger
         result = command("score", path, "--out", torn, *options)
-    assert (result.exit_code, "make room, and the same command goes on" in result.output) == (2, True), result.output
+    assert (result.exit_code, "free some space, then run the same command again" in result.output) == (2, True), result.output
     assert json.loads((torn / "run.json").read_text())["complete"] is False
     assert list(torn.rglob(".*.aside")) == []
-    assert all(pq.read_metadata(part).num_rows for part in OutputFolder(torn).parts())
+    assert all(pq.read_metadata(part).num_rows for part in RunFolder(torn).parts())
     assert command("score", path, "--out", torn, *options).exit_code == 0
     assert command("score", path, "--out", tmp_path / "whole", *options).exit_code == 0
     assert content(torn) == content(tmp_path / "whole")
@@ -151,19 +151,19 @@ def test_a_folder_is_left_as_it_is_when_it_cannot_be_continued(
     assert (gone.exit_code, "127.0.0.1:1 does not answer" in gone.output) == (3, True)
     hosted.version = 2
     other = command("score", path, "--out", out)
-    assert (other.exit_code, "model: the folder has fake version 1 fp32, this command fake" in other.output) == (2, True)
+    assert (other.exit_code, "model: the folder has fake version 1 fp32, this command has fake" in other.output) == (2, True)
     assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
 
 
 def test_a_file_without_an_end_of_line_or_paragraph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LONGEST_LINE", 1000)
-    monkeypatch.setattr(text, "LONGEST_PARAGRAPH", 1000)
+    monkeypatch.setattr(formats, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(formats, "MAX_PARAGRAPH_CHARACTERS", 1000)
     (tmp_path / "a.jsonl").write_text('{"text": "' + "x" * 2000)
     with pytest.raises(InputError, match=r"line 1: longer than 1000 bytes"):
-        list(Catalogue.of([str(tmp_path / "a.jsonl")], SourceOptions()).items())
+        list(find_inputs([str(tmp_path / "a.jsonl")], ReadOptions()).paragraphs())
     (tmp_path / "a.txt").write_text("short\n\n" + "line\n" * 300)
-    with pytest.raises(InputError, match=r"line 3: a paragraph of more than 1000 characters.*blank lines"):
-        list(Catalogue.of([str(tmp_path / "a.txt")], SourceOptions()).items())
+    with pytest.raises(InputError, match=r"line 3: the paragraph is longer than 1000 characters.*blank lines"):
+        list(find_inputs([str(tmp_path / "a.txt")], ReadOptions()).paragraphs())
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv"])
@@ -171,7 +171,7 @@ def test_files_are_read_in_constant_memory(tmp_path: Path, suffix: str) -> None:
     path = written(tmp_path / f"a{suffix}", [f"{index} " + "x" * 1000 for index in range(4000)])
     tracemalloc.start()
     try:
-        assert sum(1 for _ in Catalogue.of([str(path)], SourceOptions()).items()) == 4000
+        assert sum(1 for _ in find_inputs([str(path)], ReadOptions()).paragraphs()) == 4000
         assert tracemalloc.get_traced_memory()[1] < 600_000 < path.stat().st_size / 6
     finally:
         tracemalloc.stop()
@@ -187,7 +187,7 @@ def test_a_row_group_of_parquet_is_not_held_as_a_whole(tmp_path: Path) -> None:
     pool = pa.proxy_memory_pool(before)
     pa.set_memory_pool(pool)
     try:
-        assert sum(1 for _ in Catalogue.of([str(tmp_path / "a.parquet")], SourceOptions()).items()) == 6000
+        assert sum(1 for _ in find_inputs([str(tmp_path / "a.parquet")], ReadOptions()).paragraphs()) == 6000
     finally:
         pa.set_memory_pool(before)
     assert 0 < pool.max_memory() < 30_000_000 < (tmp_path / "a.parquet").stat().st_size / 2 + 1
@@ -200,9 +200,9 @@ async def test_long_texts_are_not_read_far_ahead() -> None:
         nonlocal taken
         for _ in range(50):
             taken += 1
-            yield "x" * (AHEAD_WEIGHT // 2)
+            yield "x" * (MAX_WEIGHT // 2)
 
-    async with in_background(source(), len) as items:
+    async with read_ahead(source(), len) as items:
         for number in range(1, 51):
             await anext(items)
             assert taken - number <= 6

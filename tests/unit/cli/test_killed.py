@@ -13,7 +13,7 @@ import grpc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from undertone_cli.group import undertone
+from undertone_cli.__main__ import undertone
 from undertone_client.testing import FakeClassifier, ItemFault
 
 PARAGRAPHS = 240

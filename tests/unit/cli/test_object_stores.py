@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
-from undertone_cli.group import undertone
-from undertone_cli.job import survey
-from undertone_cli.sources import Catalogue, SourceOptions
+from undertone_cli.__main__ import undertone
+from undertone_cli.readers import InputSet, ReadOptions, find_inputs, inspect_inputs
 from undertone_client.jobs import InputError
 
 GCS_EMULATOR = """
 import sys
 from gcp_storage_emulator.server import create_server
+from undertone_client.jobs import InputError
 server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="shelf")
 server.start()
 print(server._api._httpd.server_address[1], flush=True)
@@ -108,8 +108,8 @@ def store(request: pytest.FixtureRequest) -> Store:
     return found
 
 
-def catalogue(*names: str) -> Catalogue:
-    return Catalogue.of(names, SourceOptions())
+def open_inputs(*names: str) -> InputSet:
+    return find_inputs(names, ReadOptions())
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def catalogue(*names: str) -> Catalogue:
     ],
 )
 def test_folders_patterns_and_objects(store: Store, key: str, documents: list[str]) -> None:
-    found = catalogue(store.address(key))
+    found = open_inputs(store.address(key))
     assert [source.document for source in found.inputs] == documents
-    assert found.repeatable
+    assert found.rereadable
 
 
 def test_objects_are_read_and_measured_as_files_are(store: Store, tmp_path: Path) -> None:
@@ -135,32 +135,32 @@ def test_objects_are_read_and_measured_as_files_are(store: Store, tmp_path: Path
         path = tmp_path / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    remote, local = survey(catalogue(store.address("books"))), survey(catalogue(str(tmp_path / "books")))
+    remote, local = inspect_inputs(open_inputs(store.address("books"))), inspect_inputs(open_inputs(str(tmp_path / "books")))
     assert remote.paragraphs == local.paragraphs == 6
     assert [(found.document, found.bytes, found.sha256) for found in remote.fingerprints] == [
         (found.document, found.bytes, found.sha256) for found in local.fingerprints
     ]
-    items, others = catalogue(store.address("books")).items(), catalogue(str(tmp_path / "books")).items()
+    items, others = open_inputs(store.address("books")).paragraphs(), open_inputs(str(tmp_path / "books")).paragraphs()
     assert [(item.id, item.text, item.problem) for item in items] == [(item.id, item.text, item.problem) for item in others]
 
 
 def test_parquet_is_read_in_place(store: Store) -> None:
-    found = catalogue(store.address("rows/d.parquet"))
-    assert [item.text for item in found.items()] == [f"Row {row}." for row in range(50)]
-    (fingerprint,) = survey(found).fingerprints
+    found = open_inputs(store.address("rows/d.parquet"))
+    assert [item.text for item in found.paragraphs()] == [f"Row {row}." for row in range(50)]
+    (fingerprint,) = inspect_inputs(found).fingerprints
     assert fingerprint.bytes == store.filesystem.get_file_info("shelf/rows/d.parquet").size
 
 
 def test_what_is_not_there(store: Store) -> None:
     with pytest.raises(InputError, match=r"(gs|s3)://shelf/books/z\.txt does not exist"):
-        catalogue(store.address("books/z.txt"))
+        open_inputs(store.address("books/z.txt"))
     with pytest.raises(InputError, match="there is no file to read"):
-        catalogue(store.address("books/*.parquet"))
+        open_inputs(store.address("books/*.parquet"))
 
 
 def test_an_object_store_that_does_not_know_its_options() -> None:
     with pytest.raises(InputError, match=r"s3://shelf/a\.txt cannot be read: Unexpected query parameter"):
-        catalogue("s3://shelf/a.txt?colour=blue")
+        open_inputs("s3://shelf/a.txt?colour=blue")
 
 
 def test_a_run_from_an_object_store_names_no_more_than_the_address(s3: Store, target: str, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_run_from_an_object_store_names_no_more_than_the_address(s3: Store, ta
     arguments = ["score", s3.address("books"), s3.address("rows"), "--out", str(out), "--target", target]
     result = CliRunner().invoke(undertone, arguments)
     assert (result.exit_code, "the text is null" in (out / "failures.jsonl").read_text()) == (1, True)
-    assert "1 file left out, as its suffix (.me)" in result.output
+    assert "1 file was skipped, because the suffix does not determine the format (.me)" in result.output
     run = json.loads((out / "run.json").read_text())
     assert run["counts"]["scored"] == 55
     assert run["inputs"][0] == s3.address("books/2024/a.txt")
@@ -178,5 +178,5 @@ def test_a_run_from_an_object_store_names_no_more_than_the_address(s3: Store, ta
 
 def test_the_output_stays_out_of_object_stores(s3: Store, target: str) -> None:
     result = CliRunner().invoke(undertone, ["score", s3.address("books"), "--out", s3.address("out"), "--target", target])
-    assert (result.exit_code, "is no local folder" in result.output) == (2, True)
-    assert "object stores have no such lock" in " ".join(result.output.split())
+    assert (result.exit_code, "is not a local folder" in result.output) == (2, True)
+    assert "which object stores do not have" in " ".join(result.output.split())

@@ -76,8 +76,8 @@ async def stop_in_the_middle(service: FakeClassifier, novel: Path, out: Path, ho
     ("how", "code", "words"),
     [
         (signal.SIGKILL, -9, ""),
-        (signal.SIGINT, 130, "the same command continues from there"),
-        (signal.SIGTERM, 143, "the same command continues from there"),
+        (signal.SIGINT, 130, "run the same command again to continue"),
+        (signal.SIGTERM, 143, "run the same command again to continue"),
     ],
 )
 async def test_a_run_that_was_stopped_is_continued(
@@ -115,7 +115,7 @@ async def test_standard_input_in_another_form_is_checked_as_it_comes(service: Fa
     pipe = asyncio.subprocess.PIPE
     code, output = await end(await start(service, *arguments, stdin=pipe), rows + b'{"key": 1, "text": "x"}\n')
     assert code == 2
-    assert "'1' is given twice: standard input, line 1, and standard input, line 3" in output
+    assert "duplicate id '1': standard input, line 1, and standard input, line 3" in output
     assert (await end(await start(service, *arguments, stdin=pipe), rows))[0] == 0
     assert [row["id"] for row in content(tmp_path / "out")["part-00000.parquet"]] == ["1", "2"]
     code, output = await end(await start(service, *arguments, stdin=pipe), rows.replace(b"two", b"zwei"))

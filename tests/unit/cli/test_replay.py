@@ -9,8 +9,8 @@ import grpc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from undertone_cli.group import undertone
-from undertone_cli.job import OutputFolder
+from undertone_cli.__main__ import undertone
+from undertone_cli.run_folder import RunFolder
 from undertone_client.testing import FakeClassifier, ItemFault
 
 Command = Callable[..., Result]
@@ -59,7 +59,7 @@ def letters(out: Path) -> list[dict[str, Any]]:
 
 
 def table(out: Path) -> dict[str, list[dict[str, Any]]]:
-    parts = {path.name: pq.read_table(path).to_pylist() for path in OutputFolder(out).parts()}
+    parts = {path.name: pq.read_table(path).to_pylist() for path in RunFolder(out).parts()}
     return {name: [{**row, "scored_at": None} for row in rows] for name, rows in parts.items()}
 
 
@@ -72,13 +72,13 @@ def manifest(out: Path) -> dict[str, Any]:
 def test_only_the_dead_letters_are_sent_and_the_table_becomes_whole(
     command: Command, hosted: FakeClassifier, rows: Path, torn: Path, tmp_path: Path
 ) -> None:
-    before = {path.name: path.stat().st_mtime_ns for path in OutputFolder(torn).parts()}
+    before = {path.name: path.stat().st_mtime_ns for path in RunFolder(torn).parts()}
     hosted.item_faults = {}
     result = command("replay", torn)
     assert (result.exit_code, "scored  4" in result.output) == (0, True)
     assert sorted(hosted.paragraphs()) == sorted(f"Text {index}." for index in POISONED)
     assert letters(torn) == []
-    changed = {path.name for path in OutputFolder(torn).parts() if path.stat().st_mtime_ns != before[path.name]}
+    changed = {path.name for path in RunFolder(torn).parts() if path.stat().st_mtime_ns != before[path.name]}
     assert changed == {"part-00000.parquet", "part-00002.parquet", "part-00005.parquet"}
 
     assert command("score", rows, "--id-column", "key", "--out", tmp_path / "whole", *SMALL).exit_code == 0
@@ -95,7 +95,7 @@ def test_a_replay_of_nothing_changes_nothing(command: Command, hosted: FakeClass
     hosted.calls.clear()
     before = (torn / "run.json").read_bytes(), table(torn)
     result = command("replay", torn)
-    assert (result.exit_code, "everything has its score" in result.output) == (0, True)
+    assert (result.exit_code, "every paragraph has a score" in result.output) == (0, True)
     assert ((torn / "run.json").read_bytes(), table(torn)) == before
     assert hosted.calls == []
 
@@ -115,7 +115,7 @@ def test_a_text_that_has_changed_is_not_sent(command: Command, hosted: FakeClass
     hosted.item_faults = {}
     rows.write_text(rows.read_text().replace("Text 9.", "Another."))
     result = command("replay", torn)
-    assert (result.exit_code, "left as they are, as their text has changed since: 1" in result.output) == (1, True)
+    assert (result.exit_code, "not scored, because their text has changed: 1" in result.output) == (1, True)
     assert sorted(hosted.paragraphs()) == ["Text 1.", "Text 2.", "Text 21."]
     assert [(letter["id"], letter["reason"]) for letter in letters(torn)] == [("k9", "broken")]
 
@@ -137,7 +137,7 @@ def test_rows_that_moved_are_noticed(command: Command, rows: Path, torn: Path) -
     rows.write_text("".join(rows.read_text().splitlines(keepends=True)[1:]))
     before = table(torn)
     result = command("replay", torn)
-    assert (result.exit_code, "the input has changed since" in result.output) == (2, True)
+    assert (result.exit_code, "the input has changed" in result.output) == (2, True)
     assert table(torn) == before
     assert len(letters(torn)) == len(POISONED)
 
@@ -145,8 +145,8 @@ def test_rows_that_moved_are_noticed(command: Command, rows: Path, torn: Path) -
 @pytest.mark.parametrize(
     ("spoil", "code", "message"),
     [
-        (lambda rows, out: rows.unlink(), 2, "is not there any more"),
-        (lambda rows, out: (out / "run.json").unlink(), 2, "has scores but no run.json"),
+        (lambda rows, out: rows.unlink(), 2, "does not exist any more"),
+        (lambda rows, out: (out / "run.json").unlink(), 2, "contains scores but no run.json"),
         (lambda rows, out: (out / "failures.jsonl").write_text("{}\n"), 2, "failures.jsonl, line 1: not a failure record"),
         (lambda rows, out: (out / "failures.jsonl").write_text(""), 2, "neither a score nor a line in failures.jsonl"),
     ],
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_replayed(
 def test_another_model_is_refused(command: Command, hosted: FakeClassifier, torn: Path) -> None:
     hosted.version = 2
     result = command("replay", torn)
-    assert (result.exit_code, "holds scores of fake version 1 fp32" in result.output) == (2, True)
+    assert (result.exit_code, "contains scores of fake version 1 fp32" in result.output) == (2, True)
     assert "serves fake version 2 fp32" in result.output
     assert hosted.paragraphs() == []
 

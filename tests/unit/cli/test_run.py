@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.job import Identity, Manifest, OutputFolder, Run, Tally, survey
-from undertone_cli.job.monitor import State, Watch
-from undertone_cli.job.table import ScoresTable
-from undertone_cli.sources import Catalogue, SourceOptions
+from undertone_cli.readers import ReadOptions, find_inputs, inspect_inputs
+from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity, ScoreTable
+from undertone_cli.scoring.monitor import GetState, OnChange, RunCounts
+from undertone_cli.scoring.pipeline import Pipeline
 from undertone_client import Client, LimitSettings, Model, Policy, RetryPolicy, Settings, UnavailableError
 from undertone_client.jobs import InputError, OutputError
 from undertone_client.testing import EMOTIONS, FakeClassifier, ItemFault
@@ -31,44 +31,44 @@ def written(path: Path, texts: Iterable[str | None]) -> Path:
 
 
 async def run(
-    path: Path, out: Path, service: FakeClassifier, *, watch: Watch | None = None, **options: Any
-) -> tuple[Manifest, Tally]:
-    catalogue = Catalogue.of([str(path)], SourceOptions())
-    surveyed = survey(catalogue)
+    path: Path, out: Path, service: FakeClassifier, *, on_change: OnChange | None = None, **options: Any
+) -> tuple[Manifest, RunCounts]:
+    inputs = find_inputs([str(path)], ReadOptions())
+    inspection = inspect_inputs(inputs)
     model = Model("fake", 1, "fp32")
-    identity = Identity(surveyed.fingerprints, catalogue.options, ROWS_PER_PART, model, EMOTIONS, Policy.CHUNK_MEAN)
-    folder, tally = OutputFolder(out), Tally(total=surveyed.paragraphs)
+    identity = RunIdentity(inspection.fingerprints, inputs.options, ROWS_PER_PART, model, EMOTIONS, Policy.CHUNK_MEAN)
+    folder, counts = RunFolder(out), RunCounts(total=inspection.paragraphs)
     own = Settings(batch_items=3, limit=LimitSettings.fixed(2), lookahead_items=6, retry=RetryPolicy(attempts=1))
     with folder.locked():
         manifest = folder.read_manifest() or Manifest(identity, NOON)
         folder.write_manifest(manifest)
-        options = {"now": lambda: NOON, **({"watch": watch} if watch else {}), **options}
+        options = {"now": lambda: NOON, **({"on_change": on_change} if on_change else {}), **options}
         async with Client(service.target, settings=own) as client:
-            return await Run(folder, manifest, catalogue, tally, client, **options).run(), tally
+            return await Pipeline(folder, manifest, inputs, counts, client, **options).run(), counts
 
 
 def content(out: Path) -> dict[str, list[dict[str, Any]]]:
-    return {path.name: pq.read_table(path).to_pylist() for path in OutputFolder(out).parts()}
+    return {path.name: pq.read_table(path).to_pylist() for path in RunFolder(out).parts()}
 
 
 def failures(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
 
 
-def stop_after(changes: int) -> Watch:
+def stop_after(changes: int) -> OnChange:
     task = asyncio.current_task()
     assert task is not None
 
-    def watch(tally: Tally, state: State) -> None:
-        if tally.scored + tally.failed == changes:
+    def on_change(counts: RunCounts, state: GetState) -> None:
+        if counts.scored + counts.failed == changes:
             task.cancel()
 
-    return watch
+    return on_change
 
 
 async def test_a_row_for_each_paragraph_in_the_order_of_the_input(tmp_path: Path, service: FakeClassifier) -> None:
     path = written(tmp_path / "a.jsonl", [f"paragraph {'x' * (index % 7)} {index}" for index in range(12)])
-    manifest, tally = await run(path, tmp_path / "out", service)
+    manifest, counts = await run(path, tmp_path / "out", service)
     parts = content(tmp_path / "out")
     assert {name: len(rows) for name, rows in parts.items()} == {
         "part-00000.parquet": 5,
@@ -76,7 +76,7 @@ async def test_a_row_for_each_paragraph_in_the_order_of_the_input(tmp_path: Path
         "part-00002.parquet": 2,
     }
     assert [row["position"] for rows in parts.values() for row in rows] == list(range(12))
-    assert (manifest.complete, manifest.scored, manifest.failed, tally.scored) == (True, 12, 0, 12)
+    assert (manifest.complete, manifest.scored, manifest.failed, counts.scored) == (True, 12, 0, 12)
     row = parts["part-00000.parquet"][0]
     assert (row["id"], row["document"], row["model_name"], row["policy"]) == ("a/0000", "a", "fake", "chunk-mean")
     assert row["scored_at"] == NOON
@@ -119,22 +119,22 @@ async def test_failures_are_listed_in_order_and_tried_again(tmp_path: Path, serv
     assert "the text is null" in failures(out)[0]["reason"]
 
     service.calls.clear()
-    manifest, tally = await run(path, out, service)
+    manifest, counts = await run(path, out, service)
     assert sorted(service.paragraphs()) == ["", "six"]
     assert [line["position"] for line in failures(out)] == [1, 3]
-    assert (manifest.scored, manifest.failed, manifest.kept, tally.kept) == (5, 2, 4, 4)
+    assert (manifest.scored, manifest.failed, manifest.kept, counts.kept) == (5, 2, 4, 4)
     assert [row["position"] for rows in content(out).values() for row in rows] == [0, 2, 4, 5, 6]
 
 
 async def test_a_run_that_is_complete_sends_nothing_and_changes_nothing(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = written(tmp_path / "a.jsonl", [f"paragraph {index}" for index in range(11)]), tmp_path / "out"
     await run(path, out, service)
-    before = {path: path.stat().st_mtime_ns for path in OutputFolder(out).parts()}
+    before = {path: path.stat().st_mtime_ns for path in RunFolder(out).parts()}
     service.calls.clear()
-    _, tally = await run(path, out, service)
+    _, counts = await run(path, out, service)
     assert service.paragraphs() == []
-    assert (tally.kept, tally.scored) == (11, 0)
-    assert {path: path.stat().st_mtime_ns for path in OutputFolder(out).parts()} == before
+    assert (counts.kept, counts.scored) == (11, 0)
+    assert {path: path.stat().st_mtime_ns for path in RunFolder(out).parts()} == before
 
 
 @settings(max_examples=12, deadline=None)
@@ -153,7 +153,7 @@ def test_however_often_it_is_stopped_the_table_is_the_same(
             service.calls.clear()
             for stop in stops:
                 try:
-                    await run(path, folder / "torn", service, watch=stop_after(stop))
+                    await run(path, folder / "torn", service, on_change=stop_after(stop))
                 except asyncio.CancelledError:
                     task = asyncio.current_task()
                     assert task is not None
@@ -173,7 +173,7 @@ def test_however_often_it_is_stopped_the_table_is_the_same(
 async def test_what_was_scored_before_a_stop_is_not_sent_again(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = written(tmp_path / "a.jsonl", [f"paragraph {index}" for index in range(40)]), tmp_path / "out"
     with pytest.raises(asyncio.CancelledError):
-        await run(path, out, service, watch=stop_after(17))
+        await run(path, out, service, on_change=stop_after(17))
     kept = sum(len(rows) for rows in content(out).values())
     assert 17 <= kept < 40
     stopped = json.loads((out / "run.json").read_text())
@@ -188,10 +188,10 @@ async def test_unfinished_parts_are_saved_now_and_then(tmp_path: Path, service: 
     ticks = iter(range(0, 10**6, 100))
     saved: list[int] = []
 
-    def watch(tally: Tally, state: State) -> None:
-        saved.append(sum(pq.read_metadata(part).num_rows for part in OutputFolder(out).parts()))
+    def on_change(counts: RunCounts, state: GetState) -> None:
+        saved.append(sum(pq.read_metadata(part).num_rows for part in RunFolder(out).parts()))
 
-    await run(path, out, service, watch=watch, clock=lambda: float(next(ticks)), checkpoint_seconds=10)
+    await run(path, out, service, on_change=on_change, clock=lambda: float(next(ticks)), checkpoint_seconds=10)
     assert saved == [0, 1, 2]
 
 
@@ -199,7 +199,7 @@ async def test_a_service_that_goes_away_ends_the_run(tmp_path: Path, service: Fa
     path, out = written(tmp_path / "a.jsonl", [f"paragraph {index}" for index in range(40)]), tmp_path / "out"
     service.item_faults = {f"paragraph {index}": ItemFault(grpc.StatusCode.UNAVAILABLE, "gone") for index in range(12, 40)}
     with pytest.raises(UnavailableError, match="gone"):
-        await run(path, out, service, patience=6)
+        await run(path, out, service, max_unavailable=6)
     assert json.loads((out / "run.json").read_text())["complete"] is False
     assert {line["reason"] for line in failures(out)} == {"gone"}
     service.item_faults = {}
@@ -210,11 +210,11 @@ async def test_a_service_that_goes_away_ends_the_run(tmp_path: Path, service: Fa
 async def test_a_model_that_changes_in_the_middle_ends_the_run(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = written(tmp_path / "a.jsonl", [f"paragraph {index}" for index in range(40)]), tmp_path / "out"
 
-    def deploy(tally: Tally, state: State) -> None:
-        service.version = 2 if tally.scored >= 10 else 1
+    def deploy(counts: RunCounts, state: GetState) -> None:
+        service.version = 2 if counts.scored >= 10 else 1
 
-    with pytest.raises(OutputError, match=r"changed its model to fake version 2.*holds scores of fake version 1"):
-        await run(path, out, service, watch=deploy)
+    with pytest.raises(OutputError, match=r"changed its model to fake version 2.*contains scores of fake version 1"):
+        await run(path, out, service, on_change=deploy)
     assert {row["model_version"] for rows in content(out).values() for row in rows} == {1}
 
 
@@ -245,21 +245,21 @@ async def test_an_input_that_has_been_torn_since_the_survey_leaves_what_came_bef
     tmp_path: Path, service: FakeClassifier
 ) -> None:
     path, out = written(tmp_path / "a.jsonl", ["one", "two"]), tmp_path / "out"
-    catalogue = Catalogue.of([str(path)], SourceOptions())
-    fingerprints = survey(catalogue).fingerprints
+    inputs = find_inputs([str(path)], ReadOptions())
+    fingerprints = inspect_inputs(inputs).fingerprints
     path.write_text(path.read_text() + "{torn\n")
-    identity = Identity(fingerprints, catalogue.options, 5, Model("fake", 1, "fp32"), EMOTIONS, Policy.CHUNK_MEAN)
-    folder = OutputFolder(out)
+    identity = RunIdentity(fingerprints, inputs.options, 5, Model("fake", 1, "fp32"), EMOTIONS, Policy.CHUNK_MEAN)
+    folder = RunFolder(out)
     with folder.locked():
         async with Client(service.target) as client:
             with pytest.raises(InputError, match="line 3"):
-                await Run(folder, Manifest(identity, NOON), catalogue, Tally(), client).run()
+                await Pipeline(folder, Manifest(identity, NOON), inputs, RunCounts(), client).run()
     assert [row["id"] for row in content(out)["part-00000.parquet"]] == ["a/0000", "a/0001"]
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    second = OutputFolder(tmp_path).locked()
-    with OutputFolder(tmp_path).locked(), pytest.raises(OutputError, match="another run is writing"):
+    second = RunFolder(tmp_path).locked()
+    with RunFolder(tmp_path).locked(), pytest.raises(OutputError, match="another run is writing"):
         second.__enter__()
 
 
@@ -267,7 +267,7 @@ async def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     leftover = tmp_path / "scores" / ".part-00000.parquet.aside"
     leftover.parent.mkdir()
     leftover.write_bytes(b"half")
-    with OutputFolder(tmp_path).locked():
+    with RunFolder(tmp_path).locked():
         assert not leftover.exists()
 
 
@@ -275,25 +275,25 @@ def test_scores_without_a_manifest_are_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "scores").mkdir()
     (tmp_path / "scores" / "part-00000.parquet").write_bytes(b"")
     with pytest.raises(OutputError, match=r"no run\.json"):
-        OutputFolder(tmp_path).read_manifest()
+        RunFolder(tmp_path).read_manifest()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 99}'])
 def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(OutputError, match=r"run\.json .*--overwrite"):
-        OutputFolder(tmp_path).read_manifest()
+        RunFolder(tmp_path).read_manifest()
 
 
 async def test_clearing_leaves_the_files_of_others(tmp_path: Path, service: FakeClassifier) -> None:
     out = tmp_path / "out"
     await run(written(tmp_path / "a.jsonl", ["one"]), out, service)
     (out / "notes.txt").write_text("mine")
-    OutputFolder(out).clear()
+    RunFolder(out).clear()
     assert sorted(path.name for path in out.iterdir()) == [".lock", "notes.txt", "scores"]
 
 
 def test_an_emotion_named_like_a_column() -> None:
-    identity = Identity((), SourceOptions(), 5, Model("fake", 1, "fp32"), ("joy", "label"), Policy.TRUNCATE)
+    identity = RunIdentity((), ReadOptions(), 5, Model("fake", 1, "fp32"), ("joy", "label"), Policy.TRUNCATE)
     with pytest.raises(OutputError, match="emotion named 'label'"):
-        ScoresTable(identity)
+        ScoreTable(identity)

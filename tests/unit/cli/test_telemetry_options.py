@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from undertone_cli.group import undertone
+from undertone_cli.__main__ import undertone
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_taken_port_is_a_telemetry_error() -> None:
 
 @pytest.mark.parametrize(
     ("program", "libraries"),
-    [("undertone_telemetry", {"grpc"}), ("undertone_cli.group", set()), ("undertone_sidecar.__main__", set())],
+    [("undertone_telemetry", {"grpc"}), ("undertone_cli.__main__", set()), ("undertone_sidecar.__main__", set())],
 )
 def test_no_library_is_imported_for_what_is_off(program: str, libraries: set[str]) -> None:
     script = f"""

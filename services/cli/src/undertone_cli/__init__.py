@@ -1,1 +1,1 @@
-"""The `undertone` command: a module for each subcommand, loaded when it is called."""
+"""The `undertone` command: scores paragraphs with an Undertone service and reports on the scores."""

@@ -1,10 +1,55 @@
-"""The `undertone` command."""
+"""The `undertone` command group."""
 
-from undertone_cli.group import undertone
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its emotions."),
+    "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),
+    "replay": ("undertone_cli.commands.score", "Score the failed paragraphs of a run again."),
+    "report": ("undertone_cli.commands.report", "Write an HTML report on a folder of scores."),
+    "score": ("undertone_cli.commands.score", "Score files into a folder of Parquet tables."),
+}
+"""Module and short help of each command. The module has a function with the command's name."""
+
+
+class LazyGroup(click.Group):
+    """Imports the module of a command only when it is called, so that `--help` does not import Arrow."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a programming error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  undertone classify "The letter came too late."
+  undertone score novel.txt --out scores/novel
+  undertone report scores/novel --output novel.html
+
+Environment variables can set many options: each command's --help names them.""",
+)
+@click.version_option(package_name="undertone", prog_name="undertone")
+def undertone() -> None:
+    """Score the emotions of paragraphs with an Undertone service."""
 
 
 def main() -> None:
-    """Run the command and exit with its code."""
+    """Run the command and exit with its exit code."""
     undertone(prog_name="undertone")
 
 

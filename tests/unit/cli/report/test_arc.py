@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.report.arc import MAX_BINS, bin_paragraphs, smooth
+from undertone_cli.report.arcs import MAX_BINS, bin_paragraphs, smooth
 
 positions = st.lists(st.integers(0, 3000), min_size=1, max_size=60, unique=True).map(sorted)
 

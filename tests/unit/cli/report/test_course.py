@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.job import Tally
-from undertone_cli.job.monitor import Monitor
-from undertone_cli.job.throughput import MOST_SAMPLES, Sample, Throughput
 from undertone_cli.report import write_report
-from undertone_cli.report.charts import WIDTH
-from undertone_cli.report.course import CALLS_HEIGHT, RATE_HEIGHT, Pause, course
+from undertone_cli.report.charts import CALLS_HEIGHT, RATE_HEIGHT, WIDTH, Interval, throughput_chart
+from undertone_cli.run_folder import Sample, Throughput
+from undertone_cli.run_folder.throughput import MAX_SAMPLES
+from undertone_cli.scoring.monitor import RunCounts, RunMonitor
 from undertone_client import BreakerState, CallCounts, ClientState
 
 from tests.unit.support.scored_folder import Point, ScoredFolder
@@ -27,37 +26,37 @@ def sample(seconds: float, paragraphs: int, **others: Any) -> Sample:
 
 
 def test_an_even_run_is_an_even_line() -> None:
-    found = course([sample(second, 100 * second, limit=8) for second in range(11)])
+    found = throughput_chart([sample(second, 100 * second, limit=8) for second in range(11)])
     assert found is not None
     assert (found.mean_rate, found.peak_rate, found.seconds) == (100, 100, 10)
-    assert (found.highest_limit, found.last_limit, found.most_in_flight) == (8, 8, 2)
+    assert (found.highest_limit, found.last_limit, found.max_in_flight) == (8, 8, 2)
     assert re.fullmatch(r"M0 0l(\d+ 0 ?)+", found.rate_line)
     assert found.in_flight_area.startswith(f"M0 {CALLS_HEIGHT * 3 // 4}l")
-    assert found.pauses == ()
+    assert found.breaker_intervals == ()
 
 
 def test_a_stretch_behind_the_circuit_breaker_is_marked() -> None:
     states = [BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED, BreakerState.OPEN]
-    found = course([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
+    found = throughput_chart([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
     assert found is not None
-    assert found.pauses == (Pause(WIDTH // 4, WIDTH // 2), Pause(WIDTH, 1))
+    assert found.breaker_intervals == (Interval(WIDTH // 4, WIDTH // 2), Interval(WIDTH, 1))
 
 
 def test_a_run_of_minutes_is_drawn_as_it_was() -> None:
     stretches = [(90.0, 248), (60.0, 72), (30.0, 0), (420.0, 300)]  # seconds, and paragraphs a second
-    now, tally, throughput = 0.0, Tally(), Throughput()
-    monitor = Monitor(tally, throughput, lambda: IDLE, 0.0, clock=lambda: now)
+    now, counts, throughput = 0.0, RunCounts(), Throughput()
+    monitor = RunMonitor(counts, throughput, lambda: IDLE, 0.0, clock=lambda: now)
     monitor.sample()
     for seconds, rate in stretches:
         for _ in range(round(seconds * 4)):
             now += 0.25
-            tally.scored += rate // 4
+            counts.scored += rate // 4
             monitor.changed()
     monitor.sample()
-    found = course(throughput.snapshot())
+    found = throughput_chart(throughput.samples)
     assert found is not None
     assert found.seconds == 600
-    assert found.mean_rate == pytest.approx(tally.scored / 600)
+    assert found.mean_rate == pytest.approx(counts.scored / 600)
     start, moves = found.rate_line.removeprefix("M0 ").split("l")
     heights = list(accumulate(map(int, moves.split()[1::2]), initial=int(start)))
     rates = [found.peak_rate * (1 - height / RATE_HEIGHT) for height in heights]
@@ -74,7 +73,7 @@ def test_a_run_of_minutes_is_drawn_as_it_was() -> None:
     "samples", [[], [sample(0, 0), sample(1, 5), sample(2, 9)], [sample(second, 0) for second in range(9)]]
 )
 def test_what_shows_nothing_is_not_drawn(samples: list[Sample]) -> None:
-    assert course(samples) is None
+    assert throughput_chart(samples) is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,10 +83,10 @@ def test_whatever_the_samples_are_the_chart_stays_within_its_frame(steps: list[t
     for wait, done in steps:
         seconds, paragraphs = seconds + wait, paragraphs + done
         throughput.add(sample(seconds, paragraphs, in_flight=done % 7))
-    samples = throughput.snapshot()
-    assert len(samples) <= MOST_SAMPLES
+    samples = throughput.samples
+    assert len(samples) <= MAX_SAMPLES
     assert (samples[0].seconds, samples[-1].paragraphs) == (steps[0][0], paragraphs)
-    found = course(samples)
+    found = throughput_chart(samples)
     if found is not None:
         for path, height in ((found.rate_line, RATE_HEIGHT), (found.limit_line, CALLS_HEIGHT)):
             start, moves = path.removeprefix("M0 ").split("l")
@@ -105,9 +104,9 @@ def test_the_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point)
     scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, recovered=4, retried=5, skipped={"UNAVAILABLE": 32})
     page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
     words = " ".join(re.sub(r"<(style|script)>.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL).split())
-    assert "50 paragraphs per second in the mean, 50 at the peak, with up to 2 calls in flight." in words
+    assert "50 paragraphs per second on average, 50 at the peak, with up to 2 calls in flight." in words
     assert "gRPC status Attempts Share OK 95 95% UNAVAILABLE 5 5%" in words
-    assert "Errors 5 Handled 4 Retried 5 Hedged 0 Shed 0 Paragraphs skipped 32" in words
+    assert "Errors 5 Recovered 4 Retried 5 Hedged 0 Shed 0 Paragraphs skipped 32" in words
 
 
 def test_a_page_of_a_short_run_has_no_chart_of_it(scored: ScoredFolder, point: Point) -> None:

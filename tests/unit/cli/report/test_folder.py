@@ -1,19 +1,19 @@
 """Folders that cannot be shown are refused with a message that says what to do; the command passes it on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from undertone_cli.report import report, write_report
+from undertone_cli.commands.report import report
+from undertone_cli.report import write_report
 from undertone_client.jobs import OutputError
 from undertone_client.values import Model
 
-from tests.unit.support.scored_folder import Point, ScoredFolder
-
 
 @pytest.fixture
-def folder(scored: ScoredFolder, point: Point) -> Path:
+def folder(scored, point: Callable[..., list[float]]) -> Path:
     scored.add("a", point("joy"))
     scored.add("a", point("fear"))
     return scored.write()
@@ -27,24 +27,24 @@ def refusal(folder: Path) -> str:
 
 
 def test_a_folder_that_no_run_wrote(tmp_path: Path) -> None:
-    assert "has no run.json; name the folder that `undertone score … --out` wrote" in refusal(tmp_path)
+    assert "has no run.json; name a folder that `undertone score --out` wrote" in refusal(tmp_path)
 
 
 def test_a_damaged_manifest(folder: Path) -> None:
     (folder / "run.json").write_text("{", encoding="utf-8")
-    assert "run.json is no manifest of a run" in refusal(folder)
+    assert "run.json is not a valid manifest" in refusal(folder)
 
 
-def test_no_scores(scored: ScoredFolder) -> None:
-    assert "holds no scores: no paragraph was scored" in refusal(scored.write())
+def test_no_scores(scored) -> None:
+    assert "contains no scores: no paragraph was scored" in refusal(scored.write())
 
 
-def test_nothing_but_failures(scored: ScoredFolder) -> None:
+def test_nothing_but_failures(scored) -> None:
     scored.fail("a/0000", "UNAVAILABLE", "nobody answers")
-    assert "holds no scores: all 1 paragraphs failed; failures.jsonl says why" in refusal(scored.write())
+    assert "contains no scores: all 1 paragraphs failed; see failures.jsonl" in refusal(scored.write())
 
 
-def test_scores_of_two_models(folder: Path, scored: ScoredFolder) -> None:
+def test_scores_of_two_models(folder: Path, scored) -> None:
     scored.model = Model("emotions", 2, "bf16")
     scored.write(part=1)
     message = refusal(folder)
@@ -63,16 +63,16 @@ def test_a_damaged_part(folder: Path) -> None:
 def test_a_part_without_an_emotion(folder: Path) -> None:
     part = folder / "scores" / "part-00000.parquet"
     pq.write_table(pq.read_table(part).drop_columns(["fear"]), part)
-    assert f"{part} has other columns than run.json promises (fear)" in refusal(folder)
+    assert f"the columns of {part} differ from run.json (fear)" in refusal(folder)
 
 
-def test_a_score_that_is_no_number(scored: ScoredFolder, point: Point) -> None:
+def test_a_score_that_is_no_number(scored, point: Callable[..., list[float]]) -> None:
     scored.add("a", [float("nan"), *point("joy")[1:]])
-    assert "the column 'joy' has gaps" in refusal(scored.write())
+    assert "the column 'joy' has missing or infinite values" in refusal(scored.write())
 
 
 @pytest.mark.parametrize("line", ["[]", "{", '{"id": "a"}'])
-def test_damaged_failures(scored: ScoredFolder, folder: Path, line: str) -> None:
+def test_damaged_failures(scored, folder: Path, line: str) -> None:
     scored.fail("a/0002", "UNAVAILABLE", "nobody answers")
     scored.write()
     with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
@@ -90,7 +90,7 @@ def test_the_command_writes_into_the_folder_and_says_where(folder: Path) -> None
 def test_the_command_writes_where_it_is_told(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "elsewhere.html"
     assert CliRunner().invoke(report, [str(folder), "--output", str(output), "--with-text"]).exit_code == 0
-    assert "is left out" in output.read_text(encoding="utf-8")
+    assert "is missing" in output.read_text(encoding="utf-8")
 
 
 def test_the_command_shows_no_traceback(folder: Path, tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from undertone_cli.job.survey import Fingerprint
+from undertone_cli.readers import Fingerprint, Format, ReadOptions
 from undertone_cli.report import write_report
 from undertone_cli.report.charts import HEADROOM, PITCH
+from undertone_cli.report.html import MAX_CHARACTERS
 from undertone_cli.report.page import MAX_ARCS, MAX_STORIES
-from undertone_cli.report.rendering import MAX_CHARACTERS
-from undertone_cli.sources import Format, SourceOptions
 
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
@@ -116,10 +115,10 @@ def test_its_numbers_are_those_of_the_scores(story: ScoredFolder) -> None:
     words = Document(html(story.write())).words
     assert "2 stories, 8 paragraphs" in words
     assert "Fear leads in 38% of the paragraphs, followed by sadness (38%) and joy (25%)." in words
-    mean = sum(row.probabilities[3] for row in story.rows) / 8
+    mean = sum(row.score.probabilities[3] for row in story.rows) / 8
     assert f"fear 3 38% {mean:.0%}" in words
-    assert re.search(r"the highest peak stands at (8[0-9])%", words)
-    tokens = sum(row.tokens for row in story.rows)
+    assert re.search(r"the highest peak is (8[0-9])%", words)
+    tokens = sum(row.score.tokens for row in story.rows)
     assert f"Paragraphs scored 8 Failed 3 Tokens {tokens} Paragraphs per second 4 Duration 2.0 s" in words
     assert "Model emotions, version 1 Precision fp32 Long paragraphs chunk-mean" in words
     assert "UNAVAILABLE 2 nobody answers x/0001 , x/0002" in words
@@ -159,26 +158,26 @@ def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(
     assert "<blockquote>" not in without
     everything = html(folder, with_text=True)
     assert all(f"<blockquote>{text}</blockquote>" in everything for text in texts)
-    assert "is left out" not in everything
+    assert "is missing" not in everything
 
     source.write_text("\n\n".join([texts[0], "The lamp was lit.", texts[2]]), encoding="utf-8")
     changed = html(folder, with_text=True)
     assert texts[0] in changed
     assert texts[1] not in changed
     assert "was lit" not in changed
-    assert "The text of 1 paragraph is left out" in Document(changed).words
+    assert "The text of 1 paragraph is missing" in Document(changed).words
 
     source.unlink()
     gone = html(folder, with_text=True)
     assert not any(text in gone for text in texts)
-    assert "The text of 3 paragraphs is left out" in Document(gone).words
+    assert "The text of 3 paragraphs is missing" in Document(gone).words
 
 
 def test_text_is_found_in_the_columns_that_the_run_read(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "reviews.data"
     source.write_text("key,review\n7,The soup was warm and so was she.\n", encoding="utf-8")
     scored.sources = (Fingerprint(str(source), "csv", "document", 1, "ab"),)
-    scored.options = SourceOptions(format=Format.CSV, text_column="review", id_column="key")
+    scored.options = ReadOptions(format=Format.CSV, text_column="review", id_column="key")
     scored.add("reviews", point("love"), text="The soup was warm and so was she.", ident="7")
     assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
 
@@ -245,9 +244,9 @@ def test_many_and_long_stories_are_capped_and_the_page_says_so(scored: ScoredFol
     document = Document(page)
     assert document.count("article", class_="arc") == MAX_ARCS
     assert document.count("svg", class_="thumb") == MAX_STORIES
-    assert f"Of {MAX_STORIES + 6} stories, the {MAX_STORIES} longest are shown." in document.words
-    assert f"Of {MAX_STORIES + 6} stories, the {MAX_ARCS} longest are shown." in document.words
-    assert "4,000 paragraphs, drawn as 240 groups of neighbours" in document.words
+    assert f"The {MAX_STORIES} longest of {MAX_STORIES + 6} stories are shown." in document.words
+    assert f"The {MAX_ARCS} longest of {MAX_STORIES + 6} stories are shown." in document.words
+    assert "4,000 paragraphs, drawn as 240 groups of adjacent paragraphs" in document.words
     assert len(page) < 2_000_000
 
 
@@ -263,7 +262,7 @@ def test_an_incomplete_run_is_shown_as_such(story: ScoredFolder) -> None:
     story.complete = False
     words = Document(html(story.write())).words
     assert "This run is not complete." in words
-    assert "Finished not yet" in words
+    assert "Finished not complete" in words
 
 
 def test_the_same_scores_make_the_same_page(story: ScoredFolder) -> None:

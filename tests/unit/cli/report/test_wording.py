@@ -3,11 +3,9 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from undertone_cli.report.arc import bin_paragraphs, smooth
-from undertone_cli.report.emotions import Emotion
-from undertone_cli.report.narrative import describe_arc, describe_run
-from undertone_cli.report.numerals import moment, number, percent
-from undertone_cli.report.story import title_of
+from undertone_cli.formatting import date_and_time, number, percent
+from undertone_cli.report.arcs import bin_paragraphs, describe_arc, smooth, title_of
+from undertone_cli.report.data import Emotion, describe_totals
 
 
 @pytest.mark.parametrize(
@@ -24,8 +22,8 @@ def test_number(value: float, expected: str) -> None:
 
 
 def test_moments_are_in_utc() -> None:
-    assert moment(datetime(2025, 3, 5, 0, 30, tzinfo=timezone(timedelta(hours=1)))) == "4 March 2025, 23:30 UTC"
-    assert moment(datetime(2025, 3, 5, 14, 7, tzinfo=UTC)) == "5 March 2025, 14:07 UTC"
+    assert date_and_time(datetime(2025, 3, 5, 0, 30, tzinfo=timezone(timedelta(hours=1)))) == "4 March 2025, 23:30 UTC"
+    assert date_and_time(datetime(2025, 3, 5, 14, 7, tzinfo=UTC)) == "5 March 2025, 14:07 UTC"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +68,6 @@ def test_a_single_paragraph_has_no_arc() -> None:
 
 def test_the_run_in_a_sentence() -> None:
     many = [Emotion("joy", 1, 0.1, 0.2), Emotion("fear", 5, 0.5, 0.4), Emotion("love", 4, 0.4, 0.4)]
-    assert describe_run(many) == "Fear leads in 50% of the paragraphs, followed by love (40%) and joy (10%)."
+    assert describe_totals(many) == "Fear leads in 50% of the paragraphs, followed by love (40%) and joy (10%)."
     one = [Emotion("joy", 3, 1.0, 0.9), Emotion("fear", 0, 0.0, 0.1)]
-    assert describe_run(one) == "Joy leads in 100% of the paragraphs."
+    assert describe_totals(one) == "Joy leads in 100% of the paragraphs."

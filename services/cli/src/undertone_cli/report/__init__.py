@@ -1,6 +1,5 @@
-"""The report of a scored folder: one self-contained HTML page."""
+"""The report on a folder of scores: one self-contained HTML page."""
 
-from undertone_cli.report.command import report
-from undertone_cli.report.writing import write_report
+from undertone_cli.report.html import write_report
 
-__all__ = ["report", "write_report"]
+__all__ = ["write_report"]

@@ -1,26 +1,64 @@
-"""Geometry of the page's charts. All stretch to any width: x runs from 0 to `WIDTH`, y is in tenths of a CSS pixel."""
+"""Geometry of the page's charts, as SVG path data.
 
-from collections.abc import Sequence
+All charts stretch to any width: x runs from 0 to `WIDTH`, y is in tenths of a CSS pixel. Paths have
+integer coordinates and relative steps, because a page contains hundreds of them.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from undertone_cli.report import shapes
-from undertone_cli.report.arc import Arc, Bin
-from undertone_cli.report.numerals import paragraph_number, percent
+from undertone_client.resilience import BreakerState
+
+from undertone_cli.formatting import percent
+from undertone_cli.report.arcs import Arc, Bin, paragraph_number
+from undertone_cli.run_folder import Sample
 
 WIDTH = 1200
 PITCH = 360
-"""From one ridge's base to the next."""
+"""Distance between the base lines of two ridges."""
 HEADROOM = 260
-"""How far the first ridge may reach above its row; the others reach as far into the row above."""
-THUMB_HEIGHT = 1000
+"""How far a ridge may rise above its row, into the row above."""
+THUMBNAIL_HEIGHT = 1000
+RATE_HEIGHT = 1200
+CALLS_HEIGHT = 560
 
-_FAINT = 0.5  # peaks below this are not drawn up to full height: faint emotions are to look faint
-_SPACED = 64  # up to so many paragraphs, each is a mark of its own; beyond, the strip is a continuous band
+_MIN_SCALED_PEAK = 0.5  # lower peaks are not scaled up to the full height: weak emotions should look weak
+_MAX_SEPARATE_CELLS = 64  # with more paragraphs, the strip is a continuous band
+_MAX_POINTS = 120
+_MIN_SAMPLES = 4  # fewer show no course over time
+
+
+def line_path(values: Sequence[float], *, width: int, base: float, height: float) -> str:
+    """A line over the full width; the value 1 is `height` above `base`."""
+    steps = len(values) - 1
+    points = [(round(width * i / steps), round(base - height * value)) for i, value in enumerate(values)]
+    moves = "".join(f" {x2 - x1} {y2 - y1}" for (x1, y1), (x2, y2) in pairwise(points))
+    return f"M{points[0][0]} {points[0][1]}l{moves.strip()}"
+
+
+def area_path(values: Sequence[float], *, width: int, base: float, height: float) -> str:
+    """The area between `base` and the line through the values."""
+    return f"{line_path(values, width=width, base=base, height=height)}V{round(base)}H0z"
+
+
+def stacked_paths(layers: Sequence[Sequence[float]], *, width: int, height: float) -> list[str]:
+    """Areas of stacked layers, the first at the bottom. Each area reaches down to the base.
+
+    Paint the last layer first: each layer covers the lower part of the one before, without seams.
+    """
+    sums = [0.0] * len(layers[0])
+    paths = []
+    for layer in layers:
+        sums = [total + value for total, value in zip(sums, layer, strict=True)]
+        paths.append(area_path(sums, width=width, base=height, height=height))
+    return paths
 
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """One emotion's row: the surface under its arc, and the arc."""
+    """Row of one emotion: the area below its arc, and the arc."""
 
     area: str
     line: str
@@ -28,7 +66,7 @@ class Ridge:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A paragraph, or a bin of them, in the strip: its leading emotion, and what there is to say about it."""
+    """A bin of paragraphs in the strip: its most probable emotion, and its title."""
 
     x: int
     width: int
@@ -41,56 +79,159 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Ridgeline:
-    """A row per emotion over the length of a story, and the strip of its paragraphs beneath."""
+    """A row for each emotion along a story, and the strip of its paragraphs below."""
 
     height: int
     ridges: tuple[Ridge, ...]
     cells: tuple[Cell, ...]
-    spaced: bool
+    separate: bool
 
 
-def rise_for(peak: float) -> float:
-    """How far a probability of 1 rises, so that the highest point of all arcs, `peak`, fits into its row."""
-    return (PITCH + HEADROOM) / max(peak, _FAINT)
+def ridge_height(peak: float) -> float:
+    """Height of probability 1, so that `peak`, the highest point of all arcs, fits into its row."""
+    return (PITCH + HEADROOM) / max(peak, _MIN_SCALED_PEAK)
 
 
-def ridgeline(arc: Arc, bins: Sequence[Bin], labels: Sequence[str], *, rise: float) -> Ridgeline:
-    """The chart of one story; a probability of 1 rises `rise`."""
+def ridgeline(arc: Arc, bins: Sequence[Bin], labels: Sequence[str], *, height: float) -> Ridgeline:
+    """The chart of one story; `height` is that of probability 1."""
     ridges = []
     for row, values in enumerate(arc.values, start=1):
         base = HEADROOM + PITCH * row
-        ridges.append(
-            Ridge(
-                area=shapes.area(values, width=WIDTH, base=base, height=rise),
-                line=shapes.line(values, width=WIDTH, base=base, height=rise),
-            )
-        )
-    cells = tuple(_cell(bin_, arc, labels) for bin_ in bins)
-    return Ridgeline(HEADROOM + PITCH * len(labels) + 10, tuple(ridges), cells, spaced=len(cells) <= _SPACED)
+        area = area_path(values, width=WIDTH, base=base, height=height)
+        ridges.append(Ridge(area, line_path(values, width=WIDTH, base=base, height=height)))
+    cells = tuple(_cell(each, arc, labels) for each in bins)
+    return Ridgeline(HEADROOM + PITCH * len(labels) + 10, tuple(ridges), cells, separate=len(cells) <= _MAX_SEPARATE_CELLS)
 
 
 def thumbnail(arc: Arc) -> list[str]:
-    """Stacked surfaces of a story's emotions, first emotion lowest; every third point is enough at this size."""
-    return shapes.stack([values[::3] for values in arc.values], width=WIDTH, height=THUMB_HEIGHT)
+    """Stacked areas of a story's emotions, from every third point."""
+    return stacked_paths([values[::3] for values in arc.values], width=WIDTH, height=THUMBNAIL_HEIGHT)
 
 
-def _cell(bin_: Bin, arc: Arc, labels: Sequence[str]) -> Cell:
+def _cell(paragraphs: Bin, arc: Arc, labels: Sequence[str]) -> Cell:
     span = arc.last - arc.first + 1
-    start = round(WIDTH * (bin_.first - arc.first) / span)
-    ranked = sorted(range(len(labels)), key=lambda i: -bin_.probabilities[i])
-    strongest = ", ".join(f"{labels[i]} {percent(bin_.probabilities[i])}" for i in ranked[:3])
+    start = round(WIDTH * (paragraphs.first - arc.first) / span)
+    ranked = sorted(range(len(labels)), key=lambda i: -paragraphs.probabilities[i])
+    strongest = ", ".join(f"{labels[i]} {percent(paragraphs.probabilities[i])}" for i in ranked[:3])
+    first, last = paragraph_number(paragraphs.first), paragraph_number(paragraphs.last)
+    name = f"Paragraph {first}" if first == last else f"Paragraphs {first}–{last}, mean"
     return Cell(
         x=start,
-        width=max(1, round(WIDTH * (bin_.last + 1 - arc.first) / span) - start),
-        first=paragraph_number(bin_.first),
-        last=paragraph_number(bin_.last),
+        width=max(1, round(WIDTH * (paragraphs.last + 1 - arc.first) / span) - start),
+        first=first,
+        last=last,
         leading=ranked[0],
-        percents=tuple(round(100 * probability) for probability in bin_.probabilities),
-        title=f"{_where(bin_)}: {strongest}",
+        percents=tuple(round(100 * probability) for probability in paragraphs.probabilities),
+        title=f"{name}: {strongest}",
     )
 
 
-def _where(bin_: Bin) -> str:
-    if bin_.first == bin_.last:
-        return f"Paragraph {paragraph_number(bin_.first)}"
-    return f"Paragraphs {paragraph_number(bin_.first)}–{paragraph_number(bin_.last)}, mean"
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A range of the x axis."""
+
+    x: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputChart:
+    """Paragraphs per second, and calls in flight with their limit, over time (Figure 2 of the paper).
+
+    Attributes:
+        seconds: duration.
+        mean_rate: mean paragraphs per second.
+        peak_rate: maximum paragraphs per second.
+        rate_area: area path of the rate.
+        rate_line: line path of the rate.
+        highest_limit: maximum of the limit.
+        last_limit: the limit at the end.
+        max_in_flight: maximum number of calls in flight.
+        in_flight_area: area path of the calls in flight.
+        limit_line: line path of the limit.
+        breaker_intervals: when the circuit breaker was not closed.
+    """
+
+    seconds: float
+    mean_rate: float
+    peak_rate: float
+    rate_area: str
+    rate_line: str
+    highest_limit: int
+    last_limit: int
+    max_in_flight: int
+    in_flight_area: str
+    limit_line: str
+    breaker_intervals: tuple[Interval, ...]
+
+
+def throughput_chart(samples: Sequence[Sample]) -> ThroughputChart | None:
+    """The chart of a run's samples; None if there are too few, or no paragraph was finished."""
+    if len(samples) < _MIN_SAMPLES or not samples[-1].paragraphs or samples[-1].seconds <= samples[0].seconds:
+        return None
+    points = min(_MAX_POINTS, len(samples) - 1)
+    span = samples[-1].seconds - samples[0].seconds
+    times = [samples[0].seconds + span * point / points for point in range(points + 1)]
+    rates = _rates(samples, times)
+    peak = max(rates)
+    relative_rates = [rate / peak for rate in rates]
+    highest_limit = max(sample.limit for sample in samples)
+    max_in_flight = max(sample.in_flight for sample in samples)
+    top = max(highest_limit, max_in_flight)
+    shown = [samples[_index_at(samples, time)] for time in times]
+    return ThroughputChart(
+        seconds=span,
+        mean_rate=(samples[-1].paragraphs - samples[0].paragraphs) / span,
+        peak_rate=peak,
+        rate_area=area_path(relative_rates, width=WIDTH, base=RATE_HEIGHT, height=RATE_HEIGHT),
+        rate_line=line_path(relative_rates, width=WIDTH, base=RATE_HEIGHT, height=RATE_HEIGHT),
+        highest_limit=highest_limit,
+        last_limit=samples[-1].limit,
+        max_in_flight=max_in_flight,
+        in_flight_area=area_path(
+            [sample.in_flight / top for sample in shown], width=WIDTH, base=CALLS_HEIGHT, height=CALLS_HEIGHT
+        ),
+        limit_line=line_path([sample.limit / top for sample in shown], width=WIDTH, base=CALLS_HEIGHT, height=CALLS_HEIGHT),
+        breaker_intervals=tuple(_breaker_intervals(samples)),
+    )
+
+
+def _rates(samples: Sequence[Sample], times: Sequence[float]) -> list[float]:
+    """The mean rate between consecutive times, because samples are not exactly equidistant."""
+    counts = [_paragraphs_at(samples, time) for time in times]
+    width = times[1] - times[0]
+    rates = [(after - before) / width for before, after in pairwise(counts)]
+    return rates if len(rates) > 1 else rates * 2
+
+
+def _paragraphs_at(samples: Sequence[Sample], time: float) -> float:
+    """Paragraphs finished at a time, linearly interpolated between samples."""
+    index = _index_at(samples, time)
+    if index == 0:
+        return samples[0].paragraphs
+    before, after = samples[index - 1], samples[index]
+    share = min(1.0, (time - before.seconds) / (after.seconds - before.seconds)) if after.seconds > before.seconds else 1.0
+    return before.paragraphs + share * (after.paragraphs - before.paragraphs)
+
+
+def _index_at(samples: Sequence[Sample], time: float) -> int:
+    return min(len(samples) - 1, bisect_left(samples, time, key=lambda sample: sample.seconds))
+
+
+def _breaker_intervals(samples: Sequence[Sample]) -> Iterator[Interval]:
+    first, span = samples[0].seconds, samples[-1].seconds - samples[0].seconds
+    start: float | None = None
+    for sample in samples:
+        closed = sample.breaker is BreakerState.CLOSED
+        if not closed and start is None:
+            start = sample.seconds
+        elif closed and start is not None:
+            yield _interval(start - first, sample.seconds - first, span)
+            start = None
+    if start is not None:
+        yield _interval(start - first, span, span)
+
+
+def _interval(start: float, end: float, span: float) -> Interval:
+    x = round(WIDTH * start / span)
+    return Interval(x, max(1, round(WIDTH * end / span) - x))

@@ -1,14 +1,14 @@
-"""Colours of emotions: one lightness and strength for all, so that none outshouts another; only the hue differs, and
-neutral, the absence of emotion, recedes.
+"""Colors of emotions: equal lightness and chroma, so that no emotion dominates; neutral is gray.
 
-They are chosen in OKLCH (Björn Ottosson, *A perceptual color space for image processing*, 2020) and written as sRGB hex.
+They are chosen in OKLCH (Björn Ottosson, *A perceptual color space for image processing*, 2020)
+and written as sRGB hex.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# In reading order: from bright to dark, neighbours of like hue, what is neutral last.
+# In reading order: from positive to negative emotions.
 _HUES = {
     "joy": 85.0,
     "love": 350.0,
@@ -20,12 +20,12 @@ _HUES = {
     "disgust": 132.0,
 }
 NEUTRAL = "neutral"
-_GOLDEN_ANGLE = 137.508  # successive hues never come close to one another
+_GOLDEN_ANGLE = 137.508  # keeps successive hues apart
 
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """One emotion's colours on a light and on a dark page: `fill` for areas, `ink` for words."""
+    """Colors of one emotion on a light and on a dark page: `fill` for areas, `ink` for words."""
 
     fill: str
     ink: str
@@ -34,22 +34,22 @@ class Tone:
 
 
 def reading_order(labels: Sequence[str]) -> list[str]:
-    """The labels as the page lists them: known ones from bright to dark, unknown ones as the model has them, neutral last."""
+    """The labels in the order of the page: known ones first, unknown ones in the model's order, neutral last."""
     known = list(_HUES)
     rank = {label: known.index(label.lower()) for label in labels if label.lower() in _HUES}
     return sorted(labels, key=lambda label: (label.lower() == NEUTRAL, rank.get(label, len(known))))
 
 
 def emotional(labels: Sequence[str]) -> list[int]:
-    """Indices of the labels that are emotions: all but neutral, unless there is nothing else."""
+    """Indices of all labels but neutral, unless it is the only one."""
     return [i for i, label in enumerate(labels) if label.lower() != NEUTRAL] or list(range(len(labels)))
 
 
 def tones(labels: Sequence[str]) -> list[Tone]:
-    """A tone for each label: its own where the name is known, else the next hue around the circle; grey for neutral."""
+    """A tone for each label: of its own hue if it is known, else of the next unused hue; gray for neutral."""
     spare = _spare_hues()
     return [
-        _QUIET if label.lower() == NEUTRAL else _tone(_HUES[label.lower()] if label.lower() in _HUES else next(spare))
+        _NEUTRAL_TONE if label.lower() == NEUTRAL else _tone(_HUES[label.lower()] if label.lower() in _HUES else next(spare))
         for label in labels
     ]
 
@@ -71,7 +71,7 @@ def _tone(hue: float) -> Tone:
 
 
 def _hex(lightness: float, chroma: float, hue: float) -> str:
-    """sRGB of an OKLCH colour; out of gamut, the chroma gives way and the lightness stays."""
+    """sRGB of an OKLCH color. A color out of gamut gets less chroma and keeps its lightness."""
     while True:
         channels = _linear_srgb(lightness, chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue)))
         if chroma < 1e-4 or all(-1e-3 <= channel <= 1.001 for channel in channels):
@@ -94,6 +94,6 @@ def _gamma(channel: float) -> float:
     return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
 
 
-_QUIET = Tone(
+_NEUTRAL_TONE = Tone(
     fill=_hex(0.86, 0.008, 80), ink=_hex(0.48, 0.008, 80), dark_fill=_hex(0.42, 0.008, 80), dark_ink=_hex(0.78, 0.008, 80)
 )

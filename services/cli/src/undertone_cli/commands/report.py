@@ -1,0 +1,35 @@
+"""`undertone report`."""
+
+from pathlib import Path
+
+import click
+from undertone_client.jobs import CommandError, ExitCode, OutputError
+
+from undertone_cli.report import write_report
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone report scores/stories
+  undertone report scores/stories --with-text --output stories.html"""
+)
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: DIR/report.html]",
+)
+@click.option("--with-text", is_flag=True, help="Quote the strongest paragraphs. Reads the inputs again.")
+def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
+    """Write an HTML report on the scores in DIR.
+
+    It shows how frequent each emotion is, the arc of each story, and the strongest paragraphs. The report is one file that
+    needs no network. It contains no text of the paragraphs unless --with-text is given.
+    """
+    try:
+        click.echo(write_report(folder, output or folder / "report.html", with_text=with_text))
+    except OutputError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None

@@ -1,0 +1,153 @@
+"""`undertone score` and `undertone replay`."""
+
+import sys
+from pathlib import Path
+
+import click
+from undertone_client.jobs import (
+    EXIT_CODES,
+    ConnectionOptions,
+    RetryOptions,
+    connection_options,
+    explain_errors,
+    job_option,
+    job_session,
+    policy_option,
+    retry_options,
+)
+from undertone_client.telemetry import CATALOGUE
+from undertone_client.values import Policy
+from undertone_telemetry.options import telemetry_options
+from undertone_telemetry.settings import TelemetrySettings
+
+from undertone_cli.readers import Format, ReadOptions, find_inputs
+from undertone_cli.run_folder import RunFolder
+from undertone_cli.scoring import RunOptions, ScoringRun, run_options
+
+
+def _local_folder(context: click.Context, option: click.Parameter, value: str) -> Path:
+    if "://" in value:
+        raise click.BadParameter(
+            f"{value} is not a local folder. A run needs a file lock against other runs, which object stores do not have: "
+            "use a local folder, and copy it afterwards"
+        )
+    return Path(value)
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  undertone score stories/*.txt --out scores/stories
+  undertone score corpus/ 's3://library/2024/**/*.parquet' --out scores/library
+  undertone score reviews.csv --text-column review --id-column review_id --out scores/reviews
+  zcat posts.jsonl.gz | undertone score - --format jsonl --text-column body --out scores/posts
+
+\b
+Files in the folder:
+  scores/part-*.parquet  a row for each scored paragraph, in the order of the input
+  failures.jsonl         dead letters: paragraphs without a score, and why (see undertone replay)
+  run.json               inputs, options, model, counts, gRPC statuses, throughput over time
+
+To continue a run that was interrupted or killed, run the same command again. It does not send
+paragraphs that have a score, and it retries failed paragraphs. The table then has the same rows in
+the same order as that of an uninterrupted run. Probabilities may differ by up to 0.004 if the model
+computes in bf16, because they depend on which paragraphs share a batch.
+
+If inputs, options or model differ from those recorded in the folder, the command lists the
+differences.
+
+{EXIT_CODES}"""
+)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False), callback=_local_folder, help="Local folder for the scores."
+)
+@click.option(
+    "--format",
+    "input_format",
+    type=click.Choice([each.value for each in Format]),
+    help="Format of the inputs.  [default: from the suffix of each file; text for standard input]",
+)
+@click.option("--text-column", default="text", show_default=True, help="Column with the text.")
+@click.option("--id-column", help="Column with the id.  [default: ids are <document>/<position>]")
+@click.option("--document-column", help="Column with the document's name.  [default: the file's name]")
+@policy_option
+@click.option("--overwrite", is_flag=True, help="Discard the scores of an earlier run in the folder.")
+@click.option(
+    "--rows-per-part", type=click.IntRange(min=1), default=10_000, show_default=True, help="Paragraphs in a Parquet file."
+)
+@retry_options
+@run_options
+@connection_options
+@telemetry_options()
+@job_option("score")
+@explain_errors
+def score(
+    inputs: tuple[str, ...],
+    *,
+    out: Path,
+    input_format: str | None,
+    text_column: str,
+    id_column: str | None,
+    document_column: str | None,
+    policy: Policy,
+    overwrite: bool,
+    rows_per_part: int,
+    retry: RetryOptions,
+    options: RunOptions,
+    connection: ConnectionOptions,
+    telemetry: TelemetrySettings,
+    job: str,
+) -> None:
+    """Score every paragraph of the INPUTs into a folder.
+
+    An INPUT is a file, a folder, a quoted pattern, any of these in an object store (s3://bucket/key, gs://bucket/key), or -
+    for standard input. Formats are text with blank lines between paragraphs, JSONL, CSV and Parquet.
+
+    Files are read once before anything is sent, to find errors early, and again while they are scored, in constant memory.
+    A text that occurs more than once is sent only once.
+    """
+    read = ReadOptions(Format(input_format) if input_format else None, text_column, id_column, document_column)
+    with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
+        found = find_inputs(inputs, read, exclude=out)
+        run = ScoringRun(session, connection, retry, options, RunFolder(out))
+        code = run.score(found, policy, rows_per_part, overwrite=overwrite)
+    sys.exit(code)
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  undertone replay scores/reviews
+  undertone replay scores/reviews --limit 2 --timeout 120
+
+The command reads the texts again from the inputs that run.json names. It does not send a text that
+has changed since it failed. A paragraph that gets a score moves from failures.jsonl to its place in
+the table; one that fails again stays in failures.jsonl with the new reason. To continue a replay
+that was interrupted or killed, run the same command again.
+
+{EXIT_CODES}"""
+)
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@retry_options
+@run_options
+@connection_options
+@telemetry_options()
+@job_option("replay")
+@explain_errors
+def replay(
+    folder: Path,
+    *,
+    retry: RetryOptions,
+    options: RunOptions,
+    connection: ConnectionOptions,
+    telemetry: TelemetrySettings,
+    job: str,
+) -> None:
+    """Score the dead letters of DIR again: the paragraphs in its failures.jsonl.
+
+    DIR is the folder of a complete run of `undertone score`.
+    """
+    with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
+        code = ScoringRun(session, connection, retry, options, RunFolder(folder)).replay()
+    sys.exit(code)

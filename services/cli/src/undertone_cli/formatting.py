@@ -1,0 +1,53 @@
+"""Numbers, durations and bars as text, for the terminal and for the report."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+BAR_CELLS = 40
+EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def duration(seconds: float) -> str:
+    """`4.2 s`, `12 s`, `3 min 05 s` or `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    minutes, rest = divmod(rounded, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60:,} h {minutes % 60:02d} min"
+
+
+def percent(share: float) -> str:
+    """A share as an integer percentage; `<1%` and `>99%` instead of a rounded 0% and 100%."""
+    if 0 < share < 0.005:
+        return "<1%"
+    if 0.995 <= share < 1:
+        return ">99%"
+    return f"{share:.0%}"
+
+
+def number(value: float) -> str:
+    """A number with thousands separators, with one decimal if it is a fraction below ten."""
+    if value < 10 and value != int(value):
+        return f"{value:.1f}"
+    return f"{value:,.0f}"
+
+
+def date_and_time(time: datetime) -> str:
+    """`5 March 2025, 14:07 UTC`."""
+    time = time.astimezone(UTC)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def bar(fraction: float) -> str:
+    """A bar of up to BAR_CELLS cells, with a resolution of an eighth of a cell."""
+    cells, eighths = divmod(round(fraction * BAR_CELLS * 8), 8)
+    return ("█" * cells + EIGHTHS[eighths]).rstrip()
+
+
+def by_frequency(statuses: Mapping[str, int]) -> list[tuple[str, int]]:
+    """gRPC statuses and their counts: OK first, then by descending count."""
+    return sorted(statuses.items(), key=lambda pair: (pair[0] != "OK", -pair[1], pair[0]))

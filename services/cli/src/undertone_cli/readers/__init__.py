@@ -1,0 +1,25 @@
+"""Reads paragraphs from files, folders and object stores, in constant memory.
+
+The formats are text, JSONL, CSV and Parquet. Error messages name the place in the input.
+"""
+
+from undertone_cli.readers.discovery import find_inputs
+from undertone_cli.readers.formats import Format, ReadOptions
+from undertone_cli.readers.inputs import Input, InputSet
+from undertone_cli.readers.inspection import Fingerprint, Inspection, inspect_inputs
+from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds
+from undertone_cli.readers.read_ahead import read_ahead
+
+__all__ = [
+    "Fingerprint",
+    "Format",
+    "Input",
+    "InputParagraph",
+    "InputSet",
+    "Inspection",
+    "ReadOptions",
+    "UniqueIds",
+    "find_inputs",
+    "inspect_inputs",
+    "read_ahead",
+]

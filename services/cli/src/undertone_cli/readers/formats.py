@@ -1,0 +1,250 @@
+"""Reads the records of one file: plain text, JSON Lines, CSV or Apache Parquet."""
+
+import csv
+import enum
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from undertone_client.jobs import InputError
+
+from undertone_cli.readers.paragraphs import RawRecord
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""Bounds the memory that a file without line ends takes."""
+MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024
+"""Bounds the memory that a text file without blank lines takes."""
+MAX_CSV_FIELD_CHARACTERS = 64 * 1024 * 1024
+"""Bounds the memory that a CSV file with an unclosed quote takes."""
+PARQUET_BATCH_ROWS = 1024
+PARQUET_BATCH_BYTES = 8 * 1024 * 1024
+"""A batch has fewer rows if their texts would be larger than this."""
+PARQUET_BUFFER_BYTES = 1024 * 1024
+"""Makes Arrow fetch pages as needed; else it holds a whole column of a row group in memory."""
+_TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+"""Writers give the null type to a column that contains nulls only."""
+
+
+class Format(enum.StrEnum):
+    """Format of an input."""
+
+    TEXT = "text"
+    """Paragraphs separated by blank lines."""
+    JSONL = "jsonl"
+    """A JSON object on each line."""
+    CSV = "csv"
+    """Comma-separated values with a header."""
+    PARQUET = "parquet"
+    """Apache Parquet."""
+
+
+FORMAT_BY_SUFFIX = {
+    ".txt": Format.TEXT,
+    ".text": Format.TEXT,
+    ".md": Format.TEXT,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".csv": Format.CSV,
+    ".parquet": Format.PARQUET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How inputs are read. The columns do not apply to plain text.
+
+    Attributes:
+        format: format of every input; None takes it from each file's suffix, and text for stdin.
+        text_column: the column (in JSONL, the field) of the text.
+        id_column: the column of the id; None makes ids of the form `<document>/<position>`.
+        document_column: the column of the document's name; None takes the file's name without
+            suffix.
+    """
+
+    format: Format | None = None
+    text_column: str = "text"
+    id_column: str | None = None
+    document_column: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, str | None, str | None]:
+        """The columns of text, id and document."""
+        return self.text_column, self.id_column, self.document_column
+
+
+def read_text(stream: BinaryIO, name: str) -> Iterator[RawRecord]:
+    """A record for each block of non-blank lines, without the white space around it.
+
+    Raises:
+        InputError: a line is not UTF-8, or a paragraph is longer than MAX_PARAGRAPH_CHARACTERS.
+    """
+    lines: list[str] = []
+    first = characters = 0
+    for number, line in _lines(stream, name):
+        if line.strip():
+            first = first or number
+            lines.append(line)
+            characters += len(line)
+            if characters > MAX_PARAGRAPH_CHARACTERS:
+                raise InputError(
+                    f"{name}, line {first}: the paragraph is longer than {MAX_PARAGRAPH_CHARACTERS} characters; "
+                    "separate paragraphs by blank lines, or convert the file to JSONL or CSV"
+                )
+        elif lines:
+            yield _text_record(name, first, lines)
+            lines, first, characters = [], 0, 0
+    if lines:
+        yield _text_record(name, first, lines)
+
+
+def read_jsonl(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[RawRecord]:
+    """A record for each non-blank line. A field that is missing after the first line is null.
+
+    Raises:
+        InputError: a line is not a JSON object, or the first line lacks a column.
+    """
+    checked = False
+    for number, line in _lines(stream, name):
+        if not line.strip():
+            continue
+        location = f"{name}, line {number}"
+        row = _parse_json(line, location)
+        if not checked:
+            _check_columns(row.keys(), location, options)
+            checked = True
+        text, ident, document = (None if column is None else row.get(column) for column in options.columns)
+        yield RawRecord(location, text, ident, document)
+
+
+def read_csv(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[RawRecord]:
+    """A record for each row of RFC 4180 with a header. A field that a short row lacks is null.
+
+    Raises:
+        InputError: the header is missing, a column is missing, or a row cannot be parsed.
+    """
+    csv.field_size_limit(MAX_CSV_FIELD_CHARACTERS)
+    rows = csv.reader((line for _, line in _lines(stream, name)), strict=True)
+    end_of_previous = 0
+    try:
+        header = next(rows, None)
+        if header is None:
+            raise InputError(f"{name} is empty; a CSV file starts with a line of column names")
+        _check_columns(header, name, options)
+        indexes = [None if column is None else header.index(column) for column in options.columns]
+        end_of_previous = rows.line_num
+        for row in rows:
+            location, end_of_previous = f"{name}, line {end_of_previous + 1}", rows.line_num
+            if row:
+                values = (row[index] if index is not None and index < len(row) else None for index in indexes)
+                text, ident, document = values
+                yield RawRecord(location, text, ident, document)
+    except csv.Error as error:
+        # The parser notices an unclosed quote only far below the row that contains it.
+        start = end_of_previous + 1
+        hint = f"; the row starts in line {start}: check it for an unclosed quote" if rows.line_num > start else ""
+        raise InputError(f"{name}, line {rows.line_num}: not valid CSV ({error}){hint}") from None
+
+
+def read_parquet(file: Any, name: str, options: ReadOptions) -> Iterator[RawRecord]:
+    """A record for each row. `file` is a path or an Arrow file. Reads only the named columns.
+
+    Raises:
+        InputError: the file is not Parquet, a column is missing, or the text column is not of
+            strings.
+    """
+    try:
+        with pq.ParquetFile(file, buffer_size=PARQUET_BUFFER_BYTES, pre_buffer=False) as parquet:
+            schema = parquet.schema_arrow
+            _check_columns(schema.names, name, options)
+            kind = schema.field(options.text_column).type
+            values = kind.value_type if pa.types.is_dictionary(kind) else kind
+            if not any(accepts(values) for accepts in _TEXT_TYPES):
+                raise InputError(f"{name}: the column {options.text_column!r} has type {kind}, not string (--text-column)")
+            row = 0
+            text_bytes = _max_mean_text_bytes(parquet.metadata, options.text_column)
+            rows = max(1, min(PARQUET_BATCH_ROWS, PARQUET_BATCH_BYTES // text_bytes))
+            present = [column for column in options.columns if column is not None]
+            for batch in parquet.iter_batches(batch_size=rows, columns=present):
+                columns = [
+                    [None] * len(batch) if column is None else batch.column(column).to_pylist() for column in options.columns
+                ]
+                for text, ident, document in zip(*columns, strict=True):
+                    row += 1
+                    yield RawRecord(f"{name}, row {row}", text, ident, document)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{name} cannot be read as Parquet: {str(error).rstrip('.')}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{name}: a string after row {row} is not UTF-8; rewrite the file with valid strings") from None
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """Line numbers from 1, and lines with their ends, without a byte order mark.
+
+    Raises:
+        InputError: a line is not UTF-8 or too long, or the stream cannot be read.
+    """
+    number = 0
+    try:
+        for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), start=1):
+            if len(line) > MAX_LINE_BYTES:
+                raise InputError(f"{name}, line {number}: longer than {MAX_LINE_BYTES} bytes; check the format (--format)")
+            yield number, (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name}, line {number}: byte 0x{error.object[error.start]:02x} is not UTF-8; "
+            "convert the file first, for example with: iconv -f LATIN1 -t UTF-8"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{name}, after line {number}: {error.strerror or error}") from None
+
+
+def _text_record(name: str, first: int, lines: list[str]) -> RawRecord:
+    # The same line ends on every system give a text the same hash.
+    return RawRecord(f"{name}, line {first}", "".join(lines).replace("\r\n", "\n").strip(), has_columns=False)
+
+
+def _parse_json(line: str, location: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{location}, column {error.colno}: not valid JSON ({error.msg}); each line must be one JSON object"
+        ) from None
+    except ValueError as error:  # a number with too many digits
+        raise InputError(f"{location}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{location}: the JSON is nested too deeply") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{location}: a JSON {type(row).__name__}; each line must be one JSON object")
+    return row
+
+
+def _check_columns(present: Collection[str], location: str, options: ReadOptions) -> None:
+    """Check that each named column is present once.
+
+    Raises:
+        InputError: a column is missing or ambiguous; the message lists the present ones.
+    """
+    for flag, wanted in zip(("--text-column", "--id-column", "--document-column"), options.columns, strict=True):
+        if wanted is None:
+            continue
+        count = list(present).count(wanted)
+        if count > 1:
+            raise InputError(f"{location}: {count} columns are named {wanted!r} ({flag}); the name must be unique")
+        if count == 0:
+            columns = ", ".join(map(repr, present)) or "none"
+            raise InputError(f"{location}: no column {wanted!r}; the columns are: {columns}. Set the right one with {flag}")
+
+
+def _max_mean_text_bytes(metadata: Any, column: str) -> int:
+    """Mean bytes of a text in the row group where this mean is highest."""
+    longest = 1
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.path_in_schema == column and group.num_rows:
+                longest = max(longest, chunk.total_uncompressed_size // group.num_rows)
+    return longest

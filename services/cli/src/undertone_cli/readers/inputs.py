@@ -1,0 +1,137 @@
+"""The inputs of a run: files, objects and standard input, and the paragraphs that they contain."""
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from undertone_client.jobs import InputError
+
+from undertone_cli.readers.formats import Format, ReadOptions, read_csv, read_jsonl, read_parquet, read_text
+from undertone_cli.readers.object_store import ObjectAddress
+from undertone_cli.readers.paragraphs import InputParagraph, RawRecord, UniqueIds, number_paragraphs
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input.
+
+    Attributes:
+        name: path or address; `-` is standard input.
+        format: its format.
+        document: document of its paragraphs, unless a column names it.
+    """
+
+    name: str
+    format: Format
+    document: str
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether it is standard input."""
+        return self.name == STDIN
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether it can be read again: a regular file or an object, not a pipe."""
+        return not self.is_stdin and (ObjectAddress.parse(self.name) is not None or Path(self.name).is_file())
+
+    @property
+    def display_name(self) -> str:
+        """Its name in messages."""
+        if self.is_stdin:
+            return "standard input"
+        address = ObjectAddress.parse(self.name)
+        return address.display_name if address else self.name
+
+    def stream(self) -> io.RawIOBase:
+        """Its bytes from the start.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        if address := ObjectAddress.parse(self.name):
+            return address.stream()
+        # Not sys.stdin: Python cannot close that at exit while the reader thread waits for input.
+        try:
+            return io.FileIO(0, closefd=False) if self.is_stdin else io.FileIO(self.name)
+        except OSError as error:
+            raise InputError(f"{self.display_name} cannot be read: {error.strerror or error}") from None
+
+    def file(self) -> Any:
+        """Its path, or an Arrow file, for random access.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        address = ObjectAddress.parse(self.name)
+        return address.file() if address else self.name
+
+
+StreamFilter = Callable[[Input, io.RawIOBase], io.RawIOBase]
+
+
+def _unfiltered(source: Input, stream: io.RawIOBase) -> io.RawIOBase:
+    return stream
+
+
+class InputSet:
+    """Several inputs, read in the given order.
+
+    Attributes:
+        inputs: the inputs.
+        options: how they are read.
+        skipped: files in folders whose suffix is not that of a known format.
+
+    Raises:
+        InputError: two inputs have the same document name, which would make duplicate ids.
+    """
+
+    def __init__(self, inputs: Iterable[Input], options: ReadOptions, *, skipped: Iterable[str] = ()) -> None:
+        self.options = options
+        self.inputs = tuple(inputs)
+        self.skipped = tuple(skipped)
+        by_document: defaultdict[str, list[Input]] = defaultdict(list)
+        for source in self.inputs:
+            if options.document_column is None or source.format is Format.TEXT:
+                by_document[source.document].append(source)
+        for document, sources in by_document.items():
+            if len(sources) > 1:
+                names = " and ".join(source.display_name for source in sources)
+                raise InputError(f"{names} would both be the document {document!r}; rename one, or score them separately")
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether all inputs can be read again."""
+        return all(source.rereadable for source in self.inputs)
+
+    def paragraphs(self, ids: UniqueIds | None = None, stream_filter: StreamFilter = _unfiltered) -> Iterator[InputParagraph]:
+        """All paragraphs.
+
+        Args:
+            ids: checks that ids are unique; None does not check.
+            stream_filter: wraps the stream of each input that is not Parquet.
+
+        Raises:
+            InputError: an input cannot be read, or an id is missing or a duplicate.
+        """
+        records = ((source.document, record) for source in self.inputs for record in self._records(source, stream_filter))
+        return number_paragraphs(records, self.options.id_column, ids)
+
+    def _records(self, source: Input, stream_filter: StreamFilter) -> Iterator[RawRecord]:
+        name = source.display_name
+        if source.format is Format.PARQUET:
+            yield from read_parquet(source.file(), name, self.options)
+            return
+        with io.BufferedReader(stream_filter(source, source.stream())) as stream:
+            match source.format:
+                case Format.TEXT:
+                    yield from read_text(stream, name)
+                case Format.JSONL:
+                    yield from read_jsonl(stream, name, self.options)
+                case Format.CSV:
+                    yield from read_csv(stream, name, self.options)

@@ -1,0 +1,114 @@
+"""The first reading of the inputs, which finds their errors before anything is sent."""
+
+import hashlib
+import io
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from undertone_client.jobs import InputError
+
+from undertone_cli.readers.formats import Format
+from undertone_cli.readers.inputs import Input, InputSet
+from undertone_cli.readers.paragraphs import UniqueIds
+
+READ_BYTES = 1024 * 1024
+
+
+class HashingStream(io.RawIOBase):
+    """Passes a stream on; `bytes` and `sha256` are those of the part that was read."""
+
+    def __init__(self, stream: io.RawIOBase) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """Lowercase hex."""
+        return self._hash.hexdigest()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self._stream.readinto(buffer)
+        if count:
+            self._hash.update(memoryview(buffer)[:count])
+            self.bytes += count
+        return count
+
+    def drain(self) -> None:
+        """Read to the end."""
+        buffer = bytearray(READ_BYTES)
+        while self.readinto(buffer):
+            pass
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Identifies an input and its content. Size and hash of a pipe are None."""
+
+    name: str
+    format: str
+    document: str
+    bytes: int | None
+    sha256: str | None
+
+    @classmethod
+    def of(cls, source: Input, stream: HashingStream | None) -> Self:
+        """The fingerprint of an input that was read to the end, or of a pipe (no stream)."""
+        size, digest = (stream.bytes, stream.sha256) if stream else (None, None)
+        return cls(source.name, source.format, source.document, size, digest)
+
+    @property
+    def input(self) -> Input:
+        """The input."""
+        return Input(self.name, Format(self.format), self.document)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Fingerprints of the inputs, and their number of paragraphs; None if there is a pipe."""
+
+    fingerprints: tuple[Fingerprint, ...]
+    paragraphs: int | None
+
+
+def inspect_inputs(inputs: InputSet) -> Inspection:
+    """Read all files once: hash them, count their paragraphs, check their syntax and ids.
+
+    A second reading costs little beside scoring, and an error in the last line is found before
+    hours of scoring. Pipes are not read, and then the paragraphs are not counted.
+
+    Raises:
+        InputError: an input cannot be read, or an id is missing or a duplicate.
+    """
+    streams: dict[str, HashingStream] = {}
+
+    def hashing(source: Input, stream: io.RawIOBase) -> HashingStream:
+        streams[source.name] = HashingStream(stream)
+        return streams[source.name]
+
+    paragraphs = None
+    if inputs.rereadable:
+        with ExitStack() as stack:
+            ids = stack.enter_context(UniqueIds()) if inputs.options.id_column is not None else None
+            paragraphs = sum(1 for _ in inputs.paragraphs(ids, hashing))
+    for source in inputs.inputs:
+        # Files beside a pipe were not read at all, and Parquet files not from start to end.
+        if source.rereadable and source.name not in streams:
+            _drain(source, hashing(source, source.stream()))
+    return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs)
+
+
+def _drain(source: Input, stream: HashingStream) -> None:
+    try:
+        with stream:
+            stream.drain()
+    except OSError as error:
+        raise InputError(f"{source.display_name} cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,146 @@
+"""Paragraphs of an input: the raw record, then the paragraph with its id and its position."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import TracebackType
+from typing import Self
+
+from undertone_client.jobs import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as it stands in an input.
+
+    Attributes:
+        location: the place in the input, for error messages.
+        text: the value found, of any type.
+        id: the value of the id column, or None.
+        document: the value of the document column, or None.
+        has_columns: False for a paragraph of plain text, which has no id column.
+    """
+
+    location: str
+    text: object = field(repr=False)
+    id: object = None
+    document: object = None
+    has_columns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InputParagraph:
+    """A numbered paragraph.
+
+    Attributes:
+        ordinal: number among the paragraphs of all inputs, from 0.
+        id: unique among all inputs.
+        document: name of its document.
+        position: number in its document, from 0.
+        location: the place in the input, for error messages.
+        text: None if the record has no valid text; `problem` then says why.
+        text_sha256: lowercase hex; empty without a text.
+        problem: the reason why there is no text.
+    """
+
+    ordinal: int
+    id: str
+    document: str
+    position: int
+    location: str
+    text: str | None = field(repr=False)
+    text_sha256: str
+    problem: str | None = None
+
+
+class UniqueIds:
+    """Rejects an id that was added before. Used as a context manager.
+
+    The ids are in a temporary SQLite database that spills to disk, so that memory stays constant
+    for any number of ids. The file has no name, so that the kernel deletes it with the process.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._database.close()
+
+    def add(self, ident: str, location: str) -> None:
+        """Add an id.
+
+        Raises:
+            InputError: the id was added before, or the temporary database cannot be written.
+        """
+        try:
+            self._database.execute("INSERT INTO ids VALUES (?, ?)", (ident, location))
+        except sqlite3.IntegrityError:
+            with closing(self._database.execute("SELECT location FROM ids WHERE id = ?", (ident,))) as rows:
+                first = rows.fetchone()[0]
+            raise InputError(f"duplicate id {ident!r}: {first}, and {location}; ids must be unique") from None
+        except sqlite3.Error as error:
+            raise InputError(
+                f"ids cannot be checked for duplicates: the folder for temporary files is full or not writable ({error}); "
+                "set the environment variable SQLITE_TMPDIR to another folder"
+            ) from None
+
+
+def number_paragraphs(
+    records: Iterable[tuple[str, RawRecord]], id_column: str | None, ids: UniqueIds | None
+) -> Iterator[InputParagraph]:
+    """Give each record an id, a document and a position.
+
+    Args:
+        records: each with the name of its document, for records without a document of their own.
+        id_column: the column with the ids; without one, ids are `<document>/<position>`.
+        ids: checks that ids are unique; None does not check.
+
+    Raises:
+        InputError: an id is missing, is neither a string nor an integer, or is a duplicate.
+    """
+    positions: Counter[str] = Counter()
+    for ordinal, (default, record) in enumerate(records):
+        document = _name(record.document, "document", record.location) or default
+        position = positions[document]
+        positions[document] += 1
+        ident = f"{document}/{position:04d}"
+        if id_column is not None and record.has_columns:
+            ident = _name(record.id, "id", record.location)
+            if not ident:
+                raise InputError(f"{record.location}: the column {id_column!r} has no id; every paragraph needs one")
+        if ids is not None:
+            ids.add(ident, record.location)
+        text, digest, problem = _text(record.text)
+        yield InputParagraph(ordinal, ident, document, position, record.location, text, digest, problem)
+
+
+def _name(value: object, kind: str, location: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
+            return value
+        raise InputError(f"{location}: the {kind} contains a lone surrogate, which is not a valid character")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"{location}: the {kind} is a {type(value).__name__}; it must be a string or an integer")
+
+
+def _text(value: object) -> tuple[str | None, str, str | None]:
+    """The text, its hash, and the reason why there is none."""
+    if not isinstance(value, str):
+        kind = "null" if value is None else f"a {type(value).__name__}, not a string"
+        return None, "", f"the text is {kind}"
+    try:
+        return value, sha256(value.encode()).hexdigest(), None
+    except UnicodeEncodeError as error:
+        return None, "", f"the text contains a lone surrogate at character {error.start}, which is not a valid character"

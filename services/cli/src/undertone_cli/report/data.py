@@ -1,0 +1,160 @@
+"""The data of a report: scores, totals per emotion, strongest paragraphs, failures and texts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from undertone_client.jobs import InputError, OutputError
+from undertone_client.jobs.score_columns import MODEL
+
+from undertone_cli.formatting import percent
+from undertone_cli.readers import InputParagraph, InputSet
+from undertone_cli.run_folder import FailureRecord, Manifest, RunFolder, RunIdentity, ScoreTable
+
+EXAMPLE_IDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """Totals of one label over all scored paragraphs.
+
+    Attributes:
+        label: the emotion.
+        leading: number of paragraphs in which it is the most probable emotion.
+        share: share of these paragraphs.
+        mean: mean probability.
+    """
+
+    label: str
+    leading: int
+    share: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class StrongParagraph:
+    """A paragraph with a high probability of an emotion, without its text."""
+
+    id: str
+    document: str
+    position: int
+    text_sha256: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures with the same gRPC status: their number, most frequent reason, and the first ids."""
+
+    status: str
+    count: int
+    reason: str
+    ids: tuple[str, ...]
+
+
+def read_scores(folder: RunFolder, manifest: Manifest) -> pa.Table:
+    """All scores as one Arrow table, sorted by document and position.
+
+    Raises:
+        OutputError: there are no scores, a part is damaged, or the parts are of different models.
+    """
+    reader = ScoreTable(manifest.identity)
+    parts = [reader.read(path) for path in folder.parts()]
+    table = pa.concat_tables(parts) if parts else reader.schema.empty_table()
+    if table.num_rows == 0:
+        raise OutputError(f"{folder.path} contains no scores: {_why_empty(manifest)}")
+    for label in manifest.identity.labels:
+        if not pc.all(pc.is_finite(table[label])).as_py():
+            raise OutputError(
+                f"{folder.path}: the column {label!r} has missing or infinite values, so the table is damaged; "
+                "score into a new folder"
+            )
+    _check_one_model(folder, table)
+    return table.sort_by([("document", "ascending"), ("position", "ascending")])
+
+
+def emotion_totals(scores: pa.Table, labels: Sequence[str]) -> list[Emotion]:
+    """Totals of each label, in the given order."""
+    leading = {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(scores["label"])}
+    return [
+        Emotion(label, leading.get(label, 0), leading.get(label, 0) / scores.num_rows, pc.mean(scores[label]).as_py())
+        for label in labels
+    ]
+
+
+def describe_totals(emotions: Sequence[Emotion]) -> str:
+    """One sentence: the three emotions that lead most often."""
+    first, *others = sorted(emotions, key=lambda emotion: -emotion.leading)[:3]
+    others = [emotion for emotion in others if emotion.leading]
+    sentence = f"{first.label[:1].upper()}{first.label[1:]} leads in {percent(first.share)} of the paragraphs"
+    if others:
+        sentence += ", followed by " + " and ".join(f"{emotion.label} ({percent(emotion.share)})" for emotion in others)
+    return sentence + "."
+
+
+def strongest_paragraphs(scores: pa.Table, label: str, *, count: int) -> list[StrongParagraph]:
+    """The paragraphs with the highest probability of a label; ties by document and position."""
+    keys = [(label, "descending"), ("document", "ascending"), ("position", "ascending")]
+    rows = scores.take(pc.select_k_unstable(scores, count, sort_keys=keys))
+    columns = rows.select(["id", "document", "position", "text_sha256", label])
+    return [StrongParagraph(*row.values()) for row in columns.to_pylist()]
+
+
+def group_failures(failures: Iterable[FailureRecord]) -> list[FailureGroup]:
+    """A group for each status, by descending number of failures."""
+    counts: Counter[str] = Counter()
+    reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for failure in failures:
+        counts[failure.status] += 1
+        reasons[failure.status][failure.reason] += 1
+        if len(ids[failure.status]) < EXAMPLE_IDS:
+            ids[failure.status].append(failure.id)
+    return [
+        FailureGroup(status, count, reasons[status].most_common(1)[0][0], tuple(ids[status]))
+        for status, count in counts.most_common()
+    ]
+
+
+def find_texts(identity: RunIdentity, hashes: Collection[str]) -> dict[str, str]:
+    """Texts by SHA-256, from the run's inputs, as far as the inputs still contain them.
+
+    Stops reading when all are found.
+    """
+    missing = set(hashes)
+    found: dict[str, str] = {}
+    for paragraph in _readable_paragraphs(identity):
+        if paragraph.text is not None and paragraph.text_sha256 in missing:
+            found[paragraph.text_sha256] = paragraph.text
+            missing.discard(paragraph.text_sha256)
+        if not missing:
+            break
+    return found
+
+
+def _readable_paragraphs(identity: RunIdentity) -> Iterator[InputParagraph]:
+    for source in identity.sources:
+        if source.sha256 is None:  # a pipe
+            continue
+        try:
+            yield from InputSet([source.input], identity.options).paragraphs()
+        except InputError:
+            continue
+
+
+def _check_one_model(folder: RunFolder, table: pa.Table) -> None:
+    names = [field.name for field in MODEL]
+    models = table.select(names).group_by(names).aggregate([]).to_pylist()
+    if len(models) > 1:
+        found = ", ".join(sorted("{model_name} {model_version} {precision} ({policy})".format(**model) for model in models))
+        raise OutputError(
+            f"{folder.path} mixes scores of different models, which are not comparable: {found}; score each into its own folder"
+        )
+
+
+def _why_empty(manifest: Manifest) -> str:
+    if manifest.failed:
+        return f"all {manifest.failed} paragraphs failed; see failures.jsonl"
+    return "no paragraph was scored; check that the input is not empty, and run `undertone score` again"

@@ -1,0 +1,27 @@
+"""The output folder of a run: `run.json`, `failures.jsonl` and `scores/part-*.parquet`."""
+
+from undertone_cli.run_folder.failures import FailedParagraphs, FailureFile, FailureRecord, read_failures
+from undertone_cli.run_folder.folder import RunFolder, replace_file, temporary_path
+from undertone_cli.run_folder.manifest import Manifest, RunIdentity, Shard
+from undertone_cli.run_folder.parts import Part, PartWriter
+from undertone_cli.run_folder.table import ScoreTable, TextScore
+from undertone_cli.run_folder.throughput import Sample, Throughput
+
+__all__ = [
+    "FailedParagraphs",
+    "FailureFile",
+    "FailureRecord",
+    "Manifest",
+    "Part",
+    "PartWriter",
+    "RunFolder",
+    "RunIdentity",
+    "Sample",
+    "ScoreTable",
+    "Shard",
+    "TextScore",
+    "Throughput",
+    "read_failures",
+    "replace_file",
+    "temporary_path",
+]

@@ -1,0 +1,132 @@
+"""The files of a run's folder, each replaced atomically, and the lock against a second run."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from undertone_client.jobs import OutputError
+
+from undertone_cli.run_folder.manifest import Manifest
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a full disk, an exhausted quota or a file size limit."""
+
+
+def temporary_path(path: Path) -> Path:
+    """Where a file is written before `replace_file` renames it to `path`."""
+    return path.with_name(f".{path.name}.aside")
+
+
+def replace_file(path: Path) -> None:
+    """Flush the file at `temporary_path(path)` to the disk, and rename it to `path`."""
+    temporary = temporary_path(path)
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.replace(path)
+    # The new name is durable only once its directory is flushed.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class RunFolder:
+    """`run.json`, `failures.jsonl` and `scores/part-NNNNN.parquet` in a folder.
+
+    Each file is written under a temporary name that starts with a dot, flushed to the disk and
+    renamed. If the process or the machine stops at any time, each file is complete: the old one
+    or the new one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.scores = path / "scores"
+        self.failures = path / "failures.jsonl"
+        self._manifest = path / "run.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Create the folder if needed, and lock it. The kernel releases the lock with the process.
+
+        Raises:
+            OutputError: the folder cannot be created or written, or another run has locked it.
+        """
+        with self.output_errors():
+            self.scores.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("a")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise OutputError(f"another run is writing to {self.path}; wait until it ends, or use another folder") from None
+            with self.output_errors():
+                for leftover in (*self.path.glob(".*.aside"), *self.scores.glob(".*.aside")):
+                    leftover.unlink()
+            yield
+
+    @contextmanager
+    def output_errors(self) -> Iterator[None]:
+        """Turns OSError into OutputError."""
+        try:
+            yield
+        except OSError as error:
+            remedy = "; free some space, then run the same command again to continue" if error.errno in DISK_FULL else ""
+            raise OutputError(f"{error.filename or self.path} cannot be written: {error.strerror or error}{remedy}") from None
+
+    def part(self, number: int) -> Path:
+        """Path of part `number`, from 0."""
+        return self.scores / f"part-{number:05d}.parquet"
+
+    def parts(self) -> list[Path]:
+        """Paths of all existing parts, in order."""
+        return sorted(self.scores.glob("part-*.parquet"))
+
+    def write(self, path: Path, fill: Callable[[Path], None]) -> None:
+        """Replace the file at `path` by one that `fill` writes.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        temporary = temporary_path(path)
+        with self.output_errors():
+            try:
+                fill(temporary)
+                replace_file(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)  # frees the space of a half-written file on a full disk
+                raise
+
+    def read_manifest(self) -> Manifest | None:
+        """The manifest, or None if there is none.
+
+        Raises:
+            OutputError: the manifest is damaged, or there are parts without a manifest.
+        """
+        try:
+            return Manifest.from_json(self._manifest.read_text(encoding="utf-8"), str(self._manifest))
+        except FileNotFoundError:
+            if self.parts():
+                raise OutputError(
+                    f"{self.path} contains scores but no run.json that describes them; discard them with --overwrite"
+                ) from None
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise OutputError(f"{self._manifest} cannot be read: {error}") from None
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace run.json."""
+
+        def fill(path: Path) -> None:
+            path.write_text(manifest.to_json(), encoding="utf-8")
+
+        self.write(self._manifest, fill)
+
+    def clear(self) -> None:
+        """Delete the files of earlier runs, the manifest last, so that an interrupted deletion is detected."""
+        with self.output_errors():
+            for path in (*self.parts(), self.failures, self._manifest):
+                path.unlink(missing_ok=True)

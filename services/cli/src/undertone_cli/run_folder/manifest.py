@@ -1,0 +1,235 @@
+"""run.json: what a folder's scores were made from, and the state of the run."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any, Self
+
+from undertone_client.jobs import OutputError
+from undertone_client.resilience import BreakerState, CallCounts
+from undertone_client.values import Model, Policy
+
+from undertone_cli.readers import Fingerprint, Format, ReadOptions
+from undertone_cli.run_folder.throughput import Sample
+
+SCHEMA_VERSION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Everything that determines the scores. A run can continue another of the same identity."""
+
+    sources: tuple[Fingerprint, ...]
+    options: ReadOptions
+    rows_per_part: int
+    model: Model
+    labels: tuple[str, ...]
+    policy: Policy
+
+    def differences(self, current: "RunIdentity") -> Iterator[str]:
+        """Each difference between this recorded identity and the current one, as a message."""
+        # An input may move: its document name and its content identify it.
+        for recorded, given in zip_longest(self.sources, current.sources):
+            if recorded is None or given is None or (recorded.document, recorded.sha256) != (given.document, given.sha256):
+                yield f"inputs: the folder has {_describe(recorded)}, this command has {_describe(given)}"
+                break  # one inserted input shifts all inputs after it
+        recorded_settings, given_settings = self._settings(), current._settings()
+        for name, value in recorded_settings.items():
+            if value != given_settings[name]:
+                yield f"{name}: the folder has {value}, this command has {given_settings[name]}"
+
+    def _settings(self) -> dict[str, str]:
+        options = {name: str(value) for name, value in asdict(self.options).items()}
+        return {
+            "model": str(self.model),
+            "labels": ", ".join(self.labels),
+            "policy": self.policy.value,
+            **options,
+            "rows_per_part": str(self.rows_per_part),
+        }
+
+
+def _describe(source: Fingerprint | None) -> str:
+    return "no further input" if source is None else f"{source.input.display_name} ({(source.sha256 or 'a pipe')[:12]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Entry of run.json for part `number` of the table.
+
+    Attributes:
+        number: from 0.
+        paragraphs: consecutive paragraphs of the input that were read for this part.
+        scored: rows in the part's file.
+        failed: paragraphs without a score.
+        tokens: tokens of all rows.
+        complete: whether all paragraphs were tried; those that failed are dead letters then.
+    """
+
+    number: int
+    paragraphs: int
+    scored: int
+    failed: int
+    tokens: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Content of run.json. Unless stated otherwise, counts are totals of all runs of the folder.
+
+    Attributes:
+        identity: what determines the scores.
+        started_at: start of the first run.
+        finished_at: end of the run that completed the table.
+        shards: one for each part.
+        kept: paragraphs whose score the last run kept from an earlier one.
+        repeated: paragraphs that were not sent, because another one has the same text.
+        seconds: time spent scoring.
+        complete: whether all paragraphs were tried.
+        calls: calls by result (Table 4 of the paper).
+        throughput: throughput over time (Figure 2 of the paper).
+    """
+
+    identity: RunIdentity
+    started_at: datetime
+    finished_at: datetime | None = None
+    shards: tuple[Shard, ...] = ()
+    kept: int = 0
+    repeated: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    calls: CallCounts = field(default_factory=CallCounts)
+    throughput: tuple[Sample, ...] = ()
+
+    @property
+    def scored(self) -> int:
+        """Rows of the table."""
+        return sum(shard.scored for shard in self.shards)
+
+    @property
+    def failed(self) -> int:
+        """Paragraphs without a score: the dead letters."""
+        return sum(shard.failed for shard in self.shards)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows."""
+        return sum(shard.tokens for shard in self.shards)
+
+    def updated(
+        self,
+        *,
+        kept: int,
+        repeated: int,
+        calls: CallCounts,
+        shards: tuple[Shard, ...],
+        throughput: tuple[Sample, ...],
+        seconds: float,
+        finished_at: datetime | None,
+    ) -> Self:
+        """The manifest after a run.
+
+        Args:
+            kept: of this run.
+            repeated: of this run, to be added.
+            calls: of this run, to be added.
+            shards: of all runs.
+            throughput: of all runs.
+            seconds: of all runs.
+            finished_at: the end of the run if it is complete.
+        """
+        return replace(
+            self,
+            shards=shards,
+            kept=kept,
+            repeated=self.repeated + repeated,
+            seconds=seconds,
+            finished_at=finished_at,
+            complete=finished_at is not None,
+            calls=self.calls + calls,
+            throughput=throughput,
+        )
+
+    def to_json(self) -> str:
+        """The JSON text of run.json."""
+        identity = self.identity
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "inputs": [source.name for source in identity.sources],
+            "sources": [asdict(source) for source in identity.sources],
+            "options": {**asdict(identity.options), "rows_per_part": identity.rows_per_part},
+            "model": {**asdict(identity.model), "labels": identity.labels},
+            "policy": identity.policy,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "counts": {"scored": self.scored, "failed": self.failed, "kept": self.kept},
+            "repeated": self.repeated,
+            "paragraphs_per_second": round(self.scored / self.seconds, 3) if self.seconds else 0.0,
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 3),
+            "complete": self.complete,
+            "calls": self.calls.to_json(),
+            "shards": [asdict(shard) for shard in self.shards],
+            "throughput": [asdict(sample) for sample in self.throughput],
+        }
+        return _json(document)
+
+    @classmethod
+    def from_json(cls, text: str, name: str) -> Self:
+        """Parse the text of the file `name`.
+
+        Raises:
+            OutputError: the text is not a manifest, or has another schema version.
+        """
+        try:
+            document = json.loads(text)
+            version = document["schema_version"]
+            if version == SCHEMA_VERSION:
+                return cls._parse(document)
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{name} is not a valid manifest ({error!r}); discard the run with --overwrite") from None
+        raise OutputError(
+            f"{name} has schema version {version}, this release reads {SCHEMA_VERSION}; discard the run with --overwrite"
+        )
+
+    @classmethod
+    def _parse(cls, document: dict[str, Any]) -> Self:
+        options = dict(document["options"])
+        rows_per_part = int(options.pop("rows_per_part"))
+        model = dict(document["model"])
+        labels = tuple(model.pop("labels"))
+        sources = tuple(Fingerprint(**source) for source in document["sources"])
+        form = options.pop("format")
+        read = ReadOptions(**options, format=Format(form) if form else None)
+        finished, counts = document["finished_at"], document["counts"]
+        return cls(
+            identity=RunIdentity(sources, read, rows_per_part, Model(**model), labels, Policy(document["policy"])),
+            started_at=datetime.fromisoformat(document["started_at"]),
+            finished_at=datetime.fromisoformat(finished) if finished else None,
+            shards=tuple(Shard(**shard) for shard in document["shards"]),
+            kept=counts["kept"],
+            repeated=document["repeated"],
+            seconds=document["seconds"],
+            complete=document["complete"],
+            calls=CallCounts.from_json(document["calls"]),
+            throughput=tuple(
+                Sample(**{**sample, "breaker": BreakerState(sample["breaker"])}) for sample in document["throughput"]
+            ),
+        )
+
+
+def _json(document: dict[str, Any]) -> str:
+    """JSON with a line for each key and for each object in a list, readable with many shards."""
+
+    def dumps(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    def lines(value: Any) -> str:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return "[\n    " + ",\n    ".join(map(dumps, value)) + "\n  ]"
+        return dumps(value)
+
+    return "{\n" + ",\n".join(f"  {dumps(key)}: {lines(value)}" for key, value in document.items()) + "\n}\n"

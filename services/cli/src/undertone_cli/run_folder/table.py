@@ -1,0 +1,109 @@
+"""Rows of the scores table, and the Parquet files that contain them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from undertone_client.jobs import OutputError
+from undertone_client.jobs.score_columns import score_columns
+from undertone_client.values import Score
+
+from undertone_cli.readers import InputParagraph
+from undertone_cli.run_folder.manifest import RunIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """Score of a text, shared by all paragraphs with this text. Fields are as in `Score`."""
+
+    label: str
+    probabilities: tuple[float, ...]
+    tokens: int
+    chunks: int
+    truncated: bool
+
+    @classmethod
+    def of(cls, score: Score) -> Self:
+        """The part of a score that depends only on the text."""
+        return cls(score.label, score.probabilities, score.tokens, score.chunks, score.truncated)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """Row of a paragraph in the scores table; `RunIdentity` has the values that all rows share."""
+
+    paragraph: InputParagraph
+    score: TextScore
+    scored_at: datetime
+
+
+class ScoreTable:
+    """Columns of a run's table, and the conversion between rows and Parquet.
+
+    Raises:
+        OutputError: an emotion of the model has the name of another column.
+    """
+
+    def __init__(self, identity: RunIdentity) -> None:
+        self._identity = identity
+        self.schema = pa.schema([field.with_nullable(nullable=False) for field in score_columns(identity.labels)])
+
+    def build(self, rows: Sequence[ScoreRow]) -> Any:
+        """The Arrow table of the rows."""
+        columns: dict[str, Any] = {
+            name: [getattr(row.paragraph, name) for row in rows] for name in ("id", "document", "position", "text_sha256")
+        }
+        for name in ("label", "tokens", "chunks", "truncated"):
+            columns[name] = [getattr(row.score, name) for row in rows]
+        for index, label in enumerate(self._identity.labels):
+            columns[label] = [row.score.probabilities[index] for row in rows]
+        columns["scored_at"] = [row.scored_at for row in rows]
+        model = self._identity.model
+        shared = {
+            "model_name": model.name,
+            "model_version": model.version,
+            "precision": model.precision,
+            "policy": self._identity.policy.value,
+        }
+        columns |= {name: [value] * len(rows) for name, value in shared.items()}
+        return pa.table(columns, schema=self.schema)
+
+    def scores(self, table: Any) -> Iterator[TextScore]:
+        """The score in each row of a table."""
+        labels, tokens, chunks, truncated = (table[name].to_pylist() for name in ("label", "tokens", "chunks", "truncated"))
+        probabilities = zip(*(table[label].to_pylist() for label in self._identity.labels), strict=True)
+        return map(TextScore, labels, probabilities, tokens, chunks, truncated)
+
+    def read(self, path: Path) -> Any:
+        """The Arrow table of a part.
+
+        Raises:
+            OutputError: the part is damaged or has other columns.
+        """
+        with _damage_errors(path):
+            table = pq.read_table(path, partitioning=None)
+        if not table.schema.equals(self.schema):
+            different = ", ".join(dict.fromkeys(field.name for field in set(table.schema) ^ set(self.schema))) or "their order"
+            raise OutputError(f"the columns of {path} differ from run.json ({different}); discard the run with --overwrite")
+        return table
+
+    @staticmethod
+    def write(table: Any, path: Path) -> None:
+        """Write a part."""
+        # Given a path, Arrow would keep the file open, and its disk space used, while an error refers to it.
+        with pa.OSFile(str(path), "wb") as sink:
+            pq.write_table(table, sink, compression="zstd")
+
+
+@contextmanager
+def _damage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).rstrip(".")
+        raise OutputError(f"{path} is damaged ({reason}); delete it and run the same `undertone score` again") from None

@@ -1,0 +1,157 @@
+"""Progress and summary of a run on the terminal."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+from undertone_client import BreakerState, CallCounts, ClientState
+
+from undertone_cli.formatting import bar, by_frequency, duration
+from undertone_cli.run_folder import Manifest
+from undertone_cli.scoring.monitor import GetState, RunCounts
+
+LINE_SECONDS = 5.0
+"""Interval of progress lines where the output is not a terminal."""
+VIEW_SECONDS = 0.1
+"""Interval of updates of the live view on a terminal."""
+RATE_SECONDS = 30.0
+"""The rate is the mean over this time."""
+
+
+class Throttled:
+    """Calls `show` at most once in `seconds`."""
+
+    def __init__(
+        self, show: Callable[[RunCounts, ClientState], None], seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._show = show
+        self._seconds = seconds
+        self._clock = clock
+        self._last = clock()
+
+    def __call__(self, counts: RunCounts, state: GetState) -> None:
+        """Show the counts and the client's state, unless it is too early."""
+        if self._clock() - self._last >= self._seconds:
+            self._last = self._clock()
+            self._show(counts, state())
+
+
+class RateEstimate:
+    """Paragraphs per second, and the time left. Paragraphs of earlier runs do not count."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._points = deque([(clock(), 0)])
+
+    def rate(self, counts: RunCounts) -> float:
+        """Paragraphs per second in the last RATE_SECONDS."""
+        now, done = self._clock(), counts.scored + counts.failed
+        if now - self._points[-1][0] >= 1:
+            self._points.append((now, done))
+        while len(self._points) > 1 and now - self._points[1][0] >= RATE_SECONDS:
+            self._points.popleft()
+        start, done_at_start = self._points[0]
+        return (done - done_at_start) / (now - start) if now > start else 0.0
+
+    def describe(self, counts: RunCounts) -> str:
+        """The rate, and the time left if the total is known."""
+        rate = self.rate(counts)
+        text = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+        if counts.total is None or rate == 0:
+            return text
+        return f"{text}, {duration((counts.total - counts.done) / rate)} left"
+
+
+@contextmanager
+def progress_display(
+    console: Console, counts: RunCounts, clock: Callable[[], float] = time.monotonic, *, print_line: Callable[[str], None]
+) -> Iterator[Throttled]:
+    """Shows the progress: a live view on a terminal, else a line to `print_line` now and then.
+
+    The run calls the returned object after each change.
+    """
+    estimate = RateEstimate(clock)
+    if console.quiet or not console.is_terminal:
+
+        def show_line(counts: RunCounts, state: ClientState) -> None:
+            print_line(f"{_describe_counts(counts)}, {estimate.describe(counts)}; {describe_state(state)}")
+
+        yield Throttled(show_line, LINE_SECONDS, clock)
+        return
+    view = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
+    task = view.add_task(_describe_counts(counts), total=counts.total, rate="")
+    with Live(view, console=console, transient=True) as live:
+
+        def show_view(counts: RunCounts, state: ClientState) -> None:
+            view.update(task, completed=counts.done, description=_describe_counts(counts), rate=estimate.describe(counts))
+            style = "dim" if state.breaker is BreakerState.CLOSED else "bold yellow"
+            live.update(Group(view, Text(f"  {describe_state(state)}", style)))
+
+        yield Throttled(show_view, VIEW_SECONDS, clock)
+
+
+def describe_state(state: ClientState) -> str:
+    """Calls in flight and their limit, the circuit breaker, and attempts by gRPC status."""
+    attempts = [f"{count:,} {status}" for status, count in by_frequency(state.counts.attempts)]
+    return ", ".join([f"{state.in_flight} of {state.limit} calls in flight", f"breaker {state.breaker}", *attempts])
+
+
+def _describe_counts(counts: RunCounts) -> str:
+    of = "" if counts.total is None else f" of {counts.total:,}"
+    failed = f", {counts.failed:,} failed" if counts.failed else ""
+    return f"{counts.done:,}{of} paragraphs{failed}"
+
+
+def show_summary(
+    console: Console, folder: Path, manifest: Manifest, counts: RunCounts, calls: CallCounts, seconds: float
+) -> None:
+    """Prints the result of a run: paragraphs, calls and emotions."""
+    finished = counts.scored + counts.failed
+    kept = f", and {counts.kept:,} kept from an earlier run" if counts.kept else ""
+    failed = f", see {folder / 'failures.jsonl'}" if counts.failed else ""
+    rate = f", {finished / seconds:,.1f} paragraphs/s" if seconds and finished else ""
+    rows = [("scored", f"{counts.scored:,}{kept}"), ("failed", f"{counts.failed:,}{failed}")]
+    if counts.repeated:
+        rows.append(("repeated", f"{counts.repeated:,} of them were not sent, because another paragraph has the same text"))
+    rows += [
+        ("tokens", f"{counts.tokens:,}"),
+        ("calls", _describe_calls(calls)),
+        ("time", f"{duration(seconds)}{rate}"),
+        ("model", f"{manifest.identity.model}, {manifest.identity.policy}"),
+        ("table", str(folder / "scores")),
+    ]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold")
+    facts.add_column(overflow="fold")
+    for name, value in rows:
+        facts.add_row(name, Text(value))
+    console.print(facts)
+    if counts.labels:
+        emotions = Table.grid(padding=(0, 1))
+        emotions.add_column(justify="right")
+        emotions.add_column(justify="right")
+        emotions.add_column()
+        for label, count in counts.labels.most_common():
+            share = count / counts.labels.total()
+            emotions.add_row(label, f"{share:.1%}", Text(bar(share), "cyan"))
+        console.print()
+        console.print(emotions)
+
+
+def _describe_calls(calls: CallCounts) -> str:
+    """Attempts by gRPC status, and what became of the errors (Table 4 of the paper)."""
+    attempts = ", ".join(f"{count:,} {status}" for status, count in by_frequency(calls.attempts)) or "none"
+    if not calls.errors and not calls.retried:
+        return attempts
+    skipped = sum(calls.skipped.values())
+    return (
+        f"{attempts}\nerrors: {calls.recovered:,} recovered, {calls.retried:,} retried, {calls.hedged:,} hedged, "
+        f"{calls.shed:,} shed; {skipped:,} paragraphs skipped"
+    )

@@ -1,0 +1,149 @@
+"""Counts of a run, and the samples and notifications while they change."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from undertone_client.resilience.stack import ClientState
+
+from undertone_cli.run_folder import Sample, Throughput
+
+TICK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class RunCounts:
+    """Counts of paragraphs while a run changes them.
+
+    Attributes:
+        total: paragraphs of the input; None while unknown.
+        kept: paragraphs with a score of an earlier run.
+        scored: paragraphs that this run scored.
+        failed: paragraphs that failed in this run.
+        repeated: paragraphs of `scored` and `failed` that were not sent, because another one has
+            the same text.
+        tokens: tokens of `kept` and `scored`.
+        labels: most probable emotions of `kept` and `scored`.
+        statuses: names of the gRPC status codes of `failed`.
+    """
+
+    total: int | None = None
+    kept: int = 0
+    scored: int = 0
+    failed: int = 0
+    repeated: int = 0
+    tokens: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def done(self) -> int:
+        """Paragraphs that are finished in this run."""
+        return self.kept + self.scored + self.failed
+
+    @property
+    def to_score(self) -> int | None:
+        """Paragraphs that this run has to score; None while the total is unknown."""
+        return None if self.total is None else self.total - self.kept
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Paragraphs that this run finished, by the name of the gRPC status code."""
+        return {"OK": self.scored, **self.statuses}
+
+    def add_kept(self, label: str, tokens: int) -> None:
+        """Count a paragraph with a score of an earlier run."""
+        self.kept += 1
+        self._add(label, tokens)
+
+    def add_scored(self, label: str, tokens: int) -> None:
+        """Count a paragraph that this run scored."""
+        self.scored += 1
+        self._add(label, tokens)
+
+    def add_failed(self, status: str) -> None:
+        """Count a failed paragraph; `status` is the name of a gRPC status code."""
+        self.failed += 1
+        self.statuses[status] += 1
+
+    def _add(self, label: str, tokens: int) -> None:
+        self.tokens += tokens
+        self.labels[label] += 1
+
+
+GetState = Callable[[], ClientState]
+OnChange = Callable[[RunCounts, GetState], None]
+
+
+def ignore_changes(counts: RunCounts, state: GetState) -> None:
+    """Does nothing."""
+
+
+class RunMonitor:
+    """Samples the throughput, and calls `on_change` after each change and every TICK_SECONDS.
+
+    Args:
+        counts: the counts that the run changes.
+        throughput: samples of the folder's earlier runs; new ones are added.
+        state: returns the client's state.
+        seconds: time that earlier runs spent scoring.
+        on_change: called with the counts and `state`.
+        clock: seconds.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        counts: RunCounts,
+        throughput: Throughput,
+        state: GetState,
+        seconds: float,
+        *,
+        on_change: OnChange = ignore_changes,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._counts = counts
+        self._throughput = throughput
+        self._earlier_paragraphs = throughput.paragraphs
+        self._state = state
+        self._on_change = on_change
+        self._clock = clock
+        self._sleep = sleep
+        self._start = clock() - seconds
+
+    @property
+    def seconds(self) -> float:
+        """Time that all runs of the folder spent scoring."""
+        return self._clock() - self._start
+
+    def changed(self) -> None:
+        """The counts have changed, or time has passed."""
+        if self._throughput.is_due(self.seconds):
+            self.sample()
+        self._on_change(self._counts, self._state)
+
+    def sample(self) -> None:
+        """Add a sample now."""
+        state = self._state()
+        paragraphs = self._earlier_paragraphs + self._counts.scored + self._counts.failed
+        self._throughput.add(Sample(round(self.seconds, 3), paragraphs, state.in_flight, state.limit, state.breaker))
+
+    @asynccontextmanager
+    async def ticking(self) -> AsyncIterator[None]:
+        """Call `changed` every TICK_SECONDS inside this context."""
+        self.sample()
+        ticks = asyncio.create_task(self._tick())
+        try:
+            yield
+        finally:
+            ticks.cancel()
+            await asyncio.gather(ticks, return_exceptions=True)
+
+    async def _tick(self) -> None:
+        while True:
+            await self._sleep(TICK_SECONDS)
+            self.changed()

@@ -1,0 +1,230 @@
+"""Streams the paragraphs of the inputs through the client into the parts of the table."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime
+
+import grpc
+from undertone_client.client import Client
+from undertone_client.errors import UnavailableError
+from undertone_client.jobs import OutputError
+from undertone_client.values import Failure, Outcome, Paragraph, Score
+
+from undertone_cli.readers import InputParagraph, InputSet, UniqueIds, read_ahead
+from undertone_cli.run_folder import (
+    FailedParagraphs,
+    FailureFile,
+    FailureRecord,
+    Manifest,
+    Part,
+    PartWriter,
+    RunFolder,
+    ScoreTable,
+    TextScore,
+    Throughput,
+)
+from undertone_cli.scoring.monitor import OnChange, RunCounts, RunMonitor, ignore_changes
+from undertone_cli.scoring.texts import PendingTexts, ResultCache, TextFailure
+
+
+class Pipeline:
+    """Scores the paragraphs that have no score in the folder. Used once, with the folder locked.
+
+    Each text is sent once, however many paragraphs have it, as long as `ResultCache` holds it.
+
+    Args:
+        folder: where the scores are written.
+        manifest: the folder's manifest.
+        inputs: the inputs.
+        counts: updated as the run proceeds; the caller sets `total`.
+        client: an open client.
+        replay: restricts the run to the dead letters of a complete run.
+        on_change: called after each change and every second with the counts and the client's state.
+        checkpoint_seconds: how often unfinished parts are saved.
+        max_unavailable: consecutive paragraphs that may fail with UNAVAILABLE before the run ends.
+        now: current time, in UTC.
+        clock: seconds, for durations.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        manifest: Manifest,
+        inputs: InputSet,
+        counts: RunCounts,
+        client: Client,
+        *,
+        replay: FailedParagraphs | None = None,
+        on_change: OnChange = ignore_changes,
+        checkpoint_seconds: float = 10.0,
+        max_unavailable: int = 64,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._identity = manifest.identity
+        self._inputs = inputs
+        self._counts = counts
+        self._client = client
+        self._replay = replay
+        self._checkpoint_seconds = checkpoint_seconds
+        self._max_unavailable = max_unavailable
+        self._now = now
+        self._clock = clock
+        self._last_checkpoint = clock()
+        self._throughput = Throughput(manifest.throughput)
+        self._monitor = RunMonitor(
+            counts, self._throughput, client.state, manifest.seconds, on_change=on_change, clock=clock, sleep=sleep
+        )
+        self._failure_file = FailureFile(folder)
+        self._parts = PartWriter(
+            folder, ScoreTable(manifest.identity), self._failure_file, manifest.shards, manifest.identity.rows_per_part
+        )
+        self._pending = PendingTexts()
+        self._cache = ResultCache()
+        self._read = 0
+        self._consecutive_unavailable = 0
+
+    async def run(self) -> Manifest:
+        """Score to the end of the inputs. Returns the manifest that was written.
+
+        Any exception, a cancellation included, is raised only after everything is saved.
+
+        Raises:
+            InputError: an input cannot be read.
+            OutputError: the folder cannot be written, or does not match the inputs or the model.
+            UnavailableError: the service does not answer any more.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._failure_file)
+            # The inspection checked the ids of files, but it could not read pipes.
+            check_ids = self._identity.options.id_column is not None and not self._inputs.rereadable
+            ids = stack.enter_context(UniqueIds()) if check_ids else None
+            await stack.enter_async_context(self._monitor.ticking())
+            try:
+                async with read_ahead(self._inputs.paragraphs(ids), _characters) as paragraphs:
+                    unscored = self._unscored(paragraphs)
+                    async with aclosing(self._client.score(unscored, ordered=False, policy=self._identity.policy)) as outcomes:
+                        async for outcome in outcomes:
+                            self._write_outcome(outcome)
+                            self._parts.close_finished()
+                            self._checkpoint()
+                self._parts.finish(self._read)
+            except BaseException as error:
+                self._save_interrupted(error)
+                raise
+        return self._write_final_manifest()
+
+    async def _unscored(self, paragraphs: AsyncIterator[InputParagraph]) -> AsyncIterator[Paragraph]:
+        """The paragraphs to send. Writes the results of the others."""
+        async for paragraph in paragraphs:
+            self._read += 1
+            if self._replay is not None and not self._replay.in_affected_part(paragraph):
+                continue
+            part, saved = self._parts.add(paragraph)
+            if saved is not None:
+                self._keep(paragraph, saved)
+            elif self._replay is not None and (record := self._replay.unchanged_record(paragraph)) is not None:
+                self._write_failure(part, paragraph, record)
+            elif paragraph.text is None:
+                reason = paragraph.problem or "no text"
+                self._write_failure(part, paragraph, FailureRecord.of(paragraph, "INVALID_ARGUMENT", reason, attempts=0))
+            elif (cached := self._cache.get(paragraph.text_sha256)) is not None:
+                self._counts.repeated += 1
+                self._write_result(part, paragraph, cached)
+            elif self._pending.add(part, paragraph):
+                yield Paragraph(paragraph.text, paragraph.id)
+            else:
+                self._counts.repeated += 1
+                await self._pending.wait_for_room()
+
+    def _write_outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Score):
+            self._check_model(outcome)
+        waiting = self._pending.pop(outcome.paragraph.id)
+        result = self._cache.add(waiting[0].paragraph.text_sha256, outcome)
+        for pending in waiting:
+            self._write_result(pending.part, pending.paragraph, result)
+        self._check_available(outcome)
+
+    def _keep(self, paragraph: InputParagraph, score: TextScore) -> None:
+        self._cache.add_score(paragraph.text_sha256, score)
+        if self._replay is None:
+            self._counts.add_kept(score.label, score.tokens)
+            self._monitor.changed()
+
+    def _write_result(self, part: Part, paragraph: InputParagraph, result: TextScore | TextFailure) -> None:
+        if isinstance(result, TextFailure):
+            record = FailureRecord.of(paragraph, result.status.name, result.reason, result.attempts)
+            self._write_failure(part, paragraph, record)
+            return
+        part.add_score(paragraph, result, self._now())
+        self._counts.add_scored(result.label, result.tokens)
+        self._monitor.changed()
+
+    def _write_failure(self, part: Part, paragraph: InputParagraph, record: FailureRecord) -> None:
+        part.add_failure(paragraph, record)
+        self._counts.add_failed(record.status)
+        self._monitor.changed()
+
+    def _check_model(self, score: Score) -> None:
+        recorded = self._identity.model
+        if score.model != recorded or score.labels != self._identity.labels:
+            raise OutputError(
+                f"the service changed its model to {score.model} during the run, but {self._folder.path} contains scores of "
+                f"{recorded}; serve that model again, or discard the run with --overwrite"
+            )
+
+    def _check_available(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Failure) or outcome.status is not grpc.StatusCode.UNAVAILABLE:
+            self._consecutive_unavailable = 0
+            return
+        self._consecutive_unavailable += 1
+        if self._consecutive_unavailable >= self._max_unavailable:
+            raise UnavailableError(outcome.status, outcome.reason, attempts=outcome.attempts)
+
+    def _checkpoint(self) -> None:
+        if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
+            self._parts.save()
+            if self._replay is None:
+                self._folder.write_manifest(self._updated_manifest())
+            self._last_checkpoint = self._clock()
+
+    def _save_interrupted(self, error: BaseException) -> None:
+        try:
+            self._parts.save_interrupted()
+            # An interrupted replay keeps the old failures.jsonl, the only place of the dead letters that it did not reach.
+            if self._replay is None:
+                self._failure_file.publish()
+                self._folder.write_manifest(self._updated_manifest())
+        except OutputError:
+            if not isinstance(error, OutputError):
+                raise
+
+    def _updated_manifest(self, finished_at: datetime | None = None) -> Manifest:
+        self._monitor.sample()
+        return self._manifest.updated(
+            kept=self._counts.kept,
+            repeated=self._counts.repeated,
+            calls=self._client.state().counts,
+            shards=self._parts.shards,
+            throughput=self._throughput.samples,
+            seconds=self._monitor.seconds,
+            finished_at=finished_at,
+        )
+
+    def _write_final_manifest(self) -> Manifest:
+        if self._manifest.complete and self._manifest.shards == self._parts.shards and not self._counts.failed:
+            return self._manifest  # nothing has changed
+        manifest = self._updated_manifest(self._now())
+        self._folder.write_manifest(manifest)
+        return manifest
+
+
+def _characters(paragraph: InputParagraph) -> int:
+    return len(paragraph.text or "")

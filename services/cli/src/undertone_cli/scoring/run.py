@@ -1,0 +1,262 @@
+"""One run of `undertone score` or `undertone replay`, from the first call to the summary."""
+
+import logging
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+import click
+from rich.console import Console
+from undertone_client import Client, ClientState, RetryPolicy, Settings
+from undertone_client.jobs import (
+    CommandError,
+    ConnectionOptions,
+    ExitCode,
+    InputError,
+    JobSession,
+    OutputError,
+    RetryOptions,
+    Terminated,
+)
+from undertone_client.values import Policy, ServedModel
+from undertone_telemetry.options import option_group
+
+from undertone_cli.readers import InputSet, Inspection, inspect_inputs
+from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, read_failures
+from undertone_cli.scoring.display import Throttled, progress_display, show_summary
+from undertone_cli.scoring.monitor import GetState, RunCounts
+from undertone_cli.scoring.pipeline import Pipeline
+
+DEFAULTS = Settings()
+STARTUP_RETRY = RetryPolicy(attempts=3)
+"""For the first call: a user who starts a command should soon learn that the service is down."""
+MAX_UNAVAILABLE_CALLS = 4
+"""Consecutive full calls that may fail with UNAVAILABLE, after all retries, before a run ends."""
+REPORT_SECONDS = 1.0
+"""Interval of progress reports to the telemetry."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Values of the options that say how a run proceeds."""
+
+    batch_items: int
+    checkpoint: float
+    quiet: bool
+
+
+run_options = option_group(
+    "options",
+    RunOptions,
+    click.option(
+        "--batch-items",
+        envvar="UNDERTONE_BATCH_ITEMS",
+        show_envvar=True,
+        type=click.IntRange(min=1),
+        default=DEFAULTS.batch_items,
+        show_default=True,
+        help="Maximum number of paragraphs in a call.",
+    ),
+    click.option(
+        "--checkpoint",
+        type=click.FloatRange(min=0),
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Interval at which unfinished files are saved: the most work that a killed run loses.",
+    ),
+    click.option("--quiet", is_flag=True, help="Print errors only."),
+)
+"""Adds the argument `options` to a command."""
+
+
+class ScoringRun:
+    """One run of `undertone score` or `undertone replay`. Call one of the two methods once.
+
+    Both raise UndertoneError if an input, the folder or the service cannot be used, and
+    CommandError if a signal ended the run. They return whether all paragraphs have a score.
+    """
+
+    def __init__(
+        self,
+        session: JobSession,
+        connection: ConnectionOptions,
+        retry: RetryOptions,
+        options: RunOptions,
+        folder: RunFolder,
+    ) -> None:
+        self._session = session
+        self._options = options
+        self._folder = folder
+        self._console = Console(stderr=True, quiet=options.quiet or session.logged)
+        items = options.batch_items
+        self._settings = connection.settings(
+            batch_items=items, lookahead_items=max(DEFAULTS.lookahead_items, 2 * items), **retry.settings()
+        )
+
+    def score(self, inputs: InputSet, policy: Policy, rows_per_part: int, *, overwrite: bool) -> ExitCode:
+        """Score all paragraphs of the inputs; `overwrite` first deletes the folder's earlier run."""
+        self._report_skipped(inputs)
+        with self._console.status("Reading the inputs") if self._console.is_terminal else nullcontext():
+            inspection = inspect_inputs(inputs)
+        return self._run(self._score(inputs, inspection, policy, rows_per_part, overwrite=overwrite))
+
+    def replay(self) -> ExitCode:
+        """Score the dead letters of the folder's complete run again."""
+        if not self._complete_manifest().failed:
+            self._print("There are no dead letters: every paragraph has a score.")
+            return ExitCode.OK
+        return self._run(self._replay())
+
+    def _run(self, work: Coroutine[Any, Any, RunCounts]) -> ExitCode:
+        if self._session.metrics_url:
+            self._print(f"Metrics: {self._session.metrics_url}")
+        saved = f"the scores so far are saved in {self._folder.path}; run the same command again to continue"
+        try:
+            counts = self._session.run_until_signalled(work)
+        except KeyboardInterrupt:
+            raise CommandError(f"interrupted; {saved}", ExitCode.INTERRUPTED) from None
+        except Terminated:
+            raise CommandError(f"terminated; {saved}", ExitCode.TERMINATED) from None
+        if not counts.failed:
+            return ExitCode.OK
+        paragraphs = "1 paragraph has" if counts.failed == 1 else f"{counts.failed:,} paragraphs have"
+        self._session.reporter.mark_failed(f"{paragraphs} no score, see {self._folder.failures}")
+        return ExitCode.FAILED
+
+    async def _score(
+        self, inputs: InputSet, inspection: Inspection, policy: Policy, rows_per_part: int, *, overwrite: bool
+    ) -> RunCounts:
+        served = await self._served_model()
+        identity = RunIdentity(inspection.fingerprints, inputs.options, rows_per_part, served.model, served.labels, policy)
+        counts = RunCounts(total=inspection.paragraphs)
+        with self._folder.locked():
+            if overwrite:
+                self._folder.clear()
+            await self._run_pipeline(self._started_manifest(identity), inputs, counts, None)
+        return counts
+
+    async def _replay(self) -> RunCounts:
+        served = await self._served_model()
+        with self._folder.locked():
+            manifest = self._complete_manifest()
+            self._check_model(manifest, served)
+            identity = manifest.identity
+            inputs = InputSet((source.input for source in identity.sources), identity.options)
+            _check_rereadable(inputs)
+            failed = FailedParagraphs(read_failures(self._folder), manifest.shards, identity.rows_per_part)
+            counts = RunCounts(total=manifest.failed)
+            await self._run_pipeline(manifest, inputs, counts, failed)
+        if failed.changed:
+            self._print(
+                f"Dead letters that were not scored, because their text has changed: {failed.changed:,}. "
+                "Score the changed inputs into another folder."
+            )
+        return counts
+
+    async def _served_model(self) -> ServedModel:
+        async with Client(self._session.target, settings=replace(self._settings, retry=STARTUP_RETRY)) as client:
+            return await client.model()
+
+    async def _run_pipeline(
+        self, manifest: Manifest, inputs: InputSet, counts: RunCounts, failed: FailedParagraphs | None
+    ) -> None:
+        start = time.monotonic()
+        async with self._session.client(self._settings) as client:
+            with (
+                progress_display(self._console, counts, print_line=self._print) as display,
+                self._progress_reports(counts) as report,
+            ):
+
+                def on_change(counts: RunCounts, state: GetState) -> None:
+                    display(counts, state)
+                    report(counts, state)
+
+                pipeline = Pipeline(
+                    self._folder,
+                    manifest,
+                    inputs,
+                    counts,
+                    client,
+                    replay=failed,
+                    on_change=on_change,
+                    checkpoint_seconds=self._options.checkpoint,
+                    max_unavailable=self._options.batch_items * MAX_UNAVAILABLE_CALLS,
+                )
+                manifest = await pipeline.run()
+            calls = client.state().counts
+        stdout = Console(quiet=self._options.quiet)
+        show_summary(stdout, self._folder.path, manifest, counts, calls, time.monotonic() - start)
+
+    @contextmanager
+    def _progress_reports(self, counts: RunCounts) -> Iterator[Throttled]:
+        """Reports the progress to the telemetry, the last time at the end, however the run ends."""
+
+        def report(counts: RunCounts, state: ClientState) -> None:
+            self._session.reporter.report_progress(counts.outcomes, counts.to_score)
+
+        try:
+            yield Throttled(report, REPORT_SECONDS)
+        finally:
+            self._session.reporter.report_progress(counts.outcomes, counts.to_score)
+
+    def _started_manifest(self, identity: RunIdentity) -> Manifest:
+        """The manifest of the folder's run, which must have this identity; or a new one."""
+        manifest = self._folder.read_manifest()
+        if manifest is None:
+            manifest = Manifest(identity, started_at=datetime.now(UTC))
+            self._folder.write_manifest(manifest)
+        elif differences := list(manifest.identity.differences(identity)):
+            listed = "\n  ".join(differences)
+            raise OutputError(
+                f"{self._folder.path} contains another run. Inputs, options or model differ:\n  {listed}\n"
+                "Use another --out, or discard the recorded run with --overwrite"
+            )
+        return manifest
+
+    def _complete_manifest(self) -> Manifest:
+        manifest = self._folder.read_manifest()
+        if manifest is None:
+            raise OutputError(f"{self._folder.path} has no run.json; name a folder that `undertone score --out` wrote")
+        if not manifest.complete:
+            raise OutputError(
+                f"the run in {self._folder.path} is not complete; run the same `undertone score` again: it continues the run "
+                "and retries the failures"
+            )
+        return manifest
+
+    def _check_model(self, manifest: Manifest, served: ServedModel) -> None:
+        identity = manifest.identity
+        if (served.model, served.labels) != (identity.model, identity.labels):
+            raise OutputError(
+                f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves {served.model}; "
+                "serve the former, or score everything with the latter into another folder"
+            )
+
+    def _report_skipped(self, inputs: InputSet) -> None:
+        if skipped := inputs.skipped:
+            suffixes = ", ".join(sorted({PurePosixPath(name).suffix or "none" for name in skipped}))
+            files = "1 file was" if len(skipped) == 1 else f"{len(skipped):,} files were"
+            self._print(f"{files} skipped, because the suffix does not determine the format ({suffixes}); see --format")
+
+    def _print(self, text: str) -> None:
+        """Print a line to standard error, or log it with --log-format json."""
+        if self._session.logged and not self._options.quiet:
+            log.info(text)
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _check_rereadable(inputs: InputSet) -> None:
+    for source in inputs.inputs:
+        if not source.rereadable:
+            reason = "can be read only once" if source.is_stdin else "does not exist any more, or is not a regular file"
+            raise InputError(
+                f"{source.display_name} {reason}; run the same `undertone score` again with the same input: it also retries "
+                "the failures"
+            )
