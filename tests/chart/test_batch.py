@@ -1,4 +1,4 @@
-"""The jobs that score whole collections."""
+"""The Job and the CronJob that score collections."""
 
 import shlex
 import subprocess
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.chart.support.rendering import Chart, HelmError, Manifest
 from undertone_batch.command import undertone_batch
+from undertone_bench.chart import Chart, HelmError, Manifest
 from undertone_cli.commands.score import score
 
 from tests.chart.support.combinations import COMBINATIONS
@@ -23,7 +23,7 @@ def backfill(chart: Chart, values: Mapping[str, Any]) -> Manifest:
 
 
 def command(container: Manifest, folder: Path, program: str) -> list[str]:
-    """What a container's shell would run, as `program` says it, with the date."""
+    """The output of a container's command, with a script `program` in place of `undertone`."""
     (folder / "undertone").write_text(f"#!/bin/sh\n{program}\n")
     (folder / "undertone").chmod(0o755)
     ran = subprocess.run(
@@ -36,70 +36,70 @@ def command(container: Manifest, folder: Path, program: str) -> list[str]:
     return ran.stdout.splitlines()
 
 
-def test_none_by_default(chart: Chart) -> None:
+def test_default_creates_no_jobs(chart: Chart) -> None:
     assert not chart.render().of("Job")
     assert not chart.render().of("CronJob")
 
 
-def test_a_backfill_has_a_deadline_and_an_end(chart: Chart) -> None:
+def test_backfill_has_a_deadline_and_retries(chart: Chart) -> None:
     spec = backfill(chart, CLAIM)["spec"]
     assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (86400, 6)
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_an_ended_backfill_stays_so_that_no_upgrade_makes_it_again(chart: Chart) -> None:
+def test_finished_backfill_is_kept_by_default(chart: Chart) -> None:
     assert "ttlSecondsAfterFinished" not in backfill(chart, CLAIM)["spec"]
     batch = {**CLAIM["batch"], "backfill": {**CLAIM["batch"]["backfill"], "keepSeconds": 0}}
     assert backfill(chart, {**CLAIM, "batch": batch})["spec"]["ttlSecondsAfterFinished"] == 0
 
 
-def test_wrong_options_end_the_job_and_evictions_do_not_count(chart: Chart) -> None:
+def test_invalid_options_fail_the_job_and_evictions_do_not_count(chart: Chart) -> None:
     ignored, failed = backfill(chart, CLAIM)["spec"]["podFailurePolicy"]["rules"]
     assert (ignored["action"], ignored["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
     assert failed["action"] == "FailJob"
     assert failed["onExitCodes"] == {"containerName": "score", "operator": "In", "values": [2]}
 
 
-def test_another_backfill_is_another_job(chart: Chart) -> None:
+def test_changed_backfill_has_another_name(chart: Chart) -> None:
     other = {"batch": {**CLAIM["batch"], "backfill": {"enabled": True, "inputs": ["/input/more.parquet"]}}}
     names = {backfill(chart, values)["metadata"]["name"] for values in (CLAIM, CLAIM, other)}
     assert len(names) == 2
 
 
-def test_the_daily_job_never_runs_twice_at_a_time(chart: Chart) -> None:
+def test_daily_runs_are_not_concurrent(chart: Chart) -> None:
     spec = chart.render(CLAIM).one("CronJob")["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"
     assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 2 * * *", "Etc/UTC", False)
     assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
     assert spec["startingDeadlineSeconds"] == 3600
-    # Ended before the next one begins.
+    # Each run ends before the next one starts.
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 86400
 
 
-def test_scores_with_the_undertone_command(chart: Chart, tmp_path: Path) -> None:
+def test_backfill_runs_the_undertone_command(chart: Chart, tmp_path: Path) -> None:
     (container,) = backfill(chart, CLAIM)["spec"]["template"]["spec"]["containers"]
-    said = command(container, tmp_path, 'printf "%s\\n" "$@"')
-    assert said == ["score", "--out", "/output/backfill", "--text-column=body", "--", "/input/posts.parquet"]
-    # The command knows these options, and misses the input only.
-    tried = CliRunner().invoke(score, [*said[1:2], str(tmp_path / "out"), *said[3:]])
-    assert (tried.exit_code, "/input/posts.parquet" in tried.output) == (2, True)
-    assert "option" not in tried.output
+    output = command(container, tmp_path, 'printf "%s\\n" "$@"')
+    assert output == ["score", "--out", "/output/backfill", "--text-column=body", "--", "/input/posts.parquet"]
+    # The command accepts the options and reports only the missing input.
+    invoked = CliRunner().invoke(score, [*output[1:2], str(tmp_path / "out"), *output[3:]])
+    assert (invoked.exit_code, "/input/posts.parquet" in invoked.output) == (2, True)
+    assert "option" not in invoked.output
 
 
-def test_spark_keeps_one_table(chart: Chart) -> None:
+def test_spark_runs_the_batch_command_with_one_table(chart: Chart) -> None:
     manifests = chart.render(COMBINATIONS["Spark"])
     jobs = {"backfill": manifests.one("Job")["spec"], "daily": manifests.one("CronJob")["spec"]["jobTemplate"]["spec"]}
     for mode, job in jobs.items():
         (container,) = job["template"]["spec"]["containers"]
-        program, *arguments = [*container["command"], *container["args"]]
-        assert program == "undertone-batch"
-        given = undertone_batch.commands["run"].make_context("run", arguments[1:]).params
+        command: list[str] = [*container["command"], *container["args"]]
+        assert command[0] == "undertone-batch"
+        given = undertone_batch.commands["run"].make_context("run", command[2:]).params
         assert (given["mode"], given["table"]) == (mode, "/output/scores")
         assert given["locations"] == (f"/input/{'posts.parquet' if mode == 'backfill' else 'today.jsonl'}",)
         assert "PYSPARK_SUBMIT_ARGS" not in [variable["name"] for variable in container["env"]]
 
 
-def test_spark_has_the_options_that_values_give(chart: Chart) -> None:
+def test_spark_receives_the_configured_options(chart: Chart) -> None:
     batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=local[4]", "--conf=spark.app.note=a b"]}
     (container,) = backfill(chart, {"batch": batch})["spec"]["template"]["spec"]["containers"]
     (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "PYSPARK_SUBMIT_ARGS"]
@@ -107,39 +107,41 @@ def test_spark_has_the_options_that_values_give(chart: Chart) -> None:
 
 
 @pytest.mark.parametrize("master", ["--master=spark://spark:7077", "--conf=spark.master=yarn", "--master"])
-def test_executors_elsewhere_could_not_reach_the_job(chart: Chart, master: str) -> None:
-    with pytest.raises(HelmError, match=f"batch.sparkSubmitArgs has {master}: the chart's jobs run Spark within their own pod"):
+def test_checks_reject_masters_other_than_local(chart: Chart, master: str) -> None:
+    with pytest.raises(
+        HelmError, match=f"batch.sparkSubmitArgs contains {master}: the chart's jobs run Spark inside their own pod"
+    ):
         chart.render({"batch": {"sparkSubmitArgs": [master]}})
 
 
-def test_spark_writes_the_bucket_itself(chart: Chart) -> None:
+def test_spark_writes_to_the_bucket(chart: Chart) -> None:
     pod = backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}})["spec"]["template"]["spec"]
     assert "initContainers" not in pod
     assert "--table=gs://scores/undertone" in pod["containers"][0]["command"]
 
 
-def test_each_day_has_a_folder(chart: Chart, tmp_path: Path) -> None:
+def test_daily_runs_write_to_a_directory_for_each_day(chart: Chart, tmp_path: Path) -> None:
     template = chart.render(CLAIM).one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]
     (container,) = template["spec"]["containers"]
-    said = command(container, tmp_path, 'printf "%s\\n" "$3"')
-    assert [len(part) for part in said[0].removeprefix("/output/daily/").split("-")] == [4, 2, 2]
+    (folder,) = command(container, tmp_path, 'printf "%s\\n" "$3"')
+    assert [len(part) for part in folder.removeprefix("/output/daily/").split("-")] == [4, 2, 2]
 
 
-def test_inputs_are_read_only_and_results_outlive_the_pod(chart: Chart) -> None:
+def test_inputs_are_read_only_and_results_persistent(chart: Chart) -> None:
     pod = backfill(chart, CLAIM)["spec"]["template"]["spec"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes["input"]["persistentVolumeClaim"] == {"claimName": "posts", "readOnly": True}
     assert volumes["output"]["persistentVolumeClaim"] == {"claimName": "scores"}
 
 
-def test_results_go_to_a_bucket_when_all_is_scored(chart: Chart) -> None:
+def test_results_are_copied_to_the_bucket_after_scoring(chart: Chart) -> None:
     pod = backfill(chart, BUCKET)["spec"]["template"]["spec"]
     assert [container["name"] for container in pod["initContainers"]] == ["score"]
     (upload,) = pod["containers"]
     assert upload["args"][-2:] == ["/output", ":gcs:scores/undertone"]
 
 
-def test_jobs_speak_with_the_load_balancer(chart: Chart) -> None:
+def test_jobs_call_the_load_balancer(chart: Chart) -> None:
     for combination, target in (
         ("jobs to a claim", "spring-undertone-envoy.reading.svc:50051"),
         ("no load balancer", "dns:///spring-undertone-inference.reading.svc:50051"),
@@ -149,7 +151,7 @@ def test_jobs_speak_with_the_load_balancer(chart: Chart) -> None:
         assert {"name": "UNDERTONE_TARGET", "value": target} in container["env"]
 
 
-def test_jobs_speak_tls_where_the_load_balancer_does(chart: Chart) -> None:
+def test_clients_use_tls_if_the_load_balancer_does(chart: Chart) -> None:
     (container,) = chart.render(COMBINATIONS["TLS"]).one("Pod")["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     assert environment["UNDERTONE_TLS"] == "true"
@@ -159,22 +161,22 @@ def test_jobs_speak_tls_where_the_load_balancer_does(chart: Chart) -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "remedy"),
+    ("batch", "message"),
     [
         ({"backfill": {"enabled": True}, "output": {"claim": "scores"}}, r"batch.backfill.inputs is empty"),
-        ({"backfill": {"enabled": True, "inputs": ["a.txt"]}}, r"batch.output needs either a claim or a url"),
+        ({"backfill": {"enabled": True, "inputs": ["a.txt"]}}, r"batch.output requires a destination of the results"),
         (
             {"backfill": {"enabled": True, "inputs": ["s3://posts/"]}, "output": {"claim": "scores"}},
             r"networkPolicy.objectStore is empty, so that batch.backfill cannot reach its bucket",
         ),
         (
             {"daily": {"enabled": True, "inputs": ["a.txt"]}, "output": {"claim": "scores", "url": "s3://scores"}},
-            r"batch.output needs either a claim or a url",
+            r"batch.output requires a destination of the results",
         ),
     ],
 )
-def test_what_is_missing_is_said(chart: Chart, batch: Mapping[str, Any], remedy: str) -> None:
-    with pytest.raises(HelmError, match=remedy):
+def test_missing_values_are_named(chart: Chart, batch: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError, match=message):
         chart.render({"batch": batch})
 
 

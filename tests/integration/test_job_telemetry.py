@@ -134,7 +134,7 @@ async def go_away(observed: Observed, run: asyncio.subprocess.Process) -> None:
 @pytest.mark.parametrize(
     ("befall", "code", "reason", "failures"),
     [
-        (terminate, 143, "terminated; what was scored is in ", {}),
+        (terminate, 143, "terminated; the scores so far are saved in ", {}),
         (refuse_one, 1, "1 paragraph has no score, see ", {"INVALID_ARGUMENT": 1}),
         (go_away, 3, "does not answer (UNAVAILABLE: ", {"UNAVAILABLE": 16}),
     ],

@@ -116,7 +116,7 @@ async def test_bytes_that_are_no_message(pod: Pod) -> None:
         (["classify", "\u200b"], b"", 1, "text has no character that the model can read"),
         (["classify", "rain " * 70, "--policy", "reject"], b"", 1, "and the model reads 62 at once"),
         (["classify", "rain", "--policy", "shorten"], b"", 2, "'shorten' is not one of"),
-        (["classify", "rain", "--target", "http://localhost"], b"", 2, "has a scheme; give 'localhost'"),
+        (["classify", "rain", "--target", "http://localhost"], b"", 2, "has a URL scheme: give 'localhost'"),
         (["classify", "rain", "--target", "localhost:1"], b"", 3, "localhost:1 does not answer"),
     ],
 )

@@ -96,7 +96,7 @@ def test_a_service_that_is_not_there(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--target", "http://localhost:1"), "has a scheme"),
+        (("--target", "http://localhost:1"), "has a URL scheme"),
         (("--ca-file", __file__), "add --tls"),
         (("--tls", "--cert", __file__), "both or neither"),
         (("--timeout", "0"), "--timeout"),

@@ -1,6 +1,5 @@
 """Folders that cannot be shown are refused with a message that says what to do; the command passes it on."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,9 +10,11 @@ from undertone_cli.report import write_report
 from undertone_client.jobs import OutputError
 from undertone_client.values import Model
 
+from tests.unit.support.scored_folder import Point, ScoredFolder
+
 
 @pytest.fixture
-def folder(scored, point: Callable[..., list[float]]) -> Path:
+def folder(scored: ScoredFolder, point: Point) -> Path:
     scored.add("a", point("joy"))
     scored.add("a", point("fear"))
     return scored.write()
@@ -35,16 +36,16 @@ def test_a_damaged_manifest(folder: Path) -> None:
     assert "run.json is not a valid manifest" in refusal(folder)
 
 
-def test_no_scores(scored) -> None:
+def test_no_scores(scored: ScoredFolder) -> None:
     assert "contains no scores: no paragraph was scored" in refusal(scored.write())
 
 
-def test_nothing_but_failures(scored) -> None:
+def test_nothing_but_failures(scored: ScoredFolder) -> None:
     scored.fail("a/0000", "UNAVAILABLE", "nobody answers")
     assert "contains no scores: all 1 paragraphs failed; see failures.jsonl" in refusal(scored.write())
 
 
-def test_scores_of_two_models(folder: Path, scored) -> None:
+def test_scores_of_two_models(folder: Path, scored: ScoredFolder) -> None:
     scored.model = Model("emotions", 2, "bf16")
     scored.write(part=1)
     message = refusal(folder)
@@ -66,13 +67,13 @@ def test_a_part_without_an_emotion(folder: Path) -> None:
     assert f"the columns of {part} differ from run.json (fear)" in refusal(folder)
 
 
-def test_a_score_that_is_no_number(scored, point: Callable[..., list[float]]) -> None:
+def test_a_score_that_is_no_number(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", [float("nan"), *point("joy")[1:]])
     assert "the column 'joy' has missing or infinite values" in refusal(scored.write())
 
 
 @pytest.mark.parametrize("line", ["[]", "{", '{"id": "a"}'])
-def test_damaged_failures(scored, folder: Path, line: str) -> None:
+def test_damaged_failures(scored: ScoredFolder, folder: Path, line: str) -> None:
     scored.fail("a/0002", "UNAVAILABLE", "nobody answers")
     scored.write()
     with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
