@@ -10,8 +10,8 @@ import pytest
 from undertone_bench.chart import Chart, Manifest
 from undertone_dev_server import environment
 from undertone_dev_server import flags as dev_server_flags
-from undertone_sidecar.cpu import plan, read_machine
-from undertone_sidecar.settings import Settings
+from undertone_sidecar.cpu import plan_threads, read_machine
+from undertone_sidecar.testing import read_settings
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART, ROOT
@@ -121,7 +121,7 @@ def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
     values = {"modelServer": {"resources": {"limits": {"cpu": limit}}}, "sidecar": {"settings": settings}}
     given = [f"--{name}={value}" for name, value in flags(sidecar(chart, values)).items()]
     relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls=", "--batching="))]
-    planned = plan(read_machine(), Settings.parse([*relevant, f"--model-dir={CHART}"], {}))
+    planned = plan_threads(read_machine(), read_settings(*relevant, f"--model-dir={CHART}"))
     server = flags(model_server(chart, values))
     assert int(server["tensorflow_intra_op_parallelism"]) == planned.intra_op
     assert int(server["tensorflow_inter_op_parallelism"]) == planned.inter_op
@@ -132,7 +132,7 @@ def test_sidecar_receives_the_cpu_limit_of_the_model_server(chart: Chart, limit:
     """The sidecar sees only the limit of its own container, from which it plans its own threads."""
     given = sidecar(chart, {"modelServer": {"resources": {"limits": {"cpu": limit}}}})
     relevant = ["--model-server-cpus=" + flags(given)["model-server-cpus"], f"--model-dir={CHART}"]
-    assert Settings.parse(relevant, {}).model_server_cpus == cpus
+    assert read_settings(*relevant).model_server_cpus == cpus
     assert "env" not in given
     assert "tokenizer-threads" not in flags(given)
 
@@ -189,7 +189,7 @@ def test_settings_become_flags(chart: Chart) -> None:
 def test_sidecar_accepts_its_flags(chart: Chart, files: tuple[str, ...], tmp_path: Path) -> None:
     (container,) = spec(chart, files=files)["containers"]
     arguments = [re.sub(r"^--model-dir=.*", f"--model-dir={tmp_path}", argument) for argument in container["args"]]
-    settings = Settings.parse(arguments, {})
+    settings = read_settings(*arguments)
     assert settings.served_name == "emotions"
     assert settings.grace_period_seconds >= settings.drain_delay_seconds
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from undertone_bench.chart import Chart, Manifest
-from undertone_sidecar.settings import Settings
+from undertone_sidecar.testing import read_settings
 from undertone_telemetry.settings import TelemetrySettings
 
 from tests.chart.support.combinations import COMBINATIONS
@@ -55,7 +55,7 @@ def test_default_sends_nothing(chart: Chart) -> None:
 def test_sidecar_accepts_its_telemetry_settings(chart: Chart, tmp_path: Path) -> None:
     container = sidecar(chart, ALL)
     variables = {f"UNDERTONE_{name.upper()}": value for name, value in settings_of(container).items()}
-    settings = Settings.parse([f"--model-dir={tmp_path}"], variables)
+    settings = read_settings(f"--model-dir={tmp_path}", **variables)
     assert settings.telemetry.dogstatsd == "10.0.0.1:8125"
     assert settings.telemetry.otlp_endpoint == "http://collector.monitoring:4317"
     assert settings.telemetry.trace_sample == 0.01

@@ -50,9 +50,9 @@ def other_inputs(folder: Path) -> None:
     ("damage", "words"),
     [
         (half, ("contract.json", "is not a model contract", "export the model again")),
-        (another_tokenizer, ("tokenizer.json", "SHA-256", "put back the tokenizer that the model was exported with")),
-        (fewer_labels, ("'probabilities' as float32[-1, 9], expected float32[-1, 3]", "name the same export?")),
-        (another_version, ("contract.json", "is for version 7, but stands in the folder of version 1")),
+        (another_tokenizer, ("tokenizer.json", "SHA-256", "restore the tokenizer of the export")),
+        (fewer_labels, ("'probabilities' as float32[-1, 9], expected float32[-1, 3]", "contain the same export")),
+        (another_version, ("contract.json", "is for version 7, but is in the folder of version 1")),
         (other_inputs, ("contract.json", "has no input 'input_ids' (it has ['ids'])")),
     ],
 )
@@ -75,7 +75,10 @@ def test_a_model_that_the_model_server_does_not_have_is_waited_for(pod: Pod, lau
     shutil.copytree(pod.base / "1", folder / "8")
     change(folder / "8", lambda contract: contract.update(version="8"))
     sidecar = launch.sidecar(folder, pod.model_server.target).until_listening()
-    sidecar.until(lambda: "no version of the model emotions ready that is also in" in sidecar.log, "it says what it waits for")
+    sidecar.until(
+        lambda: "no version of the model emotions is ready in the model server and present in" in sidecar.log,
+        "the log says that no version is ready",
+    )
     assert sidecar.health() == NOT_SERVING
     shutil.copytree(pod.base / "1", folder / "1")
     sidecar.until_serving()

@@ -16,7 +16,7 @@ from undertone_dev_server import pod as pods
 from undertone_protos.tf_serving import PREDICT
 from undertone_protos.tfserving.v1 import predict_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
-from undertone_sidecar.tensors import pack_int32, unpack_float32
+from undertone_sidecar.tf_serving import pack_int32, unpack_float32
 
 from undertone_bench.errors import BenchError
 from undertone_bench.paragraphs import Paragraph

@@ -14,7 +14,7 @@ import undertone_model
 from google.protobuf.json_format import Parse
 from tokenizers import Tokenizer
 from undertone_protos.v1.contract_pb2 import ModelContract
-from undertone_sidecar.chunks import Policy, plan
+from undertone_sidecar.chunks import OverlengthPolicy, split
 
 from undertone_bench.errors import BenchError
 
@@ -82,11 +82,11 @@ class ServedModel:
     def sequences(self, texts: Sequence[str], *, truncate: bool = False) -> Iterator[Ids]:
         """What the model reads of each text: its tokens; of one that is too long, the first, or chunks as the sidecar's."""
         width = self.contract.max_tokens - 2
-        policy = Policy.TRUNCATE if truncate else Policy.CHUNK_MEAN
+        policy = OverlengthPolicy.TRUNCATE if truncate else OverlengthPolicy.CHUNK_MEAN
         for encoding in self.tokenizer.encode_batch_fast(list(texts)):
             first, *content, last = encoding.ids
-            for window in plan(len(content), width=width, overlap=_OVERLAP, policy=policy):
-                yield np.array([first, *content[window.start : window.stop], last], np.int32)
+            for chunk in split(len(content), width=width, overlap=_OVERLAP, policy=policy):
+                yield np.array([first, *content[chunk.start : chunk.stop], last], np.int32)
 
     def lengths(self, texts: Sequence[str], *, truncate: bool = False) -> list[int]:
         """Of the sequences, in tokens."""

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from undertone_dev_server.environment import recommended
 from undertone_model.cli.startup import quiet_tensorflow
-from undertone_sidecar.cpu import ThreadSettings, plan, read_machine
+from undertone_sidecar.cpu import ThreadSettings, plan_threads, read_machine
 
 from undertone_bench.served import Batch
 
@@ -123,8 +123,8 @@ def _session(folder: Path) -> _Engine:
 
 
 def _pod(folder: Path) -> _Engine:
-    planned = plan(read_machine(), ThreadSettings())
-    return _Engine(_loaded(folder, planned.intra_op, planned.inter_op), planned.calls)
+    planned = plan_threads(read_machine(), ThreadSettings())
+    return _Engine(_loaded(folder, planned.intra_op, planned.inter_op), planned.model_calls)
 
 
 def _loaded(folder: Path, intra_op: int, inter_op: int) -> _Compute:

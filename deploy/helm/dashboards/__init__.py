@@ -1,4 +1,1 @@
-"""Generates the dashboards of Grafana and Datadog from one description.
-
-`python -m deploy.helm.dashboards` writes the files.
-"""
+"""Makes the dashboards of Grafana and DataDog from one description: `python -m deploy.helm.dashboards`."""

@@ -1,19 +1,16 @@
-"""The sections about calls, queue, batches and model of the sidecars."""
+"""The sections about callers, pods and their model."""
 
 from typing import Final
 
-from .model import Mean, Panel, Quantile, Rate, Ratio, Section, Series, Source, Sum, Target, Unit, Visualization
+from .panel import Line, Mean, Panel, Quantile, Rate, Section, Series, Shape, Share, Source, Sum, Unit
 
-_CLASSIFIER: Final = {"grpc_service": "undertone.v1.Classifier"}
+_OURS: Final = {"grpc_service": "undertone.v1.Classifier"}
 _MODEL_SERVER: Final = {"grpc_service": "tensorflow.serving.PredictionService"}
 
 
-def _quantiles(metric: str, by: tuple[str, ...] = (), where: dict[str, str] | None = None) -> tuple[Target, ...]:
+def _quantiles(metric: str, by: tuple[str, ...] = (), where: dict[str, str] | None = None) -> tuple[Line, ...]:
     suffix = "".join(f" {{{label}}}" for label in by)
-    return tuple(
-        Target(Quantile(Series(metric, by, where or {}), quantile), f"p{quantile * 100:g}{suffix}")
-        for quantile in (0.5, 0.9, 0.99)
-    )
+    return tuple(Line(Quantile(Series(metric, by, where or {}), at), f"p{at * 100:g}{suffix}") for at in (0.5, 0.9, 0.99))
 
 
 CALLS: Final = Section(
@@ -21,142 +18,127 @@ CALLS: Final = Section(
     Source.PODS,
     (
         Panel(
-            "Scored paragraphs",
-            "Paragraphs with scores per second, of all pods.",
+            "Paragraphs answered",
+            "Paragraphs with a score, a second, of all pods.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_paragraphs_total", equal={"code": "OK"})), "scored"),),
-            Visualization.STAT,
+            (Line(Rate(Series("undertone_paragraphs_total", where={"code": "OK"})), "answered"),),
+            Shape.VALUE,
         ),
         Panel(
             "Failed paragraphs",
-            "The share of paragraphs without scores for any reason, including invalid requests.",
-            Unit.RATIO,
+            "Share of paragraphs that ended without a score, for whatever reason, the callers' own mistakes included.",
+            Unit.SHARE,
             (
-                Target(
-                    Ratio(
-                        Rate(Series("undertone_paragraphs_total", not_equal={"code": "OK"})),
+                Line(
+                    Share(
+                        Rate(Series("undertone_paragraphs_total", unlike={"code": "OK"})),
                         Rate(Series("undertone_paragraphs_total")),
                     ),
                     "failed",
                 ),
             ),
-            Visualization.STAT,
+            Shape.VALUE,
         ),
         Panel(
-            "Ready pods",
-            "Pods with a loaded and warmed-up model.",
+            "Pods that serve",
+            "Pods whose model is warm.",
             Unit.COUNT,
-            (Target(Sum(Series("undertone_ready")), "ready"),),
-            Visualization.STAT,
+            (Line(Sum(Series("undertone_ready")), "ready"),),
+            Shape.VALUE,
         ),
         Panel(
             "Calls in flight",
-            "Calls that have no response yet.",
+            "Calls that were read and have no answer yet.",
             Unit.COUNT,
-            (Target(Sum(Series("grpc_server_in_flight", ("grpc_method",), _CLASSIFIER)), "{grpc_method}"),),
-            Visualization.STACK,
+            (Line(Sum(Series("grpc_server_in_flight", ("grpc_method",), _OURS)), "{grpc_method}"),),
+            Shape.STACK,
         ),
         Panel(
             "Calls by method",
-            "Finished calls per second.",
+            "Calls that ended, a second.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("grpc_server_handled_total", ("grpc_method",), _CLASSIFIER)), "{grpc_method}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("grpc_server_handled_total", ("grpc_method",), _OURS)), "{grpc_method}"),),
+            Shape.STACK,
         ),
         Panel(
             "Errors by code",
-            "Calls with a status other than OK. INVALID_ARGUMENT is an error of the caller, RESOURCE_EXHAUSTED is overload.",
+            "Calls that did not end with OK. INVALID_ARGUMENT is the callers' fault, RESOURCE_EXHAUSTED is overload.",
             Unit.PER_SECOND,
-            (
-                Target(
-                    Rate(Series("grpc_server_handled_total", ("grpc_code",), _CLASSIFIER, {"grpc_code": "OK"})), "{grpc_code}"
-                ),
-            ),
-            Visualization.STACK,
+            (Line(Rate(Series("grpc_server_handled_total", ("grpc_code",), _OURS, {"grpc_code": "OK"})), "{grpc_code}"),),
+            Shape.STACK,
         ),
         Panel(
             "Paragraphs by code",
-            "Finished paragraphs by their own status. A call with many paragraphs succeeds even if some of them fail.",
+            "Paragraphs that ended, by their own status: a call of many succeeds even if some of them fail.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_paragraphs_total", ("code",))), "{code}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("undertone_paragraphs_total", ("code",))), "{code}"),),
+            Shape.STACK,
         ),
         Panel(
             "Latency",
-            "The time from the receipt of a request to its status, measured by the sidecar.",
+            "From a request read to its status sent, in the sidecar.",
             Unit.SECONDS,
-            _quantiles("grpc_server_handling_seconds", ("grpc_method",), _CLASSIFIER),
+            _quantiles("grpc_server_handling_seconds", ("grpc_method",), _OURS),
         ),
         Panel(
-            "Remaining deadline at arrival",
-            "The remaining time of calls with a deadline. If it approaches the latency, calls are rejected or time out.",
+            "Deadline left at arrival",
+            "Of calls that have a deadline. Where it nears the latency, calls will be refused or expire.",
             Unit.SECONDS,
             tuple(
-                Target(
-                    Quantile(Series("grpc_server_deadline_left_seconds", ("grpc_method",), _CLASSIFIER), quantile),
-                    f"p{quantile * 100:g} {{grpc_method}}",
+                Line(
+                    Quantile(Series("grpc_server_deadline_left_seconds", ("grpc_method",), _OURS), at),
+                    f"p{at * 100:g} {{grpc_method}}",
                 )
-                for quantile in (0.1, 0.5)
+                for at in (0.1, 0.5)
             ),
         ),
         Panel(
-            "Message size",
-            "The mean size of requests and responses.",
+            "Size of messages",
+            "Mean of requests and responses.",
             Unit.BYTES,
             (
-                Target(Mean(Series("grpc_server_request_bytes", ("grpc_method",), _CLASSIFIER)), "request {grpc_method}"),
-                Target(Mean(Series("grpc_server_response_bytes", ("grpc_method",), _CLASSIFIER)), "response {grpc_method}"),
+                Line(Mean(Series("grpc_server_request_bytes", ("grpc_method",), _OURS)), "request {grpc_method}"),
+                Line(Mean(Series("grpc_server_response_bytes", ("grpc_method",), _OURS)), "response {grpc_method}"),
             ),
         ),
     ),
 )
 
 LANES: Final = Section(
-    "Queue, lanes and load shedding",
+    "Queue, lanes and shedding",
     Source.PODS,
     (
-        Panel(
-            "Queue time",
-            "The time that sequences wait for the model server.",
-            Unit.SECONDS,
-            _quantiles("undertone_queue_seconds", ("lane",)),
-        ),
+        Panel("Queue", "Sequences' wait for the model server.", Unit.SECONDS, _quantiles("undertone_queue_seconds", ("lane",))),
         Panel(
             "Work by lane",
-            "Sequences sent to the model server per second.",
+            "Sequences that were sent to the model server, a second.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_queue_seconds_count", ("lane",))), "{lane}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("undertone_queue_seconds_count", ("lane",))), "{lane}"),),
+            Shape.STACK,
         ),
         Panel(
-            "Rejected paragraphs",
-            "Paragraphs that were rejected because the queue was full or the deadline could not be met. Rejections "
-            "of the batch lane slow jobs down.",
+            "Shed",
+            "Paragraphs that were refused at once: no room, or no time. Of the lane batch that is how jobs are slowed down.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_shed_paragraphs_total", ("lane", "reason"))), "{lane} {reason}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("undertone_shed_paragraphs_total", ("lane", "reason"))), "{lane} {reason}"),),
+            Shape.STACK,
         ),
         Panel(
-            "Dropped sequences",
-            "Sequences that were cancelled, or whose deadline passed, before they were sent to the model server.",
+            "Dropped",
+            "Sequences whose caller left, or whose deadline passed, before the model server was asked.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_dropped_sequences_total", ("lane", "reason"))), "{lane} {reason}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("undertone_dropped_sequences_total", ("lane", "reason"))), "{lane} {reason}"),),
+            Shape.STACK,
         ),
-        Panel(
-            "Tokenization time",
-            "The time to tokenize the paragraphs of a request.",
-            Unit.SECONDS,
-            _quantiles("undertone_tokenize_seconds"),
-        ),
+        Panel("Tokenizing", "Of a request's paragraphs.", Unit.SECONDS, _quantiles("undertone_tokenize_seconds")),
         Panel(
             "Long paragraphs",
-            "Paragraphs that were truncated or split into chunks, and the number of chunks.",
+            "Paragraphs that were cut off, or in pieces; and the pieces.",
             Unit.PER_SECOND,
             (
-                Target(Rate(Series("undertone_truncated_paragraphs_total")), "truncated"),
-                Target(Rate(Series("undertone_chunked_paragraphs_total")), "chunked"),
-                Target(Rate(Series("undertone_chunks_total")), "chunks"),
+                Line(Rate(Series("undertone_truncated_paragraphs_total")), "truncated"),
+                Line(Rate(Series("undertone_chunked_paragraphs_total")), "chunked"),
+                Line(Rate(Series("undertone_chunks_total")), "chunks"),
             ),
         ),
     ),
@@ -168,63 +150,53 @@ BATCHES: Final = Section(
     (
         Panel(
             "Padding",
-            "The share of padding in the computed tokens. At saturation it is 8 % or less.",
-            Unit.RATIO,
+            "Share of computed tokens that is padding. At saturation 8 % or less.",
+            Unit.SHARE,
             (
-                Target(
-                    Ratio(
-                        Rate(Series("undertone_tokens_total", equal={"kind": "padding"})),
+                Line(
+                    Share(
+                        Rate(Series("undertone_tokens_total", where={"kind": "padding"})),
                         Rate(Series("undertone_tokens_total")),
                     ),
                     "padding",
                 ),
-                Target(Quantile(Series("undertone_batch_padding_ratio"), 0.9), "p90 of batches"),
+                Line(Quantile(Series("undertone_batch_padding_ratio"), 0.9), "p90 of batches"),
             ),
         ),
         Panel(
             "Tokens",
-            "Computed tokens per second.",
+            "Computed, a second.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_tokens_total", ("kind",))), "{kind}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("undertone_tokens_total", ("kind",))), "{kind}"),),
+            Shape.STACK,
         ),
         Panel(
             "Batches",
-            "Batches sent to the model server per second. Prefetched batches were built while the model server was busy.",
+            "Sent to the model server, a second; prefetched ones were ready before it was.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_batches_total", ("lane", "prefetched"))), "{lane} prefetched={prefetched}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("undertone_batches_total", ("lane", "prefetched"))), "{lane} prefetched={prefetched}"),),
+            Shape.STACK,
         ),
+        Panel("Sequences in a batch", "Rows of a call.", Unit.COUNT, _quantiles("undertone_batch_items")),
+        Panel("Tokens in a batch", "Padding included; the budget bounds it.", Unit.COUNT, _quantiles("undertone_batch_tokens")),
         Panel(
-            "Sequences in a batch",
-            "The number of sequences of each Predict call.",
-            Unit.COUNT,
-            _quantiles("undertone_batch_items"),
-        ),
-        Panel(
-            "Tokens in a batch",
-            "The tokens of each Predict call, including padding. --batch-tokens is the limit.",
-            Unit.COUNT,
-            _quantiles("undertone_batch_tokens"),
-        ),
-        Panel(
-            "Model server latency",
-            "The duration of Predict calls.",
+            "Model server's latency",
+            "Predict calls of the sidecars.",
             Unit.SECONDS,
             _quantiles("grpc_client_handling_seconds", (), _MODEL_SERVER),
         ),
         Panel(
-            "Model server status codes",
-            "Finished Predict calls per second, by status code.",
+            "Model server's answers",
+            "Predict calls that ended, by code.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("grpc_client_handled_total", ("grpc_code",), _MODEL_SERVER)), "{grpc_code}"),),
-            Visualization.STACK,
+            (Line(Rate(Series("grpc_client_handled_total", ("grpc_code",), _MODEL_SERVER)), "{grpc_code}"),),
+            Shape.STACK,
         ),
         Panel(
-            "Model server calls in flight",
-            "Predict calls without a response yet. The limit of each pod is its number of concurrent calls (--model-calls).",
+            "Calls to the model server in flight",
+            "One for each pod is all that helps.",
             Unit.COUNT,
-            (Target(Sum(Series("grpc_client_in_flight", (), _MODEL_SERVER)), "in flight"),),
+            (Line(Sum(Series("grpc_client_in_flight", (), _MODEL_SERVER)), "in flight"),),
         ),
     ),
 )
@@ -235,23 +207,23 @@ MODEL: Final = Section(
     (
         Panel(
             "Models served",
-            "Pods by the model that they serve. More than one row is an error, except during a rollout.",
+            "Pods by what they serve. More than one row for longer than a rollout is a fault.",
             Unit.COUNT,
-            (Target(Sum(Series("undertone_model_info", ("name", "version", "precision"))), "{name} {version} {precision}"),),
-            Visualization.TABLE,
+            (Line(Sum(Series("undertone_model_info", ("name", "version", "precision"))), "{name} {version} {precision}"),),
+            Shape.TABLE,
         ),
         Panel(
-            "Model mismatches",
-            "Pods that found a newer version and cannot serve it.",
+            "Mismatches",
+            "Pods that found a newer version and could not serve it.",
             Unit.COUNT,
-            (Target(Sum(Series("undertone_model_mismatch")), "pods"),),
-            Visualization.STAT,
+            (Line(Sum(Series("undertone_model_mismatch")), "pods"),),
+            Shape.VALUE,
         ),
         Panel(
             "Lost telemetry",
-            "Measurements that a telemetry adapter could not send. Serving is not affected.",
+            "Measurements that an adapter could not pass on. Serving does not notice.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("undertone_telemetry_errors_total", ("adapter",))), "{adapter}"),),
+            (Line(Rate(Series("undertone_telemetry_errors_total", ("adapter",))), "{adapter}"),),
         ),
     ),
 )

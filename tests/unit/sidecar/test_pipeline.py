@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from undertone_sidecar.batching import Bounds, Encoded, Lane, MicroBatcher, Scored
-from undertone_sidecar.chunks import Policy
+from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
+from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import DeadlineError, OverloadedError, ParagraphError, UnavailableError, VersionGoneError
-from undertone_sidecar.limits import Limits
 from undertone_sidecar.model import Model, read_model
 from undertone_sidecar.pipeline import Answer, Classified, Paragraph, Pipeline
+from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.testing import FakeBackend, FakeClock, probabilities, write_version
 
-LIMITS = Limits(paragraph_bytes=2000, paragraph_characters=1500, batch_paragraphs=50, batch_bytes=50_000)
+LIMITS = RequestLimits(paragraph_bytes=2000, paragraph_characters=1500, batch_paragraphs=50, batch_bytes=50_000)
 SENTENCE = "The rain had stopped, and she laughed at last. "
 
 
-class Shelf:
-    """Models that are taken one after the other as each goes away."""
+class FakeModels:
+    """Serves the first model. Each refresh replaces it with the next one."""
 
     def __init__(self, *models: Model) -> None:
         self.models = list(models)
@@ -29,11 +29,11 @@ class Shelf:
     def current(self) -> Model:
         return self.models[0]
 
-    async def renewed(self) -> Model:
+    async def refresh(self) -> Model:
         self.models = self.models[1:] or self.models
         return self.models[0]
 
-    def suspect(self) -> None:
+    def report_failure(self) -> None:
         pass
 
 
@@ -47,14 +47,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
     )
 
 
-def pipeline(backend: FakeBackend, models: Sequence[Model], *, waiting: int = 10_000, inside: int = 1000) -> Pipeline:
-    bounds = Bounds.token_budget(128, calls=1, waiting=waiting, batch_share=0.1)
-    batcher = MicroBatcher(backend, bounds, call_seconds=30, margin_seconds=0, clock=FakeClock())
-    return Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_inside=inside, clock=FakeClock())
+def make_pipeline(
+    backend: FakeBackend, models: Sequence[Model], *, queue_tokens: int = 10_000, max_paragraphs: int = 1000
+) -> Pipeline:
+    limits = BatchLimits(budget=128, rows=128, slots=1, queue_tokens=queue_tokens, batch_share=0.1)
+    batcher = MicroBatcher(backend, limits, call_seconds=30, margin_seconds=0, clock=FakeClock())
+    return Pipeline(FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=max_paragraphs, clock=FakeClock())
 
 
-async def ask(subject: Pipeline, *texts: str, policy: Policy = Policy.CHUNK_MEAN) -> Answer:
-    return await subject.classify([Paragraph(text, "") for text in texts], policy, math.inf)
+async def classify(pipeline: Pipeline, *texts: str, policy: OverlengthPolicy = OverlengthPolicy.CHUNK_MEAN) -> Answer:
+    return await pipeline.classify([Paragraph(text, "") for text in texts], policy, math.inf)
 
 
 texts = st.lists(
@@ -64,29 +66,29 @@ texts = st.lists(
 )
 
 
-@given(texts, st.sampled_from([Policy.TRUNCATE, Policy.CHUNK_MEAN, Policy.CHUNK_MAX]))
+@given(texts, st.sampled_from([OverlengthPolicy.TRUNCATE, OverlengthPolicy.CHUNK_MEAN, OverlengthPolicy.CHUNK_MAX]))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_same_text_same_answer_alone_or_in_any_batch(
-    models: tuple[Model, Model], texts: list[str], policy: Policy
+async def test_a_text_gets_the_same_result_alone_or_in_any_batch(
+    models: tuple[Model, Model], texts: list[str], policy: OverlengthPolicy
 ) -> None:
-    subject = pipeline(FakeBackend(), models)
+    pipeline = make_pipeline(FakeBackend(), models)
     together, *alone = await asyncio.gather(
-        ask(subject, *texts, policy=policy), *(ask(subject, text, policy=policy) for text in texts)
+        classify(pipeline, *texts, policy=policy), *(classify(pipeline, text, policy=policy) for text in texts)
     )
-    later = [await ask(subject, text, policy=policy) for text in texts]
-    for outcome, *others in zip(together.outcomes, alone, later, strict=True):
+    later = [await classify(pipeline, text, policy=policy) for text in texts]
+    for outcome, *repetitions in zip(together.outcomes, alone, later, strict=True):
         assert isinstance(outcome, Classified)
         assert outcome.probabilities.sum() == pytest.approx(1, abs=1e-5)
-        for other in others:
-            (same,) = other.outcomes
+        for repetition in repetitions:
+            (same,) = repetition.outcomes
             assert isinstance(same, Classified)
             np.testing.assert_allclose(outcome.probabilities, same.probabilities, atol=1e-5)
             assert (outcome.tokens, outcome.chunks, outcome.truncated) == (same.tokens, same.chunks, same.truncated)
 
 
-async def test_the_model_gets_the_tokenizers_own_tokens_whole(models: tuple[Model, Model]) -> None:
+async def test_the_model_gets_the_tokens_of_the_tokenizer(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
-    (outcome,) = (await ask(pipeline(backend, models), "the rain had stopped")).outcomes
+    (outcome,) = (await classify(make_pipeline(backend, models), "the rain had stopped")).outcomes
     (batch,) = backend.batches
     assert batch.input_ids.shape == (1, 16)
     vocabulary = {"the": 0, "rain": 1, "had": 2, "stopped": 3, "[SEP]": 15, "[CLS]": 17}
@@ -97,9 +99,9 @@ async def test_the_model_gets_the_tokenizers_own_tokens_whole(models: tuple[Mode
     assert outcome.tokens == 6
 
 
-async def test_every_chunk_has_the_special_tokens_and_no_other_does(models: tuple[Model, Model]) -> None:
+async def test_every_chunk_has_special_tokens_only_around_it(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
-    (outcome,) = (await ask(pipeline(backend, models), SENTENCE * 6)).outcomes
+    (outcome,) = (await classify(make_pipeline(backend, models), SENTENCE * 6)).outcomes
     assert isinstance(outcome, Classified)
     rows = [
         row[mask == 1] for batch in backend.batches for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
@@ -109,9 +111,9 @@ async def test_every_chunk_has_the_special_tokens_and_no_other_does(models: tupl
     assert not outcome.truncated
 
 
-async def test_truncation_is_told_and_scores_the_beginning(models: tuple[Model, Model]) -> None:
+async def test_a_truncated_paragraph_is_scored_by_its_beginning_and_marked(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
-    (outcome,) = (await ask(pipeline(backend, models), SENTENCE * 6, policy=Policy.TRUNCATE)).outcomes
+    (outcome,) = (await classify(make_pipeline(backend, models), SENTENCE * 6, policy=OverlengthPolicy.TRUNCATE)).outcomes
     assert isinstance(outcome, Classified)
     (batch,) = backend.batches
     np.testing.assert_array_equal(outcome.probabilities, probabilities(batch.input_ids, batch.attention_mask, labels=9)[0])
@@ -119,8 +121,10 @@ async def test_truncation_is_told_and_scores_the_beginning(models: tuple[Model, 
     assert outcome.tokens > 32
 
 
-async def test_a_bad_paragraph_never_fails_its_neighbours(models: tuple[Model, Model]) -> None:
-    answer = await ask(pipeline(FakeBackend(), models), "rain", " ", "x" * 1501, "\u200b", "home", policy=Policy.REJECT)
+async def test_a_bad_paragraph_does_not_affect_the_others(models: tuple[Model, Model]) -> None:
+    answer = await classify(
+        make_pipeline(FakeBackend(), models), "rain", " ", "x" * 1501, "\u200b", "home", policy=OverlengthPolicy.REJECT
+    )
     assert [type(outcome) for outcome in answer.outcomes] == [
         Classified,
         ParagraphError,
@@ -130,85 +134,85 @@ async def test_a_bad_paragraph_never_fails_its_neighbours(models: tuple[Model, M
     ]
 
 
-async def test_a_passed_deadline_costs_nothing(models: tuple[Model, Model]) -> None:
+async def test_a_call_after_its_deadline_is_not_sent(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
     with pytest.raises(DeadlineError):
-        await pipeline(backend, models).classify([Paragraph("rain", "")], Policy.CHUNK_MEAN, -1.0)
+        await make_pipeline(backend, models).classify([Paragraph("rain", "")], OverlengthPolicy.CHUNK_MEAN, -1.0)
     assert backend.batches == []
 
 
-async def test_a_full_queue_refuses_the_call_only_if_nothing_found_room(models: tuple[Model, Model]) -> None:
+async def test_a_full_queue_fails_the_whole_call_only_if_no_paragraph_was_accepted(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
     backend.hold()
-    subject = pipeline(backend, models, waiting=40)
-    first = asyncio.create_task(ask(subject, "rain", "home", "door"))
-    await backend.until_asked()
-    waiting = asyncio.create_task(ask(subject, "rain", "home"))
+    pipeline = make_pipeline(backend, models, queue_tokens=40)
+    first = asyncio.create_task(classify(pipeline, "rain", "home", "door"))
+    await backend.wait_for_calls()
+    queued = asyncio.create_task(classify(pipeline, "rain", "home"))
     with pytest.raises(OverloadedError, match="the queue is full"):
-        await asyncio.gather(*(ask(subject, SENTENCE) for _ in range(3)))
+        await asyncio.gather(*(classify(pipeline, SENTENCE) for _ in range(3)))
     backend.release()
     answer = await first
     assert [type(outcome) for outcome in answer.outcomes] == [Classified, Classified, OverloadedError]
-    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.gather(queued, return_exceptions=True)
 
 
-async def test_a_lane_that_is_crowded_refuses_and_the_other_does_not(models: tuple[Model, Model]) -> None:
+async def test_a_lane_with_too_many_paragraphs_refuses_calls_but_the_other_lane_does_not(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
     backend.hold()
-    subject = pipeline(backend, models, inside=2)
+    pipeline = make_pipeline(backend, models, max_paragraphs=2)
     jobs = [Paragraph("rain", "")] * 2
-    first = asyncio.create_task(subject.classify(jobs, Policy.CHUNK_MEAN, math.inf, Lane.BATCH))
-    await backend.until_asked()
-    with pytest.raises(OverloadedError, match="2 paragraphs of the lane batch are being worked on and the limit is 2"):
-        await subject.classify(jobs[:1], Policy.CHUNK_MEAN, math.inf, Lane.BATCH)
-    online = asyncio.create_task(ask(subject, "home"))
+    first = asyncio.create_task(pipeline.classify(jobs, OverlengthPolicy.CHUNK_MEAN, math.inf, Lane.BATCH))
+    await backend.wait_for_calls()
+    with pytest.raises(OverloadedError, match="2 paragraphs of the lane batch are in progress; the limit is 2"):
+        await pipeline.classify(jobs[:1], OverlengthPolicy.CHUNK_MEAN, math.inf, Lane.BATCH)
+    online = asyncio.create_task(classify(pipeline, "home"))
     backend.release()
     assert all(isinstance(outcome, Classified) for outcome in (await online).outcomes + (await first).outcomes)
 
 
-async def test_a_paragraph_that_is_refused_leaves_no_chunks_behind(models: tuple[Model, Model]) -> None:
+async def test_a_refused_paragraph_leaves_no_chunks_in_the_queue(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
-    answer = await ask(pipeline(backend, models, waiting=64), "rain", SENTENCE * 10, "home")
+    answer = await classify(make_pipeline(backend, models, queue_tokens=64), "rain", SENTENCE * 10, "home")
     assert [type(outcome) for outcome in answer.outcomes] == [Classified, OverloadedError, Classified]
     assert sum(len(batch.input_ids) for batch in backend.batches) == 2
 
 
-async def test_a_version_that_goes_away_is_followed_by_its_successor(models: tuple[Model, Model]) -> None:
+async def test_a_call_is_repeated_with_the_version_that_replaces_a_removed_one(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
     backend.fails = lambda batch: VersionGoneError("gone") if batch.version == 1 else None
-    answer = await ask(pipeline(backend, models), "rain", "home")
+    answer = await classify(make_pipeline(backend, models), "rain", "home")
     assert answer.model.version == 2
     assert all(isinstance(outcome, Classified) for outcome in answer.outcomes)
 
 
-async def test_versions_that_go_away_for_ever_end_as_unavailable(models: tuple[Model, Model]) -> None:
+async def test_a_call_is_unavailable_if_versions_keep_disappearing(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
     backend.fails = lambda _: VersionGoneError("gone")
     with pytest.raises(UnavailableError, match="changed versions 5 times"):
-        await ask(pipeline(backend, models), "rain")
+        await classify(make_pipeline(backend, models), "rain")
 
 
-class Recorder:
-    """A batcher that answers nobody."""
+class SilentBatcher:
+    """A batcher that never sets a result."""
 
     def __init__(self) -> None:
         self.futures: list[asyncio.Future[Scored]] = []
-        self.asked = asyncio.Event()
+        self.called = asyncio.Event()
 
-    def submit(self, items: Sequence[Encoded]) -> list[asyncio.Future[Scored]]:
-        answers = [asyncio.get_running_loop().create_future() for _ in items]
-        self.futures += answers
-        self.asked.set()
-        return answers
+    def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
+        results = [asyncio.get_running_loop().create_future() for _ in requests]
+        self.futures += results
+        self.called.set()
+        return results
 
 
-async def test_a_caller_who_leaves_withdraws_everything(models: tuple[Model, Model]) -> None:
-    batcher = Recorder()
-    subject = Pipeline(Shelf(*models), batcher, LIMITS, overlap=8, max_inside=10, clock=FakeClock())
-    asking = asyncio.create_task(ask(subject, "rain", SENTENCE * 6))
-    await batcher.asked.wait()
-    asking.cancel()
+async def test_a_cancelled_call_cancels_all_its_requests(models: tuple[Model, Model]) -> None:
+    batcher = SilentBatcher()
+    pipeline = Pipeline(FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=10, clock=FakeClock())
+    call = asyncio.create_task(classify(pipeline, "rain", SENTENCE * 6))
+    await batcher.called.wait()
+    call.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await call
     assert len(batcher.futures) > 2
     assert all(future.cancelled() for future in batcher.futures)

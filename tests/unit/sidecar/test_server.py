@@ -1,4 +1,4 @@
-"""The public API over a real socket."""
+"""The gRPC API over a real socket."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,15 +9,15 @@ import grpc.aio
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from undertone_protos.v1 import classifier_pb2
-from undertone_sidecar.testing import LABELS, Pod, pod
+from undertone_sidecar.testing import LABELS, Pod, running_pod
 
 SENTENCE = "The rain had stopped, and she laughed at last. "
 RARE = "zyzzyva"
 
 
 @pytest.fixture
-async def house(base: Path) -> AsyncIterator[Pod]:
-    async with pod(
+async def pod(base: Path) -> AsyncIterator[Pod]:
+    async with running_pod(
         base,
         max_paragraph_bytes=600,
         max_paragraph_characters=500,
@@ -25,8 +25,8 @@ async def house(base: Path) -> AsyncIterator[Pod]:
         max_batch_bytes=1200,
         max_queue=64,
         deadline_margin_seconds=0.0,
-    ) as built:
-        yield built
+    ) as started:
+        yield started
 
 
 def batch(*texts: str, policy: int = 0) -> classifier_pb2.ClassifyBatchRequest:
@@ -34,8 +34,8 @@ def batch(*texts: str, policy: int = 0) -> classifier_pb2.ClassifyBatchRequest:
     return classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs, overlength_policy=policy)  # type: ignore[arg-type]
 
 
-async def test_one_paragraph(house: Pod) -> None:
-    response = await house.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE, id="p1"))
+async def test_classify_returns_probabilities_model_and_timings(pod: Pod) -> None:
+    response = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE, id="p1"))
     assert response.id == "p1"
     assert tuple(response.labels) == LABELS
     assert response.label == LABELS[max(range(9), key=response.probabilities.__getitem__)]
@@ -47,19 +47,19 @@ async def test_one_paragraph(house: Pod) -> None:
     assert timings.tokenize_seconds > 0
 
 
-async def test_a_batch_answers_in_order_and_says_what_is_wrong_with_whom(house: Pod) -> None:
-    response = await house.stub.ClassifyBatch(batch("rain", " \n", SENTENCE * 8, "home"))
+async def test_a_batch_has_results_in_order_and_an_error_for_each_bad_paragraph(pod: Pod) -> None:
+    response = await pod.stub.ClassifyBatch(batch("rain", " \n", SENTENCE * 8, "home"))
     assert [result.id for result in response.results] == ["0", "1", "2", "3"]
     assert [result.error.code for result in response.results] == [0, grpc.StatusCode.INVALID_ARGUMENT.value[0], 0, 0]
     assert response.results[2].classification.chunks > 1
-    alone = await house.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE * 8))
+    alone = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE * 8))
     together = response.results[2].classification
     assert list(together.probabilities) == pytest.approx(list(alone.probabilities), abs=1e-5)
     assert response.labels[together.label_index] == alone.label
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         (classifier_pb2.ClassifyRequest(), "empty"),
         (classifier_pb2.ClassifyRequest(text=" \t\n\u2003"), "white space only"),
@@ -70,24 +70,24 @@ async def test_a_batch_answers_in_order_and_says_what_is_wrong_with_whom(house: 
         (classifier_pb2.ClassifyRequest(text=RARE, id="i" * 257), "id has 257 characters; the limit is 256"),
         (
             classifier_pb2.ClassifyRequest(text=f"{RARE} " * 20, overlength_policy=classifier_pb2.OVERLENGTH_POLICY_REJECT),
-            "140 tokens, special tokens not counted, and the model reads 30 at once: shorten it",
+            "140 tokens without special tokens, and the model reads 30 at once: shorten it",
         ),
     ],
 )
-async def test_a_bad_paragraph_is_refused_with_value_and_remedy(
-    house: Pod, request_: classifier_pb2.ClassifyRequest, said: str, caplog: pytest.LogCaptureFixture
+async def test_a_bad_paragraph_is_refused_with_the_value_and_the_remedy(
+    pod: Pod, request_: classifier_pb2.ClassifyRequest, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await house.stub.Classify(request_)
+        await pod.stub.Classify(request_)
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     details = refusal.value.details()
     assert details is not None
-    assert said in details
+    assert message in details
     assert RARE not in details + caplog.text
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         (batch(), "no paragraphs"),
         (batch(*["rain"] * 5), "5 paragraphs; the limit is 4: send several smaller batches"),
@@ -95,17 +95,17 @@ async def test_a_bad_paragraph_is_refused_with_value_and_remedy(
         (batch("rain", policy=-1), "overlength_policy -1 is unknown"),
     ],
 )
-async def test_a_bad_batch_is_refused_as_a_whole(house: Pod, request_: classifier_pb2.ClassifyBatchRequest, said: str) -> None:
+async def test_a_bad_batch_is_refused_as_a_whole(pod: Pod, request_: classifier_pb2.ClassifyBatchRequest, message: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await house.stub.ClassifyBatch(request_)
+        await pod.stub.ClassifyBatch(request_)
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert said in (refusal.value.details() or "")
+    assert message in (refusal.value.details() or "")
 
 
-async def test_bytes_that_are_no_message_are_the_callers_mistake(house: Pod, caplog: pytest.LogCaptureFixture) -> None:
+async def test_undecodable_bytes_are_an_invalid_argument(pod: Pod, caplog: pytest.LogCaptureFixture) -> None:
     classify: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
-    classify = house.channel.unary_unary("/undertone.v1.Classifier/Classify")
-    for data in (b"\x0a\x02\xff\xfe", b"\x0a\xff"):  # text that is not UTF-8; a field that is cut off
+    classify = pod.channel.unary_unary("/undertone.v1.Classifier/Classify")
+    for data in (b"\x0a\x02\xff\xfe", b"\x0a\xff"):  # Text that is not UTF-8, and a truncated field.
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await classify(data)
         assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -113,14 +113,14 @@ async def test_bytes_that_are_no_message_are_the_callers_mistake(house: Pod, cap
     assert caplog.text.count("Traceback") == 0
 
 
-async def test_a_batch_well_over_the_limits_still_gets_our_answer(house: Pod) -> None:
+async def test_a_batch_moderately_over_the_limits_is_an_invalid_argument(pod: Pod) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await house.stub.ClassifyBatch(batch(*["漢" * 200] * 4))
+        await pod.stub.ClassifyBatch(batch(*["漢" * 200] * 4))
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize(
-    ("answered", "told"),
+    ("server_code", "expected"),
     [
         (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
         (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.DEADLINE_EXCEEDED),
@@ -129,34 +129,36 @@ async def test_a_batch_well_over_the_limits_still_gets_our_answer(house: Pod) ->
         (grpc.StatusCode.INTERNAL, grpc.StatusCode.INTERNAL),
     ],
 )
-async def test_what_the_model_server_answers_is_told_in_our_terms(
-    house: Pod, answered: grpc.StatusCode, told: grpc.StatusCode
+async def test_status_codes_of_the_model_server_are_mapped(
+    pod: Pod, server_code: grpc.StatusCode, expected: grpc.StatusCode
 ) -> None:
-    house.serving.fails = lambda _: answered
+    pod.serving.fails = lambda _: server_code
     with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
-    assert failure.value.code() is told
+        await pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+    assert failure.value.code() is expected
     assert "as the test asked" not in (failure.value.details() or "")
     trailer = dict(failure.value.trailing_metadata() or ())
-    assert ("grpc-retry-pushback-ms" in trailer) == (told in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
+    assert ("grpc-retry-pushback-ms" in trailer) == (
+        expected in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    )
 
 
-async def test_a_model_server_that_answers_nonsense_is_an_internal_error(house: Pod) -> None:
-    house.serving.spoils = lambda scores: scores * float("nan")
+async def test_an_invalid_response_of_the_model_server_is_an_internal_error(pod: Pod) -> None:
+    pod.serving.changes = lambda scores: scores * float("nan")
     with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+        await pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
     assert failure.value.code() is grpc.StatusCode.INTERNAL
-    assert failure.value.details() == "internal error; the sidecar's log has the cause"
+    assert failure.value.details() == "internal error: see the log of the sidecar"
 
 
-async def test_a_full_queue_pushes_back(house: Pod) -> None:
-    house.serving.hold()
-    calls = [house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain")) for _ in range(80)]
+async def test_a_full_queue_answers_with_retry_pushback(pod: Pod) -> None:
+    pod.serving.hold()
+    calls = [pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain")) for _ in range(80)]
     done, _ = await asyncio.wait([asyncio.ensure_future(_code(call)) for call in calls], return_when=asyncio.FIRST_COMPLETED)
     code, trailer = done.pop().result()
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert int(trailer["grpc-retry-pushback-ms"]) > 0
-    house.serving.release()
+    pod.serving.release()
     codes = [(await _code(call))[0] for call in calls]
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert codes.count(grpc.StatusCode.OK) >= 64
@@ -169,86 +171,86 @@ async def _code(
     return code, {key: str(value) for key, value in await call.trailing_metadata() or ()}
 
 
-async def test_callers_who_leave_cost_the_model_server_nothing(house: Pod) -> None:
-    house.serving.hold()
-    first = house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
-    await house.serving.hanging.wait()
-    warm = len(house.serving.shapes)
-    leaving = [house.stub.Classify(classifier_pb2.ClassifyRequest(text="home door"), timeout=5) for _ in range(10)]
-    await house.until_metric('grpc_server_started_total{grpc_method="Classify"', 11)
-    for call in leaving:
+async def test_cancelled_calls_are_not_sent_to_the_model_server(pod: Pod) -> None:
+    pod.serving.hold()
+    first = pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+    await pod.serving.hanging.wait()
+    warm = len(pod.serving.shapes)
+    cancelled = [pod.stub.Classify(classifier_pb2.ClassifyRequest(text="home door"), timeout=5) for _ in range(10)]
+    await pod.wait_metric('grpc_server_started_total{grpc_method="Classify"', 11)
+    for call in cancelled:
         call.cancel()
-    await house.until_metric('grpc_code="CANCELLED"', 10)
-    house.serving.release()
+    await pod.wait_metric('grpc_code="CANCELLED"', 10)
+    pod.serving.release()
     await first
-    await house.stub.Classify(classifier_pb2.ClassifyRequest(text="the rain"))
-    assert house.serving.shapes[warm:] == [(1, 16)]
+    await pod.stub.Classify(classifier_pb2.ClassifyRequest(text="the rain"))
+    assert pod.serving.shapes[warm:] == [(1, 16)]
 
 
-async def test_metrics_tell_what_happened(house: Pod) -> None:
-    await house.stub.ClassifyBatch(batch("rain", " ", "home"))
+async def test_metrics_count_calls_paragraphs_batches_and_tokens(pod: Pod) -> None:
+    await pod.stub.ClassifyBatch(batch("rain", " ", "home"))
     with pytest.raises(grpc.aio.AioRpcError):
-        await house.stub.Classify(classifier_pb2.ClassifyRequest())
+        await pod.stub.Classify(classifier_pb2.ClassifyRequest())
     service = 'grpc_service="undertone.v1.Classifier",grpc_type="unary"'
-    await house.until_metric(f'grpc_server_handled_total{{grpc_code="INVALID_ARGUMENT",grpc_method="Classify",{service}}}', 1)
-    await house.until_metric(f'grpc_server_handled_total{{grpc_code="OK",grpc_method="ClassifyBatch",{service}}}', 1)
-    await house.until_metric(f'grpc_server_handling_seconds_count{{grpc_method="ClassifyBatch",{service}}}', 1)
-    await house.until_metric('undertone_paragraphs_total{code="OK"}', 2)
-    await house.until_metric('undertone_paragraphs_total{code="INVALID_ARGUMENT"}', 2)
-    await house.until_metric("undertone_batch_items_sum", 2)
-    await house.until_metric("undertone_batch_tokens_sum", 32)
-    await house.until_metric("undertone_queue_seconds_count", 2)
-    await house.until_metric("undertone_ready", 1)
-    await house.until_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
-    await house.until_metric('undertone_tokens_total{kind="text"}', 6)
-    await house.until_metric('undertone_tokens_total{kind="padding"}', 26)
-    await house.until_metric("undertone_tokenize_seconds_count", 1)
-    text = await house.metrics()
+    await pod.wait_metric(f'grpc_server_handled_total{{grpc_code="INVALID_ARGUMENT",grpc_method="Classify",{service}}}', 1)
+    await pod.wait_metric(f'grpc_server_handled_total{{grpc_code="OK",grpc_method="ClassifyBatch",{service}}}', 1)
+    await pod.wait_metric(f'grpc_server_handling_seconds_count{{grpc_method="ClassifyBatch",{service}}}', 1)
+    await pod.wait_metric('undertone_paragraphs_total{code="OK"}', 2)
+    await pod.wait_metric('undertone_paragraphs_total{code="INVALID_ARGUMENT"}', 2)
+    await pod.wait_metric("undertone_batch_items_sum", 2)
+    await pod.wait_metric("undertone_batch_tokens_sum", 32)
+    await pod.wait_metric("undertone_queue_seconds_count", 2)
+    await pod.wait_metric("undertone_ready", 1)
+    await pod.wait_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
+    await pod.wait_metric('undertone_tokens_total{kind="text"}', 6)
+    await pod.wait_metric('undertone_tokens_total{kind="padding"}', 26)
+    await pod.wait_metric("undertone_tokenize_seconds_count", 1)
+    text = await pod.metrics()
     assert "undertone_batch_padding_ratio_bucket" in text
     assert 'grpc_client_handled_total{grpc_code="OK",grpc_method="Predict"' in text
     long = " ".join(["rain"] * 40)
-    await house.stub.Classify(
+    await pod.stub.Classify(
         classifier_pb2.ClassifyRequest(text=long, overlength_policy=classifier_pb2.OVERLENGTH_POLICY_TRUNCATE)
     )
-    chunked = await house.stub.Classify(classifier_pb2.ClassifyRequest(text=long))
-    await house.until_metric("undertone_truncated_paragraphs_total", 1)
-    await house.until_metric("undertone_chunked_paragraphs_total", 1)
-    await house.until_metric("undertone_chunks_total", chunked.chunks)
+    chunked = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text=long))
+    await pod.wait_metric("undertone_truncated_paragraphs_total", 1)
+    await pod.wait_metric("undertone_chunked_paragraphs_total", 1)
+    await pod.wait_metric("undertone_chunks_total", chunked.chunks)
     assert 'grpc_server_request_bytes_count{grpc_method="ClassifyBatch"' in text
 
 
-async def test_the_lane_is_told_in_the_metadata(house: Pod) -> None:
+async def test_the_metadata_selects_the_lane(pod: Pod) -> None:
     request = classifier_pb2.ClassifyRequest(text="rain")
-    await house.stub.Classify(request)
-    await house.stub.Classify(request, metadata=(("undertone-lane", "online"),))
-    await house.stub.ClassifyBatch(batch("rain", "home", "door"), metadata=(("undertone-lane", "batch"),))
-    await house.until_metric('undertone_queue_seconds_count{lane="online"}', 2)
-    await house.until_metric('undertone_queue_seconds_count{lane="batch"}', 3)
-    await house.until_metric('undertone_batches_total{lane="batch",prefetched="false"}', 1)
+    await pod.stub.Classify(request)
+    await pod.stub.Classify(request, metadata=(("undertone-lane", "online"),))
+    await pod.stub.ClassifyBatch(batch("rain", "home", "door"), metadata=(("undertone-lane", "batch"),))
+    await pod.wait_metric('undertone_queue_seconds_count{lane="online"}', 2)
+    await pod.wait_metric('undertone_queue_seconds_count{lane="batch"}', 3)
+    await pod.wait_metric('undertone_batches_total{lane="batch",prefetched="false"}', 1)
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await house.stub.Classify(request, metadata=(("undertone-lane", "night"),))
+        await pod.stub.Classify(request, metadata=(("undertone-lane", "night"),))
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "undertone-lane is 'night'; send 'online' or 'batch'" in (refusal.value.details() or "")
 
 
-async def test_a_crowd_of_batch_work_does_not_take_the_readers_places(base: Path) -> None:
-    async with pod(base, max_queue_tokens=64) as house:
-        house.serving.hold()
-        first = house.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
-        await house.serving.hanging.wait()
-        jobs = house.stub.ClassifyBatch(batch(*["rain"] * 6), metadata=(("undertone-lane", "batch"),))
-        await house.until_metric('undertone_shed_paragraphs_total{lane="batch",reason="queue_full"}', 2)
-        reader = house.stub.Classify(classifier_pb2.ClassifyRequest(text="home"))
-        await house.until_metric('grpc_server_started_total{grpc_method="Classify"', 2)
-        house.serving.release()
-        assert await first.code() is await reader.code() is grpc.StatusCode.OK
+async def test_a_full_batch_lane_does_not_affect_the_online_lane(base: Path) -> None:
+    async with running_pod(base, max_queue_tokens=64) as pod:
+        pod.serving.hold()
+        first = pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
+        await pod.serving.hanging.wait()
+        jobs = pod.stub.ClassifyBatch(batch(*["rain"] * 6), metadata=(("undertone-lane", "batch"),))
+        await pod.wait_metric('undertone_shed_paragraphs_total{lane="batch",reason="queue_full"}', 2)
+        online = pod.stub.Classify(classifier_pb2.ClassifyRequest(text="home"))
+        await pod.wait_metric('grpc_server_started_total{grpc_method="Classify"', 2)
+        pod.serving.release()
+        assert await first.code() is await online.code() is grpc.StatusCode.OK
         codes = [result.error.code for result in (await jobs).results]
         assert codes == [0] * 4 + [grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]] * 2
         assert int(str(dict(await jobs.trailing_metadata() or ())["grpc-retry-pushback-ms"])) > 0
 
 
-async def test_get_model_gives_the_contract_and_the_limits(house: Pod) -> None:
-    response = await house.stub.GetModel(classifier_pb2.GetModelRequest())
+async def test_get_model_returns_the_contract_and_the_limits(pod: Pod) -> None:
+    response = await pod.stub.GetModel(classifier_pb2.GetModelRequest())
     assert tuple(response.contract.labels) == LABELS
     assert response.contract.max_tokens == 32
     limits = response.limits
@@ -256,8 +258,8 @@ async def test_get_model_gives_the_contract_and_the_limits(house: Pod) -> None:
     assert (limits.max_batch_paragraphs, limits.max_batch_bytes) == (4, 1200)
 
 
-async def test_reflection_lists_the_services(house: Pod) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(house.channel)
+async def test_reflection_lists_the_services(pod: Pod) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(pod.channel)
     call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
     response = await anext(aiter(call))
     names = {service.name for service in response.list_services_response.service}

@@ -1,37 +1,56 @@
+import re
 from pathlib import Path
 
+import click
 import pytest
-from undertone_sidecar import Settings
-from undertone_sidecar.errors import SettingsError
+from click.testing import CliRunner
+from undertone_sidecar import Settings, SettingsError
+from undertone_sidecar.__main__ import serve
+from undertone_sidecar.testing import read_settings
 from undertone_telemetry.settings import TelemetrySettings
 
 
-def test_flags_win_over_the_environment_and_that_over_defaults(tmp_path: Path) -> None:
-    environment = {"UNDERTONE_MODEL_DIR": str(tmp_path), "UNDERTONE_PORT": "1234", "UNDERTONE_MAX_QUEUE": "500"}
-    settings = Settings.parse(["--port", "5678"], environment)
+def test_flags_override_the_environment_and_the_environment_overrides_defaults(tmp_path: Path) -> None:
+    settings = read_settings(
+        "--port", "5678", UNDERTONE_MODEL_DIR=str(tmp_path), UNDERTONE_PORT="1234", UNDERTONE_MAX_QUEUE="500"
+    )
     assert (settings.model_dir, settings.port, settings.max_queue, settings.batch_tokens) == (tmp_path, 5678, 500, 2048)
     assert settings.served_name == tmp_path.name
     assert settings.telemetry.metrics_port == 9464
 
 
-def test_every_part_of_telemetry_can_be_left_out(tmp_path: Path) -> None:
-    off = Settings.parse(["--model-dir", str(tmp_path), "--metrics-port=off"], {}).telemetry
-    assert off == TelemetrySettings()
+def test_all_telemetry_can_be_off(tmp_path: Path) -> None:
+    assert read_settings("--model-dir", str(tmp_path), "--metrics-port=off").telemetry == TelemetrySettings()
 
 
-def test_the_collector_is_found_where_opentelemetry_has_it(tmp_path: Path) -> None:
+def test_the_variable_of_opentelemetry_sets_the_otlp_endpoint_if_ours_is_not_set(tmp_path: Path) -> None:
     environment = {"UNDERTONE_MODEL_DIR": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
-    assert Settings.parse([], environment).otlp_endpoint == "http://collector:4317"
-    assert not Settings.parse([], environment).telemetry.traced
+    settings = read_settings(**environment)
+    assert settings.otlp_endpoint == "http://collector:4317"
+    assert not settings.telemetry.traced
     environment |= {"UNDERTONE_OTLP_ENDPOINT": "http://other:4317", "UNDERTONE_TRACE_SAMPLE": "0.01"}
-    assert Settings.parse([], environment).otlp_endpoint == "http://other:4317"
-    assert Settings.parse([], environment).telemetry.traced
-    with pytest.raises(SettingsError, match="--otlp-endpoint is 'collector:4317'; write the URL"):
-        Settings.parse(["--otlp-endpoint=collector:4317"], environment)
+    settings = read_settings(**environment)
+    assert settings.otlp_endpoint == "http://other:4317"
+    assert settings.telemetry.traced
+    with pytest.raises(click.UsageError, match="--otlp-endpoint is 'collector:4317'"):
+        read_settings("--otlp-endpoint=collector:4317", **environment)
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError) as refusal:
+@pytest.mark.parametrize(
+    ("arguments", "auto"), [([], False), (["--auto"], True), (["--auto", "true"], True), (["--auto=false"], False)]
+)
+def test_a_boolean_flag_alone_means_true(tmp_path: Path, arguments: list[str], auto: bool) -> None:
+    assert read_settings(*arguments, "--model-dir", str(tmp_path)).auto is auto
+    assert read_settings("--model-dir", str(tmp_path), UNDERTONE_AUTO="1").auto
+
+
+@pytest.mark.parametrize(("cpus", "expected"), [("2", 2.0), ("1.5", 1.5), ("1500m", 1.5)])
+def test_cpus_are_read_in_the_notation_of_kubernetes(tmp_path: Path, cpus: str, expected: float) -> None:
+    assert read_settings("--model-dir", str(tmp_path), f"--model-server-cpus={cpus}").model_server_cpus == expected
+
+
+def test_one_error_lists_all_problems(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as error:
         Settings(
             model_dir=tmp_path / "missing",
             model_server="nowhere",
@@ -47,49 +66,54 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
             batching="whole",
             batch_lane_share=1.0,
         )
-    lines = str(refusal.value).splitlines()
+    lines = str(error.value).splitlines()
     assert len(lines) == 12
-    assert "--batching is 'whole'; choose one of token-budget, passthrough" in lines
-    assert "--batch-tokens is 0; it must be at least 16" in lines
-    assert "--poll-seconds is nan; it must be at least 0.01" in lines
-    assert "--model-server is 'nowhere'; write host:port or unix:///path/to/socket" in lines
+    assert "--batching: 'whole' is not one of 'token-budget', 'passthrough'." in lines
+    assert "--batch-tokens: 0 is not in the range x>=16." in lines
+    assert "--poll-seconds: nan is not a number." in lines
+    assert "--model-server 'nowhere' is invalid: use host:port or unix:///path/to/socket" in lines
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "said"),
+    ("arguments", "environment", "message"),
     [
-        ([], {}, "the following arguments are required: --model-dir"),
-        (["--model-dir", "x", "--port", "many"], {}, "argument --port: 'many' cannot be read"),
-        (["--model-dir", "x"], {"UNDERTONE_PORT": "many"}, "argument --port: UNDERTONE_PORT in the environment: 'many'"),
-        (["--model-dir", "x", "--metrics-port", "on"], {}, "argument --metrics-port: 'on' is no port; give a number, or off"),
+        ([], {}, "Missing option '--model-dir' (env var: 'UNDERTONE_MODEL_DIR')"),
+        (["--model-dir", "x", "--port", "many"], {}, "Invalid value for '--port'"),
+        (["--model-dir", "x", "--port", "65536"], {}, "65536 is not in the range 0<=x<=65535"),
+        (["--model-dir", "x"], {"UNDERTONE_PORT": "many"}, "(env var: 'UNDERTONE_PORT'): 'many' is not a valid"),
+        (["--model-dir", "x", "--metrics-port", "on"], {}, "'on' is not a port: use a number from 0 to 65535, or off"),
+        (["--model-dir", "x", "--metrics-port", "70000"], {}, "'70000' is not a port"),
+        (["--model-dir", "x", "--max-queue=0"], {}, "Invalid value for '--max-queue' (env var: 'UNDERTONE_MAX_QUEUE')"),
+        (["--model-dir", "x", "--poll-seconds=nan"], {}, "nan is not a number"),
+        (["--model-dir", "x", "--model-server-cpus=two"], {}, "'two' is not a number of CPUs: use a form such as 1.5"),
+        (["--model-dir", "x", "--auto=perhaps"], {}, "'perhaps' is not a valid boolean"),
+        (["--model-dir", "x", "--colour"], {}, "No such option '--colour'"),
+        (["--model-dir", "x"], {}, "--model-dir x is not a folder: use the folder that contains the versions' folders"),
     ],
 )
-def test_values_that_cannot_be_read_end_with_usage(
-    arguments: list[str], environment: dict[str, str], said: str, capsys: pytest.CaptureFixture[str]
+def test_an_error_names_the_flag_the_variable_and_the_remedy(
+    arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        Settings.parse(arguments, environment)
-    assert end.value.code == 2
-    assert said in capsys.readouterr().err
+    with pytest.raises(click.UsageError) as error:
+        read_settings(*arguments, **environment)
+    assert error.value.exit_code == 2
+    assert message in error.value.format_message()
 
 
-def test_batching_decides_how_many_calls_run_at_once(tmp_path: Path) -> None:
-    assert Settings(model_dir=tmp_path).bounds(3).slots == 3
-    bounds = Settings.parse(["--model-dir", str(tmp_path), "--batching=passthrough", "--model-calls=7"], {}).bounds(7)
-    assert (bounds.slots, bounds.rows) == (7, 1)
+def test_passthrough_limits_batches_to_one_request(tmp_path: Path) -> None:
+    assert Settings(model_dir=tmp_path).batch_limits(3).slots == 3
+    limits = read_settings("--model-dir", str(tmp_path), "--batching=passthrough", "--model-calls=7").batch_limits(7)
+    assert (limits.slots, limits.rows) == (7, 1)
 
 
-def test_help_names_every_flag_its_default_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        Settings.parse(["--help"], {})
-    text = " ".join(capsys.readouterr().out.split())
-    for said in (
-        "--model-dir DIR",
-        "--batch-tokens N",
-        "(default: 2048)",
-        "UNDERTONE_MODEL_DIR",
-        "exit codes",
-        "example:",
-        "undertone-sidecar plan",
-    ):
-        assert said in text
+def test_the_help_describes_every_option_with_its_default_and_its_variable_in_100_columns() -> None:
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(serve, ["--help"])
+    assert max(map(len, result.output.splitlines())) <= 100
+    text = " ".join(result.output.split())
+    for option in serve.params:
+        assert isinstance(option, click.Option)
+        assert option.help
+        assert re.search(rf"{option.opts[0]} \S", text)
+        assert f"env var: UNDERTONE_{str(option.name).upper()}" in text
+    for expected in ("--model-dir DIR", "default: 2048", "Exit codes:", "Example:", "undertone-sidecar plan"):
+        assert expected in text

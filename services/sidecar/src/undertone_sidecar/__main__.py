@@ -1,4 +1,4 @@
-"""The undertone-sidecar command."""
+"""The command undertone-sidecar."""
 
 import asyncio
 import logging
@@ -6,42 +6,87 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+import click
 from undertone_telemetry import logs
 
-from undertone_sidecar.cpu import command
 from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
-from undertone_sidecar.settings import Settings
+from undertone_sidecar.plan_command import plan
+from undertone_sidecar.settings import CONTEXT_SETTINGS, Settings, settings_options
 from undertone_sidecar.sidecar import Sidecar
 
-_EXIT_CODES: Mapping[type[ConfigurationError], int] = {SettingsError: 2, ContractError: 3, PortError: 4}
-_CUT_OFF = 5
-_PLAN = "plan"
+_EXIT_CODES: Final[Mapping[type[ConfigurationError], int]] = {SettingsError: 2, ContractError: 3, PortError: 4}
+_DRAIN_INCOMPLETE: Final = 5
 
 log = logging.getLogger("undertone_sidecar")
 
 
+@click.command(
+    context_settings=CONTEXT_SETTINGS,
+    epilog="""\b
+Command:
+  undertone-sidecar plan  print thread counts that fit this machine; see plan --help
+
+\b
+Example:
+  undertone-dev-server --model_name=emotions --model_base_path=models/emotions --port=8500
+  undertone-sidecar --model-dir models/emotions --model-server localhost:8500 --port 50051
+  grpcurl -plaintext -d '{"text": "At last, home!"}' localhost:50051 \\
+      undertone.v1.Classifier/Classify
+
+\b
+Signals:
+  SIGTERM and SIGINT start a drain: health becomes NOT_SERVING, and accepted calls are finished.
+  A second signal stops at once.
+
+\b
+Exit codes:
+  0  drained
+  1  unexpected error
+  2  invalid flag or environment variable, or more threads than CPUs
+  3  invalid model files or contract
+  4  a port cannot be opened
+  5  the drain was incomplete: calls in flight were cancelled""",
+)
+@settings_options()
+def serve(settings: Settings) -> int:
+    """Serve undertone.v1.Classifier: score the emotions of paragraphs over gRPC.
+
+    Tokenizes and batches paragraphs, and calls TF Serving or undertone-dev-server in the same pod.
+    Health (grpc.health.v1) is SERVING once the model server has the model.
+
+    Each option has an environment variable. The command line has precedence.
+    """
+    logs.configure(settings.log_format, traced=settings.telemetry.traced)
+    return 0 if asyncio.run(_run(settings)) else _DRAIN_INCOMPLETE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until a signal, or prints the plan; returns the exit code (see --help)."""
-    # The tokenizer's own parallelism would put a thread on every core, beside the model server's; our pool is enough.
+    """Runs the command. Returns the exit code."""
+    # The tokenizer would start a thread for each core, in competition with the model server. Our
+    # thread pool is enough.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    given = sys.argv[1:] if arguments is None else arguments
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name, command = "undertone-sidecar", serve
+    if arguments[:1] == [plan.name]:
+        # Not a click.Group, which would require --model-dir for this command, too.
+        name, command, arguments = f"{name} {plan.name}", plan, arguments[1:]
     try:
-        if given[:1] == [_PLAN]:
-            return command.run(given[1:], os.environ)
-        settings = Settings.parse(given, os.environ)
-        logs.configure(settings.log_format, traced=settings.telemetry.traced)
-        return 0 if asyncio.run(_run(settings)) else _CUT_OFF
+        return int(command.main(arguments, prog_name=name, standalone_mode=False))
+    except click.ClickException as error:
+        print(f"undertone-sidecar: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
     except ConfigurationError as error:
         print(f"undertone-sidecar: {error}", file=sys.stderr)
         return _EXIT_CODES[type(error)]
 
 
 async def _run(settings: Settings) -> bool:
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    stop, force_stop = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
-        (hurry if stop.is_set() else stop).set()
+        (force_stop if stop.is_set() else stop).set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,7 +94,7 @@ async def _run(settings: Settings) -> bool:
     sidecar = Sidecar(settings)
     try:
         await sidecar.start()
-        return await sidecar.run(stop, hurry)
+        return await sidecar.run(stop, force_stop)
     finally:
         await sidecar.close()
 

@@ -1,4 +1,4 @@
-"""The model server as the sidecar sees it."""
+"""Interface of the model server."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,15 +9,18 @@ import numpy.typing as npt
 from undertone_sidecar.contract import Signature
 
 Tokens = npt.NDArray[np.int32]
-"""Shape [rows, length]."""
+"""Token ids or a mask: shape [rows, length]."""
 
 Scores = npt.NDArray[np.float32]
-"""Probabilities, shape [rows, labels]."""
+"""Probabilities: shape [rows, labels]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Tensors of one Predict call, for one version of the model. The mask is 1 at tokens and 0 at padding."""
+    """Tensors of one Predict call to one model version.
+
+    The mask is 1 for tokens and 0 for padding.
+    """
 
     version: int
     input_ids: Tokens
@@ -27,18 +30,25 @@ class Batch:
 class Backend(Protocol):
     """Scores batches."""
 
-    async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109 — it is gRPC's, and travels on
-        """The scores of each row, within `timeout` seconds.
+    async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109 — passed to gRPC
+        """Scores of each row, within `timeout` seconds.
 
-        Raises DeadlineError, OverloadedError, ModelServerLostError, VersionGoneError or ModelServerError.
+        Raises:
+            DeadlineError, OverloadedError, ModelServerLostError, VersionGoneError, ModelServerError
         """
 
 
 class Catalog(Protocol):
-    """Tells what the model server has."""
+    """Lists the model versions of the model server."""
 
     async def versions(self) -> tuple[int, ...]:
-        """Versions ready to be asked, newest first. Raises RetryableError, DeadlineError or ModelServerError."""
+        """Available versions, newest first.
+
+        Raises RetryableError, DeadlineError or ModelServerError.
+        """
 
     async def signature(self, version: int) -> Signature:
-        """The tensors of a version. Raises RetryableError, DeadlineError or ModelServerError."""
+        """Input and output tensors of a version.
+
+        Raises RetryableError, DeadlineError or ModelServerError.
+        """

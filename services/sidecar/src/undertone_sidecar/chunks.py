@@ -1,4 +1,4 @@
-"""Paragraphs longer than the model: where to cut them, and how to make one answer of the pieces."""
+"""Paragraphs longer than the model's input: splits them into chunks, and merges the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy.typing as npt
 from undertone_sidecar.errors import ParagraphError
 
 Probabilities = npt.NDArray[np.float32]
-"""One probability for each label: shape [labels]."""
+"""Probability of each label: shape [labels]."""
 
 
-class Policy(Enum):
-    """What to do with a paragraph that has more tokens than the model can read at once."""
+class OverlengthPolicy(Enum):
+    """What to do with a paragraph that has more tokens than the model reads at once."""
 
     TRUNCATE = "truncate"
     CHUNK_MEAN = "chunk_mean"
@@ -23,63 +23,75 @@ class Policy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Tokens `start` to `stop` of a paragraph, of which `added` are in no window before."""
+class Chunk:
+    """Tokens from `start` up to `stop` of a paragraph.
+
+    `new_tokens` counts those that no earlier chunk has.
+    """
 
     start: int
     stop: int
-    added: int
+    new_tokens: int
 
 
-def windows(tokens: int, *, width: int, overlap: int) -> tuple[Window, ...]:
-    """Windows of `width` tokens, each sharing at least `overlap` with the one before, that cover all `tokens`.
+def sliding_chunks(tokens: int, *, width: int, overlap: int) -> tuple[Chunk, ...]:
+    """Chunks of `width` tokens that cover all tokens.
 
-    The last window starts early enough to be as wide as the others, so that no piece is judged by a few tokens out of context.
-    A paragraph that fits has one window, as wide as itself.
+    Each shares at least `overlap` tokens with the one before.
+
+    The last chunk starts early enough to have the full width, so that the model always sees enough
+    context. A paragraph that fits has one chunk of its own length.
     """
     if tokens <= width:
-        return (Window(0, tokens, tokens),)
+        return (Chunk(0, tokens, tokens),)
     starts = [*range(0, tokens - width, width - overlap), tokens - width]
     covered = 0
-    cut = []
+    chunks = []
     for start in starts:
         stop = start + width
-        cut.append(Window(start, stop, stop - covered))
+        chunks.append(Chunk(start, stop, stop - covered))
         covered = stop
-    return tuple(cut)
+    return tuple(chunks)
 
 
-def plan(tokens: int, *, width: int, overlap: int, policy: Policy) -> tuple[Window, ...]:
-    """The windows of a paragraph of `tokens` tokens under a policy; raises ParagraphError if the policy is REJECT.
+def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) -> tuple[Chunk, ...]:
+    """The chunks of a paragraph under a policy.
 
-    Special tokens are not counted: `width` is what the model reads less the special tokens that each window gets.
+    Args:
+        tokens: Tokens of the paragraph, without special tokens.
+        width: Tokens that the model reads at once, less the special tokens of each chunk.
+        overlap: Tokens that neighbouring chunks share.
+        policy: What to do if the paragraph does not fit.
+
+    Raises:
+        ParagraphError: The paragraph does not fit and the policy is REJECT.
     """
     if tokens <= width:
-        return (Window(0, tokens, tokens),)
+        return (Chunk(0, tokens, tokens),)
     match policy:
-        case Policy.TRUNCATE:
-            return (Window(0, width, width),)
-        case Policy.REJECT:
+        case OverlengthPolicy.TRUNCATE:
+            return (Chunk(0, width, width),)
+        case OverlengthPolicy.REJECT:
             raise ParagraphError(
-                f"text has {tokens} tokens, special tokens not counted, and the model reads {width} at once: "
-                "shorten it, or ask for another overlength_policy than OVERLENGTH_POLICY_REJECT"
+                f"text has {tokens} tokens without special tokens, and the model reads {width} at once: "
+                "shorten it, or use an overlength_policy other than OVERLENGTH_POLICY_REJECT"
             )
-        case Policy.CHUNK_MEAN | Policy.CHUNK_MAX:
-            return windows(tokens, width=width, overlap=overlap)
+        case OverlengthPolicy.CHUNK_MEAN | OverlengthPolicy.CHUNK_MAX:
+            return sliding_chunks(tokens, width=width, overlap=overlap)
 
 
-def merge(pieces: Sequence[Probabilities], plan: Sequence[Window], policy: Policy) -> Probabilities:
-    """One distribution of the windows' distributions.
+def merge(results: Sequence[Probabilities], chunks: Sequence[Chunk], policy: OverlengthPolicy) -> Probabilities:
+    """Merges the distributions of all chunks into one.
 
-    CHUNK_MAX takes the largest probability of each label, scaled to sum to one; every other policy takes the mean weighted by
-    the tokens that each window adds, so that a token in two windows does not count twice.
+    CHUNK_MAX takes the largest probability of each label and scales them to sum to one. Every other
+    policy takes the mean, weighted by new tokens, so that a token in two chunks counts once.
     """
-    if len(pieces) == 1:
-        return pieces[0]
-    stacked = np.array(pieces, dtype=np.float64)
-    if policy is Policy.CHUNK_MAX:
+    if len(results) == 1:
+        return results[0]
+    stacked = np.array(results, dtype=np.float64)
+    if policy is OverlengthPolicy.CHUNK_MAX:
         weighted = stacked.max(axis=0)
     else:
-        weighted = np.array([window.added for window in plan], dtype=np.float64) @ stacked
+        weighted = np.array([chunk.new_tokens for chunk in chunks], dtype=np.float64) @ stacked
     merged: Probabilities = (weighted / weighted.sum()).astype(np.float32)
     return merged

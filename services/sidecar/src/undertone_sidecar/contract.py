@@ -1,4 +1,7 @@
-"""contract.json: what the exporter promises of a model, checked against its files and against the model server."""
+"""The model contract, contract.json.
+
+It must agree with the other exported files and with the model server.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,24 +20,24 @@ INPUT_IDS: Final = "input_ids"
 ATTENTION_MASK: Final = "attention_mask"
 PROBABILITIES: Final = "probabilities"
 
-_FREE: Final = -1
+_ANY_SIZE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Data type by TensorFlow's name ("int32"), and shape with -1 where the size is free; None if even the rank is unknown."""
+    """Data type by TensorFlow's name ("int32"), and shape. -1 is any size, None is any rank."""
 
     dtype: str
     shape: tuple[int, ...] | None
 
-    def is_met_by(self, served: "TensorSpec") -> bool:
-        """Whether tensors of this kind fit the served one: the same, or more freely sized."""
+    def is_accepted_by(self, served: "TensorSpec") -> bool:
+        """Whether the served tensor accepts every tensor of this spec."""
         if self.dtype != served.dtype:
             return False
         if self.shape is None or served.shape is None:
             return True
         return len(self.shape) == len(served.shape) and all(
-            theirs in (_FREE, mine) for mine, theirs in zip(self.shape, served.shape, strict=True)
+            served_size in (_ANY_SIZE, size) for size, served_size in zip(self.shape, served.shape, strict=True)
         )
 
     def __str__(self) -> str:
@@ -43,7 +46,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Tensors that a served model takes and gives, by name."""
+    """Input and output tensors of a served model, by name."""
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
@@ -51,7 +54,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A contract that agrees with itself. `message` is the whole of it, as GetModel hands it out."""
+    """A consistent contract. `message` is the complete contract, for GetModel."""
 
     name: str
     version: int
@@ -62,30 +65,33 @@ class Contract:
     message: contract_pb2.ModelContract
 
     def check_signature(self, served: Signature) -> None:
-        """Raises ContractError unless the model server's signature is one that our batches fit."""
-        expected = _required(len(self.labels))
+        """Raises ContractError if the signature of the model server does not accept our batches."""
+        expected = _expected_signature(len(self.labels))
         for kind, wanted, found in (
             ("input", expected.inputs, served.inputs),
             ("output", expected.outputs, served.outputs),
         ):
             if problem := _difference(kind, wanted, found):
                 raise ContractError(
-                    f"model {self.name} version {self.version}: the model server's signature {SIGNATURE} {problem}; "
-                    "do the sidecar's --model-dir and the model server's base path name the same export?"
+                    f"model {self.name} version {self.version}: the model server's signature {SIGNATURE} {problem}: "
+                    "check that the sidecar's --model-dir and the model server's base path contain the same export"
                 )
 
 
 def read_contract(folder: Path, *, name: str) -> Contract:
-    """Reads the contract of a version's folder, `<name>/<version>/`. Raises ContractError naming the file and the reason."""
+    """Reads the contract of a version's folder, `<name>/<version>/`.
+
+    Raises ContractError with the file and the problem.
+    """
     path = folder / CONTRACT_FILE
     try:
         message = json_format.Parse(path.read_text("utf-8"), contract_pb2.ModelContract(), ignore_unknown_fields=True)
     except OSError as error:
-        raise ContractError(f"{path}: cannot be read ({error.strerror}); export the model again") from None
+        raise ContractError(f"{path}: cannot be read ({error.strerror}): export the model again") from None
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise ContractError(f"{path}: is not a model contract ({error}); export the model again") from None
+        raise ContractError(f"{path}: is not a model contract ({error}): export the model again") from None
     if problem := _inconsistency(message, folder, name):
-        raise ContractError(f"{path}: {problem}; export the model again")
+        raise ContractError(f"{path}: {problem}: export the model again")
     return Contract(
         name=message.name,
         version=message.version,
@@ -99,27 +105,27 @@ def read_contract(folder: Path, *, name: str) -> Contract:
 
 def _inconsistency(message: contract_pb2.ModelContract, folder: Path, name: str) -> str | None:
     if message.name != name:
-        return f"is for the model {message.name!r}, but {name!r} is to be served"
+        return f"is for the model {message.name!r}, but the sidecar serves {name!r}"
     if str(message.version) != folder.name:
-        return f"is for version {message.version}, but stands in the folder of version {folder.name}"
+        return f"is for version {message.version}, but is in the folder of version {folder.name}"
     if len(set(message.labels)) < 2 or len(set(message.labels)) != len(message.labels):
-        return f"labels must be at least two, all different; it has {list(message.labels)}"
+        return f"labels is {list(message.labels)}, but needs at least two different labels and no duplicates"
     if message.max_tokens < 8:
-        return f"max_tokens is {message.max_tokens}; at least 8 are needed"
+        return f"max_tokens is {message.max_tokens}, but must be at least 8"
     if not message.tokenizer_sha256 or not message.precision:
         return "tokenizer_sha256 or precision is missing"
-    expected = _required(len(message.labels))
+    expected = _expected_signature(len(message.labels))
     return _difference("input", expected.inputs, _specs(message.inputs)) or _difference(
         "output", expected.outputs, _specs(message.outputs)
     )
 
 
-def _required(labels: int) -> Signature:
-    """The tensors that the sidecar sends and reads."""
-    tokens = TensorSpec("int32", (_FREE, _FREE))
+def _expected_signature(labels: int) -> Signature:
+    """Tensors that the sidecar sends and reads."""
+    tokens = TensorSpec("int32", (_ANY_SIZE, _ANY_SIZE))
     return Signature(
         inputs={INPUT_IDS: tokens, ATTENTION_MASK: tokens},
-        outputs={PROBABILITIES: TensorSpec("float32", (_FREE, labels))},
+        outputs={PROBABILITIES: TensorSpec("float32", (_ANY_SIZE, labels))},
     )
 
 
@@ -131,7 +137,7 @@ def _difference(kind: str, wanted: Mapping[str, TensorSpec], found: Mapping[str,
     for name, spec in wanted.items():
         if name not in found:
             return f"has no {kind} {name!r} (it has {sorted(found)})"
-        if not spec.is_met_by(found[name]):
+        if not spec.is_accepted_by(found[name]):
             return f"has {kind} {name!r} as {found[name]}, expected {spec}"
     if kind == "input" and (extra := sorted(set(found) - set(wanted))):
         return f"needs the input {extra[0]!r}, which the sidecar does not send"

@@ -1,4 +1,4 @@
-"""The end of a sidecar: stop being chosen, stop accepting, finish what was accepted."""
+"""Graceful shutdown: report NOT_SERVING, refuse new calls, finish accepted calls."""
 
 import asyncio
 import logging
@@ -7,60 +7,113 @@ from contextlib import suppress
 from typing import Final
 
 import grpc.aio
+from undertone_telemetry.rpc import CallEvent, CallStarted
 
-from undertone_sidecar.calls import Calls
-from undertone_sidecar.readiness import Readiness
+from undertone_sidecar.events import Listener
+from undertone_sidecar.health import Health
 
 _QUIET_SECONDS: Final = 0.1
-"""gRPC cancels what it has received but not yet handed to us when it stops, so it is stopped when no call came for so long."""
+"""Time without new calls before the server stops.
 
-_STUBBORN_SECONDS: Final = 1.0
-"""How long to wait for such a moment among callers who do not take no for an answer."""
+On stop, gRPC cancels calls that it has received but not yet delivered.
+"""
+
+_MAX_QUIET_WAIT_SECONDS: Final = 1.0
+"""Limit of the wait for such a pause, for callers that keep calling."""
 
 _FLUSH_SECONDS: Final = 0.5
-"""For replies that gRPC has taken but not yet written, where a health watcher keeps the connection open."""
+"""Time for gRPC to write the last replies while a health watcher keeps its connection open."""
 
 log = logging.getLogger(__name__)
 
 
+class InFlightTracker:
+    """Counts the server's calls in flight. A listener that forwards its events to another one."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._in_flight = 0
+        self._started = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Waits until no call is in flight."""
+        await self._idle.wait()
+
+    async def wait_quiet(self, seconds: float) -> None:
+        """Waits until no call is in flight and none has started for `seconds`."""
+        while True:
+            await self.wait_idle()
+            started = self._started
+            await asyncio.sleep(seconds)
+            if started == self._started:
+                return
+
+    def __call__(self, event: CallEvent) -> None:
+        if isinstance(event, CallStarted):
+            self._started += 1
+            self._in_flight += 1
+            self._idle.clear()
+        else:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+        self._listener(event)
+
+
 async def drain(
     server: grpc.aio.Server,
-    readiness: Readiness,
-    calls: Calls,
-    refuse: Callable[[], None],
+    health: Health,
+    tracker: InFlightTracker,
+    refuse_calls: Callable[[], None],
     *,
     delay_seconds: float,
     grace_seconds: float,
-    hurry: asyncio.Event,
+    force_stop: asyncio.Event,
 ) -> bool:
-    """Returns whether every accepted call was finished, within `grace_seconds` in all and before `hurry` was set.
+    """Drains and stops the server.
 
-    Health says NOT_SERVING at once, but calls are accepted for `delay_seconds` more, as balancers look every few seconds only.
-    Then `refuse` is called, from when on newcomers must be told to go elsewhere.
+    Health is NOT_SERVING at once. Calls are still accepted for `delay_seconds`, because load
+    balancers check health only every few seconds.
+
+    Args:
+        server: The server to stop.
+        health: Its health.
+        tracker: Its calls in flight.
+        refuse_calls: Makes the server refuse new calls.
+        delay_seconds: Time before `refuse_calls`.
+        grace_seconds: Maximum duration of the drain, the delay included.
+        force_stop: Ends the drain when set.
+
+    Returns:
+        Whether all accepted calls were finished.
     """
-    await readiness.end()
+    await health.shut_down()
     log.info("draining", extra={"delay_seconds": delay_seconds, "grace_seconds": grace_seconds})
-    finishing = asyncio.create_task(_finish(server, calls, refuse, delay_seconds))
-    hurrying = asyncio.create_task(hurry.wait())
-    await asyncio.wait([finishing, hurrying], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finishing = asyncio.create_task(_finish(server, tracker, refuse_calls, delay_seconds))
+    forced = asyncio.create_task(force_stop.wait())
+    await asyncio.wait([finishing, forced], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
     finished = finishing.done()
-    for task in (finishing, hurrying):
+    for task in (finishing, forced):
         task.cancel()
-    await asyncio.gather(finishing, hurrying, return_exceptions=True)
-    # Ends whatever did not finish.
+    await asyncio.gather(finishing, forced, return_exceptions=True)
+    # Cancels calls that are still in flight.
     await server.stop(None)
     if finished:
         log.info("drained")
     else:
-        log.warning("drain cut short; running calls were cut off")
+        log.warning("drain incomplete: calls in flight were cancelled")
     return finished
 
 
-async def _finish(server: grpc.aio.Server, calls: Calls, refuse: Callable[[], None], delay_seconds: float) -> None:
+async def _finish(
+    server: grpc.aio.Server, tracker: InFlightTracker, refuse_calls: Callable[[], None], delay_seconds: float
+) -> None:
     await asyncio.sleep(delay_seconds)
-    refuse()
-    await calls.idle()
+    refuse_calls()
+    await tracker.wait_idle()
     with suppress(TimeoutError):
-        await asyncio.wait_for(calls.quiet(_QUIET_SECONDS), _STUBBORN_SECONDS)
-    # Returns before its time where nobody watches health: with the last reply written.
+        await asyncio.wait_for(tracker.wait_quiet(_QUIET_SECONDS), _MAX_QUIET_WAIT_SECONDS)
+    # Returns early if no health watcher is connected.
     await server.stop(_FLUSH_SECONDS)

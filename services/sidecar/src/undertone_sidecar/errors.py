@@ -1,21 +1,16 @@
-"""Everything that can go wrong, and what the caller is told.
+"""All errors of the sidecar, and their gRPC status codes.
 
-SidecarError
-├── ConfigurationError            the operator's mistake: ends the process at start, refuses a new version later
-│   ├── SettingsError
-│   ├── PortError
-│   └── ContractError             contract.json, tokenizer.json or the model server's signature
-├── RequestError                  the caller's mistake: wrong again however often it is sent
-│   └── ParagraphError            one paragraph of the request; its neighbours are not touched
-├── DeadlineError
-├── RetryableError                right, but not now: carries when to come back
-│   ├── OverloadedError
-│   └── UnavailableError
-│       ├── ModelServerLostError
-│       └── VersionGoneError           the pipeline runs the request again on the version that took over
-└── ModelServerError              the model server refused a batch, or answered nonsense
+SidecarError ├── ConfigurationError            operator error: ends the process at start, refuses a
+new model version later │   ├── SettingsError │   ├── PortError │   └── ContractError
+contract.json, tokenizer.json or the model server's signature ├── RequestError
+caller error: a retry fails again │   └── ParagraphError            one paragraph of a call; the
+other paragraphs are not affected ├── DeadlineError ├── RetryableError                a retry may
+succeed; carries the time to wait │   ├── OverloadedError │   └── UnavailableError │       ├──
+ModelServerLostError │       └── VersionGoneError      the pipeline retries with the version that
+replaced it └── ModelServerError              the model server refused a batch, or its response is
+invalid
 
-The text of a paragraph never enters a message: messages travel to logs.
+Messages must not contain the text of a paragraph, because they are logged.
 """
 
 from dataclasses import dataclass
@@ -23,41 +18,43 @@ from typing import Final
 
 import grpc
 
+SHUTTING_DOWN: Final = "the sidecar is shutting down: retry, another replica will answer"
+
 
 class SidecarError(Exception):
-    """Base of every error that the sidecar raises on purpose."""
+    """Base class."""
 
 
 class ConfigurationError(SidecarError):
-    """What the operator gave us cannot be served."""
+    """Something that the operator configured is invalid."""
 
 
-class SettingsError(ConfigurationError):
-    """Flags or environment; the message lists every problem found."""
+class SettingsError(ConfigurationError, ValueError):
+    """Invalid flags or environment variables. The message lists every problem, one per line."""
 
 
 class PortError(ConfigurationError):
-    """An address cannot be listened on."""
+    """A port cannot be opened."""
 
 
 class ContractError(ConfigurationError):
-    """The exported model's files disagree with each other or with the model server."""
+    """The files of the exported model disagree with each other or with the model server."""
 
 
 class RequestError(SidecarError):
-    """The request breaks a rule of the API; the message says which, with the value and the remedy."""
+    """The call violates a rule of the API. The message contains the value and the remedy."""
 
 
 class ParagraphError(RequestError):
-    """One paragraph breaks a rule of the API."""
+    """One paragraph violates a rule of the API."""
 
 
 class DeadlineError(SidecarError):
-    """The caller's deadline, or the longest time allowed to a model call, is over."""
+    """The caller's deadline or the time limit of a Predict call has passed."""
 
 
 class RetryableError(SidecarError):
-    """The same request may succeed later; `retry_after` is in seconds."""
+    """A retry may succeed after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 0.5) -> None:
         super().__init__(message)
@@ -65,28 +62,28 @@ class RetryableError(SidecarError):
 
 
 class OverloadedError(RetryableError):
-    """A bounded queue, here or in the model server, is full."""
+    """A queue of the sidecar or of the model server is full, or a deadline cannot be met."""
 
 
 class UnavailableError(RetryableError):
-    """There is no model to ask at the moment."""
+    """No model is available at the moment, or the sidecar is shutting down."""
 
 
 class ModelServerLostError(UnavailableError):
-    """The model server does not answer on its address, or dropped the connection."""
+    """The model server does not respond, or closed the connection."""
 
 
 class VersionGoneError(UnavailableError):
-    """The model server no longer serves the version that the batch was made for."""
+    """The model server no longer serves the version of a batch."""
 
 
 class ModelServerError(SidecarError):
-    """The model server refused a batch, or its answer is not what the contract promises."""
+    """The model server refused a batch, or its response violates the contract."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a caller is told. `retry_after` is in seconds, None where coming back is pointless."""
+    """Status for a caller. `retry_after` is in seconds, None if a retry is pointless."""
 
     code: grpc.StatusCode
     message: str
@@ -100,11 +97,14 @@ _CODES: Final[dict[type[SidecarError], grpc.StatusCode]] = {
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 
-_INTERNAL: Final = Status(grpc.StatusCode.INTERNAL, "internal error; the sidecar's log has the cause")
+_INTERNAL: Final = Status(grpc.StatusCode.INTERNAL, "internal error: see the log of the sidecar")
 
 
 def status_of(error: BaseException) -> Status:
-    """The status for an error: its own message for a known error, a fixed one with INTERNAL for any other."""
+    """The status of an error.
+
+    Errors without a code in the table become INTERNAL with a fixed message.
+    """
     for kind in type(error).__mro__:
         if code := _CODES.get(kind):
             return Status(code, str(error), error.retry_after if isinstance(error, RetryableError) else None)

@@ -1,6 +1,6 @@
-"""What happens in the sidecar, as frozen records for whoever listens (metrics.py does). All times are in seconds.
+"""Events of the sidecar, for listeners such as metrics and traces. All durations are in seconds.
 
-Calls, of callers and to the model server, are told as undertone_telemetry tells them everywhere.
+Events of gRPC calls, from callers and to the model server, are those of undertone_telemetry.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from undertone_telemetry.rpc import CallEvent
 
 @dataclass(frozen=True, slots=True)
 class ParagraphsAnswered:
-    """`count` paragraphs of one request ended with the same status code.
+    """`count` paragraphs of one call have the same status code.
 
-    Of these, `truncated` lost their end, and `chunked` were scored in more than one of `chunks` together.
+    Of these, `truncated` were cut off, and `chunked` were scored in more than one chunk: in
+    `chunks` chunks altogether.
     """
 
     code: str
@@ -25,7 +26,7 @@ class ParagraphsAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Tokenized:
-    """The `paragraphs` of one request became `tokens`, without special ones."""
+    """The paragraphs of one call were tokenized. `tokens` does not count special tokens."""
 
     paragraphs: int
     tokens: int
@@ -34,13 +35,20 @@ class Tokenized:
 
 @dataclass(frozen=True, slots=True)
 class BatchSent:
-    """A batch left for the model server: `items` rows, `tokens` without and `padded_tokens` with padding.
+    """A batch was sent to the model server.
 
-    `version` is the model's; `lane` is "online" or "batch"; `queue_seconds` is what each row has waited; `prefetched` says that
-    the tensors were ready when the model server was. `origins` are the rows' (see Encoded); empty if none has one.
+    The listener runs in a context (contextvars) of the batch's own. Values that it sets are visible
+    to the Predict call and to BatchAnswered.
 
-    Heard in a context (see contextvars) that is the batch's alone: what is set there holds in the call to the model server, and
-    in BatchAnswered.
+    Attributes:
+        items: Number of sequences.
+        tokens: Tokens without padding.
+        padded_tokens: Tokens with padding.
+        queue_seconds: Time in the queue of each sequence.
+        lane: "online" or "batch".
+        prefetched: Whether the batch was ready before a slot was free.
+        version: Model version.
+        spans: Request.span of each sequence. Empty if no sequence is traced.
     """
 
     items: int
@@ -50,12 +58,12 @@ class BatchSent:
     lane: str
     prefetched: bool
     version: int
-    origins: tuple[object | None, ...] = ()
+    spans: tuple[object | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswered:
-    """A batch came back from the model server, or failed. `code` is the name of a gRPC status code."""
+    """A Predict call ended. `code` is the name of its gRPC status code."""
 
     code: str
     seconds: float
@@ -63,7 +71,7 @@ class BatchAnswered:
 
 @dataclass(frozen=True, slots=True)
 class WorkShed:
-    """A paragraph of `items` sequences was refused at once: `reason` is "queue_full" or "deadline"."""
+    """A paragraph of `items` sequences was refused. `reason` is "queue_full" or "deadline"."""
 
     lane: str
     reason: str
@@ -73,20 +81,17 @@ class WorkShed:
 
 @dataclass(frozen=True, slots=True)
 class WorkDropped:
-    """A sequence left the queue unanswered by the model: `reason` is "cancelled" or "expired".
-
-    It had waited for `queue_seconds`; `origin` is its own (see Encoded).
-    """
+    """A sequence left the queue without a Predict call. `reason` is "cancelled" or "expired"."""
 
     lane: str
     reason: str
     queue_seconds: float
-    origin: object | None = None
+    span: object | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """Which model it is. `precision` is "fp32" or "bf16"."""
+    """A model version. `precision` is "fp32" or "bf16"."""
 
     name: str
     version: int
@@ -95,14 +100,14 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ReadinessChanged:
-    """The sidecar became ready to serve `model`, or (None) lost it."""
+    """The sidecar is ready to serve `model`. None if it is not ready any more."""
 
     model: ServedModel | None
 
 
 @dataclass(frozen=True, slots=True)
 class MismatchChanged:
-    """The newest version that was found disagrees with its contract, or (False) no longer does."""
+    """Whether the newest version in the model server disagrees with its contract."""
 
     mismatch: bool
 
@@ -120,8 +125,8 @@ Event = (
 )
 
 Listener = Callable[[Event], None]
-"""Called on the event loop, so it must be quick, and must not raise."""
+"""Runs on the event loop. It must be quick and must not raise."""
 
 
 def ignore(_: Event) -> None:
-    """The listener of those who do not care."""
+    """A listener that does nothing."""

@@ -1,4 +1,4 @@
-"""What is measured of the sidecar's events. docs/reference/metrics.md is made from this catalogue."""
+"""The sidecar's metrics. docs/reference/metrics.md is generated from this catalogue."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,54 +18,58 @@ from undertone_sidecar.events import (
     WorkShed,
 )
 
-_ITEMS: Final = tuple(float(2**power) for power in range(8))
-_TOKENS: Final = tuple(float(2**power) for power in range(4, 14))
-_RATIO: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
+_BATCH_SIZE_BUCKETS: Final = tuple(float(2**power) for power in range(8))
+_TOKEN_BUCKETS: Final = tuple(float(2**power) for power in range(4, 14))
+_RATIO_BUCKETS: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 
-_PARAGRAPHS: Final = Metric("undertone_paragraphs_total", Kind.COUNTER, "Paragraphs ended.", ("code",))
-_TRUNCATED: Final = Metric("undertone_truncated_paragraphs_total", Kind.COUNTER, "Answered paragraphs whose end was cut off.")
-_CHUNKED: Final = Metric(
-    "undertone_chunked_paragraphs_total", Kind.COUNTER, "Answered paragraphs that were scored in more than one chunk."
-)
-_CHUNKS: Final = Metric("undertone_chunks_total", Kind.COUNTER, "Chunks that those paragraphs were scored in.")
+_PARAGRAPHS: Final = Metric("undertone_paragraphs_total", Kind.COUNTER, "Paragraphs by status code of their result.", ("code",))
+_TRUNCATED: Final = Metric("undertone_truncated_paragraphs_total", Kind.COUNTER, "Scored paragraphs that were truncated.")
+_CHUNKED: Final = Metric("undertone_chunked_paragraphs_total", Kind.COUNTER, "Scored paragraphs that were split into chunks.")
+_CHUNKS: Final = Metric("undertone_chunks_total", Kind.COUNTER, "Chunks of the paragraphs that were split.")
 _TOKENIZE: Final = Metric(
     "undertone_tokenize_seconds",
     Kind.HISTOGRAM,
-    "Tokenizing a request's paragraphs, the wait for a thread included.",
+    "Duration of the tokenization of a call, the wait for a thread included.",
     buckets=DURATION_BUCKETS,
 )
 _QUEUE: Final = Metric(
-    "undertone_queue_seconds", Kind.HISTOGRAM, "Sequences' wait for the model server.", ("lane",), DURATION_BUCKETS
+    "undertone_queue_seconds", Kind.HISTOGRAM, "Time of a sequence in the queue.", ("lane",), DURATION_BUCKETS
 )
 _BATCHES: Final = Metric(
     "undertone_batches_total",
     Kind.COUNTER,
-    "Batches sent; prefetched ones were ready before the model server was.",
+    "Batches sent. A prefetched batch was ready before the model server was free.",
     ("lane", "prefetched"),
 )
-_BATCH_ITEMS: Final = Metric("undertone_batch_items", Kind.HISTOGRAM, "Sequences in a batch.", buckets=_ITEMS)
-_BATCH_TOKENS: Final = Metric("undertone_batch_tokens", Kind.HISTOGRAM, "Tokens in a batch, padding included.", buckets=_TOKENS)
+_BATCH_ITEMS: Final = Metric(
+    "undertone_batch_items", Kind.HISTOGRAM, "Number of sequences in a batch.", buckets=_BATCH_SIZE_BUCKETS
+)
+_BATCH_TOKENS: Final = Metric(
+    "undertone_batch_tokens", Kind.HISTOGRAM, "Number of tokens in a batch, padding included.", buckets=_TOKEN_BUCKETS
+)
 _BATCH_PADDING: Final = Metric(
-    "undertone_batch_padding_ratio", Kind.HISTOGRAM, "Part of a batch's tokens that is padding.", buckets=_RATIO
+    "undertone_batch_padding_ratio", Kind.HISTOGRAM, "Share of a batch's tokens that is padding.", buckets=_RATIO_BUCKETS
 )
 _SENT_TOKENS: Final = Metric(
-    "undertone_tokens_total", Kind.COUNTER, "Tokens sent to the model server: those of texts, and padding.", ("kind",)
+    "undertone_tokens_total", Kind.COUNTER, "Tokens sent to the model server, by kind: text or padding.", ("kind",)
 )
-_SHED: Final = Metric("undertone_shed_paragraphs_total", Kind.COUNTER, "Paragraphs refused at once.", ("lane", "reason"))
+_SHED: Final = Metric(
+    "undertone_shed_paragraphs_total", Kind.COUNTER, "Paragraphs refused without queueing.", ("lane", "reason")
+)
 _DROPPED: Final = Metric(
     "undertone_dropped_sequences_total",
     Kind.COUNTER,
-    "Sequences that left the queue before the model server was asked.",
+    "Sequences that left the queue without a Predict call.",
     ("lane", "reason"),
 )
-_READY: Final = Metric("undertone_ready", Kind.GAUGE, "1 while a model is served.")
+_READY: Final = Metric("undertone_ready", Kind.GAUGE, "1 if the sidecar serves a model, else 0.")
 _MODEL: Final = Metric(
-    "undertone_model_info", Kind.INFO, "The model that is, or was last, served.", ("name", "version", "precision")
+    "undertone_model_info", Kind.INFO, "The served model, or the last one.", ("name", "version", "precision")
 )
 _MISMATCH: Final = Metric(
     "undertone_model_mismatch",
     Kind.GAUGE,
-    "1 while the newest version that was found cannot be served, as its files or the model server disagree with its contract.",
+    "1 if the newest model version cannot be served, because its files or the model server disagree with its contract, else 0.",
 )
 
 CATALOGUE: Final = (
@@ -91,7 +95,10 @@ CATALOGUE: Final = (
 
 
 class Measure:
-    """What events mean; of one sidecar, as it counts the calls in flight."""
+    """Turns events into measurements.
+
+    One instance for each sidecar, because it counts calls in flight.
+    """
 
     def __init__(self) -> None:
         self._calls = CallMetrics()
@@ -110,9 +117,9 @@ class Measure:
             case Tokenized():
                 yield Measurement(_TOKENIZE, event.seconds)
             case BatchSent():
-                yield from _batch(event)
+                yield from _batch_measurements(event)
             case BatchAnswered():
-                pass  # the call to the model server tells as much
+                pass  # The metrics of the Predict call contain this.
             case WorkShed():
                 yield Measurement(_SHED, 1, (event.lane, event.reason))
             case WorkDropped():
@@ -125,7 +132,7 @@ class Measure:
                 yield Measurement(_MISMATCH, int(event.mismatch))
 
 
-def _batch(event: BatchSent) -> Iterator[Measurement]:
+def _batch_measurements(event: BatchSent) -> Iterator[Measurement]:
     yield Measurement(_BATCHES, 1, (event.lane, str(event.prefetched).lower()))
     yield Measurement(_BATCH_ITEMS, event.items)
     yield Measurement(_BATCH_TOKENS, event.padded_tokens)

@@ -1,4 +1,4 @@
-"""A request's way through the sidecar: admit, tokenize, cut, batch, merge."""
+"""Path of a call through the sidecar: check, tokenize, split, batch, merge."""
 
 import asyncio
 import time
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from undertone_sidecar.batching import Batcher, Encoded, Lane, Scored
-from undertone_sidecar.chunks import Policy, Probabilities, Window, merge, plan
+from undertone_sidecar.batching import Batcher, Lane, Request, Scored
+from undertone_sidecar.chunks import Chunk, OverlengthPolicy, Probabilities, merge, split
 from undertone_sidecar.errors import (
     DeadlineError,
     ModelServerLostError,
@@ -22,16 +22,16 @@ from undertone_sidecar.errors import (
     VersionGoneError,
 )
 from undertone_sidecar.events import Listener, Tokenized, ignore
-from undertone_sidecar.limits import Limits
 from undertone_sidecar.model import Model, Models
+from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tokenizer import TokenIds
 
-_VERSIONS_PER_REQUEST: Final = 5
+_MAX_VERSIONS_PER_CALL: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """What a caller sent."""
+    """A paragraph as the caller sent it."""
 
     text: str
     id: str
@@ -39,7 +39,10 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classified:
-    """One paragraph's answer. `tokens` counts the whole paragraph and one set of special tokens, whatever was cut."""
+    """Result of one paragraph.
+
+    `tokens` counts the whole paragraph with one set of special tokens, before any cut.
+    """
 
     probabilities: Probabilities
     tokens: int
@@ -48,12 +51,12 @@ class Classified:
 
 
 Outcome = Classified | BaseException
-"""An answer, or why this paragraph has none."""
+"""Result of one paragraph, or the reason why it has none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
-    """Seconds in each stage: the longest of the request's paragraphs."""
+class StageSeconds:
+    """Duration of each stage in seconds: the longest of the call's paragraphs."""
 
     tokenize: float
     queue: float
@@ -62,76 +65,90 @@ class Stages:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """One outcome for each paragraph, in order, all of the same model."""
+    """One outcome for each paragraph of a call, in order, all from the same model version."""
 
     model: Model
     outcomes: tuple[Outcome, ...]
-    stages: Stages
+    stages: StageSeconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """One paragraph on its way: its tokens without special ones, its windows, and the answers to come for them."""
+class _Submitted:
+    """A paragraph in the batcher: its number of tokens, its chunks, and a future for each."""
 
     tokens: int
-    windows: Sequence[Window]
-    answers: Sequence[asyncio.Future[Scored]]
+    chunks: Sequence[Chunk]
+    results: Sequence[asyncio.Future[Scored]]
 
 
-def no_origin() -> None:
-    """Of requests that nobody follows."""
+def no_span() -> None:
+    """For calls without traces."""
 
 
 class Pipeline:
-    """Scores paragraphs, each on its own account: what is wrong with one is the outcome of that one only."""
+    """Scores paragraphs. A bad paragraph does not affect the other paragraphs of its call."""
 
     def __init__(
         self,
         models: Models,
         batcher: Batcher,
-        limits: Limits,
+        limits: RequestLimits,
         *,
         overlap: int,
-        max_inside: int,
+        max_paragraphs: int,
         clock: Callable[[], float] = time.monotonic,
         listener: Listener = ignore,
-        origin: Callable[[], object | None] = no_origin,
+        current_span: Callable[[], object | None] = no_span,
     ) -> None:
-        """`overlap` is the tokens that neighbouring chunks share. At most `max_inside` paragraphs of a lane are on their way at
-        once, which bounds what is not counted in tokens yet. `clock` is the batcher's, and that of deadlines. `origin` is asked
-        within each request what stands for it; see Encoded."""
+        """Creates a pipeline.
+
+        Args:
+            models: Provides the model for each call.
+            batcher: Scores sequences.
+            limits: Limits of each paragraph.
+            overlap: Tokens that neighbouring chunks share.
+            max_paragraphs: Maximum paragraphs of one lane in the pipeline. It bounds the work that
+                is not tokenized yet, which the batcher cannot bound.
+            clock: Time in seconds, for deadlines. The same as the batcher's.
+            listener: Receives events.
+            current_span: Returns the trace span of the current call, for Request.span.
+        """
         self._models = models
         self._batcher = batcher
         self._limits = limits
         self._overlap = overlap
-        self._max_inside = max_inside
+        self._max_paragraphs = max_paragraphs
         self._clock = clock
         self._listener = listener
-        self._origin = origin
-        self._inside: Counter[Lane] = Counter()
+        self._current_span = current_span
+        self._in_progress: Counter[Lane] = Counter()
 
     def model(self) -> Model:
-        """The model that is served. Raises UnavailableError."""
+        """The served model. Raises UnavailableError."""
         return self._models.current()
 
     async def classify(
-        self, paragraphs: Sequence[Paragraph], policy: Policy, deadline: float, lane: Lane = Lane.ONLINE
+        self, paragraphs: Sequence[Paragraph], policy: OverlengthPolicy, deadline: float, lane: Lane = Lane.ONLINE
     ) -> Answer:
-        """Raises SidecarError only where nothing could be tried: no model, no room, no time."""
+        """Scores the paragraphs of a call.
+
+        Raises:
+            SidecarError: No paragraph could be processed: no model, full queue, or deadline passed.
+        """
         if deadline <= self._clock():
-            raise DeadlineError("the deadline had passed when the request was read; allow more time")
-        outcomes: list[Outcome | None] = [self._refusal(paragraph) for paragraph in paragraphs]
-        texts = [paragraph.text for paragraph, refusal in zip(paragraphs, outcomes, strict=True) if refusal is None]
+            raise DeadlineError("the deadline had passed when the request was read: set a longer deadline")
+        outcomes: list[Outcome | None] = [self._paragraph_error(paragraph) for paragraph in paragraphs]
+        texts = [paragraph.text for paragraph, error in zip(paragraphs, outcomes, strict=True) if error is None]
         model = self._models.current()
-        answer = Answer(model, (), Stages(0.0, 0.0, 0.0))
+        answer = Answer(model, (), StageSeconds(0.0, 0.0, 0.0))
         if texts:
-            with self._entered(lane, len(texts)):
+            with self._count_in_progress(lane, len(texts)):
                 answer = await self._score(model, texts, policy, deadline, lane)
             scored = iter(answer.outcomes)
             outcomes = [next(scored) if outcome is None else outcome for outcome in outcomes]
         return Answer(answer.model, tuple(outcome for outcome in outcomes if outcome is not None), answer.stages)
 
-    def _refusal(self, paragraph: Paragraph) -> ParagraphError | None:
+    def _paragraph_error(self, paragraph: Paragraph) -> ParagraphError | None:
         try:
             self._limits.check_paragraph(paragraph.text, paragraph.id)
         except ParagraphError as error:
@@ -139,83 +156,103 @@ class Pipeline:
         return None
 
     @contextmanager
-    def _entered(self, lane: Lane, paragraphs: int) -> Iterator[None]:
-        inside = self._inside[lane]
-        if inside and inside + paragraphs > self._max_inside:
+    def _count_in_progress(self, lane: Lane, paragraphs: int) -> Iterator[None]:
+        in_progress = self._in_progress[lane]
+        if in_progress and in_progress + paragraphs > self._max_paragraphs:
             raise OverloadedError(
-                f"{inside} paragraphs of the lane {lane.value} are being worked on and the limit is {self._max_inside}: "
-                "come back later"
+                f"{in_progress} paragraphs of the lane {lane.value} are in progress; the limit is {self._max_paragraphs}: "
+                "retry later"
             )
-        self._inside[lane] += paragraphs
+        self._in_progress[lane] += paragraphs
         try:
             yield
         finally:
-            self._inside[lane] -= paragraphs
+            self._in_progress[lane] -= paragraphs
 
-    async def _score(self, model: Model, texts: Sequence[str], policy: Policy, deadline: float, lane: Lane) -> Answer:
-        """Scores all texts with one version; starts again with its successor if it goes away meanwhile."""
-        for _ in range(_VERSIONS_PER_REQUEST):
+    async def _score(self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane) -> Answer:
+        """Scores all texts with one version.
+
+        If the version goes away, starts again with its successor.
+        """
+        for _ in range(_MAX_VERSIONS_PER_CALL):
             answer = await self._score_with(model, texts, policy, deadline, lane)
             if not any(isinstance(outcome, VersionGoneError) for outcome in answer.outcomes):
                 return answer
-            model = await self._models.renewed()
+            model = await self._models.refresh()
         raise UnavailableError(
-            f"the model server changed versions {_VERSIONS_PER_REQUEST} times during the request: come back later"
+            f"the model server changed versions {_MAX_VERSIONS_PER_CALL} times during the request: retry later"
         )
 
-    async def _score_with(self, model: Model, texts: Sequence[str], policy: Policy, deadline: float, lane: Lane) -> Answer:
+    async def _score_with(
+        self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane
+    ) -> Answer:
         started = self._clock()
         contents = await model.tokenizer.encode(texts)
-        tokenized = self._clock()
-        self._listener(Tokenized(len(texts), sum(map(len, contents)), tokenized - started))
-        origin = self._origin()
-        jobs = [self._submit(model, content, policy, deadline, lane, origin) for content in contents]
-        refusals = [job for job in jobs if isinstance(job, RetryableError)]
-        if len(refusals) == len(jobs):
+        tokenize_seconds = self._clock() - started
+        self._listener(Tokenized(len(texts), sum(map(len, contents)), tokenize_seconds))
+        span = self._current_span()
+        paragraphs = [self._submit(model, content, policy, deadline, lane, span) for content in contents]
+        refusals = [paragraph for paragraph in paragraphs if isinstance(paragraph, RetryableError)]
+        if len(refusals) == len(paragraphs):
             raise refusals[0]
-        # Cancelling the request cancels the gathering, and with it every future that it waits for: the batcher skips those.
-        futures = [answer for job in jobs if isinstance(job, _Job) for answer in job.answers]
-        scored = await asyncio.gather(*futures, return_exceptions=True)
-        if any(isinstance(score, ModelServerLostError) for score in scored):
-            self._models.suspect()
-        rest = iter(scored)
+        # If the call is cancelled, gather cancels all of these futures, and the batcher drops their
+        # requests.
+        futures = [result for paragraph in paragraphs if isinstance(paragraph, _Submitted) for result in paragraph.results]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        if any(isinstance(result, ModelServerLostError) for result in results):
+            self._models.report_failure()
+        remaining = iter(results)
         outcomes = tuple(
-            _outcome(model, job, list(islice(rest, len(job.answers))), policy) if isinstance(job, _Job) else job for job in jobs
+            _merge_results(model, paragraph, list(islice(remaining, len(paragraph.results))), policy)
+            if isinstance(paragraph, _Submitted)
+            else paragraph
+            for paragraph in paragraphs
         )
-        return Answer(model, outcomes, _stages(tokenized - started, scored))
+        return Answer(model, outcomes, _stage_seconds(tokenize_seconds, results))
 
     def _submit(
-        self, model: Model, content: TokenIds, policy: Policy, deadline: float, lane: Lane, origin: object | None
-    ) -> _Job | SidecarError:
+        self,
+        model: Model,
+        content: TokenIds,
+        policy: OverlengthPolicy,
+        deadline: float,
+        lane: Lane,
+        span: object | None,
+    ) -> _Submitted | SidecarError:
         if not len(content):
             return ParagraphError("text has no character that the model can read; send at least one visible character")
         try:
-            cut = plan(len(content), width=model.width, overlap=self._overlap, policy=policy)
-            pieces = [model.tokenizer.wrap(content[window.start : window.stop]) for window in cut]
-            items = [Encoded(ids, model.lengths.fit(len(ids)), model.version, deadline, lane, origin) for ids in pieces]
-            return _Job(len(content), cut, self._batcher.submit(items))
+            chunks = split(len(content), width=model.width, overlap=self._overlap, policy=policy)
+            sequences = [model.tokenizer.wrap(content[chunk.start : chunk.stop]) for chunk in chunks]
+            requests = [
+                Request(token_ids, model.lengths.fit(len(token_ids)), model.version, deadline, lane, span)
+                for token_ids in sequences
+            ]
+            return _Submitted(len(content), chunks, self._batcher.submit(requests))
         except SidecarError as error:
             return error
 
 
-def _outcome(model: Model, job: _Job, scored: Sequence[Scored | BaseException], policy: Policy) -> Outcome:
-    pieces = []
-    for score in scored:
-        if isinstance(score, BaseException):
-            return score
-        pieces.append(score.probabilities)
+def _merge_results(
+    model: Model, paragraph: _Submitted, results: Sequence[Scored | BaseException], policy: OverlengthPolicy
+) -> Outcome:
+    distributions = []
+    for result in results:
+        if isinstance(result, BaseException):
+            return result
+        distributions.append(result.probabilities)
     return Classified(
-        probabilities=merge(pieces, job.windows, policy),
-        tokens=job.tokens + model.tokenizer.special_tokens,
-        truncated=job.windows[-1].stop < job.tokens,
-        chunks=len(pieces),
+        probabilities=merge(distributions, paragraph.chunks, policy),
+        tokens=paragraph.tokens + model.tokenizer.special_tokens,
+        truncated=paragraph.chunks[-1].stop < paragraph.tokens,
+        chunks=len(distributions),
     )
 
 
-def _stages(tokenize: float, scored: Iterable[Scored | BaseException]) -> Stages:
-    answered = [score for score in scored if isinstance(score, Scored)]
-    return Stages(
+def _stage_seconds(tokenize: float, results: Iterable[Scored | BaseException]) -> StageSeconds:
+    scored = [result for result in results if isinstance(result, Scored)]
+    return StageSeconds(
         tokenize=tokenize,
-        queue=max((score.queue_seconds for score in answered), default=0.0),
-        predict=max((score.predict_seconds for score in answered), default=0.0),
+        queue=max((result.queue_seconds for result in scored), default=0.0),
+        predict=max((result.predict_seconds for result in scored), default=0.0),
     )

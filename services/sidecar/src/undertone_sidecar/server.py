@@ -1,4 +1,4 @@
-"""The public API: requests in, pipeline, replies out. Errors become gRPC statuses here and nowhere else."""
+"""The gRPC service undertone.v1.Classifier. The only place where errors become gRPC statuses."""
 
 import logging
 import math
@@ -14,25 +14,26 @@ from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.batching import Lane
-from undertone_sidecar.chunks import Policy
-from undertone_sidecar.errors import RequestError, Status, UnavailableError, status_of
+from undertone_sidecar.chunks import OverlengthPolicy
+from undertone_sidecar.errors import SHUTTING_DOWN, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
-from undertone_sidecar.limits import Limits, text_bytes
 from undertone_sidecar.model import Model
 from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, Pipeline
+from undertone_sidecar.request_limits import RequestLimits, text_bytes
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""Trailer of gRPC's retry design (gRFC A6): the milliseconds after which the client may come again."""
+"""Trailer of gRPC's retry design (gRFC A6): milliseconds that the client waits before it retries.
+"""
 
 LANE: Final = "undertone-lane"
-"""Key of a request's metadata: "online" (the default) or "batch"."""
+"""Metadata key of a call's lane: "online" (the default) or "batch"."""
 
-_POLICIES: Final[dict[int, Policy]] = {
-    classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED: Policy.CHUNK_MEAN,
-    classifier_pb2.OVERLENGTH_POLICY_TRUNCATE: Policy.TRUNCATE,
-    classifier_pb2.OVERLENGTH_POLICY_CHUNK_MEAN: Policy.CHUNK_MEAN,
-    classifier_pb2.OVERLENGTH_POLICY_CHUNK_MAX: Policy.CHUNK_MAX,
-    classifier_pb2.OVERLENGTH_POLICY_REJECT: Policy.REJECT,
+_POLICIES: Final[dict[int, OverlengthPolicy]] = {
+    classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED: OverlengthPolicy.CHUNK_MEAN,
+    classifier_pb2.OVERLENGTH_POLICY_TRUNCATE: OverlengthPolicy.TRUNCATE,
+    classifier_pb2.OVERLENGTH_POLICY_CHUNK_MEAN: OverlengthPolicy.CHUNK_MEAN,
+    classifier_pb2.OVERLENGTH_POLICY_CHUNK_MAX: OverlengthPolicy.CHUNK_MAX,
+    classifier_pb2.OVERLENGTH_POLICY_REJECT: OverlengthPolicy.REJECT,
 }
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -41,26 +42,26 @@ log = logging.getLogger(__name__)
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
-    """undertone.v1.Classifier over a pipeline. Its clock is time.monotonic, as the pipeline's must be."""
+    """The service over a pipeline, whose clock must be time.monotonic."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, *, listener: Listener = ignore) -> None:
+    def __init__(self, pipeline: Pipeline, limits: RequestLimits, *, listener: Listener = ignore) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._listener = listener
-        self._refusing = False
+        self._shutting_down = False
 
-    def refuse(self) -> None:
-        """Answers UNAVAILABLE to every request from now on; those that are being answered go on."""
-        self._refusing = True
+    def refuse_calls(self) -> None:
+        """Answers UNAVAILABLE to new calls from now on. Calls in flight are finished."""
+        self._shutting_down = True
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: _Context) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         started = time.monotonic()
         try:
-            self._check_open()
+            self._check_running()
             policy, lane = _policy(request.overlength_policy), _lane(context)
             paragraph = Paragraph(request.text, request.id)
             answer = await self._pipeline.classify([paragraph], policy, _deadline(context, started), lane)
-            self._count(answer.outcomes)
+            self._report(answer.outcomes)
             (outcome,) = answer.outcomes
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -73,12 +74,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     ) -> classifier_pb2.ClassifyBatchResponse:
         started = time.monotonic()
         try:
-            self._check_open()
+            self._check_running()
             policy, lane = _policy(request.overlength_policy), _lane(context)
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
             answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started), lane)
-            self._count(answer.outcomes)
+            self._report(answer.outcomes)
             response, retry_after = _batch_response(paragraphs, answer, started)
             if retry_after is not None:
                 context.set_trailing_metadata(_pushback(retry_after))
@@ -88,7 +89,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
     async def GetModel(self, request: classifier_pb2.GetModelRequest, context: _Context) -> classifier_pb2.GetModelResponse:  # noqa: N802
         try:
-            self._check_open()
+            self._check_running()
             contract = self._pipeline.model().contract.message
         except Exception as error:
             await _abort(context, error)
@@ -102,22 +103,22 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             ),
         )
 
-    def _check_open(self) -> None:
-        if self._refusing:
-            raise UnavailableError("the sidecar is shutting down; another one will answer")
+    def _check_running(self) -> None:
+        if self._shutting_down:
+            raise UnavailableError(SHUTTING_DOWN)
 
-    def _count(self, outcomes: Sequence[Outcome]) -> None:
-        answered = [outcome for outcome in outcomes if isinstance(outcome, Classified)]
-        if answered:
-            cut = [classified.chunks for classified in answered if classified.chunks > 1]
-            truncated = sum(classified.truncated for classified in answered)
-            self._listener(ParagraphsAnswered(grpc.StatusCode.OK.name, len(answered), truncated, len(cut), sum(cut)))
+    def _report(self, outcomes: Sequence[Outcome]) -> None:
+        scored = [outcome for outcome in outcomes if isinstance(outcome, Classified)]
+        if scored:
+            chunks = [classified.chunks for classified in scored if classified.chunks > 1]
+            truncated = sum(classified.truncated for classified in scored)
+            self._listener(ParagraphsAnswered(grpc.StatusCode.OK.name, len(scored), truncated, len(chunks), sum(chunks)))
         codes = Counter(status_of(outcome).code for outcome in outcomes if not isinstance(outcome, Classified))
         for code, count in codes.items():
             self._listener(ParagraphsAnswered(code.name, count))
 
 
-def _policy(value: int) -> Policy:
+def _policy(value: int) -> OverlengthPolicy:
     if value not in _POLICIES:
         known = ", ".join(f"{name} ({number})" for name, number in classifier_pb2.OverlengthPolicy.items())
         raise RequestError(f"overlength_policy {value} is unknown; send one of {known}")
@@ -136,7 +137,7 @@ def _lane(context: _Context) -> Lane:
 
 
 def _deadline(context: _Context, now: float) -> float:
-    remaining: float | None = context.time_remaining()  # the stub forgets that calls may have no deadline
+    remaining: float | None = context.time_remaining()  # The type stub lacks None, for calls without a deadline.
     return math.inf if remaining is None else now + remaining
 
 
@@ -172,7 +173,7 @@ def _response(identifier: str, answer: Answer, classified: Classified, started: 
 def _batch_response(
     paragraphs: Iterable[Paragraph], answer: Answer, started: float
 ) -> tuple[classifier_pb2.ClassifyBatchResponse, float | None]:
-    """The reply, and the seconds after which the paragraphs that found no room may come again."""
+    """The response, and the seconds to wait before its refused paragraphs are sent again."""
     response = classifier_pb2.ClassifyBatchResponse(labels=answer.model.contract.labels, model=_model_info(answer.model))
     retry_after: float | None = None
     for paragraph, outcome in zip(paragraphs, answer.outcomes, strict=True):
@@ -196,9 +197,9 @@ def _pushback(seconds: float) -> tuple[tuple[str, str], ...]:
 
 
 async def _abort(context: _Context, error: Exception) -> NoReturn:
-    status: Status = status_of(error)
+    status = status_of(error)
     if status.code is grpc.StatusCode.INTERNAL:
-        # Where it happened, not what it said: a foreign message might quote the text.
+        # Without the message, which may contain the text if another library raised the error.
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("request failed with %s\n%s", type(error).__name__, frames)
     trailer = () if status.retry_after is None else _pushback(status.retry_after)

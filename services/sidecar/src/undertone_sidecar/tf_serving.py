@@ -1,13 +1,15 @@
-"""The backend that speaks TF Serving's gRPC API, over TCP or a Unix socket."""
+"""The backend for TF Serving's gRPC API, over TCP or a Unix socket."""
 
+import math
 from collections.abc import Awaitable, Sequence
 from typing import Final, TypeVar
 
 import grpc
 import grpc.aio
 import numpy as np
+import numpy.typing as npt
 from undertone_protos import ModelServiceStub, PredictionServiceStub
-from undertone_protos.tfserving.v1 import predict_pb2
+from undertone_protos.tfserving.v1 import predict_pb2, tensor_pb2
 
 from undertone_sidecar.backend import Batch, Scores
 from undertone_sidecar.contract import ATTENTION_MASK, INPUT_IDS, PROBABILITIES, SIGNATURE, Signature, TensorSpec
@@ -19,97 +21,151 @@ from undertone_sidecar.errors import (
     SidecarError,
     VersionGoneError,
 )
-from undertone_sidecar.tensors import dtype_name, pack_int32, unpack_float32
 
 _Reply = TypeVar("_Reply")
 
-_QUESTION_SECONDS: Final = 5.0
-"""Time for a question about versions or signatures; a model server that computes on all cores answers these late, not never."""
+_METADATA_TIMEOUT_SECONDS: Final = 5.0
+"""Timeout of calls about versions and signatures.
 
-_OPTIONS: Final = (
-    # A model server that comes back is found at once: gRPC's own backoff goes up to two minutes.
+A model server that computes on all cores responds late.
+"""
+
+_CHANNEL_OPTIONS: Final = (
+    # Reconnects quickly to a restarted model server. The default backoff of gRPC grows to two
+    # minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
-    # The model server is in the same pod: never through a proxy that the environment may name.
+    # The model server is in the same pod, so a proxy from the environment does not apply.
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
 )
 
+_DTYPE_NAMES: Final[dict[int, str]] = {
+    tensor_pb2.DATA_TYPE_FLOAT: "float32",
+    tensor_pb2.DATA_TYPE_DOUBLE: "float64",
+    tensor_pb2.DATA_TYPE_INT32: "int32",
+    tensor_pb2.DATA_TYPE_INT64: "int64",
+    tensor_pb2.DATA_TYPE_STRING: "string",
+    tensor_pb2.DATA_TYPE_BOOL: "bool",
+    tensor_pb2.DATA_TYPE_BFLOAT16: "bfloat16",
+    tensor_pb2.DATA_TYPE_HALF: "float16",
+}
+
 
 class TFServing:
-    """Backend and Catalog over one channel. Connects by itself, again and again, and never waits for the connection."""
+    """Backend and Catalog over one channel.
+
+    The channel reconnects by itself; calls fail at once in the meantime.
+    """
 
     def __init__(self, target: str, model_name: str, *, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> None:
-        """`target` is a gRPC target: "localhost:8500", "unix:///run/model.sock"; `interceptors` see the calls to it."""
+        """`target` is a gRPC target such as "localhost:8500" or "unix:///run/model.sock"."""
         self._name = model_name
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
+        self._channel = grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS, interceptors=interceptors)
         self._prediction = PredictionServiceStub(self._channel)
         self._model = ModelServiceStub(self._channel)
 
     async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109
-        request = predict_pb2.PredictRequest(model_spec=self._spec(batch.version), output_filter=[PROBABILITIES])
+        request = predict_pb2.PredictRequest(model_spec=self._model_spec(batch.version), output_filter=[PROBABILITIES])
         request.model_spec.signature_name = SIGNATURE
         pack_int32(batch.input_ids, request.inputs[INPUT_IDS])
         pack_int32(batch.attention_mask, request.inputs[ATTENTION_MASK])
-        response = await self._ask(self._prediction.Predict(request, timeout=timeout))
+        response = await self._call(self._prediction.Predict(request, timeout=timeout))
         return _scores(response, rows=len(batch.input_ids))
 
     async def versions(self) -> tuple[int, ...]:
-        request = predict_pb2.GetModelStatusRequest(model_spec=self._spec(None))
-        response = await self._ask(self._model.GetModelStatus(request, timeout=_QUESTION_SECONDS))
+        request = predict_pb2.GetModelStatusRequest(model_spec=self._model_spec(None))
+        response = await self._call(self._model.GetModelStatus(request, timeout=_METADATA_TIMEOUT_SECONDS))
         available = predict_pb2.ModelVersionStatus.STATE_AVAILABLE
-        found = (status.version for status in response.model_version_status if status.state == available)
-        return tuple(sorted(found, reverse=True))
+        versions = (status.version for status in response.model_version_status if status.state == available)
+        return tuple(sorted(versions, reverse=True))
 
     async def signature(self, version: int) -> Signature:
-        request = predict_pb2.GetModelMetadataRequest(model_spec=self._spec(version), metadata_field=["signature_def"])
-        response = await self._ask(self._prediction.GetModelMetadata(request, timeout=_QUESTION_SECONDS))
-        # Not Unpack(): the type's full name is TF Serving's, ours differs.
+        request = predict_pb2.GetModelMetadataRequest(model_spec=self._model_spec(version), metadata_field=["signature_def"])
+        response = await self._call(self._prediction.GetModelMetadata(request, timeout=_METADATA_TIMEOUT_SECONDS))
+        # Unpack() would check the type's full name, which is TF Serving's.
         signatures = predict_pb2.SignatureDefMap.FromString(response.metadata["signature_def"].value).signature_def
         if SIGNATURE not in signatures:
-            raise ModelServerError(f"version {version} has no signature {SIGNATURE} (it has {sorted(signatures)})")
+            raise ModelServerError(f"version {version} has no signature {SIGNATURE}; it has {sorted(signatures)}")
         definition = signatures[SIGNATURE]
         return Signature(
-            inputs={name: _spec_of(info) for name, info in definition.inputs.items()},
-            outputs={name: _spec_of(info) for name, info in definition.outputs.items()},
+            inputs={name: _tensor_spec(info) for name, info in definition.inputs.items()},
+            outputs={name: _tensor_spec(info) for name, info in definition.outputs.items()},
         )
 
     async def close(self) -> None:
-        """Ends the connection; calls that are running fail."""
+        """Closes the channel. Calls in flight fail."""
         await self._channel.close()
 
-    def _spec(self, version: int | None) -> predict_pb2.ModelSpec:
+    def _model_spec(self, version: int | None) -> predict_pb2.ModelSpec:
         spec = predict_pb2.ModelSpec(name=self._name)
         if version is not None:
             spec.version.value = version
         return spec
 
-    async def _ask(self, call: Awaitable[_Reply]) -> _Reply:
+    async def _call(self, call: Awaitable[_Reply]) -> _Reply:
         try:
             return await call
         except grpc.aio.AioRpcError as error:
-            raise self._translated(error) from None
+            raise self._sidecar_error(error) from None
 
-    def _translated(self, error: grpc.aio.AioRpcError) -> SidecarError:
+    def _sidecar_error(self, error: grpc.aio.AioRpcError) -> SidecarError:
         code, details = error.code(), error.details() or ""
         match code:
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-                return ModelServerLostError("the model server cannot be reached")
+                return ModelServerLostError("the model server cannot be reached: retry later")
             case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return DeadlineError("the model server did not answer in time")
+                return DeadlineError("the model server did not respond in time: set a longer deadline, or retry later")
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return OverloadedError("the model server is overloaded; come back later")
+                return OverloadedError("the model server is overloaded: retry later")
             case grpc.StatusCode.NOT_FOUND:
                 return VersionGoneError(f"the model server does not serve the model {self._name}: {details[:200]}")
             case _:
-                return ModelServerError(f"the model server answered {code.name}: {details[:200]}")
+                return ModelServerError(f"the model server responded {code.name}: {details[:200]}")
+
+
+def dtype_name(number: int) -> str:
+    """TensorFlow's name of a data type, such as "float32".
+
+    Contains the number if the type is unknown.
+    """
+    return _DTYPE_NAMES.get(number, f"dtype {number}")
+
+
+def pack_int32(array: npt.NDArray[np.int32], tensor: tensor_pb2.Tensor) -> None:
+    """Copies an array into an empty tensor."""
+    tensor.dtype = tensor_pb2.DATA_TYPE_INT32
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = array.astype("<i4", copy=False).tobytes()
+
+
+def unpack_float32(tensor: tensor_pb2.Tensor) -> npt.NDArray[np.float32]:
+    """The array of a tensor.
+
+    Raises ValueError if it is not float32, or its shape and its size disagree.
+    """
+    if tensor.dtype != tensor_pb2.DATA_TYPE_FLOAT:
+        raise ValueError(f"has type {dtype_name(tensor.dtype)}, expected float32")
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    size = math.prod(shape)
+    if tensor.tensor_content:
+        values = np.frombuffer(tensor.tensor_content, dtype="<f4")
+    else:
+        values = np.array(tensor.float_val, dtype=np.float32)
+        # TensorFlow omits trailing elements that repeat the last value (tensor.proto).
+        if 0 < len(values) < size:
+            values = np.pad(values, (0, size - len(values)), mode="edge")
+    if len(values) != size:
+        raise ValueError(f"has {len(values)} elements, but its shape is {list(shape)}")
+    return values.reshape(shape)
 
 
 def _scores(response: predict_pb2.PredictResponse, *, rows: int) -> Scores:
     if PROBABILITIES not in response.outputs:
-        raise ModelServerError(f"the model server's answer has no output {PROBABILITIES}")
+        raise ModelServerError(f"the response of the model server has no output {PROBABILITIES}")
     try:
         scores = unpack_float32(response.outputs[PROBABILITIES])
     except ValueError as error:
@@ -121,6 +177,6 @@ def _scores(response: predict_pb2.PredictResponse, *, rows: int) -> Scores:
     return scores
 
 
-def _spec_of(info: predict_pb2.TensorInfo) -> TensorSpec:
+def _tensor_spec(info: predict_pb2.TensorInfo) -> TensorSpec:
     shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
     return TensorSpec(dtype_name(info.dtype), shape)

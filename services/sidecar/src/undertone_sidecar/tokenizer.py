@@ -1,4 +1,4 @@
-"""Text to token ids, in threads, so that the event loop goes on."""
+"""Tokenizes texts in a thread pool, so that the event loop stays responsive."""
 
 import asyncio
 import hashlib
@@ -21,15 +21,18 @@ _PROBE: Final = "a"
 
 
 class Tokenizer:
-    """A tokenizer.json, and the thread pool that it works in.
+    """A tokenizer.json with its thread pool.
 
-    Content and special tokens are kept apart, because a paragraph that is cut into windows needs the special tokens around
-    each window. Which tokens those are is asked of the tokenizer itself, with a probe.
+    Content and special tokens are separate, because each chunk of a paragraph needs the special
+    tokens. The special tokens are read from the tokenizer itself, with a probe text.
     """
 
     def __init__(self, rust: tokenizers.Tokenizer, executor: Executor) -> None:
-        """Takes over `rust`; raises ValueError if its special tokens do not stand around the text."""
-        # Checkpoints ship the truncation and padding of their training; neither may touch what is served.
+        """Raises ValueError if `rust` does not put special tokens around a text.
+
+        Changes settings of `rust`.
+        """
+        # The file contains the truncation and padding of the training.
         rust.no_truncation()
         rust.no_padding()
         content = rust.encode(_PROBE, add_special_tokens=False).ids
@@ -37,33 +40,33 @@ class Tokenizer:
         before = next((i for i, special in enumerate(whole.special_tokens_mask) if not special), 0)
         after = before + len(content)
         if not content or whole.ids[before:after] != content or len(whole.ids) - len(content) == 0:
-            raise ValueError("it does not put special tokens around a text as BERT's tokenizers do")
+            raise ValueError("it does not put special tokens around a text, as a BERT tokenizer does")
         self._rust = rust
-        self._words = WordCache(rust) if WordCache.suits(rust) else None
+        self._words = WordCache(rust) if WordCache.supports(rust) else None
         self._executor = executor
         self._prefix = np.array(whole.ids[:before], dtype=np.int32)
         self._suffix = np.array(whole.ids[after:], dtype=np.int32)
 
     @classmethod
     def read(cls, path: Path, *, sha256: str, executor: Executor) -> "Tokenizer":
-        """Reads a tokenizer.json whose SHA-256 must be `sha256` (hexadecimal). Raises ContractError."""
+        """Reads a tokenizer.json with the SHA-256 `sha256` (hexadecimal). Raises ContractError."""
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ContractError(f"{path}: cannot be read ({error.strerror}); export the model again") from None
+            raise ContractError(f"{path}: cannot be read ({error.strerror}): export the model again") from None
         if (found := hashlib.sha256(data).hexdigest()) != sha256:
             raise ContractError(
-                f"{path}: SHA-256 is {found}, but contract.json was written for {sha256}; "
-                "put back the tokenizer that the model was exported with, or export the model again"
+                f"{path}: SHA-256 is {found}, but contract.json expects {sha256}: "
+                "restore the tokenizer of the export, or export the model again"
             )
         try:
             return cls(tokenizers.Tokenizer.from_buffer(data), executor)
-        except Exception as error:  # the Rust side raises bare Exception
-            raise ContractError(f"{path}: is not a tokenizer that can be served ({error}); export the model again") from None
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ContractError(f"{path}: is not a usable tokenizer ({error}): export the model again") from None
 
     @property
     def special_tokens(self) -> int:
-        """How many tokens `wrap` adds."""
+        """Number of tokens that `wrap` adds."""
         return len(self._prefix) + len(self._suffix)
 
     @property
@@ -72,7 +75,10 @@ class Tokenizer:
         return max(self._rust.get_vocab().values()) + 1
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Token ids of each text without special tokens, all in one visit to the thread pool."""
+        """Token ids of each text, without special tokens.
+
+        Tokenizes all texts in one task of the thread pool.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, texts)
 
     def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
@@ -82,5 +88,5 @@ class Tokenizer:
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def wrap(self, content: TokenIds) -> TokenIds:
-        """`content` between the tokenizer's special tokens."""
+        """Adds the special tokens."""
         return np.concatenate((self._prefix, content, self._suffix))

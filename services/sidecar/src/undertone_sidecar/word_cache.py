@@ -1,7 +1,7 @@
-"""Token ids of words that were seen before.
+"""Cache of the token ids of words.
 
-A tokenizer that cuts text at white space and punctuation gives a word the same tokens wherever it stands, and natural text says
-few words again and again: to look one up takes a sixth of the time that the tokenizer takes for it.
+A tokenizer that splits text at white space and punctuation gives a word the same tokens everywhere.
+Natural text repeats few words, and a lookup takes a sixth of the time of tokenization.
 """
 
 import json
@@ -17,64 +17,70 @@ import numpy.typing as npt
 import tokenizers
 
 _REMOVED: Final = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")
-"""What str.split takes for white space, and BERT's normalizer for control characters, which it removes."""
+"""White space for str.split, but control characters for BERT's normalizer, which removes them."""
 
 _PARTS: Final = re.compile(r"""[!"'(),.:;?‘’“”–—…-]|[^\s!"'(),.:;?‘’“”–—…-]+""")
-"""Of a word: marks, each of which is tokenized by itself, and what stands between them."""
+"""Parts of a word: punctuation marks, which are tokenized one by one, and the text between them."""
 
-_MOST_BYTES: Final = 8 * 2**20
-"""Of about eighty thousand words."""
+_MAX_BYTES: Final = 8 * 2**20
+"""Enough for about eighty thousand words."""
 
 
 class WordCache:
-    """Tokenizes as `rust` does, without special tokens. A word is what white space surrounds, punctuation included.
+    """Tokenizes like `rust`, without special tokens.
 
-    Once its words take more than `most_bytes` of memory it begins anew: those that are frequent are soon back. Threads may
-    share it.
+    A word ends at white space; it includes punctuation.
+
+    The cache is cleared when its words need more than `max_bytes` of memory. Frequent words soon
+    return. Thread-safe.
     """
 
-    def __init__(self, rust: tokenizers.Tokenizer, *, most_bytes: int = _MOST_BYTES) -> None:
-        """`suits` must hold for `rust`."""
+    def __init__(self, rust: tokenizers.Tokenizer, *, max_bytes: int = _MAX_BYTES) -> None:
+        """`supports(rust)` must be true."""
         self._rust = rust
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._known: dict[str, bytes] = {}
+        self._cache: dict[str, bytes] = {}
         self._bytes = 0
 
     @staticmethod
-    def suits(rust: tokenizers.Tokenizer) -> bool:
-        """Whether it tokenizes word by word, as BERT's tokenizers do."""
+    def supports(rust: tokenizers.Tokenizer) -> bool:
+        """Whether the tokenizer works word by word, as BERT's do."""
         description = json.loads(rust.to_str())
-        normalizer, cutter = description["normalizer"] or {}, description["pre_tokenizer"] or {}
-        if normalizer.get("type") != "BertNormalizer" or cutter.get("type") != "BertPreTokenizer":
+        normalizer, pre_tokenizer = description["normalizer"] or {}, description["pre_tokenizer"] or {}
+        if normalizer.get("type") != "BertNormalizer" or pre_tokenizer.get("type") != "BertPreTokenizer":
             return False
-        # These are found in a text before it is cut.
-        whole = all(_PARTS.findall(token["content"]) == [token["content"]] for token in description["added_tokens"])
-        return whole and bool(normalizer["clean_text"])
+        # Added tokens are found in the text before it is split, so each must be one part.
+        are_parts = all(_PARTS.findall(token["content"]) == [token["content"]] for token in description["added_tokens"])
+        return are_parts and bool(normalizer["clean_text"])
 
     @property
     def size(self) -> int:
-        """How many words and parts of words are known now."""
-        return len(self._known)
+        """Number of cached words and parts of words."""
+        return len(self._cache)
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
         """Token ids of each text."""
-        cut = [_REMOVED.sub("", text).split() for text in texts]
-        known = self._learned(set(chain.from_iterable(cut)))
-        return [np.frombuffer(b"".join(map(known.__getitem__, words)), dtype=np.int32) for words in cut]
+        split_texts = [_REMOVED.sub("", text).split() for text in texts]
+        cache = self._cache_with(set(chain.from_iterable(split_texts)))
+        return [np.frombuffer(b"".join(map(cache.__getitem__, words)), dtype=np.int32) for words in split_texts]
 
-    def _learned(self, words: set[str]) -> dict[str, bytes]:
-        """What is known, all of `words` included; it stays so for the caller when the cache begins anew."""
+    def _cache_with(self, words: set[str]) -> dict[str, bytes]:
+        """The cache after adding `words`.
+
+        The caller can use it even if another thread clears the cache.
+        """
         with self._lock:
-            if self._bytes > self._most_bytes:
-                self._known, self._bytes = {}, 0
-            known = self._known
-        new = {word: _PARTS.findall(word) for word in words.difference(known)}
-        if new:
-            parts = list(set(chain.from_iterable(new.values())).difference(known))
-            encodings = self._rust.encode_batch_fast(parts, add_special_tokens=False)
-            known.update(zip(parts, (np.array(encoding.ids, np.int32).tobytes() for encoding in encodings), strict=True))
-            known.update((word, b"".join(map(known.__getitem__, of_word))) for word, of_word in new.items())
+            if self._bytes > self._max_bytes:
+                self._cache, self._bytes = {}, 0
+            cache = self._cache
+        new_words = {word: _PARTS.findall(word) for word in words.difference(cache)}
+        if new_words:
+            new_parts = list(set(chain.from_iterable(new_words.values())).difference(cache))
+            encodings = self._rust.encode_batch_fast(new_parts, add_special_tokens=False)
+            token_ids = (np.array(encoding.ids, np.int32).tobytes() for encoding in encodings)
+            cache.update(zip(new_parts, token_ids, strict=True))
+            cache.update((word, b"".join(map(cache.__getitem__, parts))) for word, parts in new_words.items())
             with self._lock:
-                self._bytes += sum(getsizeof(word) + getsizeof(known[word]) for word in {*parts, *new})
-        return known
+                self._bytes += sum(getsizeof(word) + getsizeof(cache[word]) for word in {*new_parts, *new_words})
+        return cache

@@ -1,7 +1,7 @@
-"""Many callers' sequences into few Predict calls: which go together, whose turn it is, and who is refused."""
+"""Forms batches for the model server: selection, fair sharing of lanes, admission control."""
 
+from undertone_sidecar.batching.admission import BatchLimits
 from undertone_sidecar.batching.batcher import MicroBatcher
-from undertone_sidecar.batching.bounds import Bounds
-from undertone_sidecar.batching.item import Batcher, Encoded, Lane, Scored
+from undertone_sidecar.batching.request import Batcher, Lane, Request, Scored
 
-__all__ = ["Batcher", "Bounds", "Encoded", "Lane", "MicroBatcher", "Scored"]
+__all__ = ["BatchLimits", "Batcher", "Lane", "MicroBatcher", "Request", "Scored"]

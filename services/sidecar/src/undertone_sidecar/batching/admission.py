@@ -1,22 +1,41 @@
-"""Who is refused at once: when too much waits already, or the answer would come too late."""
+"""Admission control: refuses requests if the queue is full or the deadline cannot be met."""
 
 import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from undertone_sidecar.batching.bounds import Bounds
-from undertone_sidecar.batching.cost import Cost
+from undertone_sidecar.batching.cost import CostModel
 
-_SOONEST_SECONDS: Final = 0.05
-_LATEST_SECONDS: Final = 10.0
+_MIN_RETRY_SECONDS: Final = 0.05
+_MAX_RETRY_SECONDS: Final = 10.0
 
-_CERTAINTY: Final = 0.8
-"""Refused is only what would come too late even if the model server took this part of the time that it is expected to take."""
+_FORECAST_FACTOR: Final = 0.8
+"""Factor for the forecast duration. Below 1, a request is refused only if it is clearly too late."""
 
 
-class Reason(Enum):
-    """Why work was refused."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """Limits of the batcher.
+
+    Attributes:
+        budget: Maximum padded tokens of a batch.
+        rows: Maximum requests of a batch.
+        slots: Maximum Predict calls in flight.
+        queue_tokens: Maximum padded tokens in the queue of a lane.
+        batch_share: Minimum share of all tokens for the batch lane while it has requests, from 0 to
+            below 1.
+    """
+
+    budget: int
+    rows: int
+    slots: int
+    queue_tokens: int
+    batch_share: float
+
+
+class RefusalReason(Enum):
+    """Why a request was refused."""
 
     QUEUE_FULL = "queue_full"
     DEADLINE = "deadline"
@@ -24,65 +43,82 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """In seconds: when the answer would have come (`needed`), when the caller would have left (`remaining`), and when to come
-    again (`retry_after`)."""
+    """A refused request. Times are in seconds from now.
 
-    reason: Reason
+    Attributes:
+        reason: Why it was refused.
+        needed: Forecast of the time until the result.
+        remaining: Time until the caller's deadline.
+        retry_after: Time after which the caller should retry.
+    """
+
+    reason: RefusalReason
     needed: float
     remaining: float
     retry_after: float
 
     def __str__(self) -> str:
-        if self.reason is Reason.QUEUE_FULL:
-            return f"the queue is full, and what waits will take {self.needed:.2g} s: come back later"
+        if self.reason is RefusalReason.QUEUE_FULL:
+            return f"the queue is full and needs about {self.needed:.2g} s: retry later"
         return (
-            f"the answer would take {self.needed:.2g} s, and the call's deadline is in {self.remaining:.2g} s: "
-            "come back later, or allow more time"
+            f"the answer needs about {self.needed:.2g} s, but the deadline is in {self.remaining:.2g} s: "
+            "retry later, or set a longer deadline"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """What stands before a newcomer: `tokens` and `sequences` that will be served before it, and the tokens `in_line`, its own.
+class Backlog:
+    """Work that is served before a new request.
 
-    `running` is the seconds until a slot of the model server is free, as far as can be told.
+    Attributes:
+        tokens: Padded tokens of the queued requests of both lanes that are served first.
+        requests: Number of these requests.
+        lane_tokens: Padded tokens in the queue of the new request's lane.
+        slot_seconds: Estimated seconds until a slot for a Predict call is free.
     """
 
     tokens: float
-    sequences: float
-    in_line: int
-    running: float
+    requests: float
+    lane_tokens: int
+    slot_seconds: float
 
 
-class Admission:
-    """A bound on the tokens that wait, and a forecast from the cost of calls so far."""
+class AdmissionControl:
+    """Bounds the queued tokens, and refuses requests whose deadline cannot be met."""
 
-    def __init__(self, cost: Cost, bounds: Bounds) -> None:
+    def __init__(self, cost: CostModel, limits: BatchLimits) -> None:
         self._cost = cost
-        self._bounds = bounds
+        self._limits = limits
 
-    def is_doubtful(self, tokens: int, in_line: int, *, remaining: float) -> bool:
-        """Whether work of so many tokens could be refused at all, as `refusal` then tells: where in doubt, it costs a forecast.
+    def needs_check(self, tokens: int, lane_tokens: int, *, remaining: float) -> bool:
+        """Whether `refusal` could refuse `tokens` more tokens. If not, the forecast can be skipped.
 
-        Whoever finds the line empty is taken: it could not come at a better time, and every call improves the forecast.
+        A request that finds the queue of its lane empty is always accepted: it will find no better
+        moment, and every call improves the forecast.
         """
-        return bool(in_line) and (in_line + tokens > self._bounds.waiting or (self._cost.known and remaining < math.inf))
+        return bool(lane_tokens) and (
+            lane_tokens + tokens > self._limits.queue_tokens or (self._cost.is_reliable and remaining < math.inf)
+        )
 
-    def refusal(self, tokens: int, ahead: Ahead, *, remaining: float) -> Refusal | None:
-        """Why work of so many tokens, whose caller waits for `remaining` seconds more, is not taken; None if it is."""
-        waiting = ahead.running + self._drained(ahead)
-        needed = waiting + self._cost.seconds(tokens, math.ceil(tokens / self._bounds.budget))
-        if ahead.in_line + tokens > self._bounds.waiting:
-            # Back when half of the line has gone, so that those who were refused do not all queue for the first free place.
-            return Refusal(Reason.QUEUE_FULL, needed, remaining, _bounded(waiting / 2))
-        if self._cost.known and _CERTAINTY * needed > remaining:
-            return Refusal(Reason.DEADLINE, needed, remaining, _bounded(needed - remaining))
+    def refusal(self, tokens: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
+        """The reason to refuse `tokens` more tokens with `remaining` seconds to the deadline.
+
+        None to accept them.
+        """
+        wait = backlog.slot_seconds + self._drain_seconds(backlog)
+        needed = wait + self._cost.seconds(tokens, math.ceil(tokens / self._limits.budget))
+        if backlog.lane_tokens + tokens > self._limits.queue_tokens:
+            # Half of the queue will be empty then. If all callers came back at once for the first
+            # free place, most would fail.
+            return Refusal(RefusalReason.QUEUE_FULL, needed, remaining, _clamp(wait / 2))
+        if self._cost.is_reliable and _FORECAST_FACTOR * needed > remaining:
+            return Refusal(RefusalReason.DEADLINE, needed, remaining, _clamp(needed - remaining))
         return None
 
-    def _drained(self, ahead: Ahead) -> float:
-        calls = max(ahead.tokens / self._bounds.budget, ahead.sequences / self._bounds.rows)
-        return self._cost.seconds(ahead.tokens, calls) / self._bounds.slots
+    def _drain_seconds(self, backlog: Backlog) -> float:
+        calls = max(backlog.tokens / self._limits.budget, backlog.requests / self._limits.rows)
+        return self._cost.seconds(backlog.tokens, calls) / self._limits.slots
 
 
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, _SOONEST_SECONDS), _LATEST_SECONDS)
+def _clamp(retry_seconds: float) -> float:
+    return min(max(retry_seconds, _MIN_RETRY_SECONDS), _MAX_RETRY_SECONDS)

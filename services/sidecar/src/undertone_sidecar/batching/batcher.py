@@ -1,4 +1,4 @@
-"""The thin layer around the schedule: futures, tasks, the clock and the model server."""
+"""Runs the schedule: futures, tasks, the clock, and Predict calls."""
 
 import asyncio
 import logging
@@ -10,196 +10,222 @@ from dataclasses import dataclass
 import grpc
 
 from undertone_sidecar.backend import Backend, Batch, Scores
-from undertone_sidecar.batching.admission import Refusal
-from undertone_sidecar.batching.assembly import assemble
-from undertone_sidecar.batching.bounds import Bounds
-from undertone_sidecar.batching.item import Encoded, Scored
-from undertone_sidecar.batching.schedule import Call, Schedule
-from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError, SidecarError, UnavailableError, status_of
+from undertone_sidecar.batching.admission import BatchLimits, Refusal
+from undertone_sidecar.batching.request import Request, Scored
+from undertone_sidecar.batching.schedule import Schedule
+from undertone_sidecar.batching.selection import BatchSelection, pad_batch
+from undertone_sidecar.errors import (
+    SHUTTING_DOWN,
+    DeadlineError,
+    ModelServerError,
+    OverloadedError,
+    SidecarError,
+    UnavailableError,
+    status_of,
+)
 from undertone_sidecar.events import BatchAnswered, BatchSent, Listener, WorkDropped, WorkShed, ignore
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    item: Encoded
-    answer: asyncio.Future[Scored]
-    since: float
+class _Prefetched:
+    selection: BatchSelection
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Running:
-    rows: Sequence[_Waiting]
+class _PredictCall:
+    """A Predict call in flight."""
+
+    requests: Sequence[Request]
     padded_tokens: int
-    sent: float
+    sent_at: float
 
 
 class MicroBatcher:
-    """Sends batches to the model server, as many at once as there are slots. See Schedule for which.
+    """Sends batches to the model server, as many at once as there are slots. Schedule selects them.
 
-    A batch is made at the moment a slot is free for it: nobody waits for company, and everybody who came in the meantime rides
-    along. Where more than a full call waits, the next batch is chosen and assembled while one runs. Cancelled and expired
-    sequences never reach the model server.
+    A batch is formed when a slot becomes free, without waiting for more requests. It takes all
+    requests that arrived in the meantime. If more than a full batch is queued, the next batch is
+    selected and padded during the current call. Cancelled and expired requests are never sent.
     """
 
     def __init__(
         self,
         backend: Backend,
-        bounds: Bounds,
+        limits: BatchLimits,
         *,
         call_seconds: float,
         margin_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         listener: Listener = ignore,
     ) -> None:
-        """A call may take `call_seconds`, or until `margin_seconds` before its rows' latest deadline if that is earlier."""
+        """Creates an idle batcher.
+
+        Args:
+            backend: The model server.
+            limits: Sizes of batches and queues.
+            call_seconds: Maximum duration of a Predict call.
+            margin_seconds: Time before the latest deadline of its requests at which a call ends.
+            clock: Time in seconds. The deadlines of requests refer to it.
+            listener: Receives events.
+        """
         self._backend = backend
         self._call_seconds = call_seconds
         self._margin_seconds = margin_seconds
         self._clock = clock
         self._listener = listener
-        self._schedule = Schedule[_Waiting](bounds)
-        self._prepared: tuple[Call[_Waiting], Batch] | None = None
-        self._slots = bounds.slots
-        self._running: list[_Running] = []
-        self._calls: dict[asyncio.Task[None], _Running] = {}
-        self._waking = False
+        self._schedule = Schedule(limits)
+        self._prefetched: _Prefetched | None = None
+        self._slots = limits.slots
+        self._calls: list[_PredictCall] = []
+        self._tasks: dict[asyncio.Task[None], _PredictCall] = {}
+        self._wake_scheduled = False
         self._swept = False
         self._closed = False
 
-    def submit(self, items: Sequence[Encoded]) -> list[asyncio.Future[Scored]]:
+    def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
         if self._closed:
-            raise UnavailableError("the sidecar is shutting down; another one will answer")
+            raise UnavailableError(SHUTTING_DOWN)
         now = self._clock()
-        self._admit(items, now)
+        self._admit(requests, now)
         loop = asyncio.get_running_loop()
-        answers = []
-        for item in items:
-            answer: asyncio.Future[Scored] = loop.create_future()
-            waiting = _Waiting(item, answer, now)
-            self._schedule.join(waiting, lane=item.lane, length=item.padded_length, version=item.version)
-            answers.append(answer)
-        if not self._waking:
-            # Not at once: whoever comes in the same moment, as the rest of a request does, rides along.
-            self._waking = True
+        results = []
+        for request in requests:
+            request.result = loop.create_future()
+            request.enqueued_at = now
+            self._schedule.add(request)
+            results.append(request.result)
+        if not self._wake_scheduled:
+            # Later in this iteration of the event loop, so that requests that arrive together share
+            # a batch.
+            self._wake_scheduled = True
             loop.call_soon(self._wake)
-        return answers
+        return results
 
     async def close(self) -> None:
-        """Refuses what comes and fails what waits or runs with UnavailableError."""
+        """Refuses new requests, and fails all others with UnavailableError."""
         self._closed = True
-        calls = dict(self._calls)
-        for task in calls:
+        tasks = dict(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-        for waiting in (*(row for call in calls.values() for row in call.rows), *self._schedule.all()):
-            if not waiting.answer.done():
-                waiting.answer.set_exception(UnavailableError("the sidecar is shutting down; another one will answer"))
-        self._schedule.forget(lambda _: False)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for request in (*(request for call in tasks.values() for request in call.requests), *self._schedule.requests()):
+            if not request.result.done():
+                request.result.set_exception(UnavailableError(SHUTTING_DOWN))
+        self._schedule.remove_unwanted(lambda _: False)
 
-    def _admit(self, items: Sequence[Encoded], now: float) -> None:
-        lane, remaining = items[0].lane, items[0].deadline - self._margin_seconds - now
-        tokens = sum(item.padded_length for item in items)
+    def _admit(self, requests: Sequence[Request], now: float) -> None:
+        lane, remaining = requests[0].lane, requests[0].deadline - self._margin_seconds - now
+        tokens = sum(request.padded_length for request in requests)
 
         def check() -> Refusal | None:
-            return self._schedule.refusal(lane, tokens, running=self._running_seconds, remaining=remaining)
+            return self._schedule.refusal(lane, tokens, slot_seconds=self._slot_seconds, remaining=remaining)
 
         refusal = check()
         if refusal and not self._swept:
-            # Nobody is refused for the sake of those who have left; a look at everybody for each batch sent must do.
+            # Cancelled and expired requests must not cause a refusal. One sweep for each batch is
+            # enough.
             self._swept = True
-            self._schedule.forget(self._keeps)
+            self._schedule.remove_unwanted(self._keep_or_drop)
             refusal = check()
         if refusal:
-            self._listener(WorkShed(lane.value, refusal.reason.value, len(items), tokens))
+            self._listener(WorkShed(lane.value, refusal.reason.value, len(requests), tokens))
             raise OverloadedError(str(refusal), retry_after=refusal.retry_after)
 
-    def _running_seconds(self) -> float:
-        """Until the first slot is free, if the calls that run take as long as calls do."""
-        return 0.0 if self._has_room else self._ends()[0]
+    def _slot_seconds(self) -> float:
+        """Estimated seconds until a slot is free."""
+        return 0.0 if self._has_free_slot else self._remaining_seconds()[0]
 
-    def _ends_after_the_first(self) -> list[float]:
-        """Of the calls that run beside the one that takes the place of the first that ends, when it does."""
-        first, *others = self._ends()
+    def _remaining_after_next_completion(self) -> list[float]:
+        """Remaining seconds of the other calls once the earliest has finished."""
+        first, *others = self._remaining_seconds()
         return [end - first for end in others]
 
-    def _ends(self) -> list[float]:
-        """Seconds until each of the calls that run should end, ascending."""
+    def _remaining_seconds(self) -> list[float]:
+        """Estimated remaining seconds of each call in flight, ascending."""
         now, cost = self._clock(), self._schedule.cost
-        return sorted(max(0.0, call.sent + cost.seconds(call.padded_tokens) - now) for call in self._running)
+        return sorted(max(0.0, call.sent_at + cost.seconds(call.padded_tokens) - now) for call in self._calls)
 
     @property
-    def _has_room(self) -> bool:
-        return len(self._running) < self._slots and not self._closed
+    def _has_free_slot(self) -> bool:
+        return len(self._calls) < self._slots and not self._closed
 
     def _wake(self) -> None:
-        self._waking = False
-        if self._has_room:
-            self._fill()
+        self._wake_scheduled = False
+        if self._has_free_slot:
+            self._fill_slots()
         else:
-            self._prepare()
+            self._prefetch()
 
-    def _fill(self) -> None:
-        """Sends batches while a slot is free."""
-        while self._has_room:
-            prefetched = self._take_prepared()
-            call = prefetched[0] if prefetched else self._chosen()
-            if call is None:
+    def _fill_slots(self) -> None:
+        """Sends batches until no slot is free or the queue is empty."""
+        while self._has_free_slot:
+            if prefetched := self._take_prefetched():
+                selection, batch = prefetched.selection, prefetched.batch
+            elif selected := self._next_batch():
+                selection, batch = selected, pad_batch(selected)
+            else:
                 return
-            self._schedule.start(call)
-            self._send(call, prefetched[1] if prefetched else _assembled(call), prefetched=prefetched is not None)
+            self._schedule.start(selection)
+            self._send(selection, batch, prefetched=prefetched is not None)
 
-    def _chosen(self) -> Call[_Waiting] | None:
-        """For one of the free slots."""
-        return self._schedule.next(self._keeps, free=self._slots - len(self._running), ends=self._ends)
+    def _next_batch(self) -> BatchSelection | None:
+        """Selects a batch for one of the free slots."""
+        return self._schedule.next_batch(
+            self._keep_or_drop,
+            free_slots=self._slots - len(self._calls),
+            remaining_seconds=self._remaining_seconds,
+        )
 
-    def _send(self, call: Call[_Waiting], batch: Batch, *, prefetched: bool) -> None:
-        rows = [entry.payload for entry in call.choice.rows]
-        running = _Running(rows, call.choice.padded_tokens, self._clock())
-        # An empty one: this may be the context of one of the callers, or of the batch before.
+    def _send(self, selection: BatchSelection, batch: Batch, *, prefetched: bool) -> None:
+        requests = selection.requests
+        call = _PredictCall(requests, selection.padded_tokens, self._clock())
+        # An empty context: the current one may belong to a caller, or to the previous batch.
         context = Context()
         context.run(
             self._listener,
             BatchSent(
-                items=len(rows),
-                tokens=sum(len(row.item.ids) for row in rows),
-                padded_tokens=running.padded_tokens,
-                queue_seconds=tuple(running.sent - row.since for row in rows),
-                lane=call.lane.value,
+                items=len(requests),
+                tokens=sum(len(request.token_ids) for request in requests),
+                padded_tokens=call.padded_tokens,
+                queue_seconds=tuple(call.sent_at - request.enqueued_at for request in requests),
+                lane=selection.lane.value,
                 prefetched=prefetched,
                 version=batch.version,
-                origins=_origins(rows),
+                spans=_spans(requests),
             ),
         )
-        latest = max(row.item.deadline for row in rows)
-        timeout = min(self._call_seconds, latest - self._margin_seconds - running.sent)
+        latest = max(request.deadline for request in requests)
+        timeout = min(self._call_seconds, latest - self._margin_seconds - call.sent_at)
         self._swept = False
-        self._running.append(running)
-        task = asyncio.create_task(self._run(running, batch, timeout), name="predict", context=context)
-        self._calls[task] = running
-        task.add_done_callback(lambda done: self._calls.pop(done, None))
+        self._calls.append(call)
+        task = asyncio.create_task(self._run(call, batch, timeout), name="predict", context=context)
+        self._tasks[task] = call
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
-    async def _run(self, call: _Running, batch: Batch, seconds: float) -> None:
-        outcome = await self._predict(batch, seconds)
-        took = self._clock() - call.sent
+    async def _run(self, call: _PredictCall, batch: Batch, timeout: float) -> None:  # noqa: ASYNC109 — passed to gRPC
+        outcome = await self._predict(batch, timeout)
+        seconds = self._clock() - call.sent_at
         code = status_of(outcome).code if isinstance(outcome, Exception) else grpc.StatusCode.OK
         if not isinstance(outcome, Exception):
-            self._schedule.cost.observe(call.padded_tokens, took)
-        self._running.remove(call)
+            self._schedule.cost.observe(call.padded_tokens, seconds)
+        self._calls.remove(call)
         try:
-            self._listener(BatchAnswered(code.name, took))
-            self._fill()
-            # Lets the next request leave before the callers of the last one wake up and keep the loop busy.
+            self._listener(BatchAnswered(code.name, seconds))
+            self._fill_slots()
+            # Sends the next batch before the callers of this one wake up and keep the event loop
+            # busy.
             await asyncio.sleep(0)
         finally:
-            _settle(call, outcome, took)
-        self._prepare()
+            _set_results(call, outcome, seconds)
+        self._prefetch()
 
-    async def _predict(self, batch: Batch, seconds: float) -> Scores | Exception:
-        """The scores, or what prevented them: every row of the batch gets the same."""
+    async def _predict(self, batch: Batch, timeout: float) -> Scores | Exception:  # noqa: ASYNC109 — passed to gRPC
+        """Returns the scores, or the error that every request of the batch gets."""
         try:
-            return await self._backend.predict(batch, timeout=seconds)
+            return await self._backend.predict(batch, timeout=timeout)
         except SidecarError as error:
             if isinstance(error, ModelServerError):
                 log.error("batch failed", extra={"shape": batch.input_ids.shape, "reason": str(error)})
@@ -208,55 +234,54 @@ class MicroBatcher:
             log.exception("batch failed", extra={"shape": batch.input_ids.shape})
             return error
 
-    def _prepare(self) -> None:
-        """Has the next batch ready for when the running one ends, if waiting for newcomers would not make it a better one."""
-        if self._prepared or self._has_room or self._closed or not self._schedule.is_full_call_waiting():
+    def _prefetch(self) -> None:
+        """Prepares the next batch while all slots are busy, if a full batch is queued."""
+        if self._prefetched or self._has_free_slot or self._closed or not self._schedule.has_full_batch():
             return
-        call = self._schedule.next(self._keeps, ends=self._ends_after_the_first)
-        if call:
-            self._prepared = call, _assembled(call)
+        selection = self._schedule.next_batch(self._keep_or_drop, remaining_seconds=self._remaining_after_next_completion)
+        if selection:
+            self._prefetched = _Prefetched(selection, pad_batch(selection))
 
-    def _take_prepared(self) -> tuple[Call[_Waiting], Batch] | None:
-        """What was prepared, if it is still right: all of its rows wanted, and its lane's turn."""
-        prepared, self._prepared = self._prepared, None
-        if prepared and self._schedule.is_still_right(prepared[0]):
+    def _take_prefetched(self) -> _Prefetched | None:
+        """The prefetched batch, if its lane is still next and all its requests are wanted."""
+        prefetched, self._prefetched = self._prefetched, None
+        if prefetched and self._schedule.is_current(prefetched.selection):
             now = self._clock()
-            if all(self._is_wanted(entry.payload, now) for entry in prepared[0].choice.rows):
-                return prepared
+            if all(self._is_wanted(request, now) for request in prefetched.selection.requests):
+                return prefetched
         return None
 
-    def _is_wanted(self, waiting: _Waiting, now: float) -> bool:
-        return not waiting.answer.done() and waiting.item.deadline - self._margin_seconds > now
+    def _is_wanted(self, request: Request, now: float) -> bool:
+        return not request.result.done() and request.deadline - self._margin_seconds > now
 
-    def _keeps(self, waiting: _Waiting) -> bool:
-        """Whether it is wanted; tells its caller, and whoever listens, if it came too late."""
+    def _keep_or_drop(self, request: Request) -> bool:
+        """Whether the request still needs a result.
+
+        If not, reports it as dropped, and fails it if it has expired.
+        """
         now = self._clock()
-        if self._is_wanted(waiting, now):
+        if self._is_wanted(request, now):
             return True
-        late = not waiting.answer.done()
-        if late:
-            waiting.answer.set_exception(
-                DeadlineError("the deadline passed while the paragraph was waiting for the model server")
+        expired = not request.result.done()
+        if expired:
+            request.result.set_exception(
+                DeadlineError("the deadline passed while the paragraph waited for the model server: set a longer deadline")
             )
-        item, reason = waiting.item, "expired" if late else "cancelled"
-        self._listener(WorkDropped(item.lane.value, reason, now - waiting.since, item.origin))
+        reason = "expired" if expired else "cancelled"
+        self._listener(WorkDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
         return False
 
 
-def _origins(rows: Sequence[_Waiting]) -> tuple[object | None, ...]:
-    origins = tuple(row.item.origin for row in rows)
-    return origins if any(origin is not None for origin in origins) else ()
+def _spans(requests: Sequence[Request]) -> tuple[object | None, ...]:
+    spans = tuple(request.span for request in requests)
+    return spans if any(span is not None for span in spans) else ()
 
 
-def _assembled(call: Call[_Waiting]) -> Batch:
-    return assemble([entry.payload.item for entry in call.choice.rows], call.choice.length)
-
-
-def _settle(call: _Running, outcome: Scores | Exception, seconds: float) -> None:
-    for index, row in enumerate(call.rows):
-        if row.answer.done():
+def _set_results(call: _PredictCall, outcome: Scores | Exception, seconds: float) -> None:
+    for row, request in enumerate(call.requests):
+        if request.result.done():
             continue
         if isinstance(outcome, Exception):
-            row.answer.set_exception(outcome)
+            request.result.set_exception(outcome)
         else:
-            row.answer.set_result(Scored(outcome[index], call.sent - row.since, seconds))
+            request.result.set_result(Scored(outcome[row], call.sent_at - request.enqueued_at, seconds))

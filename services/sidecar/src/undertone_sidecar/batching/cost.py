@@ -1,84 +1,90 @@
-"""What a call to the model server costs, learned from the calls themselves."""
+"""Estimates the duration of Predict calls from recent calls."""
 
 from typing import Final
 
-_MEMORY: Final = 0.98
-"""Weight of an observation relative to the one after it: the last fifty count."""
+_DECAY: Final = 0.98
+"""Weight of a sample relative to the next one. The last fifty samples dominate."""
 
-_FIRST_SECONDS: Final = 0.002
-_FIRST_SECONDS_PER_TOKEN: Final = 3e-5
-"""What is assumed before the first call."""
+_PRIOR_SECONDS: Final = 0.002
+_PRIOR_SECONDS_PER_TOKEN: Final = 3e-5
+"""The estimate before the first sample."""
 
-_ANCHOR_WEIGHT: Final = 0.05
-"""Of the assumption that an empty call takes _FIRST_SECONDS, which decides where all calls so far had the same size."""
+_PRIOR_WEIGHT: Final = 0.05
+"""Weight of a virtual sample: an empty call takes _PRIOR_SECONDS.
 
-_CREDIBLE: Final = 3.0
-"""An observation further off than so many usual errors counts as if it were so far off."""
+It decides if all samples have the same size.
+"""
 
-_ENOUGH: Final = 8
-"""Observations after which the estimate is trusted with refusing work."""
+_OUTLIER_ERRORS: Final = 3.0
+"""A sample further off than this many usual errors counts as if it were this far off."""
+
+_MIN_SAMPLES: Final = 8
+"""Samples needed before the estimate may refuse requests."""
 
 
-class Cost:
-    """seconds = a + b x padded tokens, by least squares over recent calls.
+class CostModel:
+    """Linear model: seconds = a + b x padded tokens.
 
-    Robust: observations that are far off are weighted down as Huber's estimator does (Huber 1964), so that a paused machine
-    or a graph that is optimized during the call does not spoil the estimate; a lasting change does get through, because the
+    Fitted by weighted least squares over recent calls.
+
+    Outliers are weighted down as in Huber's M-estimator (Huber 1964), so that a paused machine or a
+    graph optimization does not distort the estimate. A lasting change does get through, because the
     usual error grows with it.
     """
 
     def __init__(self) -> None:
         self._weight = 0.0
         self._x = self._y = self._xx = self._xy = 0.0
-        self._error = 0.0
-        self._observed = 0
-        self._fixed = _FIRST_SECONDS
-        self._per_token = _FIRST_SECONDS_PER_TOKEN
+        self._usual_error = 0.0
+        self._samples = 0
+        self._seconds_per_call = _PRIOR_SECONDS
+        self._seconds_per_token = _PRIOR_SECONDS_PER_TOKEN
 
     @property
-    def known(self) -> bool:
-        """Whether enough calls were seen to refuse work on the strength of the estimate."""
-        return self._observed >= _ENOUGH
+    def is_reliable(self) -> bool:
+        """Whether there are enough samples to refuse requests because of the estimate."""
+        return self._samples >= _MIN_SAMPLES
 
     @property
-    def overhead(self) -> float:
-        """What a call costs beside its tokens, in tokens: a / b."""
-        return self._fixed / self._per_token
+    def overhead_tokens(self) -> float:
+        """Fixed cost of a call, expressed in tokens: a / b."""
+        return self._seconds_per_call / self._seconds_per_token
 
     def seconds(self, tokens: float, calls: float = 1.0) -> float:
-        """Of `calls` calls, one after the other, with so many padded tokens between them."""
-        return calls * self._fixed + tokens * self._per_token
+        """Duration of `calls` consecutive calls with `tokens` padded tokens in total."""
+        return calls * self._seconds_per_call + tokens * self._seconds_per_token
 
-    def tokens(self, seconds: float) -> float:
-        """Padded tokens of a call that takes so long; 0 if none does."""
-        return max(0.0, seconds - self._fixed) / self._per_token
+    def tokens_within(self, seconds: float) -> float:
+        """Padded tokens of a call of this duration. 0 if the overhead alone takes longer."""
+        return max(0.0, seconds - self._seconds_per_call) / self._seconds_per_token
 
     def observe(self, tokens: int, seconds: float) -> None:
-        """A call with so many padded tokens took so long."""
+        """Adds a sample: a call with `tokens` padded tokens took `seconds`."""
         error = abs(seconds - self.seconds(tokens))
         weight = 1.0
-        if self._observed >= 2:
-            credible = _CREDIBLE * self._error
-            weight = credible / error if error > credible else 1.0
-            self._error += (1 - _MEMORY) * (min(error, 2 * credible) - self._error)
-        # A machine without noise must not make the first small deviation incredible.
-        self._error = max(self._error, 0.01 * seconds)
-        self._observed += 1
-        self._weight = _MEMORY * self._weight + weight
-        self._x = _MEMORY * self._x + weight * tokens
-        self._y = _MEMORY * self._y + weight * seconds
-        self._xx = _MEMORY * self._xx + weight * tokens * tokens
-        self._xy = _MEMORY * self._xy + weight * tokens * seconds
+        if self._samples >= 2:
+            threshold = _OUTLIER_ERRORS * self._usual_error
+            weight = threshold / error if error > threshold else 1.0
+            self._usual_error += (1 - _DECAY) * (min(error, 2 * threshold) - self._usual_error)
+        # Without noise, the first small deviation must not count as an outlier.
+        self._usual_error = max(self._usual_error, 0.01 * seconds)
+        self._samples += 1
+        self._weight = _DECAY * self._weight + weight
+        self._x = _DECAY * self._x + weight * tokens
+        self._y = _DECAY * self._y + weight * seconds
+        self._xx = _DECAY * self._xx + weight * tokens * tokens
+        self._xy = _DECAY * self._xy + weight * tokens * seconds
         self._fit()
 
     def _fit(self) -> None:
-        weight, y = self._weight + _ANCHOR_WEIGHT, self._y + _ANCHOR_WEIGHT * _FIRST_SECONDS
+        weight, y = self._weight + _PRIOR_WEIGHT, self._y + _PRIOR_WEIGHT * _PRIOR_SECONDS
         spread = weight * self._xx - self._x * self._x
         slope = (weight * self._xy - self._x * y) / spread
-        # Neither time nor tokens come for nothing: where noise says so, all of the time is put down to the other.
+        # Neither coefficient may be negative. If noise makes one negative, the other explains the
+        # whole duration.
         if slope <= 0:
             slope = 1e-3 * y / self._x
-        self._per_token = slope
-        self._fixed = (y - slope * self._x) / weight
-        if self._fixed < 0:
-            self._fixed, self._per_token = 0.0, self._xy / self._xx
+        self._seconds_per_token = slope
+        self._seconds_per_call = (y - slope * self._x) / weight
+        if self._seconds_per_call < 0:
+            self._seconds_per_call, self._seconds_per_token = 0.0, self._xy / self._xx

@@ -1,140 +1,159 @@
-"""Everything that waits, and every decision about it: without I/O, without a clock."""
+"""Decides what the model server does next. Without I/O and without a clock."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-from undertone_sidecar.batching.admission import Admission, Ahead, Refusal
-from undertone_sidecar.batching.bounds import Bounds
-from undertone_sidecar.batching.choice import Choice, choose
-from undertone_sidecar.batching.cost import Cost
-from undertone_sidecar.batching.item import Lane
-from undertone_sidecar.batching.line import Line
-from undertone_sidecar.batching.turns import Turns
+from undertone_sidecar.batching.admission import AdmissionControl, Backlog, BatchLimits, Refusal
+from undertone_sidecar.batching.cost import CostModel
+from undertone_sidecar.batching.lanes import FairShare, LaneQueue
+from undertone_sidecar.batching.request import Lane, Request
+from undertone_sidecar.batching.selection import BatchSelection, select_batch
 
-T = TypeVar("T")
+_STARVATION_LIMIT_BATCHES: Final = 16
+"""Full batches of younger requests that may overtake a request before it becomes overdue."""
 
-_OVERTAKING: Final = 16
-"""Full calls' worth of younger work that may be preferred to an entry before its age decides."""
+_MAX_PADDING_SHARE: Final = 1 / 16
+"""Maximum share of the budget for padding different lengths to one, however expensive a call is."""
 
-_MOST_WASTE: Final = 1 / 16
-"""Part of the budget that may go to padding different lengths to one, however dear a call is."""
-
-_EFFICIENT: Final = 0.93
-"""Part of its time that a call of batch work spends on tokens, where it is cut short for the sake of online work."""
+_MIN_EFFICIENCY: Final = 0.93
+"""Share of its duration that a shortened batch still spends on tokens instead of overhead."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call(Generic[T]):
-    """A batch that is ready to go: the choice, and the lane whose turn it is."""
+class Schedule:
+    """The queues of both lanes, and the algorithms that decide about them."""
 
-    choice: Choice[T]
-    lane: Lane
+    def __init__(self, limits: BatchLimits) -> None:
+        self.cost = CostModel()
+        self._limits = limits
+        self._online = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
+        self._batch = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
+        self._fair_share = FairShare(share=limits.batch_share, budget=limits.budget)
+        self._admission = AdmissionControl(self.cost, limits)
 
+    def add(self, request: Request) -> None:
+        self._queue(request.lane).add(request)
 
-class Schedule(Generic[T]):
-    """Lines for both lanes, whose turn it is, and what a call costs."""
+    def refusal(self, lane: Lane, tokens: int, *, slot_seconds: Callable[[], float], remaining: float) -> Refusal | None:
+        """The reason to refuse `tokens` more tokens. None to accept them.
 
-    def __init__(self, bounds: Bounds) -> None:
-        self.cost = Cost()
-        self._bounds = bounds
-        self._online = Line[T](_OVERTAKING * bounds.budget)
-        self._batch = Line[T](_OVERTAKING * bounds.budget)
-        self._turns = Turns(share=bounds.batch_share, budget=bounds.budget)
-        self._admission = Admission(self.cost, bounds)
-
-    def join(self, payload: T, *, lane: Lane, length: int, version: int) -> None:
-        """Waits from now on. `length` is in tokens, padded as if it were alone."""
-        self._line(lane).join(payload, length=length, version=version)
-
-    def refusal(self, lane: Lane, tokens: int, *, running: Callable[[], float], remaining: float) -> Refusal | None:
-        """Why so many tokens more are not taken, from a caller who waits `remaining` seconds more; None if they are. `running`
-        tells the seconds until a slot is free."""
-        if not self._admission.is_doubtful(tokens, self._line(lane).tokens, remaining=remaining):
-            return None
-        return self._admission.refusal(tokens, self._ahead(lane, running()), remaining=remaining)
-
-    def forget(self, wanted: Callable[[T], bool]) -> None:
-        """Puts all out of the lines that are not wanted any more."""
-        for line in (self._online, self._batch):
-            for entry in list(line):
-                if not wanted(entry.payload):
-                    line.leave(entry)
-
-    def next(
-        self, wanted: Callable[[T], bool], *, free: int = 1, ends: Callable[[], Sequence[float]] = tuple
-    ) -> Call[T] | None:
-        """The call to make now, whose rows stay in line until `start`; None if nobody waits who is wanted.
-
-        `free` slots are there for it and for those that follow at once: where less than a full call for each waits, they share
-        it, rather than that one computes for all. `ends` tells the seconds until each of the calls that run beside it ends.
+        Args:
+            lane: The lane of the new requests.
+            tokens: Their padded tokens.
+            slot_seconds: Returns the estimated seconds until a slot is free.
+            remaining: Seconds until the caller's deadline.
         """
-        while lane := self._turn():
-            line = self._line(lane)
-            budget = self._budget(lane, ends)
-            if free > 1:
-                budget = min(budget, max(math.ceil(line.tokens / free), math.ceil(self.cost.overhead)))
-            choice = choose(line, budget=budget, most_rows=self._bounds.rows, waste=self._waste(), wanted=wanted)
-            if choice:
-                return Call(choice, lane)
+        if not self._admission.needs_check(tokens, self._queue(lane).tokens, remaining=remaining):
+            return None
+        return self._admission.refusal(tokens, self._backlog(lane, slot_seconds()), remaining=remaining)
+
+    def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
+        for queue in (self._online, self._batch):
+            for request in list(queue):
+                if not is_wanted(request):
+                    queue.remove(request)
+
+    def next_batch(
+        self,
+        is_wanted: Callable[[Request], bool],
+        *,
+        free_slots: int = 1,
+        remaining_seconds: Callable[[], Sequence[float]] = tuple,
+    ) -> BatchSelection | None:
+        """Selects the batch to send now. Its requests stay in the queue until `start`.
+
+        Args:
+            is_wanted: Whether a request still needs a result. Unwanted requests are removed.
+            free_slots: Slots to fill. If the queue holds less than a full batch for each, the slots
+                share it, so that one call does not do all of the work.
+            remaining_seconds: Returns the remaining seconds of each other call in flight.
+
+        Returns:
+            None if no queued request is wanted.
+        """
+        while lane := self._next_lane():
+            queue = self._queue(lane)
+            budget = self._budget(lane, remaining_seconds)
+            if free_slots > 1:
+                budget = min(budget, max(math.ceil(queue.tokens / free_slots), math.ceil(self.cost.overhead_tokens)))
+            selection = select_batch(
+                queue,
+                budget=budget,
+                max_rows=self._limits.rows,
+                max_padding=min(self.cost.overhead_tokens, _MAX_PADDING_SHARE * self._limits.budget),
+                is_wanted=is_wanted,
+            )
+            if selection:
+                return selection
         return None
 
-    def is_still_right(self, call: Call[T]) -> bool:
-        """Whether it is still that lane's turn, as it need not be when somebody came meanwhile."""
-        return self._turn() is call.lane
+    def is_current(self, selection: BatchSelection) -> bool:
+        """Whether the lane of the selection is still the next one.
 
-    def start(self, call: Call[T]) -> None:
-        """The call is made: its rows have waited long enough."""
-        for row in call.choice.rows:
-            self._line(call.lane).leave(row)
-        waits = call.lane is Lane.BATCH or bool(self._batch)
-        self._turns.served(call.lane, call.choice.padded_tokens, batch_waits=waits)
+        New online requests can change that.
+        """
+        return self._next_lane() is selection.lane
 
-    def all(self) -> Iterable[T]:
-        """Everybody who waits."""
-        return [entry.payload for line in (self._online, self._batch) for entry in line]
+    def start(self, selection: BatchSelection) -> None:
+        """Removes the requests of a batch that is sent, and charges their lane."""
+        queue = self._queue(selection.lane)
+        for request in selection.requests:
+            queue.remove(request)
+        has_batch = selection.lane is Lane.BATCH or bool(self._batch)
+        self._fair_share.record(selection.lane, selection.padded_tokens, has_batch=has_batch)
 
-    def is_full_call_waiting(self) -> bool:
-        """Whether so much waits in the lane whose turn it is that whoever comes will hardly make for a better batch."""
-        lane = self._turn()
-        return lane is not None and self._line(lane).tokens >= self._budget(lane)
+    def requests(self) -> Iterable[Request]:
+        """All queued requests."""
+        return [*self._online, *self._batch]
 
-    def _line(self, lane: Lane) -> Line[T]:
+    def has_full_batch(self) -> bool:
+        """Whether the next lane has a full batch.
+
+        If so, more requests will hardly improve the selection.
+        """
+        lane = self._next_lane()
+        return lane is not None and self._queue(lane).tokens >= self._budget(lane)
+
+    def _queue(self, lane: Lane) -> LaneQueue:
         return self._online if lane is Lane.ONLINE else self._batch
 
-    def _turn(self) -> Lane | None:
-        return self._turns.next(online=bool(self._online), batch=bool(self._batch))
+    def _next_lane(self) -> Lane | None:
+        return self._fair_share.next_lane(has_online=bool(self._online), has_batch=bool(self._batch))
 
-    def _budget(self, lane: Lane, ends: Callable[[], Sequence[float]] = tuple) -> int:
-        if lane is Lane.ONLINE or not self._turns.online_is_used or self._bounds.rows == 1:
-            return self._bounds.budget
-        # Who comes online next waits for a call to end. It is as short as it can be without wasting the model server's time.
-        tokens = self.cost.overhead * _EFFICIENT / (1 - _EFFICIENT)
-        if beside := ends():
-            tokens = self.cost.tokens(apart(self.cost.seconds(tokens), beside, slots=self._bounds.slots))
-        return min(self._bounds.budget, int(tokens) + 1)
+    def _budget(self, lane: Lane, remaining_seconds: Callable[[], Sequence[float]] = tuple) -> int:
+        if lane is Lane.ONLINE or not self._fair_share.is_online_active or self._limits.rows == 1:
+            return self._limits.budget
+        # The next online request waits for a call to end, so batch calls are as short as they can
+        # be at _MIN_EFFICIENCY.
+        tokens = self.cost.overhead_tokens * _MIN_EFFICIENCY / (1 - _MIN_EFFICIENCY)
+        if others := remaining_seconds():
+            seconds = stagger(self.cost.seconds(tokens), others, slots=self._limits.slots)
+            tokens = self.cost.tokens_within(seconds)
+        return min(self._limits.budget, int(tokens) + 1)
 
-    def _waste(self) -> float:
-        return min(self.cost.overhead, _MOST_WASTE * self._bounds.budget)
-
-    def _ahead(self, lane: Lane, running: float) -> Ahead:
+    def _backlog(self, lane: Lane, slot_seconds: float) -> Backlog:
         online, batch = self._online, self._batch
         if lane is Lane.BATCH:
-            return Ahead(online.tokens + batch.tokens, len(online) + len(batch), batch.tokens, running)
-        # Of the calls until then, some are for batch work.
-        slower = 1 - self._bounds.batch_share if batch else 1.0
-        return Ahead(online.tokens / slower, len(online) / slower, online.tokens, running)
+            return Backlog(online.tokens + batch.tokens, len(online) + len(batch), batch.tokens, slot_seconds)
+        # The batch lane takes its share of the calls in the meantime.
+        online_share = 1 - self._limits.batch_share if batch else 1.0
+        return Backlog(online.tokens / online_share, len(online) / online_share, online.tokens, slot_seconds)
 
 
-def apart(seconds: float, ends: Sequence[float], *, slots: int) -> float:
-    """About so many `seconds`, but such that a call of that length ends apart from the others: the next end is then never far.
+def stagger(seconds: float, remaining_seconds: Sequence[float], *, slots: int) -> float:
+    """A duration near `seconds` for a call that ends well before or after the other calls.
 
-    Where all calls take as long, one of them ends each time that `seconds` / `slots` have passed.
+    If all calls take equally long, one of them then ends every `seconds` / `slots`.
     """
     distance = seconds / slots
-    lengths = [seconds, *(end + distance for end in ends), *(end - distance for end in ends)]
-    suitable = (
-        length for length in lengths if length >= seconds / 2 and all(abs(length - end) >= 0.99 * distance for end in ends)
+    candidates = [
+        seconds,
+        *(end + distance for end in remaining_seconds),
+        *(end - distance for end in remaining_seconds),
+    ]
+    staggered = (
+        candidate
+        for candidate in candidates
+        if candidate >= seconds / 2 and all(abs(candidate - end) >= 0.99 * distance for end in remaining_seconds)
     )
-    return min(suitable, key=lambda length: abs(length - seconds))
+    return min(staggered, key=lambda candidate: abs(candidate - seconds))

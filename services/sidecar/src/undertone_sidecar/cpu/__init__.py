@@ -1,8 +1,14 @@
-"""What the pod may compute with, and how many threads go with it."""
+"""CPU resources of the pod, and thread counts that fit them."""
 
-from undertone_sidecar.cpu.isa import InstructionSet
-from undertone_sidecar.cpu.machine import Machine, read_machine
-from undertone_sidecar.cpu.plan import Plan, oversubscribed, plan
-from undertone_sidecar.cpu.settings import ThreadSettings
+from undertone_sidecar.cpu.machine import InstructionSet, Machine, read_machine
+from undertone_sidecar.cpu.thread_plan import ThreadPlan, ThreadSettings, oversubscription, plan_threads
 
-__all__ = ["InstructionSet", "Machine", "Plan", "ThreadSettings", "oversubscribed", "plan", "read_machine"]
+__all__ = [
+    "InstructionSet",
+    "Machine",
+    "ThreadPlan",
+    "ThreadSettings",
+    "oversubscription",
+    "plan_threads",
+    "read_machine",
+]

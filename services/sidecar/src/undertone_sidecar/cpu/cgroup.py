@@ -1,4 +1,4 @@
-"""The CPU time that control groups allow, as the kernel's files tell (admin-guide/cgroup-v2, cgroup-v1/cpu: CFS bandwidth)."""
+"""CPU quota of control groups (Linux kernel documentation: cgroup-v2, and cgroup-v1/cpu)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,28 +10,29 @@ _UNLIMITED: Final = {"max", "-1"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Hierarchy:
-    """A mounted hierarchy: the control group that is visible at `point` is `root`."""
+class _Mount:
+    """A mounted hierarchy: the folder `mount_point` is the control group `root`."""
 
     root: str
-    point: Path
+    mount_point: Path
 
 
 def read_quota(root: Path) -> float | None:
-    """CPUs' worth of time that this process may use, by its own group or any above it; None if there is no limit.
+    """CPUs that this process may use on average. None without a limit.
 
-    Both versions are asked, as machines in transition have both. `root` is where /proc and /sys are found.
+    The tightest limit of its control group and the groups above counts, in cgroup v1 and v2:
+    machines in transition have both. `root` contains /proc and /sys.
     """
-    own = dict(_groups(root))
+    groups = dict(_read_groups(root))
     folders = chain.from_iterable(
-        _upwards(hierarchy, own[version]) for version, hierarchy in _hierarchies(root) if version in own
+        _group_folders(mount, groups[version]) for version, mount in _read_mounts(root) if version in groups
     )
-    return min((limit for folder in folders if (limit := _limit(folder)) is not None), default=None)
+    return min((quota for folder in folders if (quota := _read_folder_quota(folder)) is not None), default=None)
 
 
-def _groups(root: Path) -> Iterator[tuple[int, str]]:
-    """The version of a hierarchy that limits CPU time, and this process's group in it."""
-    for line in _lines(root / "proc/self/cgroup"):
+def _read_groups(root: Path) -> Iterator[tuple[int, str]]:
+    """The process's control groups that limit CPU time, with their cgroup version."""
+    for line in _read_lines(root / "proc/self/cgroup"):
         _, controllers, group = line.split(":", 2)
         if not controllers:
             yield 2, group
@@ -39,44 +40,45 @@ def _groups(root: Path) -> Iterator[tuple[int, str]]:
             yield 1, group
 
 
-def _hierarchies(root: Path) -> Iterator[tuple[int, _Hierarchy]]:
-    for line in _lines(root / "proc/self/mountinfo"):
-        mount, _, kind = line.partition(" - ")
-        _, _, _, shown, point, *_ = mount.split()
-        filesystem, _, options = kind.split(maxsplit=2)
-        hierarchy = _Hierarchy(shown, root / point.lstrip("/"))
+def _read_mounts(root: Path) -> Iterator[tuple[int, _Mount]]:
+    for line in _read_lines(root / "proc/self/mountinfo"):
+        fields, _, filesystem_fields = line.partition(" - ")
+        _, _, _, group, mount_point, *_ = fields.split()
+        filesystem, _, options = filesystem_fields.split(maxsplit=2)
+        mount = _Mount(group, root / mount_point.lstrip("/"))
         if filesystem == "cgroup2":
-            yield 2, hierarchy
+            yield 2, mount
         elif filesystem == "cgroup" and "cpu" in options.split(","):
-            yield 1, hierarchy
+            yield 1, mount
 
 
-def _upwards(hierarchy: _Hierarchy, group: str) -> Iterator[Path]:
-    """The folder of a group and those of the groups above it, as far as they are mounted."""
-    # A container without a namespace of its own sees its group by its full path, but only that group mounted.
-    relative = group.removeprefix(hierarchy.root.rstrip("/")).strip("/")
-    folder = hierarchy.point / relative
+def _group_folders(mount: _Mount, group: str) -> Iterator[Path]:
+    """Folders of a control group and of the mounted groups above it."""
+    # Without a cgroup namespace, a container sees the full path of its group, but only that group
+    # is mounted.
+    relative = group.removeprefix(mount.root.rstrip("/")).strip("/")
+    folder = mount.mount_point / relative
     if ".." in relative.split("/") or not folder.is_dir():
-        folder = hierarchy.point
+        folder = mount.mount_point
     yield folder
     for parent in folder.parents:
-        if not parent.is_relative_to(hierarchy.point):
+        if not parent.is_relative_to(mount.mount_point):
             return
         yield parent
 
 
-def _limit(folder: Path) -> float | None:
-    quota = " ".join(_lines(folder / "cpu.max")).split() or [
-        *_lines(folder / "cpu.cfs_quota_us"),
-        *_lines(folder / "cpu.cfs_period_us"),
+def _read_folder_quota(folder: Path) -> float | None:
+    quota = " ".join(_read_lines(folder / "cpu.max")).split() or [
+        *_read_lines(folder / "cpu.cfs_quota_us"),
+        *_read_lines(folder / "cpu.cfs_period_us"),
     ]
     if len(quota) != 2 or quota[0] in _UNLIMITED:
         return None
     return int(quota[0]) / int(quota[1])
 
 
-def _lines(path: Path) -> list[str]:
-    """Of a file; no lines where there is no such file."""
+def _read_lines(path: Path) -> list[str]:
+    """Lines of a file. Empty if there is no such file."""
     try:
         return path.read_text("utf-8").splitlines()
     except OSError:

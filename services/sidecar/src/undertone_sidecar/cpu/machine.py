@@ -1,17 +1,51 @@
-"""What a container may compute with."""
+"""CPU resources of a container: hardware threads, physical cores, quota, instruction set."""
 
 import os
+import re
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from undertone_sidecar.cpu.cgroup import read_quota
-from undertone_sidecar.cpu.isa import InstructionSet, read_instruction_set
-from undertone_sidecar.cpu.topology import read_allowed, read_cores
+
+
+class InstructionSet(Enum):
+    """Instruction sets that speed up matrix products, fastest first.
+
+    The flags are those of /proc/cpuinfo. A CPU has the instruction set if it has all of them.
+    """
+
+    AMX = "AMX", ("amx_tile", "amx_bf16")
+    AVX512_BF16 = "AVX512-BF16", ("avx512_bf16",)
+    AVX512_VNNI = "AVX512-VNNI", ("avx512_vnni",)
+    AVX512 = "AVX512", ("avx512f",)
+    AVX_VNNI = "AVX-VNNI", ("avx_vnni", "avx2")
+    AVX2 = "AVX2", ("avx2",)
+    GENERIC = "generic", ()
+
+    def __init__(self, label: str, flags: tuple[str, ...]) -> None:
+        self.label = label
+        self.flags = flags
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether the CPU multiplies bfloat16 in hardware.
+
+        Emulated bfloat16 is slower than float32.
+        """
+        return self in (InstructionSet.AMX, InstructionSet.AVX512_BF16)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`allowed` CPUs (hardware threads) that are `cores` physical ones, and `quota`, the CPUs' worth of time per time."""
+    """CPU resources.
+
+    Attributes:
+        allowed: Hardware threads that the process may use.
+        cores: Physical cores of these hardware threads.
+        quota: CPUs that the cgroup allows on average. None without a limit.
+        instruction_set: The fastest one.
+    """
 
     allowed: int
     cores: int
@@ -20,18 +54,63 @@ class Machine:
 
     @property
     def cpus(self) -> float:
-        """CPUs' worth of time that can be used."""
+        """Usable CPUs."""
         return self.allowed if self.quota is None else min(self.allowed, self.quota)
 
     def __str__(self) -> str:
-        quota = "no quota" if self.quota is None else f"a cgroup quota of {self.quota:g}"
-        return f"{self.cpus:g} CPUs ({self.allowed} allowed, which are {self.cores} physical cores; {quota})"
+        quota = "no cgroup quota" if self.quota is None else f"a cgroup quota of {self.quota:g}"
+        return f"{self.cpus:g} CPUs ({self.allowed} hardware threads on {self.cores} physical cores, {quota})"
 
 
 def read_machine(root: Path = Path("/")) -> Machine:
-    """From the kernel's files below `root`; where it has none, every CPU counts as a core, without a quota."""
-    allowed = read_allowed(root)
+    """Reads /proc and /sys below `root`.
+
+    Without these files, every CPU counts as a core, without a quota.
+    """
+    allowed = _read_allowed(root)
     if not allowed:
         count = os.cpu_count() or 1
-        return Machine(count, count, None, read_instruction_set(root))
-    return Machine(len(allowed), read_cores(root, allowed), read_quota(root), read_instruction_set(root))
+        return Machine(count, count, None, _read_instruction_set(root))
+    cores = {_siblings(root, cpu) for cpu in allowed}
+    return Machine(len(allowed), len(cores), read_quota(root), _read_instruction_set(root))
+
+
+def _read_allowed(root: Path) -> frozenset[int]:
+    """CPUs of the process by cpuset and affinity. Empty if the kernel does not provide them."""
+    try:
+        status = (root / "proc/self/status").read_text("utf-8")
+    except OSError:
+        return frozenset()
+    found = re.search(r"^Cpus_allowed_list:\s*(\S+)$", status, re.MULTILINE)
+    return _parse_list(found[1]) if found else frozenset()
+
+
+def _siblings(root: Path, cpu: int) -> frozenset[int]:
+    """Hardware threads of the same core, which share its vector and matrix units."""
+    topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
+    for name in ("core_cpus_list", "thread_siblings_list"):  # The second one is the name before Linux 5.3.
+        try:
+            return _parse_list((topology / name).read_text("utf-8"))
+        except OSError:
+            continue
+    return frozenset({cpu})
+
+
+def _parse_list(text: str) -> frozenset[int]:
+    """CPU numbers in the kernel's list format: "0-3,8". Raises ValueError."""
+    numbers: set[int] = set()
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return frozenset(numbers)
+
+
+def _read_instruction_set(root: Path) -> InstructionSet:
+    """The fastest one. GENERIC if it is unknown, or the CPU is not x86."""
+    try:
+        cpuinfo = (root / "proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return InstructionSet.GENERIC
+    found = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
+    flags = set(found[1].split()) if found else set()
+    return next(candidate for candidate in InstructionSet if flags.issuperset(candidate.flags))

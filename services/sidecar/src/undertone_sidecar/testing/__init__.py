@@ -1,8 +1,8 @@
-"""Doubles of what the sidecar depends on, for its tests and for those of programs around it."""
+"""Test doubles of the sidecar's dependencies, and a pod in one process."""
 
 from undertone_sidecar.testing.backend import FakeBackend, FakeClock, probabilities
 from undertone_sidecar.testing.model import LABELS, tiny_tokenizer, write_version
-from undertone_sidecar.testing.pod import Pod, pod
+from undertone_sidecar.testing.pod import Pod, read_settings, running_pod
 from undertone_sidecar.testing.tf_serving import FakeTFServing
 
 __all__ = [
@@ -11,8 +11,9 @@ __all__ = [
     "FakeClock",
     "FakeTFServing",
     "Pod",
-    "pod",
     "probabilities",
+    "read_settings",
+    "running_pod",
     "tiny_tokenizer",
     "write_version",
 ]

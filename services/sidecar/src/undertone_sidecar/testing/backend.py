@@ -1,4 +1,4 @@
-"""A model without a model server, and a clock that moves when told."""
+"""A fake Backend without a model server, and a fake clock."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from undertone_sidecar.backend import Batch, Scores, Tokens
 
 @dataclass(slots=True)
 class FakeClock:
-    """Seconds that pass when `advance` says so."""
+    """A clock in seconds that only `advance` moves."""
 
     now: float = 0.0
 
@@ -23,58 +23,63 @@ class FakeClock:
 
 
 def probabilities(input_ids: Tokens, attention_mask: Tokens, *, labels: int) -> Scores:
-    """Distributions that depend on every unmasked token and its place, and on nothing else: shape [rows, labels]."""
-    places = np.arange(1, input_ids.shape[1] + 1)
+    """Scores that depend only on each unmasked token and its position: shape [rows, labels]."""
+    positions = np.arange(1, input_ids.shape[1] + 1)
     columns = np.arange(1, labels + 1)
-    waves = np.sin(input_ids[:, :, None] * columns * 0.7 + places[None, :, None] * 0.3)
+    waves = np.sin(input_ids[:, :, None] * columns * 0.7 + positions[None, :, None] * 0.3)
     logits = (waves * attention_mask[:, :, None]).sum(axis=1) / np.maximum(attention_mask.sum(axis=1), 1)[:, None]
-    raised = np.exp(4 * logits)
-    scores: Scores = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
+    exponentials = np.exp(4 * logits)
+    scores: Scores = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
     return scores
 
 
 class FakeBackend:
-    """A Backend that computes `probabilities` and remembers the batches it was given.
+    """A Backend that returns `probabilities` and records its calls.
 
-    `fails` is asked before each answer, and what it returns is raised. `seconds` pass on the `clock` in each call. While
-    `hold` is in force calls hang until `release`, or until they are cancelled.
+    Attributes:
+        batches: Batches of the calls so far.
+        timeouts: Timeouts of the calls so far, in seconds.
+        in_flight: Number of calls in flight.
+        max_in_flight: Maximum of `in_flight` so far.
+        fails: Called with each batch. Returns an error to raise, or None.
     """
 
     def __init__(self, *, labels: int = 9, clock: FakeClock | None = None, seconds: float = 0.0) -> None:
+        """Each call advances `clock` by `seconds`."""
         self.labels = labels
         self.batches: list[Batch] = []
         self.timeouts: list[float] = []
-        self.running = 0
-        self.most_running = 0
+        self.in_flight = 0
+        self.max_in_flight = 0
         self.fails: Callable[[Batch], Exception | None] = lambda _: None
         self._clock = clock
         self._seconds = seconds
-        self._asked = asyncio.Event()
-        self._open = asyncio.Event()
-        self._open.set()
+        self._called = asyncio.Event()
+        self._released = asyncio.Event()
+        self._released.set()
 
-    async def until_asked(self, batches: int = 1) -> None:
-        """Waits until so many batches have come in all."""
-        while len(self.batches) < batches:
-            self._asked.clear()
-            await self._asked.wait()
+    async def wait_for_calls(self, count: int = 1) -> None:
+        """Waits until there were `count` calls in total."""
+        while len(self.batches) < count:
+            self._called.clear()
+            await self._called.wait()
 
     def hold(self) -> None:
-        """Lets no call end."""
-        self._open.clear()
+        """Makes calls hang until `release`."""
+        self._released.clear()
 
     def release(self) -> None:
-        """Lets calls end, those that hang included."""
-        self._open.set()
+        """Lets all calls finish."""
+        self._released.set()
 
     async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109
         self.batches.append(batch)
         self.timeouts.append(timeout)
-        self._asked.set()
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
+        self._called.set()
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
-            await self._open.wait()
+            await self._released.wait()
             await asyncio.sleep(0)
             if self._clock:
                 self._clock.advance(self._seconds)
@@ -82,4 +87,4 @@ class FakeBackend:
                 raise error
             return probabilities(batch.input_ids, batch.attention_mask, labels=self.labels)
         finally:
-            self.running -= 1
+            self.in_flight -= 1

@@ -1,4 +1,4 @@
-"""An exported model's folder as the sidecar needs it: tokenizer.json and contract.json, no SavedModel."""
+"""Writes the exported files that the sidecar reads: tokenizer.json and contract.json."""
 
 import hashlib
 import string
@@ -15,19 +15,22 @@ from undertone_sidecar.contract import ATTENTION_MASK, CONTRACT_FILE, INPUT_IDS,
 LABELS: Final = ("joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral")
 
 MAX_TOKENS: Final = 32
-"""What the models of `write_version` read at once."""
+"""Maximum tokens of the models of `write_version`."""
 
 _WORDS: Final = ("the", "rain", "had", "stopped", "and", "she", "laughed", "at", "last", "home", "door", "was", "open", "dark")
 _SPECIAL: Final = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 
 
 def tiny_tokenizer() -> tokenizers.Tokenizer:
-    """BERT's WordPiece with a vocabulary of a few words and all ASCII letters and digits.
+    """A WordPiece tokenizer like BERT's.
 
-    Its special tokens have unusual ids, and truncation and padding are on, as in files that checkpoints ship.
+    Its vocabulary is a few words and all ASCII letters and digits.
+
+    The special tokens have unusual ids. Truncation and padding are on, as in the files of
+    checkpoints.
     """
-    signs = string.ascii_lowercase + string.digits
-    pieces = (*_WORDS, *_SPECIAL, *signs, *(f"##{sign}" for sign in signs), *string.punctuation)
+    characters = string.ascii_lowercase + string.digits
+    pieces = (*_WORDS, *_SPECIAL, *characters, *(f"##{character}" for character in characters), *string.punctuation)
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 — not a password
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -40,7 +43,10 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
 
 
 def write_version(base: Path, version: int, *, max_tokens: int = MAX_TOKENS, labels: tuple[str, ...] = LABELS) -> Path:
-    """Writes the folder `base`/`version` of a model named as `base` is, contract last, and returns it."""
+    """Writes the folder `base`/`version`, contract last, and returns it.
+
+    The model has the name of `base`.
+    """
     folder = base / str(version)
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer().to_str().encode()

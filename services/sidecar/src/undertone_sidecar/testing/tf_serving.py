@@ -1,4 +1,4 @@
-"""TF Serving's gRPC API over a real socket, with FakeBackend's arithmetic behind it."""
+"""A fake TF Serving on a real socket, with the scores of FakeBackend."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,11 +20,19 @@ _SIGNATURE_URL: Final = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 
 
 class FakeTFServing:
-    """Serves the versions in `versions` of one model; change the set at any time.
+    """Serves one model. It can be stopped, which closes the socket like a crash, and started again.
 
-    `fails` is asked before each Predict, and the status code that it returns is the answer; `spoils` changes the scores. While
-    `hold` is in force Predict hangs until `release`. `shapes`, `served` and `metadata` are the batches, versions and metadata
-    of the Predict calls so far. Stopping closes the socket as a killed process would; it can be started again.
+    Attributes:
+        versions: Available versions. Can be changed at any time.
+        labels: Number of labels.
+        input_dtype: Data type of the inputs in the signature.
+        shapes: Rows and length of the Predict calls so far.
+        served: Versions of the Predict calls so far.
+        metadata: Metadata of the Predict calls so far.
+        fails: Called with each Predict request. Returns a status code to fail with, or None.
+        changes: Changes the scores of each response.
+        status_fails: Status code to fail GetModelStatus with, or None.
+        hanging: Set when a Predict call hangs because of `hold`.
     """
 
     def __init__(self, name: str, *versions: int, labels: int = 9) -> None:
@@ -33,25 +41,25 @@ class FakeTFServing:
         self.labels = labels
         self.input_dtype: tensor_pb2.DataType.ValueType = tensor_pb2.DATA_TYPE_INT32
         self.shapes: list[tuple[int, int]] = []
-        self._asked = asyncio.Event()
+        self._called = asyncio.Event()
         self.served: list[int] = []
         self.metadata: list[dict[str, str]] = []
         self.fails: Callable[[predict_pb2.PredictRequest], grpc.StatusCode | None] = lambda _: None
-        self.spoils: Callable[[Scores], Scores] = lambda scores: scores
+        self.changes: Callable[[Scores], Scores] = lambda scores: scores
         self.hanging = asyncio.Event()
         self.status_fails: grpc.StatusCode | None = None
-        self._open = asyncio.Event()
-        self._open.set()
+        self._released = asyncio.Event()
+        self._released.set()
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str) -> int:
-        """Listens on a host and port, or unix:PATH; returns the port."""
+        """Listens on host:port or unix:PATH, and returns the port."""
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         self._server.add_generic_rpc_handlers(
             (
-                _handlers(PREDICT, self._predict, predict_pb2.PredictRequest),
-                _handlers(GET_MODEL_METADATA, self._metadata, predict_pb2.GetModelMetadataRequest),
-                _handlers(GET_MODEL_STATUS, self._status, predict_pb2.GetModelStatusRequest),
+                _handler(PREDICT, self._predict, predict_pb2.PredictRequest),
+                _handler(GET_MODEL_METADATA, self._metadata, predict_pb2.GetModelMetadataRequest),
+                _handler(GET_MODEL_STATUS, self._status, predict_pb2.GetModelStatusRequest),
             )
         )
         port = self._server.add_insecure_port(address)
@@ -59,28 +67,28 @@ class FakeTFServing:
         return port
 
     async def stop(self) -> None:
-        """Drops connections and running calls at once."""
+        """Drops all connections and calls in flight."""
         if self._server:
             await self._server.stop(None)
             self._server = None
 
     def hold(self) -> None:
-        """Lets no Predict end; `hanging` is set once there is one."""
-        self._open.clear()
+        """Makes Predict calls hang until `release`."""
+        self._released.clear()
         self.hanging.clear()
 
     def release(self) -> None:
-        """Lets Predict calls end, those that hang included."""
-        self._open.set()
+        """Lets all Predict calls finish."""
+        self._released.set()
 
-    async def until_tried(self, *lengths: int) -> None:
-        """Waits until Predict was called at each of the lengths."""
+    async def wait_for_lengths(self, *lengths: int) -> None:
+        """Waits until there was a Predict call with each length."""
         while not {length for _, length in self.shapes}.issuperset(lengths):
-            self._asked.clear()
-            await self._asked.wait()
+            self._called.clear()
+            await self._called.wait()
 
     async def _predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
-        version = await self._version(request.model_spec, context)
+        version = await self._check_version(request.model_spec, context)
         if code := self.fails(request):
             await context.abort(code, "as the test asked")
         arrays = {}
@@ -89,13 +97,13 @@ class FakeTFServing:
             arrays[name] = np.frombuffer(tensor.tensor_content, dtype="<i4").reshape(shape)
         rows, length = arrays[INPUT_IDS].shape
         self.shapes.append((rows, length))
-        self._asked.set()
+        self._called.set()
         self.served.append(version)
         self.metadata.append(dict(context.invocation_metadata()))
-        if not self._open.is_set():
+        if not self._released.is_set():
             self.hanging.set()
-            await self._open.wait()
-        scores = self.spoils(probabilities(arrays[INPUT_IDS], arrays[ATTENTION_MASK], labels=self.labels))
+            await self._released.wait()
+        scores = self.changes(probabilities(arrays[INPUT_IDS], arrays[ATTENTION_MASK], labels=self.labels))
         response = predict_pb2.PredictResponse()
         output = response.outputs[PROBABILITIES]
         output.dtype = tensor_pb2.DATA_TYPE_FLOAT
@@ -107,7 +115,7 @@ class FakeTFServing:
     async def _metadata(
         self, request: predict_pb2.GetModelMetadataRequest, context: Any
     ) -> predict_pb2.GetModelMetadataResponse:
-        await self._version(request.model_spec, context)
+        await self._check_version(request.model_spec, context)
         definition = predict_pb2.SignatureDef()
         for name in (INPUT_IDS, ATTENTION_MASK):
             definition.inputs[name].CopyFrom(_info(self.input_dtype, -1, -1))
@@ -126,14 +134,14 @@ class FakeTFServing:
         states = [_State(version=version, state=_State.STATE_AVAILABLE) for version in sorted(self.versions)]
         return predict_pb2.GetModelStatusResponse(model_version_status=states)
 
-    async def _version(self, spec: predict_pb2.ModelSpec, context: Any) -> int:
+    async def _check_version(self, spec: predict_pb2.ModelSpec, context: Any) -> int:
         version = spec.version.value
         if spec.name != self.name or version not in self.versions:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Specific({spec.name}, {version})")
         return version
 
 
-def _handlers(path: str, behaviour: Callable[[Any, Any], Awaitable[Any]], request: Any) -> grpc.GenericRpcHandler:
+def _handler(path: str, behaviour: Callable[[Any, Any], Awaitable[Any]], request: Any) -> grpc.GenericRpcHandler:
     _, service, method = path.split("/")
     handler: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(
         behaviour,

@@ -1,0 +1,113 @@
+"""The queue of a lane, and the scheduler that shares the model server between the two lanes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from undertone_sidecar.batching.request import Lane, Request
+
+_IDLE_BATCHES: Final = 16
+"""Full batches of the batch lane after which an empty online lane counts as idle."""
+
+_MAX_CREDIT_BATCHES: Final = 4
+"""Limit, in full batches, of how far the batch lane can exceed its share and be charged for it."""
+
+
+class LaneQueue:
+    """First-in, first-out queue of one lane, with buckets by model version and padded length.
+
+    Requests can leave from any position. Age is counted in tokens instead of seconds, so the bound
+    holds at any speed: a request is overdue once `starvation_limit` tokens of younger requests have
+    left before it. Requests become overdue in order of arrival.
+    """
+
+    def __init__(self, starvation_limit: int) -> None:
+        self._starvation_limit: Final = starvation_limit
+        # Dictionaries serve as ordered sets.
+        self._requests: dict[Request, None] = {}
+        self._buckets: dict[tuple[int, int], dict[Request, None]] = {}
+        self._added_tokens = 0
+        self._removed_tokens = 0
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def __iter__(self) -> Iterator[Request]:
+        """Oldest first."""
+        return iter(self._requests)
+
+    @property
+    def tokens(self) -> int:
+        """Sum of the padded lengths of all requests in the queue."""
+        return self._added_tokens - self._removed_tokens
+
+    def add(self, request: Request) -> None:
+        request.tokens_before = self._added_tokens
+        self._added_tokens += request.padded_length
+        self._requests[request] = None
+        self._buckets.setdefault((request.version, request.padded_length), {})[request] = None
+
+    def remove(self, request: Request) -> None:
+        """Raises KeyError if the request is not in the queue."""
+        del self._requests[request]
+        key = request.version, request.padded_length
+        bucket = self._buckets[key]
+        del bucket[request]
+        if not bucket:
+            del self._buckets[key]
+        self._removed_tokens += request.padded_length
+
+    def is_overdue(self, request: Request) -> bool:
+        return self._removed_tokens - request.tokens_before >= self._starvation_limit
+
+    def buckets(self, version: int) -> Mapping[int, Mapping[Request, None]]:
+        """Requests for a model version by padded length, oldest first in each bucket."""
+        return {length: bucket for (key, length), bucket in self._buckets.items() if key == version}
+
+
+class FairShare:
+    """Weighted fair scheduler of the two lanes. It counts padded tokens.
+
+    The batch lane gets at least `share` of all tokens while it has requests. The online lane gets
+    the rest. If one lane is empty, the other gets everything.
+    """
+
+    def __init__(self, *, share: float, budget: int) -> None:
+        """`share` is from 0 to below 1. `budget` is the padded tokens of a full batch."""
+        self._share = share
+        self._budget = budget
+        self._batch_deficit = 0.0
+        """Tokens that the batch lane has missed of its share. Negative if it got more."""
+        self._tokens_since_online: float = _IDLE_BATCHES * budget
+
+    @property
+    def is_online_active(self) -> bool:
+        """Whether online requests came recently.
+
+        If so, batch requests should not hold the model server for long.
+        """
+        return self._tokens_since_online < _IDLE_BATCHES * self._budget
+
+    def next_lane(self, *, has_online: bool, has_batch: bool) -> Lane | None:
+        """The lane to serve next. None if both are empty."""
+        if has_online and has_batch:
+            return Lane.BATCH if self._batch_deficit > 0 else Lane.ONLINE
+        if has_online or has_batch:
+            return Lane.ONLINE if has_online else Lane.BATCH
+        return None
+
+    def record(self, lane: Lane, tokens: int, *, has_batch: bool) -> None:
+        """Records a batch of `lane` with `tokens` padded tokens.
+
+        `has_batch` says whether the batch lane had requests.
+        """
+        if lane is Lane.ONLINE:
+            self._tokens_since_online = 0
+            if has_batch:
+                self._batch_deficit += self._share * tokens
+            else:
+                # An empty lane must not save up capacity.
+                self._batch_deficit = min(self._batch_deficit, 0.0)
+        else:
+            self._tokens_since_online += tokens
+            used = (1 - self._share) * tokens
+            self._batch_deficit = max(self._batch_deficit - used, -_MAX_CREDIT_BATCHES * self._budget)

@@ -1,0 +1,68 @@
+"""Input and output of the batcher."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from undertone_sidecar.chunks import Probabilities
+from undertone_sidecar.tokenizer import TokenIds
+
+
+class Lane(Enum):
+    """Priority class: interactive callers, or batch jobs that use the remaining capacity."""
+
+    ONLINE = "online"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Result of one request, and its seconds in the queue and in the Predict call."""
+
+    probabilities: Probabilities
+    queue_seconds: float
+    predict_seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One sequence of tokens to score. The same object goes from the pipeline to the result.
+
+    Attributes:
+        token_ids: Token ids, special tokens included.
+        padded_length: Length in tokens to which the sequence is padded if it is alone in a batch.
+        version: Model version for which the text was tokenized.
+        deadline: Time on the batcher's clock in seconds. Infinity if the caller set no deadline.
+        lane: Priority class.
+        span: Trace span of the caller's call, passed to event listeners. None if it is not traced.
+        result: Set by the batcher when it accepts the request.
+        enqueued_at: Time on the batcher's clock in seconds. Set by the batcher.
+        tokens_before: Tokens that entered the queue earlier. Set by LaneQueue.
+    """
+
+    token_ids: TokenIds
+    padded_length: int
+    version: int
+    deadline: float
+    lane: Lane = Lane.ONLINE
+    span: object | None = None
+    result: asyncio.Future[Scored] = field(init=False)
+    enqueued_at: float = field(init=False)
+    tokens_before: int = field(init=False)
+
+
+class Batcher(Protocol):
+    """Scores requests. Every accepted request gets exactly one result."""
+
+    def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
+        """Accepts all requests or none. They belong to one paragraph and share lane and deadline.
+
+        Cancelling a result withdraws its request. A result fails with DeadlineError, with
+        UnavailableError, or with an error of Backend.predict.
+
+        Raises:
+            OverloadedError: The queue is full, or the deadline cannot be met.
+            UnavailableError: The sidecar is shutting down.
+        """

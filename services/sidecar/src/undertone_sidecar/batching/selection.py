@@ -1,0 +1,131 @@
+"""Selects the requests of the next batch, and pads them."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from undertone_sidecar.backend import Batch
+from undertone_sidecar.batching.lanes import LaneQueue
+from undertone_sidecar.batching.request import Lane, Request
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchSelection:
+    """Requests of one lane and one model version, and the length in tokens of the padded rows."""
+
+    requests: tuple[Request, ...]
+    length: int
+
+    @property
+    def lane(self) -> Lane:
+        return self.requests[0].lane
+
+    @property
+    def padded_tokens(self) -> int:
+        return len(self.requests) * self.length
+
+
+def select_batch(
+    queue: LaneQueue, *, budget: int, max_rows: int, max_padding: float, is_wanted: Callable[[Request], bool]
+) -> BatchSelection | None:
+    """Selects the next batch. Returns None if the queue has no wanted request.
+
+    Starts with the oldest request and the overdue requests that follow it. Then adds requests of
+    the nearest lengths, shorter or longer, within `budget` padded tokens and `max_rows` requests.
+    It stops when padding to one length would cost more than `max_padding` tokens, because a second
+    call is cheaper then. A request that is longer than the budget gets its own batch.
+
+    Selected requests stay in the queue. Unwanted requests that are found on the way are removed.
+    """
+    selected = _select_oldest(queue, budget, max_rows, is_wanted)
+    if not selected:
+        return None
+    length = max(request.padded_length for request in selected)
+    padding_left = max_padding - sum(length - request.padded_length for request in selected)
+    taken = set(selected)
+    buckets = queue.buckets(selected[0].version)
+    lengths = sorted(buckets)
+    longer = bisect_right(lengths, length)
+    shorter = longer - 1
+    while len(selected) < max_rows and length * (len(selected) + 1) <= budget:
+        # `per_row` is the padding of each added request, `growth` the additional padding of those
+        # selected before.
+        if shorter >= 0 and (longer == len(lengths) or length - lengths[shorter] <= lengths[longer] - length):
+            candidate, growth = lengths[shorter], 0
+            shorter -= 1
+            per_row = length - candidate
+        elif longer < len(lengths):
+            candidate, per_row = lengths[longer], 0
+            longer += 1
+            growth = (candidate - length) * len(selected)
+        else:
+            break
+        # If this length costs too much, every further length on the same side does too. Equal
+        # lengths are free.
+        if per_row and per_row > padding_left:
+            shorter = -1
+            continue
+        if growth > max(padding_left, 0):
+            longer = len(lengths)
+            continue
+        longest = max(length, candidate)
+        room = min(budget // longest, max_rows) - len(selected)
+        if per_row:
+            room = min(room, int(padding_left // per_row))
+        found = list(islice(_available(queue, buckets[candidate], taken, is_wanted), max(room, 0)))
+        if found:
+            selected += found
+            length = longest
+            padding_left -= growth + per_row * len(found)
+    return BatchSelection(tuple(selected), length)
+
+
+def _select_oldest(queue: LaneQueue, budget: int, max_rows: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
+    """The oldest request, and the overdue requests of its version that fit with it."""
+    selected: list[Request] = []
+    length = 0
+    for request in list(queue):
+        if not is_wanted(request):
+            queue.remove(request)
+            continue
+        new_length = max(length, request.padded_length)
+        if selected:
+            if not queue.is_overdue(request):
+                break
+            if request.version != selected[0].version:
+                continue
+            if new_length * (len(selected) + 1) > budget or len(selected) == max_rows:
+                break
+        selected.append(request)
+        length = new_length
+    return selected
+
+
+def _available(
+    queue: LaneQueue, bucket: Iterable[Request], taken: set[Request], is_wanted: Callable[[Request], bool]
+) -> Iterator[Request]:
+    for request in list(bucket):
+        if request in taken:
+            continue
+        if is_wanted(request):
+            yield request
+        else:
+            queue.remove(request)
+
+
+def pad_batch(selection: BatchSelection) -> Batch:
+    """Tensors of a batch.
+
+    The mask hides the padding, so the token id of the padding does not matter.
+    """
+    requests = selection.requests
+    input_ids = np.zeros((len(requests), selection.length), dtype=np.int32)
+    attention_mask = np.zeros_like(input_ids)
+    for row, request in enumerate(requests):
+        tokens = len(request.token_ids)
+        input_ids[row, :tokens] = request.token_ids
+        attention_mask[row, :tokens] = 1
+    return Batch(requests[0].version, input_ids, attention_mask)

@@ -1,0 +1,168 @@
+"""Thread counts of the pod's two processes that fit the CPUs and each other."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import click
+
+from undertone_sidecar.cpu.machine import Machine
+from undertone_sidecar.options import Cpus, option
+
+PASSTHROUGH: Final = "passthrough"
+TOKEN_BUDGET: Final = "token-budget"  # noqa: S105 — not a password
+
+_MAX_TOKENIZERS: Final = 4
+"""One thread tokenizes thousands of paragraphs a second, more than the model can score."""
+
+_PASSTHROUGH_CALLS: Final = 16
+"""Calls from which a model server that forms batches by itself can choose."""
+
+_SPARE_CALLS: Final = 8
+"""Additional calls that the model server needs threads for: versions, health probes, operators."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadSettings:
+    """Settings that determine thread counts.
+
+    `undertone-sidecar` and `undertone-sidecar plan` share them.
+    """
+
+    batching: str = field(
+        default=TOKEN_BUDGET,
+        metadata=option(
+            "token-budget: the sidecar forms batches. passthrough: each sequence is a call of its own, "
+            "for a model server that forms batches (TF Serving's --enable_batching).",
+            click.Choice((TOKEN_BUDGET, PASSTHROUGH)),
+        ),
+    )
+    model_calls: int = field(
+        default=0,
+        metadata=option(
+            "Maximum calls to the model server in flight. 0 = as planned: the number of its CPUs, or 16 "
+            "with --batching passthrough. 1 gives all CPUs to each call.",
+            click.IntRange(0, 4096),
+            "CALLS",
+        ),
+    )
+    tokenizer_threads: int = field(
+        default=0, metadata=option("Threads that tokenize. 0 = as planned.", click.IntRange(0, 64), "THREADS")
+    )
+    model_server_cpus: float = field(
+        default=0.0,
+        metadata=option(
+            "CPUs of the model server's container, such as 2 or 1500m. 0 = it shares the sidecar's CPUs.", Cpus(), "CPUS"
+        ),
+    )
+    model_server_threads: int = field(
+        default=0,
+        metadata=option(
+            "Threads inside an operation (intra_op) that the model server was started with, to check them. 0 = unknown.",
+            click.IntRange(min=0),
+            "THREADS",
+        ),
+    )
+    auto: bool = field(
+        default=False,
+        # --auto alone means --auto=true.
+        metadata=option(
+            "Correct thread counts that exceed the CPUs, instead of refusing to start.",
+            click.BOOL,
+            "[true|false]",
+            is_flag=False,
+            flag_value="true",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPlan:
+    """Thread counts.
+
+    Attributes:
+        model_calls: Maximum calls to the model server in flight.
+        intra_op: The model server's threads inside an operation.
+        inter_op: The model server's threads between operations.
+        grpc_max_threads: The model server's threads for gRPC calls.
+        tokenizers: The sidecar's threads that tokenize.
+    """
+
+    model_calls: int
+    intra_op: int
+    inter_op: int
+    grpc_max_threads: int
+    tokenizers: int
+
+    @property
+    def model_server_flags(self) -> tuple[str, ...]:
+        """Flags of TF Serving and undertone-dev-server."""
+        return (
+            f"--tensorflow_intra_op_parallelism={self.intra_op}",
+            f"--tensorflow_inter_op_parallelism={self.inter_op}",
+            f"--grpc_max_threads={self.grpc_max_threads}",
+        )
+
+
+def plan_threads(machine: Machine, settings: ThreadSettings) -> ThreadPlan:
+    """Plans the threads of a pod whose sidecar runs on `machine`.
+
+    There is one thread for each physical core: two hardware threads share the matrix unit of their
+    core, so a second thread gains nothing. Fractions of a CPU are rounded down, because all threads
+    of an operation wait for the slowest.
+
+    There are as many calls in flight as cores, and each is computed by one thread. That avoids a
+    wait for the slowest thread after each of about a hundred operations, which dominates with few
+    tokens. With fewer calls, the remaining cores work inside operations. All calls share these
+    threads, and each call adds one. A model server that forms batches by itself uses all cores
+    inside operations.
+
+    If sidecar and model server share the machine, tokenization may use half of it in bursts.
+    """
+    whole_cpus = max(1, int(machine.cpus))
+    if settings.model_server_cpus:
+        cores, tokenizers = max(1, int(settings.model_server_cpus)), whole_cpus
+    else:
+        cores, tokenizers = min(machine.cores, whole_cpus), max(1, whole_cpus // 2)
+    if settings.batching == PASSTHROUGH:
+        calls, inter_op = settings.model_calls or _PASSTHROUGH_CALLS, 1
+    else:
+        calls = inter_op = min(settings.model_calls, _max_server_threads(machine, settings)) or cores
+    return ThreadPlan(
+        model_calls=calls,
+        intra_op=max(1, cores - inter_op + 1),
+        inter_op=inter_op,
+        grpc_max_threads=calls + _SPARE_CALLS,
+        tokenizers=min(_MAX_TOKENIZERS, tokenizers),
+    )
+
+
+def oversubscription(machine: Machine, settings: ThreadSettings) -> Iterator[str]:
+    """Error messages for thread counts in the settings that exceed the CPUs.
+
+    Fractions of a CPU are rounded up, so that a limit of 1.5 CPUs allows the two threads that
+    Kubernetes derives from it.
+    """
+    planned = plan_threads(machine, settings)
+    if settings.tokenizer_threads > math.ceil(machine.cpus):
+        yield (
+            f"--tokenizer-threads is {settings.tokenizer_threads}, but the sidecar has {machine}: "
+            f"use {planned.tokenizers}, or 0 for the planned number, or --auto"
+        )
+    server_cpus, max_threads = settings.model_server_cpus, _max_server_threads(machine, settings)
+    server = f"{server_cpus:g} CPUs (--model-server-cpus)" if server_cpus else f"the sidecar's CPUs: {machine}"
+    if settings.batching != PASSTHROUGH and settings.model_calls > max_threads:
+        yield (
+            f"--model-calls is {settings.model_calls}, with one thread each, but the model server runs on {server}: "
+            "use 0 for the planned number, or --auto"
+        )
+    if settings.model_server_threads > max_threads:
+        yield (
+            f"--model-server-threads is {settings.model_server_threads}, but the model server runs on {server}: "
+            f"start it with {planned.model_server_flags[0]}"
+        )
+
+
+def _max_server_threads(machine: Machine, settings: ThreadSettings) -> int:
+    return math.ceil(settings.model_server_cpus or machine.cpus)

@@ -1,0 +1,36 @@
+"""Health of the sidecar over grpc.health.v1."""
+
+from typing import Final
+
+from grpc_health.v1 import health, health_pb2
+from undertone_protos.v1 import classifier_pb2
+
+CLASSIFIER: Final[str] = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
+
+LIVENESS: Final = "liveness"
+"""Health service for liveness probes: SERVING while the process responds, with or without a model.
+"""
+
+_READINESS_SERVICES: Final = ("", CLASSIFIER)
+
+
+class Health:
+    """Readiness, under the names "" and undertone.v1.Classifier, and liveness."""
+
+    def __init__(self) -> None:
+        self.servicer = health.aio.HealthServicer()
+
+    async def start(self) -> None:
+        """Live, but not ready."""
+        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        await self.set_ready(ready=False)
+
+    async def set_ready(self, *, ready: bool) -> None:
+        """Has no effect after `shut_down`."""
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in _READINESS_SERVICES:
+            await self.servicer.set(service, status)
+
+    async def shut_down(self) -> None:
+        """NOT_SERVING for good, under every name."""
+        await self.servicer.enter_graceful_shutdown()

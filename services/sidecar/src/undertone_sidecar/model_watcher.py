@@ -1,0 +1,241 @@
+"""Watches the model server, and decides which model version is served."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from undertone_sidecar.backend import Backend, Catalog
+from undertone_sidecar.contract import CONTRACT_FILE
+from undertone_sidecar.cpu import InstructionSet
+from undertone_sidecar.errors import (
+    ConfigurationError,
+    DeadlineError,
+    OverloadedError,
+    SidecarError,
+    UnavailableError,
+    VersionGoneError,
+)
+from undertone_sidecar.events import Listener, MismatchChanged, ReadinessChanged, ServedModel, ignore
+from undertone_sidecar.health import Health
+from undertone_sidecar.model import Model, read_model, warm_up
+
+_Argument = TypeVar("_Argument")
+_Result = TypeVar("_Result")
+
+_MAX_BUSY_CHECKS: Final = 3
+"""Consecutive checks that a busy model server may leave unanswered."""
+
+log = logging.getLogger(__name__)
+
+
+class ModelWatcher:
+    """Checks the model server periodically. Implements Models for the pipeline.
+
+    Serves the newest version that the model server has ready and whose folder is complete. Before,
+    the contract must agree with the model server, and some of the lengths are warmed up. The other
+    lengths are warmed up later: the graph is optimized by then, and each new length costs
+    milliseconds only. Each reason for not serving is logged once.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        catalog: Catalog,
+        backend: Backend,
+        health: Health,
+        executor: Executor,
+        *,
+        overlap: int,
+        budget: int,
+        poll_seconds: float,
+        instruction_set: InstructionSet,
+        listener: Listener = ignore,
+    ) -> None:
+        """Creates a watcher without a model.
+
+        Args:
+            folder: Contains the folders of the versions.
+            name: Name of the model.
+            catalog: Versions of the model server.
+            backend: The model server, for the warm-up.
+            health: Becomes ready with the first version.
+            executor: Thread pool for files and tokenizers.
+            overlap: Tokens that neighbouring chunks share.
+            budget: Maximum tokens of a batch.
+            poll_seconds: Time between checks.
+            instruction_set: The CPU's, logged with the precision of the model.
+            listener: Receives events.
+        """
+        self._folder = folder
+        self._name = name
+        self._catalog = catalog
+        self._backend = backend
+        self._health = health
+        self._executor = executor
+        self._overlap = overlap
+        self._budget = budget
+        self._poll_seconds = poll_seconds
+        self._instruction_set = instruction_set
+        self._listener = listener
+        self._model: Model | None = None
+        self._available = False
+        self._has_served = False
+        self._logged_reasons: set[str] = set()
+        self._mismatch = False
+        self._busy_checks = 0
+        self._wake = asyncio.Event()
+        self._next_check: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._warm_up_task: asyncio.Task[None] | None = None
+
+    def current(self) -> Model:
+        if self._model is None or not self._available:
+            raise UnavailableError("no model is available at the moment: retry later")
+        return self._model
+
+    def report_failure(self) -> None:
+        self._wake.set()
+
+    async def refresh(self) -> Model:
+        # Waits for a check that starts after this call. A running check does not count.
+        self._wake.set()
+        await asyncio.shield(self._next_check)
+        return self.current()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled.
+
+        Raises ConfigurationError if the first model cannot be served.
+        """
+        try:
+            await self._watch()
+        finally:
+            if self._warm_up_task:
+                self._warm_up_task.cancel()
+                await asyncio.gather(self._warm_up_task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            self._wake.clear()
+            done, self._next_check = self._next_check, asyncio.get_running_loop().create_future()
+            try:
+                await self._check()
+            except ConfigurationError as error:
+                if not self._has_served:
+                    raise
+                await self._withdraw(str(error))
+            except (DeadlineError, OverloadedError) as error:
+                # A model server that computes on all cores responds late, but is still available.
+                self._busy_checks += 1
+                if self._busy_checks > _MAX_BUSY_CHECKS or not self._available:
+                    await self._withdraw(str(error))
+            except SidecarError as error:
+                await self._withdraw(str(error))
+            finally:
+                if not done.done():
+                    done.set_result(None)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+
+    async def _check(self) -> None:
+        versions = await self._catalog.versions()
+        self._busy_checks = 0
+        candidates = await self._in_thread(self._complete_versions, versions)
+        first_error: ConfigurationError | None = None
+        for version in candidates:
+            if self._available and self._model and self._model.version == version:
+                break
+            try:
+                model = await self._load(version)
+            except ConfigurationError as error:
+                first_error = first_error or error
+                if self._has_served or version != candidates[-1]:
+                    self._log_once(str(error), logging.ERROR)
+            except VersionGoneError:
+                continue
+            else:
+                await self._serve(model)
+                break
+        else:
+            self._set_mismatch(mismatch=first_error is not None)
+            raise first_error or UnavailableError(
+                f"no version of the model {self._name} is ready in the model server and present in {self._folder} "
+                f"(ready: {list(versions)}, also present: {candidates})"
+            )
+        self._set_mismatch(mismatch=first_error is not None)
+
+    def _set_mismatch(self, *, mismatch: bool) -> None:
+        if mismatch is not self._mismatch:
+            self._mismatch = mismatch
+            self._listener(MismatchChanged(mismatch))
+
+    def _complete_versions(self, versions: Iterable[int]) -> list[int]:
+        """The served version, whose files are not read again, and those with a complete folder.
+
+        The exporter writes the contract last.
+        """
+        served = self._model.version if self._model and self._available else None
+        return [version for version in versions if version == served or (self._folder / str(version) / CONTRACT_FILE).is_file()]
+
+    async def _load(self, version: int) -> Model:
+        """Reads, checks and warms up a version."""
+        started = time.monotonic()
+        folder = self._folder / str(version)
+        read = partial(read_model, name=self._name, overlap=self._overlap, budget=self._budget, executor=self._executor)
+        model = await self._in_thread(read, folder)
+        model.contract.check_signature(await self._catalog.signature(version))
+        # If the served version has gone, calls wait for this one. A slow first response is better
+        # than none.
+        calls = await warm_up(
+            self._backend,
+            model,
+            model.lengths.warm_before_ready,
+            should_stop=lambda: self._available and self._wake.is_set(),
+        )
+        log.info("warmed up", extra={"version": version, "calls": calls, "seconds": round(time.monotonic() - started, 3)})
+        return model
+
+    async def _serve(self, model: Model) -> None:
+        precision = model.contract.precision
+        if not self._has_served:
+            log.info("instruction set", extra={"instruction_set": self._instruction_set.label, "precision": precision})
+            if precision == "bf16" and not self._instruction_set.has_bf16:
+                log.warning(
+                    "this CPU has %s without AMX or AVX512-BF16: bf16 is emulated and slower than fp32; "
+                    "export the model with --precision fp32",
+                    self._instruction_set.label,
+                )
+        self._model, self._available, self._has_served = model, True, True
+        self._logged_reasons.clear()
+        self._listener(ReadinessChanged(ServedModel(model.contract.name, model.version, precision)))
+        await self._health.set_ready(ready=True)
+        log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": precision})
+        if self._warm_up_task:
+            self._warm_up_task.cancel()
+        self._warm_up_task = asyncio.create_task(self._warm_up_later(model), name="warm-up")
+
+    async def _warm_up_later(self, model: Model) -> None:
+        # A caller's call or the next check meets the same error and handles it.
+        with suppress(SidecarError):
+            await warm_up(self._backend, model, model.lengths.warm_later)
+
+    async def _withdraw(self, reason: str) -> None:
+        if self._available:
+            self._available = False
+            self._listener(ReadinessChanged(None))
+            await self._health.set_ready(ready=False)
+        self._log_once(reason, logging.WARNING)
+
+    def _log_once(self, reason: str, level: int) -> None:
+        if reason not in self._logged_reasons:
+            self._logged_reasons.add(reason)
+            log.log(level, "not serving: %s", reason)
+
+    async def _in_thread(self, function: Callable[[_Argument], _Result], argument: _Argument) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, argument)

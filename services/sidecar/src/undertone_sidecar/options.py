@@ -1,0 +1,64 @@
+"""Command-line options as metadata of dataclass fields, and additional option types."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+def option(
+    help_text: str, kind: "click.ParamType[Any] | None" = None, metavar: str | None = None, **attributes: Any
+) -> Mapping[str, Any]:
+    """Metadata of a dataclass field, for undertone_telemetry.options.field_option.
+
+    Args:
+        help_text: Help text of the option.
+        kind: Type of its value. None derives it from the default.
+        metavar: Placeholder of the value in the help.
+        attributes: Further arguments of click.option.
+    """
+    return {"help": help_text, "type": kind, "metavar": metavar, **attributes}
+
+
+class NumberRange(click.FloatRange):
+    """A number in a range. Rejects NaN, which click.FloatRange accepts."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+class Cpus(NumberRange):
+    """CPUs in the notation of Kubernetes: "2", "1.5", "1500m"."""
+
+    name = "cpus"
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = int(value[:-1]) / 1000 if isinstance(value, str) and value.endswith("m") else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of CPUs: use a form such as 1.5 or 1500m.", param, ctx)
+        return super().convert(number, param, ctx)
+
+
+class PortOrOff(click.ParamType["int | None"]):
+    """A port, or None for "off"."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "off":
+            return None
+        try:
+            port = int(value)
+        except ValueError:
+            port = -1
+        if not 0 <= port <= 65535:
+            self.fail(f"{value!r} is not a port: use a number from 0 to 65535, or off.", param, ctx)
+        return port

@@ -1,0 +1,64 @@
+"""Limits on the size of calls. They are checked before anything else is done for a call."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from undertone_sidecar.errors import ParagraphError, RequestError
+
+MAX_ID_CHARACTERS: Final = 256
+
+_ENVELOPE_BYTES: Final = 64 * 1024
+_PARAGRAPH_OVERHEAD_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """Inclusive upper limits. Bytes count UTF-8, characters are Unicode code points."""
+
+    paragraph_bytes: int
+    paragraph_characters: int
+    batch_paragraphs: int
+    batch_bytes: int
+
+    @property
+    def message_bytes(self) -> int:
+        """Maximum message size for gRPC: twice the size of the largest valid call.
+
+        gRPC refuses larger messages with RESOURCE_EXHAUSTED, which clients retry. A call that is
+        moderately too large must reach these limits instead, which refuse it with INVALID_ARGUMENT.
+        """
+        ids = self.batch_paragraphs * (4 * MAX_ID_CHARACTERS + _PARAGRAPH_OVERHEAD_BYTES)
+        return 2 * (max(self.batch_bytes, self.paragraph_bytes) + ids) + _ENVELOPE_BYTES
+
+    def check_paragraph(self, text: str, identifier: str) -> None:
+        """Raises ParagraphError."""
+        if len(identifier) > MAX_ID_CHARACTERS:
+            raise ParagraphError(f"id has {len(identifier)} characters; the limit is {MAX_ID_CHARACTERS}: use a shorter id")
+        if not text or text.isspace():
+            raise ParagraphError("text is empty or white space only; send at least one visible character")
+        if len(text) > self.paragraph_characters:
+            raise ParagraphError(
+                f"text has {len(text)} characters; the limit is {self.paragraph_characters}: split it into paragraphs"
+            )
+        if (size := text_bytes(text)) > self.paragraph_bytes:
+            raise ParagraphError(
+                f"text has {size} bytes in UTF-8; the limit is {self.paragraph_bytes}: split it into paragraphs"
+            )
+
+    def check_batch(self, paragraphs: int, size: int) -> None:
+        """Raises RequestError. `size` is the total size of all texts in bytes."""
+        if paragraphs == 0:
+            raise RequestError("the batch has no paragraphs; send at least one")
+        if paragraphs > self.batch_paragraphs:
+            raise RequestError(
+                f"the batch has {paragraphs} paragraphs; the limit is {self.batch_paragraphs}: send several smaller batches"
+            )
+        if size > self.batch_bytes:
+            raise RequestError(
+                f"the batch's texts have {size} bytes in UTF-8; the limit is {self.batch_bytes}: send several smaller batches"
+            )
+
+
+def text_bytes(text: str) -> int:
+    """Size of the text in UTF-8, in bytes."""
+    return len(text) if text.isascii() else len(text.encode())

@@ -1,0 +1,50 @@
+"""Thread counts that fit the CPUs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from undertone_sidecar.cpu import ThreadSettings, oversubscription, plan_threads, read_machine
+from undertone_sidecar.errors import SettingsError
+from undertone_sidecar.testing import running_pod
+
+from tests.unit.support.machines import quota_files, write_machine
+
+
+@pytest.mark.parametrize(
+    ("cpus", "settings", "counts"),
+    [
+        (2, ThreadSettings(), (2, 1, 2, 10, 1)),
+        (0.5, ThreadSettings(), (1, 1, 1, 9, 1)),
+        (3.9, ThreadSettings(), (3, 1, 3, 11, 1)),
+        (16, ThreadSettings(), (8, 1, 8, 16, 4)),  # 16 hardware threads are 8 cores.
+        (2, ThreadSettings(model_server_cpus=6), (6, 1, 6, 14, 2)),
+        (2, ThreadSettings(model_server_cpus=6, model_calls=1), (1, 6, 1, 9, 2)),
+        (4, ThreadSettings(model_calls=2), (2, 3, 2, 10, 2)),
+        (4, ThreadSettings(batching="passthrough"), (16, 4, 1, 24, 2)),
+        (4, ThreadSettings(batching="passthrough", model_calls=64), (64, 4, 1, 72, 2)),
+    ],
+)
+def test_planned_threads_fit_the_cpus(tmp_path: Path, cpus: float, settings: ThreadSettings, counts: tuple[int, ...]) -> None:
+    machine = read_machine(write_machine(tmp_path, allowed="0-15", threads=2, files=quota_files(cpus)))
+    plan = plan_threads(machine, settings)
+    found = (plan.model_calls, plan.intra_op, plan.inter_op, plan.grpc_max_threads, plan.tokenizers)
+    assert found == counts
+    as_planned = ThreadSettings(
+        batching=settings.batching,
+        model_calls=plan.model_calls,
+        tokenizer_threads=plan.tokenizers,
+        model_server_threads=plan.intra_op,
+        model_server_cpus=settings.model_server_cpus,
+    )
+    assert list(oversubscription(machine, as_planned)) == []
+
+
+async def test_an_oversubscribed_sidecar_starts_only_with_auto(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    threads: dict[str, Any] = {"model_server_threads": 10_000, "tokenizer_threads": 1}
+    with pytest.raises(SettingsError, match=r"is 10000, .* start it with --tensorflow_intra_op_parallelism"):
+        async with running_pod(base, **threads):
+            pass
+    async with running_pod(base, auto=True, **threads):
+        pass
+    assert "too many threads, corrected as far as the sidecar can: --model-server-threads is 10000" in caplog.text

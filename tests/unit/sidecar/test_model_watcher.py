@@ -1,0 +1,195 @@
+"""Loss and recovery of the model server and new model versions, as callers observe them."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from undertone_protos.tfserving.v1 import tensor_pb2
+from undertone_protos.v1 import classifier_pb2
+from undertone_sidecar.errors import ContractError
+from undertone_sidecar.testing import LABELS, Pod, running_pod, write_version
+
+REQUEST = classifier_pb2.ClassifyRequest(text="the rain had stopped")
+
+
+async def classify_code(pod: Pod) -> grpc.StatusCode:
+    call = pod.stub.Classify(REQUEST)
+    return await call.code()
+
+
+async def test_the_sidecar_is_not_ready_until_the_model_server_responds(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running_pod(base, ready=False) as pod:
+        await pod.wait_health(serving=False)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await pod.stub.Classify(REQUEST)
+        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "grpc-retry-pushback-ms" in dict(failure.value.trailing_metadata() or ())
+        pod.serving.status_fails = grpc.StatusCode.RESOURCE_EXHAUSTED
+        await pod.serving.start(pod.serving_address)
+        while "overloaded" not in caplog.text:
+            await pod.wait_health(serving=False)
+        pod.serving.status_fails = None
+        await pod.wait_health(serving=True, service="undertone.v1.Classifier")
+        assert (await pod.stub.Classify(REQUEST)).label in LABELS
+        assert caplog.text.count("cannot be reached") == 1
+        assert caplog.text.count("overloaded") == 1
+
+
+async def test_some_lengths_are_warmed_up_before_ready_and_the_others_later(base: Path) -> None:
+    async with running_pod(base, ready=False) as pod:
+        pod.serving.fails = lambda _: grpc.StatusCode.UNAVAILABLE if len(pod.serving.shapes) == 2 else None
+        await pod.serving.start(pod.serving_address)
+        await pod.wait_health(serving=True)
+        assert pod.serving.shapes == [(1, 16), (1, 32)]
+    async with running_pod(base) as pod:
+        assert pod.serving.shapes == [(1, 16), (1, 32), (1, 24)]
+
+
+async def test_a_lost_model_server_is_noticed_at_once_and_reconnected(base: Path) -> None:
+    async with running_pod(base) as pod:
+        pod.serving.hold()
+        call = pod.stub.Classify(REQUEST)
+        await pod.serving.hanging.wait()
+        await pod.serving.stop()
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        await pod.wait_health(serving=False)
+        assert await classify_code(pod) is grpc.StatusCode.UNAVAILABLE
+        pod.serving.release()
+        pod.serving.shapes.clear()
+        await pod.serving.start(pod.serving_address)
+        await pod.wait_health(serving=True)
+        assert pod.serving.shapes[:2] == [(1, 16), (1, 32)]
+        assert await classify_code(pod) is grpc.StatusCode.OK
+
+
+async def test_a_busy_model_server_stays_available(base: Path) -> None:
+    async with running_pod(base, poll_seconds=60) as pod:
+        pod.serving.status_fails = grpc.StatusCode.RESOURCE_EXHAUSTED
+        pod.serving.fails = lambda _: grpc.StatusCode.UNAVAILABLE
+        assert await classify_code(pod) is grpc.StatusCode.UNAVAILABLE
+        pod.serving.fails = lambda _: None
+        assert await classify_code(pod) is grpc.StatusCode.OK
+
+
+async def test_a_new_version_replaces_the_old_one_without_a_failed_call(base: Path) -> None:
+    async with running_pod(base) as pod:
+        seen = {version: asyncio.Event() for version in (1, 2, 3)}
+
+        async def keep_calling() -> list[int]:
+            versions = []
+            while not seen[3].is_set():
+                request = classifier_pb2.ClassifyBatchRequest(paragraphs=[classifier_pb2.Paragraph(text="rain")] * 3)
+                response = await pod.stub.ClassifyBatch(request)
+                assert all(result.HasField("classification") for result in response.results)
+                versions.append(response.model.version)
+                seen[response.model.version].set()
+            return versions
+
+        callers = [asyncio.create_task(keep_calling()) for _ in range(8)]
+        for version in (1, 2):
+            await seen[version].wait()
+            write_version(base, version + 1)
+            pod.serving.versions = {version + 1}
+        for versions in await asyncio.gather(*callers):
+            assert versions == sorted(versions)
+
+
+async def test_a_call_in_flight_is_repeated_with_the_new_version(base: Path) -> None:
+    """The labels differ, because a response must not mix two versions."""
+    async with running_pod(base, poll_seconds=60) as pod:
+        write_version(base, 2, labels=("calm", "storm"))
+        pod.serving.versions = {2}
+        pod.serving.labels = 2
+        response = await pod.stub.Classify(REQUEST)
+        assert (response.model.version, tuple(response.labels)) == (2, ("calm", "storm"))
+
+
+async def test_a_version_is_served_once_its_folder_exists(base: Path) -> None:
+    async with running_pod(base) as pod:
+        pod.serving.versions = {2}
+        await pod.wait_health(serving=False)
+        write_version(base, 2)
+        await pod.wait_health(serving=True)
+        assert (await pod.stub.Classify(REQUEST)).model.version == 2
+
+
+async def test_a_version_without_its_folder_is_served_until_the_model_server_unloads_it(base: Path) -> None:
+    """An operator rolls back a version: the folder is removed before the previous version is loaded."""
+    async with running_pod(base) as pod:
+        write_version(base, 2)
+        pod.serving.versions = {2}
+        while (await pod.stub.Classify(REQUEST)).model.version != 2:
+            pass
+        (base / "2" / "contract.json").unlink()
+        # Makes the call wait for a check, which must ignore the missing folder.
+        once = iter([grpc.StatusCode.NOT_FOUND])
+        pod.serving.fails = lambda _: next(once, None)
+        assert (await pod.stub.Classify(REQUEST)).model.version == 2
+        pod.serving.versions = {1}
+        assert (await pod.stub.Classify(REQUEST)).model.version == 1
+
+
+async def test_a_damaged_new_version_is_refused_and_the_old_version_stays(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running_pod(base) as pod:
+        folder = write_version(base, 2)
+        (folder / "contract.json").write_text("{")
+        pod.serving.versions = {1, 2}
+        with caplog.at_level(logging.ERROR):
+            while "is not a model contract" not in caplog.text:
+                assert (await pod.stub.Classify(REQUEST)).model.version == 1
+        await pod.wait_metric("undertone_model_mismatch", 1)
+        await pod.wait_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
+        pod.serving.versions = {1}
+        await pod.wait_metric("undertone_model_mismatch", 0)
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "contract.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "contract.json").write_text("{"), r"1/contract\.json: is not a model contract"),
+        (lambda folder: edit(folder, name="others"), r"is for the model 'others', but the sidecar serves 'emotions'"),
+        (lambda folder: edit(folder, version="7"), r"is for version 7, but is in the folder of version 1"),
+        (
+            lambda folder: edit(folder, labels=["joy", "joy"]),
+            r"labels is \['joy', 'joy'\], but needs at least two different labels",
+        ),
+        (lambda folder: edit(folder, inputs=[]), r"has no input 'input_ids'"),
+        (lambda folder: edit(folder, maxTokens=4096), r"reads up to 4096 tokens, but --batch-tokens is 128"),
+        (lambda folder: edit(folder, architecture={"vocabularySize": 50}), r"but the model has 50"),
+        (
+            lambda folder: (folder / "tokenizer.json").write_text("{}"),
+            r"tokenizer\.json: SHA-256 is 44136f.*restore the tokenizer",
+        ),
+        (lambda folder: (folder / "tokenizer.json").unlink(), r"tokenizer\.json: cannot be read \(No such file"),
+    ],
+)
+async def test_a_first_model_that_cannot_be_served_stops_the_sidecar(base: Path, damage: object, message: str) -> None:
+    assert callable(damage)
+    damage(base / "1")
+    async with running_pod(base, ready=False) as pod:
+        await pod.serving.start(pod.serving_address)
+        with pytest.raises(ContractError, match=message):
+            await pod.run
+
+
+@pytest.mark.parametrize("change", ["dtype", "labels"])
+async def test_a_model_server_with_a_different_model_is_refused(base: Path, change: str) -> None:
+    async with running_pod(base, ready=False) as pod:
+        if change == "dtype":
+            pod.serving.input_dtype = tensor_pb2.DATA_TYPE_INT64
+        else:
+            pod.serving.labels = 5
+        await pod.serving.start(pod.serving_address)
+        with pytest.raises(
+            ContractError, match="check that the sidecar's --model-dir and the model server's base path contain the same"
+        ):
+            await pod.run

@@ -1,0 +1,83 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import normalizers, pre_tokenizers
+from undertone_sidecar.testing import tiny_tokenizer
+from undertone_sidecar.tokenizer import Tokenizer
+from undertone_sidecar.word_cache import WordCache
+
+
+def plain_tokenizer() -> tokenizers.Tokenizer:
+    """The tiny tokenizer without padding and truncation."""
+    rust = tiny_tokenizer()
+    rust.no_padding()
+    rust.no_truncation()
+    return rust
+
+
+texts = st.text(
+    st.one_of(
+        st.characters(max_codepoint=127),
+        st.sampled_from("\t\n\r\x00\x0b\x0c\x1c\x7f\x85\u2028‘’“”–—…éÉ漢\u0301\u200b\u00a0İẞ"),
+    ),
+    max_size=60,
+)
+words = st.lists(st.one_of(texts, st.sampled_from(["[SEP]", "[sep]", "The", "RAIN", "don't"])), max_size=6).map(" ".join)
+
+
+@given(st.lists(st.lists(words, max_size=4), max_size=3), st.sampled_from([0, 2**20]))
+@settings(max_examples=60, deadline=None)
+def test_cached_token_ids_are_those_of_the_tokenizer(requests: list[list[str]], max_bytes: int) -> None:
+    rust = plain_tokenizer()
+    cache = WordCache(rust, max_bytes=max_bytes)
+    for texts in requests:
+        found = [ids.tolist() for ids in cache.encode(texts)]
+        assert found == [e.ids for e in rust.encode_batch(texts, add_special_tokens=False)]
+
+
+def test_the_cache_is_cleared_when_it_is_full() -> None:
+    cache = WordCache(tiny_tokenizer(), max_bytes=10_000)
+    sizes = []
+    for number in range(1000):
+        cache.encode([f"the rain {number}"])
+        sizes.append(cache.size)
+    assert 40 < max(sizes) < 200
+    assert sizes.count(3) > 1
+
+
+@pytest.mark.parametrize("change", [{"lowercase": False}, {"strip_accents": False}, {"handle_chinese_chars": False}])
+def test_the_cache_works_with_every_normalization(change: dict[str, bool]) -> None:
+    rust = plain_tokenizer()
+    rust.normalizer = normalizers.BertNormalizer(**change)
+    texts = ["Thé rain,\x0bÉ 漢字 had'stopped \u0301a (İẞ)", "rain Rain RAIN"]
+    assert WordCache.supports(rust)
+    found = [ids.tolist() for ids in WordCache(rust).encode(texts)]
+    assert found == [e.ids for e in rust.encode_batch(texts, add_special_tokens=False)]
+
+
+async def test_a_tokenizer_that_does_not_work_word_by_word_is_not_cached() -> None:
+    texts = ["the \x0b rain", "at\x1chome, had"]
+
+    def unsupported_tokenizers() -> Iterator[tokenizers.Tokenizer]:
+        rust = tiny_tokenizer()
+        rust.normalizer = normalizers.BertNormalizer(clean_text=False)
+        yield rust
+        rust = tiny_tokenizer()
+        rust.normalizer = normalizers.Lowercase()
+        yield rust
+        rust = tiny_tokenizer()
+        rust.pre_tokenizer = pre_tokenizers.Metaspace()
+        yield rust
+        rust = tiny_tokenizer()
+        rust.add_tokens(["the \x0b"])
+        yield rust
+
+    for rust in unsupported_tokenizers():
+        assert not WordCache.supports(rust)
+        with ThreadPoolExecutor(1) as executor:
+            found = await Tokenizer(rust, executor).encode(texts)
+        assert [ids.tolist() for ids in found] == [e.ids for e in rust.encode_batch(texts, add_special_tokens=False)]
