@@ -28,7 +28,7 @@ from undertone_bench.machine import Environment
 from undertone_bench.served import Batch
 from undertone_bench.spread import Spread
 from undertone_bench.worker import Worker, has_openvino
-from undertone_dev_server.environment import FILE, recommended
+from undertone_dev_server.settings import ENVIRONMENT_FILE, recommended_environment
 
 from bench.graph_profile import batch_shape
 
@@ -52,14 +52,14 @@ class Arm:
 def arms(*, has_bf16: bool, openvino: bool) -> Iterator[Arm]:
     """Those that this machine can run; the first is the one that others are compared with."""
     yield Arm("conventional SavedModel, fp32", "conventional")
-    yield Arm(f"the same, with {FILE}", "conventional", recommended())
+    yield Arm(f"the same, with {ENVIRONMENT_FILE}", "conventional", recommended_environment())
     yield Arm("exported graph, fp32", "fp32")
     yield Arm("the same, with " + "".join(f"{name}={value}" for name, value in PACKED.items()), "fp32", PACKED)
-    yield Arm(f"the same, with {FILE}", "fp32", recommended())
-    yield Arm(f"exported graph in int8, which fails the gate, with {FILE}", "int8", recommended())
+    yield Arm(f"the same, with {ENVIRONMENT_FILE}", "fp32", recommended_environment())
+    yield Arm(f"exported graph in int8, which fails the gate, with {ENVIRONMENT_FILE}", "int8", recommended_environment())
     if has_bf16:
         yield Arm("exported graph, bf16", "bf16")
-        yield Arm(f"the same, with {FILE}", "bf16", recommended())
+        yield Arm(f"the same, with {ENVIRONMENT_FILE}", "bf16", recommended_environment())
     if openvino:
         precision = "bf16" if has_bf16 else "fp32"  # its own choice on such a CPU
         yield Arm(f"OpenVINO on the conventional SavedModel, {precision}", "conventional", engine="openvino")
@@ -88,7 +88,7 @@ def times(
 ) -> Mapping[tuple[int, Shape], list[list[float]]]:
     """Seconds of each run, in a list for each round, by an arm's place and shape."""
     found = defaultdict(list)
-    plain = {name: value for name, value in os.environ.items() if name not in recommended()}
+    plain = {name: value for name, value in os.environ.items() if name not in recommended_environment()}
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(Worker(folder / arm.graph, {**plain, **arm.variables})) for arm in chosen]
         batches = {shape: Batch.of(list(np.random.default_rng(0).integers(1, 100, shape, np.int32))) for shape in shapes}

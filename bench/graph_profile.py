@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from undertone_dev_server import environment
+from undertone_dev_server.settings import recommended_environment
 
 VERBOSE = "onednn_verbose"
 #: TensorFlow's name for times and names of operations in a step.
@@ -30,7 +30,7 @@ def main() -> None:
     if given.kernels:
         _Run(given).once()
         return
-    variables = {**environment.recommended(), **os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    variables = {**recommended_environment(), **os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     os.environ.update(variables)
     run = _Run(given)
     seconds = sorted(run.seconds() for _ in range(given.runs))

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from undertone_bench.chart import Chart, Manifest
-from undertone_dev_server import environment
-from undertone_dev_server import flags as dev_server_flags
+from undertone_dev_server import settings as dev_server
 from undertone_sidecar.cpu import plan_threads, read_machine
 from undertone_sidecar.testing import read_settings
 
@@ -87,9 +86,8 @@ def test_development_server_accepts_its_flags(chart: Chart, tmp_path: Path) -> N
         (tmp_path / "monitoring.config").write_text(config)
         given["monitoring_config_file"] = str(tmp_path / "monitoring.config")
     given["grpc_socket_path"] = str(tmp_path / "s")
-    settings = dev_server_flags.read([f"--{flag}={value}" for flag, value in given.items()], {})
-    (model,) = settings.models
-    assert (model.name, str(model.base_path)) == ("emotions", "/models/emotions")
+    settings = dev_server.parse([f"--{flag}={value}" for flag, value in given.items()])
+    assert (settings.model_name, str(settings.model_base_path)) == ("emotions", "/models/emotions")
     assert (settings.host, settings.port) == ("0.0.0.0", 8500)  # noqa: S104 - the kubelet connects from outside the pod
     assert (settings.rest_api_port, settings.monitoring_path) == (8501, "/monitoring/prometheus/metrics")
 
@@ -220,9 +218,9 @@ def test_priority_class_and_pull_secrets(chart: Chart) -> None:
 
 def test_model_server_has_the_recommended_environment(chart: Chart) -> None:
     """The chart has a copy of the file, because templates can read only files of the chart."""
-    copy = (CHART / "files" / environment.FILE).read_bytes()
-    assert copy == files("undertone_dev_server").joinpath(environment.FILE).read_bytes()
-    recommended = environment.recommended()
+    copy = (CHART / "files" / dev_server.ENVIRONMENT_FILE).read_bytes()
+    assert copy == files("undertone_dev_server").joinpath(dev_server.ENVIRONMENT_FILE).read_bytes()
+    recommended = dev_server.recommended_environment()
     assert recommended["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
     model = {"MODEL_NAME": "emotions", "MODEL_BASE_PATH": "/models/emotions"}
     for values in ({}, DEV_SERVER):

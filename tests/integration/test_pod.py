@@ -64,7 +64,7 @@ def test_a_folder_that_is_none_is_named_with_the_remedy(tmp_path: Path) -> None:
 def test_the_folder_of_several_models_is_refused_before_anything_starts(folder: Path) -> None:
     done = pod(folder.parent)
     assert done.returncode == 2
-    assert f"name the folder of one model, such as {folder}" in done.stderr
+    assert f"use the folder of one model, such as {folder}" in done.stderr
     assert "starting" not in done.stderr
 
 
@@ -72,14 +72,15 @@ def test_the_folder_of_several_models_is_refused_before_anything_starts(folder: 
 def test_a_port_that_is_none_is_refused_before_anything_starts(folder: Path, port: str) -> None:
     done = pod(folder, f"--port={port}")
     assert done.returncode == 2
-    assert f"'{port}' is no port; give one from 1 to 65535" in done.stderr
+    assert "undertone-pod: Invalid value for '--port'" in done.stderr
+    assert port in done.stderr
     assert "starting" not in done.stderr
 
 
 def test_a_command_that_cannot_be_found_is_named_before_anything_starts(folder: Path) -> None:
     done = pod(folder, "--", "no-such-program")
     assert done.returncode == 2
-    assert "no-such-program is no program that can be found" in done.stderr
+    assert "the program no-such-program is not on the PATH" in done.stderr
     assert "starting" not in done.stderr
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 from unittest.mock import patch
 
-from undertone_dev_server.environment import recommended
+from undertone_dev_server.settings import recommended_environment
 from undertone_model.cli.startup import quiet_tensorflow
 from undertone_sidecar.cpu import ThreadSettings, plan_threads, read_machine
 
@@ -57,7 +57,9 @@ class Worker:
         self._folder = folder
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
         # The allocator reads its part when the process begins, which is upon the first call.
-        with patch.dict(os.environ, {**recommended(), **os.environ} if variables is None else variables, clear=True):
+        with patch.dict(
+            os.environ, {**recommended_environment(), **os.environ} if variables is None else variables, clear=True
+        ):
             self._pool.submit(os.getpid)
 
     def __enter__(self) -> Self:

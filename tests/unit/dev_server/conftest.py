@@ -1,4 +1,4 @@
-"""One tiny real model for the whole package, and servers in this process on real sockets."""
+"""A tiny SavedModel for the whole package, and a server with it on real sockets."""
 
 import shutil
 import warnings
@@ -10,29 +10,31 @@ import numpy as np
 import pytest
 
 with warnings.catch_warnings():
-    # TensorFlow's own modules warn of what they import; nothing here could act on it.
+    # TensorFlow's modules raise warnings about their own imports.
     warnings.simplefilter("ignore")
     import tensorflow as tf
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
-from undertone_dev_server.model_config import ModelConfig
 from undertone_dev_server.saved_model import SavedModelLoader
-from undertone_dev_server.server import ModelServer
+from undertone_dev_server.server import DevelopmentServer
 from undertone_dev_server.settings import Settings
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SavedModel with variables. `serving_default` has the signature of the emotion model (3 labels, vocabulary of 10);
-    `spin` counts up to `count`, so that a run can be made to last."""
+    """A SavedModel with variables. `serving_default` has the signature of the emotion model, with 3
+    labels and a vocabulary of 10. `spin` counts up to its input, so that a test sets its duration.
+    """
 
     class Tiny(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.table = tf.Variable(np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3))
 
-        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)])  # type: ignore[untyped-decorator]
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)]
+        )
         def classify(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = tf.gather(self.table, input_ids) * tf.cast(attention_mask, tf.float32)[:, :, None]
             return {"probabilities": tf.nn.softmax(tf.reduce_sum(rows, axis=1))}
@@ -49,27 +51,29 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def install(tiny_model: Path) -> Callable[[Path, int], None]:
-    """Puts the tiny model under a base path as a version, aside first and renamed, as an exporter does."""
+    """Adds the tiny model to a base path as a version: copies it and renames the copy, as an
+    exporter does.
+    """
 
-    def put(base_path: Path, version: int) -> None:
-        aside = base_path / f".{version}.partial"
-        shutil.copytree(tiny_model, aside)
-        aside.rename(base_path / str(version))
+    def add(base_path: Path, version: int) -> None:
+        partial = base_path / f".{version}.partial"
+        shutil.copytree(tiny_model, partial)
+        partial.rename(base_path / str(version))
 
-    return put
+    return add
 
 
 @pytest.fixture(scope="package")
 def sockets(tmp_path_factory: pytest.TempPathFactory, install: Callable[[Path, int], None]) -> Iterator[tuple[str, str]]:
-    """The TCP and the Unix address of a server with the tiny model as version 3 of `emotions`, labelled `stable`; the label
-    `gone` is on version 1, which is not there."""
+    """The TCP and the Unix address of a server with the tiny model as version 3 of `emotions`."""
     base_path = tmp_path_factory.mktemp("emotions")
     install(base_path, 3)
-    # Unix socket paths are short by law, pytest's folders are not.
+    # The path of a Unix socket is limited to 107 bytes.
     socket = tmp_path_factory.mktemp("s") / "s"
-    model = ModelConfig("emotions", base_path, labels={"stable": 3, "gone": 1})
-    settings = Settings((model,), grpc_max_threads=8, port=0, grpc_socket_path=socket, file_system_poll_wait_seconds=0.05)
-    server = ModelServer(settings, SavedModelLoader(intra_op_threads=1, inter_op_threads=1))
+    settings = Settings(
+        "emotions", base_path, grpc_max_threads=8, port=0, grpc_socket_path=socket, file_system_poll_wait_seconds=0.05
+    )
+    server = DevelopmentServer(settings, SavedModelLoader(intra_op_threads=1, inter_op_threads=1))
     port = server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         wait_until_serving(channel)
@@ -84,8 +88,10 @@ def channel(sockets: tuple[str, str]) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture
-def ask() -> Callable[..., predict_pb2.PredictRequest]:
-    """Makes a valid request for `emotions`: two rows of three tokens."""
+def make_request() -> Callable[..., predict_pb2.PredictRequest]:
+    """Makes a valid request to `emotions` with two rows of three tokens. Arguments are fields of
+    its ModelSpec.
+    """
 
     def make(**spec: object) -> predict_pb2.PredictRequest:
         request = predict_pb2.PredictRequest()
@@ -103,10 +109,10 @@ def ask() -> Callable[..., predict_pb2.PredictRequest]:
 
 
 def wait_until_serving(channel: grpc.Channel) -> None:
-    """Returns when the server's health says SERVING, by watching it."""
+    """Watches the server's health until it is SERVING."""
     watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60, wait_for_ready=True)
-    for answer in watch:
-        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+    for response in watch:
+        if response.status == health_pb2.HealthCheckResponse.SERVING:
             watch.cancel()
             return
 

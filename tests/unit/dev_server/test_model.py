@@ -1,4 +1,4 @@
-"""Versions over their life, with the fake loader and a real folder."""
+"""Lifecycle of versions, with the fake loader and real folders."""
 
 import logging
 import shutil
@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from undertone_dev_server.errors import ServableNotFoundError
 from undertone_dev_server.model import Model, State
-from undertone_dev_server.model_config import All, Latest, ModelConfig, Policy, Specific
 from undertone_dev_server.testing import FakeLoader, FakeServable, write_version
 
 
-def model_of(base_path: Path, policy: Policy = Latest()) -> tuple[Model, FakeLoader]:  # noqa: B008
+def model_of(base_path: Path) -> tuple[Model, FakeLoader]:
     loader = FakeLoader()
-    return Model(ModelConfig("emotions", base_path, policy), loader), loader
+    return Model("emotions", base_path, loader), loader
 
 
 def states(model: Model) -> dict[int, State]:
@@ -31,7 +30,7 @@ def newest(model: Model) -> int:
         return lease.version
 
 
-def test_the_newest_version_is_served(tmp_path: Path) -> None:
+def test_newest_version_is_served(tmp_path: Path) -> None:
     model, _ = model_of(tmp_path)
     write_version(tmp_path, 2)
     write_version(tmp_path, 10)
@@ -42,20 +41,7 @@ def test_the_newest_version_is_served(tmp_path: Path) -> None:
     assert states(model) == {10: State.AVAILABLE}
 
 
-@pytest.mark.parametrize(
-    ("policy", "served"),
-    [(Latest(), {4}), (Latest(2), {3, 4}), (Latest(9), {1, 3, 4}), (All(), {1, 3, 4}), (Specific(frozenset({1, 2})), {1})],
-)
-def test_the_policy_picks(tmp_path: Path, policy: Policy, served: set[int]) -> None:
-    model, _ = model_of(tmp_path, policy)
-    for version in (1, 3, 4):
-        write_version(tmp_path, version)
-    model.reconcile()
-    assert set(states(model)) == served
-    assert newest(model) == max(served)
-
-
-def test_a_new_version_takes_over_and_the_old_one_ends_with_its_last_call(tmp_path: Path) -> None:
+def test_old_version_is_unloaded_after_its_last_call(tmp_path: Path) -> None:
     model, loader = model_of(tmp_path)
     write_version(tmp_path, 1)
     model.reconcile()
@@ -72,7 +58,7 @@ def test_a_new_version_takes_over_and_the_old_one_ends_with_its_last_call(tmp_pa
     assert states(model) == {2: State.AVAILABLE, 1: State.END}
 
 
-def test_a_version_that_fails_leaves_the_old_one_and_says_why(tmp_path: Path) -> None:
+def test_version_that_fails_to_load_keeps_the_old_version_and_reports_why(tmp_path: Path) -> None:
     model, loader = model_of(tmp_path)
     write_version(tmp_path, 1)
     model.reconcile()
@@ -91,7 +77,7 @@ def test_a_version_that_fails_leaves_the_old_one_and_says_why(tmp_path: Path) ->
     assert model.statuses()[0].error is None
 
 
-def test_going_back_is_deleting_the_newest(tmp_path: Path) -> None:
+def test_deleting_the_newest_version_rolls_back(tmp_path: Path) -> None:
     model, _ = model_of(tmp_path)
     write_version(tmp_path, 1)
     model.reconcile()
@@ -103,7 +89,7 @@ def test_going_back_is_deleting_the_newest(tmp_path: Path) -> None:
     assert states(model) == {2: State.END, 1: State.AVAILABLE}
 
 
-def test_without_versions_on_disk_nothing_is_served(tmp_path: Path) -> None:
+def test_nothing_is_served_without_versions_on_disk(tmp_path: Path) -> None:
     model, loader = model_of(tmp_path)
     write_version(tmp_path, 1)
     model.reconcile()
@@ -115,13 +101,13 @@ def test_without_versions_on_disk_nothing_is_served(tmp_path: Path) -> None:
         pass
 
 
-def test_a_base_path_that_vanishes_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_loaded_version_survives_a_missing_base_path(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     base_path = tmp_path / "emotions"
     model, _ = model_of(base_path)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             model.reconcile()
-    assert [str(base_path) in record.message for record in caplog.records] == [True], "said once, with the path"
+    assert [str(base_path) in record.message for record in caplog.records] == [True], "logged once, with the path"
 
     write_version(base_path, 1)
     model.reconcile()
@@ -130,9 +116,7 @@ def test_a_base_path_that_vanishes_changes_nothing(tmp_path: Path, caplog: pytes
     assert newest(model) == 1
 
 
-def test_an_empty_base_path_is_mentioned_once_with_what_it_should_hold(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_empty_base_path_is_logged_once_with_an_example(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model, _ = model_of(tmp_path)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -140,28 +124,29 @@ def test_an_empty_base_path_is_mentioned_once_with_what_it_should_hold(
     assert ["1/saved_model.pb" in record.message for record in caplog.records] == [True]
 
 
-def test_closing_ends_every_version(tmp_path: Path) -> None:
-    model, loader = model_of(tmp_path, All())
+def test_close_closes_every_version(tmp_path: Path) -> None:
+    model, loader = model_of(tmp_path)
     write_version(tmp_path, 1)
-    write_version(tmp_path, 2)
     model.reconcile()
     with model.lease(1):
+        write_version(tmp_path, 2)
+        model.reconcile()
         model.close()
     assert [servable.times_closed for servable in loader.loaded] == [1, 1]
     assert set(states(model).values()) == {State.END}
 
 
-def test_calls_from_many_threads_never_meet_a_closed_version(tmp_path: Path) -> None:
+def test_concurrent_calls_never_use_a_closed_version(tmp_path: Path) -> None:
     model, loader = model_of(tmp_path)
     write_version(tmp_path, 1)
     model.reconcile()
     done = threading.Event()
-    met_closed = []
+    times_closed = []
 
     def call() -> None:
         while not done.is_set():
             with model.lease(None) as lease:
-                met_closed.append(loader.loaded[lease.version - 1].times_closed)
+                times_closed.append(loader.loaded[lease.version - 1].times_closed)
 
     callers = [threading.Thread(target=call) for _ in range(4)]
     for caller in callers:
@@ -172,20 +157,20 @@ def test_calls_from_many_threads_never_meet_a_closed_version(tmp_path: Path) -> 
     done.set()
     for caller in callers:
         caller.join()
-    assert met_closed
-    assert not any(met_closed)
+    assert times_closed
+    assert not any(times_closed)
     assert [servable.times_closed for servable in loader.loaded] == [1] * 58 + [0]
 
 
-class Life(RuleBasedStateMachine):
-    """Versions come, go, break and heal while calls hold them."""
+class Lifecycle(RuleBasedStateMachine):
+    """Versions are added, deleted, broken and repaired during calls."""
 
     @initialize()
     def begin(self) -> None:
         self.stack = ExitStack()
         self.base_path = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.model, self.loader = model_of(self.base_path)
-        self.held: list[tuple[ExitStack, FakeServable]] = []
+        self.leases: list[tuple[ExitStack, FakeServable]] = []
 
     @rule(version=st.integers(1, 4), broken=st.booleans())
     def write(self, version: int, *, broken: bool) -> None:
@@ -197,49 +182,49 @@ class Life(RuleBasedStateMachine):
         shutil.rmtree(self.base_path / str(version), ignore_errors=True)
 
     @rule()
-    def look(self) -> None:
+    def reconcile(self) -> None:
         before = self.model.available
         self.model.reconcile()
         on_disk = any(self.base_path.iterdir())
         if before and on_disk:
-            assert self.model.available, "what served goes on serving while there is a version on disk"
+            assert self.model.available, "the model stays available while a version is on disk"
 
     @rule(version=st.none() | st.integers(1, 4))
-    def hold(self, version: int | None) -> None:
+    def lease(self, version: int | None) -> None:
         call = ExitStack()
         try:
             lease = call.enter_context(self.model.lease(version))
         except ServableNotFoundError:
             return
         assert isinstance(lease.servable, FakeServable)
-        self.held.append((call, lease.servable))
+        self.leases.append((call, lease.servable))
 
-    @precondition(lambda self: self.held)
+    @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
-        call, _ = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        call, _ = self.leases.pop(data.draw(st.integers(0, len(self.leases) - 1)))
         call.close()
 
     @invariant()
-    def nothing_held_is_closed(self) -> None:
-        for _, servable in self.held:
+    def leased_versions_are_open(self) -> None:
+        for _, servable in self.leases:
             assert servable.times_closed == 0
 
     @invariant()
-    def what_is_retired_and_free_is_closed_once(self) -> None:
-        held = {id(servable) for _, servable in self.held}
-        serving = set()
+    def unloaded_versions_without_leases_are_closed_once(self) -> None:
+        leased = {id(servable) for _, servable in self.leases}
+        available = set()
         for version, state in states(self.model).items():
             if state is State.AVAILABLE:
                 with self.model.lease(version) as lease:
-                    serving.add(id(lease.servable))
+                    available.add(id(lease.servable))
         for servable in self.loader.loaded:
-            free = id(servable) not in held and id(servable) not in serving
-            assert servable.times_closed == int(free)
+            unused = id(servable) not in leased | available
+            assert servable.times_closed == int(unused)
 
     def teardown(self) -> None:
         self.stack.close()
 
 
-TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestLifecycle = Lifecycle.TestCase
+TestLifecycle.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)

@@ -1,26 +1,33 @@
+"""Loading, running and warming up a SavedModel."""
+
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 from undertone_dev_server.errors import GraphError, LoadError
-from undertone_dev_server.saved_model import SavedModelLoader
+from undertone_dev_server.saved_model import WARMUP_FILE, SavedModelLoader, warm_up
+
+Write = Callable[..., Path]
 
 load = SavedModelLoader(intra_op_threads=1, inter_op_threads=1)
 
 
-def test_a_run_that_outlasts_its_time_is_ended(tiny_model: Path) -> None:
+def test_run_ends_at_its_timeout(tiny_model: Path) -> None:
     model = load(tiny_model)
     signature = model.signatures["spin"]
-    forever = {signature.inputs["count"].name: np.array(2**31 - 1, np.int32)}
+    endless = {signature.inputs["count"].name: np.array(2**31 - 1, np.int32)}
     with pytest.raises(GraphError) as ended:
-        model.run([signature.outputs["count"].name], forever, timeout=0.1)
+        model.run([signature.outputs["count"].name], endless, timeout=0.1)
     assert ended.value.status is grpc.StatusCode.DEADLINE_EXCEEDED
     model.close()
 
 
-def test_damage_is_a_load_error_that_says_where(tiny_model: Path, tmp_path: Path) -> None:
+def test_damaged_graph_is_a_load_error_that_names_the_file(tiny_model: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(tiny_model, damaged)
     (damaged / "saved_model.pb").write_bytes(b"garbage")
@@ -37,7 +44,7 @@ def test_missing_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) ->
         load(half)
 
 
-def test_cut_off_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) -> None:
+def test_truncated_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut"
     shutil.copytree(tiny_model, cut)
     for data in (cut / "variables").glob("variables.data*"):
@@ -46,6 +53,65 @@ def test_cut_off_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) ->
         load(cut)
 
 
-def test_a_folder_without_a_graph_is_a_load_error(tmp_path: Path) -> None:
+def test_folder_without_a_graph_is_a_load_error(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="saved_model"):
         load(tmp_path)
+
+
+def predict_log(**inputs: object) -> bytes:
+    log = prediction_log_pb2.PredictionLog()
+    for name, value in inputs.items():
+        log.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return bytes(log.SerializeToString())
+
+
+@pytest.fixture
+def write(tiny_model: Path, tmp_path: Path) -> Write:
+    """Copies the tiny model with these warm-up records."""
+
+    def copy(*records: bytes) -> Path:
+        folder = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+        (folder / WARMUP_FILE).parent.mkdir(exist_ok=True)
+        with tf.io.TFRecordWriter(str(folder / WARMUP_FILE)) as file:
+            for record in records:
+                file.write(record)
+        return folder
+
+    return copy
+
+
+def test_every_warmup_request_is_answered(write: Write) -> None:
+    ids = np.ones((1, 5), np.int32)
+    folder = write(predict_log(input_ids=ids, attention_mask=ids), predict_log(input_ids=ids, attention_mask=ids))
+    model = load(folder)
+    assert warm_up(folder, model) == 2
+    model.close()
+
+
+def test_model_without_warmup_file_loads(tiny_model: Path) -> None:
+    model = load(tiny_model)
+    assert warm_up(tiny_model, model) == 0
+    model.close()
+
+
+def test_warmup_request_that_the_model_cannot_answer_is_a_load_error(write: Write) -> None:
+    with pytest.raises(LoadError, match=r"tf_serving_warmup_requests: record 0: .*nonsense") as refused:
+        load(write(predict_log(nonsense=np.ones(1, np.int32))))
+    assert refused.value.status is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_warmup_request_other_than_predict_is_a_load_error(write: Write) -> None:
+    log = prediction_log_pb2.PredictionLog()
+    log.classify_log.request.model_spec.name = "tiny"
+    with pytest.raises(LoadError, match="classify_log"):
+        load(write(log.SerializeToString()))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: b"garbage" + data])
+def test_damaged_warmup_file_is_a_load_error(write: Write, damage: Callable[[bytes], bytes]) -> None:
+    ids = np.ones((1, 5), np.int32)
+    folder = write(predict_log(input_ids=ids, attention_mask=ids))
+    (folder / WARMUP_FILE).write_bytes(damage((folder / WARMUP_FILE).read_bytes()))
+    with pytest.raises(LoadError, match="damaged") as refused:
+        load(folder)
+    assert refused.value.status is grpc.StatusCode.DATA_LOSS

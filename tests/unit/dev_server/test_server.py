@@ -1,4 +1,4 @@
-"""Life of a server: places for calls, health, versions that change under load, start and stop."""
+"""The server: limit of concurrent calls, health, new versions under load, start and stop."""
 
 import math
 import socket
@@ -21,11 +21,9 @@ from tensorflow_serving.apis import (
 )
 from undertone_dev_server.errors import SettingsError
 from undertone_dev_server.model import Model
-from undertone_dev_server.model_config import ModelConfig
-from undertone_dev_server.registry import Registry
 from undertone_dev_server.saved_model import SavedModelLoader
 from undertone_dev_server.servable import Loader
-from undertone_dev_server.server import ModelServer
+from undertone_dev_server.server import DevelopmentServer
 from undertone_dev_server.services import PredictionService
 from undertone_dev_server.settings import Settings
 from undertone_dev_server.testing import FakeLoader, write_version
@@ -35,12 +33,12 @@ END = get_model_status_pb2.ModelVersionStatus.END
 
 
 @contextmanager
-def serving(base_path: Path, load: Loader, *, threads: int = 8) -> Iterator[tuple[ModelServer, grpc.Channel]]:
-    model = ModelConfig("emotions", base_path)
-    server = ModelServer(Settings((model,), grpc_max_threads=threads, port=0, file_system_poll_wait_seconds=0.02), load)
-    bound = server.start()
+def serving(base_path: Path, load: Loader, *, threads: int = 8) -> Iterator[tuple[DevelopmentServer, grpc.Channel]]:
+    settings = Settings("emotions", base_path, grpc_max_threads=threads, port=0, file_system_poll_wait_seconds=0.02)
+    server = DevelopmentServer(settings, load)
+    port = server.start()
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{bound}") as channel:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             yield server, channel
     finally:
         server.stop(grace_seconds=0)
@@ -52,24 +50,24 @@ def echo_request() -> predict_pb2.PredictRequest:
     return request
 
 
-def call_later(channel: grpc.Channel) -> "grpc.Future[predict_pb2.PredictResponse]":
+def start_call(channel: grpc.Channel) -> "grpc.Future[predict_pb2.PredictResponse]":
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     call: grpc.Future[predict_pb2.PredictResponse] = stub.Predict.future(echo_request(), timeout=30)
     return call
 
 
-def wait_for_status(channel: grpc.Channel, wanted: dict[int, int]) -> get_model_status_pb2.GetModelStatusResponse:
-    """Asks for the status until it is `wanted`; the test's own time limit ends a wait in vain."""
+def wait_for_status(channel: grpc.Channel, expected: dict[int, int]) -> get_model_status_pb2.GetModelStatusResponse:
+    """Requests the status until it is `expected`, at most 10,000 times."""
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
     request = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": "emotions"})
     for _ in range(10_000):
         response = stub.GetModelStatus(request, timeout=10)
-        if {entry.version: entry.state for entry in response.model_version_status} == wanted:
+        if {status.version: status.state for status in response.model_version_status} == expected:
             return response
-    raise AssertionError(f"the versions did not come to {wanted}: {response}")
+    raise AssertionError(f"expected the versions {expected}, found {response}")
 
 
-def test_calls_beyond_the_limit_are_refused_and_health_is_not(
+def test_calls_beyond_the_limit_are_refused_but_not_health_checks(
     tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
 ) -> None:
     write_version(tmp_path, 1)
@@ -78,11 +76,11 @@ def test_calls_beyond_the_limit_are_refused_and_health_is_not(
         wait_until_serving(channel)
         (servable,) = loader.loaded
         servable.gate.clear()
-        running = [call_later(channel) for _ in range(2)]
+        running = [start_call(channel) for _ in range(2)]
         for _ in running:
             servable.entered.acquire()
         for _ in range(20):
-            refused = call_later(channel).exception()
+            refused = start_call(channel).exception()
             assert isinstance(refused, grpc.RpcError)
             assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert refused.details() == "Server Threadpool Exhausted"
@@ -91,10 +89,10 @@ def test_calls_beyond_the_limit_are_refused_and_health_is_not(
 
         servable.gate.set()
         assert [call.result().model_spec.version.value for call in running] == [1, 1]
-        assert call_later(channel).result().model_spec.version.value == 1, "there is room again"
+        assert start_call(channel).result().model_spec.version.value == 1
 
 
-def test_health_follows_the_versions(tmp_path: Path) -> None:
+def test_health_is_serving_once_a_version_is_available(tmp_path: Path) -> None:
     with serving(tmp_path / "emotions", FakeLoader()) as (_, channel):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -102,14 +100,14 @@ def test_health_follows_the_versions(tmp_path: Path) -> None:
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
 
 
-def test_before_a_version_is_there_calls_are_not_found(tmp_path: Path) -> None:
+def test_calls_are_not_found_before_a_version_is_available(tmp_path: Path) -> None:
     with serving(tmp_path / "emotions", FakeLoader()) as (_, channel):
-        refused = call_later(channel).exception()
+        refused = start_call(channel).exception()
         assert isinstance(refused, grpc.RpcError)
         assert refused.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_the_status_tells_why_a_version_is_not_served(
+def test_status_reports_why_a_version_failed_to_load(
     tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
 ) -> None:
     write_version(tmp_path, 1)
@@ -119,10 +117,10 @@ def test_the_status_tells_why_a_version_is_not_served(
         failed = wait_for_status(channel, {2: END, 1: AVAILABLE}).model_version_status[0]
         assert failed.status.error_code == grpc.StatusCode.DATA_LOSS.value[0]
         assert "is broken" in failed.status.error_message
-        assert call_later(channel).result().model_spec.version.value == 1
+        assert start_call(channel).result().model_spec.version.value == 1
 
 
-def test_stopping_says_so_at_once_and_lets_calls_end(
+def test_stop_reports_not_serving_and_finishes_running_calls(
     tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
 ) -> None:
     write_version(tmp_path, 1)
@@ -131,7 +129,7 @@ def test_stopping_says_so_at_once_and_lets_calls_end(
         wait_until_serving(channel)
         (servable,) = loader.loaded
         servable.gate.clear()
-        running = call_later(channel)
+        running = start_call(channel)
         servable.entered.acquire()
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
@@ -142,15 +140,15 @@ def test_stopping_says_so_at_once_and_lets_calls_end(
         assert not running.done()
         servable.gate.set()
         assert running.result().model_spec.version.value == 1
-        stopping.join()  # long before the 30 s are over, though the watch is still open
+        stopping.join()  # before the 30 s are over, although the watch is open
         assert servable.times_closed == 1
         assert not servable.closed_while_running
 
 
-def test_hot_swaps_under_load_lose_no_call(
+def test_new_versions_under_load_fail_no_call(
     tmp_path: Path,
     install: Callable[[Path, int], None],
-    ask: Callable[..., predict_pb2.PredictRequest],
+    make_request: Callable[..., predict_pb2.PredictRequest],
     wait_until_serving: Callable[[grpc.Channel], None],
 ) -> None:
     versions = range(1, 6)
@@ -159,59 +157,62 @@ def test_hot_swaps_under_load_lose_no_call(
         wait_until_serving(channel)
         done = threading.Event()
 
-        def call_on() -> list[int]:
+        def call_until_done() -> list[int]:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            seen = []
+            answered = []
             while not done.is_set():
-                seen.append(stub.Predict(ask(), timeout=30).model_spec.version.value)
-            return seen
+                answered.append(stub.Predict(make_request(), timeout=30).model_spec.version.value)
+            return answered
 
         with ThreadPoolExecutor(4) as callers:
-            calls: list[Future[list[int]]] = [callers.submit(call_on) for _ in range(4)]
+            calls: list[Future[list[int]]] = [callers.submit(call_until_done) for _ in range(4)]
             try:
                 for version in versions[1:]:
                     install(tmp_path, version)
                     wait_for_status(channel, dict.fromkeys(range(1, version), END) | {version: AVAILABLE})
-                final = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(ask(), timeout=30)
+                final = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(make_request(), timeout=30)
             finally:
                 done.set()
         assert final.model_spec.version.value == versions[-1]
         for call in calls:
-            seen = call.result()  # raises what a call raised
-            assert seen == sorted(seen), "no caller went back to an older version"
+            answered = call.result()  # raises the error of a failed call
+            assert answered == sorted(answered), "no answer of an older version after a newer one"
 
 
-def test_a_taken_port_is_named(sockets: tuple[str, str]) -> None:
+def test_error_names_a_port_in_use(sockets: tuple[str, str], tmp_path: Path) -> None:
     port = int(sockets[0].rpartition(":")[2])
     with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{port}.*--port"):
-        ModelServer(Settings((), grpc_max_threads=1, port=port), FakeLoader()).start()
+        DevelopmentServer(Settings("emotions", tmp_path, grpc_max_threads=1, port=port), FakeLoader()).start()
 
 
-def test_a_socket_that_a_killed_server_left_is_taken_over(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_socket_of_a_killed_server_is_replaced(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, wait_until_serving: Callable[[grpc.Channel], None]
+) -> None:
+    write_version(tmp_path, 1)
     path = tmp_path_factory.mktemp("s") / "s"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    server = ModelServer(Settings((), grpc_max_threads=1, port=0, grpc_socket_path=path), FakeLoader())
+    settings = Settings("emotions", tmp_path, grpc_max_threads=1, port=0, grpc_socket_path=path)
+    server = DevelopmentServer(settings, FakeLoader())
     server.start()
     with grpc.insecure_channel(f"unix:{path}") as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        wait_until_serving(channel)
     server.stop(grace_seconds=0)
     assert not path.exists()
 
 
 @pytest.mark.parametrize(("remaining", "active"), [(0.0, True), (5.0, False), (math.inf, False)])
-def test_a_call_whose_deadline_or_caller_has_gone_is_not_run(tmp_path: Path, remaining: float, active: bool) -> None:
+def test_call_after_its_deadline_or_cancellation_is_not_run(tmp_path: Path, remaining: float, active: bool) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
-    model = Model(ModelConfig("emotions", tmp_path), loader)
+    model = Model("emotions", tmp_path, loader)
     model.reconcile()
 
     class Aborted(Exception):  # noqa: N818
         pass
 
-    class LateContext:
-        """Of a call that waited for its turn too long."""
+    class EndedContext:
+        """Context of a call that ended while it was queued."""
 
         def time_remaining(self) -> float:
             return remaining
@@ -223,5 +224,5 @@ def test_a_call_whose_deadline_or_caller_has_gone_is_not_run(tmp_path: Path, rem
             raise Aborted(code, details)
 
     with pytest.raises(Aborted, match="DEADLINE_EXCEEDED"):
-        PredictionService(Registry([model])).Predict(echo_request(), cast("grpc.ServicerContext", LateContext()))
+        PredictionService(model).Predict(echo_request(), cast("grpc.ServicerContext", EndedContext()))
     assert not loader.loaded[0].entered.acquire(blocking=False)

@@ -1,1 +1,1 @@
-"""TF Serving's gRPC API over SavedModels, for machines without containers."""
+"""Development server: TF Serving's gRPC API for one SavedModel, for machines without containers."""

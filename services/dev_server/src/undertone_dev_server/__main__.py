@@ -1,4 +1,4 @@
-"""`undertone-dev-server`: TF Serving's API over SavedModels on disk."""
+"""The command `undertone-dev-server`."""
 
 import contextlib
 import logging
@@ -9,25 +9,28 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from undertone_dev_server import environment, flags
+import click
+
 from undertone_dev_server.errors import SettingsError
-from undertone_dev_server.settings import Settings
+from undertone_dev_server.settings import PROGRAM, Settings, parse, recommended_environment
 
 SHUTDOWN_GRACE_SECONDS = 5.0
 TENSORFLOW_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT, then returns 0; returns 2 for settings that cannot work.
+    """Serves until SIGTERM or SIGINT and returns 0. Returns 2 for invalid settings.
 
-    While TensorFlow starts there is nothing to end in order, and a signal ends the process at once.
+    While TensorFlow is being imported, a signal ends the process at once.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        settings = flags.read(sys.argv[1:] if arguments is None else arguments, os.environ)
-        _serve(settings)
-    except SettingsError as error:
-        print(f"undertone-dev-server: {error}", file=sys.stderr)
+        _serve(parse(sys.argv[1:] if arguments is None else arguments))
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except (SettingsError, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        print(f"{PROGRAM}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -37,54 +40,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings) -> None:
     log = logging.getLogger("undertone_dev_server")
     log.info("starting TensorFlow")
-    for name, value in environment.recommended().items():
+    # TensorFlow reads its variables once, when it is imported.
+    for name, value in recommended_environment().items():
         os.environ.setdefault(name, value)
     with _quiet_tensorflow():
-        # Imported here so that --help and a mistyped flag answer at once.
+        # The import takes seconds. --help and invalid options do not need it.
         from undertone_dev_server.saved_model import SavedModelLoader
-        from undertone_dev_server.server import ModelServer
-    stopping = _stop_signals()
+        from undertone_dev_server.server import DevelopmentServer
+    stop_requested = _handle_stop_signals()
     load = SavedModelLoader(settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism)
-    server = ModelServer(settings, load)
+    server = DevelopmentServer(settings, load)
     server.start()
-    stopping.wait()
-    log.info("stopping: calls that run have %.0f s to end", SHUTDOWN_GRACE_SECONDS)
+    stop_requested.wait()
+    log.info("stopping: running calls have %.0f s to finish", SHUTDOWN_GRACE_SECONDS)
     server.stop(SHUTDOWN_GRACE_SECONDS)
     log.info("stopped")
 
 
-def _stop_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. A second signal ends the process at once."""
-    stopping = threading.Event()
+def _handle_stop_signals() -> threading.Event:
+    """Returns an event that SIGTERM and SIGINT set. A second signal ends the process at once."""
+    stop_requested = threading.Event()
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        stopping.set()
+        stop_requested.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    return stopping
+    return stop_requested
 
 
 @contextlib.contextmanager
 def _quiet_tensorflow() -> Iterator[None]:
-    """Keeps TensorFlow's own messages off standard error, unless TF_CPP_MIN_LOG_LEVEL asks for them.
+    """Suppresses TensorFlow's messages on standard error while it is imported, unless
+    TF_CPP_MIN_LOG_LEVEL is set.
 
-    Some come before TensorFlow reads that variable, so they can only be caught at the file descriptor.
+    TensorFlow writes some messages before it reads that variable, so the file descriptor is
+    redirected.
     """
     if TENSORFLOW_LOG_LEVEL in os.environ:
         yield
         return
     os.environ[TENSORFLOW_LOG_LEVEL] = "2"
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    kept = os.dup(2)
+    stderr_copy = os.dup(2)
     try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with Path(os.devnull).open("wb") as devnull:
+            os.dup2(devnull.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many calls may run at once, and whether any are unanswered."""
+"""Limit of concurrent calls."""
 
 import threading
 from collections.abc import Callable
@@ -6,25 +6,28 @@ from typing import Any
 
 import grpc
 
-SERVICES = "/tensorflow.serving."
+TF_SERVING_METHODS = "/tensorflow.serving."
 
 
 class Admission(grpc.ServerInterceptor):
-    """Runs at most `limit` calls of TF Serving's services at once and refuses the next with RESOURCE_EXHAUSTED.
+    """Runs at most `limit` calls of TF Serving's services at once. Further calls fail with
+    RESOURCE_EXHAUSTED.
 
-    It is what gRPC's thread quota does in TF Serving (`--grpc_max_threads`). Health checks are not counted: a busy server is
-    not a sick one. gRPC's own `maximum_concurrent_rpcs` would count them.
+    This reproduces gRPC's thread quota in TF Serving (`--grpc_max_threads`). Health checks do not
+    count, because a busy server is healthy; gRPC's own `maximum_concurrent_rpcs` would count them.
     """
 
     def __init__(self, limit: int) -> None:
-        self._places = threading.BoundedSemaphore(limit)
+        self._slots = threading.BoundedSemaphore(limit)
         self._changed = threading.Condition()
-        self._unanswered = 0
+        self._in_flight = 0
 
-    def wait_answered(self, timeout: float) -> bool:
-        """Waits until every call that was let in has its answer; False if some have none after `timeout` seconds."""
+    def wait_idle(self, timeout: float) -> bool:
+        """Waits until every admitted call is answered. Returns False if some are not after
+        `timeout` seconds.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: self._unanswered == 0, timeout)
+            return self._changed.wait_for(lambda: self._in_flight == 0, timeout)
 
     def intercept_service(
         self,
@@ -32,36 +35,36 @@ class Admission(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         handler = continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(SERVICES):
+        if handler is None or not handler_call_details.method.startswith(TF_SERVING_METHODS):
             return handler
-        behaviour = handler.unary_unary
-        if behaviour is None:
+        method = handler.unary_unary
+        if method is None:
             return handler
 
-        def admitted(request: Any, context: grpc.ServicerContext) -> Any:
-            if not self._places.acquire(blocking=False):
+        def limited(request: Any, context: grpc.ServicerContext) -> Any:
+            if not self._slots.acquire(blocking=False):
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
-            # The place is free once the model has run, so that a caller that has its answer finds it free; the answer itself
-            # is under way for a little longer.
+            # The slot is released before the answer is sent. A client that has its answer can call
+            # again at once.
             try:
-                self._expect_answer(context)
-                return behaviour(request, context)
+                self._count_until_answered(context)
+                return method(request, context)
             finally:
-                self._places.release()
+                self._slots.release()
 
         return grpc.unary_unary_rpc_method_handler(
-            admitted,
+            limited,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
-    def _expect_answer(self, context: grpc.ServicerContext) -> None:
+    def _count_until_answered(self, context: grpc.ServicerContext) -> None:
         with self._changed:
-            self._unanswered += 1
+            self._in_flight += 1
         if not context.add_callback(self._answered):
-            self._answered()  # the caller has gone already
+            self._answered()  # the call has already ended
 
     def _answered(self) -> None:
         with self._changed:
-            self._unanswered -= 1
+            self._in_flight -= 1
             self._changed.notify_all()

@@ -1,14 +1,14 @@
-"""Everything that can go wrong here, and the gRPC status it becomes.
+"""Errors of the development server and the gRPC status of each.
 
-ModelServerError
-├── SettingsError               a flag, a variable or the config file: exit status 2 before anything starts
-├── LoadError                   a version that cannot be served: the reason is in GetModelStatus
-└── CallError                   a call that is answered with a status
+DevServerError
+├── SettingsError               a flag, a variable or a configuration file is invalid: exit code 2
+├── LoadError                   a version cannot be loaded: GetModelStatus reports the reason
+└── CallError                   a call ends with a gRPC status
     ├── InvalidCallError        INVALID_ARGUMENT
     ├── ServableNotFoundError   NOT_FOUND
     ├── UnknownSignatureError   FAILED_PRECONDITION
     ├── DeadlinePassedError     DEADLINE_EXCEEDED
-    └── GraphError              the status that TensorFlow gave
+    └── GraphError              the status that TensorFlow returned
 """
 
 import grpc
@@ -16,54 +16,60 @@ import grpc
 STATUS_BY_NUMBER = {status.value[0]: status for status in grpc.StatusCode}
 
 
-class ModelServerError(Exception):
-    """Base of all errors of this package."""
+class DevServerError(Exception):
+    """Base class of all errors of this package."""
 
 
-class SettingsError(ModelServerError):
-    """The server cannot run as it was asked to; the message names the setting and the remedy."""
+class SettingsError(DevServerError):
+    """The server cannot run with these settings. The message names the setting and the remedy."""
 
 
-class LoadError(ModelServerError):
-    """A version cannot be served. `status` is what GetModelStatus reports as its error code."""
+class LoadError(DevServerError):
+    """A version cannot be loaded. GetModelStatus reports `status` as its error code."""
 
     def __init__(self, message: str, status: grpc.StatusCode = grpc.StatusCode.DATA_LOSS) -> None:
         super().__init__(message)
         self.status = status
 
 
-class CallError(ModelServerError):
-    """A call answered with `status` and the message, both as TF Serving gives them."""
+class CallError(DevServerError):
+    """A call fails with `status`. Status and message equal TF Serving's."""
 
     status = grpc.StatusCode.UNKNOWN
 
 
 class InvalidCallError(CallError):
-    """The request contradicts the API or the signature."""
+    """The request does not match the API or the signature."""
 
     status = grpc.StatusCode.INVALID_ARGUMENT
 
 
 class ServableNotFoundError(CallError):
-    """No such model, or no such version of it is available."""
+    """The model is unknown, or the version is not available."""
 
     status = grpc.StatusCode.NOT_FOUND
 
+    @classmethod
+    def for_version(cls, model: str, version: int | None) -> "ServableNotFoundError":
+        """The error for one version of a model, or for the newest version if `version` is None."""
+        requested = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+        return cls(f"Servable not found for request: {requested}")
+
 
 class UnknownSignatureError(CallError):
-    """The model has no signature of that name."""
+    """The model does not have the requested signature."""
 
     status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class DeadlinePassedError(CallError):
-    """The caller's deadline passed before the graph ran."""
+    """The call's deadline passed, or the call was cancelled, before the graph ran."""
 
     status = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class GraphError(CallError):
-    """TensorFlow refused or failed the run."""
+    """TensorFlow rejected or failed the run, with `status`."""
 
     def __init__(self, message: str, status: grpc.StatusCode) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Version folders on disk: which are there, and whether one has changed."""
+"""Version folders of a model on disk."""
 
 import re
 from pathlib import Path
@@ -11,30 +11,33 @@ MAX_VERSION = 2**63 - 1
 Fingerprint = frozenset[tuple[str, int, int]]
 
 
-def scan(base_path: Path) -> dict[int, Path]:
-    """The folders under `base_path` that hold a version, by version.
+def find_versions(base_path: Path) -> dict[int, Path]:
+    """The version folders in `base_path` by version number.
 
-    A version folder has a decimal number for a name and holds `saved_model.pb`, which an exporter writes or renames into
-    place last; everything else is ignored. Of two spellings of one number (`7`, `007`) the shorter counts.
+    The name of a version folder is a decimal number. The folder counts when it contains
+    `saved_model.pb`, which an exporter writes or renames last. If two names mean the same number
+    (`7` and `007`), the shorter name counts.
 
-    Raises LoadError if `base_path` is not a folder that can be listed.
+    Raises LoadError if the folder `base_path` cannot be listed.
     """
     try:
-        names = [entry.name for entry in base_path.iterdir()]
+        names = [path.name for path in base_path.iterdir()]
     except OSError as error:
-        raise LoadError(f"the base path {base_path} cannot be listed: {error.strerror}") from error
-    numbered = sorted((name for name in names if re.fullmatch("[0-9]+", name)), key=len, reverse=True)
-    found = {int(name): base_path / name for name in numbered}
-    return {version: path for version, path in found.items() if version <= MAX_VERSION and (path / GRAPH_FILE).is_file()}
+        raise LoadError(f"cannot list the base path {base_path}: {error.strerror}") from error
+    numbers = sorted((name for name in names if re.fullmatch("[0-9]+", name)), key=len, reverse=True)
+    folders = {int(name): base_path / name for name in numbers}
+    return {version: path for version, path in folders.items() if version <= MAX_VERSION and (path / GRAPH_FILE).is_file()}
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """Name, size in bytes and time of change of every file below `folder`; equal as long as nothing was rewritten."""
-    seen = set()
+    """Path, size in bytes and modification time of every file in `folder`. It changes when a file
+    changes.
+    """
+    files = set()
     for path in folder.rglob("*"):
         try:
             stat = path.stat()
         except FileNotFoundError:
-            continue  # gone between listing and looking, which is a change that the next look shows
-        seen.add((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
-    return frozenset(seen)
+            continue  # deleted since it was listed; the next fingerprint differs
+        files.add((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
+    return frozenset(files)

@@ -1,4 +1,4 @@
-"""Metrics by TF Serving's names, of what this server does of it, and the page that has them."""
+"""Metrics with TF Serving's names, and the HTTP server that exposes them."""
 
 import threading
 import time
@@ -12,40 +12,39 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_creat
 
 from undertone_dev_server.errors import CallError
 
-MICROSECONDS = tuple(10 * 1.8**power for power in range(33))
-"""TF Serving's buckets of latency."""
+LATENCY_BUCKETS_MICROSECONDS = tuple(10 * 1.8**power for power in range(33))
+"""TF Serving's buckets."""
 
 
 class Metrics:
-    """Predict calls: how many by model and status, how long they took, and how long the graph did."""
+    """Predict calls: count by model and status, latency of the request and latency of the graph."""
 
     def __init__(self) -> None:
-        # Of the whole process: TF Serving does not say when a series was born.
+        # This applies to the whole process. TF Serving has no `_created` series.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        # A Counter would be called ..._total, which TF Serving's is not.
+        # A Gauge, because a Counter would be named ..._total.
         self._requests = Gauge(
             ":tensorflow:serving:request_count", "Requests answered.", ("model_name", "status"), registry=self.registry
         )
-        self._request_latency = Histogram(
-            ":tensorflow:serving:request_latency",
-            "Microseconds of a request.",
-            ("model_name", "API", "entrypoint"),
-            buckets=MICROSECONDS,
-            registry=self.registry,
-        )
-        self._runtime_latency = Histogram(
-            ":tensorflow:serving:runtime_latency",
-            "Microseconds of the graph.",
-            ("model_name", "API", "runtime"),
-            buckets=MICROSECONDS,
+        self._request_latency = self._latency("request_latency", "Latency of a request in microseconds.", "entrypoint")
+        self._graph_latency = self._latency("runtime_latency", "Latency of the graph in microseconds.", "runtime")
+
+    def _latency(self, name: str, documentation: str, label: str) -> Histogram:
+        return Histogram(
+            f":tensorflow:serving:{name}",
+            documentation,
+            ("model_name", "API", label),
+            buckets=LATENCY_BUCKETS_MICROSECONDS,
             registry=self.registry,
         )
 
     @contextmanager
-    def predicting(self, model: str) -> Iterator[None]:
-        """Around a request. Names of models that are not served are not kept: callers could invent any number."""
-        begun, status = time.monotonic(), grpc.StatusCode.OK
+    def measure_request(self, model: str) -> Iterator[None]:
+        """Records the request in the block. NOT_FOUND is not recorded: clients could create any
+        number of model names.
+        """
+        start, status = time.monotonic(), grpc.StatusCode.OK
         try:
             yield
         except CallError as error:
@@ -57,35 +56,36 @@ class Metrics:
         finally:
             if status is not grpc.StatusCode.NOT_FOUND:
                 self._requests.labels(model, status.name).inc()
-                self._request_latency.labels(model, "predict", "GRPC").observe(_microseconds_since(begun))
+                self._request_latency.labels(model, "predict", "GRPC").observe(_microseconds_since(start))
 
     @contextmanager
-    def running(self, model: str) -> Iterator[None]:
-        """Around the graph."""
-        begun = time.monotonic()
+    def measure_graph(self, model: str) -> Iterator[None]:
+        """Records the run of the graph in the block, if it succeeds."""
+        start = time.monotonic()
         yield
-        self._runtime_latency.labels(model, "Predict", "TF1").observe(_microseconds_since(begun))
+        self._graph_latency.labels(model, "Predict", "TF1").observe(_microseconds_since(start))
 
 
-def _microseconds_since(begun: float) -> float:
-    return (time.monotonic() - begun) * 1e6
+def _microseconds_since(start: float) -> float:
+    return (time.monotonic() - start) * 1e6
 
 
-class MetricsPage:
-    """Serves metrics at http://host:port/path, and nothing else, from a thread of its own."""
+class MetricsServer:
+    """Serves the metrics at http://host:port/path in a thread. Other paths return 404."""
 
     def __init__(self, metrics: Metrics, host: str, port: int, path: str) -> None:
-        """Raises OSError if the port cannot be opened; port 0 takes a free one."""
+        """Port 0 selects a free port. Raises OSError if the port cannot be opened."""
 
-        def answer(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def application(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
             if environ["PATH_INFO"] != path:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
-                return [f"only {path} is here\n".encode()]
-            # In this format whatever is asked for, as TF Serving does: the newer one has no names that begin with a colon.
+                return [f"only {path} is served here\n".encode()]
+            # As in TF Serving, the Accept header is ignored: OpenMetrics does not allow names that
+            # begin with a colon.
             start_response("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
             return [generate_latest(metrics.registry)]
 
-        self._server = make_server(host, port, answer, handler_class=_Silent)
+        self._server = make_server(host, port, application, handler_class=_SilentHandler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
 
@@ -99,6 +99,6 @@ class MetricsPage:
         self._thread.join()
 
 
-class _Silent(WSGIRequestHandler):
+class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """A scrape is not worth a line of log."""
+        """Scrapes are not logged."""

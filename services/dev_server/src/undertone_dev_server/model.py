@@ -1,4 +1,4 @@
-"""One model's versions: loaded, leased to calls, retired, as the folders on disk say."""
+"""Lifecycle of the model's versions: load, serve, unload."""
 
 import contextlib
 import logging
@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from undertone_dev_server import folders
 from undertone_dev_server.errors import LoadError, ServableNotFoundError
-from undertone_dev_server.model_config import ModelConfig
+from undertone_dev_server.folders import GRAPH_FILE, Fingerprint, find_versions, fingerprint
 from undertone_dev_server.servable import Loader, Servable
 
 log = logging.getLogger(__name__)
 
 
 class State(IntEnum):
-    """A version's place in its life; the numbers are those of TF Serving's ModelVersionStatus.State."""
+    """State of a version, with the numbers of TF Serving's ModelVersionStatus.State."""
 
     START = 10
     LOADING = 20
@@ -29,7 +28,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class VersionStatus:
-    """What GetModelStatus says of a version. `error` is set where it ended because it could not be loaded."""
+    """Status of a version in GetModelStatus. `error` is set if the version could not be loaded."""
 
     version: int
     state: State
@@ -38,139 +37,145 @@ class VersionStatus:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A version that stays loaded while a call holds it."""
+    """A version that stays loaded during a call."""
 
     version: int
     servable: Servable
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Version:
     state: State = State.START
     servable: Servable | None = None
     leases: int = 0
     error: LoadError | None = None
-    fingerprint: folders.Fingerprint = frozenset()
+    fingerprint: Fingerprint = frozenset()
 
 
 class Model:
-    """Serves the versions that the policy picks from the base path.
+    """Serves the newest version in the folder `base_path`.
 
-    `reconcile` is for one thread that looks again and again; everything else may be called from any thread. As TF Serving's
-    availability-preserving policy has it, a version is retired only when a chosen one is available or none is left on disk. A
-    retired version gets no new calls and is closed when its last call has ended.
+    One thread calls `reconcile` periodically; any thread may call the other methods. As in TF
+    Serving's availability-preserving policy, a version is unloaded only when its successor is
+    available or no version is left on disk. A version that is being unloaded accepts no new calls
+    and is closed after its last call.
     """
 
-    def __init__(self, config: ModelConfig, load: Loader) -> None:
-        self.config = config
+    def __init__(self, name: str, base_path: Path, load: Loader) -> None:
+        self.name = name
+        self._base_path = base_path
         self._load = load
         self._lock = threading.Lock()
-        self._entries: dict[int, _Entry] = {}
-        self._notice = ""
+        self._versions: dict[int, _Version] = {}
+        self._last_warning = ""
 
     @property
     def available(self) -> bool:
-        """Whether any version can be called."""
+        """True if a version can be called."""
         return any(status.state is State.AVAILABLE for status in self.statuses())
 
     def statuses(self) -> list[VersionStatus]:
-        """Every version seen since the start, newest first."""
+        """Status of every version since the start, newest first."""
         with self._lock:
-            entries = sorted(self._entries.items(), reverse=True)
-            return [VersionStatus(version, entry.state, entry.error) for version, entry in entries]
+            versions = sorted(self._versions.items(), reverse=True)
+            return [VersionStatus(number, version.state, version.error) for number, version in versions]
 
     @contextlib.contextmanager
-    def lease(self, version: int | None) -> Iterator[Lease]:
-        """Holds a version, or the newest that is available, for the length of a call. Raises ServableNotFoundError."""
+    def lease(self, number: int | None) -> Iterator[Lease]:
+        """Keeps a version loaded during a call. None means the newest available version.
+
+        Raises ServableNotFoundError if that version is not available.
+        """
         with self._lock:
-            ready = {number: entry for number, entry in self._entries.items() if entry.state is State.AVAILABLE}
-            number = max(ready, default=None) if version is None else version
-            if number is None or number not in ready:
-                asked = f"Latest({self.config.name})" if version is None else f"Specific({self.config.name}, {version})"
-                raise ServableNotFoundError(f"Servable not found for request: {asked}")
-            entry = ready[number]
-            servable = entry.servable
+            available = {key: version for key, version in self._versions.items() if version.state is State.AVAILABLE}
+            key = max(available, default=None) if number is None else number
+            if key is None or key not in available:
+                raise ServableNotFoundError.for_version(self.name, number)
+            version = available[key]
+            servable = version.servable
             assert servable is not None, "an available version is loaded"  # noqa: S101
-            entry.leases += 1
+            version.leases += 1
         try:
-            yield Lease(number, servable)
+            yield Lease(key, servable)
         finally:
             with self._lock:
-                entry.leases -= 1
-                last = entry.state is State.UNLOADING and entry.leases == 0
+                version.leases -= 1
+                last = version.state is State.UNLOADING and version.leases == 0
             if last:
-                self._close(number, entry)
+                self._close(key, version)
 
     def reconcile(self) -> None:
-        """Looks at the base path once: loads what the policy newly picks, then retires what it no longer picks."""
+        """Compares the base path with the loaded versions once: loads the newest, then unloads the
+        others.
+        """
         try:
-            found = folders.scan(self.config.base_path)
+            folders = find_versions(self._base_path)
         except LoadError as error:
-            self._say(f"{error}; waiting for it")
-            return  # perhaps a mount that comes back: what is loaded stays
-        chosen = self.config.policy.choose(found)
-        if chosen:
-            self._say("")
+            # The folder may be a mount that comes back, so loaded versions are kept.
+            self._warn_once(f"{error}; waiting for it")
+            return
+        newest = max(folders, default=None)
+        if newest is None:
+            self._warn_once(f"no version in {self._base_path}; waiting for a folder such as 1/{GRAPH_FILE}")
         else:
-            self._say(f"no version to serve under {self.config.base_path}: waiting for a folder such as 1/{folders.GRAPH_FILE}")
-        for version in sorted(chosen):
-            self._bring_up(version, folder=found[version])
+            self._warn_once("")
+            self._load_version(newest, folders[newest])
         with self._lock:
-            available = {version for version, entry in self._entries.items() if entry.state is State.AVAILABLE}
-        if not chosen or available & chosen:
-            for version in sorted(available - chosen):
-                self._retire(version)
+            available = {number for number, version in self._versions.items() if version.state is State.AVAILABLE}
+        if newest is None or newest in available:
+            for number in sorted(available - {newest}):
+                self._unload(number)
 
     def close(self) -> None:
-        """Closes every version, whether calls still run or not; those end with an error."""
+        """Closes every version. Running calls fail."""
         with self._lock:
-            open_entries = [(version, entry) for version, entry in self._entries.items() if entry.servable is not None]
-        for version, entry in open_entries:
-            self._close(version, entry)
+            versions = [(number, version) for number, version in self._versions.items() if version.servable is not None]
+        for number, version in versions:
+            self._close(number, version)
 
-    def _bring_up(self, version: int, *, folder: Path) -> None:
-        entry = self._entries.get(version)
-        if entry is not None and entry.state in (State.AVAILABLE, State.UNLOADING):
+    def _load_version(self, number: int, folder: Path) -> None:
+        version = self._versions.get(number)
+        if version is not None and version.state in (State.AVAILABLE, State.UNLOADING):
             return
-        fingerprint = folders.fingerprint(folder)
-        if entry is not None and entry.error is not None and entry.fingerprint == fingerprint:
-            return  # the same files would fail the same way
-        entry = _Entry(State.LOADING, fingerprint=fingerprint)
+        files = fingerprint(folder)
+        if version is not None and version.error is not None and version.fingerprint == files:
+            return  # the files that failed have not changed
+        version = _Version(State.LOADING, fingerprint=files)
         with self._lock:
-            self._entries[version] = entry
-        log.info("model %s: loading version %d from %s", self.config.name, version, folder)
-        began = time.monotonic()
+            self._versions[number] = version
+        log.info("model %s: loading version %d from %s", self.name, number, folder)
+        start = time.monotonic()
         try:
             servable = self._load(folder)
         except LoadError as error:
-            log.error("model %s: version %d is not served: %s", self.config.name, version, error)
+            log.error("model %s: cannot load version %d: %s", self.name, number, error)
             with self._lock:
-                entry.state, entry.error = State.END, error
+                version.state, version.error = State.END, error
             return
         with self._lock:
-            entry.servable, entry.state = servable, State.AVAILABLE
-        log.info("model %s: version %d is available after %.1f s", self.config.name, version, time.monotonic() - began)
+            version.servable, version.state = servable, State.AVAILABLE
+        log.info("model %s: version %d is available after %.1f s", self.name, number, time.monotonic() - start)
 
-    def _retire(self, version: int) -> None:
+    def _unload(self, number: int) -> None:
         with self._lock:
-            entry = self._entries[version]
-            entry.state = State.UNLOADING
-            idle = entry.leases == 0
+            version = self._versions[number]
+            version.state = State.UNLOADING
+            idle = version.leases == 0
         if idle:
-            self._close(version, entry)
+            self._close(number, version)
 
-    def _close(self, version: int, entry: _Entry) -> None:
+    def _close(self, number: int, version: _Version) -> None:
         with self._lock:
-            servable, entry.servable = entry.servable, None
+            servable, version.servable = version.servable, None
         if servable is None:
             return
         servable.close()
         with self._lock:
-            entry.state = State.END
-        log.info("model %s: version %d is unloaded", self.config.name, version)
+            version.state = State.END
+        log.info("model %s: version %d is unloaded", self.name, number)
 
-    def _say(self, notice: str) -> None:
-        """Logs a notice when it changes, not at every look."""
-        if notice and notice != self._notice:
-            log.warning("model %s: %s", self.config.name, notice)
-        self._notice = notice
+    def _warn_once(self, warning: str) -> None:
+        """Logs a warning when it differs from the last one. An empty string resets it."""
+        if warning and warning != self._last_warning:
+            log.warning("model %s: %s", self.name, warning)
+        self._last_warning = warning

@@ -1,6 +1,9 @@
-"""TF Serving's `--monitoring_config_file`."""
+"""TF Serving's `--monitoring_config_file`: a MonitoringConfig in the text format of protocol
+buffers.
+"""
 
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import Message
@@ -9,48 +12,41 @@ from undertone_dev_server.errors import SettingsError
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 
-_OPTIONAL = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-
 
 def read(path: Path) -> str:
-    """Of a MonitoringConfig in protobuf's text format: the path that metrics are to be had at, "" where they are not enabled.
+    """Returns the URL path of the metrics, or "" if the file does not enable them.
 
     Raises SettingsError for a file that cannot be read or parsed.
     """
+    # The class is generated at run time, so mypy does not know the fields.
+    config: Any = _message_class()()
     try:
-        text = path.read_text(encoding="utf-8")
+        text_format.Parse(path.read_text(encoding="utf-8"), config)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--monitoring_config_file={path} cannot be read: {error}") from error
-    parsed = _message()()
-    try:
-        text_format.Parse(text, parsed)
+        raise SettingsError(f"cannot read --monitoring_config_file={path}: {error}") from error
     except text_format.ParseError as error:
         raise SettingsError(f"--monitoring_config_file={path} is not a MonitoringConfig in text format: {error}") from error
-    config = getattr(parsed, "prometheus_config")  # noqa: B009 - of a class that is made below
-    return (config.path or DEFAULT_PATH) if config.enable else ""
+    prometheus = config.prometheus_config
+    return (prometheus.path or DEFAULT_PATH) if prometheus.enable else ""
 
 
-def _message() -> type[Message]:
-    """tensorflow.serving.MonitoringConfig, which the package of TF Serving's stubs leaves out."""
+def _message_class() -> type[Message]:
+    """tensorflow.serving.MonitoringConfig, which the package tensorflow-serving-api does not
+    contain.
+    """
     field = descriptor_pb2.FieldDescriptorProto
+    optional = field.LABEL_OPTIONAL
     prometheus = descriptor_pb2.DescriptorProto(
         name="PrometheusConfig",
         field=[
-            field(name="enable", number=1, type=field.TYPE_BOOL, label=_OPTIONAL),
-            field(name="path", number=2, type=field.TYPE_STRING, label=_OPTIONAL),
+            field(name="enable", number=1, type=field.TYPE_BOOL, label=optional),
+            field(name="path", number=2, type=field.TYPE_STRING, label=optional),
         ],
     )
+    type_name = ".tensorflow.serving.PrometheusConfig"
     monitoring = descriptor_pb2.DescriptorProto(
         name="MonitoringConfig",
-        field=[
-            field(
-                name="prometheus_config",
-                number=1,
-                type=field.TYPE_MESSAGE,
-                type_name=".tensorflow.serving.PrometheusConfig",
-                label=_OPTIONAL,
-            )
-        ],
+        field=[field(name="prometheus_config", number=1, type=field.TYPE_MESSAGE, type_name=type_name, label=optional)],
     )
     file = descriptor_pb2.FileDescriptorProto(
         name="monitoring_config.proto", package="tensorflow.serving", syntax="proto3", message_type=[prometheus, monitoring]

@@ -1,35 +1,48 @@
-"""SavedModels run through a TensorFlow Session, as TF Serving runs them.
+"""SavedModels in a TensorFlow Session, which is how TF Serving runs them.
 
-A Session and an eager call of the same signature are optimized on different paths; only the Session's speed holds for TF
-Serving.
+TensorFlow optimizes a Session and an eager call of the same signature differently. Only the speed
+of a Session is comparable to TF Serving's.
+
+As in TF Serving, a version is available only after the warm-up requests of its export are answered
+("SavedModel Warmup" in TensorFlow Serving's guide): the first call of a signature optimizes the
+graph, which takes seconds.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import grpc
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import prediction_log_pb2
 
-from undertone_dev_server.errors import STATUS_BY_NUMBER, GraphError, LoadError
-from undertone_dev_server.servable import Array, SignatureDef
-from undertone_dev_server.warmup import warm_up
+from undertone_dev_server import predict
+from undertone_dev_server.errors import STATUS_BY_NUMBER, GraphError, InvalidCallError, LoadError, UnknownSignatureError
+from undertone_dev_server.servable import Array, Servable, SignatureDef
 
-SERVE_TAG = "serve"
-# What Session.run writes before every message of a kernel, and TF Serving does not.
-PYTHON_PREFIX = "Graph execution error:\n\n"
+SERVE_TAG: Final = "serve"
+WARMUP_FILE: Final = Path("assets.extra", "tf_serving_warmup_requests")
+PYTHON_PREFIX: Final = "Graph execution error:\n\n"
+"""Session.run puts it before every message of a kernel. TF Serving does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedModelLoader:
-    """Loads SavedModels into Sessions with this many threads inside an operation and between operations; 0 lets TensorFlow
-    choose. TensorFlow fixes both for the process when the first Session opens."""
+    """Loads SavedModels into Sessions.
+
+    The fields are the numbers of threads within an operation and between operations; 0 lets
+    TensorFlow choose. TensorFlow fixes both for the process when the first Session opens.
+    """
 
     intra_op_threads: int = 0
     inter_op_threads: int = 0
 
     def __call__(self, folder: Path) -> "SavedModel":
-        """Loads the graph tagged `serve` and its variables, and warms it up. Raises LoadError with TensorFlow's reason."""
+        """Loads and warms up the graph with the tag `serve`. Raises LoadError with TensorFlow's
+        reason.
+        """
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=self.intra_op_threads, inter_op_parallelism_threads=self.inter_op_threads
         )
@@ -37,27 +50,21 @@ class SavedModelLoader:
         try:
             with session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder))
-        except tf.errors.OpError as error:
-            session.close()
-            raise LoadError(error.message.removeprefix(PYTHON_PREFIX), STATUS_BY_NUMBER[error.error_code]) from error
-        except RuntimeError as error:
-            session.close()
-            raise LoadError(str(error), grpc.StatusCode.NOT_FOUND) from error  # no graph tagged `serve`
-        except Exception as error:
-            # Whatever the files hold, the server goes on with the version it has.
-            session.close()
-            raise LoadError(f"{folder}: {error}") from error
-        model = SavedModel(session, dict(meta_graph.signature_def))
-        try:
+            model = SavedModel(session, dict(meta_graph.signature_def))
             warm_up(folder, model)
         except LoadError:
-            model.close()
+            session.close()
             raise
+        except Exception as error:
+            # Any failure becomes a LoadError, so that the server continues with the version that it
+            # has.
+            session.close()
+            raise _load_error(folder, error) from error
         return model
 
 
 class SavedModel:
-    """A Servable over an open Session."""
+    """A Servable in an open Session."""
 
     def __init__(self, session: "tf.compat.v1.Session", signatures: Mapping[str, SignatureDef]) -> None:
         self._session = session
@@ -76,3 +83,38 @@ class SavedModel:
 
     def close(self) -> None:
         self._session.close()
+
+
+def warm_up(folder: Path, servable: Servable) -> int:
+    """Answers the Predict requests in `folder/WARMUP_FILE`, a TFRecord file of PredictionLog
+    messages.
+
+    Returns their number, 0 if the file does not exist. Raises LoadError for a damaged file, for a
+    request other than Predict, and for a request that the model cannot answer.
+    """
+    path = folder / WARMUP_FILE
+    if not path.is_file():
+        return 0
+    count = 0
+    try:
+        for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+            log = prediction_log_pb2.PredictionLog.FromString(record)
+            if log.WhichOneof("log_type") != "predict_log":
+                raise InvalidCallError(f"it is a {log.WhichOneof('log_type')}; only predict_log is supported")
+            predict.run(servable, log.predict_log.request, None)
+            count += 1
+    except (tf.errors.DataLossError, DecodeError) as error:
+        raise LoadError(f"{path}: record {count} is damaged: {error}", grpc.StatusCode.DATA_LOSS) from None
+    except (InvalidCallError, UnknownSignatureError, GraphError) as error:
+        raise LoadError(f"{path}: record {count}: {error}", grpc.StatusCode.INVALID_ARGUMENT) from None
+    return count
+
+
+def _load_error(folder: Path, error: Exception) -> LoadError:
+    match error:
+        case tf.errors.OpError():
+            return LoadError(error.message.removeprefix(PYTHON_PREFIX), STATUS_BY_NUMBER[error.error_code])
+        case RuntimeError():
+            return LoadError(str(error), grpc.StatusCode.NOT_FOUND)  # no graph has the tag `serve`
+        case _:
+            return LoadError(f"{folder}: {error}")

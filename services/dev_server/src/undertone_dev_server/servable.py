@@ -1,4 +1,4 @@
-"""What a loaded version can do, whatever runs it."""
+"""Interface of a loaded model version."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,29 +6,30 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-# Any of numpy's types, or TensorFlow's additions to them (bfloat16).
+# Arrays of any dtype, including TensorFlow's additions to NumPy (bfloat16).
 Array = NDArray[Any]
 
-# tensorflow.SignatureDef, which only TensorFlow's own package defines.
+# tensorflow.SignatureDef. Only TensorFlow's own package defines it.
 SignatureDef = Any
 
 
 class Servable(Protocol):
-    """One version of a model, loaded."""
+    """One loaded version of a model."""
 
     @property
     def signatures(self) -> Mapping[str, SignatureDef]:
-        """The SavedModel's SignatureDefs by name."""
+        """The SignatureDefs of the SavedModel by name."""
 
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Array], timeout: float | None) -> Sequence[Array]:
-        """Computes the tensors named `fetches` from those in `feeds` (by tensor name).
+        """Computes the tensors named in `fetches` from `feeds`, which maps tensor names to arrays.
 
-        `timeout` is in seconds, None for no limit. Raises GraphError. Called by many threads at once.
+        `timeout` is in seconds; None means no limit. Raises GraphError. Several threads may call it
+        concurrently.
         """
 
     def close(self) -> None:
-        """Frees the memory. Runs still under way are cancelled."""
+        """Frees the memory and cancels running calls."""
 
 
-# Loads the SavedModel in a folder, or raises LoadError.
+# Loads the SavedModel in a folder. Raises LoadError.
 Loader = Callable[[Path], Servable]

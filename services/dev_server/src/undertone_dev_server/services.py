@@ -1,4 +1,4 @@
-"""TF Serving's PredictionService and ModelService over a Registry."""
+"""TF Serving's PredictionService and ModelService for one model."""
 # ruff: noqa: N802 - the methods' names are TF Serving's
 
 import logging
@@ -7,44 +7,44 @@ from contextlib import contextmanager
 from typing import Any, Never
 
 import grpc
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
 from undertone_dev_server import predict
-from undertone_dev_server.errors import CallError, DeadlinePassedError, InvalidCallError
+from undertone_dev_server.errors import CallError, DeadlinePassedError, InvalidCallError, ServableNotFoundError
 from undertone_dev_server.metrics import Metrics
-from undertone_dev_server.registry import Registry
+from undertone_dev_server.model import Lease, Model
 
 log = logging.getLogger(__name__)
 
 SIGNATURE_DEF = "signature_def"
-# A TensorFlow message may quote a graph at length; TF Serving cuts at the same place.
-MESSAGE_LIMIT = 1024
-# gRPC gives a call without a deadline one that is infinitely far away.
-LONGEST_TIMEOUT_SECONDS = 10 * 365 * 24 * 3600.0
+# TensorFlow messages may quote a long graph. TF Serving truncates them at the same length.
+MAX_MESSAGE_LENGTH = 1024
+# gRPC reports a call without a deadline as a deadline in the far future.
+MAX_TIMEOUT_SECONDS = 10 * 365 * 24 * 3600.0
 
 
 class PredictionService:
     """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
-    def __init__(self, registry: Registry, metrics: Metrics | None = None) -> None:
-        self._registry = registry
+    def __init__(self, model: Model, metrics: Metrics | None = None) -> None:
+        self._model = model
         self._metrics = metrics or Metrics()
 
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
-        model = request.model_spec.name
-        with _answering(context), self._metrics.predicting(model):
+        name = request.model_spec.name
+        with _abort_on_error(context), self._metrics.measure_request(name):
             _require_spec(request)
             timeout = _timeout(context)
-            with self._registry.lease(request.model_spec) as lease, self._metrics.running(model):
+            with self._lease(request.model_spec) as lease, self._metrics.measure_graph(name):
                 response = predict.run(lease.servable, request, timeout)
-            response.model_spec.name = request.model_spec.name
+            response.model_spec.name = name
             response.model_spec.version.value = lease.version
             return response
 
     def GetModelMetadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        with _answering(context):
+        with _abort_on_error(context):
             _require_spec(request)
             if not request.metadata_field:
                 raise InvalidCallError("GetModelMetadataRequest must specify at least one metadata_field")
@@ -52,7 +52,7 @@ class PredictionService:
                 if field != SIGNATURE_DEF:
                     raise InvalidCallError(f"Metadata field {field} is not supported")
             signatures = get_model_metadata_pb2.SignatureDefMap()
-            with self._registry.lease(request.model_spec) as lease:
+            with self._lease(request.model_spec) as lease:
                 for name, signature in lease.servable.signatures.items():
                     signatures.signature_def[name].CopyFrom(signature)
             response = get_model_metadata_pb2.GetModelMetadataResponse()
@@ -70,25 +70,47 @@ class PredictionService:
     def MultiInference(self, _request: Any, context: grpc.ServicerContext) -> Never:
         _unimplemented(context, "MultiInference")
 
+    @contextmanager
+    def _lease(self, spec: model_pb2.ModelSpec) -> Iterator[Lease]:
+        """Keeps the requested version loaded during a call: the version with that number, or the
+        newest.
+
+        Raises InvalidCallError for an invalid spec and ServableNotFoundError for an unknown model
+        or version.
+        """
+        if not spec.name:
+            raise InvalidCallError("ModelSpec has no name specified.")
+        version = _requested_version(spec)
+        if spec.name != self._model.name:
+            raise ServableNotFoundError.for_version(spec.name, version)
+        with self._model.lease(version) as lease:
+            yield lease
+
 
 class ModelService:
     """tensorflow.serving.ModelService: GetModelStatus."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, model: Model) -> None:
+        self._model = model
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        with _answering(context):
+        with _abort_on_error(context):
             _require_spec(request)
+            name, version = request.model_spec.name, _requested_version(request.model_spec)
+            statuses = self._model.statuses() if name == self._model.name else []
+            statuses = [status for status in statuses if version in (None, status.version)]
+            if not statuses:
+                versions = "any versions" if version is None else f"version {version}"
+                raise ServableNotFoundError(f"Could not find {versions} of model {name}")
             response = get_model_status_pb2.GetModelStatusResponse()
-            for status in self._registry.statuses(request.model_spec):
-                entry = response.model_version_status.add(version=status.version, state=int(status.state))
-                entry.status.error_code = 0
+            for status in statuses:
+                item = response.model_version_status.add(version=status.version, state=int(status.state))
+                item.status.error_code = 0
                 if status.error is not None:
-                    entry.status.error_code = status.error.status.value[0]
-                    entry.status.error_message = str(status.error)
+                    item.status.error_code = status.error.status.value[0]
+                    item.status.error_message = str(status.error)
             return response
 
     def HandleReloadConfigRequest(self, _request: Any, context: grpc.ServicerContext) -> Never:
@@ -96,18 +118,20 @@ class ModelService:
 
 
 @contextmanager
-def _answering(context: grpc.ServicerContext) -> Iterator[None]:
-    """Turns errors into statuses. What nobody foresaw is logged, and the caller learns only that it happened."""
+def _abort_on_error(context: grpc.ServicerContext) -> Iterator[None]:
+    """Ends the call with the status of an error. An unexpected error is logged, and its text is not
+    sent.
+    """
     try:
         yield
     except CallError as error:
         message = str(error)
-        if len(message) > MESSAGE_LIMIT:
-            message = message[:MESSAGE_LIMIT] + "...TRUNCATED"
+        if len(message) > MAX_MESSAGE_LENGTH:
+            message = message[:MAX_MESSAGE_LENGTH] + "...TRUNCATED"
         context.abort(error.status, message)
     except Exception:
         log.exception("a call failed unexpectedly")
-        context.abort(grpc.StatusCode.INTERNAL, "internal error; the model server's log has the details")
+        context.abort(grpc.StatusCode.INTERNAL, "internal error; see the log of the model server")
 
 
 def _require_spec(request: Any) -> None:
@@ -115,12 +139,27 @@ def _require_spec(request: Any) -> None:
         raise InvalidCallError("Missing ModelSpec")
 
 
+def _requested_version(spec: model_pb2.ModelSpec) -> int | None:
+    """The version number in a request; None means the newest. The server has no version labels, so
+    it refuses each.
+    """
+    match spec.WhichOneof("version_choice"):
+        case "version":
+            return int(spec.version.value)
+        case "version_label":
+            raise InvalidCallError(f"Unrecognized servable version label: {spec.version_label}")
+        case _:
+            return None
+
+
 def _timeout(context: grpc.ServicerContext) -> float | None:
-    """Seconds until the caller's deadline, None without one. Raises DeadlinePassedError when nobody waits for the answer."""
+    """Seconds until the call's deadline, or None without one. Raises DeadlinePassedError if the
+    call has ended.
+    """
     remaining = context.time_remaining()
     if remaining <= 0 or not context.is_active():
-        raise DeadlinePassedError("the deadline passed, or the caller left, before the model ran")
-    return None if remaining > LONGEST_TIMEOUT_SECONDS else remaining
+        raise DeadlinePassedError("the deadline passed, or the call was cancelled, before the model ran")
+    return None if remaining > MAX_TIMEOUT_SECONDS else remaining
 
 
 def _unimplemented(context: grpc.ServicerContext, method: str) -> Never:

@@ -1,4 +1,4 @@
-"""A servable without TensorFlow's runtime, for tests of everything around it."""
+"""A Servable without TensorFlow's runtime, for tests."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ BROKEN = b"broken"
 
 
 def write_version(base_path: Path, version: int, *, broken: bool = False) -> Path:
-    """Makes a version folder that FakeLoader loads, or refuses if `broken`."""
+    """Creates a version folder that FakeLoader loads, or refuses if `broken`."""
     folder = base_path / str(version)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / GRAPH_FILE).write_bytes(BROKEN if broken else b"")
@@ -23,7 +23,7 @@ def write_version(base_path: Path, version: int, *, broken: bool = False) -> Pat
 
 
 def echo_signature() -> SignatureDef:
-    """One input `x` and one output `y`, int32 of any length; the output is the input."""
+    """A signature with the input `x` and the output `y`, both int32 of any length."""
     signature = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
     for infos, alias in ((signature.inputs, "x"), (signature.outputs, "y")):
         infos[alias].name = f"{alias}:0"
@@ -33,9 +33,11 @@ def echo_signature() -> SignatureDef:
 
 
 class FakeServable:
-    """Echoes its one input. A run waits until `gate` is set, which it is to begin with.
+    """Returns its input `x` as its output `y`.
 
-    `running` is how many runs are in `run` now; `closed_while_running` tells of a mistake of whoever closed it.
+    A run releases `entered`, then waits for the event `gate`, which is set initially.
+    `closed_while_running` is True if the servable was closed during a run, which is an error of the
+    caller.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,30 +46,32 @@ class FakeServable:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
-        self.running = 0
-        self._counting = threading.Lock()
         self.times_closed = 0
         self.closed_while_running = False
+        self._running = 0
+        self._lock = threading.Lock()
 
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Array], timeout: float | None) -> Sequence[Array]:
-        with self._counting:
-            self.running += 1
+        with self._lock:
+            self._running += 1
         self.entered.release()
         try:
             self.gate.wait(timeout)
             return [feeds["x:0"] for _ in fetches]
         finally:
-            with self._counting:
-                self.running -= 1
+            with self._lock:
+                self._running -= 1
 
     def close(self) -> None:
-        with self._counting:
+        with self._lock:
             self.times_closed += 1
-            self.closed_while_running |= self.running > 0
+            self.closed_while_running |= self._running > 0
 
 
 class FakeLoader:
-    """Loads FakeServables from what `write_version` made; `loaded` has all of them, oldest first."""
+    """Loads FakeServables from folders of `write_version`. `loaded` holds all of them, oldest
+    first.
+    """
 
     def __init__(self) -> None:
         self.loaded: list[FakeServable] = []

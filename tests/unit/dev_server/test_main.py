@@ -1,4 +1,4 @@
-"""The command as a process of its own."""
+"""The command in a process of its own."""
 
 import os
 import re
@@ -11,15 +11,16 @@ from pathlib import Path
 import grpc
 import pytest
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from undertone_dev_server.settings import recommended_environment
 
 COMMAND = [sys.executable, "-m", "undertone_dev_server"]
 
 
-def test_it_serves_until_sigterm(
+def test_server_runs_until_sigterm(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
     install: Callable[[Path, int], None],
-    ask: Callable[..., predict_pb2.PredictRequest],
+    make_request: Callable[..., predict_pb2.PredictRequest],
     wait_until_serving: Callable[[grpc.Channel], None],
 ) -> None:
     install(tmp_path, 1)
@@ -43,7 +44,7 @@ def test_it_serves_until_sigterm(
             for address in (f"127.0.0.1:{port[1]}", f"unix:{socket}"):
                 with grpc.insecure_channel(address) as channel:
                     wait_until_serving(channel)
-                    response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(ask(), timeout=30)
+                    response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(make_request(), timeout=30)
                     assert response.model_spec.version.value == 1
             process.send_signal(signal.SIGTERM)
             lines += process.stderr
@@ -52,15 +53,15 @@ def test_it_serves_until_sigterm(
             process.kill()
     assert not socket.exists()
     assert "stopped" in lines[-1]
-    ours = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO undertone_dev_server")
-    assert [line for line in lines if not ours.match(line)] == [], "TensorFlow keeps quiet"
+    own_line = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO undertone_dev_server")
+    assert [line for line in lines if not own_line.match(line)] == [], "no messages of TensorFlow"
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_signal_while_tensorflow_starts_ends_it_at_once(tmp_path: Path) -> None:
+def test_signal_during_the_import_of_tensorflow_ends_the_process(tmp_path: Path) -> None:
     command = [*COMMAND, "--model_name=emotions", f"--model_base_path={tmp_path}", "--port=0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -73,15 +74,29 @@ def test_a_signal_while_tensorflow_starts_ends_it_at_once(tmp_path: Path) -> Non
             process.kill()
 
 
-def test_help_teaches() -> None:
+def test_help_describes_the_folders_and_options() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert "models/emotions/1/saved_model.pb" in done.stdout
     assert "--file_system_poll_wait_seconds" in done.stdout
 
 
-def test_a_mistake_is_a_line_and_status_2() -> None:
+def test_invalid_option_prints_one_line_and_exits_with_2() -> None:
     done = run("--model_base_path=x", "--port=-1")
     assert done.returncode == 2
-    assert done.stderr.startswith("undertone-dev-server: --port=-1 is not a TCP port")
+    assert done.stderr.startswith("undertone-dev-server: Invalid value for '--port'")
     assert done.stderr.count("\n") == 1
+
+
+def test_recommended_environment_is_set_before_tensorflow_is_imported() -> None:
+    """TensorFlow reads its variables once."""
+    script = (
+        "import os, sys; from undertone_dev_server import __main__ as m\n"
+        "class Import:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'tensorflow': sys.exit(os.environ.get('TF_ONEDNN_ASSUME_FROZEN_WEIGHTS'))\n"
+        "sys.meta_path.insert(0, Import()); m.main(['--model_base_path=/nowhere'])"
+    )
+    variables = {name: value for name, value in os.environ.items() if name not in recommended_environment()}
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1:] == ["1"], done.stderr

@@ -1,0 +1,22 @@
+"""Processes of the pod. tests/integration/test_pod.py runs the command."""
+
+import os
+from pathlib import Path
+
+import pytest
+from undertone_dev_server import pod
+from undertone_dev_server.settings import recommended_environment
+
+
+def test_environment_of_the_user_overrides_the_recommended_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "output"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nenv > {output}\n")
+    program.chmod(0o755)
+    # The program is found on the PATH, because none is installed beside this interpreter.
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "0")
+    defaults = recommended_environment()
+    assert pod._start("program", [], None, defaults).wait() == 0
+    environment = dict(line.split("=", 1) for line in output.read_text().splitlines() if "=" in line)
+    assert {name: environment[name] for name in defaults} == defaults | {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "0"}
