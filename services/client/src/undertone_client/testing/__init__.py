@@ -1,7 +1,6 @@
-"""A service to test against: the public API over a real socket, with made-up emotions and scripted faults."""
+"""A fake service for tests: the public API over a socket, with scripted faults."""
 
-from undertone_client.testing.answers import EMOTIONS, expected_probabilities
-from undertone_client.testing.classifier import FakeClassifier
+from undertone_client.testing.classifier import EMOTIONS, FakeClassifier, expected_probabilities
 from undertone_client.testing.faults import Call, Fault, ItemFault
 from undertone_client.testing.relay import Relay
 

@@ -1,30 +1,48 @@
-"""`python -m undertone_client.testing`: the fake service as a process; prints the port that it listens on."""
+"""`python -m undertone_client.testing` runs the fake service as a process and prints its port."""
 
+import argparse
 import asyncio
+import math
 import signal
-
-import click
+from collections.abc import Callable
+from typing import TypeVar
 
 from undertone_client.testing.classifier import FakeClassifier
 
-
-@click.command(help="Serve made-up emotions on a loopback port; prints the port, stops with SIGTERM or SIGINT.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; 0 takes a free one.")
-@click.option("--delay", type=click.FloatRange(min=0), default=0.0, help="Seconds that every answer is held back.")
-@click.option("--model-version", type=click.IntRange(min=1), default=1, help="Version that replies name.")
-def serve(port: int, delay: float, model_version: int) -> None:
-    """Run the service until a signal arrives."""
-    asyncio.run(_serve(port, delay, model_version))
+Number = TypeVar("Number", int, float)
 
 
-async def _serve(port: int, delay: float, model_version: int) -> None:
+async def serve(port: int, delay_seconds: float, version: int) -> None:
+    """Print the port and serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with FakeClassifier(port=port, delay_seconds=delay, version=model_version) as service:
-        click.echo(service.port)
+    async with FakeClassifier(port=port, delay_seconds=delay_seconds, version=version) as service:
+        print(service.port, flush=True)
         await stopped.wait()
 
 
+def between(minimum: Number, maximum: float, convert: Callable[[str], Number]) -> Callable[[str], Number]:
+    """An argument type for argparse: a number from `minimum` to `maximum`."""
+
+    def parse(text: str) -> Number:
+        value = convert(text)
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f"{text} is not between {minimum} and {maximum}")
+        return value
+
+    return parse
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m undertone_client.testing", description=__doc__)
+    parser.add_argument("--port", type=between(0, 65535, int), default=0, help="Port. 0 chooses a free one.")
+    parser.add_argument("--delay", type=between(0.0, math.inf, float), default=0.0, help="Seconds before each reply.")
+    parser.add_argument("--model-version", type=between(1, math.inf, int), default=1, help="Model version in replies.")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.port, arguments.delay, arguments.model_version))
+
+
 if __name__ == "__main__":
-    serve()
+    main()

@@ -1,35 +1,57 @@
-"""A classifier without a model: probabilities from a hash of the text, over a real loopback socket."""
+"""A classifier without a model: computes probabilities from a hash of the text."""
 
 import asyncio
 import contextlib
+import hashlib
 from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 from undertone_protos.v1 import contract_pb2
 
 from undertone_client.errors import PUSHBACK_KEY
-from undertone_client.testing.answers import EMOTIONS, MAX_TOKENS, answer
-from undertone_client.testing.faults import Call, Fault, ItemFault, Method
+from undertone_client.testing.faults import Call, Fault, ItemFault
+from undertone_client.transport import Method
 
-GENEROUS = pb.Limits(
+Context = grpc.aio.ServicerContext[Any, Any]
+
+EMOTIONS = ("joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral")
+MAX_TOKENS = 512
+LIMITS = pb.Limits(
     max_paragraph_bytes=262_144, max_paragraph_characters=65_536, max_batch_paragraphs=256, max_batch_bytes=1_048_576
 )
 
 
-class FakeClassifier(pb_grpc.ClassifierServicer):
-    """An in-process `grpc.aio` server of the public API, used as `async with FakeClassifier() as service`.
+def expected_probabilities(text: str, labels: int = len(EMOTIONS)) -> tuple[float, ...]:
+    """The probabilities that the fake returns for `text`. They depend on the text alone."""
+    weights = [byte + 1 for byte in hashlib.shake_256(text.encode()).digest(labels)]
+    return tuple(weight / sum(weights) for weight in weights)
 
-    Script it through its attributes, at any time: `faults` befall the next calls as a whole, one each; `item_faults` fail
-    paragraphs by their text, `poison` every call that one of its texts is in; `delay_seconds` holds every answer back; `gate`
-    holds back those for paragraphs until it is set, each of `gates` those to calls with its text; `version` is the model
-    version that replies name. It remembers `calls`; `in_flight` is how many run now, `most_in_flight` the most. Blank texts
-    fail with INVALID_ARGUMENT, as the real service has it. Tokens are words plus two; what is longer than 512 tokens is
-    chunked, truncated or refused as the policy asks.
+
+class FakeClassifier(pb_grpc.ClassifierServicer):
+    """A gRPC server of the public API on a loopback socket.
+
+    Used as `async with FakeClassifier() as service`. A paragraph has as many tokens as words, plus
+    two. Paragraphs of more than 512 tokens are chunked, truncated or rejected by their policy, and
+    blank ones fail with INVALID_ARGUMENT, as in the real service.
+
+    Attributes:
+        delay_seconds: time before each reply. It and the attributes up to `gates` may be changed at
+            any time.
+        version: the model version in replies.
+        limits: the limits in replies of GetModel.
+        faults: the ends of the next calls, one for each.
+        item_faults: failures of paragraphs, by text.
+        poison: the ends of all calls that contain a text, by text.
+        gate: holds back calls with paragraphs while it is not set.
+        gates: hold back calls that contain a text while they are not set, by text.
+        calls: all calls so far.
+        in_flight: the number of calls in flight.
+        most_in_flight: the largest number of calls in flight so far.
     """
 
     def __init__(
@@ -39,7 +61,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         labels: tuple[str, ...] = EMOTIONS,
         version: int = 1,
         precision: str = "fp32",
-        limits: pb.Limits = GENEROUS,
+        limits: pb.Limits = LIMITS,
         delay_seconds: float = 0.0,
         credentials: grpc.ServerCredentials | None = None,
     ) -> None:
@@ -47,19 +69,19 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.version = version
         self.precision = precision
         self.limits = pb.Limits()
-        self.limits.CopyFrom(limits)  # a test may change its own
+        self.limits.CopyFrom(limits)  # tests may change theirs
         self.delay_seconds = delay_seconds
         self.gate = asyncio.Event()
         self.gate.set()
         self.gates: dict[str, asyncio.Event] = {}
-        self._arrival = asyncio.Condition()
         self.faults: deque[Fault] = deque()
         self.item_faults: dict[str, ItemFault] = {}
         self.poison: dict[str, Fault] = {}
         self.calls: list[Call] = []
+        self.in_flight = 0
         self.most_in_flight = 0
         self.port = port
-        self.in_flight = 0
+        self._arrival = asyncio.Condition()
         self._item_failures: Counter[str] = Counter()
         self._credentials = credentials
         self._server: grpc.aio.Server | None = None
@@ -70,21 +92,19 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         return f"localhost:{self.port}" if self._credentials else f"127.0.0.1:{self.port}"
 
     def paragraphs(self) -> list[str]:
-        """The texts of all calls so far, in the order of arrival, each as often as it was sent."""
+        """The texts of all calls so far, in the order of arrival."""
         return [text for call in self.calls for text in call.texts]
 
     async def until_in_flight(self, calls: int) -> None:
-        """Wait until so many calls run at once."""
-        async with self._arrival:
-            await self._arrival.wait_for(lambda: self.in_flight >= calls)
+        """Wait until this number of calls is in flight."""
+        await self._wait_for(lambda: self.in_flight >= calls)
 
     async def until_called(self, calls: int) -> None:
-        """Wait until so many calls have arrived in all."""
-        async with self._arrival:
-            await self._arrival.wait_for(lambda: len(self.calls) >= calls)
+        """Wait until this number of calls has arrived."""
+        await self._wait_for(lambda: len(self.calls) >= calls)
 
     async def __aenter__(self) -> Self:
-        # Without port reuse, a second server on a taken port fails instead of sharing it.
+        # Without port reuse, a second server on the same port fails instead of sharing it.
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         pb_grpc.add_ClassifierServicer_to_server(self, self._server)
         address = f"127.0.0.1:{self.port}"
@@ -101,16 +121,14 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         await self.stop()
 
     async def stop(self) -> None:
-        """Stop at once; calls that are running fail with UNAVAILABLE. Entering again opens the same port."""
+        """Stop at once, so that calls in flight fail. Entering again opens the same port."""
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace=None)
 
-    async def Classify(  # noqa: N802 - named by the API
-        self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> pb.ClassifyResponse:
-        async with self._served(_call("Classify", [request], context), context):
-            outcome = self._outcome(request.text, request.overlength_policy)
+    async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:  # noqa: N802 - gRPC
+        async with self._receive("Classify", [request], context):
+            outcome = self._score(request.text, request.overlength_policy)
             if isinstance(outcome, ItemFault):
                 await context.abort(outcome.status, outcome.reason, _trailers(outcome.pushback_ms))
                 raise AssertionError("abort always raises")
@@ -126,31 +144,26 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
                 model=self._model(),
             )
 
-    async def ClassifyBatch(  # noqa: N802 - named by the API
-        self, request: pb.ClassifyBatchRequest, context: grpc.aio.ServicerContext[Any, Any]
+    async def ClassifyBatch(  # noqa: N802 - gRPC
+        self, request: pb.ClassifyBatchRequest, context: Context
     ) -> pb.ClassifyBatchResponse:
-        async with self._served(_call("ClassifyBatch", request.paragraphs, context), context):
-            results = []
+        async with self._receive("ClassifyBatch", request.paragraphs, context):
+            timings = pb.Timings(total_seconds=self.delay_seconds)
+            reply = pb.ClassifyBatchResponse(labels=self.labels, timings=timings, model=self._model())
             for paragraph in request.paragraphs:
-                outcome = self._outcome(paragraph.text, request.overlength_policy)
+                outcome = self._score(paragraph.text, request.overlength_policy)
+                result = reply.results.add(id=paragraph.id)
                 if isinstance(outcome, ItemFault):
                     if outcome.pushback_ms is not None:
                         context.set_trailing_metadata(_trailers(outcome.pushback_ms))
-                    error = status_pb2.Status(code=outcome.status.value[0], message=outcome.reason)
-                    results.append(pb.ClassifyBatchResult(id=paragraph.id, error=error))
+                    result.error.code = outcome.status.value[0]
+                    result.error.message = outcome.reason
                 else:
-                    results.append(pb.ClassifyBatchResult(id=paragraph.id, classification=outcome))
-            return pb.ClassifyBatchResponse(
-                results=results,
-                labels=self.labels,
-                timings=pb.Timings(total_seconds=self.delay_seconds),
-                model=self._model(),
-            )
+                    result.classification.CopyFrom(outcome)
+            return reply
 
-    async def GetModel(  # noqa: N802 - named by the API
-        self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> pb.GetModelResponse:
-        async with self._served(_call("GetModel", [], context), context):
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: N802 - gRPC
+        async with self._receive("GetModel", [], context):
             model = self._model()
             contract = contract_pb2.ModelContract(
                 name=model.name,
@@ -163,45 +176,57 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
             return pb.GetModelResponse(contract=contract, limits=self.limits)
 
     @contextlib.asynccontextmanager
-    async def _served(self, call: Call, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        self.calls.append(call)
+    async def _receive(self, method: Method, paragraphs: Sequence[Any], context: Context) -> AsyncIterator[None]:
+        ids, texts = tuple(each.id for each in paragraphs), tuple(each.text for each in paragraphs)
+        lane = dict(context.invocation_metadata() or ()).get("undertone-lane", "online")
+        self.calls.append(Call(method, ids, texts, context.time_remaining(), str(lane)))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         async with self._arrival:
             self._arrival.notify_all()
         try:
-            if call.method != "GetModel":
+            if method != "GetModel":
                 await self.gate.wait()
-            for text in self.gates.keys() & set(call.texts):
+            for text in self.gates.keys() & set(texts):
                 await self.gates[text].wait()
             await asyncio.sleep(self.delay_seconds)
             if self.faults:
-                await _befall(self.faults.popleft(), context)
-            for text in self.poison.keys() & set(call.texts):
-                await _befall(self.poison[text], context)
+                await _apply(self.faults.popleft(), context)
+            for text in self.poison.keys() & set(texts):
+                await _apply(self.poison[text], context)
             yield
         finally:
             self.in_flight -= 1
 
-    def _outcome(self, text: str, policy: pb.OverlengthPolicy.ValueType) -> pb.Classification | ItemFault:
+    async def _wait_for(self, condition: Callable[[], bool]) -> None:
+        async with self._arrival:
+            await self._arrival.wait_for(condition)
+
+    def _score(self, text: str, policy: pb.OverlengthPolicy.ValueType) -> pb.Classification | ItemFault:
         fault = self.item_faults.get(text)
         if fault is not None and (fault.times is None or self._item_failures[text] < fault.times):
             self._item_failures[text] += 1
             return fault
-        return answer(text, policy, len(self.labels))
+        if not text.strip():
+            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, "the text is empty")
+        tokens = len(text.split()) + 2
+        if tokens > MAX_TOKENS and policy == pb.OVERLENGTH_POLICY_REJECT:
+            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, f"{tokens} tokens, the model reads {MAX_TOKENS}")
+        truncated = tokens > MAX_TOKENS and policy == pb.OVERLENGTH_POLICY_TRUNCATE
+        probabilities = expected_probabilities(text, len(self.labels))
+        return pb.Classification(
+            label_index=probabilities.index(max(probabilities)),
+            probabilities=probabilities,
+            tokens=tokens,
+            truncated=truncated,
+            chunks=1 if truncated else -(-tokens // MAX_TOKENS),
+        )
 
     def _model(self) -> pb.ModelInfo:
         return pb.ModelInfo(name="fake", version=self.version, precision=self.precision)
 
 
-def _call(method: Method, paragraphs: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
-    ids = tuple(paragraph.id for paragraph in paragraphs)
-    texts = tuple(paragraph.text for paragraph in paragraphs)
-    lane = dict(context.invocation_metadata() or ()).get("undertone-lane", "online")
-    return Call(method, ids, texts, context.time_remaining(), str(lane))
-
-
-async def _befall(fault: Fault, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+async def _apply(fault: Fault, context: Context) -> None:
     await asyncio.sleep(fault.delay_seconds)
     if fault.status is not grpc.StatusCode.OK:
         await context.abort(fault.status, fault.reason, _trailers(fault.pushback_ms))

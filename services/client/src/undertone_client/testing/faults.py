@@ -1,18 +1,21 @@
-"""What a fake service is told to do wrong, and what it remembers of its callers."""
+"""Scripted faults of the fake service, and the calls that it records."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import grpc
 
-Method = Literal["Classify", "ClassifyBatch", "GetModel"]
+from undertone_client.transport import Method
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A call that fails as a whole after `delay_seconds`, with the pushback trailer if one is given.
+    """The end of one call as a whole.
 
-    With OK it is answered after all: slow with a delay, and never with `math.inf`, until its caller gives up.
+    Args:
+        status: the gRPC status. OK answers the call after all.
+        reason: the details of the status.
+        pushback_ms: pushback in the trailers, in milliseconds. None sends none.
+        delay_seconds: time before the call ends. `math.inf` never answers.
     """
 
     status: grpc.StatusCode
@@ -23,9 +26,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ItemFault:
-    """A paragraph that fails within its batch. `times` is how often, before it is scored after all; None is always.
+    """The failure of one paragraph.
 
-    `pushback_ms` is sent as trailer of the batch that it fails in.
+    Args:
+        status: the gRPC status.
+        reason: the details of the status.
+        times: number of failures before the paragraph is scored. None fails always.
+        pushback_ms: pushback in the trailers of its batch, in milliseconds. None sends none.
     """
 
     status: grpc.StatusCode
@@ -36,7 +43,15 @@ class ItemFault:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as the service saw it: the paragraphs' ids and texts in order, the seconds that its deadline left, its lane."""
+    """A call that the service received.
+
+    Args:
+        method: name of the gRPC method.
+        ids: ids of the paragraphs, in order.
+        texts: texts of the paragraphs, in order.
+        seconds_left: time until its deadline. None without a deadline.
+        lane: the lane in its metadata.
+    """
 
     method: Method
     ids: tuple[str, ...] = ()

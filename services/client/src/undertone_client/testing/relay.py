@@ -1,4 +1,4 @@
-"""A wire that can be cut: a TCP relay between a client and a service."""
+"""A TCP relay between a client and a service, for network faults."""
 
 import asyncio
 import socket
@@ -10,16 +10,19 @@ CHUNK_BYTES = 65_536
 
 
 class Relay:
-    """Passes bytes on between clients and `127.0.0.1:port`, used as `async with Relay(service.port) as relay`.
+    """Relays bytes between clients and `127.0.0.1:port`.
 
-    `reset` breaks every connection as a crashed host or an impatient balancer does, with RST; new ones work. While `stalled` is
-    set, connections stay open and nothing gets through. `connections` counts those that were ever made.
+    Used as `async with Relay(service.port) as relay`.
+
+    Attributes:
+        port: the port that the relay listens on.
+        connections: the number of connections so far.
     """
 
     def __init__(self, port: int) -> None:
         self.port = 0
         self.connections = 0
-        self._to = port
+        self._service_port = port
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._server: asyncio.Server | None = None
@@ -33,7 +36,7 @@ class Relay:
 
     @property
     def stalled(self) -> bool:
-        """Whether nothing gets through."""
+        """Whether the relay holds back all bytes. Connections stay open."""
         return not self._flowing.is_set()
 
     @stalled.setter
@@ -44,9 +47,9 @@ class Relay:
             self._flowing.set()
 
     def reset(self) -> None:
-        """Break all connections."""
+        """Break all connections with RST, as a crashed host does. New connections work."""
         for writer in self._writers:
-            # A linger time of zero sends RST instead of FIN.
+            # A linger time of 0 sends RST instead of FIN.
             connection = writer.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
@@ -70,24 +73,24 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._to)
+            service_reader, service_writer = await asyncio.open_connection("127.0.0.1", self._service_port)
         except OSError:
             writer.transport.abort()
             return
-        self._writers |= {writer, back}
-        for source, sink in ((reader, back), (there, writer)):
-            pipe = asyncio.create_task(self._pass_on(source, sink))
+        self._writers |= {writer, service_writer}
+        for source, sink in ((reader, service_writer), (service_reader, writer)):
+            pipe = asyncio.create_task(self._copy(source, sink))
             self._pipes.add(pipe)
             pipe.add_done_callback(self._pipes.discard)
 
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(CHUNK_BYTES):
                 await self._flowing.wait()
                 sink.write(data)
                 await sink.drain()
         except OSError:
-            pass  # reset, from either side
+            pass  # either side reset the connection
         finally:
             self._writers.discard(sink)
             sink.close()
