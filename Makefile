@@ -1,36 +1,35 @@
-# Undertone's commands. `make` alone lists them.
-# The environment is made from requirements.lock as a side effect of whatever needs it; nothing is installed outside .venv.
+# Commands for development. `make` without a target lists them.
+# Targets that need the environment create it in .venv from requirements.lock.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-# The members of the uv workspace, as pyproject.toml has them.
+# The same as members of [tool.uv.workspace] in pyproject.toml.
 PACKAGES := protos services/* model bench
 PYPROJECTS := $(wildcard $(PACKAGES:%=%/pyproject.toml))
 MEMBERS := $(PYPROJECTS:%/pyproject.toml=%)
 DISTS := $(shell sed -n 's/^name = "\(.*\)"$$/\1/p' $(PYPROJECTS))
-SOURCES := $(MEMBERS:%=%/src) release protos/generate.py deploy/helm/readme.py deploy/helm/dashboards docs/metrics.py tests bench/*.py
 MODEL := build/models/emotions
 DEMO := build/demo
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(MODEL) ## Start the pod's two processes and score the sample stories; ends with a page to look at
+demo: $(MODEL) ## Start the service, score the sample stories, and write a report as a web page
 	@$(BIN)/undertone-pod --model_base_path $(MODEL) --log_file build/pod.log -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO) --overwrite
 	@$(BIN)/undertone report $(DEMO) --with-text --output $(DEMO)/report.html
 
 .PHONY: test
-test: $(MODEL) ## Run every test, on all cores
+test: $(MODEL) ## Run all tests, in parallel
 	@$(BIN)/pytest --numprocesses auto --dist worksteal
 
 .PHONY: check
-check: .venv/ready ## Lint, check types, and check that generated files are up to date
+check: .venv/ready ## Lint, check types, and compare generated files with their sources
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python deploy/helm/readme.py --check
 	$(BIN)/python docs/metrics.py --check
@@ -38,7 +37,7 @@ check: .venv/ready ## Lint, check types, and check that generated files are up t
 	$(BIN)/python -m release check
 
 .PHONY: bench
-bench: $(MODEL) ## Measure how fast this machine serves, and write docs/reference/performance.md; three quarters of an hour
+bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/performance.md; takes 45 minutes
 	$(BIN)/undertone-bench throughput --model demo
 	$(BIN)/undertone-bench throughput --model bert-base --paragraphs 128 --rounds 3
 	$(BIN)/undertone-bench latency --model demo
@@ -50,42 +49,42 @@ bench: $(MODEL) ## Measure how fast this machine serves, and write docs/referenc
 	$(BIN)/undertone-bench publish
 
 .PHONY: protos
-protos: .venv/ready ## Generate the Python stubs of protos/
+protos: .venv/ready ## Generate the Python stubs from the .proto files
 	$(BIN)/python protos/generate.py
 
-# Not uv.lock: it records the address of the package index.
+# docs/decisions/0007-no-uv-lock.md says why this is not `uv lock`.
 .PHONY: lock
-lock: .venv/uv ## Update requirements.lock from every pyproject.toml; UPGRADE=1 also takes the newest versions
+lock: .venv/uv ## Update requirements.lock; UPGRADE=1 takes the newest versions
 	@$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock" \
 	  --group dev $(PYPROJECTS) --output-file requirements.lock
 
 .PHONY: release-check
-release-check: .venv/ready ## Do everything of a release but the upload: build, install, package, lint
+release-check: .venv/ready ## Build and test a release without publishing it
 	$(BIN)/python -m release check
 	$(BIN)/python -m release actionlint
 	$(BIN)/python -m release chart
 	$(BIN)/python -m release install
 
 .PHONY: clean
-clean: ## Remove the environment, the built model and all caches
+clean: ## Remove the environment, the model and all caches
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(MEMBERS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo "Python 3.11 to 3.13 is needed, found '$(PYTHON)'; name another with make PYTHON=..." >&2; exit 1; }
+	  { echo "'$(PYTHON)' is not Python 3.11, 3.12 or 3.13: choose another with make PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-# --no-deps: the lock is complete, and resolving again would bring in what [tool.uv] keeps out.
+# --no-deps, because the lock is complete and [tool.uv] in pyproject.toml excludes some dependencies.
 .venv/ready: .venv/uv requirements.lock VERSION $(PYPROJECTS)
 	$(BIN)/uv pip install --quiet --python .venv --no-deps --require-hashes --compile-bytecode --requirements requirements.lock
 	$(BIN)/uv pip install --quiet --python .venv --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
 	@touch $@
 
-# The model is built from the committed adapters and the packaged base; it is built anew when either side of that changes.
+# The model is exported from the committed adapters and the packaged base model.
 $(MODEL): .venv/ready $(wildcard model/src/undertone_model/artifacts/*) $(wildcard model/src/undertone_model/*.py)
 	@rm -rf $@
 	$(BIN)/undertone-model export build/models

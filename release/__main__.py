@@ -10,7 +10,7 @@ from undertone_bench.chart import find_helm
 from release import changelog, chart, distributions, version, workflows
 from release.errors import ReleaseError
 from release.installation import CleanEnvironment
-from release.workspace import check_workspace
+from release.workspace import check_lock, check_workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 _OUTPUT = click.option(
@@ -29,11 +29,11 @@ def main() -> None:
 
 @main.command()
 def check() -> None:
-    """Check what a release reads from the repository: version, changelog, workspace, workflows.
+    """Check version, changelog, lock, workspace and workflows without building anything.
 
-    Takes less than a second; `make check` runs it.
+    `make check` runs this.
     """
-    problems = version.check_copies(ROOT) + check_workspace(ROOT)
+    problems = version.check_copies(ROOT) + check_workspace(ROOT) + check_lock(ROOT)
     problems += changelog.check_changelog((ROOT / "CHANGELOG.md").read_text(), version.read_version(ROOT))
     _fail_on(problems + workflows.zizmor(ROOT))
 

@@ -1,14 +1,18 @@
-"""Lists of the workspace's members that repeat [tool.uv.workspace] of pyproject.toml."""
+"""Files that must agree with the pyproject.toml files of the uv workspace."""
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from release.distributions import read_members
 
 
 def check_workspace(root: Path) -> list[str]:
-    """Returns a problem for each list that differs from the uv workspace."""
+    """Returns a problem for each list of members that differs from the workspace's."""
     tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]
     problems = []
     packages = re.search(r"^PACKAGES := (.+)$", (root / "Makefile").read_text(), re.MULTILINE)
@@ -18,3 +22,27 @@ def check_workspace(root: Path) -> list[str]:
     if sources != {path for path in tools["mypy"]["mypy_path"] if path.endswith("src")}:
         problems.append("mypy_path in pyproject.toml differs from the src folders of the workspace's members.")
     return problems
+
+
+def check_lock(root: Path) -> list[str]:
+    """Returns a problem for each requirement that no version in requirements.lock satisfies."""
+    locked: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^(\S+)==(\S+)", (root / "requirements.lock").read_text(), re.MULTILINE):
+        locked.setdefault(name, []).append(version)
+    members = {canonicalize_name(member.name) for member in read_members(root)}
+    return [
+        f"requirements.lock has no version of {requirement.name} that {file.relative_to(root)} accepts: run 'make lock'."
+        for file, requirement in _requirements(root)
+        if (name := canonicalize_name(requirement.name)) not in members
+        and not any(requirement.specifier.contains(version, prereleases=True) for version in locked.get(name, []))
+    ]
+
+
+def _requirements(root: Path) -> Iterator[tuple[Path, Requirement]]:
+    """Yields all requirements of the root project's groups and of the members, with their files."""
+    for file in [root / "pyproject.toml", *(root / member.folder / "pyproject.toml" for member in read_members(root))]:
+        content = tomllib.loads(file.read_text())
+        project = content.get("project", {})
+        extras = project.get("optional-dependencies", {}) | content.get("dependency-groups", {})
+        for line in [*project.get("dependencies", []), *(line for lines in extras.values() for line in lines)]:
+            yield file, Requirement(line)

@@ -1,22 +1,25 @@
-"""The lists of the workspace's members."""
+"""The uv workspace, and the files that must agree with it."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from release.distributions import read_members
-from release.workspace import check_workspace
+from release.workspace import check_lock, check_workspace
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The files of the repository that list members."""
+    """The files of the repository that list members and their requirements."""
     for file in [
         ROOT / "pyproject.toml",
         ROOT / "Makefile",
+        ROOT / "requirements.lock",
         *(ROOT / member.folder / "pyproject.toml" for member in read_members(ROOT)),
     ]:
         target = tmp_path / file.relative_to(ROOT)
@@ -42,6 +45,26 @@ def test_a_makefile_with_other_members_is_a_problem(copy: Path) -> None:
     makefile.write_text(makefile.read_text().replace("PACKAGES := protos", "PACKAGES := other"))
     (problem,) = check_workspace(copy)
     assert "Makefile" in problem
+
+
+def test_the_lock_satisfies_every_requirement() -> None:
+    assert check_lock(ROOT) == []
+
+
+@pytest.mark.parametrize("requirement", ["grpcio>=99", "not-locked", "numpy==1.0"])
+def test_a_requirement_that_the_lock_does_not_satisfy_is_a_problem(copy: Path, requirement: str) -> None:
+    project = copy / "protos/pyproject.toml"
+    project.write_text(project.read_text().replace("dependencies = [", f'dependencies = ["{requirement}",'))
+    (problem,) = check_lock(copy)
+    assert "protos/pyproject.toml accepts: run 'make lock'" in problem
+
+
+def test_pre_commit_runs_the_commands_of_make_check() -> None:
+    """The order and the files differ: a commit runs only the checks of the files that it changes."""
+    command = ["make", "--dry-run", "--assume-old=.venv/ready", "check"]
+    lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == lines
 
 
 def test_members_come_after_their_dependencies() -> None:
