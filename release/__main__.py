@@ -85,10 +85,10 @@ def install(names: tuple[str, ...], output: Path) -> None:
     Prints what each installation brought. Default: all published distributions.
     """
     number = version.read_version(ROOT)
+    members = {member.name: member for member in distributions.read_members(ROOT) if member.published}
+    if unknown := set(names) - members.keys():
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(members)}.")
     wheels = _build(output / "dists")
-    members = {member.name: member for member in distributions.read_members(ROOT)}
-    if unknown := set(names) - {wheel.name for wheel in wheels}:
-        raise click.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(wheel.name for wheel in wheels)}.")
     for wheel in wheels:
         if not names or wheel.name in names:
             with tempfile.TemporaryDirectory() as folder:

@@ -95,7 +95,7 @@ def test_there_is_a_recipe_for_each_image() -> None:
 
 
 def test_hadolint_finds_nothing() -> None:
-    files = [str(ROOT / "docker" / image / "Dockerfile") for image in IMAGES]
+    files = [str(file) for file in [*ROOT.glob("docker/*/Dockerfile"), ROOT / ".devcontainer/Dockerfile"]]
     program = [str(Path(sys.executable).with_name("hadolint")), "--no-color", *files]
     found = subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stdout + found.stderr
