@@ -1,1 +1,4 @@
-"""Makes the dashboards of Grafana and DataDog from one description: `python -m deploy.helm.dashboards`."""
+"""Generates the dashboards of Grafana and Datadog from one description.
+
+`python -m deploy.helm.dashboards` writes the files.
+"""

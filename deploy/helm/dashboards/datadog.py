@@ -1,22 +1,25 @@
-"""The dashboard of DataDog, over what DogStatsD sends: names without `_total`, labels as tags, histograms as distributions."""
+"""The dashboard of Datadog, for the metrics that DogStatsD sends.
+
+In Datadog, names have no `_total`, labels are tags, and histograms are distributions.
+"""
 
 import json
 import re
 from typing import Any, Final
 
-from .panel import Age, Mean, Panel, Quantile, Query, Rate, Section, Series, Shape, Share, Source, Sum
+from .model import Age, Mean, Panel, Quantile, Query, Rate, Ratio, Section, Series, Source, Sum, Visualization
 
 VARIABLES: Final = ("env", "kube_namespace")
 
-_KINDS: Final = {Shape.LINES: "line", Shape.STACK: "area"}
+_DISPLAY_TYPES: Final = {Visualization.LINES: "line", Visualization.STACK: "area"}
 
 
-def datadog(title: str, about: str, sections: tuple[Section, ...]) -> str:
-    """The dashboard's JSON, as DataDog imports it."""
-    shown = [section for section in sections if section.source is not Source.OTHERS]
+def datadog(title: str, description: str, sections: tuple[Section, ...]) -> str:
+    """The JSON of the dashboard, for the import in Datadog."""
+    shown = [section for section in sections if section.source is not Source.INFRASTRUCTURE]
     dashboard = {
         "title": title,
-        "description": about,
+        "description": description,
         "layout_type": "ordered",
         "template_variables": [{"name": name, "prefix": name, "default": "*"} for name in VARIABLES],
         "widgets": [
@@ -25,7 +28,7 @@ def datadog(title: str, about: str, sections: tuple[Section, ...]) -> str:
                     "type": "group",
                     "layout_type": "ordered",
                     "title": section.title,
-                    "widgets": [{"definition": _widget(panel)} for panel in section.panels if _drawable(panel)],
+                    "widgets": [{"definition": _widget(panel)} for panel in section.panels if _supported(panel)],
                 }
             }
             for section in shown
@@ -34,52 +37,52 @@ def datadog(title: str, about: str, sections: tuple[Section, ...]) -> str:
     return json.dumps(dashboard, sort_keys=True, indent=2) + "\n"
 
 
-def _drawable(panel: Panel) -> bool:
-    """DataDog has no clock in its formulas, so an age cannot be drawn; its events and monitors tell of late jobs instead."""
-    return not any(isinstance(line.query, Age) for line in panel.lines)
+def _supported(panel: Panel) -> bool:
+    """Formulas of Datadog have no current time, so an age cannot be shown. Use events and monitors."""
+    return not any(isinstance(target.query, Age) for target in panel.targets)
 
 
 def _widget(panel: Panel) -> dict[str, Any]:
     queries: list[dict[str, str]] = []
     formulas: list[dict[str, str]] = []
-    for line in panel.lines:
+    for target in panel.targets:
         names = []
-        for text in _queries(line.query):
+        for text in _queries(target.query):
             names.append(f"q{len(queries)}")
             queries.append({"data_source": "metrics", "name": names[-1], "query": text})
-        formulas.append({"formula": " / ".join(names), "alias": re.sub(r"\s*\{\w+\}", "", line.legend) or panel.title})
-    match panel.shape:
-        case Shape.VALUE:
+        formulas.append({"formula": " / ".join(names), "alias": re.sub(r"\s*\{\w+\}", "", target.legend) or panel.title})
+    match panel.visualization:
+        case Visualization.STAT:
             request: dict[str, Any] = {"response_format": "scalar"}
             queries = [{**query, "aggregator": "last"} for query in queries]
             kind = "query_value"
-        case Shape.TABLE:
+        case Visualization.TABLE:
             request = {"response_format": "scalar"}
             queries = [{**query, "aggregator": "last"} for query in queries]
             kind = "query_table"
         case _:
-            request = {"response_format": "timeseries", "display_type": _KINDS[panel.shape]}
+            request = {"response_format": "timeseries", "display_type": _DISPLAY_TYPES[panel.visualization]}
             kind = "timeseries"
     return {"type": kind, "title": panel.title, "requests": [{**request, "queries": queries, "formulas": formulas}]}
 
 
 def _queries(query: Query) -> tuple[str, ...]:
-    """One, or two of which the first is divided by the second."""
+    """One query, or the numerator and the denominator of a ratio."""
     match query:
-        case Rate(of):
-            # Observations of a distribution are counted by asking for its count.
-            space = "count" if of.metric.endswith("_count") else "sum"
-            return (f"{space}:{_name(of.metric)}{_scope(of)}.as_rate()",)
-        case Sum(of):
-            return (f"sum:{_name(of.metric)}{_scope(of)}",)
-        case Quantile(of, at):
-            return (f"p{at * 100:g}:{_name(of.metric)}{_scope(of)}",)
-        case Mean(of):
-            return (f"avg:{_name(of.metric)}{_scope(of)}",)
-        case Share(part, whole):
-            return (*_queries(part), *_queries(whole))
+        case Rate(series):
+            # The aggregation "count" returns the number of observations of a distribution.
+            aggregation = "count" if series.metric.endswith("_count") else "sum"
+            return (f"{aggregation}:{_name(series.metric)}{_scope(series)}.as_rate()",)
+        case Sum(series):
+            return (f"sum:{_name(series.metric)}{_scope(series)}",)
+        case Quantile(series, quantile):
+            return (f"p{quantile * 100:g}:{_name(series.metric)}{_scope(series)}",)
+        case Mean(series):
+            return (f"avg:{_name(series.metric)}{_scope(series)}",)
+        case Ratio(numerator, denominator):
+            return (*_queries(numerator), *_queries(denominator))
         case Age(_):
-            raise ValueError(f"{query} cannot be drawn")
+            raise ValueError(f"Datadog cannot show {query}")
 
 
 def _name(metric: str) -> str:
@@ -89,8 +92,8 @@ def _name(metric: str) -> str:
 def _scope(series: Series) -> str:
     filters = [
         *(f"${name}" for name in VARIABLES),
-        *(f"{label}:{value}" for label, value in series.where.items()),
-        *(f"!{label}:{value}" for label, value in series.unlike.items()),
+        *(f"{label}:{value}" for label, value in series.equal.items()),
+        *(f"!{label}:{value}" for label, value in series.not_equal.items()),
     ]
     by = f" by {{{','.join(series.by)}}}" if series.by else ""
     return "{" + ",".join(filters) + "}" + by

@@ -1,4 +1,4 @@
-"""The dashboard of Grafana, made by its own library."""
+"""The dashboard of Grafana, built with the Grafana Foundation SDK."""
 
 import json
 from typing import Final
@@ -11,31 +11,31 @@ from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from .panel import Line, Panel, Section, Shape, Source, Unit
+from .model import Panel, Section, Source, Target, Unit, Visualization
 from .promql import promql
 
 _UNITS: Final = {
     Unit.COUNT: "short",
     Unit.PER_SECOND: "cps",
     Unit.SECONDS: "s",
-    Unit.SHARE: "percentunit",
+    Unit.RATIO: "percentunit",
     Unit.BYTES: "bytes",
     Unit.MILLISECONDS: "ms",
     Unit.MICROSECONDS: "µs",
 }
 _WIDTH: Final = 8
-"""Of each panel: three to a row."""
+"""The width of a panel. A row has 24 columns."""
 _HEIGHT: Final = 7
 
 AnyPanel = timeseries.Panel | stat.Panel | table.Panel
 
 
-def grafana(title: str, about: str, sections: tuple[Section, ...]) -> str:
-    """The dashboard's JSON."""
+def grafana(title: str, description: str, sections: tuple[Section, ...]) -> str:
+    """The JSON of the dashboard."""
     dashboard = (
         builders.Dashboard(title)
         .uid("undertone")
-        .description(about)
+        .description(description)
         .tags(["undertone"])
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .time("now-1h", "now")
@@ -61,20 +61,22 @@ def grafana(title: str, about: str, sections: tuple[Section, ...]) -> str:
 
 
 def _panel(panel: Panel, source: Source) -> AnyPanel:
-    built = _empty(panel.shape).title(panel.title).description(panel.meaning).datasource(_datasource())
+    built = _new_panel(panel.visualization).title(panel.title).description(panel.description).datasource(_datasource())
     built = built.unit(_UNITS[panel.unit]).height(_HEIGHT).span(_WIDTH)
-    if panel.unit is Unit.SHARE:
+    if panel.unit is Unit.RATIO:
         built = built.min(0)
-    for number, line in enumerate(panel.lines):
-        built = built.with_target(_target(line, source, chr(ord("A") + number), table=panel.shape is Shape.TABLE))
+    for number, target in enumerate(panel.targets):
+        built = built.with_target(
+            _target(target, source, chr(ord("A") + number), table=panel.visualization is Visualization.TABLE)
+        )
     return built
 
 
-def _empty(shape: Shape) -> AnyPanel:
-    match shape:
-        case Shape.VALUE:
+def _new_panel(visualization: Visualization) -> AnyPanel:
+    match visualization:
+        case Visualization.STAT:
             return stat.Panel().reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
-        case Shape.TABLE:
+        case Visualization.TABLE:
             return table.Panel()
     panel = timeseries.Panel().line_width(1).fill_opacity(10).show_points(common.VisibilityMode.NEVER)
     panel = panel.legend(
@@ -83,14 +85,14 @@ def _empty(shape: Shape) -> AnyPanel:
         .placement(common.LegendPlacement.BOTTOM)
         .show_legend(show_legend=True)
     )
-    if shape is Shape.STACK:
+    if visualization is Visualization.STACK:
         panel = panel.fill_opacity(40).stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
     return panel
 
 
-def _target(line: Line, source: Source, name: str, *, table: bool) -> prometheus.Dataquery:
-    query = prometheus.Dataquery().expr(promql(line.query, source)).ref_id(name).datasource(_datasource())
-    query = query.legend_format(line.legend.replace("{", "{{").replace("}", "}}"))
+def _target(target: Target, source: Source, name: str, *, table: bool) -> prometheus.Dataquery:
+    query = prometheus.Dataquery().expr(promql(target.query, source)).ref_id(name).datasource(_datasource())
+    query = query.legend_format(target.legend.replace("{", "{{").replace("}", "}}"))
     return query.instant().format(PromQueryFormat.TABLE) if table else query
 
 

@@ -1,53 +1,52 @@
-"""Queries as PromQL, with Grafana's variables."""
+"""Translation of queries to PromQL with the variables of Grafana."""
 
-from .panel import Age, Mean, Quantile, Query, Rate, Series, Share, Source, Sum
+from .model import Age, Mean, Quantile, Query, Rate, Ratio, Series, Source, Sum
 
 WINDOW = "$__rate_interval"
 
-_CHOICE = {
+_MATCHERS = {
     Source.PODS: ('namespace=~"$namespace"',),
     Source.JOBS: (),
-    Source.OTHERS: ('namespace=~"$namespace"',),
+    Source.INFRASTRUCTURE: ('namespace=~"$namespace"',),
 }
 
 
 def promql(query: Query, source: Source) -> str:
-    """The expression for a query of a section with that source."""
+    """The PromQL expression of a query."""
 
-    # A job that is scraped while it runs says what it pushes, too.
-    total = "max" if source is Source.JOBS else "sum"
+    # max: a running job is scraped and also pushes the same series.
+    aggregation = "max" if source is Source.JOBS else "sum"
 
-    def written(query: Query) -> str:
+    def expression(query: Query) -> str:
         match query:
-            case Rate(of):
-                return f"{total}{_by(of.by)}(rate({_selector(of, source)}[{WINDOW}]))"
-            case Sum(of):
-                return f"{total}{_by(of.by)}({_selector(of, source)})"
-            case Quantile(of, at):
-                buckets = _selector(of, source, suffix="_bucket")
-                return f"histogram_quantile({at:g}, sum{_by(('le', *of.by))}(rate({buckets}[{WINDOW}])))"
-            case Mean(of):
-                observed, count = _selector(of, source, suffix="_sum"), _selector(of, source, suffix="_count")
-                return f"sum{_by(of.by)}(rate({observed}[{WINDOW}])) / sum{_by(of.by)}(rate({count}[{WINDOW}]))"
-            case Share(part, whole):
-                # Each part over its own whole.
-                more = part.of.by != whole.of.by
-                match_on = f" on ({', '.join(whole.of.by)}) group_left" if more else ""
-                return f"{written(part)} /{match_on} {written(whole)}"
-            case Age(of):
-                return f"time() - max{_by(of.by)}({_selector(of, source)})"
+            case Rate(series):
+                return f"{aggregation}{_by(series.by)}(rate({_selector(series, source)}[{WINDOW}]))"
+            case Sum(series):
+                return f"{aggregation}{_by(series.by)}({_selector(series, source)})"
+            case Quantile(series, quantile):
+                buckets = _selector(series, source, suffix="_bucket")
+                return f"histogram_quantile({quantile:g}, sum{_by(('le', *series.by))}(rate({buckets}[{WINDOW}])))"
+            case Mean(series):
+                total, count = _selector(series, source, suffix="_sum"), _selector(series, source, suffix="_count")
+                by = _by(series.by)
+                return f"sum{by}(rate({total}[{WINDOW}])) / sum{by}(rate({count}[{WINDOW}]))"
+            case Ratio(numerator, denominator):
+                labels = denominator.series.by
+                matching = f" on ({', '.join(labels)}) group_left" if numerator.series.by != labels else ""
+                return f"{expression(numerator)} /{matching} {expression(denominator)}"
+            case Age(series):
+                return f"time() - max{_by(series.by)}({_selector(series, source)})"
 
-    return written(query)
+    return expression(query)
 
 
 def _selector(series: Series, source: Source, *, suffix: str = "") -> str:
-    chosen = [
-        *_CHOICE[source],
-        *(f'{label}="{value}"' for label, value in series.where.items()),
-        *(f'{label}!="{value}"' for label, value in series.unlike.items()),
+    matchers = [
+        *_MATCHERS[source],
+        *(f'{label}="{value}"' for label, value in series.equal.items()),
+        *(f'{label}!="{value}"' for label, value in series.not_equal.items()),
     ]
-    matchers = "{" + ", ".join(chosen) + "}" if chosen else ""
-    return f"{series.metric}{suffix}{matchers}"
+    return f"{series.metric}{suffix}" + ("{" + ", ".join(matchers) + "}" if matchers else "")
 
 
 def _by(labels: tuple[str, ...]) -> str:

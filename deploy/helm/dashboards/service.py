@@ -1,16 +1,19 @@
-"""The sections about callers, pods and their model."""
+"""The sections about calls, queue, batches and model of the sidecars."""
 
 from typing import Final
 
-from .panel import Line, Mean, Panel, Quantile, Rate, Section, Series, Shape, Share, Source, Sum, Unit
+from .model import Mean, Panel, Quantile, Rate, Ratio, Section, Series, Source, Sum, Target, Unit, Visualization
 
-_OURS: Final = {"grpc_service": "undertone.v1.Classifier"}
+_CLASSIFIER: Final = {"grpc_service": "undertone.v1.Classifier"}
 _MODEL_SERVER: Final = {"grpc_service": "tensorflow.serving.PredictionService"}
 
 
-def _quantiles(metric: str, by: tuple[str, ...] = (), where: dict[str, str] | None = None) -> tuple[Line, ...]:
+def _quantiles(metric: str, by: tuple[str, ...] = (), where: dict[str, str] | None = None) -> tuple[Target, ...]:
     suffix = "".join(f" {{{label}}}" for label in by)
-    return tuple(Line(Quantile(Series(metric, by, where or {}), at), f"p{at * 100:g}{suffix}") for at in (0.5, 0.9, 0.99))
+    return tuple(
+        Target(Quantile(Series(metric, by, where or {}), quantile), f"p{quantile * 100:g}{suffix}")
+        for quantile in (0.5, 0.9, 0.99)
+    )
 
 
 CALLS: Final = Section(
@@ -18,127 +21,142 @@ CALLS: Final = Section(
     Source.PODS,
     (
         Panel(
-            "Paragraphs answered",
-            "Paragraphs with a score, a second, of all pods.",
+            "Scored paragraphs",
+            "Paragraphs with scores per second, of all pods.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_paragraphs_total", where={"code": "OK"})), "answered"),),
-            Shape.VALUE,
+            (Target(Rate(Series("undertone_paragraphs_total", equal={"code": "OK"})), "scored"),),
+            Visualization.STAT,
         ),
         Panel(
             "Failed paragraphs",
-            "Share of paragraphs that ended without a score, for whatever reason, the callers' own mistakes included.",
-            Unit.SHARE,
+            "The share of paragraphs without scores for any reason, including invalid requests.",
+            Unit.RATIO,
             (
-                Line(
-                    Share(
-                        Rate(Series("undertone_paragraphs_total", unlike={"code": "OK"})),
+                Target(
+                    Ratio(
+                        Rate(Series("undertone_paragraphs_total", not_equal={"code": "OK"})),
                         Rate(Series("undertone_paragraphs_total")),
                     ),
                     "failed",
                 ),
             ),
-            Shape.VALUE,
+            Visualization.STAT,
         ),
         Panel(
-            "Pods that serve",
-            "Pods whose model is warm.",
+            "Ready pods",
+            "Pods with a loaded and warmed-up model.",
             Unit.COUNT,
-            (Line(Sum(Series("undertone_ready")), "ready"),),
-            Shape.VALUE,
+            (Target(Sum(Series("undertone_ready")), "ready"),),
+            Visualization.STAT,
         ),
         Panel(
             "Calls in flight",
-            "Calls that were read and have no answer yet.",
+            "Calls that have no response yet.",
             Unit.COUNT,
-            (Line(Sum(Series("grpc_server_in_flight", ("grpc_method",), _OURS)), "{grpc_method}"),),
-            Shape.STACK,
+            (Target(Sum(Series("grpc_server_in_flight", ("grpc_method",), _CLASSIFIER)), "{grpc_method}"),),
+            Visualization.STACK,
         ),
         Panel(
             "Calls by method",
-            "Calls that ended, a second.",
+            "Finished calls per second.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("grpc_server_handled_total", ("grpc_method",), _OURS)), "{grpc_method}"),),
-            Shape.STACK,
+            (Target(Rate(Series("grpc_server_handled_total", ("grpc_method",), _CLASSIFIER)), "{grpc_method}"),),
+            Visualization.STACK,
         ),
         Panel(
             "Errors by code",
-            "Calls that did not end with OK. INVALID_ARGUMENT is the callers' fault, RESOURCE_EXHAUSTED is overload.",
+            "Calls with a status other than OK. INVALID_ARGUMENT is an error of the caller, RESOURCE_EXHAUSTED is overload.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("grpc_server_handled_total", ("grpc_code",), _OURS, {"grpc_code": "OK"})), "{grpc_code}"),),
-            Shape.STACK,
+            (
+                Target(
+                    Rate(Series("grpc_server_handled_total", ("grpc_code",), _CLASSIFIER, {"grpc_code": "OK"})), "{grpc_code}"
+                ),
+            ),
+            Visualization.STACK,
         ),
         Panel(
             "Paragraphs by code",
-            "Paragraphs that ended, by their own status: a call of many succeeds even if some of them fail.",
+            "Finished paragraphs by their own status. A call with many paragraphs succeeds even if some of them fail.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_paragraphs_total", ("code",))), "{code}"),),
-            Shape.STACK,
+            (Target(Rate(Series("undertone_paragraphs_total", ("code",))), "{code}"),),
+            Visualization.STACK,
         ),
         Panel(
             "Latency",
-            "From a request read to its status sent, in the sidecar.",
+            "The time from the receipt of a request to its status, measured by the sidecar.",
             Unit.SECONDS,
-            _quantiles("grpc_server_handling_seconds", ("grpc_method",), _OURS),
+            _quantiles("grpc_server_handling_seconds", ("grpc_method",), _CLASSIFIER),
         ),
         Panel(
-            "Deadline left at arrival",
-            "Of calls that have a deadline. Where it nears the latency, calls will be refused or expire.",
+            "Remaining deadline at arrival",
+            "The remaining time of calls with a deadline. If it approaches the latency, calls are rejected or time out.",
             Unit.SECONDS,
             tuple(
-                Line(
-                    Quantile(Series("grpc_server_deadline_left_seconds", ("grpc_method",), _OURS), at),
-                    f"p{at * 100:g} {{grpc_method}}",
+                Target(
+                    Quantile(Series("grpc_server_deadline_left_seconds", ("grpc_method",), _CLASSIFIER), quantile),
+                    f"p{quantile * 100:g} {{grpc_method}}",
                 )
-                for at in (0.1, 0.5)
+                for quantile in (0.1, 0.5)
             ),
         ),
         Panel(
-            "Size of messages",
-            "Mean of requests and responses.",
+            "Message size",
+            "The mean size of requests and responses.",
             Unit.BYTES,
             (
-                Line(Mean(Series("grpc_server_request_bytes", ("grpc_method",), _OURS)), "request {grpc_method}"),
-                Line(Mean(Series("grpc_server_response_bytes", ("grpc_method",), _OURS)), "response {grpc_method}"),
+                Target(Mean(Series("grpc_server_request_bytes", ("grpc_method",), _CLASSIFIER)), "request {grpc_method}"),
+                Target(Mean(Series("grpc_server_response_bytes", ("grpc_method",), _CLASSIFIER)), "response {grpc_method}"),
             ),
         ),
     ),
 )
 
 LANES: Final = Section(
-    "Queue, lanes and shedding",
+    "Queue, lanes and load shedding",
     Source.PODS,
     (
-        Panel("Queue", "Sequences' wait for the model server.", Unit.SECONDS, _quantiles("undertone_queue_seconds", ("lane",))),
+        Panel(
+            "Queue time",
+            "The time that sequences wait for the model server.",
+            Unit.SECONDS,
+            _quantiles("undertone_queue_seconds", ("lane",)),
+        ),
         Panel(
             "Work by lane",
-            "Sequences that were sent to the model server, a second.",
+            "Sequences sent to the model server per second.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_queue_seconds_count", ("lane",))), "{lane}"),),
-            Shape.STACK,
+            (Target(Rate(Series("undertone_queue_seconds_count", ("lane",))), "{lane}"),),
+            Visualization.STACK,
         ),
         Panel(
-            "Shed",
-            "Paragraphs that were refused at once: no room, or no time. Of the lane batch that is how jobs are slowed down.",
+            "Rejected paragraphs",
+            "Paragraphs that were rejected because the queue was full or the deadline could not be met. Rejections "
+            "of the batch lane slow jobs down.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_shed_paragraphs_total", ("lane", "reason"))), "{lane} {reason}"),),
-            Shape.STACK,
+            (Target(Rate(Series("undertone_shed_paragraphs_total", ("lane", "reason"))), "{lane} {reason}"),),
+            Visualization.STACK,
         ),
         Panel(
-            "Dropped",
-            "Sequences whose caller left, or whose deadline passed, before the model server was asked.",
+            "Dropped sequences",
+            "Sequences that were cancelled, or whose deadline passed, before they were sent to the model server.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_dropped_sequences_total", ("lane", "reason"))), "{lane} {reason}"),),
-            Shape.STACK,
+            (Target(Rate(Series("undertone_dropped_sequences_total", ("lane", "reason"))), "{lane} {reason}"),),
+            Visualization.STACK,
         ),
-        Panel("Tokenizing", "Of a request's paragraphs.", Unit.SECONDS, _quantiles("undertone_tokenize_seconds")),
+        Panel(
+            "Tokenization time",
+            "The time to tokenize the paragraphs of a request.",
+            Unit.SECONDS,
+            _quantiles("undertone_tokenize_seconds"),
+        ),
         Panel(
             "Long paragraphs",
-            "Paragraphs that were cut off, or in pieces; and the pieces.",
+            "Paragraphs that were truncated or split into chunks, and the number of chunks.",
             Unit.PER_SECOND,
             (
-                Line(Rate(Series("undertone_truncated_paragraphs_total")), "truncated"),
-                Line(Rate(Series("undertone_chunked_paragraphs_total")), "chunked"),
-                Line(Rate(Series("undertone_chunks_total")), "chunks"),
+                Target(Rate(Series("undertone_truncated_paragraphs_total")), "truncated"),
+                Target(Rate(Series("undertone_chunked_paragraphs_total")), "chunked"),
+                Target(Rate(Series("undertone_chunks_total")), "chunks"),
             ),
         ),
     ),
@@ -150,53 +168,63 @@ BATCHES: Final = Section(
     (
         Panel(
             "Padding",
-            "Share of computed tokens that is padding. At saturation 8 % or less.",
-            Unit.SHARE,
+            "The share of padding in the computed tokens. At saturation it is 8 % or less.",
+            Unit.RATIO,
             (
-                Line(
-                    Share(
-                        Rate(Series("undertone_tokens_total", where={"kind": "padding"})),
+                Target(
+                    Ratio(
+                        Rate(Series("undertone_tokens_total", equal={"kind": "padding"})),
                         Rate(Series("undertone_tokens_total")),
                     ),
                     "padding",
                 ),
-                Line(Quantile(Series("undertone_batch_padding_ratio"), 0.9), "p90 of batches"),
+                Target(Quantile(Series("undertone_batch_padding_ratio"), 0.9), "p90 of batches"),
             ),
         ),
         Panel(
             "Tokens",
-            "Computed, a second.",
+            "Computed tokens per second.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_tokens_total", ("kind",))), "{kind}"),),
-            Shape.STACK,
+            (Target(Rate(Series("undertone_tokens_total", ("kind",))), "{kind}"),),
+            Visualization.STACK,
         ),
         Panel(
             "Batches",
-            "Sent to the model server, a second; prefetched ones were ready before it was.",
+            "Batches sent to the model server per second. Prefetched batches were built while the model server was busy.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_batches_total", ("lane", "prefetched"))), "{lane} prefetched={prefetched}"),),
-            Shape.STACK,
+            (Target(Rate(Series("undertone_batches_total", ("lane", "prefetched"))), "{lane} prefetched={prefetched}"),),
+            Visualization.STACK,
         ),
-        Panel("Sequences in a batch", "Rows of a call.", Unit.COUNT, _quantiles("undertone_batch_items")),
-        Panel("Tokens in a batch", "Padding included; the budget bounds it.", Unit.COUNT, _quantiles("undertone_batch_tokens")),
         Panel(
-            "Model server's latency",
-            "Predict calls of the sidecars.",
+            "Sequences in a batch",
+            "The number of sequences of each Predict call.",
+            Unit.COUNT,
+            _quantiles("undertone_batch_items"),
+        ),
+        Panel(
+            "Tokens in a batch",
+            "The tokens of each Predict call, including padding. --batch-tokens is the limit.",
+            Unit.COUNT,
+            _quantiles("undertone_batch_tokens"),
+        ),
+        Panel(
+            "Model server latency",
+            "The duration of Predict calls.",
             Unit.SECONDS,
             _quantiles("grpc_client_handling_seconds", (), _MODEL_SERVER),
         ),
         Panel(
-            "Model server's answers",
-            "Predict calls that ended, by code.",
+            "Model server status codes",
+            "Finished Predict calls per second, by status code.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("grpc_client_handled_total", ("grpc_code",), _MODEL_SERVER)), "{grpc_code}"),),
-            Shape.STACK,
+            (Target(Rate(Series("grpc_client_handled_total", ("grpc_code",), _MODEL_SERVER)), "{grpc_code}"),),
+            Visualization.STACK,
         ),
         Panel(
-            "Calls to the model server in flight",
-            "One for each pod is all that helps.",
+            "Model server calls in flight",
+            "Predict calls without a response yet. The limit of each pod is its number of concurrent calls (--model-calls).",
             Unit.COUNT,
-            (Line(Sum(Series("grpc_client_in_flight", (), _MODEL_SERVER)), "in flight"),),
+            (Target(Sum(Series("grpc_client_in_flight", (), _MODEL_SERVER)), "in flight"),),
         ),
     ),
 )
@@ -207,23 +235,23 @@ MODEL: Final = Section(
     (
         Panel(
             "Models served",
-            "Pods by what they serve. More than one row for longer than a rollout is a fault.",
+            "Pods by the model that they serve. More than one row is an error, except during a rollout.",
             Unit.COUNT,
-            (Line(Sum(Series("undertone_model_info", ("name", "version", "precision"))), "{name} {version} {precision}"),),
-            Shape.TABLE,
+            (Target(Sum(Series("undertone_model_info", ("name", "version", "precision"))), "{name} {version} {precision}"),),
+            Visualization.TABLE,
         ),
         Panel(
-            "Mismatches",
-            "Pods that found a newer version and could not serve it.",
+            "Model mismatches",
+            "Pods that found a newer version and cannot serve it.",
             Unit.COUNT,
-            (Line(Sum(Series("undertone_model_mismatch")), "pods"),),
-            Shape.VALUE,
+            (Target(Sum(Series("undertone_model_mismatch")), "pods"),),
+            Visualization.STAT,
         ),
         Panel(
             "Lost telemetry",
-            "Measurements that an adapter could not pass on. Serving does not notice.",
+            "Measurements that a telemetry adapter could not send. Serving is not affected.",
             Unit.PER_SECOND,
-            (Line(Rate(Series("undertone_telemetry_errors_total", ("adapter",))), "{adapter}"),),
+            (Target(Rate(Series("undertone_telemetry_errors_total", ("adapter",))), "{adapter}"),),
         ),
     ),
 )
