@@ -1,6 +1,7 @@
 #!/bin/bash
-# What Spark asks of an image on Kubernetes: it starts pods with the argument `driver` or `executor`, and says the rest in the
-# environment. Anything else is a command of its own: undertone-batch run, undertone score, spark-submit.
+# The entrypoint that Spark requires of an image on Kubernetes: it starts pods with the argument `driver`
+# or `executor`, and further settings in the environment. Other arguments are a command, for example
+# undertone score.
 set -euo pipefail
 
 case ${1:-} in

@@ -1,4 +1,4 @@
-"""A container engine, as far as the tests need it: the docker command, and containers that end with the test."""
+"""The docker command for tests, and containers that are removed after a test."""
 
 import contextlib
 import json
@@ -10,47 +10,47 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS: Final = 1800.0
-"""Bound of every command: a build may have to load TensorFlow first."""
+TIMEOUT_SECONDS: Final = 1800.0
+"""The timeout of every command. A build may download TensorFlow."""
 
 RESTRICTED: Final = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-"""As the chart runs containers."""
+"""The flags that correspond to the security contexts of the chart."""
 
 
 def docker(*arguments: str, stdin: str = "") -> str:
-    """What the command says on standard output; fails the test with what it says on standard error."""
+    """Runs docker and returns its standard output. Fails the test if docker fails."""
     done = subprocess.run(
-        ["docker", *arguments], check=False, input=stdin, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        ["docker", *arguments], check=False, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
     )
     assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
 
 def unreachable() -> str:
-    """Why no engine can be used; empty if one can."""
+    """The reason why no engine is reachable, or "" if one is."""
     try:
         subprocess.run(["docker", "info"], check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
-        return "no container engine is reachable; tests/docker/engine.sh runs the tests with one of their own"
+        return "no container engine is reachable; tests/docker/engine.sh starts one for the tests"
     return ""
 
 
 def build(image: str) -> str:
-    """Builds an image of docker/, and returns its name."""
+    """Builds an image of docker/. Returns its name."""
     name = f"undertone/{image}:test"
     docker("build", "--file", str(ROOT / "docker" / image / "Dockerfile"), "--tag", name, str(ROOT))
     return name
 
 
 def inspect(image: str) -> dict[str, Any]:
-    """What the engine knows of an image."""
+    """The metadata of an image."""
     (found,) = json.loads(docker("image", "inspect", image))
     return dict(found)
 
 
 @contextlib.contextmanager
 def volume() -> Iterator[str]:
-    """The name of a volume that any user may write to, as they may to a pod's."""
+    """A new volume that any user can write to, as in a pod. Yields its name."""
     name = f"undertone-{uuid.uuid4().hex[:8]}"
     docker("volume", "create", name)
     try:
@@ -68,7 +68,7 @@ class Container:
 
     @property
     def network(self) -> str:
-        """Argument with which another container shares this one's network, as a pod's containers do."""
+        """The flag by which another container shares the network of this one, as in a pod."""
         return f"--network=container:{self._id}"
 
     @property
@@ -76,17 +76,17 @@ class Container:
         done = subprocess.run(["docker", "logs", self._id], check=False, capture_output=True, text=True, timeout=60)
         return done.stdout + done.stderr
 
-    def until(self, condition: Callable[[], bool], what: str, patience_seconds: float = 300.0) -> None:
-        """Waits until the condition holds, as long as the container runs."""
-        end = time.monotonic() + patience_seconds
+    def until(self, condition: Callable[[], bool], what: str, timeout_seconds: float = 300.0) -> None:
+        """Waits for the condition. Fails if the container exits first."""
+        end = time.monotonic() + timeout_seconds
         while not condition():
             running = docker("inspect", "--format={{.State.Running}}", self._id).strip()
-            assert running == "true", f"ended instead of: {what}\n{self.log}"
-            assert time.monotonic() < end, f"still not so: {what}\n{self.log}"
+            assert running == "true", f"exited before {what}\n{self.log}"
+            assert time.monotonic() < end, f"timed out before {what}\n{self.log}"
             time.sleep(0.2)
 
     def stop(self) -> int:
-        """Asks it to end, as Kubernetes does, and returns its exit code."""
+        """Stops the container with SIGTERM, as Kubernetes does. Returns the exit code."""
         docker("stop", "--time=30", self._id)
         return int(docker("inspect", "--format={{.State.ExitCode}}", self._id))
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs a command against a Docker engine of its own, for machines that have no engine and reach no registry of images:
+# Starts a Docker engine and runs a command with it, for machines without an engine and without access to
+# an image registry:
 #
 #   sudo tests/docker/engine.sh .venv/bin/pytest tests/docker
 #
-# Needs root and Debian's packages docker.io and mmdebstrap. python:3.11-slim is made here from Debian 12, whose Python is 3.11,
-# and trusts the certificates and uses the pip configuration of this machine. Nothing is left behind but build/base.tar.
+# Requires root and the Debian packages docker.io and mmdebstrap. The script builds python:3.11-slim from
+# Debian 12, whose Python is 3.11, with the certificates and the pip configuration of this machine. It
+# leaves only build/base.tar.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,7 +20,7 @@ trap 'stop || true' EXIT
 
 if [[ ! -e build/base.tar ]]; then
     mkdir -p build
-    # shellcheck disable=SC2016  # mmdebstrap tells its hooks in $1 where the new system is
+    # shellcheck disable=SC2016  # mmdebstrap passes the root directory to its hooks in $1
     mmdebstrap --quiet --variant=apt --include=python3-venv,ca-certificates \
         --customize-hook='copy-in /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs' \
         --customize-hook='for file in /etc/pip.conf; do if [ -e $file ]; then cp $file "$1/etc"; fi; done' \
@@ -26,7 +28,8 @@ if [[ ! -e build/base.tar ]]; then
         bookworm build/base.tar
 fi
 
-# A network of its own, so as not to meet the machine's; and few file handles, because apt closes as many as it may have.
+# A separate network avoids conflicts with those of the machine. The limit of open files is low, because
+# apt closes as many descriptors as the limit allows.
 dockerd --host "$DOCKER_HOST" --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
     --bip 172.31.250.1/24 --default-ulimit nofile=20000:20000 >"$folder/log" 2>&1 &
 engine=$!

@@ -1,4 +1,4 @@
-"""The batch image's entrypoint, with programs in Spark's and Java's place that say how they were called."""
+"""The entrypoint of the batch image. Scripts in place of Spark and Java print their arguments."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs the entrypoint with these arguments and this environment."""
+    """Runs the entrypoint with arguments and environment variables."""
     for program in ("java", "spark-submit", "undertone"):
         (tmp_path / program).write_text('#!/bin/bash\nprintf "%s\\n" "${0##*/}" "$@"\n')
         (tmp_path / program).chmod(0o755)
@@ -48,22 +48,22 @@ def run(tmp_path: Path) -> Run:
     return start
 
 
-def test_a_command_is_run_as_it_stands(run: Run) -> None:
+def test_runs_a_command_with_its_arguments(run: Run) -> None:
     assert run("undertone", "score", "a b.txt").stdout.splitlines() == ["undertone", "score", "a b.txt"]
 
 
-def test_the_driver_listens_on_its_pods_address(run: Run) -> None:
-    called = run("driver", "--class", "Main", "local:///job.py", SPARK_DRIVER_BIND_ADDRESS="10.0.0.1").stdout.splitlines()
-    assert called[:3] == ["spark-submit", "--deploy-mode", "client"]
-    assert "spark.driver.bindAddress=10.0.0.1" in called
-    assert called[-3:] == ["--class", "Main", "local:///job.py"]
+def test_driver_binds_to_the_address_of_its_pod(run: Run) -> None:
+    arguments = run("driver", "--class", "Main", "local:///job.py", SPARK_DRIVER_BIND_ADDRESS="10.0.0.1").stdout.splitlines()
+    assert arguments[:3] == ["spark-submit", "--deploy-mode", "client"]
+    assert "spark.driver.bindAddress=10.0.0.1" in arguments
+    assert arguments[-3:] == ["--class", "Main", "local:///job.py"]
 
 
-def test_an_executor_is_what_the_driver_wants(run: Run) -> None:
-    called = run("executor", **EXECUTOR).stdout.splitlines()
-    assert called[:3] == ["java", "-Xms1024m", "-Xmx1024m"]
-    assert called[called.index("-cp") + 1].split(":")[:2] == ["/opt/spark/conf", "/opt/spark/jars/*"]
-    flags = called[called.index(BACKEND) + 1 :]
+def test_executor_runs_the_backend_of_spark(run: Run) -> None:
+    arguments = run("executor", **EXECUTOR).stdout.splitlines()
+    assert arguments[:3] == ["java", "-Xms1024m", "-Xmx1024m"]
+    assert arguments[arguments.index("-cp") + 1].split(":")[:2] == ["/opt/spark/conf", "/opt/spark/jars/*"]
+    flags = arguments[arguments.index(BACKEND) + 1 :]
     assert dict(zip(flags[::2], flags[1::2], strict=True)) == {
         "--driver-url": "spark://CoarseGrainedScheduler@driver:7078",
         "--executor-id": "7",
@@ -75,13 +75,13 @@ def test_an_executor_is_what_the_driver_wants(run: Run) -> None:
     }
 
 
-def test_java_options_keep_their_order_and_their_spaces(run: Run) -> None:
+def test_java_options_keep_order_and_spaces(run: Run) -> None:
     options = {f"SPARK_JAVA_OPT_{n}": f"-Doption{n}=a b" for n in range(12)}
-    called = run("executor", **EXECUTOR, **options).stdout.splitlines()
-    assert called[1:13] == [f"-Doption{n}=a b" for n in range(12)]
+    arguments = run("executor", **EXECUTOR, **options).stdout.splitlines()
+    assert arguments[1:13] == [f"-Doption{n}=a b" for n in range(12)]
 
 
-def test_an_executor_without_its_driver_says_what_is_missing(run: Run) -> None:
-    ended = run("executor", **{name: value for name, value in EXECUTOR.items() if name != "SPARK_DRIVER_URL"})
-    assert ended.returncode != 0
-    assert "SPARK_DRIVER_URL" in ended.stderr
+def test_executor_reports_a_missing_variable(run: Run) -> None:
+    done = run("executor", **{name: value for name, value in EXECUTOR.items() if name != "SPARK_DRIVER_URL"})
+    assert done.returncode != 0
+    assert "SPARK_DRIVER_URL" in done.stderr
