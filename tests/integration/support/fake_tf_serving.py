@@ -1,6 +1,7 @@
-"""Run as `python fake_tf_serving.py ADDRESS NAME`: a fake TF Serving that has version 1 of the model NAME, until it is stopped.
+"""Run as `python fake_tf_serving.py ADDRESS NAME`: a fake TF Serving that has version 1 of the
+model NAME, until it is stopped.
 
-A program of its own, so that it can be paused, and computes beside the tests rather than in between them.
+A separate program can be paused, and does not share the event loop of the tests.
 """
 
 import asyncio

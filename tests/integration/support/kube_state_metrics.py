@@ -1,4 +1,6 @@
-"""What only a cluster has: the series of kube-state-metrics that are asked for, from an exporter of the test's own."""
+"""What only a cluster has: the series of kube-state-metrics that are asked for, from an exporter of
+the test's own.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,9 @@ CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
 
 @dataclass(frozen=True, slots=True)
 class KubeStateMetrics:
-    """An autoscaler of two to three pods, which has `replicas`, and a CronJob's `last_success` in seconds since 1970."""
+    """An autoscaler of two to three pods, which has `replicas`, and a CronJob's `last_success` in
+    seconds since 1970.
+    """
 
     port: int
     replicas: Gauge
