@@ -1,1 +1,1 @@
-"""The `undertone` command: scores paragraphs with an Undertone service and reports on the scores."""
+"""The `undertone` command: scores paragraphs with an Undertone service, and reports on them."""

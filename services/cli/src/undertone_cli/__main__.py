@@ -15,7 +15,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports the module of a command only when it is called, so that `--help` does not import Arrow."""
+    """Imports a command's module when it is called, so that `--help` does not import Arrow."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

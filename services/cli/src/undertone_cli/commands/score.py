@@ -101,11 +101,12 @@ def score(
 ) -> None:
     """Score every paragraph of the INPUTs into a folder.
 
-    An INPUT is a file, a folder, a quoted pattern, any of these in an object store (s3://bucket/key, gs://bucket/key), or -
-    for standard input. Formats are text with blank lines between paragraphs, JSONL, CSV and Parquet.
+    An INPUT is a file, a folder, a quoted pattern, any of these in an object store
+    (s3://bucket/key, gs://bucket/key), or - for standard input. Formats are text with blank lines
+    between paragraphs, JSONL, CSV and Parquet.
 
-    Files are read once before anything is sent, to find errors early, and again while they are scored, in constant memory.
-    A text that occurs more than once is sent only once.
+    Files are read once before anything is sent, to find errors early, and again while they are
+    scored, in constant memory. A text that occurs more than once is sent only once.
     """
     read = ReadOptions(Format(input_format) if input_format else None, text_column, id_column, document_column)
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:

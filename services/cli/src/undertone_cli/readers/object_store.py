@@ -1,4 +1,4 @@
-"""Objects in object stores: `s3://bucket/key` and `gs://bucket/key`, through Arrow's file systems."""
+"""Objects in object stores (`s3://bucket/key`, `gs://bucket/key`), through Arrow."""
 
 import functools
 import io
@@ -123,7 +123,7 @@ class ObjectAddress:
 
 @functools.lru_cache(maxsize=32)
 def _store(scheme: str, user: str, bucket: str, options: str) -> Any:
-    # The URI that Arrow parses has no key, because keys may contain characters that are invalid in URIs.
+    # Arrow parses a URI without the key, because keys may contain characters invalid in URIs.
     filesystem, _ = pafs.FileSystem.from_uri(f"{scheme}://{user}{bucket}" + (f"?{options}" if options else ""))
     return filesystem
 

@@ -81,7 +81,7 @@ class _Reader(threading.Thread, AsyncIterator[T], Generic[T]):
 
     async def __anext__(self) -> T:
         while not self._taken:
-            # Clear before the look into the buffer: an item that arrives after it sets the event again.
+            # Clear first: an item that arrives after the look into the buffer sets the event.
             self._changed.clear()
             with self._condition:
                 self._taken.extend(self._buffer)

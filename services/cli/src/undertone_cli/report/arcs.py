@@ -69,7 +69,7 @@ class Arc:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One document. Probabilities are in the order of the labels that were passed to `read_stories`.
+    """One document. Probabilities are in the order of the labels passed to `read_stories`.
 
     Attributes:
         document: name of the document.

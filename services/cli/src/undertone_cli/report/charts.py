@@ -136,7 +136,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ThroughputChart:
-    """Paragraphs per second, and calls in flight with their limit, over time (Figure 2 of the paper).
+    """Paragraphs per second, and calls in flight with their limit (Figure 2 of the paper).
 
     Attributes:
         seconds: duration.

@@ -34,7 +34,7 @@ class Tone:
 
 
 def reading_order(labels: Sequence[str]) -> list[str]:
-    """The labels in the order of the page: known ones first, unknown ones in the model's order, neutral last."""
+    """The labels in the page's order: known ones, unknown ones as in the model, neutral."""
     known = list(_HUES)
     rank = {label: known.index(label.lower()) for label in labels if label.lower() in _HUES}
     return sorted(labels, key=lambda label: (label.lower() == NEUTRAL, rank.get(label, len(known))))
@@ -46,7 +46,7 @@ def emotional(labels: Sequence[str]) -> list[int]:
 
 
 def tones(labels: Sequence[str]) -> list[Tone]:
-    """A tone for each label: of its own hue if it is known, else of the next unused hue; gray for neutral."""
+    """A tone for each label. Unknown labels get unused hues; neutral is gray."""
     spare = _spare_hues()
     return [
         _NEUTRAL_TONE if label.lower() == NEUTRAL else _tone(_HUES[label.lower()] if label.lower() in _HUES else next(spare))

@@ -141,7 +141,7 @@ class FailedParagraphs:
         Raises:
             OutputError: the paragraph has no record.
         """
-        # Skipped records have a score from a replay that was killed before it could rewrite the file.
+        # Skipped records have a score of a replay that was killed before it rewrote the file.
         record = next((record for record in self._records if record.id == paragraph.id), None)
         if record is None:
             raise OutputError(

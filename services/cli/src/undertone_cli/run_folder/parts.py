@@ -125,7 +125,7 @@ class Part:
         new = self._table.build([self._rows[ordinal] for ordinal in ordinals])
         if self._saved is None:
             return new
-        # A continued run may stop again before the input reaches all saved rows. They have higher ordinals than all others.
+        # A continued run may stop before it reaches all saved rows; their ordinals are the highest.
         end = max((*self._matched, *self._rows), default=-1) + 1
         indexes = {ordinal: row.index for ordinal, row in self._matched.items()}
         indexes.update((end + offset, row.index) for offset, row in enumerate(self._unmatched.values()))

@@ -198,7 +198,7 @@ class Pipeline:
     def _save_interrupted(self, error: BaseException) -> None:
         try:
             self._parts.save_interrupted()
-            # An interrupted replay keeps the old failures.jsonl, the only place of the dead letters that it did not reach.
+            # Only the old failures.jsonl has the dead letters that an interrupted replay did not reach.
             if self._replay is None:
                 self._failure_file.publish()
                 self._folder.write_manifest(self._updated_manifest())

@@ -101,7 +101,7 @@ class ScoringRun:
         )
 
     def score(self, inputs: InputSet, policy: Policy, rows_per_part: int, *, overwrite: bool) -> ExitCode:
-        """Score all paragraphs of the inputs; `overwrite` first deletes the folder's earlier run."""
+        """Score all paragraphs of the inputs; `overwrite` deletes the folder's earlier run."""
         self._report_skipped(inputs)
         with self._console.status("Reading the inputs") if self._console.is_terminal else nullcontext():
             inspection = inspect_inputs(inputs)

@@ -44,7 +44,7 @@ class ResultCache:
 
     def __init__(self, capacity: int = CACHE_TEXTS) -> None:
         self._capacity = capacity
-        # Binary digests and packed 32-bit floats (the table's precision) take a fifth of the memory of Python's objects.
+        # Binary digests and packed floats take a fifth of the memory of Python's objects.
         self._results: OrderedDict[bytes, tuple[str, bytes, int, int, bool] | TextFailure] = OrderedDict()
 
     def get(self, text_sha256: str) -> TextScore | TextFailure | None:
@@ -121,7 +121,7 @@ class PendingTexts:
             await self._room.wait()
 
     def pop(self, ident: str) -> list[PendingParagraph]:
-        """Remove the text that was sent with this id. Returns its paragraphs, the sent one first."""
+        """Remove the text sent with this id. Returns its paragraphs, the sent one first."""
         waiting = self._by_hash.pop(self._hash_by_id.pop(ident))
         self._duplicates -= len(waiting) - 1
         self._room.set()

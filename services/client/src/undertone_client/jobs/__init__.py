@@ -1,4 +1,4 @@
-"""Shared parts of the commands that run a job: `undertone` and `undertone-batch`. Needs the extra `undertone-client[jobs]`.
+"""Shared parts of commands that run a job. Needs the extra `undertone-client[jobs]`.
 
 The columns of a scores table are in `undertone_client.jobs.score_columns`, which imports pyarrow.
 """

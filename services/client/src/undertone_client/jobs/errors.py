@@ -1,4 +1,4 @@
-"""Errors of a job's inputs and outputs, beside those of `undertone_client.errors`, and the exception of SIGTERM.
+"""Errors of a job's inputs and outputs, and the exception of SIGTERM.
 
 UndertoneError
 ├── InputError    an input cannot be read

@@ -27,7 +27,7 @@ class ExitCode(enum.IntEnum):
 
     OK = 0
     FAILED = 1
-    """At least one paragraph could not be scored."""
+    """The service rejected a request, or paragraphs have no score."""
     USAGE = 2
     """Options, inputs or the output folder are invalid."""
     UNREACHABLE = 3
@@ -39,7 +39,7 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  1    at least one paragraph could not be scored (a run lists them in failures.jsonl)
+  1    the service rejected a request, or paragraphs have no score (see failures.jsonl)
   2    the options, the inputs or the output folder are invalid
   3    the service cannot be reached
   130  interrupted (SIGINT)
@@ -55,7 +55,10 @@ class CommandError(click.ClickException):
 
 
 def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns UndertoneError and Ctrl-C into error messages and exit codes. The command has an argument `connection`."""
+    """Turns UndertoneError and Ctrl-C into error messages and exit codes.
+
+    The command must have an argument `connection`.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -70,7 +73,7 @@ def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def command_error(error: BaseException, target: str) -> click.ClickException:
-    """The error message and exit code for an exception that ended a command. Never quotes a paragraph's text."""
+    """Error message and exit code of an exception. The message never quotes a paragraph."""
     match error:
         case click.ClickException():
             return error

@@ -151,13 +151,14 @@ policy_option = click.option(
     callback=_policy,
     default=Policy.CHUNK_MEAN.value,
     show_default=True,
-    help="How to score a paragraph that is longer than the model's maximum sequence length.",
+    help="How to score a paragraph that exceeds the model's maximum sequence length: truncate cuts it, chunk-mean and "
+    "chunk-max combine the scores of its chunks, reject fails it.",
 )
 """Adds the argument `policy`, a `Policy`, to a command."""
 
 
 def job_option(default: str | None) -> Decorator[Any]:
-    """Adds the argument `job` to a command. Without a default, the job is named after the run's mode."""
+    """Adds the argument `job` to a command. A command without default uses its mode."""
     return click.option(
         "--job",
         envvar="UNDERTONE_JOB",

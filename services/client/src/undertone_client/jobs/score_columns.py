@@ -36,7 +36,7 @@ SCORED_AT = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
 
 
 def score_columns(labels: Sequence[str], *, more: Sequence[pa.Field] = ()) -> list[pa.Field]:
-    """All columns in order: those above, the probability of each of `labels`, and `more` columns of the caller at the end.
+    """All columns in order: those above, one for each of `labels`, and those in `more`.
 
     Raises:
         OutputError: a label has the name of another column.

@@ -28,8 +28,9 @@ T = TypeVar("T")
 class SignalHandler:
     """The one handler of SIGINT and SIGTERM in a job.
 
-    A signal raises KeyboardInterrupt or Terminated in blocking code. A coroutine under `run` is cancelled instead, so that it
-    can save its work; the exception follows once it has ended. A second signal does not wait for that.
+    A signal raises KeyboardInterrupt or Terminated in blocking code. It cancels a coroutine under
+    `run`, which can then save its work, and the exception follows once the coroutine has ended. A
+    second signal raises at once.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class SignalHandler:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle the signals inside this context. Has no effect outside the main thread, where Python allows no handlers."""
+        """Handle the signals inside this context. Python allows that in the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -120,18 +121,18 @@ class JobSession:
 def job_session(
     settings: TelemetrySettings, job: str, target: str, *, catalogue: Sequence[Metric] = (), logged: bool | None = None
 ) -> Iterator[JobSession]:
-    """Run a job: report its start and its end to the telemetry, however it ends, SIGINT and SIGTERM included.
+    """Run a job, and report its start and its end, however it ends, to the telemetry.
 
     Args:
         settings: the telemetry.
         job: name of the job.
         target: address of the service.
         catalogue: metrics of the job beside those that every job has.
-        logged: whether the job writes a log; by default, whether --log-format is json. The end of the job is then logged
-            instead of printed.
+        logged: whether the job writes a log; by default, whether --log-format is json.
 
     Raises:
-        CommandError: the metrics port cannot be opened, a signal came, or an UndertoneError ended the job.
+        CommandError: a signal or an UndertoneError ended the job, or the metrics port cannot be
+            opened.
     """
     json = settings.log_format == "json"
     logged = json if logged is None else logged
