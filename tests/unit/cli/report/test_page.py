@@ -72,7 +72,7 @@ def html(folder: Path, **options: bool) -> str:
     return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
 
 
-def test_it_is_one_file_that_fetches_nothing(story: ScoredFolder) -> None:
+def test_page_loads_nothing(story: ScoredFolder) -> None:
     page = html(story.write())
     assert not re.search(r"https?:|//[a-z]|@import|url\(", page, re.IGNORECASE)
     for tag, attributes in Document(page).elements:
@@ -82,7 +82,7 @@ def test_it_is_one_file_that_fetches_nothing(story: ScoredFolder) -> None:
         assert (attributes.get("href") or "#").startswith("#")
 
 
-def test_the_policy_allows_the_page_its_own_style_and_script_only(story: ScoredFolder) -> None:
+def test_content_security_policy_allows_only_the_pages_style_and_script(story: ScoredFolder) -> None:
     page = html(story.write())
     policy = next(found["content"] or "" for _, found in Document(page).elements if "http-equiv" in found)
     for tag in ("style", "script"):
@@ -93,7 +93,7 @@ def test_the_policy_allows_the_page_its_own_style_and_script_only(story: ScoredF
     assert policy.startswith("default-src 'none'")
 
 
-def test_its_links_lead_somewhere_and_its_ids_are_unique(story: ScoredFolder) -> None:
+def test_links_have_targets_and_ids_are_unique(story: ScoredFolder) -> None:
     elements = Document(html(story.write())).elements
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -101,7 +101,7 @@ def test_its_links_lead_somewhere_and_its_ids_are_unique(story: ScoredFolder) ->
     assert {attributes["aria-labelledby"] for _, attributes in elements if "aria-labelledby" in attributes} <= set(ids)
 
 
-def test_its_charts_are_well_formed_and_within_their_frames(story: ScoredFolder) -> None:
+def test_charts_are_well_formed_and_within_their_frames(story: ScoredFolder) -> None:
     charts = re.findall(r"<svg.*?</svg>", html(story.write()), re.DOTALL)
     assert charts
     for chart in charts:
@@ -111,7 +111,7 @@ def test_its_charts_are_well_formed_and_within_their_frames(story: ScoredFolder)
             assert 0 <= float(rect.get("x", 0)) <= float(rect.get("x", 0)) + float(rect.attrib["width"]) <= width
 
 
-def test_its_numbers_are_those_of_the_scores(story: ScoredFolder) -> None:
+def test_numbers_match_the_scores(story: ScoredFolder) -> None:
     words = Document(html(story.write())).words
     assert "2 stories, 8 paragraphs" in words
     assert "Fear leads in 38% of the paragraphs, followed by sadness (38%) and joy (25%)." in words
@@ -125,7 +125,7 @@ def test_its_numbers_are_those_of_the_scores(story: ScoredFolder) -> None:
     assert "INVALID_ARGUMENT 1 the paragraph is empty x/0003" in words
 
 
-def test_the_strip_shows_every_paragraph_that_was_scored(story: ScoredFolder) -> None:
+def test_strip_shows_every_scored_paragraph(story: ScoredFolder) -> None:
     page = html(story.write())
     titles = re.findall(r"<title>(Paragraph[^<]*)</title>", page)
     assert titles[:3] == [f"Paragraph {n}: sadness 70%, joy 4%, love 4%" for n in (1, 2, 3)]
@@ -133,7 +133,7 @@ def test_the_strip_shows_every_paragraph_that_was_scored(story: ScoredFolder) ->
     assert titles[-1].startswith("Paragraph 6: fear 90%")
 
 
-def test_the_strongest_paragraphs_come_first_and_lead_to_their_story(story: ScoredFolder) -> None:
+def test_strongest_paragraphs_are_sorted_and_linked(story: ScoredFolder) -> None:
     words = Document(html(story.write())).words
     fear = words[words.index("Strongest paragraphs The paragraphs") :]
     fear = fear[fear.index("fear 90%") :]
@@ -142,9 +142,7 @@ def test_the_strongest_paragraphs_come_first_and_lead_to_their_story(story: Scor
     )
 
 
-def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(
-    scored: ScoredFolder, point: Point, tmp_path: Path
-) -> None:
+def test_text_is_quoted_only_on_request_and_if_unchanged(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     texts = ["A secret the baker kept.", "The lamp went out.", "They danced till noon."]
     source = tmp_path / "tale.txt"
     source.write_text("\n\n".join(texts), encoding="utf-8")
@@ -173,7 +171,7 @@ def test_text_is_shown_only_if_asked_for_and_only_if_it_is_still_the_same(
     assert "The text of 3 paragraphs is missing" in Document(gone).words
 
 
-def test_text_is_found_in_the_columns_that_the_run_read(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
+def test_text_comes_from_the_columns_of_the_run(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "reviews.data"
     source.write_text("key,review\n7,The soup was warm and so was she.\n", encoding="utf-8")
     scored.sources = (Fingerprint(str(source), "csv", "document", 1, "ab"),)
@@ -182,14 +180,14 @@ def test_text_is_found_in_the_columns_that_the_run_read(scored: ScoredFolder, po
     assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
 
 
-def test_faint_emotions_look_faint(scored: ScoredFolder, point: Point) -> None:
+def test_weak_emotions_have_low_ridges(scored: ScoredFolder, point: Point) -> None:
     scored.add("flat", point("joy", 0.2))
     rows = re.findall(r'<path class="line" d="M0 (\d+)', html(scored.write()))
     heights = [HEADROOM + PITCH * row - int(y) for row, y in enumerate(rows, start=1)]
     assert heights == [round((HEADROOM + PITCH) * probability / 0.5) for probability in (0.2, *[0.1] * 8)]
 
 
-def test_nothing_in_the_data_can_become_markup(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
+def test_data_is_escaped(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "hostile.txt"
     source.write_text(HOSTILE, encoding="utf-8")
     scored.labels = [HOSTILE, "joy", "neutral"]
@@ -205,7 +203,7 @@ def test_nothing_in_the_data_can_become_markup(scored: ScoredFolder, point: Poin
     assert page.count("<blockquote>&lt;script&gt;") == 6
 
 
-def test_long_texts_are_cut(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
+def test_long_quotes_are_truncated(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "long.txt"
     text = "word " * 1000
     source.write_text(text, encoding="utf-8")
@@ -218,7 +216,7 @@ def test_long_texts_are_cut(scored: ScoredFolder, point: Point, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("labels", [["yes", "no"], ["only"], [f"LABEL_{i}" for i in range(28)], ["neutral"]])
-def test_any_label_set_works(scored: ScoredFolder, point: Point, labels: list[str]) -> None:
+def test_any_label_set(scored: ScoredFolder, point: Point, labels: list[str]) -> None:
     scored.labels = labels
     for label in labels:
         scored.add("a", point(label, labels=labels) if len(labels) > 1 else [1.0])
@@ -226,7 +224,7 @@ def test_any_label_set_works(scored: ScoredFolder, point: Point, labels: list[st
     assert all(label in words for label in labels)
 
 
-def test_a_single_story_is_not_compared_with_itself(scored: ScoredFolder, point: Point) -> None:
+def test_single_story_has_no_comparison(scored: ScoredFolder, point: Point) -> None:
     scored.add("alone", point("joy"))
     page = html(scored.write())
     assert 'href="#stories"' not in page
@@ -234,7 +232,7 @@ def test_a_single_story_is_not_compared_with_itself(scored: ScoredFolder, point:
     assert "A single paragraph, with joy at 80%." in page
 
 
-def test_many_and_long_stories_are_capped_and_the_page_says_so(scored: ScoredFolder, point: Point) -> None:
+def test_numbers_of_stories_and_points_are_limited(scored: ScoredFolder, point: Point) -> None:
     for number in range(MAX_STORIES + 5):
         for _ in range(3):
             scored.add(f"chapter-{number}", point("joy"))
@@ -250,14 +248,14 @@ def test_many_and_long_stories_are_capped_and_the_page_says_so(scored: ScoredFol
     assert len(page) < 2_000_000
 
 
-def test_stories_stand_in_natural_order(scored: ScoredFolder, point: Point) -> None:
+def test_stories_are_in_natural_order(scored: ScoredFolder, point: Point) -> None:
     for number in (10, 2, 1):
         scored.add(f"chapter-{number}", point("joy"))
     titles = re.findall(r"<h3 id=.story-\d+-title.>(.*?)</h3>", html(scored.write()))
     assert titles == ["Chapter 1", "Chapter 2", "Chapter 10"]
 
 
-def test_an_incomplete_run_is_shown_as_such(story: ScoredFolder) -> None:
+def test_incomplete_run_is_marked(story: ScoredFolder) -> None:
     assert "not complete" not in html(story.write())
     story.complete = False
     words = Document(html(story.write())).words
@@ -265,7 +263,7 @@ def test_an_incomplete_run_is_shown_as_such(story: ScoredFolder) -> None:
     assert "Finished not complete" in words
 
 
-def test_the_same_scores_make_the_same_page(story: ScoredFolder) -> None:
+def test_page_is_deterministic(story: ScoredFolder) -> None:
     folder = story.write()
     assert html(folder) == html(folder)
     assert not list(folder.glob(".*.aside"))

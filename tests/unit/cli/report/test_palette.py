@@ -21,19 +21,19 @@ def contrast(one: str, other: str) -> float:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=30, unique=True))
-def test_words_have_the_contrast_that_wcag_asks_for(labels: list[str]) -> None:
+def test_ink_has_the_contrast_of_wcag(labels: list[str]) -> None:
     for tone in [*tones(labels), *tones(NINE)]:
         assert contrast(tone.ink, "#fbfaf7") >= 4.5
         assert contrast(tone.dark_ink, "#181715") >= 4.5
 
 
-def test_emotions_are_of_even_lightness_and_neutral_recedes() -> None:
+def test_emotions_have_equal_lightness_and_neutral_is_lighter() -> None:
     *emotions, neutral = [luminance(tone.fill) for tone in tones([label for label in NINE if label != "neutral"] + ["neutral"])]
     assert max(emotions) - min(emotions) < 0.12
     assert neutral > max(emotions)
 
 
-def test_fills_differ() -> None:
+def test_fills_are_distinct() -> None:
     labels = [*NINE, "LABEL_0", "LABEL_1", "LABEL_2"]
     assert len({tone.fill for tone in tones(labels)}) == len(labels)
 
@@ -50,6 +50,6 @@ def test_reading_order(labels: list[str], expected: list[str]) -> None:
     assert reading_order(labels) == expected
 
 
-def test_neutral_is_no_emotion_unless_it_is_all_there_is() -> None:
+def test_neutral_counts_only_without_other_labels() -> None:
     assert emotional(["neutral", "joy"]) == [1]
     assert emotional(["neutral"]) == [0]

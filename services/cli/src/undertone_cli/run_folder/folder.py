@@ -126,7 +126,7 @@ class RunFolder:
         self.write(self._manifest, fill)
 
     def clear(self) -> None:
-        """Delete the files of earlier runs. The manifest is last: parts without one are detected."""
+        """Delete the files of earlier runs. The manifest is last: parts without it are an error."""
         with self.output_errors():
             for path in (*self.parts(), self.failures, self._manifest):
                 path.unlink(missing_ok=True)

@@ -95,7 +95,7 @@ class ScoreTable:
     @staticmethod
     def write(table: Any, path: Path) -> None:
         """Write a part."""
-        # Given a path, Arrow keeps the file open, and its disk space used, as long as an error exists.
+        # Given a path, Arrow keeps the file open, and its disk space used, while an error exists.
         with pa.OSFile(str(path), "wb") as sink:
             pq.write_table(table, sink, compression="zstd")
 

@@ -1,4 +1,4 @@
-"""The command as a process: killed, interrupted, fed through pipes, and left alone by its service."""
+"""The command as a process: interrupted, fed through pipes, without a service."""
 
 import asyncio
 import json
@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import grpc
-import pyarrow.parquet as pq
 import pytest
 from undertone_client.testing import FakeClassifier, ItemFault
 
-Table = dict[str, list[dict[str, Any]]]
+from tests.unit.support.command import Table, read_table
+
 PARAGRAPHS = 60
 
 
@@ -26,12 +25,12 @@ def novel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(novel: Path, target: str, tmp_path_factory: pytest.TempPathFactory) -> Table:
+def uninterrupted(novel: Path, target: str, tmp_path_factory: pytest.TempPathFactory) -> Table:
     """The table of a run that nobody stops."""
-    out = tmp_path_factory.mktemp("whole")
+    out = tmp_path_factory.mktemp("uninterrupted")
     command = [sys.executable, "-m", "undertone_cli", *map(str, score(novel, out)), "--target", target]
     subprocess.run(command, check=True, capture_output=True)
-    return content(out)
+    return read_table(out)
 
 
 async def start(service: FakeClassifier, *arguments: object, stdin: int | None = None) -> asyncio.subprocess.Process:
@@ -50,11 +49,6 @@ async def end(process: asyncio.subprocess.Process, stdin: bytes | None = None) -
 
 def score(path: Path | str, out: Path) -> tuple[object, ...]:
     return ("score", path, "--out", out, "--batch-items", 4, "--limit", 2, "--rows-per-part", 10, "--checkpoint", 0.1)
-
-
-def content(out: Path) -> Table:
-    parts = {path.name: pq.read_table(path).to_pylist() for path in sorted((out / "scores").glob("part-*"))}
-    return {name: [{**row, "scored_at": None} for row in rows] for name, rows in parts.items()}
 
 
 async def stop_in_the_middle(service: FakeClassifier, novel: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
@@ -80,36 +74,36 @@ async def stop_in_the_middle(service: FakeClassifier, novel: Path, out: Path, ho
         (signal.SIGTERM, 143, "run the same command again to continue"),
     ],
 )
-async def test_a_run_that_was_stopped_is_continued(
-    service: FakeClassifier, novel: Path, undisturbed: Table, tmp_path: Path, how: signal.Signals, code: int, words: str
+async def test_stopped_run_continues(
+    service: FakeClassifier, novel: Path, uninterrupted: Table, tmp_path: Path, how: signal.Signals, code: int, words: str
 ) -> None:
-    torn = tmp_path / "torn"
-    returned, output = await stop_in_the_middle(service, novel, torn, how)
+    interrupted = tmp_path / "interrupted"
+    returned, output = await stop_in_the_middle(service, novel, interrupted, how)
     assert (returned, words in output) == (code, True)
-    kept = {row["id"] for rows in content(torn).values() for row in rows}
+    kept = {row["id"] for rows in read_table(interrupted).values() for row in rows}
     assert kept
-    assert json.loads((torn / "run.json").read_text())["complete"] is False
+    assert json.loads((interrupted / "run.json").read_text())["complete"] is False
 
-    assert (await end(await start(service, *score(novel, torn))))[0] == 0
+    assert (await end(await start(service, *score(novel, interrupted))))[0] == 0
     sent = [ident for call in service.calls for ident in call.ids]
     assert len(sent) == len(set(sent)) == PARAGRAPHS - len(kept)
     assert kept.isdisjoint(sent)
 
-    assert content(torn) == undisturbed
-    assert sum(map(len, undisturbed.values())) == PARAGRAPHS
+    assert read_table(interrupted) == uninterrupted
+    assert sum(map(len, uninterrupted.values())) == PARAGRAPHS
 
 
-async def test_standard_input_is_scored_while_it_comes(service: FakeClassifier, tmp_path: Path) -> None:
+async def test_standard_input_is_scored_before_its_end(service: FakeClassifier, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = await start(service, *score("-", out), stdin=asyncio.subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(b"First.\n\nSecond.\n\n")
     await service.until_called(3)  # GetModel twice, then a paragraph, while the pipe stays open
     assert (await end(process, b"Third."))[0] == 0
-    assert [row["id"] for row in content(out)["part-00000.parquet"]] == ["stdin/0000", "stdin/0001", "stdin/0002"]
+    assert [row["id"] for row in read_table(out)["part-00000.parquet"]] == ["stdin/0000", "stdin/0001", "stdin/0002"]
 
 
-async def test_standard_input_in_another_form_is_checked_as_it_comes(service: FakeClassifier, tmp_path: Path) -> None:
+async def test_ids_of_standard_input_are_checked(service: FakeClassifier, tmp_path: Path) -> None:
     rows = b'{"key": 1, "text": "one"}\n{"key": 2, "text": "two"}\n'
     arguments = (*score("-", tmp_path / "out"), "--format", "jsonl", "--id-column", "key")
     pipe = asyncio.subprocess.PIPE
@@ -117,7 +111,7 @@ async def test_standard_input_in_another_form_is_checked_as_it_comes(service: Fa
     assert code == 2
     assert "duplicate id '1': standard input, line 1, and standard input, line 3" in output
     assert (await end(await start(service, *arguments, stdin=pipe), rows))[0] == 0
-    assert [row["id"] for row in content(tmp_path / "out")["part-00000.parquet"]] == ["1", "2"]
+    assert [row["id"] for row in read_table(tmp_path / "out")["part-00000.parquet"]] == ["1", "2"]
     code, output = await end(await start(service, *arguments, stdin=pipe), rows.replace(b"two", b"zwei"))
     assert (code, "'2' was scored with another text" in output) == (2, True)
 
@@ -132,7 +126,7 @@ async def test_ctrl_c_while_waiting_for_standard_input(service: FakeClassifier, 
     process.stdin.close()
 
 
-async def test_a_service_that_goes_away_is_exit_code_3(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
+async def test_lost_service_is_exit_code_3(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     service.gate.clear()
     process = await start(service, *score(novel, out), "--attempts", 2, "--patience", 0)
@@ -144,10 +138,10 @@ async def test_a_service_that_goes_away_is_exit_code_3(service: FakeClassifier, 
     service.gate.set()
     async with service:
         assert (await end(await start(service, *score(novel, out))))[0] == 0
-    assert sum(map(len, content(out).values())) == PARAGRAPHS
+    assert sum(map(len, read_table(out).values())) == PARAGRAPHS
 
 
-async def test_a_service_that_is_full_for_a_while_is_waited_for(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
+async def test_run_waits_for_an_overloaded_service(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
     service.item_faults = {
         f"Paragraph {'long ' * (index % 9)}number {index}.": ItemFault(
             grpc.StatusCode.RESOURCE_EXHAUSTED, "queue full", times=2, pushback_ms=1

@@ -1,8 +1,7 @@
-"""Every form of input, and everything that can be wrong with one."""
+"""Every input format, and its errors."""
 
 import json
 import tracemalloc
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.readers import Format, InputParagraph, ReadOptions, UniqueIds, find_inputs, read_ahead
-from undertone_cli.readers.read_ahead import MAX_ITEMS
+from undertone_cli.readers import InputParagraph, ReadOptions, UniqueIds, find_inputs, formats
 from undertone_client.jobs import InputError
+
+from tests.unit.support.command import write_texts
 
 COLUMNS = ReadOptions(text_column="body", id_column="key", document_column="book")
 
@@ -43,7 +43,7 @@ def test_text_is_split_on_blank_lines(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(alphabet="ab é\n", max_size=12)))
-def test_no_word_of_a_text_is_lost(tmp_path_factory: pytest.TempPathFactory, paragraphs: list[str]) -> None:
+def test_text_keeps_every_word(tmp_path_factory: pytest.TempPathFactory, paragraphs: list[str]) -> None:
     content = "\n\n".join(paragraphs)
     path = written(tmp_path_factory.mktemp("text") / "a.txt", content)
     texts = [item.text or "" for item in read(path)]
@@ -56,7 +56,11 @@ ROWS = [
     {"key": "b", "book": "y", "body": 'two "quoted",\nin two lines'},
     {"key": "c", "book": "x", "body": "three é"},
 ]
+
+
 CSV = 'key,book,body\na,x,one\n"b",y,"two ""quoted"",\nin two lines"\n\nc,x,three é\n'
+
+
 EXPECTED = [("a", "x", 0), ("b", "y", 0), ("c", "x", 1)]
 
 
@@ -73,37 +77,23 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             return path
 
 
-def test_columns_give_text_id_and_document(rows: Path) -> None:
+def test_columns_of_text_id_and_document(rows: Path) -> None:
     items = read(rows, options=COLUMNS)
     assert [item.text for item in items] == [row["body"] for row in ROWS]
     assert [(item.id, item.document, item.position) for item in items] == EXPECTED
 
 
-def test_without_columns_ids_are_made(rows: Path) -> None:
+def test_default_ids(rows: Path) -> None:
     items = read(rows, options=ReadOptions(text_column="body"))
     assert [item.id for item in items] == ["rows/0000", "rows/0001", "rows/0002"]
 
 
 @pytest.mark.parametrize(("option", "flag"), [("text_column", "--text-column"), ("id_column", "--id-column")])
-def test_a_missing_column_is_named_with_those_there_are(rows: Path, option: str, flag: str) -> None:
+def test_missing_column_is_reported_with_the_present_ones(rows: Path, option: str, flag: str) -> None:
     text, ident = ("absent", None) if option == "text_column" else ("body", "absent")
     options = ReadOptions(text_column=text, id_column=ident)
     with pytest.raises(InputError, match=rf"no column 'absent'; the columns are: 'key', 'book', 'body'.*{flag}"):
         read(rows, options=options)
-
-
-def test_a_document_column_numbers_through_all_files(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    first = written(tmp_path / "a.csv", "book,text\nx,one\ny,two\n")
-    second = written(tmp_path / "other" / "a.csv", "book,text\nx,three\n,four\n")
-    items = read(first, second, options=ReadOptions(document_column="book"))
-    assert [item.id for item in items] == ["x/0000", "y/0000", "x/0001", "a/0000"]
-
-
-def test_integers_are_ids_too(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"key": [7, 8], "text": pa.array(["one", "two"]).dictionary_encode()}), path)
-    assert [(item.id, item.text) for item in read(path, options=ReadOptions(id_column="key"))] == [("7", "one"), ("8", "two")]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +106,13 @@ def test_integers_are_ids_too(tmp_path: Path) -> None:
         (r'{"text": "x\ud800"}', "the text contains a lone surrogate at character 1, which is not a valid character"),
     ],
 )
-def test_a_value_that_is_no_text_is_a_problem_of_its_row(tmp_path: Path, line: str, problem: str) -> None:
+def test_value_that_is_not_a_text_is_a_problem_of_its_row(tmp_path: Path, line: str, problem: str) -> None:
     first, bad, last = read(written(tmp_path / "a.jsonl", f'{{"text": "fine"}}\n{line}\n{{"text": ""}}\n'))
     assert (bad.text, bad.problem, bad.text_sha256, bad.id) == (None, problem, "", "a/0001")
     assert (first.text, last.text) == ("fine", "")
 
 
-def test_a_short_row_of_csv_has_no_text(tmp_path: Path) -> None:
+def test_short_csv_row_has_no_text(tmp_path: Path) -> None:
     _, short = read(written(tmp_path / "a.csv", "key,text\n1,one\n2\n"))
     assert short.problem == "the text is null"
 
@@ -150,18 +140,18 @@ def test_a_short_row_of_csv_has_no_text(tmp_path: Path) -> None:
         ("a.docx", b"x", r"suffix '\.docx' does not determine the format.*--format"),
     ],
 )
-def test_a_damaged_file_is_an_error_that_names_the_place(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_damaged_file_is_reported_with_the_location(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read(written(tmp_path / name, content))
 
 
-def test_a_column_of_something_else_than_strings(tmp_path: Path) -> None:
+def test_text_column_of_another_type(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="'text' has type int64, not string"):
         read(tmp_path / "a.parquet")
 
 
-def test_a_string_of_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+def test_parquet_string_that_is_not_utf8(tmp_path: Path) -> None:
     binary = pa.array([b"fine", b"\xff"], pa.binary())
     strings = pa.Array.from_buffers(pa.string(), 2, binary.buffers())
     pq.write_table(pa.table({"text": strings}), tmp_path / "a.parquet")
@@ -169,78 +159,39 @@ def test_a_string_of_parquet_that_is_not_utf8(tmp_path: Path) -> None:
         read(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize(
-    ("ident", "message"),
-    [
-        ("null", "the column 'key' has no id"),
-        ('""', "the column 'key' has no id"),
-        ("1.5", "the id is a float"),
-        ("true", "the id is a bool"),
-    ],
-)
-def test_an_id_that_is_none(tmp_path: Path, ident: str, message: str) -> None:
-    path = written(tmp_path / "a.jsonl", f'{{"key": "x", "text": "x"}}\n{{"key": {ident}, "text": "x"}}\n')
-    with pytest.raises(InputError, match=rf"line 2: {message}"):
-        read(path, options=ReadOptions(id_column="key"))
+def test_endless_line_or_paragraph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(formats, "MAX_PARAGRAPH_CHARACTERS", 1000)
+    (tmp_path / "a.jsonl").write_text('{"text": "' + "x" * 2000)
+    with pytest.raises(InputError, match=r"line 1: longer than 1000 bytes"):
+        list(find_inputs([str(tmp_path / "a.jsonl")], ReadOptions()).paragraphs())
+    (tmp_path / "a.txt").write_text("short\n\n" + "line\n" * 300)
+    with pytest.raises(InputError, match=r"line 3: the paragraph is longer than 1000 characters.*blank lines"):
+        list(find_inputs([str(tmp_path / "a.txt")], ReadOptions()).paragraphs())
 
 
-def test_an_id_that_is_given_twice_is_named_with_both_places(tmp_path: Path) -> None:
-    first = written(tmp_path / "a.csv", "key,text\n1,one\n2,two\n")
-    second = written(tmp_path / "b.jsonl", '{"key": 2, "text": "x"}\n')
-    with pytest.raises(InputError, match=r"duplicate id '2': .*a\.csv, line 3, and .*b\.jsonl, line 1"):
-        read(first, second, options=ReadOptions(id_column="key"))
-
-
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    paths = [str(written(tmp_path / "a.txt", "x")), str(written(tmp_path / "other" / "a.txt", "y"))]
-    with pytest.raises(InputError, match="would both be the document 'a'"):
-        find_inputs(paths, ReadOptions())
-
-
-def test_inputs_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
-        find_inputs([str(tmp_path / "absent.txt")], ReadOptions())
-    with pytest.raises(InputError, match=r"there is no file to read"):
-        find_inputs([str(tmp_path)], ReadOptions())
-    with pytest.raises(InputError, match=r"addresses must start with s3:// or gs://"):
-        find_inputs(["https://example.org/a.txt"], ReadOptions())
-    with pytest.raises(InputError, match="standard input"):
-        find_inputs(["-"], ReadOptions(format=Format.PARQUET))
-
-
-def test_a_stated_format_counts_more_than_the_suffix(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.log", "one\n\ntwo")
-    assert len(read(path, options=ReadOptions(format=Format.TEXT))) == 2
-
-
-def test_reading_needs_constant_memory(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    with path.open("w") as lines:
-        lines.writelines(json.dumps({"key": index, "text": "x" * 1000}) + "\n" for index in range(3000))
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv"])
+def test_reading_needs_constant_memory(tmp_path: Path, suffix: str) -> None:
+    path = write_texts(tmp_path / f"a{suffix}", [f"{index} " + "x" * 1000 for index in range(4000)])
     tracemalloc.start()
     try:
-        with UniqueIds() as ids:
-            count = sum(1 for _ in find_inputs([str(path)], ReadOptions(id_column="key")).paragraphs(ids))
-        assert count == 3000
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        assert sum(1 for _ in find_inputs([str(path)], ReadOptions()).paragraphs()) == 4000
+        assert tracemalloc.get_traced_memory()[1] < 600_000 < path.stat().st_size / 6
     finally:
         tracemalloc.stop()
 
 
-async def test_a_thread_reads_ahead_a_little_and_hands_on_errors() -> None:
-    taken = 0
-
-    def source() -> Iterator[int]:
-        nonlocal taken
-        for _ in range(2000):
-            taken += 1
-            yield taken
-        raise LookupError("torn page")
-
-    async with read_ahead(source()) as items:
-        for expected in range(1, 2001):
-            assert await anext(items) == expected
-            assert taken - expected <= 2 * MAX_ITEMS
-        with pytest.raises(LookupError, match="torn page"):
-            await anext(items)
+def test_parquet_reader_does_not_load_a_whole_row_group(tmp_path: Path) -> None:
+    texts = pa.array([f"{index} " + "x" * 10_000 for index in range(6000)])
+    pq.write_table(
+        pa.table({"text": texts}), tmp_path / "a.parquet", compression="none", use_dictionary=False, row_group_size=6000
+    )
+    assert pq.read_metadata(tmp_path / "a.parquet").num_row_groups == 1
+    before = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(pool)
+    try:
+        assert sum(1 for _ in find_inputs([str(tmp_path / "a.parquet")], ReadOptions()).paragraphs()) == 6000
+    finally:
+        pa.set_memory_pool(before)
+    assert 0 < pool.max_memory() < 30_000_000 < (tmp_path / "a.parquet").stat().st_size / 2 + 1

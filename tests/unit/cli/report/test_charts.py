@@ -1,4 +1,4 @@
-"""The run over time: what is drawn is what the samples say."""
+"""Paths and charts."""
 
 import re
 from dataclasses import replace
@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_cli.report import write_report
-from undertone_cli.report.charts import CALLS_HEIGHT, RATE_HEIGHT, WIDTH, Interval, throughput_chart
+from undertone_cli.report.charts import (
+    CALLS_HEIGHT,
+    RATE_HEIGHT,
+    WIDTH,
+    Interval,
+    area_path,
+    line_path,
+    stacked_paths,
+    throughput_chart,
+)
 from undertone_cli.run_folder import Sample, Throughput
 from undertone_cli.run_folder.throughput import MAX_SAMPLES
 from undertone_cli.scoring.monitor import RunCounts, RunMonitor
@@ -17,7 +26,38 @@ from undertone_client import BreakerState, CallCounts, ClientState
 
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
+shares = st.lists(st.floats(0, 1), min_size=2, max_size=130)
+
+
+def vertices(path: str) -> list[tuple[int, int]]:
+    """The points of a path of one absolute move and relative lines."""
+    numbers = [int(number) for number in re.findall(r"-?\d+", path.split("V")[0])]
+    return list(zip(accumulate(numbers[::2]), accumulate(numbers[1::2]), strict=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(shares)
+def test_line_passes_through_its_values(values: list[float]) -> None:
+    points = vertices(line_path(values, width=1200, base=1000, height=1000))
+    assert [points[0][0], points[-1][0]] == [0, 1200]
+    assert [(1000 - y) / 1000 for _, y in points] == pytest.approx(values, abs=0.0005)
+
+
+def test_area_returns_to_its_base() -> None:
+    assert area_path([0.5, 0.5], width=10, base=100, height=100) == "M0 50l10 0V100H0z"
+
+
+@settings(max_examples=40, deadline=None)
+@given(shares)
+def test_stacked_distributions_fill_the_frame(values: list[float]) -> None:
+    first, second = stacked_paths([values, [1 - value for value in values]], width=1200, height=1000)
+    assert {y for _, y in vertices(second)} == {0}
+    assert [(1000 - y) / 1000 for _, y in vertices(first)] == pytest.approx(values, abs=0.0005)
+
+
 IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())
+
+
 EVEN = Sample(seconds=0, paragraphs=0, in_flight=2, limit=4, breaker=BreakerState.CLOSED)
 
 
@@ -25,7 +65,7 @@ def sample(seconds: float, paragraphs: int, **others: Any) -> Sample:
     return replace(EVEN, seconds=seconds, paragraphs=paragraphs, **others)
 
 
-def test_an_even_run_is_an_even_line() -> None:
+def test_constant_rate_is_a_horizontal_line() -> None:
     found = throughput_chart([sample(second, 100 * second, limit=8) for second in range(11)])
     assert found is not None
     assert (found.mean_rate, found.peak_rate, found.seconds) == (100, 100, 10)
@@ -35,14 +75,14 @@ def test_an_even_run_is_an_even_line() -> None:
     assert found.breaker_intervals == ()
 
 
-def test_a_stretch_behind_the_circuit_breaker_is_marked() -> None:
+def test_open_breaker_is_marked() -> None:
     states = [BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED, BreakerState.OPEN]
     found = throughput_chart([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
     assert found is not None
     assert found.breaker_intervals == (Interval(WIDTH // 4, WIDTH // 2), Interval(WIDTH, 1))
 
 
-def test_a_run_of_minutes_is_drawn_as_it_was() -> None:
+def test_chart_follows_changes_of_the_rate() -> None:
     stretches = [(90.0, 248), (60.0, 72), (30.0, 0), (420.0, 300)]  # seconds, and paragraphs a second
     now, counts, throughput = 0.0, RunCounts(), Throughput()
     monitor = RunMonitor(counts, throughput, lambda: IDLE, 0.0, clock=lambda: now)
@@ -72,13 +112,13 @@ def test_a_run_of_minutes_is_drawn_as_it_was() -> None:
 @pytest.mark.parametrize(
     "samples", [[], [sample(0, 0), sample(1, 5), sample(2, 9)], [sample(second, 0) for second in range(9)]]
 )
-def test_what_shows_nothing_is_not_drawn(samples: list[Sample]) -> None:
+def test_no_chart_of_too_few_samples(samples: list[Sample]) -> None:
     assert throughput_chart(samples) is None
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.001, 0.5, 3.0, 600.0]), st.integers(0, 500)), min_size=1, max_size=600))
-def test_whatever_the_samples_are_the_chart_stays_within_its_frame(steps: list[tuple[float, int]]) -> None:
+def test_chart_stays_within_its_frame(steps: list[tuple[float, int]]) -> None:
     throughput, seconds, paragraphs = Throughput(), 0.0, 0
     for wait, done in steps:
         seconds, paragraphs = seconds + wait, paragraphs + done
@@ -98,7 +138,7 @@ def test_whatever_the_samples_are_the_chart_stays_within_its_frame(steps: list[t
             assert x == WIDTH
 
 
-def test_the_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point) -> None:
+def test_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", point("joy"))
     scored.throughput = tuple(sample(second, 50 * second) for second in range(9))
     scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, recovered=4, retried=5, skipped={"UNAVAILABLE": 32})
@@ -109,7 +149,7 @@ def test_the_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point)
     assert "Errors 5 Recovered 4 Retried 5 Hedged 0 Shed 0 Paragraphs skipped 32" in words
 
 
-def test_a_page_of_a_short_run_has_no_chart_of_it(scored: ScoredFolder, point: Point) -> None:
+def test_page_of_a_short_run_has_no_throughput_chart(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", point("joy"))
     page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
     assert "<h3>Throughput</h3>" not in page

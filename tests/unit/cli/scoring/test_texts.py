@@ -1,40 +1,28 @@
-"""Texts that come more than once are sent once, in bounded memory, and every paragraph still has its row."""
+"""Each text is sent once, in bounded memory."""
 
 import asyncio
 import json
 import tracemalloc
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
 import grpc
 import pyarrow.parquet as pq
-from undertone_cli.readers import InputParagraph, ReadOptions, find_inputs, inspect_inputs
-from undertone_cli.run_folder import Manifest, Part, RunFolder, RunIdentity, TextScore
+from undertone_cli.readers import InputParagraph
+from undertone_cli.run_folder import Manifest, Part, TextScore
 from undertone_cli.scoring.monitor import RunCounts
-from undertone_cli.scoring.pipeline import Pipeline
 from undertone_cli.scoring.texts import MAX_DUPLICATES, PendingTexts, ResultCache, TextFailure
-from undertone_client import Client, Failure, LimitSettings, Model, Paragraph, Policy, RetryPolicy, Settings
+from undertone_client import Failure, Paragraph
 from undertone_client.testing import EMOTIONS, FakeClassifier, ItemFault, expected_probabilities
 
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+from tests.unit.support.command import write_texts
+from tests.unit.support.pipeline import run_pipeline
 
 
-async def run(texts: list[str], folder: Path, service: FakeClassifier) -> tuple[Manifest, RunCounts]:
-    path = folder / "a.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    inputs = find_inputs([str(path)], ReadOptions())
-    identity = RunIdentity(
-        inspect_inputs(inputs).fingerprints, inputs.options, 1000, Model("fake", 1, "fp32"), EMOTIONS, Policy.CHUNK_MEAN
-    )
-    out, counts = RunFolder(folder / "out"), RunCounts()
-    own = Settings(limit=LimitSettings.fixed(2), batch_items=4, retry=RetryPolicy(attempts=1))
-    with out.locked():
-        manifest = out.read_manifest() or Manifest(identity, NOON)
-        out.write_manifest(manifest)
-        async with Client(service.target, settings=own) as client:
-            return await Pipeline(out, manifest, inputs, counts, client).run(), counts
+async def score(texts: list[str], folder: Path, service: FakeClassifier) -> tuple[Manifest, RunCounts]:
+    path = write_texts(folder / "a.jsonl", texts)
+    return await run_pipeline(path, folder / "out", service, rows_per_part=1000)
 
 
 def labels(folder: Path) -> list[str]:
@@ -48,37 +36,35 @@ def expected(text: str) -> str:
 
 async def test_each_text_is_sent_once(tmp_path: Path, service: FakeClassifier) -> None:
     texts = [f"text {index % 7}" for index in range(100)]
-    manifest, counts = await run(texts, tmp_path, service)
+    manifest, counts = await score(texts, tmp_path, service)
     assert sorted(service.paragraphs()) == sorted(set(texts))
     assert labels(tmp_path) == [expected(text) for text in texts]
     assert (manifest.scored, manifest.repeated, counts.repeated) == (100, 93, 93)
 
 
-async def test_what_an_earlier_run_has_scored_is_not_sent_for_another_paragraph_either(
-    tmp_path: Path, service: FakeClassifier
-) -> None:
+async def test_saved_score_is_used_for_other_paragraphs_with_the_text(tmp_path: Path, service: FakeClassifier) -> None:
     texts = ["same", "broken", "same", "other"]
     service.item_faults = {"broken": ItemFault(grpc.StatusCode.INTERNAL)}
-    await run(texts, tmp_path, service)
+    await score(texts, tmp_path, service)
     part = tmp_path / "out" / "scores" / "part-00000.parquet"
     pq.write_table(pq.read_table(part).slice(0, 1), part)  # as if it had been stopped after the first row
     service.calls.clear()
-    await run(texts, tmp_path, service)
+    await score(texts, tmp_path, service)
     assert sorted(service.paragraphs()) == ["broken", "other"]
     assert labels(tmp_path) == [expected(text) for text in ("same", "same", "other")]
 
 
-async def test_all_of_a_text_that_is_refused_are_dead_letters(tmp_path: Path, service: FakeClassifier) -> None:
+async def test_every_paragraph_of_a_failed_text_is_a_dead_letter(tmp_path: Path, service: FakeClassifier) -> None:
     texts = ["fine", " ", *["broken"] * 5, *[" "] * 5]
     service.item_faults = {"broken": ItemFault(grpc.StatusCode.INTERNAL, "poison")}
-    manifest, counts = await run(texts, tmp_path, service)
+    manifest, counts = await score(texts, tmp_path, service)
     assert (manifest.scored, manifest.failed, counts.statuses) == (1, 11, {"INTERNAL": 5, "INVALID_ARGUMENT": 6})
     assert sorted(service.paragraphs()) == [" ", "broken", "fine"]
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
     assert reasons == ["the text is empty", *["poison"] * 5, *["the text is empty"] * 5]
 
 
-async def test_paragraphs_that_wait_for_another_are_bounded() -> None:
+async def test_number_of_waiting_duplicates_is_bounded() -> None:
     awaited, part = PendingTexts(), cast("Part", object())
     items = [InputParagraph(ordinal, f"a/{ordinal}", "a", ordinal, "", "same", "ab") for ordinal in range(MAX_DUPLICATES + 2)]
     assert [awaited.add(part, item) for item in items] == [True, *[False] * (MAX_DUPLICATES + 1)]
@@ -91,13 +77,13 @@ async def test_paragraphs_that_wait_for_another_are_bounded() -> None:
     assert {each.paragraph.text for each in places[1:]} == {None}
 
 
-async def test_one_text_alone_is_sent_once_however_often_it_comes(tmp_path: Path, service: FakeClassifier) -> None:
+async def test_input_of_one_repeated_text_is_sent_once(tmp_path: Path, service: FakeClassifier) -> None:
     service.delay_seconds = 0.01
-    manifest, _ = await run(["same"] * (MAX_DUPLICATES + 3000), tmp_path, service)
+    manifest, _ = await score(["same"] * (MAX_DUPLICATES + 3000), tmp_path, service)
     assert (manifest.scored, service.paragraphs()) == (MAX_DUPLICATES + 3000, ["same"])
 
 
-def test_answers_are_forgotten_beyond_their_number() -> None:
+def test_cache_evicts_the_least_recently_used_text() -> None:
     answers = ResultCache(capacity=2)
     digests = [sha256(text).hexdigest() for text in (b"a", b"b", b"c")]
     for number, digest in enumerate(digests[:2]):
@@ -110,7 +96,7 @@ def test_answers_are_forgotten_beyond_their_number() -> None:
     assert answers.get(digests[1]) is None
 
 
-def test_what_an_answer_takes() -> None:
+def test_memory_of_a_cached_score() -> None:
     probabilities = expected_probabilities("x")
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Inputs in object stores, over real sockets: S3 as moto has it, Google Cloud Storage as its emulator has it."""
+"""Inputs in object stores: S3 by moto, Google Cloud Storage by its emulator."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 from undertone_cli.__main__ import undertone
 from undertone_cli.readers import InputSet, ReadOptions, find_inputs, inspect_inputs
+from undertone_cli.readers.object_store import ObjectAddress
 from undertone_client.jobs import InputError
 
 GCS_EMULATOR = """
@@ -26,6 +27,7 @@ print(server._api._httpd.server_address[1], flush=True)
 sys.stdin.read()
 server.stop()
 """
+
 
 FILES = {
     "books/a.txt": b"One.\n\nTwo.\n",
@@ -124,13 +126,13 @@ def open_inputs(*names: str) -> InputSet:
         ("books/a.txt", ["a"]),
     ],
 )
-def test_folders_patterns_and_objects(store: Store, key: str, documents: list[str]) -> None:
+def test_prefixes_patterns_and_objects(store: Store, key: str, documents: list[str]) -> None:
     found = open_inputs(store.address(key))
     assert [source.document for source in found.inputs] == documents
     assert found.rereadable
 
 
-def test_objects_are_read_and_measured_as_files_are(store: Store, tmp_path: Path) -> None:
+def test_objects_are_read_and_hashed_like_files(store: Store, tmp_path: Path) -> None:
     for key, content in FILES.items():
         path = tmp_path / key
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,26 +146,26 @@ def test_objects_are_read_and_measured_as_files_are(store: Store, tmp_path: Path
     assert [(item.id, item.text, item.problem) for item in items] == [(item.id, item.text, item.problem) for item in others]
 
 
-def test_parquet_is_read_in_place(store: Store) -> None:
+def test_parquet_is_read_without_a_copy(store: Store) -> None:
     found = open_inputs(store.address("rows/d.parquet"))
     assert [item.text for item in found.paragraphs()] == [f"Row {row}." for row in range(50)]
     (fingerprint,) = inspect_inputs(found).fingerprints
     assert fingerprint.bytes == store.filesystem.get_file_info("shelf/rows/d.parquet").size
 
 
-def test_what_is_not_there(store: Store) -> None:
+def test_missing_objects(store: Store) -> None:
     with pytest.raises(InputError, match=r"(gs|s3)://shelf/books/z\.txt does not exist"):
         open_inputs(store.address("books/z.txt"))
     with pytest.raises(InputError, match="there is no file to read"):
         open_inputs(store.address("books/*.parquet"))
 
 
-def test_an_object_store_that_does_not_know_its_options() -> None:
+def test_unknown_option_of_an_address() -> None:
     with pytest.raises(InputError, match=r"s3://shelf/a\.txt cannot be read: Unexpected query parameter"):
         open_inputs("s3://shelf/a.txt?colour=blue")
 
 
-def test_a_run_from_an_object_store_names_no_more_than_the_address(s3: Store, target: str, tmp_path: Path) -> None:
+def test_manifest_contains_no_credentials(s3: Store, target: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ["score", s3.address("books"), s3.address("rows"), "--out", str(out), "--target", target]
     result = CliRunner().invoke(undertone, arguments)
@@ -176,7 +178,20 @@ def test_a_run_from_an_object_store_names_no_more_than_the_address(s3: Store, ta
     assert CliRunner().invoke(undertone, ["replay", str(out), "--target", target]).exit_code == 1
 
 
-def test_the_output_stays_out_of_object_stores(s3: Store, target: str) -> None:
+def test_output_cannot_be_in_an_object_store(s3: Store, target: str) -> None:
     result = CliRunner().invoke(undertone, ["score", s3.address("books"), "--out", s3.address("out"), "--target", target])
     assert (result.exit_code, "is not a local folder" in result.output) == (2, True)
     assert "which object stores do not have" in " ".join(result.output.split())
+
+
+def test_parts_of_an_address() -> None:
+    address = ObjectAddress.parse("s3://bucket/a key/b.txt?region=eu-central-1&scheme=http")
+    assert address is not None
+    assert (address.path, address.options) == ("bucket/a key/b.txt", "region=eu-central-1&scheme=http")
+    assert address.display_name == "s3://bucket/a key/b.txt"
+    assert str(address.with_path("bucket/c")) == "s3://bucket/c?region=eu-central-1&scheme=http"
+    assert ObjectAddress.parse(str(address)) == address
+    anonymous = ObjectAddress.parse("gs://anonymous@public/data/")
+    assert anonymous is not None
+    assert (str(anonymous), anonymous.display_name) == ("gs://anonymous@public/data", "gs://public/data")
+    assert ObjectAddress.parse("s3-notes.txt") is None

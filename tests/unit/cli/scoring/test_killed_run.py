@@ -1,4 +1,4 @@
-"""kill -9 at any moment: the table ends as that of a run that nobody has disturbed, no row lost and none twice."""
+"""Runs and replays that SIGKILL ends at random times."""
 
 import json
 import os
@@ -7,39 +7,49 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import grpc
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from undertone_cli.__main__ import undertone
 from undertone_client.testing import FakeClassifier, ItemFault
 
+from tests.unit.support.command import read_failures, read_manifest, read_table
+
 PARAGRAPHS = 240
+
+
 KILLS = 3
+
+
 OPTIONS = ("--rows-per-part", "20", "--batch-items", "4", "--limit", "2", "--attempts", "1", "--quiet")
+
+
 BUSY = ("--checkpoint", "0")
-"""Saves after every answer, so that most kills come while a file is being written."""
+"""Saves after each answer, so that most kills happen during a write."""
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """Some texts come more than once, some are refused, and some are none."""
+    """Some texts are duplicates, some are rejected, and some are null."""
     path = tmp_path / "rows.jsonl"
     texts = [None if index % 97 == 5 else f"Text {index % 180} {'long ' * (index % 9)}" for index in range(PARAGRAPHS)]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     return path
 
 
-def called(service: FakeClassifier, *arguments: object) -> int:
-    """Run the command to its end, in this process."""
+def saved_ids(out: Path) -> set[str]:
+    return {row["id"] for rows in read_table(out).values() for row in rows}
+
+
+def run(service: FakeClassifier, *arguments: object) -> int:
+    """Run the command in this process; its exit code."""
     line = [str(argument) for argument in arguments]
     return CliRunner().invoke(undertone, line, env={"UNDERTONE_TARGET": service.target}).exit_code
 
 
 def killed(service: FakeClassifier, after_calls: int, *arguments: object) -> bool:
-    """Run the command in a process of its own, and kill that after so many calls; whether it was in time."""
+    """Run the command as a process and kill it after so many calls; False if it had ended."""
     service.calls.clear()
     command = [sys.executable, "-m", "undertone_cli", *map(str, arguments)]
     with subprocess.Popen(command, env=os.environ | {"UNDERTONE_TARGET": service.target}) as process:
@@ -49,52 +59,43 @@ def killed(service: FakeClassifier, after_calls: int, *arguments: object) -> boo
     return process.returncode == -9
 
 
-def table(out: Path) -> list[dict[str, Any]]:
-    parts = sorted((out / "scores").glob("part-*.parquet"))
-    return [{**row, "part": part.name, "scored_at": None} for part in parts for row in pq.read_table(part).to_pylist()]
-
-
-def letters(out: Path) -> str:
-    return (out / "failures.jsonl").read_text()
-
-
-def test_a_run_and_a_replay_that_are_killed_again_and_again(hosted: FakeClassifier, rows: Path, tmp_path: Path) -> None:
+def test_killed_runs_and_replays_make_the_same_table(hosted: FakeClassifier, rows: Path, tmp_path: Path) -> None:
     chance = random.Random(20_261_121)
     broken = {
         f"Text {index} {'long ' * (index % 9)}": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in range(0, 180, 31)
     }
     hosted.item_faults = broken
-    whole, torn = tmp_path / "whole", tmp_path / "torn"
-    assert called(hosted, "score", rows, "--out", whole, *OPTIONS) == 1
+    uninterrupted, interrupted = tmp_path / "uninterrupted", tmp_path / "interrupted"
+    assert run(hosted, "score", rows, "--out", uninterrupted, *OPTIONS) == 1
 
     hosted.delay_seconds = 0.005
     kept: set[str] = set()
     for _ in range(KILLS):
-        assert killed(hosted, chance.randrange(3, 20), "score", rows, "--out", torn, *OPTIONS, *BUSY)
-        now = {row["id"] for row in table(torn)}
+        assert killed(hosted, chance.randrange(3, 20), "score", rows, "--out", interrupted, *OPTIONS, *BUSY)
+        now = saved_ids(interrupted)
         assert kept <= now, "a row was lost"
         kept = now
     assert 0 < len(kept) < PARAGRAPHS
     hosted.delay_seconds = 0
     hosted.calls.clear()
-    assert called(hosted, "score", rows, "--out", torn, *OPTIONS) == 1
+    assert run(hosted, "score", rows, "--out", interrupted, *OPTIONS) == 1
     sent = [ident for call in hosted.calls for ident in call.ids]
     assert kept.isdisjoint(sent)
-    assert table(torn) == table(whole)
-    assert letters(torn) == letters(whole)
-    assert [row["id"] for row in table(torn)] == [row["id"] for row in table(whole)]
+    assert read_table(interrupted) == read_table(uninterrupted)
+    assert read_failures(interrupted) == read_failures(uninterrupted)
 
     hosted.item_faults = {}
     hosted.delay_seconds = 0.02
     replay = ("--batch-items", "1", "--limit", "1", "--quiet")
-    assert killed(hosted, 6, "replay", torn, *replay, *BUSY)
-    assert letters(torn) == letters(whole)
+    assert killed(hosted, 6, "replay", interrupted, *replay, *BUSY)
+    assert read_failures(interrupted) == read_failures(uninterrupted)
     hosted.delay_seconds = 0
-    for out in (torn, whole):
-        assert called(hosted, "replay", out, *replay) == 1  # what is no text stays
-    assert table(torn) == table(whole)
-    assert letters(torn) == letters(whole)
-    runs = [json.loads((out / "run.json").read_text()) for out in (torn, whole)]
+    for out in (interrupted, uninterrupted):
+        assert run(hosted, "replay", out, *replay) == 1  # null texts stay dead letters
+    assert read_table(interrupted) == read_table(uninterrupted)
+    assert read_failures(interrupted) == read_failures(uninterrupted)
+    runs = [read_manifest(out) for out in (interrupted, uninterrupted)]
     assert runs[0]["complete"]
     assert runs[0]["shards"] == runs[1]["shards"]
-    assert len({row["id"] for row in table(torn)}) == len(table(torn)) == PARAGRAPHS - len(letters(torn).splitlines())
+    assert sum(map(len, read_table(interrupted).values())) == PARAGRAPHS - len(read_failures(interrupted))
+    assert len(saved_ids(interrupted)) == PARAGRAPHS - len(read_failures(interrupted))

@@ -1,10 +1,9 @@
-"""From names to inputs: folders, patterns, and the addresses of object stores."""
+"""Inputs that the arguments name: folders, patterns, addresses."""
 
 from pathlib import Path
 
 import pytest
-from undertone_cli.readers import Format, ReadOptions, find_inputs
-from undertone_cli.readers.object_store import ObjectAddress
+from undertone_cli.readers import Format, InputParagraph, ReadOptions, UniqueIds, find_inputs
 from undertone_client.jobs import InputError
 
 FILES = ("b.txt", "a.txt", "2024/a.txt", "2024/c.jsonl", "2025/x/d.csv", "2025/_SUCCESS", ".git/e.txt", "read.me", "f[1].txt")
@@ -25,7 +24,7 @@ def documents(*names: str, form: Format | None = None) -> list[str]:
     return [source.document for source in find_inputs(names, ReadOptions(format=form)).inputs]
 
 
-def test_a_folder_stands_for_all_files_below_whose_form_is_known(library: Path) -> None:
+def test_folder_stands_for_all_files_of_known_formats(library: Path) -> None:
     found = find_inputs(["books"], ReadOptions())
     assert [source.name for source in found.inputs] == [
         "books/2024/a.txt",
@@ -57,7 +56,7 @@ def test_patterns(library: Path, pattern: str, expected: list[str]) -> None:
     assert documents(str(library.parent / pattern)) == expected
 
 
-def test_the_output_folder_is_no_input(library: Path) -> None:
+def test_output_folder_is_excluded(library: Path) -> None:
     assert [source.document for source in find_inputs(["books"], ReadOptions(), exclude=Path("books/2024")).inputs] == [
         "2025/x/d",
         "a",
@@ -83,20 +82,23 @@ def test_the_output_folder_is_no_input(library: Path) -> None:
         ("s3://me:hunter2@bucket/key.txt", "an address must not contain credentials"),
     ],
 )
-def test_names_that_stand_for_nothing(library: Path, name: str, message: str) -> None:
+def test_names_without_files(library: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         find_inputs([name], ReadOptions())
     assert "hunter2" not in str(raised.value)
 
 
-def test_an_address_and_its_parts() -> None:
-    address = ObjectAddress.parse("s3://bucket/a key/b.txt?region=eu-central-1&scheme=http")
-    assert address is not None
-    assert (address.path, address.options) == ("bucket/a key/b.txt", "region=eu-central-1&scheme=http")
-    assert address.display_name == "s3://bucket/a key/b.txt"
-    assert str(address.with_path("bucket/c")) == "s3://bucket/c?region=eu-central-1&scheme=http"
-    assert ObjectAddress.parse(str(address)) == address
-    anonymous = ObjectAddress.parse("gs://anonymous@public/data/")
-    assert anonymous is not None
-    assert (str(anonymous), anonymous.display_name) == ("gs://anonymous@public/data", "gs://public/data")
-    assert ObjectAddress.parse("s3-notes.txt") is None
+def read(*paths: Path, options: ReadOptions | None = None) -> list[InputParagraph]:
+    with UniqueIds() as ids:
+        return list(find_inputs([str(path) for path in paths], options or ReadOptions()).paragraphs(ids))
+
+
+def test_invalid_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        find_inputs([str(tmp_path / "absent.txt")], ReadOptions())
+    with pytest.raises(InputError, match=r"there is no file to read"):
+        find_inputs([str(tmp_path)], ReadOptions())
+    with pytest.raises(InputError, match=r"addresses must start with s3:// or gs://"):
+        find_inputs(["https://example.org/a.txt"], ReadOptions())
+    with pytest.raises(InputError, match="standard input"):
+        find_inputs(["-"], ReadOptions(format=Format.PARQUET))

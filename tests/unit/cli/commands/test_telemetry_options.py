@@ -1,4 +1,4 @@
-"""Telemetry that cannot be is refused before anything else is looked at."""
+"""Telemetry options."""
 
 import socket
 from pathlib import Path
@@ -12,13 +12,13 @@ from undertone_cli.__main__ import undertone
     ("flag", "value", "message"),
     [
         ("--metrics-port", "70000", "70000 is not in the range 0<=x<=65535"),
-        ("--pushgateway", "gateway:9091", "write a URL, such as http://pushgateway:9091"),
-        ("--dogstatsd", "nowhere", "write host:port, or unix:///path/to/socket"),
-        ("--trace-sample", "1", "without an --otlp-endpoint"),
+        ("--pushgateway", "gateway:9091", "use a URL, such as http://pushgateway:9091"),
+        ("--dogstatsd", "nowhere", "use host:port, or unix:///path/to/socket"),
+        ("--trace-sample", "1", "needs --otlp-endpoint"),
         ("--log-format", "xml", "'xml' is not one of"),
     ],
 )
-def test_flags_and_variables(tmp_path: Path, flag: str, value: str, message: str) -> None:
+def test_invalid_values_of_flags_and_variables(tmp_path: Path, flag: str, value: str, message: str) -> None:
     command = ["score", str(tmp_path / "novel.txt"), "--out", str(tmp_path / "out")]
     variable = f"UNDERTONE_{flag.removeprefix('--').replace('-', '_').upper()}"
     for arguments, environment in (([flag, value], {}), ([], {variable: value})):
@@ -26,7 +26,7 @@ def test_flags_and_variables(tmp_path: Path, flag: str, value: str, message: str
         assert (result.exit_code, message in result.output) == (2, True), result.output
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_metrics_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("localhost", 0)) as taken:
         port = taken.getsockname()[1]
         command = ["score", str(tmp_path / "novel.txt"), "--out", str(tmp_path / "out"), "--metrics-port", str(port)]

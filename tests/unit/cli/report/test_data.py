@@ -1,16 +1,22 @@
-"""Folders that cannot be shown are refused with a message that says what to do; the command passes it on."""
+"""Data of the report, and folders without valid data."""
 
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
-from undertone_cli.commands.report import report
 from undertone_cli.report import write_report
+from undertone_cli.report.data import Emotion, describe_totals
 from undertone_client.jobs import OutputError
 from undertone_client.values import Model
 
 from tests.unit.support.scored_folder import Point, ScoredFolder
+
+
+def test_description_of_totals() -> None:
+    many = [Emotion("joy", 1, 0.1, 0.2), Emotion("fear", 5, 0.5, 0.4), Emotion("love", 4, 0.4, 0.4)]
+    assert describe_totals(many) == "Fear leads in 50% of the paragraphs, followed by love (40%) and joy (10%)."
+    one = [Emotion("joy", 3, 1.0, 0.9), Emotion("fear", 0, 0.0, 0.1)]
+    assert describe_totals(one) == "Joy leads in 100% of the paragraphs."
 
 
 @pytest.fixture
@@ -27,20 +33,20 @@ def refusal(folder: Path) -> str:
     return str(caught.value)
 
 
-def test_a_folder_that_no_run_wrote(tmp_path: Path) -> None:
+def test_folder_without_a_run(tmp_path: Path) -> None:
     assert "has no run.json; name a folder that `undertone score --out` wrote" in refusal(tmp_path)
 
 
-def test_a_damaged_manifest(folder: Path) -> None:
+def test_damaged_manifest(folder: Path) -> None:
     (folder / "run.json").write_text("{", encoding="utf-8")
     assert "run.json is not a valid manifest" in refusal(folder)
 
 
-def test_no_scores(scored: ScoredFolder) -> None:
+def test_empty_run(scored: ScoredFolder) -> None:
     assert "contains no scores: no paragraph was scored" in refusal(scored.write())
 
 
-def test_nothing_but_failures(scored: ScoredFolder) -> None:
+def test_run_with_failures_only(scored: ScoredFolder) -> None:
     scored.fail("a/0000", "UNAVAILABLE", "nobody answers")
     assert "contains no scores: all 1 paragraphs failed; see failures.jsonl" in refusal(scored.write())
 
@@ -53,7 +59,7 @@ def test_scores_of_two_models(folder: Path, scored: ScoredFolder) -> None:
     assert "score each into its own folder" in message
 
 
-def test_a_damaged_part(folder: Path) -> None:
+def test_damaged_part(folder: Path) -> None:
     part = folder / "scores" / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:100])
     message = refusal(folder)
@@ -61,45 +67,21 @@ def test_a_damaged_part(folder: Path) -> None:
     assert "delete it and run the same `undertone score` again" in message
 
 
-def test_a_part_without_an_emotion(folder: Path) -> None:
+def test_missing_column(folder: Path) -> None:
     part = folder / "scores" / "part-00000.parquet"
     pq.write_table(pq.read_table(part).drop_columns(["fear"]), part)
     assert f"the columns of {part} differ from run.json (fear)" in refusal(folder)
 
 
-def test_a_score_that_is_no_number(scored: ScoredFolder, point: Point) -> None:
+def test_score_that_is_not_a_number(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", [float("nan"), *point("joy")[1:]])
     assert "the column 'joy' has missing or infinite values" in refusal(scored.write())
 
 
 @pytest.mark.parametrize("line", ["[]", "{", '{"id": "a"}'])
-def test_damaged_failures(scored: ScoredFolder, folder: Path, line: str) -> None:
+def test_damaged_failure_record(scored: ScoredFolder, folder: Path, line: str) -> None:
     scored.fail("a/0002", "UNAVAILABLE", "nobody answers")
     scored.write()
     with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
         failures.write(f"{line}\n")
     assert "failures.jsonl, line 2: not a failure record" in refusal(folder)
-
-
-def test_the_command_writes_into_the_folder_and_says_where(folder: Path) -> None:
-    result = CliRunner().invoke(report, [str(folder)])
-    assert result.exit_code == 0
-    assert result.output.strip() == str(folder / "report.html")
-    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-
-
-def test_the_command_writes_where_it_is_told(folder: Path, tmp_path: Path) -> None:
-    output = tmp_path / "elsewhere.html"
-    assert CliRunner().invoke(report, [str(folder), "--output", str(output), "--with-text"]).exit_code == 0
-    assert "is missing" in output.read_text(encoding="utf-8")
-
-
-def test_the_command_shows_no_traceback(folder: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(report, [str(folder), "--output", str(tmp_path / "no" / "such" / "page.html")])
-    assert result.exit_code == 2
-    assert "cannot be written" in result.output
-    (folder / "run.json").unlink()
-    result = CliRunner().invoke(report, [str(folder)])
-    assert result.exit_code == 2
-    assert result.output.startswith("Error: ")
-    assert "Traceback" not in result.output

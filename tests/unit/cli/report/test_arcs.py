@@ -1,9 +1,9 @@
-"""Binning and smoothing keep what a distribution is."""
+"""Stories, bins and arcs."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.report.arcs import MAX_BINS, bin_paragraphs, smooth
+from undertone_cli.report.arcs import MAX_BINS, bin_paragraphs, describe_arc, smooth, title_of
 
 positions = st.lists(st.integers(0, 3000), min_size=1, max_size=60, unique=True).map(sorted)
 
@@ -19,7 +19,7 @@ def documents(draw: st.DrawFn) -> tuple[list[int], list[list[float]]]:
 
 @settings(max_examples=40, deadline=None)
 @given(documents())
-def test_every_point_of_an_arc_is_a_distribution_within_the_range_of_the_paragraphs(
+def test_every_point_of_an_arc_is_a_distribution(
     document: tuple[list[int], list[list[float]]],
 ) -> None:
     places, columns = document
@@ -33,7 +33,7 @@ def test_every_point_of_an_arc_is_a_distribution_within_the_range_of_the_paragra
 
 @settings(max_examples=40, deadline=None)
 @given(documents(), st.integers(1, 20))
-def test_bins_lose_no_paragraph_and_keep_their_means(document: tuple[list[int], list[list[float]]], limit: int) -> None:
+def test_bins_keep_every_paragraph_and_the_means(document: tuple[list[int], list[list[float]]], limit: int) -> None:
     places, columns = document
     bins = bin_paragraphs(places, columns, limit=limit)
     assert len(bins) <= limit
@@ -44,16 +44,16 @@ def test_bins_lose_no_paragraph_and_keep_their_means(document: tuple[list[int], 
         assert total == pytest.approx(sum(column))
 
 
-def test_a_short_story_is_not_binned() -> None:
+def test_short_story_has_one_paragraph_per_bin() -> None:
     bins = bin_paragraphs([3, 4, 9], [[0.1, 0.2, 0.3]])
     assert [(bin_.first, bin_.last, bin_.count) for bin_ in bins] == [(3, 3, 1), (4, 4, 1), (9, 9, 1)]
 
 
-def test_a_long_story_is_binned() -> None:
+def test_number_of_bins_is_limited() -> None:
     assert len(bin_paragraphs(range(10_000), [[0.5] * 10_000])) == MAX_BINS
 
 
-def test_smoothing_follows_a_change_of_mood() -> None:
+def test_smoothing_follows_a_change() -> None:
     columns = [[1.0] * 24 + [0.0] * 24, [0.0] * 24 + [1.0] * 24]
     joy, sadness = smooth(bin_paragraphs(range(48), columns)).values
     assert joy[0] > 0.99
@@ -62,6 +62,46 @@ def test_smoothing_follows_a_change_of_mood() -> None:
     assert list(joy) == sorted(joy, reverse=True)
 
 
-def test_points_lie_within_the_paragraphs() -> None:
+def test_positions_of_points_are_within_the_story() -> None:
     arc = smooth(bin_paragraphs([5, 6, 7, 8], [[0.5] * 4]), points=9)
     assert [arc.position(point) for point in range(9)] == [5, 5, 6, 6, 7, 7, 8, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("document", "title"),
+    [
+        ("the-ninth-stair", "The ninth stair"),
+        ("chapter_2", "Chapter 2"),
+        ("Emma", "Emma"),
+        ("a--b", "a--b"),
+        ("", ""),
+        ("<script>", "<script>"),
+    ],
+)
+def test_title_of(document: str, title: str) -> None:
+    assert title_of(document) == title
+
+
+def shape(*moods: str, labels: tuple[str, ...] = ("joy", "fear", "sadness", "neutral")) -> str:
+    """The sentence for a story with ten paragraphs of each mood, `fear!` being a stronger fear."""
+    rows = []
+    for mood in moods:
+        strength = 0.9 if mood.endswith("!") else 0.7
+        rest = (1 - strength) / (len(labels) - 1)
+        rows += [[strength if label == mood.rstrip("!") else rest for label in labels]] * 10
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return describe_arc(smooth(bin_paragraphs(range(len(rows)), columns)), labels)
+
+
+def test_description_of_opening_peak_and_close() -> None:
+    assert shape("joy", "fear!", "sadness").startswith("Opens in joy, peaks in fear around paragraph 1")
+    assert shape("joy", "fear!", "sadness").endswith("and closes in sadness.")
+    assert shape("joy!", "fear").startswith("Opens in joy, strongest around paragraph 1 (90%)")
+    assert shape("joy", "fear!").startswith("Opens in joy and closes in fear, strongest around paragraph")
+    assert shape("joy", "neutral!", "joy").startswith("Opens and closes in joy")
+    assert shape("neutral", labels=("neutral", "joy")).startswith("Opens and closes in joy")
+
+
+def test_description_of_a_single_paragraph() -> None:
+    arc = smooth(bin_paragraphs([0], [[0.25], [0.75]]))
+    assert describe_arc(arc, ["joy", "fear"]) == "A single paragraph, with fear at 75%."

@@ -1,0 +1,165 @@
+"""`undertone replay`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from undertone_cli.run_folder import RunFolder
+from undertone_client.testing import FakeClassifier, ItemFault
+
+from tests.unit.support.command import Command, read_failures, read_manifest, read_table
+
+SMALL = ("--rows-per-part", 4)
+
+
+PARAGRAPHS = 22
+
+
+POISONED = (1, 2, 9, 21)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"key": f"k{index}", "text": f"Text {index}."}) + "\n" for index in range(PARAGRAPHS)))
+    return path
+
+
+@pytest.fixture
+def failed_run(command: Command, hosted: FakeClassifier, rows: Path, tmp_path: Path) -> Path:
+    """A complete run that has left four dead letters, in three of its six parts."""
+    hosted.item_faults = {f"Text {index}.": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in POISONED}
+    out = tmp_path / "interrupted"
+    assert command("score", rows, "--id-column", "key", "--out", out, *SMALL).exit_code == 1
+    assert [failure["id"] for failure in read_failures(out)] == [f"k{index}" for index in POISONED]
+    hosted.calls.clear()
+    return out
+
+
+def test_only_dead_letters_are_sent_and_the_table_becomes_complete(
+    command: Command, hosted: FakeClassifier, rows: Path, failed_run: Path, tmp_path: Path
+) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in RunFolder(failed_run).parts()}
+    hosted.item_faults = {}
+    result = command("replay", failed_run)
+    assert (result.exit_code, "scored  4" in result.output) == (0, True)
+    assert sorted(hosted.paragraphs()) == sorted(f"Text {index}." for index in POISONED)
+    assert read_failures(failed_run) == []
+    changed = {path.name for path in RunFolder(failed_run).parts() if path.stat().st_mtime_ns != before[path.name]}
+    assert changed == {"part-00000.parquet", "part-00002.parquet", "part-00005.parquet"}
+
+    assert command("score", rows, "--id-column", "key", "--out", tmp_path / "uninterrupted", *SMALL).exit_code == 0
+    assert read_table(failed_run) == read_table(tmp_path / "uninterrupted")
+    mine, theirs = read_manifest(failed_run), read_manifest(tmp_path / "uninterrupted")
+    assert (mine["complete"], mine["tokens"], mine["shards"]) == (True, theirs["tokens"], theirs["shards"])
+    assert (mine["counts"]["scored"], mine["counts"]["failed"]) == (PARAGRAPHS, 0)
+    assert mine["calls"]["attempts"]["OK"] > theirs["calls"]["attempts"]["OK"]
+
+
+def test_replay_without_dead_letters_changes_nothing(command: Command, hosted: FakeClassifier, failed_run: Path) -> None:
+    hosted.item_faults = {}
+    command("replay", failed_run)
+    hosted.calls.clear()
+    before = (failed_run / "run.json").read_bytes(), read_table(failed_run)
+    result = command("replay", failed_run)
+    assert (result.exit_code, "every paragraph has a score" in result.output) == (0, True)
+    assert ((failed_run / "run.json").read_bytes(), read_table(failed_run)) == before
+    assert hosted.calls == []
+
+
+def test_repeated_failure_has_the_new_reason(command: Command, hosted: FakeClassifier, failed_run: Path) -> None:
+    hosted.item_faults = {"Text 9.": ItemFault(grpc.StatusCode.OUT_OF_RANGE, "still broken")}
+    assert command("replay", failed_run).exit_code == 1
+    (failure,) = read_failures(failed_run)
+    assert (failure["id"], failure["status"], failure["reason"]) == ("k9", "OUT_OF_RANGE", "still broken")
+    assert read_manifest(failed_run)["counts"] == {"scored": 21, "failed": 1, "kept": 0}
+    hosted.item_faults = {}
+    assert command("replay", failed_run).exit_code == 0
+    assert sum(map(len, read_table(failed_run).values())) == PARAGRAPHS
+
+
+def test_changed_text_is_not_sent(command: Command, hosted: FakeClassifier, rows: Path, failed_run: Path) -> None:
+    hosted.item_faults = {}
+    rows.write_text(rows.read_text().replace("Text 9.", "Another."))
+    result = command("replay", failed_run)
+    assert (result.exit_code, "not scored, because their text has changed: 1" in result.output) == (1, True)
+    assert sorted(hosted.paragraphs()) == ["Text 1.", "Text 2.", "Text 21."]
+    assert [(failure["id"], failure["reason"]) for failure in read_failures(failed_run)] == [("k9", "broken")]
+
+
+def test_replay_killed_before_the_manifest_was_written_continues(
+    command: Command, hosted: FakeClassifier, failed_run: Path
+) -> None:
+    hosted.item_faults = {}
+    stale = {name: (failed_run / name).read_bytes() for name in ("run.json", "failures.jsonl")}
+    command("replay", failed_run)
+    whole = read_table(failed_run)
+    for name, content in stale.items():  # as after a kill between the last part and the manifest
+        (failed_run / name).write_bytes(content)
+    hosted.calls.clear()
+    assert command("replay", failed_run).exit_code == 0
+    assert hosted.paragraphs() == []
+    assert (read_failures(failed_run), read_table(failed_run), read_manifest(failed_run)["counts"]["failed"]) == ([], whole, 0)
+
+
+def test_moved_rows_are_an_error(command: Command, rows: Path, failed_run: Path) -> None:
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[1:]))
+    before = read_table(failed_run)
+    result = command("replay", failed_run)
+    assert (result.exit_code, "the input has changed" in result.output) == (2, True)
+    assert read_table(failed_run) == before
+    assert len(read_failures(failed_run)) == len(POISONED)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "message"),
+    [
+        (lambda rows, out: rows.unlink(), 2, "does not exist any more"),
+        (lambda rows, out: (out / "run.json").unlink(), 2, "contains scores but no run.json"),
+        (lambda rows, out: (out / "failures.jsonl").write_text("{}\n"), 2, "failures.jsonl, line 1: not a failure record"),
+        (lambda rows, out: (out / "failures.jsonl").write_text(""), 2, "neither a score nor a line in failures.jsonl"),
+    ],
+)
+def test_folders_that_cannot_be_replayed(
+    command: Command, rows: Path, failed_run: Path, spoil: Callable[[Path, Path], None], code: int, message: str
+) -> None:
+    spoil(rows, failed_run)
+    before = read_table(failed_run)
+    result = command("replay", failed_run)
+    assert (result.exit_code, message in " ".join(result.output.split())) == (code, True), result.output
+    assert read_table(failed_run) == before
+
+
+def test_different_model_is_an_error(command: Command, hosted: FakeClassifier, failed_run: Path) -> None:
+    hosted.version = 2
+    result = command("replay", failed_run)
+    assert (result.exit_code, "contains scores of fake version 1 fp32" in result.output) == (2, True)
+    assert "serves fake version 2 fp32" in result.output
+    assert hosted.paragraphs() == []
+
+
+def test_incomplete_run_is_an_error(command: Command, failed_run: Path) -> None:
+    path = failed_run / "run.json"
+    path.write_text(path.read_text().replace('"complete": true,\n  "calls"', '"complete": false,\n  "calls"'))
+    result = command("replay", failed_run)
+    assert (result.exit_code, "is not complete" in result.output) == (2, True)
+
+
+def test_folder_without_a_run(command: Command, tmp_path: Path) -> None:
+    result = command("replay", tmp_path)
+    assert (result.exit_code, "has no run.json" in result.output) == (2, True)
+    assert command("replay", tmp_path / "absent").exit_code == 2
+
+
+def test_standard_input_cannot_be_replayed(command: Command, hosted: FakeClassifier, tmp_path: Path) -> None:
+    hosted.item_faults = {"One.": ItemFault(grpc.StatusCode.INTERNAL)}
+    fifo = tmp_path / "one.txt"
+    fifo.write_text("One.")
+    out = tmp_path / "out"
+    assert command("score", fifo, "--out", out).exit_code == 1
+    run = (out / "run.json").read_text()
+    (out / "run.json").write_text(run.replace(f'"name": "{fifo}"', '"name": "-"'))
+    result = command("replay", out)
+    assert (result.exit_code, "standard input can be read only once" in result.output) == (2, True)

@@ -1,0 +1,39 @@
+"""The command in this process, and run folders with made-up scores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from undertone_cli.__main__ import undertone
+from undertone_client.testing import FakeClassifier
+
+from tests.unit.support.command import Command
+from tests.unit.support.scored_folder import LABELS, Point, ScoredFolder
+
+
+@pytest.fixture
+def command(hosted: FakeClassifier) -> Command:
+    def run(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:
+        variables = {"UNDERTONE_TARGET": hosted.target, "COLUMNS": "200", **environment}
+        result = CliRunner().invoke(undertone, [str(argument) for argument in arguments], input=stdin, env=variables)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> ScoredFolder:
+    return ScoredFolder(tmp_path / "scored")
+
+
+@pytest.fixture
+def point() -> Point:
+    """Makes a distribution that is highest at one label."""
+
+    def make(label: str, probability: float = 0.8, *, labels: Sequence[str] = LABELS) -> list[float]:
+        rest = (1 - probability) / (len(labels) - 1)
+        return [probability if name == label else rest for name in labels]
+
+    return make

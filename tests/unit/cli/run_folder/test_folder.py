@@ -1,0 +1,43 @@
+"""The lock and the files of a run folder."""
+
+from pathlib import Path
+
+import pytest
+from undertone_cli.readers import ReadOptions
+from undertone_cli.run_folder import RunFolder, RunIdentity, ScoreTable
+from undertone_client import Model, Policy
+from undertone_client.jobs import OutputError
+
+
+def test_lock_excludes_a_second_run(tmp_path: Path) -> None:
+    second = RunFolder(tmp_path).locked()
+    with RunFolder(tmp_path).locked(), pytest.raises(OutputError, match="another run is writing"):
+        second.__enter__()
+
+
+async def test_temporary_files_of_a_killed_run_are_deleted(tmp_path: Path) -> None:
+    leftover = tmp_path / "scores" / ".part-00000.parquet.aside"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"half")
+    with RunFolder(tmp_path).locked():
+        assert not leftover.exists()
+
+
+def test_parts_without_a_manifest_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "part-00000.parquet").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"no run\.json"):
+        RunFolder(tmp_path).read_manifest()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 99}'])
+def test_damaged_manifest(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(OutputError, match=r"run\.json .*--overwrite"):
+        RunFolder(tmp_path).read_manifest()
+
+
+def test_emotion_with_the_name_of_a_column() -> None:
+    identity = RunIdentity((), ReadOptions(), 5, Model("fake", 1, "fp32"), ("joy", "label"), Policy.TRUNCATE)
+    with pytest.raises(OutputError, match="emotion named 'label'"):
+        ScoreTable(identity)

@@ -1,0 +1,58 @@
+"""Progress on the terminal."""
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from undertone_cli.scoring.display import RateEstimate, Throttled, describe_state, progress_display
+from undertone_cli.scoring.monitor import RunCounts
+from undertone_client import BreakerState, CallCounts, ClientState
+
+IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=1, breaker=BreakerState.CLOSED, counts=CallCounts())
+
+
+def test_rate_and_time_left() -> None:
+    now = [0.0]
+    estimate = RateEstimate(lambda: now[0])
+    counts = RunCounts(total=1000, kept=500)
+    assert estimate.describe(counts) == "0.0/s"
+    now[0], counts.scored, counts.failed = 10.0, 90, 10
+    assert estimate.describe(counts) == "10/s, 40 s left"
+    now[0], counts.scored = 40.0, 390  # ten a second at first, then again; what is long past does not count
+    assert estimate.describe(counts) == "10/s, 10 s left"
+    now[0] = 80.0
+    estimate.rate(counts)
+    counts.total = None
+    assert estimate.describe(counts) == "0.0/s"
+
+
+def test_throttled_calls() -> None:
+    now, shown = [0.0], []
+    watch = Throttled(lambda counts, state: shown.append(now[0]), 5.0, lambda: now[0])
+    for second in range(12):
+        now[0] = float(second)
+        watch(RunCounts(), lambda: IDLE)
+    assert shown == [5.0, 10.0]
+
+
+def test_description_of_the_client_state() -> None:
+    counts = CallCounts(attempts={"UNAVAILABLE": 3, "OK": 2, "INTERNAL": 1200})
+    state = ClientState(in_flight=3, waiting=0, pausing=0, limit=16, breaker=BreakerState.OPEN, counts=counts)
+    assert describe_state(state) == "3 of 16 calls in flight, breaker open, 2 OK, 1,200 INTERNAL, 3 UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "words"), [(True, "30 of 90 paragraphs"), (False, "30 of 90 paragraphs, 2 failed, 3.0/s, 20 s left;")]
+)
+def test_progress_on_a_terminal_and_elsewhere(terminal: bool, words: str) -> None:
+    now, screen = [0.0], StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=160)
+    counts = RunCounts(total=90)
+    with progress_display(console, counts, lambda: now[0], print_line=console.print) as watch:
+        now[0], counts.scored, counts.failed = 10.0, 28, 2
+        watch(counts, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
+    shown = " ".join(screen.getvalue().split())
+    assert words in shown
+    assert "20 s left" in shown
+    assert "3 of 7 calls in flight, breaker half-open" in shown

@@ -1,0 +1,48 @@
+"""Numbers, durations and bars as text."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from undertone_cli.formatting import BAR_CELLS, bar, date_and_time, duration, number, percent
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.04, "0.0 s"),
+        (4.24, "4.2 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.9, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (7801, "2 h 10 min"),
+        (4_000_000, "1,111 h 06 min"),
+    ],
+)
+def test_duration(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_bar() -> None:
+    assert bar(1.0) == "█" * BAR_CELLS
+    assert bar(0.0) == ""
+    assert len(bar(0.5)) == BAR_CELLS // 2
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.0, "0%"), (0.001, "<1%"), (0.126, "13%"), (0.994, "99%"), (0.9951, ">99%"), (1.0, "100%")],
+)
+def test_percent(share: float, expected: str) -> None:
+    assert percent(share) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, "0"), (7, "7"), (7.25, "7.2"), (187.4, "187"), (1234567, "1,234,567")])
+def test_number(value: float, expected: str) -> None:
+    assert number(value) == expected
+
+
+def test_date_and_time_is_in_utc() -> None:
+    assert date_and_time(datetime(2025, 3, 5, 0, 30, tzinfo=timezone(timedelta(hours=1)))) == "4 March 2025, 23:30 UTC"
+    assert date_and_time(datetime(2025, 3, 5, 14, 7, tzinfo=UTC)) == "5 March 2025, 14:07 UTC"

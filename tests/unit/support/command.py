@@ -1,0 +1,43 @@
+"""Inputs and outputs of the `undertone` command."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from click.testing import Result
+
+Command = Callable[..., Result]
+Table = dict[str, list[dict[str, Any]]]
+
+
+def write_texts(path: Path, texts: Iterable[str | None]) -> Path:
+    """Write the texts in the format of the suffix."""
+    match path.suffix:
+        case ".txt":
+            path.write_text("\n\n".join(map(str, texts)))
+        case ".jsonl":
+            path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        case ".csv":
+            path.write_text("text\n" + "".join(f'"{text}"\n' for text in texts))
+        case ".parquet":
+            pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), path)
+    return path
+
+
+def read_table(out: Path) -> Table:
+    """Rows of each part in a run folder, without the time of the score."""
+    parts = {path.name: pq.read_table(path).to_pylist() for path in sorted((out / "scores").glob("part-*.parquet"))}
+    return {name: [{**row, "scored_at": None} for row in rows] for name, rows in parts.items()}
+
+
+def read_failures(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    document = json.loads((out / "run.json").read_text())
+    assert isinstance(document, dict)
+    return document
