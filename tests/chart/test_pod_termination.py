@@ -37,9 +37,11 @@ def folder() -> Iterator[Path]:
 def model_server(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     server = [
         sys.executable,
-        str(Path(__file__).parent / "support/stubborn_model_server.py"),
+        "-m",
+        "undertone_bench.fake_model_server",
+        f"unix:{folder / 'model.sock'}",
         "emotions",
-        str(folder / "model.sock"),
+        "--ignore-signals",
     ]
     process = subprocess.Popen(["bash", str(CHART / "files/serve.sh"), *server])
     yield process

@@ -1,6 +1,4 @@
-"""Fixtures: a shared pod, launchers for further processes, and the logs of processes in failure
-reports.
-"""
+"""One pod for all tests that leave it as it was, launchers for those that do not, and the processes' logs when one fails."""
 
 import shutil
 import signal
@@ -21,7 +19,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A model server, its sidecar, and the folder of the model's versions."""
+    """A model server, the sidecar that asks it, and the folder with the model's versions."""
 
     base: Path
     model_server: ModelServer
@@ -37,8 +35,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _handle_sigterm_as_interrupt() -> Iterator[None]:
-    """Handles SIGTERM, which CI sends, like Ctrl-C, so that all processes are stopped."""
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which CI sends, ends the tests as Ctrl-C does: with every process stopped."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -46,20 +44,17 @@ def _handle_sigterm_as_interrupt() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder emotions/ with versions 1 and 2 of a tiny model.
-
-    Their results differ for every text.
-    """
+    """The folder emotions/ with versions 1 and 2 of a tiny model, which disagree about every text."""
     folder = tmp_path_factory.mktemp("models")
     program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
-    result = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert result.returncode == 0, result.stderr
+    made = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert made.returncode == 0, made.stderr
     return folder / "emotions"
 
 
 @pytest.fixture(scope="session")
 def base(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder emotions/ with version 1 only. Read-only."""
+    """The folder emotions/ with version 1 alone. Not to be written to."""
     folder = tmp_path_factory.mktemp("base") / "emotions"
     shutil.copytree(exports / "1", folder / "1")
     return folder
@@ -67,10 +62,7 @@ def base(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pod(base: Path) -> Iterator[Pod]:
-    """The pod that all tests share.
-
-    Tests may call and pause it, but must not change it otherwise.
-    """
+    """The pod that all tests share. They may ask whatever they like of it, and pause it, but not harm it."""
     with Launcher() as launch:
         server = launch.model_server(base)
         yield Pod(base, server, launch.sidecar(base, server.target).until_serving())
@@ -78,7 +70,7 @@ def pod(base: Path) -> Iterator[Pod]:
 
 @pytest.fixture(scope="module")
 def own_pod(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
-    """A pod for the tests of one module, which must restore what they change."""
+    """A pod for the tests of one module that harm it. They leave it as it was, too."""
     folder = tmp_path_factory.mktemp("own") / "emotions"
     shutil.copytree(base, folder)
     with Launcher() as launch:
@@ -88,14 +80,14 @@ def own_pod(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Po
 
 @pytest.fixture
 def launch() -> Iterator[Launcher]:
-    """Starts processes that are stopped after the test."""
+    """Starts processes that end with the test."""
     with Launcher() as launcher:
         yield launcher
 
 
 @pytest.fixture
 def undertone(pod: Pod) -> Command:
-    """Runs `undertone ARGUMENTS...` against the shared pod, with `stdin` as standard input."""
+    """Runs `undertone ARGUMENTS...` against the shared pod, with `stdin` as its input."""
 
     def run(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         program = [command("undertone"), *map(str, arguments)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from undertone_bench.simulation.clock import run
 from undertone_bench.simulation.faults import FaultRates
 from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
-from undertone_bench.simulation.pod import PodSettings, Speed
+from undertone_bench.simulation.pod import PodSettings, ServiceTime
 from undertone_bench.simulation.transport import fleet_client
 from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSettings, Paragraph, Settings
 from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
@@ -44,7 +44,7 @@ def capacity_used(report: Report, fleet: FleetSettings, items: int) -> float:
 
     The last are left out: what happens to a queue that nobody fills any more is no matter of throughput.
     """
-    speed = fleet.pod.speed
+    speed = fleet.pod.service_time
     counted = len(report.outcomes) * 9 // 10
     tokens = sum(len(outcome.paragraph.text.split()) + 2 for outcome in report.outcomes[:counted])
     work = counted / items * speed.seconds_per_call + tokens * speed.seconds_per_token
@@ -73,7 +73,7 @@ def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
         await asyncio.sleep(4)
         fleet.pods[1].hung = True
         await asyncio.sleep(4)
-        fleet.pods[2].slowness = 5
+        fleet.pods[2].slowdown = 5
         await fleet.rolling_restart()
 
     report = score(SENT, settings=STUBBORN, disturb=disturb, seed=seed, ordered=ordered)
@@ -113,7 +113,7 @@ def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accide
             elif kind == "hang":
                 pod.hung = True
             else:
-                pod.slowness = 8
+                pod.slowdown = 8
 
     settings = Settings(retry=RetryPolicy(attempts=60), timeout_seconds=20, limit=limit, batch_items=8)
     report = score(SENT[:300], settings=settings, disturb=disturb, seed=seed)
@@ -242,8 +242,8 @@ def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
 
 def test_a_service_of_one_small_pod_is_kept_busy_and_not_hurt() -> None:
     """A pod that fails its probes when it is asked more than twelve things at once."""
-    probes = Probes(upkeep_seconds=0.08, timeout_seconds=1.0, unready_after=2, restart_after=3)
-    fleet = FleetSettings(pods=1, pod=PodSettings(Speed(0.01, 0.001), queue=64), probes=probes)
+    probes = Probes(seconds_per_call=0.08, timeout_seconds=1.0, readiness_failures=2, liveness_failures=3)
+    fleet = FleetSettings(pods=1, pod=PodSettings(ServiceTime(0.01, 0.001), queue=64), probes=probes)
     report = score(SENT, fleet=fleet)
     assert_answered(SENT, report.outcomes)
     assert report.restarts == 0
@@ -255,7 +255,7 @@ def test_a_service_of_one_small_pod_is_kept_busy_and_not_hurt() -> None:
 
 
 def test_a_service_that_refuses_what_it_has_no_room_for_is_kept_busy_and_does_not_trip_the_breaker() -> None:
-    fleet = FleetSettings(pods=2, pod=PodSettings(Speed(0.01, 0.001), queue=1))
+    fleet = FleetSettings(pods=2, pod=PodSettings(ServiceTime(0.01, 0.001), queue=1))
     sent = paragraphs(4000)
     report = score(sent, fleet=fleet, settings=STUBBORN)
     assert_answered(sent, report.outcomes)
@@ -277,9 +277,9 @@ def test_the_limit_does_not_grow_where_the_caller_does_not_use_it() -> None:
 
 def test_one_slow_pod_does_not_slow_the_others() -> None:
     async def disturb(fleet: Fleet) -> None:
-        fleet.pods[0].slowness = 10
+        fleet.pods[0].slowdown = 10
 
-    fleet = FleetSettings(pods=8, pod=PodSettings(Speed(0.01, 0.001)))
+    fleet = FleetSettings(pods=8, pod=PodSettings(ServiceTime(0.01, 0.001)))
     sent = paragraphs(12_000)
     report = score(sent, fleet=fleet, settings=Settings(batch_items=16), disturb=disturb)
     assert_answered(sent, report.outcomes)

@@ -14,7 +14,7 @@ def semaphores() -> dict[int, Result]:
 
 def test_throughput_rises_with_the_semaphore_and_then_scaling_fails(semaphores: dict[int, Result]) -> None:
     ten, twenty_five, fifty, seventy_five = semaphores.values()
-    assert ten.last_rate < 0.5 * twenty_five.last_rate < 0.4 * fifty.last_rate
+    assert ten.final_rate < 0.5 * twenty_five.final_rate < 0.4 * fifty.final_rate
     assert ten.pods < twenty_five.pods < fifty.pods
     for sound in (ten, twenty_five, fifty):
         assert (sound.restarts, sound.failed) == (0, 0)
@@ -29,4 +29,4 @@ def test_the_adaptive_limit_is_above_the_best_semaphore_without_being_told(semap
     found = adaptive(SECONDS)
     assert (found.restarts, found.failed) == (0, 0)
     assert found.rate >= max(result.rate for result in semaphores.values())
-    assert found.last_rate >= 1.2 * max(result.last_rate for result in semaphores.values())
+    assert found.final_rate >= 1.2 * max(result.final_rate for result in semaphores.values())

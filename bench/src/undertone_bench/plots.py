@@ -1,4 +1,4 @@
-"""A report's plot as a picture and as text for a terminal."""
+"""Plots as PNG files and as text for a terminal."""
 
 from pathlib import Path
 
@@ -11,22 +11,22 @@ _COLORS = ("#2f6f8f", "#c8553d", "#8a8d91", "#588157", "#b08968", "#6d597a")
 
 
 def draw(plot: Plot, path: Path) -> None:
-    """Writes a PNG."""
+    """Write a PNG file. The same plot gives the same bytes."""
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
     axes = figure.subplots()
-    if plot.is_bars:
-        _bars(plot, axes)
+    if plot.is_bar_chart:
+        _draw_bars(plot, axes)
     else:
-        _lines(plot, axes)
+        _draw_lines(plot, axes)
     axes.set_title(plot.title, fontsize=11, loc="left")
     axes.set_xlabel(plot.x_label)
     axes.set_ylabel(plot.y_label)
     axes.spines[["top", "right"]].set_visible(False)
-    # Without the program's name and version, so that the same report gives the same file.
+    # matplotlib would otherwise write its version into the file.
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def _bars(plot: Plot, axes: Axes) -> None:
+def _draw_bars(plot: Plot, axes: Axes) -> None:
     (series,) = plot.series
     names = [str(name) for name in series.x]
     bars = axes.bar(names, series.y, color=[_COLORS[index % len(_COLORS)] for index in range(len(names))], width=0.6)
@@ -34,7 +34,7 @@ def _bars(plot: Plot, axes: Axes) -> None:
     axes.margins(y=0.12)
 
 
-def _lines(plot: Plot, axes: Axes) -> None:
+def _draw_lines(plot: Plot, axes: Axes) -> None:
     for index, series in enumerate(plot.series):
         color = _COLORS[index % len(_COLORS)]
         style = "-" if series.line else "none"
@@ -45,8 +45,8 @@ def _lines(plot: Plot, axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=9)
 
 
-def text(plot: Plot, width: int = 90, height: int = 20) -> str:
-    """The same for a terminal, without colours."""
+def as_text(plot: Plot, width: int = 90, height: int = 20) -> str:
+    """The plot for a terminal, without colours."""
     import plotext
 
     figure = plotext.figure
@@ -54,7 +54,7 @@ def text(plot: Plot, width: int = 90, height: int = 20) -> str:
     figure.theme("colorless")
     figure.plot_size(width, height)
     for series in plot.series:
-        if plot.is_bars:
+        if plot.is_bar_chart:
             figure.draw(figure.bar(list(series.x), list(series.y)))
         else:
             signal = figure.signal(list(series.x), list(series.y), marker="•")

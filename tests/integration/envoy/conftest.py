@@ -1,4 +1,4 @@
-"""Envoy with three sidecars, which share one fake model server."""
+"""Three sidecars over one fake model server, and Envoy before them."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 import grpc
 import pytest
 from undertone_bench.chart import Chart, find_helm
+from undertone_bench.processes import free_ports
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_sidecar.testing import write_version
 
 from tests.chart.support.paths import CHART
 from tests.integration.support.callers import Stub
-from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer, free_ports
+from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer
 from tests.integration.support.processes import Sidecar
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Sidecars by port, and their common model server."""
+    """Sidecars by their ports, and the model server that all of them ask."""
 
     sidecars: dict[int, Sidecar]
     model_server: FakeModelServer
@@ -30,10 +31,7 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
 
 @pytest.fixture(scope="session")
 def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """The fleet that all tests share.
-
-    Tests must restart what they pause or stop, on the same port.
-    """
+    """What tests pause or end, they bring back, on the same port."""
     base = tmp_path_factory.mktemp("fake") / "emotions"
     write_version(base, 1)
     with EnvoyLauncher(chart) as launch:
@@ -48,7 +46,7 @@ def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
             sidecar.until_serving()
         yield Fleet(sidecars, model_server)
         for sidecar in sidecars.values():
-            sidecar.kill()  # Draining one after the other would take seconds.
+            sidecar.kill()  # one after the other, they would drain for seconds
 
 
 @pytest.fixture(scope="session")
@@ -60,14 +58,14 @@ def envoy(chart: Chart, fleet: Fleet) -> Iterator[Envoy]:
 
 @pytest.fixture
 def launch_envoy(chart: Chart) -> Iterator[EnvoyLauncher]:
-    """Starts Envoys that are stopped after the test."""
+    """Starts Envoys that end with the test."""
     with EnvoyLauncher(chart) as launcher:
         yield launcher
 
 
 @pytest.fixture
 async def channel(envoy: Envoy, fleet: Fleet) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to the shared Envoy, which uses all sidecars."""
+    """A caller's channel to the shared Envoy, which uses all sidecars."""
     envoy.until_used(fleet.sidecars)
     async with grpc.aio.insecure_channel(envoy.target) as connected:
         yield connected

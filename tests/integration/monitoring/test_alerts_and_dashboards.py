@@ -17,11 +17,13 @@ from typing import Any, Final
 import grpc
 import pytest
 from undertone_bench.chart import Chart, find_helm
+from undertone_bench.envoy import LOOPBACK
+from undertone_bench.processes import free_ports
 from undertone_sidecar.testing import LABELS, FakeTFServing, write_version
 
 from tests.chart.support.paths import CHART
 from tests.integration.conftest import Pod
-from tests.integration.support.envoy import LOOPBACK, EnvoyLauncher, free_ports
+from tests.integration.support.envoy import EnvoyLauncher
 from tests.integration.support.kube_state_metrics import kube_state_metrics
 from tests.integration.support.load import at_a_pace, calling, full
 from tests.integration.support.processes import PATIENCE_SECONDS, ModelServer, Process

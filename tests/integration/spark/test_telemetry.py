@@ -7,9 +7,9 @@ from urllib.request import urlopen
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prometheus_client.parser import text_string_to_metric_families
+from undertone_bench.processes import free_ports
 
 from tests.integration import spark_parts
-from tests.integration.support.envoy import free_ports
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
 from tests.integration.support.reports import reports
 

@@ -1,34 +1,30 @@
-"""Envoy with the chart's configuration, arguments and preStop hook, on ports of this machine."""
+"""Envoy as the chart runs it: its own configuration, arguments and hook; values name this machine's addresses and ports."""
 
-import base64
 import http.client
 import itertools
 import json
-import socket
 import subprocess
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from undertone_bench.chart import Chart
+from undertone_bench.envoy import LOOPBACK, EnvoyDeployment, EnvoyPorts, healthy_sidecars
 
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, Process
-
-LOOPBACK: Final = "127.0.0.1"
 
 QUICK: Final[Mapping[str, Any]] = {
     "healthCheck": {"intervalSeconds": 0.2, "timeoutSeconds": 2},
     "outlierDetection": {"intervalSeconds": 0.2, "ejectionSeconds": 0.5},
     "drain": {"leaveSeconds": 1},
 }
-"""Chart values that shorten the tests, or allow for a slow machine."""
+"""Values that differ from the chart's only for the sake of the tests' time, or of a machine that is slow to answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response."""
+    """What came back over HTTP."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,10 +36,7 @@ class Answer:
 
 
 def request(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-    """Sends one HTTP/1.1 request to a port of this machine.
-
-    Header names have underscores for hyphens.
-    """
+    """One HTTP/1.1 request to a port of this machine; the names of headers are written with underscores."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE_SECONDS)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -53,19 +46,11 @@ def request(port: int, method: str, path: str, body: bytes | None = None, **head
         connection.close()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]
-
-
 class Envoy(Process):
-    """Envoy for sidecars on some ports, in a folder that replaces the container's working
-    directory.
+    """Envoy over the sidecars at some ports, in a folder that stands for the container's working directory.
 
-    `values` are chart values below loadBalancer.envoy, `others` the other chart values. `mounts`
-    are files by their path, written before the start.
+    `values` are those of the chart below loadBalancer.envoy, `others` the rest. `mounts` are files to put there beforehand, by
+    their path.
     """
 
     def __init__(
@@ -79,35 +64,25 @@ class Envoy(Process):
         others: Mapping[str, Any],
         mounts: Mapping[str, bytes],
     ) -> None:
-        self.api, self.metrics, self.admin = free_ports(3)
+        ports = EnvoyPorts.free()
+        self.api, self.metrics, self.admin = ports.api, ports.metrics, ports.admin
         self.target = f"{LOOPBACK}:{self.api}"
-        here = {
-            "address": LOOPBACK,
-            "ports": {"api": self.api, "metrics": self.metrics, "admin": self.admin},
-            "endpoints": [{"address": LOOPBACK, "port": port} for port in sidecars],
-        }
-        # The pod of `helm test` would need certificates.
-        manifests = chart.render({"loadBalancer": {"envoy": {**QUICK, **values, **here}}, "test": {"enabled": False}, **others})
-        config, deployment = manifests.one("ConfigMap", "-envoy"), manifests.one("Deployment", "-envoy")
-        files = {f"config/{name}": text.encode() for name, text in config["data"].items()}
-        files |= {f"config/{name}": base64.b64decode(data) for name, data in config["binaryData"].items()}
+        deployment = EnvoyDeployment.render(chart, sidecars, ports, envoy_values={**QUICK, **values}, chart_values=others)
         self._folder = folder
         self._generation = itertools.count(1)
-        self.remount(files)
+        self.remount(deployment.files)
         self.remount(mounts)
-        (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        self._pre_stop: list[str] = container["lifecycle"]["preStop"]["exec"]["command"]
-        command: list[str] = [*container["command"], *container["args"]]
-        super().__init__(*(part.replace("$(CPUS)", "1") for part in command), log=log)
+        self._pre_stop = deployment.pre_stop
+        super().__init__(*deployment.command, log=log)
 
     def start(self) -> None:
         with self._log.open("ab") as output:
             self._popen = subprocess.Popen(self._command, stdout=output, stderr=output, env=ENVIRONMENT, cwd=self._folder)
 
     def remount(self, files: Mapping[str, bytes]) -> None:
-        """Updates volumes as the kubelet does: writes a new folder and swaps the symbolic link.
+        """Brings new contents into volumes as the kubelet does: aside, and then with all links exchanged at once.
 
-        Names are mount and file, such as "tls/tls.crt".
+        Names are those of the mount and of the file, such as "tls/tls.crt".
         """
         for mount, members in itertools.groupby(sorted(files), key=lambda name: name.partition("/")[0]):
             volume, fresh = self._folder / mount, f"..{next(self._generation)}"
@@ -121,39 +96,33 @@ class Envoy(Process):
             (volume / "..new").rename(volume / "..data")
 
     def pre_stop(self) -> None:
-        """Runs the preStop hook, as the kubelet does before SIGTERM."""
+        """Runs the pod's hook to its end, as the kubelet does before SIGTERM."""
         subprocess.run(self._pre_stop, check=True, capture_output=True, cwd=self._folder, timeout=PATIENCE_SECONDS)
 
     def ready(self) -> bool:
-        """Whether the readiness probe succeeds."""
+        """What the readiness probe finds."""
         try:
             return request(self.metrics, "GET", "/ready").status == 200
         except OSError:
             return False
 
     def until_ready(self) -> Self:
-        self.until(self.ready, "Envoy is ready")
+        self.until(self.ready, "it is ready")
         return self
 
     def statistic(self, name: str) -> int:
-        """Value of a counter or gauge, by its full name."""
+        """A counter or gauge, by its full name."""
         (line,) = request(self.admin, "GET", f"/stats?filter=^{name}$").body.decode().splitlines()
         return int(line.rpartition(" ")[2])
 
     def used(self) -> set[int]:
-        """Ports of the sidecars to which calls are sent at the moment."""
-        clusters = request(self.admin, "GET", "/clusters?format=json").json["cluster_statuses"]
-        (sidecars,) = (cluster for cluster in clusters if cluster["name"] == "sidecars")
-        return {
-            host["address"]["socket_address"]["port_value"]
-            for host in sidecars.get("host_statuses", ())
-            if not any(flag is True for flag in host["health_status"].values())
-        }
+        """The ports of the sidecars that calls are sent to at the moment."""
+        return healthy_sidecars(self.admin)
 
     def until_used(self, ports: Iterable[int]) -> None:
-        """Waits until calls are sent to exactly these sidecars."""
+        """Waits until calls are sent to these sidecars and no other."""
         wanted = set(ports)
-        self.until(lambda: self.used() == wanted, f"calls go to exactly the sidecars on {sorted(wanted)}")
+        self.until(lambda: self.used() == wanted, f"just the sidecars on {sorted(wanted)} are used")
 
     def access_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
@@ -164,11 +133,11 @@ class FakeModelServer(Process):
 
     def __init__(self, name: str, socket: Path, log: Path) -> None:
         self.target = f"unix:{socket}"
-        super().__init__("python", str(Path(__file__).with_name("fake_tf_serving.py")), self.target, name, log=log)
+        super().__init__("python", "-m", "undertone_bench.fake_model_server", self.target, name, log=log)
 
 
 class EnvoyLauncher(Launcher):
-    """Also starts Envoys of a chart, each in its own folder, and a fake model server."""
+    """Starts Envoys of a chart, too, each in a folder of its own, and a fake model server."""
 
     def __init__(self, chart: Chart) -> None:
         super().__init__()
@@ -185,10 +154,7 @@ class EnvoyLauncher(Launcher):
         others: Mapping[str, Any] | None = None,
         **values: Any,
     ) -> Envoy:
-        """A ready Envoy, which may not have checked the health of the sidecars yet.
-
-        Values as in Envoy.
-        """
+        """Ready, and not yet sure of the sidecars. `values` are those below loadBalancer.envoy, `others` the chart's others."""
         log = self._log("envoy")
         envoy = Envoy(
             self._chart, sidecars, log.with_suffix(".d"), log, values=values, others=others or {}, mounts=mounts or {}

@@ -1,14 +1,11 @@
-"""What only a cluster has: the series of kube-state-metrics that are asked for, from an exporter of
-the test's own.
-"""
+"""What only a cluster has: the series of kube-state-metrics that are asked for, from an exporter of the test's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
-
-from tests.integration.support.envoy import LOOPBACK
+from undertone_bench.envoy import LOOPBACK
 
 AUTOSCALER = {"namespace": "reading", "horizontalpodautoscaler": "spring-undertone-inference"}
 CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
@@ -16,9 +13,7 @@ CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
 
 @dataclass(frozen=True, slots=True)
 class KubeStateMetrics:
-    """An autoscaler of two to three pods, which has `replicas`, and a CronJob's `last_success` in
-    seconds since 1970.
-    """
+    """An autoscaler of two to three pods, which has `replicas`, and a CronJob's `last_success` in seconds since 1970."""
 
     port: int
     replicas: Gauge

@@ -1,6 +1,4 @@
-"""Callers whose calls, all in all, touch everything that is measured, and a model server whose pace
-is bounded.
-"""
+"""Callers whose calls, all in all, touch everything that is measured, and a model server whose pace is bounded."""
 
 import asyncio
 import itertools
@@ -19,10 +17,7 @@ DEADLINE_SECONDS = 5.0
 
 
 def full(start: str = "") -> str:
-    """A text of one-letter words, those of `start` first.
-
-    With the model's two special tokens 32, its most: not padded.
-    """
+    """A text of one-letter words, those of `start` first. With the model's two special tokens 32, its most: not padded."""
     return " ".join(f"{start}{2 * string.ascii_lowercase}"[:30])
 
 

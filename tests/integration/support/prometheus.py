@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
+from undertone_bench.envoy import LOOPBACK
+from undertone_bench.processes import free_ports
 
 from tests.chart.support.prometheus import find
-from tests.integration.support.envoy import LOOPBACK, free_ports, request
+from tests.integration.support.envoy import request
 from tests.integration.support.processes import Process
 
 

@@ -1,4 +1,4 @@
-"""A fake pod with scripted behaviour."""
+"""A pod that fails on demand."""
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -13,10 +13,7 @@ Behaviour: TypeAlias = Callable[[classifier_pb2.ClassifyRequest, Context], Await
 
 
 class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
-    """Answers calls with `behaviour`, and is always healthy.
-
-    Records the ids of the requests in `ids`.
-    """
+    """Healthy whatever it answers, which is what `behaviour` says. Remembers the ids of the requests, in `ids`."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.ids: list[str] = []
@@ -54,7 +51,7 @@ class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
 
 
 def failing(code: grpc.StatusCode) -> Behaviour:
-    """Fails every call with the code."""
+    """Fails every call."""
 
     async def fail(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
         await context.abort(code, "as the test asked")

@@ -1,9 +1,9 @@
-"""The HorizontalPodAutoscaler's arithmetic (autoscaling/v2, CPU utilisation), without its clock.
+"""The algorithm of the HorizontalPodAutoscaler (autoscaling/v2, CPU utilization), without its clock.
 
-Source: the Kubernetes documentation, "Horizontal Pod Autoscaling", Algorithm details. What is modelled: the ratio of the mean
-utilisation to the target; the tolerance; pods that are not ready yet, which count as idle where the ratio would add pods, so
-that a fleet that is still starting is not scaled again; the bounds; the default policies (at most the larger of doubling and
-four pods more in a period up); and the stabilisation window down (the highest recommendation within it is followed).
+Source: Kubernetes documentation, "Horizontal Pod Autoscaling", Algorithm details. Modelled are: the
+ratio of mean utilization to the target; the tolerance; pods that are not ready and count as idle
+when scaling up; the minimum and maximum; the default policy for scaling up (at most the larger of
+doubling and four pods per period); and the stabilization window for scaling down.
 """
 
 import math
@@ -14,48 +14,50 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AutoscalerSettings:
-    """target: mean utilisation to be held, of what a pod requests. tolerance: of the ratio to it, that is let be.
+    """Settings of a HorizontalPodAutoscaler.
 
-    sync_seconds: from one look to the next; utilisation is the mean since the last.
-    stabilisation_seconds: how long the fleet must have been too large before it shrinks.
+    target_utilization: mean CPU utilization to hold, as a share of the pods' requests.
+    tolerance: deviation of utilization / target from 1 that causes no scaling.
+    sync_seconds: period of the control loop. Utilization is the mean over one period.
+    stabilization_seconds: scaling down follows the highest recommendation of this window.
     """
 
-    target: float = 0.7
+    target_utilization: float = 0.7
     tolerance: float = 0.1
-    least: int = 1
-    most: int = 100
+    min_replicas: int = 1
+    max_replicas: int = 100
     sync_seconds: float = 15.0
-    stabilisation_seconds: float = 300.0
+    stabilization_seconds: float = 300.0
 
 
 class Autoscaler:
-    """How many pods there should be, asked once in every `sync_seconds`."""
+    """Computes the number of replicas once per `sync_seconds`."""
 
     def __init__(self, settings: AutoscalerSettings) -> None:
         self.settings = settings
-        self._recommended: deque[tuple[float, int]] = deque()
+        self._recommendations: deque[tuple[float, int]] = deque()
 
-    def desired(self, now: float, pods: int, utilisations: Sequence[float]) -> int:
-        """The replicas to have from `now` on, where `pods` exist, and `utilisations` are those of the ready ones."""
-        raw = self._recommend(pods, utilisations)
-        self._recommended.append((now, raw))
-        while self._recommended[0][0] < now - self.settings.stabilisation_seconds:
-            self._recommended.popleft()
-        if raw < pods:
-            raw = min(pods, max(recommended for _, recommended in self._recommended))
-        return max(self.settings.least, min(self.settings.most, raw, max(2 * pods, pods + 4)))
+    def desired_replicas(self, now: float, pods: int, utilizations: Sequence[float]) -> int:
+        """The new number of replicas for `pods` existing pods and the utilizations of the ready ones."""
+        desired = self._recommend(pods, utilizations)
+        self._recommendations.append((now, desired))
+        while self._recommendations[0][0] < now - self.settings.stabilization_seconds:
+            self._recommendations.popleft()
+        if desired < pods:
+            desired = min(pods, max(recommended for _, recommended in self._recommendations))
+        return max(self.settings.min_replicas, min(self.settings.max_replicas, desired, max(2 * pods, pods + 4)))
 
-    def _recommend(self, pods: int, utilisations: Sequence[float]) -> int:
-        if not utilisations:
-            return pods  # no metrics, no opinion
-        total = sum(utilisations)
-        ratio = total / len(utilisations) / self.settings.target
-        counted = len(utilisations)
+    def _recommend(self, pods: int, utilizations: Sequence[float]) -> int:
+        if not utilizations:
+            return pods  # without metrics, Kubernetes does not scale
+        total = sum(utilizations)
+        ratio = total / len(utilizations) / self.settings.target_utilization
+        counted = len(utilizations)
         if ratio > 1 and counted < pods:
             counted = pods
-            ratio = total / counted / self.settings.target
+            ratio = total / counted / self.settings.target_utilization
             if ratio < 1:
-                return pods  # counting the rest as idle turned the direction round
+                return pods  # idle pods that are not ready would reverse the direction
         if abs(ratio - 1) <= self.settings.tolerance:
             return pods
         return math.ceil(ratio * counted)

@@ -1,8 +1,7 @@
-"""An event loop on a virtual clock: hours pass in milliseconds, and the same program always runs the same way.
+"""An event loop with a virtual clock: hours pass in milliseconds, and each run is the same.
 
-The loop has no selector, no sockets and no threads. When nothing is ready to run, its time jumps to the next timer; when
-there is no timer either, nothing can ever happen again, and what would be a test that hangs is a DeadlockError that names
-who waits.
+The loop has no selector, sockets or threads. When no task is ready, its time jumps to the next
+timer. Without a timer the program would hang; DeadlockError then names the waiting tasks.
 """
 
 import asyncio
@@ -11,77 +10,77 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-TURNS: Final = 200_000
-"""Turns of the loop at one moment after which a program is taken to spin: it would keep its time from going on for ever."""
+MAX_ITERATIONS: Final = 200_000
+"""Iterations of the loop without progress of its time that count as a livelock."""
 
 
 class DeadlockError(AssertionError):
-    """Everybody waits for somebody, and no timer is set."""
+    """All tasks wait, and no timer is set."""
 
 
 class LivelockError(AssertionError):
-    """The program is busy for ever, and its time stands still."""
+    """Tasks stay ready, so that virtual time does not progress."""
 
 
 class HorizonError(AssertionError):
-    """The program has not ended by the latest time that it was given."""
+    """The program did not end before the horizon."""
 
 
-class _Jump:
-    """Stands where a loop has its selector: instead of waiting for sockets, it lets the time jump."""
+class _TimeJump:
+    """Replaces the selector: advances the loop's time instead of waiting for sockets."""
 
-    def __init__(self, loop: "VirtualLoop", most_turns: int) -> None:
+    def __init__(self, loop: "VirtualLoop", max_iterations: int) -> None:
         self._loop = loop
-        self._most_turns = most_turns
-        self._turns = 0
+        self._max_iterations = max_iterations
+        self._iterations = 0
 
     def select(self, timeout: float | None) -> list[object]:
         if timeout is None:
             waiting = [task.get_name() + ": " + repr(task.get_coro()) for task in asyncio.all_tasks(self._loop)]
-            raise DeadlockError("nothing is ready and no timer is set; waiting are\n" + "\n".join(sorted(waiting)))
+            raise DeadlockError("no task is ready and no timer is set; waiting tasks:\n" + "\n".join(sorted(waiting)))
         if timeout > 0:
-            self._loop.jump(timeout)
-            self._turns = 0
-        self._turns += 1
-        if self._turns > self._most_turns:
-            raise LivelockError(f"{self._turns} turns of the loop at {self._loop.time():g} s, and still something to do")
+            self._loop.advance(timeout)
+            self._iterations = 0
+        self._iterations += 1
+        if self._iterations > self._max_iterations:
+            raise LivelockError(f"{self._iterations} iterations of the loop at {self._loop.time():g} s: tasks stay ready")
         return []
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """See the module. `time` starts at zero; after `horizon_seconds` of it, HorizonError ends the program."""
+    """An event loop whose time starts at zero. Raises HorizonError after `horizon_seconds`."""
 
-    def __init__(self, horizon_seconds: float, most_turns: int) -> None:
+    def __init__(self, horizon_seconds: float, max_iterations: int) -> None:
         super().__init__()
         self._now = 0.0
         self._horizon = horizon_seconds
-        self._selector = _Jump(self, most_turns)
+        self._selector = _TimeJump(self, max_iterations)
 
     def time(self) -> float:
         return self._now
 
-    def jump(self, seconds: float) -> None:
-        """Let the time go on."""
+    def advance(self, seconds: float) -> None:
+        """Advance the virtual time."""
         self._now += seconds
         if self._now > self._horizon:
-            # Pushed away, so that what is to be cancelled then can still take its time.
+            # Without a horizon from now on, so that cancelled tasks can clean up.
             horizon, self._horizon = self._horizon, float("inf")
-            raise HorizonError(f"not over after {horizon:g} s")
+            raise HorizonError(f"not finished after {horizon:g} s")
 
     def _process_events(self, event_list: list[object]) -> None:
-        """Called by the base class with what `select` returned: nothing."""
+        """The base class calls this with the result of `select`, which is always empty."""
 
     def _write_to_self(self) -> None:
-        """Called by the base class to wake a selector that sleeps: this one never does."""
+        """The base class calls this to wake a sleeping selector; this one never sleeps."""
 
 
-def run(main: Coroutine[Any, Any, T], *, horizon_seconds: float = 24 * 3600, most_turns: int = TURNS) -> T:
-    """What `main` returns, run from its beginning to its end on a virtual clock.
+def run(main: Coroutine[Any, Any, T], *, horizon_seconds: float = 24 * 3600, max_iterations: int = MAX_ITERATIONS) -> T:
+    """Run `main` on a virtual clock and return its result.
 
     Raises:
-        DeadlockError: it waits for what cannot happen any more.
-        LivelockError: it has had so many turns at one moment.
-        HorizonError: it is not over after so many virtual seconds.
+        DeadlockError: all tasks wait and no timer is set.
+        LivelockError: `max_iterations` iterations passed without progress of time.
+        HorizonError: `main` did not end within `horizon_seconds` of virtual time.
     """
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(horizon_seconds, most_turns)) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(horizon_seconds, max_iterations)) as runner:
         return runner.run(main)

@@ -1,31 +1,33 @@
-"""What goes wrong with single calls of a fake fleet, by chance."""
+"""Random faults of single calls."""
 
 import enum
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class FaultKind(enum.Enum):
-    """What goes wrong with a call; all but NONE spoil it."""
+    """The fault of a call."""
 
     NONE = enum.auto()
     UNAVAILABLE = enum.auto()
-    """Refused before any work is done."""
+    """UNAVAILABLE before any work is done."""
     RESET = enum.auto()
-    """The work is done, and the answer is lost with the connection."""
+    """The work is done, then the connection is reset: UNAVAILABLE."""
     LOST = enum.auto()
-    """Never answered: only the caller's deadline ends it."""
+    """No answer until the caller's deadline."""
     CANCELLED = enum.auto()
-    """Given up by the server, as a proxy does that is reconfigured."""
+    """CANCELLED by the server, as by a proxy that reloads its configuration."""
     EXHAUSTED = enum.auto()
-    """Refused for want of room."""
+    """RESOURCE_EXHAUSTED before any work is done."""
     REFUSED_ITEMS = enum.auto()
-    """The call succeeds, but some of its paragraphs are told to come back."""
+    """The call succeeds, but half of its paragraphs have the error RESOURCE_EXHAUSTED."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """The share of calls that meets each fault, from 0 to 1; the rest meets none."""
+    """Share of the calls with each fault, from 0 to 1. The remaining calls have none."""
 
     unavailable: float = 0.0
     reset: float = 0.0
@@ -34,8 +36,17 @@ class FaultRates:
     exhausted: float = 0.0
     refused_items: float = 0.0
 
+    HELP: ClassVar[Mapping[str, str]] = {
+        "unavailable": "Calls refused with UNAVAILABLE.",
+        "reset": "Calls whose connection is reset after the work.",
+        "lost": "Calls without an answer.",
+        "cancelled": "Calls cancelled by the server.",
+        "exhausted": "Calls refused with RESOURCE_EXHAUSTED.",
+        "refused_items": "Calls that refuse half of their paragraphs.",
+    }
+
     def draw(self, random: random.Random) -> FaultKind:
-        """What the next call meets."""
+        """The fault of the next call."""
         shares = (self.unavailable, self.reset, self.lost, self.cancelled, self.exhausted, self.refused_items)
         number = random.random()
         for fault, share in zip(tuple(FaultKind)[1:], shares, strict=True):

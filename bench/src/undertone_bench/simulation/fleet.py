@@ -1,6 +1,7 @@
-"""A fake cluster: pods on nodes, probes, restarts, load balancing and an autoscaler. No sockets; time is the running loop's.
+"""A simulated cluster: pods on nodes, probes, restarts, load balancing and an autoscaler.
 
-The same seed and the same calls give the same history, to the last restart, on a virtual clock (see `clock`).
+It has no sockets and uses the running loop's clock. On a virtual clock (see `clock`), the same
+seed and the same calls give the same history.
 """
 
 import asyncio
@@ -15,48 +16,49 @@ from undertone_client.testing import FakeClassifier
 
 from undertone_bench.simulation.autoscaler import Autoscaler, AutoscalerSettings
 from undertone_bench.simulation.faults import FaultKind, FaultRates
-from undertone_bench.simulation.pod import BrokenCallError, Pod, PodSettings, State
+from undertone_bench.simulation.pod import CallError, Pod, PodSettings, State
 
 Metadata = Sequence[tuple[str, str]]
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
-FORGIVEN_SECONDS = 600.0
-"""A pod that ran so long without a restart starts its back-off anew."""
+BACKOFF_RESET_SECONDS = 600.0
+"""A pod that runs this long without a restart starts its restart back-off anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """The kubelet's questions. An answer waits for `upkeep_seconds` of every call that the pod holds, because the process that
-    answers probes is the one that reads requests: a pod with too much to do is late.
+    """The kubelet's probes.
 
-    After `unready_after` late answers in a row a pod gets no new calls, and after `restart_after` it is killed; one answer in
-    time makes it ready.
+    An answer takes `seconds_per_call` for each call in flight, because the process that answers
+    probes also reads requests: an overloaded pod answers late. After `readiness_failures` late
+    answers in a row a pod gets no new calls, and after `liveness_failures` it is restarted. One
+    answer in time makes it ready.
     """
 
     period_seconds: float = 5.0
     timeout_seconds: float = 1.0
-    upkeep_seconds: float = 0.01
-    unready_after: int = 2
-    restart_after: int = 6
+    seconds_per_call: float = 0.01
+    readiness_failures: int = 2
+    liveness_failures: int = 6
 
 
 @dataclass(frozen=True, slots=True)
 class FleetSettings:
-    """A fleet, and the cluster that it lives on.
+    """A fleet and its cluster.
 
-    pods: those that run at the beginning, ready.
-    room: further pods for which nodes exist already; the others wait `provision_seconds` for a node.
-    network_seconds: one way between the caller and a pod.
-    endpoints_seconds: from a pod becoming ready, unready or dead to the balancer knowing it.
-    choices: pods that the balancer draws to choose the less loaded from; Envoy's least request draws 2.
-    autoscaler: None keeps the number of pods.
+    pods: number of pods that are ready at the start.
+    spare_capacity: further pods that existing nodes can run. Others wait `provision_seconds`.
+    network_seconds: one-way network latency.
+    endpoints_seconds: delay until the load balancer knows a change of a pod's readiness.
+    choices: pods that the load balancer samples; it takes the least loaded. Envoy's default is 2.
+    autoscaler: None keeps the number of pods constant.
     """
 
     pods: int = 4
     pod: PodSettings = field(default_factory=PodSettings)
     probes: Probes = field(default_factory=Probes)
     autoscaler: AutoscalerSettings | None = None
-    room: int = 0
+    spare_capacity: int = 0
     provision_seconds: float = 40.0
     network_seconds: float = 0.001
     endpoints_seconds: float = 1.0
@@ -64,29 +66,29 @@ class FleetSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the autoscaler saw: the time, the pods there are, those that are ready, and the mean utilisation of these."""
+class AutoscalerSample:
+    """Input of the autoscaler: time, existing pods, ready pods, and mean utilization of the ready pods."""
 
     seconds: float
     pods: int
     ready: int
-    utilisation: float
+    utilization: float
 
 
 @dataclass(slots=True)
-class _Life:
+class _Replica:
     pod: Pod
     task: "asyncio.Task[None] | None" = None
-    seen_busy: float | None = field(default=None)
+    busy_seconds_at_sync: float | None = field(default=None)
 
 
 class Fleet:
-    """Used as `async with Fleet(...) as fleet`; `answer` is what a caller's proxy does with a call.
+    """Use as `async with Fleet(...) as fleet`. `answer` handles a call as a load balancer would.
 
-    Make trouble at any time: `fault_rates` spoil calls at random (those that are refused for want of room are told to come back
-    after `pushback_ms`, or nothing), `poison` are texts that spoil any call they are in with a status
-    each; `kill` and `rolling_restart` end pods, and those in `pods` can be hung or slowed. Scores are those of the
-    `application`, which stands in every pod.
+    Faults can be set at any time. `fault_rates` fail random calls; EXHAUSTED faults have
+    `pushback_ms`. `poison` maps texts to the status of every call that has them. `kill` and
+    `rolling_restart` end pods; those in `pods` can be hung or slowed down. `application`
+    computes the scores of all pods.
     """
 
     def __init__(self, settings: FleetSettings, *, seed: int = 0) -> None:
@@ -95,58 +97,58 @@ class Fleet:
         self.pushback_ms: int | None = None
         self.poison: Mapping[str, grpc.StatusCode] = {}
         self.application = FakeClassifier()
-        self.history: list[Look] = []
+        self.history: list[AutoscalerSample] = []
         self.restarts = 0
         self._random = random.Random(seed)
-        self._lives: list[_Life] = []
-        self._ending: set[asyncio.Task[None]] = set()
+        self._replicas: list[_Replica] = []
+        self._draining: set[asyncio.Task[None]] = set()
         self._endpoints: list[Pod] = []
-        self._room = settings.room
-        self._named = 0
-        self._scaling: asyncio.Task[None] | None = None
+        self._spare_capacity = settings.spare_capacity
+        self._created = 0
+        self._autoscaling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         for _ in range(self.settings.pods):
             self._add(running=True)
-        self._refresh()
+        self._refresh_endpoints()
         if self.settings.autoscaler is not None:
-            self._scaling = asyncio.create_task(self._autoscale(Autoscaler(self.settings.autoscaler)), name="autoscaler")
+            self._autoscaling = asyncio.create_task(self._autoscale(Autoscaler(self.settings.autoscaler)), name="autoscaler")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        tasks = [task for task in (self._scaling, *(life.task for life in self._lives), *self._ending) if task is not None]
+        replicas = (replica.task for replica in self._replicas)
+        tasks = [task for task in (self._autoscaling, *replicas, *self._draining) if task is not None]
         for task in tasks:
             task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in ended:
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
 
     @property
     def pods(self) -> list[Pod]:
-        """Those that exist and are to stay, the oldest first."""
-        return [life.pod for life in self._lives]
+        """Pods that are not being deleted, the oldest first."""
+        return [replica.pod for replica in self._replicas]
 
     @property
-    def held(self) -> int:
-        """Calls that the pods hold now."""
-        return sum(life.pod.held for life in self._lives)
+    def in_flight(self) -> int:
+        """Calls in flight in all pods."""
+        return sum(replica.pod.in_flight for replica in self._replicas)
 
     async def answer(self, method: str, request: Any, metadata: Metadata = ()) -> tuple[Any, Metadata]:
-        """The reply to a call that came with `metadata`, and its trailers.
+        """The reply to a call with this metadata, and its trailers.
 
         Raises:
-            BrokenCallError: the call ends with another status than OK.
+            CallError: the call failed.
         """
         await asyncio.sleep(self.settings.network_seconds)
         fault = self.fault_rates.draw(self._random)
         if fault is FaultKind.UNAVAILABLE:
-            raise BrokenCallError(UNAVAILABLE, "injected: connection refused")
+            raise CallError(UNAVAILABLE, "injected: connection refused")
         if fault is FaultKind.EXHAUSTED:
-            raise BrokenCallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "injected: no room", self.pushback_ms)
+            raise CallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "injected: queue full", self.pushback_ms)
         if fault is FaultKind.LOST:
             await asyncio.Event().wait()
         pod = self._pick()
@@ -154,64 +156,64 @@ class Fleet:
         texts = [paragraph.text for paragraph in getattr(request, "paragraphs", ())]
         if method != "GetModel":
             texts = texts or [request.text]
-            await pod.work(sum(len(text.split()) + 2 for text in texts))
+            await pod.serve(sum(len(text.split()) + 2 for text in texts))
         if fault is FaultKind.RESET:
-            raise BrokenCallError(UNAVAILABLE, "injected: connection reset, the answer is lost")
+            raise CallError(UNAVAILABLE, "injected: connection reset after the work")
         if fault is FaultKind.CANCELLED:
-            raise BrokenCallError(grpc.StatusCode.CANCELLED, "injected: cancelled by the server")
+            raise CallError(grpc.StatusCode.CANCELLED, "injected: cancelled by the server")
         if self.poison and (poisoned := next((text for text in texts if text in self.poison), None)) is not None:
-            raise BrokenCallError(self.poison[poisoned], "a paragraph of this call is poison")
+            raise CallError(self.poison[poisoned], "injected: a paragraph of this call is poison")
         reply = await getattr(self.application, method)(request, context)
         self.application.calls.clear()
         if fault is FaultKind.REFUSED_ITEMS and method == "ClassifyBatch":
             for result in self._random.sample(list(reply.results), k=(len(reply.results) + 1) // 2):
-                result.error.code, result.error.message = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "injected: no room"
+                result.error.code, result.error.message = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "injected: queue full"
         await asyncio.sleep(self.settings.network_seconds)
         return reply, context.trailers
 
     def kill(self, pod: Pod) -> None:
-        """As kill -9: what it holds is reset at once, it is started again, and the balancer hears of it later."""
-        pod.die()
-        self._endpoints_changed()
+        """Kill the pod's process. The pod restarts, and the load balancer learns of it with a delay."""
+        pod.crash()
+        self._schedule_endpoints()
 
     async def rolling_restart(self) -> None:
-        """Replace every pod, one after the other, by one that is ready before the old one drains."""
-        for old in list(self._lives):
+        """Replace the pods one by one. Each old pod drains after its replacement is ready."""
+        for old in list(self._replicas):
             new = self._add(running=False)
-            while not new.pod.ready:  # noqa: ASYNC110 - whoever watches a roll-out polls, too
+            while not new.pod.ready:  # noqa: ASYNC110 - a deployment controller polls, too
                 await asyncio.sleep(1)
-            self._retire(old)
+            self._delete(old)
 
-    def _add(self, *, running: bool) -> _Life:
-        pod = Pod(f"pod-{self._named}", self.settings.pod, self._loop.time)
-        self._named += 1
-        life = _Life(pod)
-        life.task = asyncio.create_task(self._live(pod, running=running), name=pod.name)
-        self._lives.append(life)
+    def _add(self, *, running: bool) -> _Replica:
+        pod = Pod(f"pod-{self._created}", self.settings.pod, self._loop.time)
+        self._created += 1
+        replica = _Replica(pod)
+        replica.task = asyncio.create_task(self._run(pod, running=running), name=pod.name)
+        self._replicas.append(replica)
         if running:
             pod.state, pod.ready = State.RUNNING, True
-        return life
+        return replica
 
-    def _retire(self, life: _Life) -> None:
-        self._lives.remove(life)
-        if life.task is not None:
-            life.task.cancel()
-        drained = life.pod.state is State.RUNNING
-        life.pod.ready = False
-        self._endpoints_changed()
-        if drained:
-            task = asyncio.create_task(self._drain(life.pod), name=f"{life.pod.name} drains")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-        if life.pod.state is not State.PENDING:
-            self._room += 1
+    def _delete(self, replica: _Replica) -> None:
+        self._replicas.remove(replica)
+        if replica.task is not None:
+            replica.task.cancel()
+        running = replica.pod.state is State.RUNNING
+        replica.pod.ready = False
+        self._schedule_endpoints()
+        if running:
+            task = asyncio.create_task(self._drain(replica.pod), name=f"{replica.pod.name} drains")
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+        if replica.pod.state is not State.PENDING:
+            self._spare_capacity += 1
 
     async def _drain(self, pod: Pod) -> None:
-        # preStop: the balancer is given the time to hear of it before the pod refuses anything.
+        # The preStop hook: the load balancer learns of the shutdown before the pod refuses calls.
         await asyncio.sleep(self.settings.endpoints_seconds)
         await pod.drain()
 
-    async def _live(self, pod: Pod, *, running: bool) -> None:
+    async def _run(self, pod: Pod, *, running: bool) -> None:
         backoff = 0.0
         if not running:
             await self._schedule()
@@ -221,76 +223,76 @@ class Fleet:
                 await asyncio.sleep(self.settings.pod.load_seconds)
                 pod.state = State.RUNNING
             running = False
-            began = self._loop.time()
-            await self._watch(pod)
-            pod.die()
-            self._endpoints_changed()
+            started = self._loop.time()
+            await self._probe(pod)
+            pod.crash()
+            self._schedule_endpoints()
             pod.restarts += 1
             self.restarts += 1
-            if self._loop.time() - began > FORGIVEN_SECONDS:
+            if self._loop.time() - started > BACKOFF_RESET_SECONDS:
                 backoff = 0.0
             await asyncio.sleep(backoff)
-            backoff = min(self.settings.pod.crash_seconds_most, 2 * backoff or self.settings.pod.crash_seconds)
+            backoff = min(self.settings.pod.max_backoff_seconds, 2 * backoff or self.settings.pod.backoff_seconds)
 
     async def _schedule(self) -> None:
-        if self._room > 0:
-            self._room -= 1
+        if self._spare_capacity > 0:
+            self._spare_capacity -= 1
         else:
             await asyncio.sleep(self.settings.provision_seconds)
 
-    async def _watch(self, pod: Pod) -> None:
-        """Probe a running pod until it has died or is to be killed."""
+    async def _probe(self, pod: Pod) -> None:
+        """Probe a running pod until it has crashed or must be restarted."""
         probes = self.settings.probes
-        late = 0
+        failures = 0
         await asyncio.sleep(self._random.random() * probes.period_seconds)
         while pod.state is State.RUNNING:
-            in_time = not pod.hung and probes.upkeep_seconds * pod.held <= probes.timeout_seconds
-            late = 0 if in_time else late + 1
-            if late >= probes.restart_after:
+            in_time = not pod.hung and probes.seconds_per_call * pod.in_flight <= probes.timeout_seconds
+            failures = 0 if in_time else failures + 1
+            if failures >= probes.liveness_failures:
                 return
-            ready = in_time or (pod.ready and late < probes.unready_after)
+            ready = in_time or (pod.ready and failures < probes.readiness_failures)
             if ready != pod.ready:
                 pod.ready = ready
-                self._endpoints_changed()
+                self._schedule_endpoints()
             await asyncio.sleep(probes.period_seconds)
 
-    def _endpoints_changed(self) -> None:
-        self._loop.call_later(self.settings.endpoints_seconds, self._refresh)
+    def _schedule_endpoints(self) -> None:
+        self._loop.call_later(self.settings.endpoints_seconds, self._refresh_endpoints)
 
-    def _refresh(self) -> None:
-        self._endpoints = [life.pod for life in self._lives if life.pod.ready]
+    def _refresh_endpoints(self) -> None:
+        self._endpoints = [replica.pod for replica in self._replicas if replica.pod.ready]
 
     def _pick(self) -> Pod:
-        """Envoy's least request: the least loaded of those that are drawn."""
+        """The least loaded of `choices` random pods, as Envoy's least request does."""
         if not self._endpoints:
-            raise BrokenCallError(UNAVAILABLE, "no healthy upstream")
-        drawn = self._random.sample(self._endpoints, min(self.settings.choices, len(self._endpoints)))
-        return min(drawn, key=lambda pod: pod.held)
+            raise CallError(UNAVAILABLE, "no healthy upstream")
+        sampled = self._random.sample(self._endpoints, min(self.settings.choices, len(self._endpoints)))
+        return min(sampled, key=lambda pod: pod.in_flight)
 
     async def _autoscale(self, autoscaler: Autoscaler) -> None:
         sync = autoscaler.settings.sync_seconds
-        for life in self._lives:
-            life.seen_busy = life.pod.busy_seconds
+        for replica in self._replicas:
+            replica.busy_seconds_at_sync = replica.pod.busy_seconds
         while True:
             await asyncio.sleep(sync)
-            utilisations = []
-            for life in self._lives:
-                busy, seen = life.pod.busy_seconds, life.seen_busy
-                life.seen_busy = busy
-                if life.pod.ready and seen is not None:
-                    utilisations.append((busy - seen) / sync)
-            mean = sum(utilisations) / len(utilisations) if utilisations else 0.0
-            self.history.append(Look(self._loop.time(), len(self._lives), len(utilisations), mean))
-            desired = autoscaler.desired(self._loop.time(), len(self._lives), utilisations)
-            for _ in range(desired - len(self._lives)):
+            utilizations = []
+            for replica in self._replicas:
+                busy, before = replica.pod.busy_seconds, replica.busy_seconds_at_sync
+                replica.busy_seconds_at_sync = busy
+                if replica.pod.ready and before is not None:
+                    utilizations.append((busy - before) / sync)
+            mean = sum(utilizations) / len(utilizations) if utilizations else 0.0
+            self.history.append(AutoscalerSample(self._loop.time(), len(self._replicas), len(utilizations), mean))
+            desired = autoscaler.desired_replicas(self._loop.time(), len(self._replicas), utilizations)
+            for _ in range(desired - len(self._replicas)):
                 self._add(running=False)
-            for _ in range(len(self._lives) - desired):
-                # The controller ends those first that are not ready, and of these the youngest.
-                self._retire(min(reversed(self._lives), key=lambda life: life.pod.ready))
+            for _ in range(len(self._replicas) - desired):
+                # The controller deletes pods that are not ready first, then the youngest.
+                self._delete(min(reversed(self._replicas), key=lambda replica: replica.pod.ready))
 
 
 class _Context:
-    """What the application asks of a call that comes without a socket."""
+    """The part of grpc.aio.ServicerContext that the application uses, for a call without a socket."""
 
     def __init__(self, metadata: Metadata) -> None:
         self.trailers: Metadata = ()
@@ -307,4 +309,4 @@ class _Context:
 
     async def abort(self, status: grpc.StatusCode, reason: str, trailers: Metadata = ()) -> None:
         pushback = next((int(value) for _, value in trailers), None)
-        raise BrokenCallError(status, reason, pushback)
+        raise CallError(status, reason, pushback)

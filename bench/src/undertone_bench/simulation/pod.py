@@ -1,4 +1,4 @@
-"""One pod of the fake fleet: a queue, one call at a time, and a life that starts slowly and may end at any moment."""
+"""One simulated pod: a bounded queue, one call at a time, slow starts, and crashes."""
 
 import asyncio
 import enum
@@ -10,8 +10,8 @@ import grpc
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """What a call costs a pod: `seconds_per_call` and, on top, `seconds_per_token`."""
+class ServiceTime:
+    """Service time of a call: `seconds_per_call` plus `seconds_per_token` for each token."""
 
     seconds_per_call: float = 0.01
     seconds_per_token: float = 0.001
@@ -22,41 +22,42 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """What every pod of a fleet is like.
+    """Settings of all pods of a fleet.
 
-    speed: of a pod that is well.
-    queue: calls that may wait; the next is refused with RESOURCE_EXHAUSTED and asked to come back after `pushback_ms`.
-    load_seconds: from the start of the container to the model being loaded.
-    crash_seconds, crash_seconds_most: the wait before the second restart, doubled for every further one up to the most, and
-        forgotten after ten minutes that went well: CrashLoopBackOff. The first restart is immediate.
-    drain_seconds: what a pod that is to end has to finish its queue; what is left then is reset.
+    queue: calls that may wait. Further calls are refused with RESOURCE_EXHAUSTED and `pushback_ms`.
+    load_seconds: time from the start of the container until the model is loaded.
+    backoff_seconds, max_backoff_seconds: delay before the second restart, doubled for each further
+        one up to the maximum (CrashLoopBackOff). The first restart is immediate. Ten minutes
+        without a restart reset the delay.
+    drain_seconds: time to finish the queue at shutdown. Remaining calls are reset.
     """
 
-    speed: Speed = field(default_factory=Speed)
+    service_time: ServiceTime = field(default_factory=ServiceTime)
     queue: int = 16
     pushback_ms: int = 200
     load_seconds: float = 20.0
-    crash_seconds: float = 10.0
-    crash_seconds_most: float = 300.0
+    backoff_seconds: float = 10.0
+    max_backoff_seconds: float = 300.0
     drain_seconds: float = 30.0
 
 
 class State(enum.Enum):
-    """Where a pod is in its life."""
+    """Phase of a pod."""
 
     PENDING = enum.auto()
-    """No node has room for it yet."""
+    """Not scheduled to a node."""
     LOADING = enum.auto()
-    """The container runs, or waits to be restarted; nothing listens."""
+    """The container starts or waits for its restart; nothing listens."""
     RUNNING = enum.auto()
-    """It listens. Whether it is ready is for its probes to find."""
+    """The server listens. Probes decide whether the pod is ready."""
     DRAINING = enum.auto()
-    """It is to end: it answers what it has, and refuses the rest."""
+    """The server finishes its queue and refuses new calls."""
     GONE = enum.auto()
+    """The pod has ended."""
 
 
-class BrokenCallError(Exception):
-    """A call that ends with a status, for the caller to see; `pushback_ms` goes into the trailers."""
+class CallError(Exception):
+    """A call failed with this status. `pushback_ms` is sent in the trailers."""
 
     def __init__(self, status: grpc.StatusCode, reason: str, pushback_ms: int | None = None) -> None:
         super().__init__(f"{status.name}: {reason}")
@@ -72,41 +73,41 @@ class _Job:
 
 
 class Pod:
-    """Works on one call at a time, in the order of arrival.
+    """Serves one call at a time in order of arrival.
 
-    A caller that has given up is skipped before its turn; one that gives up during its turn has cost what it costs.
-    `slowness` multiplies the time of every call that begins from now on; while `hung`, connections are taken (the kernel does
-    that), but nothing begins and nothing ends.
+    A call that is cancelled in the queue is skipped. One that is cancelled while it is served
+    still takes its service time. `slowdown` multiplies the service time of calls that start from
+    now on. A `hung` pod accepts connections, as its kernel does, but starts and ends no call.
     """
 
     def __init__(self, name: str, settings: PodSettings, clock: Callable[[], float]) -> None:
         self.name = name
         self.state = State.PENDING
         self.ready = False
-        self.slowness = 1.0
+        self.slowdown = 1.0
         self.restarts = 0
         self._settings = settings
         self._clock = clock
         self._queue: deque[_Job] = deque()
-        self._turn: _Job | None = None
+        self._serving: _Job | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._hung = False
         self._busy_seconds = 0.0
         self._busy_since: float | None = None
-        self._emptied = asyncio.Event()
-        self._emptied.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def __repr__(self) -> str:
-        return f"<Pod {self.name} {self.state.name} {'ready' if self.ready else 'not ready'} held={self.held}>"
+        return f"<Pod {self.name} {self.state.name} {'ready' if self.ready else 'not ready'} in_flight={self.in_flight}>"
 
     @property
-    def held(self) -> int:
-        """Calls that wait or are worked on."""
-        return len(self._queue) + (self._turn is not None)
+    def in_flight(self) -> int:
+        """Calls in the queue or being served."""
+        return len(self._queue) + (self._serving is not None)
 
     @property
     def busy_seconds(self) -> float:
-        """CPU time used since the pod was made: it only grows, also over restarts."""
+        """Total CPU time since the pod was created, over all restarts."""
         running = 0.0 if self._busy_since is None else self._clock() - self._busy_since
         return self._busy_seconds + running
 
@@ -121,76 +122,77 @@ class Pod:
             self._timer.cancel()
             self._timer = None
         elif not hung:
-            self._work()
+            self._serve_next()
 
-    async def work(self, tokens: int) -> None:
-        """Return when a call of so many tokens has had its turn.
+    async def serve(self, tokens: int) -> None:
+        """Return when a call with this many tokens has been served.
 
         Raises:
-            BrokenCallError: RESOURCE_EXHAUSTED if there is no room; UNAVAILABLE if nothing listens, or when the pod dies.
+            CallError: RESOURCE_EXHAUSTED if the queue is full; UNAVAILABLE if nothing listens or
+                the pod crashes.
         """
         if self.state is not State.RUNNING:
-            raise BrokenCallError(grpc.StatusCode.UNAVAILABLE, "connection refused")
-        if len(self._queue) >= self._settings.queue and not self._hung:  # who is hung cannot refuse
+            raise CallError(grpc.StatusCode.UNAVAILABLE, "connection refused")
+        if len(self._queue) >= self._settings.queue and not self._hung:  # a hung pod cannot refuse
             reason = f"{len(self._queue)} calls are waiting"
-            raise BrokenCallError(grpc.StatusCode.RESOURCE_EXHAUSTED, reason, self._settings.pushback_ms)
+            raise CallError(grpc.StatusCode.RESOURCE_EXHAUSTED, reason, self._settings.pushback_ms)
         job = _Job(tokens, asyncio.get_running_loop().create_future())
         self._queue.append(job)
-        self._emptied.clear()
-        self._work()
+        self._idle.clear()
+        self._serve_next()
         await job.done
 
-    def die(self) -> None:
-        """The process ends, and with it every connection: what was held is reset."""
+    def crash(self) -> None:
+        """End the process: all calls in flight are reset."""
         self.ready = False
         self.state = State.LOADING
         self._hung = False
-        self.slowness = 1.0
+        self.slowdown = 1.0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._rest()
-        held = [*self._queue] if self._turn is None else [self._turn, *self._queue]
-        self._turn = None
+        self._stop_cpu_time()
+        in_flight = [*self._queue] if self._serving is None else [self._serving, *self._queue]
+        self._serving = None
         self._queue.clear()
-        self._emptied.set()
-        for job in held:
+        self._idle.set()
+        for job in in_flight:
             if not job.done.done():
-                job.done.set_exception(BrokenCallError(grpc.StatusCode.UNAVAILABLE, "connection reset by peer"))
+                job.done.set_exception(CallError(grpc.StatusCode.UNAVAILABLE, "connection reset by peer"))
 
     async def drain(self) -> None:
-        """Finish what is held, within the time there is for that, then end for good."""
+        """Finish the calls in flight within `drain_seconds`, then end for good."""
         self.ready = False
         self.state = State.DRAINING
         try:
             async with asyncio.timeout(self._settings.drain_seconds):
-                await self._emptied.wait()
+                await self._idle.wait()
         except TimeoutError:
-            self.die()
+            self.crash()
         self.state = State.GONE
 
-    def _work(self) -> None:
-        while self._turn is None and self._queue and not self._hung:
+    def _serve_next(self) -> None:
+        while self._serving is None and self._queue and not self._hung:
             job = self._queue.popleft()
             if not job.done.done():
-                self._turn = job
-        if self._turn is not None and self._timer is None and not self._hung:
+                self._serving = job
+        if self._serving is not None and self._timer is None and not self._hung:
             if self._busy_since is None:
                 self._busy_since = self._clock()
-            seconds = self._settings.speed.seconds(self._turn.tokens) * self.slowness
+            seconds = self._settings.service_time.seconds(self._serving.tokens) * self.slowdown
             self._timer = asyncio.get_running_loop().call_later(seconds, self._finish)
-        elif self._turn is None:
-            self._rest()
-            self._emptied.set()
+        elif self._serving is None:
+            self._stop_cpu_time()
+            self._idle.set()
 
     def _finish(self) -> None:
-        assert self._turn is not None
-        job, self._turn, self._timer = self._turn, None, None
+        assert self._serving is not None
+        job, self._serving, self._timer = self._serving, None, None
         if not job.done.done():
             job.done.set_result(None)
-        self._work()
+        self._serve_next()
 
-    def _rest(self) -> None:
+    def _stop_cpu_time(self) -> None:
         if self._busy_since is not None:
             self._busy_seconds += self._clock() - self._busy_since
             self._busy_since = None

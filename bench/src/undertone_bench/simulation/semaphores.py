@@ -1,14 +1,8 @@
-"""The paper's Table 2 on the fake fleet: what a semaphore of 10, 25, 50 or 75 does to a fleet that scales itself.
+"""The paper's Table 2 on a simulated fleet: throughput by semaphore, with an autoscaler.
 
-    .venv/bin/python -m undertone_bench.simulation.semaphores
-
-Arms: `plain` is the client that the paper began with: asyncio, a semaphore, four attempts two seconds apart, no circuit
-breaker. `fixed` is this package's client with the same number as `LimitSettings.fixed`, `adaptive` the client as it comes.
-Each works for twenty minutes on an endless stream of equal paragraphs, one in a call, as in the paper, or until it gives up.
-README.md says what the fleet is like.
+tests/simulation/README.md describes the fleet and the result.
 """
 
-import argparse
 import asyncio
 import contextlib
 import itertools
@@ -22,45 +16,69 @@ from undertone_client.wire import single_request
 from undertone_bench.simulation.autoscaler import AutoscalerSettings
 from undertone_bench.simulation.clock import run
 from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
-from undertone_bench.simulation.pod import PodSettings, Speed
+from undertone_bench.simulation.pod import PodSettings, ServiceTime
 from undertone_bench.simulation.transport import FleetTransport, fleet_client
 
 SEMAPHORES: Final = (10, 25, 50, 75)
-SECONDS: Final = 1200.0
-PATIENCE: Final = 64
-"""So many paragraphs in a row that fail with UNAVAILABLE, all retries used up, end a run of `undertone score`: here, too."""
+
+MAX_CONSECUTIVE_FAILURES: Final = 64
+"""A client stops after this many failures in a row, as `undertone score` does."""
+
 PARAGRAPH: Final = "word " * 18
-"""Of 20 tokens, which take a pod 3 s."""
+"""20 tokens, which take a pod 3 s."""
 
 FLEET: Final = FleetSettings(
     pods=8,
-    pod=PodSettings(Speed(seconds_per_call=0.2, seconds_per_token=0.14), queue=200, load_seconds=20.0),
-    probes=Probes(period_seconds=5.0, timeout_seconds=1.0, upkeep_seconds=0.13, unready_after=2, restart_after=3),
-    autoscaler=AutoscalerSettings(target=0.7, least=8, most=100),
-    room=4,
+    pod=PodSettings(ServiceTime(seconds_per_call=0.2, seconds_per_token=0.14), queue=200, load_seconds=20.0),
+    probes=Probes(period_seconds=5.0, timeout_seconds=1.0, seconds_per_call=0.13, readiness_failures=2, liveness_failures=3),
+    autoscaler=AutoscalerSettings(target_utilization=0.7, min_replicas=8, max_replicas=100),
+    spare_capacity=4,
     provision_seconds=40.0,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a client has achieved: scored paragraphs a second on the whole and in the last third of its time, paragraphs
-    without a score, restarts of pods, pods at the end, and the seconds of every answer."""
+    """Result of one client: times of its answers, failed paragraphs, restarts, and pods at the end."""
 
     name: str
     answers: list[float]
     failed: int
     restarts: int
     pods: int
-    seconds: float = SECONDS
+    seconds: float
 
     @property
     def rate(self) -> float:
+        """Scored paragraphs per second."""
         return len(self.answers) / self.seconds
 
     @property
-    def last_rate(self) -> float:
+    def final_rate(self) -> float:
+        """Scored paragraphs per second in the last third of the time."""
         return sum(second > self.seconds * 2 / 3 for second in self.answers) / (self.seconds / 3)
+
+
+def plain(semaphore: int, seconds: float) -> Result:
+    """The paper's first client: asyncio, a semaphore, four attempts two seconds apart, no circuit breaker."""
+    return run(_plain(semaphore, seconds))
+
+
+def fixed(limit: int, seconds: float) -> Result:
+    """Undertone's client with a fixed limit."""
+    return run(_undertone(f"fixed {limit}", LimitSettings.fixed(limit), seconds))
+
+
+def adaptive(seconds: float) -> Result:
+    """Undertone's client with its default settings."""
+    return run(_undertone("adaptive", LimitSettings(), seconds))
+
+
+def results(seconds: float) -> Iterable[Result]:
+    """All clients. Each scores an endless stream of equal paragraphs, one per call as in the paper."""
+    yield from (plain(semaphore, seconds) for semaphore in SEMAPHORES)
+    yield from (fixed(semaphore, seconds) for semaphore in SEMAPHORES)
+    yield adaptive(seconds)
 
 
 async def _plain(semaphore: int, seconds: float) -> Result:
@@ -72,7 +90,7 @@ async def _plain(semaphore: int, seconds: float) -> Result:
         transport = FleetTransport(fleet, timeout_seconds=60)
         request = single_request(Paragraph(PARAGRAPH), Policy.CHUNK_MEAN)
 
-        async def work() -> None:
+        async def worker() -> None:
             nonlocal failed
             while True:
                 for _ in range(4):
@@ -87,14 +105,14 @@ async def _plain(semaphore: int, seconds: float) -> Result:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), asyncio.TaskGroup() as workers:
                 for _ in range(semaphore):
-                    workers.create_task(work())
+                    workers.create_task(worker())
         return Result(f"plain {semaphore}", answers, failed, fleet.restarts, len(fleet.pods), seconds)
 
 
-async def _client(name: str, limit: LimitSettings, seconds: float) -> Result:
+async def _undertone(name: str, limit: LimitSettings, seconds: float) -> Result:
     now = asyncio.get_running_loop().time
     answers: list[float] = []
-    failed = in_a_row = 0
+    failed = consecutive_failures = 0
     settings = Settings(limit=limit, batch_items=1, timeout_seconds=60)
     async with Fleet(FLEET) as fleet, fleet_client(fleet, settings) as client:
         with contextlib.suppress(TimeoutError):
@@ -104,47 +122,10 @@ async def _client(name: str, limit: LimitSettings, seconds: float) -> Result:
             ):
                 async for outcome in outcomes:
                     if isinstance(outcome, Failure):
-                        failed, in_a_row = failed + 1, in_a_row + 1
-                        if in_a_row == PATIENCE:
+                        failed, consecutive_failures = failed + 1, consecutive_failures + 1
+                        if consecutive_failures == MAX_CONSECUTIVE_FAILURES:
                             break
                     else:
-                        in_a_row = 0
+                        consecutive_failures = 0
                         answers.append(now())
         return Result(name, answers, failed, fleet.restarts, len(fleet.pods), seconds)
-
-
-def plain(semaphore: int, seconds: float = SECONDS) -> Result:
-    """The paper's first client."""
-    return run(_plain(semaphore, seconds))
-
-
-def fixed(calls: int, seconds: float = SECONDS) -> Result:
-    """This package's client, told a number."""
-    return run(_client(f"fixed {calls}", LimitSettings.fixed(calls), seconds))
-
-
-def adaptive(seconds: float = SECONDS) -> Result:
-    """This package's client, told nothing."""
-    return run(_client("adaptive", LimitSettings(), seconds))
-
-
-def results(seconds: float = SECONDS) -> Iterable[Result]:
-    """Every arm."""
-    yield from (plain(semaphore, seconds) for semaphore in SEMAPHORES)
-    yield from (fixed(semaphore, seconds) for semaphore in SEMAPHORES)
-    yield adaptive(seconds)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="virtual seconds of each arm (default 1200)")
-    given = parser.parse_args()
-    print(f"{'client':<12}{'a second':>10}{'at the end':>12}{'unscored':>10}{'restarts':>10}{'pods':>6}")
-    for result in results(given.seconds):
-        numbers = f"{result.failed:>10}{result.restarts:>10}{result.pods:>6}"
-        print(f"{result.name:<12}{result.rate:>10.2f}{result.last_rate:>12.2f}{numbers}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

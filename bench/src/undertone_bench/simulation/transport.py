@@ -14,7 +14,7 @@ from undertone_client.resilience import Listener
 from undertone_client.wire import read_reply
 
 from undertone_bench.simulation.fleet import Fleet
-from undertone_bench.simulation.pod import BrokenCallError
+from undertone_bench.simulation.pod import CallError
 
 
 class FleetTransport:
@@ -33,7 +33,7 @@ class FleetTransport:
                 return read_reply(*await self._fleet.answer(request.method, request.message))
         except TimeoutError:
             raise service_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
-        except BrokenCallError as error:
+        except CallError as error:
             pushback = None if error.pushback_ms is None else error.pushback_ms / 1000
             raise service_error(error.status, error.reason, pushback_seconds=pushback) from None
 

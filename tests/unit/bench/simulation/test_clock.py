@@ -46,7 +46,7 @@ def test_a_program_that_spins_is_stopped() -> None:
             await asyncio.sleep(0)
 
     with pytest.raises(LivelockError, match="at 0 s"):
-        run(spin(), most_turns=1000)
+        run(spin(), max_iterations=1000)
 
 
 def test_a_program_that_takes_too_long_is_stopped_and_can_clean_up() -> None:

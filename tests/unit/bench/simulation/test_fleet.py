@@ -12,13 +12,13 @@ from undertone_bench.simulation.autoscaler import Autoscaler, AutoscalerSettings
 from undertone_bench.simulation.clock import run
 from undertone_bench.simulation.faults import FaultRates
 from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
-from undertone_bench.simulation.pod import BrokenCallError, PodSettings, Speed
+from undertone_bench.simulation.pod import CallError, PodSettings, ServiceTime
 from undertone_client.testing import expected_probabilities
 from undertone_protos.v1 import classifier_pb2 as pb
 
 T = TypeVar("T")
 
-ONE_SECOND = Speed(seconds_per_call=1.0, seconds_per_token=0.0)
+ONE_SECOND = ServiceTime(seconds_per_call=1.0, seconds_per_token=0.0)
 REQUEST = pb.ClassifyRequest(text="rain on the harbour")
 
 
@@ -37,7 +37,7 @@ def now() -> float:
 async def ask(fleet: Fleet) -> grpc.StatusCode:
     try:
         await fleet.answer("Classify", REQUEST)
-    except BrokenCallError as error:
+    except CallError as error:
         return error.status
     return grpc.StatusCode.OK
 
@@ -65,13 +65,13 @@ def test_a_pod_works_on_one_call_after_the_other_and_costs_what_its_tokens_cost(
         assert now() == pytest.approx(3 * (0.5 + 6 * 0.25) + 2 * fleet.settings.network_seconds)
         assert replies[0][0].probabilities == pytest.approx(expected_probabilities(REQUEST.text))
 
-    within(FleetSettings(pods=1, pod=PodSettings(Speed(0.5, 0.25))), scenario)
+    within(FleetSettings(pods=1, pod=PodSettings(ServiceTime(0.5, 0.25))), scenario)
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     async def scenario(fleet: Fleet) -> None:
         calls = await asyncio.gather(*(fleet.answer("Classify", REQUEST) for _ in range(5)), return_exceptions=True)
-        refused = [call for call in calls if isinstance(call, BrokenCallError)]
+        refused = [call for call in calls if isinstance(call, CallError)]
         assert [(error.status, error.pushback_ms) for error in refused] == [(grpc.StatusCode.RESOURCE_EXHAUSTED, 200)] * 2
 
     within(FleetSettings(pods=1, pod=PodSettings(ONE_SECOND, queue=2)), scenario)
@@ -117,7 +117,7 @@ def test_a_hung_pod_answers_nobody_and_is_restarted() -> None:
 
 
 def test_a_pod_with_too_much_to_do_fails_its_probes_and_is_killed() -> None:
-    probes = Probes(upkeep_seconds=0.1, timeout_seconds=1.0)
+    probes = Probes(seconds_per_call=0.1, timeout_seconds=1.0)
 
     async def scenario(fleet: Fleet) -> None:
         await busy(fleet, callers=10, seconds=100)
@@ -174,7 +174,7 @@ def test_a_busy_fleet_grows_to_its_target_and_shrinks_much_later() -> None:
         await asyncio.sleep(600)
         assert len(fleet.pods) == 2
 
-    autoscaler = AutoscalerSettings(least=2, most=40)
+    autoscaler = AutoscalerSettings(min_replicas=2, max_replicas=40)
     within(FleetSettings(pods=2, pod=PodSettings(ONE_SECOND, queue=100), autoscaler=autoscaler), scenario)
 
 
@@ -193,15 +193,15 @@ def test_a_busy_fleet_grows_to_its_target_and_shrinks_much_later() -> None:
     ],
 )
 def test_the_autoscaler_counts_as_kubernetes_does(pods: int, utilisations: list[float], desired: int) -> None:
-    assert Autoscaler(AutoscalerSettings()).desired(0, pods, utilisations) == desired
+    assert Autoscaler(AutoscalerSettings()).desired_replicas(0, pods, utilisations) == desired
 
 
 def test_the_autoscaler_waits_before_it_shrinks() -> None:
-    autoscaler = Autoscaler(AutoscalerSettings(stabilisation_seconds=300))
-    assert autoscaler.desired(0, 8, [0.7] * 8) == 8
-    assert autoscaler.desired(150, 8, [0.2] * 8) == 8
-    assert autoscaler.desired(299, 8, [0.2] * 8) == 8
-    assert autoscaler.desired(301, 8, [0.2] * 8) == 3
+    autoscaler = Autoscaler(AutoscalerSettings(stabilization_seconds=300))
+    assert autoscaler.desired_replicas(0, 8, [0.7] * 8) == 8
+    assert autoscaler.desired_replicas(150, 8, [0.2] * 8) == 8
+    assert autoscaler.desired_replicas(299, 8, [0.2] * 8) == 8
+    assert autoscaler.desired_replicas(301, 8, [0.2] * 8) == 3
 
 
 def test_calls_meet_their_fates_in_their_shares() -> None:

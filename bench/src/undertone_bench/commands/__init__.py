@@ -1,0 +1,1 @@
+"""The subcommands of `undertone-bench`, one module each."""

@@ -1,0 +1,93 @@
+"""Load with chosen parameters, on a pod or on a running service."""
+
+import asyncio
+import contextlib
+import random
+import time
+from typing import Final
+
+import click
+
+from undertone_bench.experiment import Experiment
+from undertone_bench.load_generator import CallResult, closed_loop, open_loop, poisson_arrivals
+from undertone_bench.options import experiment_options, reporting
+from undertone_bench.pods import ClassifyClient, running_pod
+from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table, quantile
+from undertone_bench.workload import Paragraph
+
+_QUANTILES: Final = tuple(index / 100 for index in range(100))
+
+Results = list[CallResult[Paragraph]]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone-bench load --rate 20 --seconds 60               open loop, 20 calls per second
+  undertone-bench load --concurrency 64                     closed loop, 64 calls in flight
+  undertone-bench load --rate 20 --target undertone:50051   a service that is running"""
+)
+@experiment_options(rounds=1)
+@click.option("--rate", type=float, help="Open loop: Poisson arrivals per second.")
+@click.option("--concurrency", type=click.IntRange(1), help="Closed loop: calls in flight.")
+@click.option("--seconds", default=20.0, show_default=True, help="Duration of an open loop.")
+@click.option("--paragraphs", "count", default=1024, show_default=True, help="Number of calls of a closed loop.")
+@click.option("--target", metavar="HOST:PORT", help="Address of a running service. Default: start a pod.")
+@click.option("--lane", default="online", show_default=True, type=click.Choice(["online", "batch"]), help="Lane of the calls.")
+@reporting
+def load(
+    experiment: Experiment,
+    rate: float | None,
+    concurrency: int | None,
+    seconds: float,
+    count: int,
+    target: str | None,
+    lane: str,
+) -> Report:
+    """Load a service with single Classify calls, open loop (--rate) or closed loop (--concurrency)."""
+    if (rate is None) == (concurrency is None):
+        raise click.UsageError("give either --rate (open loop) or --concurrency (closed loop)")
+
+    async def run_round(address: str, number: int) -> tuple[float, Results]:
+        client = ClassifyClient(address, lane)
+        started = time.perf_counter()
+        if rate is not None:
+            arrivals = poisson_arrivals(rate, seconds, random.Random(number))
+            results = await open_loop(client, experiment.paragraphs(max(1, len(arrivals)), seed=number), arrivals)
+        else:
+            results = await closed_loop(client, experiment.paragraphs(count, seed=number), concurrency or 1)
+        elapsed = time.perf_counter() - started
+        await client.close()
+        return elapsed, results
+
+    with contextlib.ExitStack() as stack:
+        address = target or stack.enter_context(running_pod(experiment.model, experiment.sidecar_flags)).target
+        runner = stack.enter_context(asyncio.Runner())
+        rounds = [runner.run(run_round(address, number)) for number in range(experiment.rounds)]
+    return _report(experiment, rounds)
+
+
+def _report(experiment: Experiment, rounds: list[tuple[float, Results]]) -> Report:
+    latencies = [result.seconds * 1e3 for _, results in rounds for result in results]
+    rates = (sum(result.ok for result in results) / elapsed for elapsed, results in rounds)
+    failed = (float(sum(not result.ok for result in results)) for _, results in rounds)
+    return experiment.report(
+        "load",
+        table=Table(
+            ("", "p50", "p90", "p99"), (("latency, ms", *(f"{quantile(latencies, q):.1f}" for q in (0.5, 0.9, 0.99))),)
+        ),
+        figures=(
+            Figure("successful calls/s", MedianRange.of(rates), ".1f"),
+            Figure("failed calls", MedianRange.of(failed), ".0f"),
+        ),
+        plot=Plot(
+            f"{experiment.model.label}: latency",
+            "quantile",
+            "ms",
+            (Series("latency", _QUANTILES, tuple(quantile(latencies, q) for q in _QUANTILES)),),
+        ),
+        samples=[
+            {"seconds": elapsed, "calls": [(result.item.tokens, result.seconds, result.ok) for result in results]}
+            for elapsed, results in rounds
+        ],
+    )

@@ -1,0 +1,120 @@
+"""Envoy with the chart's own configuration, as a process on this machine."""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from undertone_bench.chart import Chart
+from undertone_bench.errors import BenchError
+from undertone_bench.processes import free_ports, stop
+
+LOOPBACK: Final = "127.0.0.1"
+
+_READY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyPorts:
+    """Loopback ports of the API, of metrics and readiness, and of the administration interface."""
+
+    api: int
+    metrics: int
+    admin: int
+
+    @classmethod
+    def free(cls) -> Self:
+        return cls(*free_ports(3))
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyDeployment:
+    """The rendered container: its files by mount and name, its command, and its preStop hook."""
+
+    files: Mapping[str, bytes]
+    command: tuple[str, ...]
+    pre_stop: tuple[str, ...]
+
+    @classmethod
+    def render(
+        cls,
+        chart: Chart,
+        sidecars: Iterable[int],
+        ports: EnvoyPorts,
+        *,
+        envoy_values: Mapping[str, Any] | None = None,
+        chart_values: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Render the chart with loopback addresses for Envoy and for the sidecars' ports.
+
+        `envoy_values` are below loadBalancer.envoy, `chart_values` at the top.
+        """
+        local = {
+            "address": LOOPBACK,
+            "ports": {"api": ports.api, "metrics": ports.metrics, "admin": ports.admin},
+            "endpoints": [{"address": LOOPBACK, "port": port} for port in sidecars],
+        }
+        # Without the pod of `helm test`, which would need certificates.
+        values = {"loadBalancer": {"envoy": {**(envoy_values or {}), **local}}, "test": {"enabled": False}}
+        manifests = chart.render({**values, **(chart_values or {})})
+        config, deployment = manifests.one("ConfigMap", "-envoy"), manifests.one("Deployment", "-envoy")
+        files = {f"config/{name}": text.encode() for name, text in config["data"].items()}
+        files |= {f"config/{name}": base64.b64decode(data) for name, data in config["binaryData"].items()}
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        command = [*container["command"], *container["args"]]
+        return cls(
+            files,
+            tuple(part.replace("$(CPUS)", "1") for part in command),
+            tuple(container["lifecycle"]["preStop"]["exec"]["command"]),
+        )
+
+
+def healthy_sidecars(admin_port: int) -> set[int]:
+    """Ports of the sidecars that Envoy sends calls to now. Raises OSError if Envoy does not answer."""
+    connection = http.client.HTTPConnection(LOOPBACK, admin_port, timeout=_READY_SECONDS)
+    try:
+        connection.request("GET", "/clusters?format=json")
+        clusters = json.loads(connection.getresponse().read())["cluster_statuses"]
+    finally:
+        connection.close()
+    (sidecars,) = (cluster for cluster in clusters if cluster["name"] == "sidecars")
+    return {
+        host["address"]["socket_address"]["port_value"]
+        for host in sidecars.get("host_statuses", ())
+        if not any(flag is True for flag in host["health_status"].values())
+    }
+
+
+@contextlib.contextmanager
+def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
+    """The address of an Envoy in front of one sidecar, ready to use. Raises BenchError with its log."""
+    ports = EnvoyPorts.free()
+    deployment = EnvoyDeployment.render(chart, [sidecar], ports)
+    for name, content in deployment.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    log = folder / "envoy.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(deployment.command, stdout=output, stderr=output, cwd=folder, env=dict(os.environ))
+    try:
+        _wait_until_healthy(process, ports.admin, sidecar, log)
+        yield f"{LOOPBACK}:{ports.api}"
+    finally:
+        stop(process)
+
+
+def _wait_until_healthy(process: "subprocess.Popen[bytes]", admin_port: int, sidecar: int, log: Path) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError):
+            if healthy_sidecars(admin_port) == {sidecar}:
+                return
+        time.sleep(0.1)
+    raise BenchError(f"Envoy was not ready after {_READY_SECONDS:g} s:\n{log.read_text(errors='replace')[-2000:]}")

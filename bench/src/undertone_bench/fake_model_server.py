@@ -1,0 +1,34 @@
+"""A TF Serving fake as a process, so that it can be paused and does not share the caller's event loop.
+
+python -m undertone_bench.fake_model_server ADDRESS MODEL [--version N] [--labels N] [--ignore-signals]
+"""
+
+import argparse
+import asyncio
+import signal
+
+from undertone_sidecar.testing import FakeTFServing
+
+
+async def serve(address: str, model: str, version: int, labels: int) -> None:
+    """Serve one version of the model until the process ends."""
+    await FakeTFServing(model, version, labels=labels).start(address)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", help="HOST:PORT or unix:PATH")
+    parser.add_argument("model", help="name of the model")
+    parser.add_argument("--version", type=int, default=1, help="version of the model (default: 1)")
+    parser.add_argument("--labels", type=int, default=9, help="number of labels (default: 9)")
+    parser.add_argument("--ignore-signals", action="store_true", help="ignore SIGTERM and SIGINT, as TF Serving does")
+    options = parser.parse_args()
+    if options.ignore_signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+    asyncio.run(serve(options.address, options.model, options.version, options.labels))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Options that subcommands share, and the output of their reports."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from undertone_bench.errors import BenchError
+from undertone_bench.experiment import Experiment
+from undertone_bench.models import BenchModel
+from undertone_bench.report import Report, Table
+from undertone_bench.workload import split_paragraphs
+
+RESULTS: Final = Path("build/bench/results")
+DEMO_TEXTS: Final = Path("model/data/demo")
+
+Command = Callable[..., Any]
+
+output_option = click.option(
+    "--output",
+    default=RESULTS,
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the report (JSON) and the plot (PNG).",
+)
+
+demo_texts_option = click.option(
+    "--texts",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of paragraphs separated by blank lines; repeatable. Default: the demo stories in model/data/demo.",
+)
+
+
+def repeat_option(default: int) -> Callable[[Command], Command]:
+    return click.option(
+        "--repeat", default=default, show_default=True, type=click.IntRange(1), help="How often a run scores the texts."
+    )
+
+
+def read_texts(paths: Sequence[Path], repeat: int) -> list[str]:
+    """The paragraphs of the files, or of the demo stories, `repeat` times. Raises BenchError if there are none."""
+    found = list(paths) or sorted(DEMO_TEXTS.glob("*.txt"))
+    if not found:
+        raise BenchError(f"{DEMO_TEXTS} has no *.txt file: run undertone-bench from the repository's root, or use --texts")
+    return split_paragraphs(found) * repeat
+
+
+def rounds_option(default: int) -> Callable[[Command], Command]:
+    return click.option(
+        "--rounds", default=default, show_default=True, type=click.IntRange(1), help="Number of measured rounds."
+    )
+
+
+def model_option(command: Command) -> Command:
+    return click.option(
+        "--model",
+        default="demo",
+        show_default=True,
+        help="demo, minilm, bert-base, bert-large or a model folder. The BERT models have random weights.",
+    )(command)
+
+
+def experiment_options(*, rounds: int) -> Callable[[Command], Command]:
+    """Add the options of an Experiment, and pass it to the command as `experiment`."""
+
+    def decorate(command: Command) -> Command:
+        @model_option
+        @click.option("--precision", default="", help="Precision of a random model: fp32 or bf16. Default: the exporter's.")
+        @click.option(
+            "--texts",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
+        )
+        @rounds_option(rounds)
+        @click.option(
+            "--sidecar-flag", "sidecar_flags", multiple=True, metavar="FLAG", help="A flag for the sidecar; repeatable."
+        )
+        @functools.wraps(command)
+        def run(
+            *, model: str, precision: str, texts: Path | None, rounds: int, sidecar_flags: Sequence[str], **options: Any
+        ) -> Any:
+            experiment = Experiment.create(BenchModel.find(model, precision), texts, rounds, sidecar_flags)
+            return command(experiment=experiment, **options)
+
+        return run
+
+    return decorate
+
+
+def reporting(command: Callable[..., Report]) -> Command:
+    """Add --output, and print and write the report that the command returns."""
+
+    @output_option
+    @functools.wraps(command)
+    def run(*, output: Path, **options: Any) -> None:
+        finish(command(**options), output)
+
+    return run
+
+
+def finish(report: Report, output: Path) -> None:
+    """Print the report's plot, table and figures, and write the report and its plot to `output`."""
+    path = report.write(output)
+    if report.plot:
+        from undertone_bench import plots  # matplotlib takes half a second to import
+
+        plots.draw(report.plot, path.with_suffix(".png"))
+        click.echo(plots.as_text(report.plot))
+    click.echo(f"{report.summary.environment}\n")
+    click.echo(aligned(report.summary.table))
+    if report.summary.figures:
+        click.echo()
+    for figure in report.summary.figures:
+        goal = f"   goal: {figure.goal}" if figure.goal else ""
+        click.echo(f"{figure.name}: {figure.value:{figure.spec}}{goal}")
+    for note in report.summary.notes:
+        click.echo(f"\n{note}")
+    progress(f"\nreport: {path}")
+
+
+def progress(message: str) -> None:
+    """Print a line about a long measurement to standard error."""
+    click.echo(message, err=True)
+
+
+def aligned(table: Table) -> str:
+    """The table as text with aligned columns."""
+    rows = (table.header, *table.rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,132 @@
+"""The emotion model with rounded linear layers, and its differences from fp32."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from undertone_model import encoder, gate, sample, serving, sources
+from undertone_model.batches import encode
+from undertone_model.session import SavedGraph
+from undertone_model.sources import Source
+
+HEADER: Final = ("different labels", "largest difference", "99th percentile", "logits, root mean square", "gate")
+
+Rounding = Callable[[tf.Tensor], tf.Tensor]
+
+
+def keep(x: tf.Tensor) -> tf.Tensor:
+    return x
+
+
+def to_bf16(x: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.cast(x, tf.bfloat16), x.dtype)
+
+
+def to_int8(x: tf.Tensor, axis: int | None = -1) -> tf.Tensor:
+    """Symmetric rounding to 127 steps on each side of zero, with one scale per row or, if `axis` is None, one in all."""
+    step = tf.reduce_max(tf.abs(x), axis=axis, keepdims=True) / 127
+    return tf.round(tf.math.divide_no_nan(x, step)) * step
+
+
+def to_int8_per_tensor(x: tf.Tensor) -> tf.Tensor:
+    return to_int8(x, axis=None)
+
+
+def to_uint8(x: tf.Tensor) -> tf.Tensor:
+    """Rounding to 255 steps from each row's minimum to its maximum: finer for skewed rows, as after a GELU."""
+    low, high = (reduce(x, axis=-1, keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
+    step = (high - low) / 255
+    return tf.round(tf.math.divide_no_nan(x - low, step)) * step + low
+
+
+def rounded(inputs: Rounding, weights: Rounding = to_int8) -> encoder.Linear:
+    """A linear layer of rounded inputs [rows, in] and rounded weights [out, in]."""
+
+    def linear(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+        weight = weights(tf.convert_to_tensor(given[f"{name}.weight"]))
+        return encoder.dense({f"{name}.weight": weight, f"{name}.bias": given[f"{name}.bias"]}, name, inputs(x))
+
+    return linear
+
+
+def bf16(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+    """A linear layer in bf16, as in the export."""
+    weight = tf.cast(given[f"{name}.weight"], tf.bfloat16)
+    return encoder.dense({f"{name}.weight": weight, f"{name}.bias": given[f"{name}.bias"]}, name, x)
+
+
+def bf16_except_attention(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+    """A linear layer in bf16 whose values are fp32, so that attention sums them in fp32."""
+    y = bf16(given, name, x)
+    return tf.cast(y, tf.float32) if name.endswith("value") else y
+
+
+def where(pattern: str, linear: encoder.Linear) -> encoder.Linear:
+    """`linear` for layers of the encoder whose name matches the regular expression, and fp32 for the others."""
+
+    def selected(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+        return (linear if re.search(pattern, name) else encoder.dense)(given, name, x)
+
+    return selected
+
+
+ALL: Final = "encoder|pooler"
+ROUNDINGS: Final[Mapping[str, encoder.Linear]] = {
+    "bf16, as exported": where(ALL, bf16),
+    "bf16, except attention's products": where(ALL, bf16_except_attention),
+    "bf16, except the first layer": where(r"layer\.[1-9]|pooler", bf16),
+    "bf16, weights only": where(ALL, rounded(keep, to_bf16)),
+    "int8, one scale per batch": where(ALL, rounded(to_int8_per_tensor)),
+    "int8, one scale per token": where(ALL, rounded(to_int8)),
+    "uint8, from each token's minimum to its maximum": where(ALL, rounded(to_uint8)),
+    "int8, weights only": where(ALL, rounded(keep)),
+    "int8, inputs only": where(ALL, rounded(to_int8, keep)),
+    "int8, except the second product of feed-forward": where(r"self|attention|intermediate|pooler", rounded(to_int8)),
+    "int8, feed-forward only": where(r"\d\.(intermediate|output)", rounded(to_int8)),
+    "int8, the first product of feed-forward only": where("intermediate", rounded(to_int8)),
+    "int8, the second product of feed-forward only": where(r"\d\.output", rounded(to_int8)),
+    "int8, queries, keys and values only": where("self", rounded(to_int8)),
+    "int8, queries and keys only": where("query|key", rounded(to_int8)),
+    "int8, the last layer but one only": where(r"layer\.4", rounded(to_int8)),
+    "int8, feed-forward of the last layer but one only": where(r"layer\.4\.(intermediate|output)", rounded(to_int8)),
+    "int8, the last layer only": where(r"layer\.5", rounded(to_int8)),
+    "int8, the last layer only, one scale per batch": where(r"layer\.5", rounded(to_int8_per_tensor)),
+}
+
+
+def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterator[tuple[str, ...]]:
+    """A row with the columns of HEADER for each of ROUNDINGS in `names`."""
+    source = sources.from_adapters(base, "stories")
+    texts = sample.read(sample_path)
+    tokens = encode(source.checkpoint.tokenizer, texts.texts, source.checkpoint.architecture.max_position_embeddings)
+    expected = _probabilities(source, encoder.dense, tokens)
+    for name in names:
+        found = _probabilities(source, ROUNDINGS[name], tokens)
+        agreement = gate.agreement(texts, found, expected)
+        differences = np.abs(found - expected).max(axis=1)
+        yield (
+            f"{agreement.label_flips * agreement.rows:.0f} ({agreement.label_flips:.2%})",
+            f"{agreement.largest_shift:.4f}",
+            f"{np.quantile(differences, 0.99):.4f}",
+            f"{np.sqrt(np.mean((_logits(found) - _logits(expected)) ** 2)):.4f}",
+            "passes" if agreement.passes else "fails",
+        )
+
+
+def _probabilities(source: Source, linear: encoder.Linear, tokens: list[list[int]]) -> NDArray[np.float64]:
+    """Probabilities [texts, labels] of the exported graph with these linear layers, through a Session."""
+    with tempfile.TemporaryDirectory(prefix="undertone-") as folder:
+        serving.save(source, Path(folder), "fp32", linear)
+        with SavedGraph(Path(folder)) as graph:
+            return graph.run(tokens)
+
+
+def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centred logits: a softmax determines them only up to a constant."""
+    scores = np.log(probabilities)
+    return np.asarray(scores - scores.mean(axis=1, keepdims=True))

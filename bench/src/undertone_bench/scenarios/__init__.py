@@ -1,1 +1,0 @@
-"""What can be measured: a module each, with a function that returns a Report."""

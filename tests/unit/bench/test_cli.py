@@ -1,0 +1,76 @@
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from undertone_bench.cli import COMMANDS, main
+from undertone_bench.commands import graph
+
+HEAVY = {"tensorflow", "pyspark", "openvino"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_summary_examples_and_the_short_help_option(name: str) -> None:
+    shown = CliRunner().invoke(main, [name, "-h"])
+    assert shown.exit_code == 0, shown.output
+    assert f"{name} [OPTIONS]" in shown.output
+    command = main.get_command(click.Context(main), name)
+    assert command
+    if not isinstance(command, click.Group):
+        assert "Examples:" in (command.epilog or "")
+
+
+@pytest.mark.parametrize("name", graph.COMMANDS)
+def test_commands_of_graph_load(name: str) -> None:
+    shown = CliRunner().invoke(main, ["graph", name, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert "Examples:" in shown.output
+
+
+def test_help_imports_neither_tensorflow_nor_spark() -> None:
+    script = f"""
+import sys
+from click.testing import CliRunner
+from undertone_bench.cli import COMMANDS, main
+for name in COMMANDS:
+    assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0, name
+assert not {HEAVY!r} & sys.modules.keys(), sorted({HEAVY!r} & sys.modules.keys())
+"""
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_command_is_a_usage_error_that_names_the_commands() -> None:
+    refused = CliRunner().invoke(main, ["trhoughput"])
+    assert refused.exit_code == 2
+    assert "no command 'trhoughput'; the commands are throughput," in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["load"], "either --rate (open loop) or --concurrency (closed loop)"),
+        (["spark", "--fleet", "--variants", "broadcast"], "broadcast needs --model"),
+        (["spark", "--variants", "rows"], "--variants 'rows' is invalid: use row,"),
+        (["graph", "compare", "--shape", "8"], "'8' is not a shape: use ROWSxTOKENS"),
+        (["graph", "precision", "--only", "int4"], "--only 'int4' is invalid"),
+    ],
+)
+def test_wrong_options_are_explained(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undertone_bench.options.BenchModel.find", lambda *_: None)
+    monkeypatch.setattr("undertone_bench.options.Experiment.create", lambda *_: None)
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code in (1, 2)
+    assert message in " ".join(refused.output.split())
+
+
+def test_ctrl_c_ends_with_130_and_without_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("undertone_bench.commands.client_throughput.running_fleet", interrupt)
+    interrupted = CliRunner().invoke(main, ["client-throughput"])
+    assert interrupted.exit_code == 130
+    assert "Interrupted" in interrupted.output
