@@ -1,7 +1,7 @@
 """Writes the README of the chart: an introduction, and a table of values from values.yaml.
 
-`python deploy/helm/readme.py` writes the file. With --check it compares only, and exits with 1 if the
-file is out of date.
+`python deploy/helm/readme.py` writes the file. With --check it compares only, and exits with 1 if
+the file is out of date.
 """
 
 import argparse
@@ -47,8 +47,8 @@ The schema (`values.schema.json`) rejects unknown names and invalid values.
 class Value:
     """A key of values.yaml.
 
-    `path` joins the keys with dots. `default` is the default as written, "" for a section. `comment` is
-    the comment above the key.
+    `path` joins the keys with dots. `default` is the default as written, "" for a section.
+    `comment` is the comment above the key.
     """
 
     path: str

@@ -97,7 +97,7 @@ def test_panels_have_descriptions_and_unique_titles() -> None:
 
 
 def test_queries_of_datadog_match_the_metrics_of_dogstatsd() -> None:
-    """Names have no _total. Histograms are distributions, without suffixes for quantiles and counts."""
+    """In Datadog, names have no _total, and histograms are distributions without suffixes."""
     sent = {name.removesuffix("_total") for name in CATALOGUE}
     widgets = [
         widget

@@ -122,7 +122,7 @@ def test_selectors_match_one_component(manifests: Manifests) -> None:
 
 
 def test_target_ports_exist(manifests: Manifests) -> None:
-    """Kubernetes looks up port names in ordinary containers only, not in native sidecar containers."""
+    """Kubernetes looks up port names in ordinary containers, not in native sidecars."""
     for service in manifests.of("Service"):
         selector = service["spec"]["selector"].items()
         (pod,) = [pod for _, pod in pods(manifests) if selector <= pod["metadata"]["labels"].items()]

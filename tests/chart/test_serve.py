@@ -82,7 +82,7 @@ def test_kills_the_server_as_pid_1(serve: Serve) -> None:
 
 @pytest.mark.usefixtures("_namespaces")
 def test_kernel_ignores_signals_from_the_namespace_to_pid_1() -> None:
-    """The reason for the script: a server that is PID 1 cannot be killed from inside its container."""
+    """The reason for the script: no process in a container can kill its PID 1."""
     kills_itself = ("bash", "-c", "kill -TERM $$; kill -KILL $$; echo still here")
     done = subprocess.run([*NEW_NAMESPACE, *kills_itself], capture_output=True, text=True, check=True, timeout=TIMEOUT_SECONDS)
     assert done.stdout == "still here\n"

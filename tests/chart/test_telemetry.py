@@ -38,7 +38,7 @@ def environment(container: Manifest) -> dict[str, str]:
 
 
 def settings_of(container: Manifest) -> dict[str, str]:
-    """The settings in the environment, by the names of their fields. The node has the address 10.0.0.1."""
+    """The settings in the environment, by field name. The node has the address 10.0.0.1."""
     found = {name.removeprefix("UNDERTONE_").lower(): value for name, value in environment(container).items()}
     return {name: value.replace("$(HOST_IP)", "10.0.0.1") for name, value in found.items()}
 

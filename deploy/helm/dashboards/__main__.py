@@ -1,7 +1,7 @@
 """Writes the dashboards of Grafana and Datadog.
 
-`python -m deploy.helm.dashboards` writes the files. With --check it compares only, and exits with 1 if a
-file is out of date.
+`python -m deploy.helm.dashboards` writes the files. With --check it compares only, and exits with 1
+if a file is out of date.
 """
 
 import argparse

@@ -38,7 +38,7 @@ def datadog(title: str, description: str, sections: tuple[Section, ...]) -> str:
 
 
 def _supported(panel: Panel) -> bool:
-    """Formulas of Datadog have no current time, so an age cannot be shown. Use events and monitors."""
+    """Formulas of Datadog have no current time, so they cannot show an age."""
     return not any(isinstance(target.query, Age) for target in panel.targets)
 
 

@@ -64,7 +64,8 @@ class Mean:
 class Ratio:
     """A quotient of two rates or two sums.
 
-    If the denominator has fewer labels, each numerator is divided by the denominator with equal labels.
+    If the denominator has fewer labels, each numerator is divided by the denominator with equal
+    labels.
     """
 
     numerator: "Rate | Sum"
@@ -117,7 +118,7 @@ class Source(Enum):
     JOBS = "jobs"
     """Jobs: pushed to a Pushgateway or sent to Datadog."""
     INFRASTRUCTURE = "infrastructure"
-    """Envoy, TF Serving and Kubernetes: scraped by Prometheus. Datadog has dashboards of its own for them."""
+    """Envoy, TF Serving and Kubernetes: scraped by Prometheus. Datadog has dashboards for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ UNPACKED = ROOT / "build/prometheus/usr/bin"
 
 
 def find(program: str) -> Path:
-    """The path of promtool, prometheus or prometheus-pushgateway. Skips the test if it is missing."""
+    """The path of promtool, prometheus or prometheus-pushgateway. Skips the test if missing."""
     found = shutil.which(program, path=f"{os.environ['PATH']}{os.pathsep}{UNPACKED}")
     if found is None:
         pytest.skip(

@@ -1,7 +1,7 @@
-"""The chart's own rules in a real Prometheus over real processes: each alert is silent, and fires upon its fault.
+"""The chart's rules and dashboards in a real Prometheus that scrapes real processes.
 
-Only durations and the share of padding are other than in production. The dashboards' queries are asked there, too, and each
-has an answer.
+Each alert is silent at first and fires after its fault. Each query of the dashboards has a result.
+Only durations and the threshold of padding differ from production.
 """
 
 import asyncio
@@ -25,47 +25,47 @@ from tests.chart.support.paths import CHART
 from tests.integration.conftest import Pod
 from tests.integration.support.envoy import EnvoyLauncher
 from tests.integration.support.kube_state_metrics import kube_state_metrics
-from tests.integration.support.load import at_a_pace, calling, full
+from tests.integration.support.load import calling, full_text, paced
 from tests.integration.support.processes import PATIENCE_SECONDS, ModelServer, Process
 from tests.integration.support.prometheus import Prometheus, Pushgateway, Target
 
-AT_ONCE: Final = {"for": "0s", "severity": "critical"}
+IMMEDIATELY: Final = {"for": "0s", "severity": "critical"}
 MONITORING: Final = {
     "prometheusRule": True,
     "ruleInterval": "1s",
     "slo": {
         "seconds": {"Classify": 4.096},
-        "burnRates": [{"factor": 5, "long": "10s", "short": "5s", **AT_ONCE}],
+        "burnRates": [{"factor": 5, "long": "10s", "short": "5s", **IMMEDIATELY}],
     },
     "alerts": {
-        "noHealthyPods": AT_ONCE,
-        "metricsMissing": AT_ONCE,
-        "shedding": {**AT_ONCE, "window": "5s"},
-        "breakerOpen": AT_ONCE,
-        "paddingWaste": {**AT_ONCE, "window": "5s", "share": 0.1},
-        "podsAtMaximum": AT_ONCE,
-        "modelMismatch": AT_ONCE,
-        "modelsDiffer": AT_ONCE,
-        "batchLate": {**AT_ONCE, "seconds": 2},
-        "batchFailed": AT_ONCE,
-        "cronJobLate": {**AT_ONCE, "seconds": 3600},
+        "noHealthyPods": IMMEDIATELY,
+        "metricsMissing": IMMEDIATELY,
+        "shedding": {**IMMEDIATELY, "window": "5s"},
+        "breakerOpen": IMMEDIATELY,
+        "paddingWaste": {**IMMEDIATELY, "window": "5s", "share": 0.1},
+        "podsAtMaximum": IMMEDIATELY,
+        "modelMismatch": IMMEDIATELY,
+        "modelsDiffer": IMMEDIATELY,
+        "batchLate": {**IMMEDIATELY, "seconds": 2},
+        "batchFailed": IMMEDIATELY,
+        "cronJobLate": {**IMMEDIATELY, "seconds": 3600},
     },
 }
 NAMESPACE: Final = "reading"
 WINDOW: Final = "1m"
-"""Of the dashboards' rates; the whole test is shorter."""
+"""The window of the dashboards' rates, longer than the test."""
 
 PODS: Final = ("spring-undertone-inference-a", "spring-undertone-inference-b")
 
 
 class Job(Process):
-    """`undertone score` as the chart's jobs run it."""
+    """`undertone score` with the flags of the chart's jobs."""
 
     def __init__(self, name: str, target: str, gateway: str, folder: Path, paragraphs: list[str], *flags: str) -> None:
         folder.mkdir()
         (folder / "input.txt").write_text("\n\n".join(paragraphs))
-        where = (str(folder / "input.txt"), f"--out={folder / 'scores'}", f"--target={target}", f"--pushgateway={gateway}")
-        super().__init__("undertone", "score", *where, f"--job=spring-undertone-{name}", *flags, log=folder / "log")
+        arguments = (str(folder / "input.txt"), f"--out={folder / 'scores'}", f"--target={target}", f"--pushgateway={gateway}")
+        super().__init__("undertone", "score", *arguments, f"--job=spring-undertone-{name}", *flags, log=folder / "log")
 
 
 def labels(pod: str, namespace: str = NAMESPACE) -> dict[str, str]:
@@ -73,18 +73,18 @@ def labels(pod: str, namespace: str = NAMESPACE) -> dict[str, str]:
 
 
 def rules(chart: Chart) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = chart.render({"monitoring": MONITORING}).one("PrometheusRule")["spec"]["groups"]
-    return made
+    groups: list[dict[str, Any]] = chart.render({"monitoring": MONITORING}).one("PrometheusRule")["spec"]["groups"]
+    return groups
 
 
 def dashboard_queries() -> list[str]:
     panels = json.loads((CHART / "files/dashboards/undertone.json").read_text())["panels"]
-    asked = [target["expr"] for panel in panels for target in panel.get("targets", ())]
-    return [query.replace("$__rate_interval", WINDOW).replace("$namespace", NAMESPACE) for query in asked]
+    queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    return [query.replace("$__rate_interval", WINDOW).replace("$namespace", NAMESPACE) for query in queries]
 
 
 async def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    """Waits until the condition holds; both are asked in a thread, as the model servers answer on this one."""
+    """Waits for the condition. Both callables run in another thread than the model servers."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < end, await asyncio.to_thread(what)
@@ -96,7 +96,7 @@ def chart(tmp_path: Path) -> Chart:
     return Chart(find_helm(tmp_path), tmp_path, CHART)
 
 
-async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Chart, pod: Pod, tmp_path: Path) -> None:
+async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart, pod: Pod, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         launch = stack.enter_context(EnvoyLauncher(chart))
         cluster = stack.enter_context(kube_state_metrics(last_success=time.time()))
@@ -132,7 +132,7 @@ async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Ch
                     Target(job_metrics, labels("spring-undertone-backfill-a"), honor_labels=True),
                     Target(gateway.port, labels("pushgateway", "monitoring"), honor_labels=True),
                     Target(cluster.port, {}, honor_labels=True),
-                    # TF Serving's metrics come from its stand-in, in a pod that has no part in the faults.
+                    # The development server has the metrics of TF Serving. Its pod has no faults.
                     Target(pod.model_server.metrics_port, labels("other-undertone-inference-a"), path=ModelServer.METRICS_PATH),
                 ],
                 rules(chart),
@@ -140,19 +140,19 @@ async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Ch
         )
 
         async def fires(*alerts: str) -> None:
-            def said() -> str:
-                return f"{set(alerts) - prometheus.firing()} do not fire; {prometheus.unwell()}"
+            def message() -> str:
+                return f"{set(alerts) - prometheus.firing()} do not fire; {prometheus.errors()}"
 
-            await until(lambda: prometheus.firing() >= set(alerts), said)
+            await until(lambda: prometheus.firing() >= set(alerts), message)
 
         starts = itertools.product(string.ascii_lowercase, repeat=3)
-        many = [full("".join(start)) for start in starts]
+        many = [full_text("".join(start)) for start in starts]
         async with (
-            at_a_pace(*servings) as hangs,
+            paced(*servings) as stopped,
             calling(envoy.target, callers=6) as load,
             calling(pod.sidecar.target, callers=1),
         ):
-            # Among them one that the service refuses, so that something is skipped.
+            # A slow job. Its first paragraph is too long, so that it is skipped.
             slow = (
                 f"--metrics-port={job_metrics}",
                 f"--metrics-host={LOOPBACK}",
@@ -163,11 +163,11 @@ async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Ch
             started(Job("backfill", envoy.target, gateway.url, tmp_path / "backfill", ["a " * 300, *many], *slow))
             await asyncio.to_thread(gateway.until_ready)
             await asyncio.to_thread(prometheus.until_ready)
-            healthy = "undertone:errors:ratio_rate10s", "undertone_client_limit", "undertone_tokens_total"
-            await until(lambda: all(prometheus.query(name) for name in healthy), lambda: "no metrics arrive")
-            await until(lambda: not prometheus.unwell(), lambda: str(prometheus.unwell()))
-            # The first evaluation may have come before the first scrape.
-            await until(lambda: not prometheus.firing(), lambda: f"without a fault: {prometheus.firing()}")
+            series = "undertone:errors:ratio_rate10s", "undertone_client_limit", "undertone_tokens_total"
+            await until(lambda: all(prometheus.query(name) for name in series), lambda: "series are missing")
+            await until(lambda: not prometheus.errors(), lambda: str(prometheus.errors()))
+            # The first evaluation of the rules may precede the first scrape.
+            await until(lambda: not prometheus.firing(), lambda: f"alerts fire without a fault: {prometheus.firing()}")
 
             load.short = True
             await fires("UndertonePaddingWaste")
@@ -190,7 +190,7 @@ async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Ch
             for serving in servings:
                 serving.fails = lambda _: None
 
-            hangs.set()
+            stopped.set()
             async with calling(envoy.target, callers=30):
                 await fires("UndertoneLatencyBudgetBurn", "UndertoneShedding", "UndertoneBreakerOpen")
 
@@ -200,7 +200,7 @@ async def test_each_alert_fires_upon_its_fault_and_each_panel_has_data(chart: Ch
             def without_data() -> list[str]:
                 return [query for query in dashboard_queries() if not prometheus.query(query)]
 
-            await until(lambda: not without_data(), lambda: f"no data: {without_data()}")
+            await until(lambda: not without_data(), lambda: f"queries without data: {without_data()}")
 
             write_version(tmp_path / PODS[1] / "emotions", 2, labels=LABELS[:3])
             servings[1].versions = {1, 2}

@@ -1,11 +1,12 @@
-"""What only a cluster has: the series of kube-state-metrics that are asked for, from an exporter of the test's own."""
+"""A fake of kube-state-metrics: an exporter of the series that the chart's rules use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
-from undertone_bench.envoy import LOOPBACK
+
+from tests.integration.support.envoy import LOOPBACK
 
 AUTOSCALER = {"namespace": "reading", "horizontalpodautoscaler": "spring-undertone-inference"}
 CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
@@ -13,7 +14,10 @@ CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
 
 @dataclass(frozen=True, slots=True)
 class KubeStateMetrics:
-    """An autoscaler of two to three pods, which has `replicas`, and a CronJob's `last_success` in seconds since 1970."""
+    """An autoscaler with 2 to 3 replicas, and a CronJob.
+
+    `replicas` is the current number; `last_success` is in seconds since 1970.
+    """
 
     port: int
     replicas: Gauge
@@ -22,11 +26,11 @@ class KubeStateMetrics:
 
 @contextmanager
 def kube_state_metrics(last_success: float) -> Iterator[KubeStateMetrics]:
-    """Serves until the block ends."""
+    """Serves the metrics until the block ends."""
     registry = CollectorRegistry()
 
     def gauge(name: str, value: float, labels: dict[str, str]) -> Gauge:
-        family = Gauge(name, "Of kube-state-metrics.", tuple(labels), registry=registry)
+        family = Gauge(name, "A metric of kube-state-metrics.", tuple(labels), registry=registry)
         series: Gauge = family.labels(**labels)
         series.set(value)
         return series

@@ -1,4 +1,4 @@
-"""Callers whose calls, all in all, touch everything that is measured, and a model server whose pace is bounded."""
+"""Load for the tests of alerts and dashboards. Its calls cover all metrics of the sidecar."""
 
 import asyncio
 import itertools
@@ -16,13 +16,16 @@ from tests.integration.support.callers import Stub
 DEADLINE_SECONDS = 5.0
 
 
-def full(start: str = "") -> str:
-    """A text of one-letter words, those of `start` first. With the model's two special tokens 32, its most: not padded."""
+def full_text(start: str = "") -> str:
+    """A text of 30 one-letter words, starting with `start`.
+
+    With the two special tokens of the model it has 32 tokens, the maximum, so it needs no padding.
+    """
     return " ".join(f"{start}{2 * string.ascii_lowercase}"[:30])
 
 
 class Load:
-    """What the callers send. `short` has them send texts of one word, which are mostly padding."""
+    """The calls of the callers. With `short`, texts have one word, so most tokens are padding."""
 
     def __init__(self, stub: Stub) -> None:
         self.short = False
@@ -31,21 +34,21 @@ class Load:
 
     async def call(self) -> None:
         number = next(self._numbers)
-        text, policy = ("a" if self.short else full()), classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED
+        text, policy = ("a" if self.short else full_text()), classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED
         if number % 20 == 0:
             text = ""
         elif number % 20 in (7, 14):
-            text = f"{full()} {full()}"
+            text = f"{full_text()} {full_text()}"
             policy = classifier_pb2.OVERLENGTH_POLICY_TRUNCATE if number % 20 == 7 else policy
         request = classifier_pb2.ClassifyRequest(text=text, overlength_policy=policy)
         try:
             await self._stub.Classify(request, timeout=DEADLINE_SECONDS)
         except grpc.aio.AioRpcError as error:
-            # Who is refused comes back later.
+            # Rejected callers wait before the next call.
             if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 await asyncio.sleep(1)
 
-    async def call_on_and_on(self) -> None:
+    async def call_forever(self) -> None:
         while True:
             await self.call()
             await asyncio.sleep(0.05)
@@ -53,20 +56,20 @@ class Load:
 
 @asynccontextmanager
 async def calling(target: str, *, callers: int) -> AsyncIterator[Load]:
-    """So many callers, until the block ends."""
+    """Runs `callers` concurrent callers until the block ends."""
     async with grpc.aio.insecure_channel(target) as channel:
         load = Load(classifier_pb2_grpc.ClassifierStub(channel))
-        async with _running(*(load.call_on_and_on() for _ in range(callers))):
+        async with _running(*(load.call_forever() for _ in range(callers))):
             yield load
 
 
 @asynccontextmanager
-async def at_a_pace(*servings: FakeTFServing) -> AsyncIterator[asyncio.Event]:
-    """Answers of the model servers every 50 ms; none once the event is set."""
-    hangs = asyncio.Event()
+async def paced(*servings: FakeTFServing) -> AsyncIterator[asyncio.Event]:
+    """Lets the model servers answer every 50 ms. Yields an event that stops the answers."""
+    stopped = asyncio.Event()
 
     async def pace() -> None:
-        while not hangs.is_set():
+        while not stopped.is_set():
             for serving in servings:
                 serving.release()
             await asyncio.sleep(0.005)
@@ -75,7 +78,7 @@ async def at_a_pace(*servings: FakeTFServing) -> AsyncIterator[asyncio.Event]:
             await asyncio.sleep(0.045)
 
     async with _running(pace()):
-        yield hangs
+        yield stopped
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A real Prometheus with the chart's rules, and a real Pushgateway."""
+"""Prometheus and Pushgateway as processes."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ from tests.integration.support.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is scraped, with the labels that a PodMonitor would give."""
+    """A scrape target, with the labels that a PodMonitor would add."""
 
     port: int
     labels: Mapping[str, str]
@@ -29,7 +29,7 @@ class Target:
 
 
 class Web(Process):
-    """A server of Prometheus's family, on a free port."""
+    """A server of the Prometheus project on a free port."""
 
     def __init__(self, program: str, folder: Path, *flags: str) -> None:
         (self.port,) = free_ports(1)
@@ -61,14 +61,14 @@ class Web(Process):
 
 
 class Pushgateway(Web):
-    """Where jobs push to."""
+    """A Pushgateway."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__("prometheus-pushgateway", folder)
 
 
 class Prometheus(Web):
-    """Scrapes and evaluates once a second."""
+    """A Prometheus that scrapes targets and evaluates rules every second."""
 
     def __init__(self, folder: Path, targets: Sequence[Target], groups: Sequence[Mapping[str, Any]]) -> None:
         (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
@@ -92,17 +92,17 @@ class Prometheus(Web):
         )
 
     def query(self, expression: str) -> list[float]:
-        """The values that an expression has now; those that are no numbers left out."""
+        """The current values of an expression, without NaN."""
         answer = json.loads(self.get(f"/api/v1/query?query={urllib.parse.quote(expression)}"))
         return [value for sample in answer["data"]["result"] if not math.isnan(value := float(sample["value"][1]))]
 
     def firing(self) -> set[str]:
-        """Names of the alerts that fire."""
+        """The names of the firing alerts."""
         alerts = json.loads(self.get("/api/v1/alerts"))["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
-    def unwell(self) -> list[str]:
-        """What rules and scrapes complain of."""
+    def errors(self) -> list[str]:
+        """The errors of rules and scrapes."""
         groups = json.loads(self.get("/api/v1/rules"))["data"]["groups"]
         rules = [rule["lastError"] for group in groups for rule in group["rules"] if rule.get("lastError")]
         targets = json.loads(self.get("/api/v1/targets"))["data"]["activeTargets"]

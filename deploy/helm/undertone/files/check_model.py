@@ -1,7 +1,7 @@
 """Checks that the model in a pod is the one that the values of the chart name.
 
-Runs as an init container, so that a wrong model fails with a reason. The model server would wait for the
-version without an error, and the pod would not become ready.
+Runs as an init container, so that a wrong model fails with a reason. The model server would wait
+for the version without an error, and the pod would not become ready.
 """
 
 import argparse
