@@ -1,4 +1,6 @@
-"""One pod for all tests that leave it as it was, launchers for those that do not, and the processes' logs when one fails."""
+"""Fixtures: a shared pod, launchers for further processes, and the logs of processes in failure
+reports.
+"""
 
 import shutil
 import signal
@@ -19,7 +21,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A model server, the sidecar that asks it, and the folder with the model's versions."""
+    """A model server, its sidecar, and the folder of the model's versions."""
 
     base: Path
     model_server: ModelServer
@@ -35,8 +37,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, which CI sends, ends the tests as Ctrl-C does: with every process stopped."""
+def _handle_sigterm_as_interrupt() -> Iterator[None]:
+    """Handles SIGTERM, which CI sends, like Ctrl-C, so that all processes are stopped."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -44,17 +46,20 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder emotions/ with versions 1 and 2 of a tiny model, which disagree about every text."""
+    """The folder emotions/ with versions 1 and 2 of a tiny model.
+
+    Their results differ for every text.
+    """
     folder = tmp_path_factory.mktemp("models")
     program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
-    made = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert made.returncode == 0, made.stderr
+    result = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert result.returncode == 0, result.stderr
     return folder / "emotions"
 
 
 @pytest.fixture(scope="session")
 def base(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder emotions/ with version 1 alone. Not to be written to."""
+    """The folder emotions/ with version 1 only. Read-only."""
     folder = tmp_path_factory.mktemp("base") / "emotions"
     shutil.copytree(exports / "1", folder / "1")
     return folder
@@ -62,7 +67,10 @@ def base(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pod(base: Path) -> Iterator[Pod]:
-    """The pod that all tests share. They may ask whatever they like of it, and pause it, but not harm it."""
+    """The pod that all tests share.
+
+    Tests may call and pause it, but must not change it otherwise.
+    """
     with Launcher() as launch:
         server = launch.model_server(base)
         yield Pod(base, server, launch.sidecar(base, server.target).until_serving())
@@ -70,7 +78,7 @@ def pod(base: Path) -> Iterator[Pod]:
 
 @pytest.fixture(scope="module")
 def own_pod(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
-    """A pod for the tests of one module that harm it. They leave it as it was, too."""
+    """A pod for the tests of one module, which must restore what they change."""
     folder = tmp_path_factory.mktemp("own") / "emotions"
     shutil.copytree(base, folder)
     with Launcher() as launch:
@@ -80,14 +88,14 @@ def own_pod(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Po
 
 @pytest.fixture
 def launch() -> Iterator[Launcher]:
-    """Starts processes that end with the test."""
+    """Starts processes that are stopped after the test."""
     with Launcher() as launcher:
         yield launcher
 
 
 @pytest.fixture
 def undertone(pod: Pod) -> Command:
-    """Runs `undertone ARGUMENTS...` against the shared pod, with `stdin` as its input."""
+    """Runs `undertone ARGUMENTS...` against the shared pod, with `stdin` as standard input."""
 
     def run(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         program = [command("undertone"), *map(str, arguments)]

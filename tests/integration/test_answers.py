@@ -1,4 +1,4 @@
-"""The answer to a text is the same whoever else asks, and over-length texts are treated as asked."""
+"""A text gets the same result in any call, and over-length texts are handled by their policy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ from tests.integration.support.callers import (
     answers_alone,
     ask,
     ask_batch,
-    assert_right,
+    assert_correct,
     paragraphs,
 )
 
@@ -23,24 +23,24 @@ WIDTH = MODEL_TOKENS - 2
 OVERLAP = 16
 
 
-async def test_64_concurrent_callers_of_mixed_sizes_get_their_own_answers(pod: Pod) -> None:
+async def test_64_concurrent_callers_get_their_own_results(pod: Pod) -> None:
     texts = paragraphs(192, longest=150)
     async with pod.sidecar.connected() as stub:
         answers = await answers_alone(stub, texts)
 
     async def singles(stub: Stub, number: int) -> None:
         for text in texts[number::32]:
-            assert_right([(text, await ask(stub, text))], answers)
+            assert_correct([(text, await ask(stub, text))], answers)
 
     async def batches(stub: Stub, number: int) -> None:
-        mine = texts[number::32] + texts[: number // 3]
-        reply = await ask_batch(stub, mine)
-        assert [result.id for result in reply.results] == [str(index) for index in range(len(mine))]
-        for text, result in zip(mine, reply.results, strict=True):
+        own = texts[number::32] + texts[: number // 3]
+        reply = await ask_batch(stub, own)
+        assert [result.id for result in reply.results] == [str(index) for index in range(len(own))]
+        for text, result in zip(own, reply.results, strict=True):
             assert result.classification.probabilities == pytest.approx(answers[text], abs=TOLERANCE, rel=0)
 
     async def caller(ask_all: Callable[[Stub, int], Awaitable[None]], number: int) -> None:
-        # On a connection of its own, as callers are.
+        # Each caller has its own connection.
         async with pod.sidecar.connected() as stub:
             await ask_all(stub, number)
 
@@ -49,24 +49,24 @@ async def test_64_concurrent_callers_of_mixed_sizes_get_their_own_answers(pod: P
 
 
 @pytest.mark.parametrize("size", [1, 2, 17, 256])
-async def test_a_text_has_the_same_answer_in_any_batch(pod: Pod, size: int) -> None:
+async def test_a_text_gets_the_same_result_in_any_batch(pod: Pod, size: int) -> None:
     text, *others = paragraphs(256, longest=80, seed=1)
     async with pod.sidecar.connected() as stub:
         alone = (await ask(stub, text)).probabilities
-        for place in {0, size // 2, size - 1}:
-            batch = [*others[:place], text, *others[place : size - 1]]
+        for position in {0, size // 2, size - 1}:
+            batch = [*others[:position], text, *others[position : size - 1]]
             reply = await ask_batch(stub, batch)
             assert len(reply.results) == size
-            assert reply.results[place].classification.probabilities == pytest.approx(alone, abs=TOLERANCE, rel=0)
+            assert reply.results[position].classification.probabilities == pytest.approx(alone, abs=TOLERANCE, rel=0)
             assert sum(alone) == pytest.approx(1, abs=1e-5)
 
 
 def words(count: int) -> list[str]:
-    """So many tokens."""
+    """Words of `count` tokens."""
     return ["rain", "letter", "night", "sea", "wept"] * (count // 5) + ["door"] * (count % 5)
 
 
-async def test_a_text_of_just_the_models_length_is_read_at_once(pod: Pod) -> None:
+async def test_a_text_of_exactly_the_models_length_is_one_chunk(pod: Pod) -> None:
     async with pod.sidecar.connected() as stub:
         for policy in classifier_pb2.OverlengthPolicy.values():
             reply = await ask(stub, " ".join(words(WIDTH)), policy)
@@ -97,16 +97,18 @@ async def test_an_overlength_text_is_chunked(pod: Pod) -> None:
         ]
     for reply in (mean, default, largest):
         assert (reply.tokens, reply.chunks, reply.truncated) == (152, 3, False)
-    # Weighted by what each chunk adds: all of the first, and what the others do not share with the one before.
-    added = (WIDTH, WIDTH - OVERLAP, 150 - WIDTH - (WIDTH - OVERLAP))
-    expected = [sum(weight * p for weight, p in zip(added, column, strict=True)) / 150 for column in zip(*chunks, strict=True)]
+    # The weight of a chunk is the number of its tokens that the chunk before does not contain.
+    new_tokens = (WIDTH, WIDTH - OVERLAP, 150 - WIDTH - (WIDTH - OVERLAP))
+    expected = [
+        sum(weight * p for weight, p in zip(new_tokens, column, strict=True)) / 150 for column in zip(*chunks, strict=True)
+    ]
     assert mean.probabilities == pytest.approx(expected, abs=TOLERANCE, rel=0)
     assert default.probabilities == pytest.approx(expected, abs=TOLERANCE, rel=0)
-    most = [max(column) for column in zip(*chunks, strict=True)]
-    assert largest.probabilities == pytest.approx([p / sum(most) for p in most], abs=TOLERANCE, rel=0)
+    maxima = [max(column) for column in zip(*chunks, strict=True)]
+    assert largest.probabilities == pytest.approx([p / sum(maxima) for p in maxima], abs=TOLERANCE, rel=0)
 
 
-async def test_an_overlength_text_is_refused_if_asked_and_its_neighbours_are_not(pod: Pod) -> None:
+async def test_the_policy_reject_refuses_only_the_overlength_text(pod: Pod) -> None:
     texts = ["the rain", " ".join(words(WIDTH + 1)), "the sea"]
     policy = classifier_pb2.OVERLENGTH_POLICY_REJECT
     async with pod.sidecar.connected() as stub:

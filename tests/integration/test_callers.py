@@ -1,4 +1,4 @@
-"""Callers who leave, run out of time or come in too great a crowd: their neighbours do not notice."""
+"""Cancelled calls, passed deadlines and overload do not affect other calls."""
 
 import asyncio
 
@@ -7,41 +7,41 @@ import pytest
 from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.conftest import Pod
-from tests.integration.support.callers import answers_alone, ask, ask_batch, assert_right, paragraphs
+from tests.integration.support.callers import answers_alone, ask, ask_batch, assert_correct, paragraphs
 from tests.integration.support.processes import Launcher, Sidecar, until
 
 
-async def until_read(sidecar: Sidecar, method: str, count: int) -> None:
-    """Waits until so many calls wait for the model server."""
-    await asyncio.to_thread(until, lambda: sidecar.calls_running(method) == count, f"{count} calls of {method} have been read")
+async def wait_for_calls(sidecar: Sidecar, method: str, count: int) -> None:
+    """Waits until `count` calls are in flight."""
+    await asyncio.to_thread(until, lambda: sidecar.calls_running(method) == count, f"{count} calls of {method} are in flight")
 
 
-async def test_callers_who_leave_do_not_disturb_their_neighbours(pod: Pod) -> None:
+async def test_cancelled_calls_do_not_affect_other_calls(pod: Pod) -> None:
     texts = paragraphs(60, seed=2)
     cancelled_before = pod.sidecar.metric("grpc_server_handled_total", grpc_code="CANCELLED")
     async with pod.sidecar.connected() as stub:
         answers = await answers_alone(stub, texts)
         with pod.model_server.paused():
             calls = [asyncio.create_task(ask(stub, text)) for text in texts]
-            await until_read(pod.sidecar, "Classify", len(texts))
+            await wait_for_calls(pod.sidecar, "Classify", len(texts))
             for call in calls[::2]:
                 call.cancel()
-            await until_read(pod.sidecar, "Classify", len(texts) // 2)
+            await wait_for_calls(pod.sidecar, "Classify", len(texts) // 2)
         replies = await asyncio.gather(*calls[1::2])
         assert all(
-            isinstance(gone, asyncio.CancelledError) for gone in await asyncio.gather(*calls[::2], return_exceptions=True)
+            isinstance(outcome, asyncio.CancelledError) for outcome in await asyncio.gather(*calls[::2], return_exceptions=True)
         )
-        assert_right(list(zip(texts[1::2], replies, strict=True)), answers)
+        assert_correct(list(zip(texts[1::2], replies, strict=True)), answers)
     assert pod.sidecar.metric("grpc_server_handled_total", grpc_code="CANCELLED") == cancelled_before + len(texts) // 2
 
 
-async def test_a_deadline_that_passes_is_its_callers_alone(pod: Pod) -> None:
+async def test_a_passed_deadline_does_not_affect_other_calls(pod: Pod) -> None:
     texts = paragraphs(20, seed=3)
     async with pod.sidecar.connected() as stub:
         answers = await answers_alone(stub, texts)
         with pod.model_server.paused():
-            patient = [asyncio.create_task(ask(stub, text)) for text in texts]
-            # Longer than the sidecar thinks that it takes, or it would refuse at once.
+            others = [asyncio.create_task(ask(stub, text)) for text in texts]
+            # Longer than the forecast of the sidecar, which would refuse the calls otherwise.
             for seconds in (1e-6, 0.3, 0.5):
                 with pytest.raises(grpc.aio.AioRpcError) as late:
                     await stub.Classify(classifier_pb2.ClassifyRequest(text=texts[0]), timeout=seconds)
@@ -50,10 +50,10 @@ async def test_a_deadline_that_passes_is_its_callers_alone(pod: Pod) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as late:
                 await stub.ClassifyBatch(batch, timeout=0.3)
             assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        assert_right(list(zip(texts, await asyncio.gather(*patient), strict=True)), answers)
+        assert_correct(list(zip(texts, await asyncio.gather(*others), strict=True)), answers)
 
 
-async def test_a_crowd_is_told_when_to_come_back(pod: Pod, launch: Launcher) -> None:
+async def test_an_overloaded_sidecar_answers_with_retry_pushback(pod: Pod, launch: Launcher) -> None:
     sidecar = launch.sidecar(pod.base, pod.model_server.target, "--max-queue=8", "--max-batch-paragraphs=8").until_serving()
     texts = paragraphs(200, longest=20, seed=4)
     async with sidecar.connected() as stub:
@@ -67,12 +67,12 @@ async def test_a_crowd_is_told_when_to_come_back(pod: Pod, launch: Launcher) -> 
         answered = [pair for pair in zip(texts, outcomes, strict=True) if not isinstance(pair[1], BaseException)]
         refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         assert answered
-        assert_right(answered, answers)  # type: ignore[arg-type]
+        assert_correct(answered, answers)  # type: ignore[arg-type]
         assert refused
         for error in refused:
             assert isinstance(error, grpc.aio.AioRpcError)
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             trailers = dict(error.trailing_metadata() or ())
             assert int(trailers["grpc-retry-pushback-ms"]) > 0
-        # The crowd has gone: everybody is served again.
-        assert_right([(text, await ask(stub, text)) for text in texts[:5]], answers)
+        # After the overload, calls succeed again.
+        assert_correct([(text, await ask(stub, text)) for text in texts[:5]], answers)

@@ -1,4 +1,4 @@
-"""A sidecar whose files are not those of the model that is served refuses to start, and says what is wrong."""
+"""A sidecar whose files do not match the served model does not start, and names the problem."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def change(folder: Path, edit: Callable[[Contract], object]) -> None:
     path.write_text(json.dumps(contract))
 
 
-def half(folder: Path) -> None:
+def truncated_contract(folder: Path) -> None:
     path = folder / "contract.json"
     path.write_text(path.read_text()[: path.stat().st_size // 2])
 
@@ -47,17 +47,17 @@ def other_inputs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "messages"),
     [
-        (half, ("contract.json", "is not a model contract", "export the model again")),
+        (truncated_contract, ("contract.json", "is not a model contract", "export the model again")),
         (another_tokenizer, ("tokenizer.json", "SHA-256", "restore the tokenizer of the export")),
         (fewer_labels, ("'probabilities' as float32[-1, 9], expected float32[-1, 3]", "contain the same export")),
         (another_version, ("contract.json", "is for version 7, but is in the folder of version 1")),
         (other_inputs, ("contract.json", "has no input 'input_ids' (it has ['ids'])")),
     ],
 )
-def test_a_wrong_contract_ends_the_sidecar_with_a_reason(
-    pod: Pod, launch: Launcher, tmp_path: Path, damage: Callable[[Path], None], words: tuple[str, ...]
+def test_a_wrong_contract_stops_the_sidecar_with_the_reason(
+    pod: Pod, launch: Launcher, tmp_path: Path, damage: Callable[[Path], None], messages: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "emotions"
     shutil.copytree(pod.base, folder)
@@ -66,11 +66,11 @@ def test_a_wrong_contract_ends_the_sidecar_with_a_reason(
     assert sidecar.wait() == 3
     reason = sidecar.log.splitlines()[-1]
     assert reason.startswith("undertone-sidecar: ")
-    assert all(word in reason for word in words), reason
+    assert all(message in reason for message in messages), reason
     assert "Traceback" not in sidecar.log
 
 
-def test_a_model_that_the_model_server_does_not_have_is_waited_for(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
+def test_the_sidecar_waits_for_a_version_that_the_model_server_has(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
     folder = tmp_path / "emotions"
     shutil.copytree(pod.base / "1", folder / "8")
     change(folder / "8", lambda contract: contract.update(version="8"))

@@ -1,4 +1,4 @@
-"""SIGTERM to a sidecar that has work: nothing that it has accepted is lost."""
+"""SIGTERM to a busy sidecar: accepted calls are finished."""
 
 import asyncio
 import signal
@@ -6,23 +6,23 @@ import signal
 import grpc
 
 from tests.integration.conftest import Pod
-from tests.integration.support.callers import TOLERANCE, answers_alone, ask_batch, assert_right, paragraphs, under_load
+from tests.integration.support.callers import TOLERANCE, answers_alone, ask_batch, assert_correct, paragraphs, under_load
 from tests.integration.support.processes import Launcher, Sidecar, until
 
 BATCHES = 20
 CALLERS = 8
 
 
-async def accepted(sidecar: Sidecar, **calls: int) -> None:
-    """Waits until so many calls of each method have been read and have no answer yet."""
+async def wait_for_calls(sidecar: Sidecar, **calls: int) -> None:
+    """Waits until there are this many calls of each method in flight."""
 
-    def are_accepted() -> bool:
+    def are_in_flight() -> bool:
         return all(sidecar.calls_running(method) == count for method, count in calls.items())
 
-    await asyncio.to_thread(until, are_accepted, f"calls are accepted: {calls}")
+    await asyncio.to_thread(until, are_in_flight, f"calls in flight: {calls}")
 
 
-async def test_a_drain_under_load_answers_all_that_was_accepted(pod: Pod, launch: Launcher) -> None:
+async def test_a_drain_under_load_finishes_all_accepted_calls(pod: Pod, launch: Launcher) -> None:
     sidecar = launch.sidecar(pod.base, pod.model_server.target, "--max-queue=8192").until_serving()
     texts = paragraphs(128, seed=5)
     async with sidecar.connected() as stub, sidecar.connected() as other:
@@ -31,11 +31,11 @@ async def test_a_drain_under_load_answers_all_that_was_accepted(pod: Pod, launch
             await load.more_replies(50)
             with pod.model_server.paused():
                 calls = [asyncio.create_task(ask_batch(stub, texts)) for _ in range(BATCHES)]
-                await accepted(sidecar, ClassifyBatch=BATCHES, Classify=CALLERS)
+                await wait_for_calls(sidecar, ClassifyBatch=BATCHES, Classify=CALLERS)
                 answered = len(load.replies)
                 sidecar.signal(signal.SIGTERM)
-                # It has begun to drain, and cannot end: the model server stands still.
-                await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "it drains")
+                # The drain has begun, but cannot end while the model server is paused.
+                await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "the sidecar drains")
             for reply in await asyncio.gather(*calls):
                 for text, result in zip(texts, reply.results, strict=True):
                     difference = zip(result.classification.probabilities, answers[text], strict=True)
@@ -43,20 +43,20 @@ async def test_a_drain_under_load_answers_all_that_was_accepted(pod: Pod, launch
             assert await asyncio.to_thread(sidecar.wait) == 0
             await load.more_refusals(CALLERS)
         assert len(load.replies) == answered + CALLERS
-        assert_right(load.replies, answers)
-        # gRPC itself cancels a call that arrives in the very moment in which it stops.
+        assert_correct(load.replies, answers)
+        # gRPC cancels a call that arrives at the moment of its stop.
         assert {error.code() for error in load.refusals} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert '"drained"' in sidecar.log
 
 
-async def test_a_second_signal_cuts_the_drain_short_and_says_so(pod: Pod, launch: Launcher) -> None:
+async def test_a_second_signal_ends_the_drain_with_exit_code_5(pod: Pod, launch: Launcher) -> None:
     sidecar = launch.sidecar(pod.base, pod.model_server.target).until_serving()
     async with sidecar.connected() as stub:
         with pod.model_server.paused():
             call = asyncio.create_task(ask_batch(stub, paragraphs(8)))
-            await accepted(sidecar, ClassifyBatch=1)
+            await wait_for_calls(sidecar, ClassifyBatch=1)
             sidecar.signal(signal.SIGTERM)
-            await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "it drains")
+            await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "the sidecar drains")
             sidecar.signal(signal.SIGTERM)
             assert await asyncio.to_thread(sidecar.wait) == 5
         (outcome,) = await asyncio.gather(call, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What the sidecar weighs, and what it tells of its work."""
+"""Memory and metrics of the sidecar after ten thousand paragraphs."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ CALLS = 40
 PARAGRAPHS = 10_000
 
 
-async def test_ten_thousand_paragraphs_leave_a_light_sidecar_and_full_metrics(pod: Pod, launch: Launcher) -> None:
+async def test_ten_thousand_paragraphs_are_counted_in_less_than_150_megabytes(pod: Pod, launch: Launcher) -> None:
     sidecar = launch.sidecar(pod.base, pod.model_server.target).until_serving()
     texts = paragraphs(PARAGRAPHS, longest=20, seed=8)
     size = PARAGRAPHS // CALLS
@@ -34,7 +34,7 @@ async def test_ten_thousand_paragraphs_leave_a_light_sidecar_and_full_metrics(po
     assert CALLS <= batches < PARAGRAPHS
     assert sidecar.metric("undertone_batch_tokens_count") == batches
     assert 0 < sidecar.metric("undertone_batch_padding_ratio_sum") < batches
-    # The warm-up calls the model, too.
+    # Includes the calls of the warm-up.
     assert sidecar.metric("grpc_client_handled_total", grpc_method="Predict", grpc_code="OK") > batches
     assert sidecar.metric("undertone_ready") == 1
     assert sidecar.metric("undertone_model_info", version="1") == 1
@@ -44,8 +44,8 @@ async def test_ten_thousand_paragraphs_leave_a_light_sidecar_and_full_metrics(po
         assert sidecar.resident_bytes() < 150 * MEGABYTE
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is read from /proc")
-def test_the_sidecar_loads_no_tensorflow(pod: Pod) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="loaded libraries are read from /proc")
+def test_the_sidecar_does_not_load_tensorflow(pod: Pod) -> None:
     def loaded(pid: int) -> str:
         return Path(f"/proc/{pid}/maps").read_text()
 

@@ -1,4 +1,4 @@
-"""What a real sidecar tells of itself, to Prometheus and to DataDog, is what docs/reference/metrics.md says."""
+"""A real sidecar sends the metrics of docs/reference/metrics.md says."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ CALLS = 50
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """A row of the page."""
+    """A metric in a table of the page."""
 
     type: str
     labels: frozenset[str]
@@ -34,7 +34,7 @@ class Documented:
 
 
 def rows(columns: int) -> Iterator[list[str]]:
-    """Of the page's tables with so many columns whose first is a name."""
+    """Rows of the page's tables with this number of columns whose first cell is a name."""
     for line in PAGE.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == columns and re.fullmatch(r"`[a-z_]+`", cells[0]):
@@ -42,7 +42,7 @@ def rows(columns: int) -> Iterator[list[str]]:
 
 
 def documented() -> dict[str, Documented]:
-    """Every metric of the page."""
+    """All metrics of the page, by name."""
     return {
         name.strip("`"): Documented(kind, frozenset(re.findall(r"`(\w+)`", labels)), meaning)
         for name, kind, labels, meaning in rows(4)
@@ -50,13 +50,13 @@ def documented() -> dict[str, Documented]:
 
 
 def documented_values() -> dict[str, set[str]]:
-    """The values of every label of the page that has known ones."""
+    """The values of each label that the page lists."""
     found = {name.strip("`"): set(re.findall(r"`([^`]+)`", values)) for name, values, _ in rows(3)}
     return {name: values for name, values in found.items() if values}
 
 
-async def use(sidecar: Sidecar) -> None:
-    """Calls of every method, right ones and wrong ones, in both lanes, and a paragraph that is cut to pieces."""
+async def send_calls(sidecar: Sidecar) -> None:
+    """Valid and invalid calls, and a paragraph that is split into chunks."""
     async with sidecar.connected() as stub:
         await ask_batch(stub, [*paragraphs(20, longest=20), ""])
         await ask(stub, " ".join(["letter"] * 200))
@@ -66,15 +66,15 @@ async def use(sidecar: Sidecar) -> None:
 
 
 def summed(lines: list[StatsDMetric], name: str, *tags: str) -> int:
-    """Of a counter, over all series with those tags."""
+    """Value of a counter over all series with these tags."""
     return sum(count for (counter, found), count in sum_counters(lines).items() if counter == name and set(tags) <= set(found))
 
 
-async def test_what_the_page_says_is_what_prometheus_and_datadog_get(pod: Pod, launch: Launcher) -> None:
+async def test_prometheus_and_datadog_get_the_documented_metrics(pod: Pod, launch: Launcher) -> None:
     page, values = documented(), documented_values()
     with udp_agent() as agent:
         sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
-        await use(sidecar)
+        await send_calls(sidecar)
         exposed = list(text_string_to_metric_families(sidecar.metrics_text()))
         sidecar.signal(signal.SIGTERM)
         assert await asyncio.to_thread(sidecar.wait) == 0
@@ -99,16 +99,18 @@ async def test_what_the_page_says_is_what_prometheus_and_datadog_get(pod: Pod, l
     assert {name.removesuffix("_total") for name in used} <= {line.name for line in lines}
 
 
-async def test_nothing_that_was_counted_is_lost_when_the_sidecar_drains(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
+async def test_a_drain_loses_no_metrics(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
     texts = paragraphs(8)
     with unix_agent(tmp_path) as agent:
         sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
         async with sidecar.connected() as stub:
             with pod.model_server.paused():
                 calls = [asyncio.create_task(ask_batch(stub, texts)) for _ in range(CALLS)]
-                await asyncio.to_thread(sidecar.until, lambda: sidecar.calls_running("ClassifyBatch") == CALLS, "calls run")
+                await asyncio.to_thread(
+                    sidecar.until, lambda: sidecar.calls_running("ClassifyBatch") == CALLS, "all calls are in flight"
+                )
                 sidecar.signal(signal.SIGTERM)
-                await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "it drains")
+                await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "the sidecar drains")
             await asyncio.gather(*calls)
         assert await asyncio.to_thread(sidecar.wait) == 0
         lines = agent.metrics()
@@ -117,16 +119,17 @@ async def test_nothing_that_was_counted_is_lost_when_the_sidecar_drains(pod: Pod
     assert summed(lines, "undertone_paragraphs", "code:OK") == CALLS * len(texts)
     assert summed(lines, "grpc_client_started") == summed(lines, "grpc_client_handled")
     waits = [line for line in lines if line.name == "undertone_queue_seconds"]
-    # Of so many a sample is drawn, which stands for all of them; the chance to be this far off is one in ten thousand.
+    # Many samples are sent at a rate below 1. The probability of such a deviation is one in ten
+    # thousand.
     assert 0.5 < sum(1 / line.rate for line in waits) / (CALLS * len(texts)) < 1.5
 
 
-async def test_an_agent_that_does_not_read_costs_no_answer(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
+async def test_an_agent_that_does_not_read_does_not_affect_calls(pod: Pod, launch: Launcher, tmp_path: Path) -> None:
     texts = paragraphs(32)
     with unix_agent(tmp_path, reading=False) as agent:
         sidecar = launch.sidecar(pod.base, pod.model_server.target, f"--dogstatsd={agent.address}").until_serving()
         async with sidecar.connected() as stub:
-            # Until the agent's socket is full, and packets are lost for it.
+            # Until the socket of the agent is full, and packets are dropped.
             while not sidecar.metric("undertone_telemetry_errors_total", adapter="dogstatsd"):
                 reply = await ask_batch(stub, texts)
                 assert all(result.HasField("classification") for result in reply.results)
@@ -135,5 +138,5 @@ async def test_an_agent_that_does_not_read_costs_no_answer(pod: Pod, launch: Lau
 
 
 def _full_name(family: Metric) -> str:
-    """As it stands on the page of metrics; the parser takes the counters' ending away."""
+    """The documented name. The parser removes the suffix of counters."""
     return f"{family.name}_total" if family.type == "counter" else str(family.name)

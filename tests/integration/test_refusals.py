@@ -1,4 +1,4 @@
-"""What the service does not accept is refused with a reason, and does not touch what is beside it."""
+"""Invalid input is refused with a reason and does not affect other input."""
 
 import json
 from collections.abc import AsyncIterator
@@ -40,25 +40,25 @@ def reason(error: grpc.aio.AioRpcError, code: grpc.StatusCode = grpc.StatusCode.
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=NAMES)
-async def test_one_paragraph(stub: Stub, text: str) -> None:
+async def test_an_invalid_paragraph_is_refused(stub: Stub, text: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await ask(stub, text)
     assert REFUSED[text] in reason(refusal.value)
 
 
-async def test_paragraphs_of_a_batch_are_refused_one_by_one(stub: Stub) -> None:
+async def test_invalid_paragraphs_of_a_batch_are_refused_individually(stub: Stub) -> None:
     reply = await ask_batch(stub, ["the rain", *REFUSED, "the sea"])
     first, *refused, last = reply.results
     assert {first.WhichOneof("outcome"), last.WhichOneof("outcome")} == {"classification"}
-    for result, words in zip(refused, REFUSED.values(), strict=True):
+    for result, message in zip(refused, REFUSED.values(), strict=True):
         assert result.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
-        assert words in result.error.message
+        assert message in result.error.message
     alone = await ask(stub, "the sea")
     assert last.classification.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("texts", "words"),
+    ("texts", "message"),
     [
         ([], "the batch has no paragraphs"),
         (["rain"] * 257, "the batch has 257 paragraphs; the limit is 256"),
@@ -66,13 +66,13 @@ async def test_paragraphs_of_a_batch_are_refused_one_by_one(stub: Stub) -> None:
     ],
     ids=("no items", "items", "bytes"),
 )
-async def test_a_batch_as_a_whole(stub: Stub, texts: list[str], words: str) -> None:
+async def test_an_invalid_batch_is_refused(stub: Stub, texts: list[str], message: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await ask_batch(stub, texts)
-    assert words in reason(refusal.value)
+    assert message in reason(refusal.value)
 
 
-async def test_a_message_beyond_all_limits_is_refused_by_grpc(stub: Stub) -> None:
+async def test_a_message_far_over_the_limits_is_refused_by_grpc(stub: Stub) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await ask(stub, "rain " * 2_000_000)
     assert "larger than max" in reason(refusal.value, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -80,19 +80,19 @@ async def test_a_message_beyond_all_limits_is_refused_by_grpc(stub: Stub) -> Non
 
 
 @pytest.mark.parametrize("call", [ask, lambda stub, text, policy: ask_batch(stub, [text], policy)], ids=("one", "batch"))
-async def test_an_unknown_policy(stub: Stub, call: Any) -> None:
+async def test_an_unknown_policy_is_refused(stub: Stub, call: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await call(stub, "the rain", 9)
     assert "overlength_policy 9 is unknown; send one of OVERLENGTH_POLICY_UNSPECIFIED (0)" in reason(refusal.value)
 
 
-async def test_an_id_that_is_too_long(stub: Stub) -> None:
+async def test_a_long_id_is_refused(stub: Stub) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id="x" * 257), timeout=PATIENCE_SECONDS)
     assert "id has 257 characters; the limit is 256" in reason(refusal.value)
 
 
-async def test_bytes_that_are_no_message(pod: Pod) -> None:
+async def test_undecodable_bytes_and_unknown_methods_are_refused(pod: Pod) -> None:
     async with grpc.aio.insecure_channel(pod.sidecar.target) as channel:
         classify: Raw = channel.unary_unary("/undertone.v1.Classifier/Classify")
         for field in (b"\x0a\x02\xff\xfe", b"\x0a\xff"):
@@ -106,7 +106,7 @@ async def test_bytes_that_are_no_message(pod: Pod) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "stdin", "code", "words"),
+    ("arguments", "stdin", "code", "message"),
     [
         (["classify", ""], b"", 2, "the text is empty"),
         (["classify", "-"], b" \n\t\n", 2, "the text is empty"),
@@ -120,22 +120,24 @@ async def test_bytes_that_are_no_message(pod: Pod) -> None:
         (["classify", "rain", "--target", "localhost:1"], b"", 3, "localhost:1 does not answer"),
     ],
 )
-def test_the_command(undertone: Command, arguments: list[str], stdin: bytes, code: int, words: str) -> None:
+def test_the_command_refuses_invalid_input(
+    undertone: Command, arguments: list[str], stdin: bytes, code: int, message: str
+) -> None:
     done = undertone(*arguments, stdin=stdin)
     assert (done.returncode, done.stdout) == (code, "")
-    assert words in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
 
 
-def test_inputs_that_cannot_be_read_are_named(undertone: Command, tmp_path: Path) -> None:
+def test_unreadable_inputs_are_named(undertone: Command, tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes("Regen fällt.\n\nEs ist Nacht.".encode("latin-1"))
     (tmp_path / "rows.jsonl").write_text('{"text": "rain"}\n{"text": \n')
-    for name, words in (("latin.txt", "not UTF-8"), ("rows.jsonl", "line 2"), ("missing.txt", "missing.txt")):
+    for name, message in (("latin.txt", "not UTF-8"), ("rows.jsonl", "line 2"), ("missing.txt", "missing.txt")):
         done = undertone("score", tmp_path / name, "--out", tmp_path / "out")
         assert done.returncode == 2
-        assert words in " ".join(done.stderr.split()), done.stderr
+        assert message in " ".join(done.stderr.split()), done.stderr
 
 
-def test_bad_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone: Command, tmp_path: Path) -> None:
+def test_invalid_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone: Command, tmp_path: Path) -> None:
     rows = ["the rain", *REFUSED, "the sea"]
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
@@ -148,10 +150,10 @@ def test_bad_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone: Com
     failures = [json.loads(line) for line in listing.splitlines()]
     assert [row["position"] for row in failures] == list(range(1, len(rows) - 1))
     assert {row["status"] for row in failures} == {"INVALID_ARGUMENT"}
-    # What is too long by the limits that the service tells is not sent at all.
+    # Texts over the limits of the service are not sent.
     assert [row["attempts"] for row in failures] == [1, 1, 1, 0, 0]
     empty, blank, unreadable, *_ = REFUSED.values()
     reasons = (empty, blank, unreadable, "35000 characters", "90000 bytes")
-    assert all(words in row["reason"] for row, words in zip(failures, reasons, strict=True))
+    assert all(message in row["reason"] for row, message in zip(failures, reasons, strict=True))
     assert "雨" not in listing
     assert json.loads((tmp_path / "out" / "run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "kept": 0}

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 MEMBERS = [member for member in read_members(ROOT) if member.published]
 VERSION = read_version(ROOT)
 
-LIGHT = ["undertone-protos", "undertone-telemetry", "undertone-client", "undertone"]
+LIGHT = ["undertone-protos", "undertone-telemetry", "undertone-client", "undertone", "undertone-sidecar"]
 """The distributions without TensorFlow and Spark. `make release-check` installs all of them."""
 
 

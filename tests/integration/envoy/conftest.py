@@ -1,4 +1,4 @@
-"""Three sidecars over one fake model server, and Envoy before them."""
+"""Envoy with three sidecars, which share one fake model server."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tests.integration.support.processes import Sidecar
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Sidecars by their ports, and the model server that all of them ask."""
+    """Sidecars by port, and their common model server."""
 
     sidecars: dict[int, Sidecar]
     model_server: FakeModelServer
@@ -31,7 +31,10 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
 
 @pytest.fixture(scope="session")
 def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """What tests pause or end, they bring back, on the same port."""
+    """The fleet that all tests share.
+
+    Tests must restart what they pause or stop, on the same port.
+    """
     base = tmp_path_factory.mktemp("fake") / "emotions"
     write_version(base, 1)
     with EnvoyLauncher(chart) as launch:
@@ -46,7 +49,7 @@ def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
             sidecar.until_serving()
         yield Fleet(sidecars, model_server)
         for sidecar in sidecars.values():
-            sidecar.kill()  # one after the other, they would drain for seconds
+            sidecar.kill()  # Draining one after the other would take seconds.
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +61,14 @@ def envoy(chart: Chart, fleet: Fleet) -> Iterator[Envoy]:
 
 @pytest.fixture
 def launch_envoy(chart: Chart) -> Iterator[EnvoyLauncher]:
-    """Starts Envoys that end with the test."""
+    """Starts Envoys that are stopped after the test."""
     with EnvoyLauncher(chart) as launcher:
         yield launcher
 
 
 @pytest.fixture
 async def channel(envoy: Envoy, fleet: Fleet) -> AsyncIterator[grpc.aio.Channel]:
-    """A caller's channel to the shared Envoy, which uses all sidecars."""
+    """A channel to the shared Envoy, which uses all sidecars."""
     envoy.until_used(fleet.sidecars)
     async with grpc.aio.insecure_channel(envoy.target) as connected:
         yield connected

@@ -1,4 +1,4 @@
-"""The public API through Envoy: gRPC and JSON say the same, and refuse the same."""
+"""The public API through Envoy: gRPC and JSON have the same results and the same errors."""
 
 import json
 from typing import Any
@@ -19,30 +19,30 @@ def post(envoy: Envoy, path: str, body: object, **headers: str) -> Answer:
     return request(envoy.api, "POST", path, data, Content_Type="application/json", **headers)
 
 
-async def test_a_paragraph_in_json(envoy: Envoy, stub: Stub) -> None:
+async def test_classify_in_json(envoy: Envoy, stub: Stub) -> None:
     expected = await ask(stub, "the rain had stopped")
     answer = post(envoy, "/v1/paragraphs:classify", {"text": "the rain had stopped", "id": "a"})
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert (answer.json["id"], answer.json["label"], answer.json["tokens"]) == ("a", expected.label, expected.tokens)
     assert answer.json["probabilities"] == pytest.approx(list(expected.probabilities), abs=1e-5)
     assert answer.json["model"] == {"name": "emotions", "version": "1", "precision": "fp32"}
-    # What is false, zero or empty is there, too.
+    # Fields with default values are included.
     assert (answer.json["truncated"], answer.json["chunks"]) == (False, 1)
 
 
-async def test_a_batch_in_json_has_a_result_or_an_error_for_each(envoy: Envoy, stub: Stub) -> None:
+async def test_a_batch_in_json_has_a_result_or_an_error_for_each_paragraph(envoy: Envoy, stub: Stub) -> None:
     texts = ["the rain", "", "the door was open"]
     expected = await ask_batch(stub, texts)
     answer = post(envoy, "/v1/paragraphs:classifyBatch", {"paragraphs": [{"text": text} for text in texts]})
     assert answer.status == 200
     first, refused, last = answer.json["results"]
-    for shown, result in ((first, expected.results[0]), (last, expected.results[2])):
-        assert shown["classification"]["labelIndex"] == result.classification.label_index
-        assert shown["classification"]["probabilities"] == pytest.approx(list(result.classification.probabilities), abs=1e-5)
+    for found, result in ((first, expected.results[0]), (last, expected.results[2])):
+        assert found["classification"]["labelIndex"] == result.classification.label_index
+        assert found["classification"]["probabilities"] == pytest.approx(list(result.classification.probabilities), abs=1e-5)
     assert (refused["error"]["code"], refused["error"]["message"]) == (3, expected.results[1].error.message)
 
 
-async def test_the_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> None:
+async def test_get_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> None:
     answer = request(envoy.api, "GET", "/v1/model")
     assert answer.status == 200
     assert answer.json["contract"]["name"] == "emotions"
@@ -50,7 +50,7 @@ async def test_the_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "code", "words"),
+    ("method", "path", "body", "status", "code", "message"),
     [
         ("POST", "/v1/paragraphs:classify", b'{"text": " "}', 400, 3, "text is empty or white space only"),
         ("POST", "/v1/paragraphs:classify", b'{"text": "rain', 400, 3, "Closing quote expected"),
@@ -74,19 +74,19 @@ async def test_the_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> Non
         ("GET", "/v1%2Fmodel", None, 400, 3, ""),
     ],
 )
-def test_what_json_is_refused(
-    envoy: Envoy, fleet: Fleet, method: str, path: str, body: bytes | None, status: int, code: int, words: str
+def test_invalid_json_requests_are_refused(
+    envoy: Envoy, fleet: Fleet, method: str, path: str, body: bytes | None, status: int, code: int, message: str
 ) -> None:
     envoy.until_used(fleet.sidecars)
     answer = request(envoy.api, method, path, body, Content_Type="application/json")
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/json"
     assert answer.json["code"] == code
-    assert words in answer.json["message"]
+    assert message in answer.json["message"]
 
 
 @pytest.mark.parametrize(
-    ("method", "body", "code", "words"),
+    ("method", "body", "code", "message"),
     [
         ("undertone.v1.Classifier/Classify", b"\x0a\x01 ", "INVALID_ARGUMENT", "text is empty or white space only"),
         ("undertone.v1.Classifier/Classify", b"\x0a\xff", "INVALID_ARGUMENT", "cannot be decoded"),
@@ -95,11 +95,13 @@ def test_what_json_is_refused(
         ("tensorflow.serving.PredictionService/Predict", b"", "UNIMPLEMENTED", "no such method"),
     ],
 )
-async def test_what_grpc_is_refused(channel: grpc.aio.Channel, method: str, body: bytes, code: str, words: str) -> None:
+async def test_invalid_grpc_requests_are_refused(
+    channel: grpc.aio.Channel, method: str, body: bytes, code: str, message: str
+) -> None:
     call: Any = channel.unary_unary(f"/{method}")
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await call(body, timeout=PATIENCE_SECONDS)
-    assert (refusal.value.code().name, words in (refusal.value.details() or "")) == (code, True), refusal.value
+    assert (refusal.value.code().name, message in (refusal.value.details() or "")) == (code, True), refusal.value
 
 
 def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:
@@ -113,7 +115,7 @@ def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:
     assert answer["label"] in answer["labels"]
 
 
-async def test_more_calls_than_the_rate_are_told_to_come_back(launch_envoy: EnvoyLauncher, fleet: Fleet) -> None:
+async def test_calls_over_the_rate_limit_are_refused_with_retry_after(launch_envoy: EnvoyLauncher, fleet: Fleet) -> None:
     limit = {"callsPerSecond": 1, "burst": 2}
     envoy = launch_envoy.envoy(fleet.sidecars, rateLimit=limit)
     envoy.until_used(fleet.sidecars)

@@ -1,4 +1,4 @@
-"""What Envoy does, and does not, when pods fail."""
+"""Retries, outlier detection and deadlines of Envoy when pods fail."""
 
 import asyncio
 from collections import Counter
@@ -20,8 +20,8 @@ NEVER = {"consecutiveFailures": 1000, "ejectionSeconds": 300}
 
 
 @asynccontextmanager
-async def before(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: Any) -> AsyncIterator[tuple[Envoy, Stub]]:
-    """An Envoy that uses these pods, and a stub to call it with."""
+async def envoy_for(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: Any) -> AsyncIterator[tuple[Envoy, Stub]]:
+    """An Envoy that uses these pods, and a stub for it."""
     ports = [pod.port for pod in pods]
     envoy = await asyncio.to_thread(launch.envoy, ports, **values)
     await asyncio.to_thread(envoy.until_used, ports)
@@ -29,29 +29,29 @@ async def before(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: A
         yield envoy, classifier_pb2_grpc.ClassifierStub(channel)
 
 
-async def outcome(stub: Stub, identifier: str) -> grpc.StatusCode:
+async def classify_code(stub: Stub, identifier: str) -> grpc.StatusCode:
     call = stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id=identifier), timeout=PATIENCE_SECONDS)
     return await call.code()
 
 
-async def test_a_call_that_one_pod_fails_is_answered_by_another(launch_envoy: EnvoyLauncher) -> None:
+async def test_a_failed_call_is_retried_on_another_pod(launch_envoy: EnvoyLauncher) -> None:
     async with ScriptedPod(failing(grpc.StatusCode.UNAVAILABLE)) as bad, ScriptedPod(succeed) as good:
-        async with before(launch_envoy, [bad, good], outlierDetection=NEVER) as (_, stub):
-            assert {await outcome(stub, str(number)) for number in range(20)} == {grpc.StatusCode.OK}
+        async with envoy_for(launch_envoy, [bad, good], outlierDetection=NEVER) as (_, stub):
+            assert {await classify_code(stub, str(number)) for number in range(20)} == {grpc.StatusCode.OK}
         assert bad.ids
         assert set(bad.ids) <= set(good.ids)
 
 
-async def test_retries_keep_within_their_budget(launch_envoy: EnvoyLauncher) -> None:
-    everyone, released = asyncio.Event(), asyncio.Event()
+async def test_retries_stay_within_their_budget(launch_envoy: EnvoyLauncher) -> None:
+    all_failing, released = asyncio.Event(), asyncio.Event()
     seen: Counter[str] = Counter()
 
     async def fail_once(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
         seen[request.id] += 1
         if seen[request.id] == 1:
             if len(seen) == CALLS:
-                everyone.set()
-            await everyone.wait()
+                all_failing.set()
+            await all_failing.wait()
             await context.abort(grpc.StatusCode.UNAVAILABLE, "as the test asked")
         await released.wait()
         return classifier_pb2.ClassifyResponse(id=request.id)
@@ -59,25 +59,25 @@ async def test_retries_keep_within_their_budget(launch_envoy: EnvoyLauncher) -> 
     async with (
         ScriptedPod(fail_once) as one,
         ScriptedPod(fail_once) as other,
-        before(launch_envoy, [one, other], outlierDetection=NEVER) as (envoy, stub),
+        envoy_for(launch_envoy, [one, other], outlierDetection=NEVER) as (envoy, stub),
     ):
-        calls = [asyncio.create_task(outcome(stub, str(number))) for number in range(CALLS)]
+        calls = [asyncio.create_task(classify_code(stub, str(number))) for number in range(CALLS)]
         refused = "cluster.sidecars.upstream_rq_retry_overflow"
 
         def decided() -> bool:
             return envoy.statistic(refused) + envoy.statistic("cluster.sidecars.upstream_rq_retry") == CALLS
 
-        await asyncio.to_thread(envoy.until, decided, "each call is tried again or given up")
+        await asyncio.to_thread(envoy.until, decided, "each call is retried or has failed")
         released.set()
         codes = Counter(await asyncio.gather(*calls))
         assert envoy.statistic(refused) == codes[grpc.StatusCode.UNAVAILABLE]
-    # 20 % of the calls that run, and those are fewer and fewer; but always 3.
+    # The budget is 20 % of the active calls, which become fewer, but at least 3.
     assert 3 <= codes[grpc.StatusCode.OK] <= CALLS * 0.2
     assert codes.total() == codes[grpc.StatusCode.OK] + codes[grpc.StatusCode.UNAVAILABLE]
     assert seen.total() == CALLS + codes[grpc.StatusCode.OK]
 
 
-async def test_a_healthy_pod_that_does_not_answer_is_left_alone(launch_envoy: EnvoyLauncher) -> None:
+async def test_a_healthy_pod_that_does_not_answer_is_ejected(launch_envoy: EnvoyLauncher) -> None:
     async def hang(_: classifier_pb2.ClassifyRequest, __: Context) -> classifier_pb2.ClassifyResponse:
         await asyncio.Event().wait()
         raise AssertionError("nothing sets the event")
@@ -87,37 +87,39 @@ async def test_a_healthy_pod_that_does_not_answer_is_left_alone(launch_envoy: En
     async with (
         ScriptedPod(hang) as bad,
         ScriptedPod(succeed) as good,
-        before(launch_envoy, [bad, good], **values) as (envoy, stub),
+        envoy_for(launch_envoy, [bad, good], **values) as (envoy, stub),
     ):
         calls = 0
         while envoy.used() != {good.port}:
-            calls += 2  # fewer at once than may always be tried again
-            codes = await asyncio.gather(*(outcome(stub, str(number)) for number in range(2)))
+            calls += 2  # Fewer concurrent calls than the minimum retry budget.
+            codes = await asyncio.gather(*(classify_code(stub, str(number)) for number in range(2)))
             assert set(codes) == {grpc.StatusCode.OK}
         assert len(good.ids) == calls
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED])
-async def test_impatience_and_overload_are_no_fault_of_the_pod(launch_envoy: EnvoyLauncher, code: grpc.StatusCode) -> None:
+async def test_deadlines_and_overload_neither_eject_a_pod_nor_cause_retries(
+    launch_envoy: EnvoyLauncher, code: grpc.StatusCode
+) -> None:
     async with ScriptedPod(failing(code)) as pod, ScriptedPod(failing(code)) as other:
-        async with before(launch_envoy, [pod, other], outlierDetection={"ejectionSeconds": 300}) as (envoy, stub):
-            assert {await outcome(stub, str(number)) for number in range(30)} == {code}
+        async with envoy_for(launch_envoy, [pod, other], outlierDetection={"ejectionSeconds": 300}) as (envoy, stub):
+            assert {await classify_code(stub, str(number)) for number in range(30)} == {code}
             assert envoy.used() == {pod.port, other.port}
-        # Nor does it help to ask again.
+        # Without retries.
         assert len(pod.ids) + len(other.ids) == 30
 
 
-async def test_deadlines_are_passed_on_and_there_always_is_one(launch_envoy: EnvoyLauncher) -> None:
+async def test_deadlines_are_forwarded_and_every_call_has_one(launch_envoy: EnvoyLauncher) -> None:
     async def remaining(_: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
         return classifier_pb2.ClassifyResponse(id=str(context.time_remaining()))
 
-    async with ScriptedPod(remaining) as pod, before(launch_envoy, [pod], timeouts={"callSeconds": 40}) as (_, stub):
+    async with ScriptedPod(remaining) as pod, envoy_for(launch_envoy, [pod], timeouts={"callSeconds": 40}) as (_, stub):
         request = classifier_pb2.ClassifyRequest(text="rain")
         assert 10 < float((await stub.Classify(request, timeout=20)).id) <= 20
         assert 30 < float((await stub.Classify(request)).id) <= 40
 
 
-async def test_headers_that_only_envoys_own_infrastructure_may_set_change_nothing(launch_envoy: EnvoyLauncher) -> None:
+async def test_envoys_internal_headers_from_callers_are_ignored(launch_envoy: EnvoyLauncher) -> None:
     headers = {
         "x-envoy-upstream-rq-timeout-ms": "1",
         "x-envoy-upstream-rq-per-try-timeout-ms": "1",
@@ -126,21 +128,21 @@ async def test_headers_that_only_envoys_own_infrastructure_may_set_change_nothin
         "x-request-id": "It was a dark and stormy night",
     }
     own = ("undertone-lane", "online")
-    passed_on: list[tuple[str, str | bytes]] = []
+    forwarded: list[tuple[str, str | bytes]] = []
 
     async def slow(_: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
-        passed_on.extend(context.invocation_metadata() or ())
-        await asyncio.sleep(0.2)  # far longer than the headers allow
+        forwarded.extend(context.invocation_metadata() or ())
+        await asyncio.sleep(0.2)  # Longer than the headers would allow.
         return classifier_pb2.ClassifyResponse()
 
-    async with ScriptedPod(slow) as pod, before(launch_envoy, [pod]) as (_, stub):
+    async with ScriptedPod(slow) as pod, envoy_for(launch_envoy, [pod]) as (_, stub):
         await stub.Classify(classifier_pb2.ClassifyRequest(text="rain"), metadata=(own, *headers.items()))
-    assert own in passed_on
-    assert not set(headers.items()) & set(passed_on)
+    assert own in forwarded
+    assert not set(headers.items()) & set(forwarded)
 
 
-async def test_without_a_pod_calls_fail_at_once(launch_envoy: EnvoyLauncher) -> None:
+async def test_calls_fail_at_once_without_a_pod(launch_envoy: EnvoyLauncher) -> None:
     envoy = launch_envoy.envoy([1])
     async with grpc.aio.insecure_channel(envoy.target) as channel:
         stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
-        assert await outcome(stub, "") == grpc.StatusCode.UNAVAILABLE
+        assert await classify_code(stub, "") == grpc.StatusCode.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""A whole pod behind Envoy: the answers are those of a model that computes, not of the fake one."""
+"""A real pod behind Envoy, whose model server computes."""
 
 import json
 
@@ -12,27 +12,27 @@ from tests.integration.support.envoy import Envoy, EnvoyLauncher, request
 
 
 @pytest.fixture
-def front(launch_envoy: EnvoyLauncher, pod: Pod) -> Envoy:
-    """An Envoy that has the pod alone."""
+def pod_envoy(launch_envoy: EnvoyLauncher, pod: Pod) -> Envoy:
+    """An Envoy whose only sidecar is that of the pod."""
     port = int(pod.sidecar.target.rpartition(":")[2])
     envoy = launch_envoy.envoy([port])
     envoy.until_used([port])
     return envoy
 
 
-async def test_the_models_answers_pass_through(front: Envoy, pod: Pod) -> None:
+async def test_the_results_through_envoy_are_those_of_the_sidecar(pod_envoy: Envoy, pod: Pod) -> None:
     texts = paragraphs(8)
     async with pod.sidecar.connected() as stub:
         expected = await answers_alone(stub, texts)
     assert len({tuple(probabilities) for probabilities in expected.values()}) == len(texts)
 
-    async with grpc.aio.insecure_channel(front.target) as channel:
+    async with grpc.aio.insecure_channel(pod_envoy.target) as channel:
         balanced: Stub = classifier_pb2_grpc.ClassifierStub(channel)
         batch = await ask_batch(balanced, texts)
     for text, result in zip(texts, batch.results, strict=True):
         assert result.classification.probabilities == pytest.approx(expected[text], abs=TOLERANCE, rel=0)
 
     body = json.dumps({"text": texts[0]}).encode()
-    answer = request(front.api, "POST", "/v1/paragraphs:classify", body, Content_Type="application/json")
+    answer = request(pod_envoy.api, "POST", "/v1/paragraphs:classify", body, Content_Type="application/json")
     assert answer.status == 200
     assert answer.json["probabilities"] == pytest.approx(list(expected[texts[0]]), abs=TOLERANCE, rel=0)

@@ -1,4 +1,4 @@
-"""What whoever runs Envoy sees of it, and how it ends."""
+"""Operation of Envoy: access log, metrics port and shutdown."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ from tests.integration.support.envoy import Envoy, EnvoyLauncher, request
 TEXT = "the rain xylophone had stopped"
 
 
-async def test_the_access_log_tells_of_calls_and_not_of_texts(envoy: Envoy, stub: Stub) -> None:
+async def test_the_access_log_contains_calls_but_no_texts(envoy: Envoy, stub: Stub) -> None:
     await ask(stub, TEXT)
     for method, path, body in (
         ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % TEXT.encode()),
@@ -34,7 +34,7 @@ async def test_the_access_log_tells_of_calls_and_not_of_texts(envoy: Envoy, stub
     assert call["duration_ms"] >= call["upstream_ms"]
 
 
-def test_the_metrics_port_shows_statistics_and_nothing_else_of_the_admin_interface(envoy: Envoy) -> None:
+def test_the_metrics_port_serves_statistics_but_no_other_admin_endpoint(envoy: Envoy) -> None:
     page = request(envoy.metrics, "GET", "/stats/prometheus")
     assert page.status == 200
     assert b'envoy_cluster_upstream_rq_total{envoy_cluster_name="sidecars"}' in page.body
@@ -45,18 +45,18 @@ def test_the_metrics_port_shows_statistics_and_nothing_else_of_the_admin_interfa
     assert request(envoy.metrics, "GET", "/live").status == 200
 
 
-def test_a_deprecated_setting_would_be_in_the_log(envoy: Envoy) -> None:
+def test_the_log_has_no_warnings(envoy: Envoy) -> None:
     assert [line for line in envoy.log.splitlines() if not line.startswith("{")] == []
 
 
-async def test_an_envoy_that_ends_under_load_loses_no_call(launch_envoy: EnvoyLauncher, fleet: Fleet) -> None:
+async def test_an_envoy_that_stops_under_load_fails_no_call(launch_envoy: EnvoyLauncher, fleet: Fleet) -> None:
     ending, staying = (launch_envoy.envoy(fleet.sidecars) for _ in range(2))
     for one in (ending, staying):
         one.until_used(fleet.sidecars)
-    failures, leaving = [], asyncio.Event()
-    # As a Service before both, which new connections go to either of.
+    failures, stopped = [], asyncio.Event()
+    # Like a Service in front of both.
     target = f"ipv4:{ending.target},{staying.target}"
-    # A call that crosses the GOAWAY on the wire was not begun; gRPC sends it again by itself, as it does by default.
+    # gRPC by default repeats calls that were not started because of a GOAWAY.
     options = (("grpc.lb_policy_name", "round_robin"),)
     async with grpc.aio.insecure_channel(target, options=options) as channel, asyncio.TaskGroup() as group:
         stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
@@ -69,7 +69,7 @@ async def test_an_envoy_that_ends_under_load_loses_no_call(launch_envoy: EnvoyLa
 
         async def load() -> None:
             for text in itertools.cycle(paragraphs(64, longest=8)):
-                if leaving.is_set():
+                if stopped.is_set():
                     return
                 group.create_task(call(text))
                 await asyncio.sleep(0.005)
@@ -77,12 +77,12 @@ async def test_an_envoy_that_ends_under_load_loses_no_call(launch_envoy: EnvoyLa
         group.create_task(load())
         await asyncio.sleep(0.5)
         hook = asyncio.create_task(asyncio.to_thread(ending.pre_stop))
-        await asyncio.to_thread(ending.until, lambda: not ending.ready(), "it is not ready any more")
+        await asyncio.to_thread(ending.until, lambda: not ending.ready(), "Envoy is not ready any more")
         await hook
         ending.signal(signal.SIGTERM)
         assert await asyncio.to_thread(ending.wait) == 0
         await asyncio.sleep(0.2)
-        leaving.set()
+        stopped.set()
     assert failures == []
     assert ending.access_log()
     assert staying.access_log()

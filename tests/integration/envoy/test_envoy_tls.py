@@ -1,4 +1,4 @@
-"""TLS and mTLS: the right certificate is let in, any other is not, and a renewed one is picked up."""
+"""TLS and mTLS: only valid certificates are accepted, and renewed ones are loaded."""
 
 import ssl
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ def authority() -> trustme.CA:
 
 
 def secret(certificate: trustme.LeafCert) -> Mapping[str, bytes]:
-    """The files of a Secret of type kubernetes.io/tls, where the chart mounts it."""
+    """Files of a Secret of the type kubernetes.io/tls, at the mount path of the chart."""
     return {
         "tls/tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
         "tls/tls.key": certificate.private_key_pem.bytes(),
     }
 
 
-def shown(envoy: Envoy) -> bytes:
-    """The certificate that the server shows now."""
+def served_certificate(envoy: Envoy) -> bytes:
+    """The current certificate of the server."""
     return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((SERVER, envoy.api)))
 
 
-async def answered(envoy: Envoy, authority: trustme.CA, own: trustme.LeafCert | None = None) -> bool:
-    """Whether a caller who trusts the authority, and shows its own certificate if it has one, has an answer."""
+async def is_answered(envoy: Envoy, authority: trustme.CA, own: trustme.LeafCert | None = None) -> bool:
+    """Whether a call succeeds that trusts the authority and has the client certificate `own`."""
     credentials = grpc.ssl_channel_credentials(
         authority.cert_pem.bytes(),
         own.private_key_pem.bytes() if own else None,
@@ -51,12 +51,14 @@ async def answered(envoy: Envoy, authority: trustme.CA, own: trustme.LeafCert | 
             return False
 
 
-async def test_the_server_shows_its_certificate(launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA) -> None:
+async def test_the_server_has_its_certificate_and_loads_a_renewed_one(
+    launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA
+) -> None:
     own = authority.issue_cert(SERVER)
     envoy = launch_envoy.envoy(fleet.sidecars, mounts=secret(own), tls={"secretName": "any"})
     envoy.until_used(fleet.sidecars)
-    assert await answered(envoy, authority)
-    assert not await answered(envoy, trustme.CA())
+    assert await is_answered(envoy, authority)
+    assert not await is_answered(envoy, trustme.CA())
     async with grpc.aio.insecure_channel(envoy.target) as channel:
         plain: Stub = classifier_pb2_grpc.ClassifierStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
@@ -65,16 +67,18 @@ async def test_the_server_shows_its_certificate(launch_envoy: EnvoyLauncher, fle
     renewed = authority.issue_cert(SERVER)
     envoy.remount(secret(renewed))
     expected = ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode())
-    envoy.until(lambda: shown(envoy) == expected, "it shows the renewed certificate")
+    envoy.until(lambda: served_certificate(envoy) == expected, "the server has the renewed certificate")
 
 
-async def test_callers_must_show_a_certificate(launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA) -> None:
+async def test_mtls_accepts_only_callers_with_an_allowed_certificate(
+    launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA
+) -> None:
     callers = trustme.CA()
     mounts = {**secret(authority.issue_cert(SERVER)), "client-ca/ca.crt": callers.cert_pem.bytes()}
     tls = {"secretName": "any", "clientCASecretName": "other", "clientNames": ["reader.example", "spiffe://example/batch"]}
     envoy = launch_envoy.envoy(fleet.sidecars, mounts=mounts, tls=tls)
     envoy.until_used(fleet.sidecars)
-    assert await answered(envoy, authority, callers.issue_cert("reader.example"))
-    assert not await answered(envoy, authority)
-    assert not await answered(envoy, authority, callers.issue_cert("stranger.example"))
-    assert not await answered(envoy, authority, authority.issue_cert("reader.example"))
+    assert await is_answered(envoy, authority, callers.issue_cert("reader.example"))
+    assert not await is_answered(envoy, authority)
+    assert not await is_answered(envoy, authority, callers.issue_cert("stranger.example"))
+    assert not await is_answered(envoy, authority, authority.issue_cert("reader.example"))

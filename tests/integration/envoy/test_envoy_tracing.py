@@ -1,4 +1,4 @@
-"""One trace from the command by Envoy and the sidecar to TF Serving, over real processes, as a collector is sent it."""
+"""A trace from the command through Envoy and the sidecar to TF Serving, as a collector gets it."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def model_server() -> AsyncIterator[tuple[FakeTFServing, str]]:
-    """With its address; it runs among the tests, who wait for other programs on other threads."""
+    """A fake model server in the test process, and its address."""
     server = FakeTFServing("emotions", 1)
     port = await server.start("localhost:0")
     yield server, f"localhost:{port}"
@@ -49,7 +49,7 @@ def classify(target: str, *flags: str) -> None:
     subprocess.run(program, check=True, capture_output=True, env=ENVIRONMENT)
 
 
-async def test_one_trace_leads_from_the_command_to_the_batch(
+async def test_one_trace_contains_the_spans_of_all_processes(
     launch_envoy: EnvoyLauncher, collector: FakeCollector, base: Path, model_server: tuple[FakeTFServing, str]
 ) -> None:
     tf_serving, address = model_server
@@ -67,14 +67,15 @@ async def test_one_trace_leads_from_the_command_to_the_batch(
     assert (await asyncio.to_thread(request, envoy.api, "GET", f"/{TEXT.split()[0]}")).status == 404
     warm_up = len(tf_serving.metadata)
     await asyncio.to_thread(classify, envoy.target, *flags)
-    # Calls of somebody who does not trace; there the trace begins with Envoy, which sends spans by five.
+    # These callers do not trace, so their traces start in Envoy, which sends spans in groups of
+    # five.
     tf_serving.fails = lambda _: grpc.StatusCode.INTERNAL
     async with grpc.aio.insecure_channel(envoy.target) as channel:
         stub: classifier_pb2_grpc.ClassifierAsyncStub = classifier_pb2_grpc.ClassifierStub(channel)
         for _ in range(2):
             with pytest.raises(grpc.aio.AioRpcError):
                 await stub.Classify(classifier_pb2.ClassifyRequest(text=TEXT))
-    sidecar.signal(signal.SIGTERM)  # sends what it has
+    sidecar.signal(signal.SIGTERM)  # Sends all spans.
     assert await asyncio.to_thread(sidecar.wait) == 0
 
     def enough(spans: list[ExportedSpan]) -> bool:
@@ -109,12 +110,12 @@ async def test_one_trace_leads_from_the_command_to_the_batch(
     assert (front.name, server.kind, predict.kind) == (CLASSIFY, "SERVER", "CLIENT")
     assert [span.attributes["rpc.response.status_code"] for span in (attempt, server, predict)] == ["OK", "OK", "OK"]
     assert batch.attributes["undertone.model.version"] == 1
-    # What reached TF Serving, after the warm-up, which is nobody's request.
+    # The calls of the warm-up do not belong to a trace.
     assert not any("traceparent" in metadata for metadata in tf_serving.metadata[:warm_up])
     assert tf_serving.metadata[warm_up]["traceparent"].startswith(f"00-{call.trace}-{predict.id}-")
 
     assert not any(word in str(spans) for word in TEXT.split())
-    envoy.signal(signal.SIGTERM)  # writes its log
+    envoy.signal(signal.SIGTERM)  # Writes the rest of its log.
     await asyncio.to_thread(envoy.wait)
     assert next(line["trace_id"] for line in envoy.access_log() if line["route"] == "Classify") == call.trace
     failures = [json.loads(line) for line in sidecar.log.splitlines() if "batch failed" in line]
@@ -123,10 +124,10 @@ async def test_one_trace_leads_from_the_command_to_the_batch(
     assert len(others) == 2
 
 
-async def test_by_default_nothing_is_sent(
+async def test_nothing_is_sent_by_default(
     launch_envoy: EnvoyLauncher, collector: FakeCollector, base: Path, model_server: tuple[FakeTFServing, str]
 ) -> None:
-    """Even where there is a collector, and a caller who traces."""
+    """Not even with a collector and a caller that traces."""
     tf_serving, address = model_server
     sidecar = launch_envoy.sidecar(base, address, f"--otlp-endpoint={collector.endpoint}")
     await asyncio.to_thread(sidecar.until_serving)

@@ -1,4 +1,4 @@
-"""What callers ask, whether the answer is the right one, and callers who ask without pause."""
+"""Calls of the service, checks of their results, and continuous load."""
 
 import asyncio
 import contextlib
@@ -18,18 +18,18 @@ Reply: TypeAlias = classifier_pb2.ClassifyResponse
 Probabilities: TypeAlias = Sequence[float]
 
 TOLERANCE: Final = 1e-5
-"""Largest difference between a probability and that of the same text asked alone."""
+"""Maximum difference between a probability and that of the same text in a call of its own."""
 
 MODEL_TOKENS: Final = 64
-"""What the tiny model reads at once."""
+"""Maximum tokens of the tiny model."""
 
 _WORDS: Final = ("the", "and", "was", "her", "his", "sea", "rain", "letter", "door", "night", "laughed", "wept", "waited")
 
 
 def paragraphs(count: int, *, longest: int = 60, seed: int = 0) -> list[str]:
-    """Different paragraphs of 1 to `longest` words, each word one token of the tiny model."""
-    choose = random.Random(seed)
-    return [" ".join(choose.choices(_WORDS, k=choose.randint(1, longest))) + f" {number}" for number in range(count)]
+    """Distinct paragraphs of 1 to `longest` words. Each word is one token of the tiny model."""
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(_WORDS, k=rng.randint(1, longest))) + f" {number}" for number in range(count)]
 
 
 async def ask(stub: Stub, text: str, policy: int = 0) -> Reply:
@@ -46,40 +46,43 @@ async def ask_batch(stub: Stub, texts: Sequence[str], policy: int = 0) -> classi
 
 
 async def answers_alone(stub: Stub, texts: Sequence[str]) -> dict[str, Probabilities]:
-    """The answer that each text gets when nothing else is asked."""
+    """Probabilities of each text in a call of its own."""
     return {text: (await ask(stub, text)).probabilities for text in texts}
 
 
-def assert_right(replies: Sequence[tuple[str, Reply]], answers: Mapping[str, Probabilities]) -> None:
+def assert_correct(replies: Sequence[tuple[str, Reply]], answers: Mapping[str, Probabilities]) -> None:
     for text, reply in replies:
         assert reply.probabilities == pytest.approx(answers[text], abs=TOLERANCE, rel=0)
         assert reply.label == reply.labels[max(range(len(reply.labels)), key=reply.probabilities.__getitem__)]
 
 
 class Load:
-    """What became of the calls of callers who ask without pause."""
+    """Results of continuous load: replies and failed calls."""
 
     def __init__(self) -> None:
         self.replies: list[tuple[str, Reply]] = []
         self.refusals: list[grpc.aio.AioRpcError] = []
 
     async def more_replies(self, count: int) -> None:
-        """Waits for so many more."""
-        await _longer(self.replies, count)
+        """Waits for `count` further replies."""
+        await _wait_for_growth(self.replies, count)
 
     async def more_refusals(self, count: int) -> None:
-        """Waits for so many more."""
-        await _longer(self.refusals, count)
+        """Waits for `count` further failed calls."""
+        await _wait_for_growth(self.refusals, count)
 
 
 @contextlib.asynccontextmanager
 async def under_load(stub: Stub, texts: Sequence[str], *, callers: int = 16) -> AsyncIterator[Load]:
-    """While the block runs, callers ask one text after the other. Ends when each has the answer to its last call."""
-    load, leaving = Load(), asyncio.Event()
+    """Runs callers that send one text after the other.
+
+    Waits at the end for the last reply of each.
+    """
+    load, stopped = Load(), asyncio.Event()
 
     async def caller(first: int) -> None:
         for text in itertools.cycle([*texts[first:], *texts[:first]]):
-            if leaving.is_set():
+            if stopped.is_set():
                 return
             try:
                 load.replies.append((text, await ask(stub, text)))
@@ -91,13 +94,13 @@ async def under_load(stub: Stub, texts: Sequence[str], *, callers: int = 16) -> 
     try:
         yield load
     finally:
-        leaving.set()
+        stopped.set()
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*tasks)
 
 
-async def _longer(results: Sequence[object], count: int) -> None:
+async def _wait_for_growth(results: Sequence[object], count: int) -> None:
     wanted = len(results) + count
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(results) < wanted:  # noqa: ASYNC110 - both kinds come one by one, from many tasks
+        while len(results) < wanted:  # noqa: ASYNC110 - many tasks add results
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Envoy as the chart runs it: its own configuration, arguments and hook; values name this machine's addresses and ports."""
+"""Envoy with the chart's configuration, arguments and preStop hook, on ports of this machine."""
 
 import http.client
 import itertools
@@ -19,12 +19,12 @@ QUICK: Final[Mapping[str, Any]] = {
     "outlierDetection": {"intervalSeconds": 0.2, "ejectionSeconds": 0.5},
     "drain": {"leaveSeconds": 1},
 }
-"""Values that differ from the chart's only for the sake of the tests' time, or of a machine that is slow to answer."""
+"""Chart values that shorten the tests, or allow for a slow machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back over HTTP."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,7 +36,10 @@ class Answer:
 
 
 def request(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-    """One HTTP/1.1 request to a port of this machine; the names of headers are written with underscores."""
+    """Sends one HTTP/1.1 request to a port of this machine.
+
+    Header names have underscores for hyphens.
+    """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE_SECONDS)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -47,10 +50,11 @@ def request(port: int, method: str, path: str, body: bytes | None = None, **head
 
 
 class Envoy(Process):
-    """Envoy over the sidecars at some ports, in a folder that stands for the container's working directory.
+    """Envoy for sidecars on some ports, in a folder that replaces the container's working
+    directory.
 
-    `values` are those of the chart below loadBalancer.envoy, `others` the rest. `mounts` are files to put there beforehand, by
-    their path.
+    `values` are chart values below loadBalancer.envoy, `others` the other chart values. `mounts`
+    are files by their path, written before the start.
     """
 
     def __init__(
@@ -80,9 +84,9 @@ class Envoy(Process):
             self._popen = subprocess.Popen(self._command, stdout=output, stderr=output, env=ENVIRONMENT, cwd=self._folder)
 
     def remount(self, files: Mapping[str, bytes]) -> None:
-        """Brings new contents into volumes as the kubelet does: aside, and then with all links exchanged at once.
+        """Updates volumes as the kubelet does: writes a new folder and swaps the symbolic link.
 
-        Names are those of the mount and of the file, such as "tls/tls.crt".
+        Names are mount and file, such as "tls/tls.crt".
         """
         for mount, members in itertools.groupby(sorted(files), key=lambda name: name.partition("/")[0]):
             volume, fresh = self._folder / mount, f"..{next(self._generation)}"
@@ -96,22 +100,22 @@ class Envoy(Process):
             (volume / "..new").rename(volume / "..data")
 
     def pre_stop(self) -> None:
-        """Runs the pod's hook to its end, as the kubelet does before SIGTERM."""
+        """Runs the preStop hook, as the kubelet does before SIGTERM."""
         subprocess.run(self._pre_stop, check=True, capture_output=True, cwd=self._folder, timeout=PATIENCE_SECONDS)
 
     def ready(self) -> bool:
-        """What the readiness probe finds."""
+        """Whether the readiness probe succeeds."""
         try:
             return request(self.metrics, "GET", "/ready").status == 200
         except OSError:
             return False
 
     def until_ready(self) -> Self:
-        self.until(self.ready, "it is ready")
+        self.until(self.ready, "Envoy is ready")
         return self
 
     def statistic(self, name: str) -> int:
-        """A counter or gauge, by its full name."""
+        """Value of a counter or gauge, by its full name."""
         (line,) = request(self.admin, "GET", f"/stats?filter=^{name}$").body.decode().splitlines()
         return int(line.rpartition(" ")[2])
 
@@ -120,9 +124,9 @@ class Envoy(Process):
         return healthy_sidecars(self.admin)
 
     def until_used(self, ports: Iterable[int]) -> None:
-        """Waits until calls are sent to these sidecars and no other."""
+        """Waits until calls are sent to exactly these sidecars."""
         wanted = set(ports)
-        self.until(lambda: self.used() == wanted, f"just the sidecars on {sorted(wanted)} are used")
+        self.until(lambda: self.used() == wanted, f"calls go to exactly the sidecars on {sorted(wanted)}")
 
     def access_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
@@ -137,7 +141,7 @@ class FakeModelServer(Process):
 
 
 class EnvoyLauncher(Launcher):
-    """Starts Envoys of a chart, too, each in a folder of its own, and a fake model server."""
+    """Also starts Envoys of a chart, each in its own folder, and a fake model server."""
 
     def __init__(self, chart: Chart) -> None:
         super().__init__()
@@ -154,7 +158,10 @@ class EnvoyLauncher(Launcher):
         others: Mapping[str, Any] | None = None,
         **values: Any,
     ) -> Envoy:
-        """Ready, and not yet sure of the sidecars. `values` are those below loadBalancer.envoy, `others` the chart's others."""
+        """A ready Envoy, which may not have checked the health of the sidecars yet.
+
+        Values as in Envoy.
+        """
         log = self._log("envoy")
         envoy = Envoy(
             self._chart, sidecars, log.with_suffix(".d"), log, values=values, others=others or {}, mounts=mounts or {}

@@ -1,4 +1,4 @@
-"""The pod's programs as processes: started, asked over their sockets, and always stopped, by their process id."""
+"""The pod's programs as processes, which are stopped by their process id."""
 
 import contextlib
 import itertools
@@ -23,10 +23,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from undertone_protos.v1 import classifier_pb2_grpc
 
 PATIENCE_SECONDS: Final = 300.0
-"""Bound of every wait and call: far more than any needs, so that it is reached by what hangs and not by what is slow."""
+"""Timeout of every wait and call. It is so long that only a hang reaches it."""
 
 ENVIRONMENT: Final = {key: value for key, value in os.environ.items() if not key.startswith("UNDERTONE_")} | {"COLUMNS": "240"}
-"""Of every process: no settings from outside, and a terminal so wide that no table is folded."""
+"""Environment of every process: no settings of the user, and a wide terminal without line breaks.
+"""
 
 SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -34,11 +35,11 @@ NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 P = TypeVar("P", bound="Process")
 
 running: Final[list["Process"]] = []
-"""For the report of a test that failed."""
+"""Processes whose logs are added to failure reports."""
 
 
 def command(program: str) -> str:
-    """Path of a console script of this environment; a path stays as it is."""
+    """Path of a console script of this environment. An absolute path is returned unchanged."""
     return str(Path(sys.executable).parent / program)
 
 
@@ -54,16 +55,16 @@ def buf_curl(*arguments: str, request: object = None) -> "subprocess.CompletedPr
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits until the condition holds."""
+    """Waits until the condition is true. `what` describes it in the error."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"after {PATIENCE_SECONDS:g} s still not so: {what}")
+            raise TimeoutError(f"after {PATIENCE_SECONDS:g} s not true: {what}")
         time.sleep(0.02)
 
 
 class Process:
-    """A program that is running; what it says is in the file `log`."""
+    """A running program. Its output goes to the file `log`."""
 
     def __init__(self, program: str, *flags: str, log: Path) -> None:
         self.name = program
@@ -73,7 +74,7 @@ class Process:
         running.append(self)
 
     def start(self) -> None:
-        """Starts it, or starts it again after `kill`, with the same flags."""
+        """Starts the program, or restarts it after `kill`, with the same flags."""
         with self._log.open("ab") as output:
             self._popen = subprocess.Popen(self._command, stdout=output, stderr=output, env=ENVIRONMENT)
 
@@ -89,17 +90,17 @@ class Process:
         self._popen.send_signal(number)
 
     def wait(self) -> int:
-        """The exit code."""
+        """Waits for the end, and returns the exit code."""
         return self._popen.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
-        """Ends it as a crash would, with no chance to say goodbye."""
+        """Kills it, like a crash."""
         self._popen.kill()
         self.wait()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """The process stands still, and whatever it is asked meanwhile waits."""
+        """Pauses the process. Its calls wait meanwhile."""
         self.signal(signal.SIGSTOP)
         try:
             yield
@@ -107,7 +108,7 @@ class Process:
             self.signal(signal.SIGCONT)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Waits until the condition holds, as long as the process lives."""
+        """Waits until the condition is true. Fails if the process ends before."""
 
         def holds() -> bool:
             code = self._popen.poll()
@@ -117,7 +118,7 @@ class Process:
         until(holds, what)
 
     def stop(self) -> None:
-        """Ends it in its own way, or the hard way if it does not; returns when it is gone."""
+        """Stops it with SIGTERM, or kills it after 20 seconds. Returns when it has ended."""
         running.remove(self)
         if self._popen.poll() is None:
             self.signal(signal.SIGCONT)
@@ -130,7 +131,7 @@ class Process:
 
 
 class ModelServer(Process):
-    """undertone-dev-server over the versions in the folder `base`, on a Unix socket, with metrics at METRICS_PATH."""
+    """undertone-dev-server for the folder `base` on a Unix socket, with metrics at METRICS_PATH."""
 
     METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
@@ -174,47 +175,47 @@ class Sidecar(Process):
         return self._listening("metrics_port")
 
     def health(self, service: str = "") -> int:
-        """The status that grpc.health.v1 gives now."""
+        """The current status of grpc.health.v1."""
         with grpc.insecure_channel(self.target) as channel:
             request = health_pb2.HealthCheckRequest(service=service)
             return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE_SECONDS).status)
 
     def until_listening(self) -> Self:
-        self.until(lambda: '"listening"' in self.log, "it listens")
+        self.until(lambda: '"listening"' in self.log, "the sidecar listens")
         return self
 
     def until_serving(self) -> Self:
-        self.until_listening().until(lambda: self.health() == SERVING, "health says SERVING")
+        self.until_listening().until(lambda: self.health() == SERVING, "health is SERVING")
         return self
 
     def until_not_serving(self) -> None:
-        self.until(lambda: self.health() == NOT_SERVING, "health says NOT_SERVING")
+        self.until(lambda: self.health() == NOT_SERVING, "health is NOT_SERVING")
 
     @contextlib.asynccontextmanager
     async def connected(self) -> "AsyncIterator[classifier_pb2_grpc.ClassifierAsyncStub]":
-        """A caller's stub, on a connection of its own."""
+        """A stub with its own connection."""
         async with grpc.aio.insecure_channel(self.target) as channel:
             yield classifier_pb2_grpc.ClassifierStub(channel)
 
     def metrics_text(self) -> str:
-        """The metrics page."""
+        """The metrics in Prometheus' text format."""
         url = f"http://localhost:{self.metrics_port}/metrics"
         with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as page:
             return str(page.read().decode())
 
     def metric(self, name: str, **labels: str) -> float:
-        """Sum of the samples of that name with those labels; 0 where there is none."""
+        """Sum of all samples with this name and these labels. 0 if there is none."""
         families = text_string_to_metric_families(self.metrics_text())
         samples = (sample for family in families for sample in family.samples if sample.name == name)
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def calls_running(self, method: str) -> int:
-        """Calls of a method of the Classifier that have been read and have no answer yet."""
+        """Calls of a method of the Classifier in flight."""
         ended = self.metric("grpc_server_handled_total", grpc_method=method)
         return int(self.metric("grpc_server_started_total", grpc_method=method) - ended)
 
     def resident_bytes(self) -> int:
-        """The most memory that was ever resident."""
+        """Peak resident memory."""
         found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
         assert found
         return int(found[1]) * 1024
@@ -225,10 +226,11 @@ class Sidecar(Process):
 
 
 class Launcher:
-    """Starts processes, and stops those that are left when its block ends, the latest first."""
+    """Starts processes, and stops them at the end of its block, the latest first."""
 
     def __init__(self) -> None:
-        # Not pytest's folder: the path of a Unix socket may have no more than a hundred bytes on some systems.
+        # Not in pytest's folder, whose path may be too long for a Unix socket: some systems allow
+        # 100 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="undertone-"))
         self._numbers = itertools.count(1)
         self._started: list[Process] = []

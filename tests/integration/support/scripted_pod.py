@@ -1,4 +1,4 @@
-"""A pod that fails on demand."""
+"""A fake pod with scripted behaviour."""
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -13,7 +13,10 @@ Behaviour: TypeAlias = Callable[[classifier_pb2.ClassifyRequest, Context], Await
 
 
 class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
-    """Healthy whatever it answers, which is what `behaviour` says. Remembers the ids of the requests, in `ids`."""
+    """Answers calls with `behaviour`, and is always healthy.
+
+    Records the ids of the requests in `ids`.
+    """
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.ids: list[str] = []
@@ -51,7 +54,7 @@ class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
 
 
 def failing(code: grpc.StatusCode) -> Behaviour:
-    """Fails every call."""
+    """Fails every call with the code."""
 
     async def fail(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
         await context.abort(code, "as the test asked")

@@ -25,7 +25,9 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, kilobytes: int) -> Iterator[SmallDisk]:
-    """A disk of that size on `folder`, which is made; the test is skipped where it may not be mounted."""
+    """A disk of that size on `folder`, which is made; the test is skipped where it may not be
+    mounted.
+    """
     folder.mkdir()
     try:
         disk = SmallDisk(folder, kilobytes)

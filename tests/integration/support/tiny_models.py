@@ -1,4 +1,5 @@
-"""Run as `python tiny_models.py FOLDER`: exports FOLDER/emotions/1 and FOLDER/emotions/2, two tiny models that disagree.
+"""Run as `python tiny_models.py FOLDER`: exports FOLDER/emotions/1 and FOLDER/emotions/2, two tiny
+models that disagree.
 
 A program of its own, because TensorFlow shall not be loaded into the process of the tests.
 """

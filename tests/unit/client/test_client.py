@@ -1,4 +1,4 @@
-"""The client against a real socket."""
+"""The client against a fake service on a socket."""
 
 import asyncio
 import subprocess
@@ -9,6 +9,8 @@ import grpc
 import pytest
 from undertone_client import (
     AccessDeniedError,
+    CallCounts,
+    CallState,
     Client,
     DeadlineExceededError,
     Failure,
@@ -19,6 +21,8 @@ from undertone_client import (
     OverloadedError,
     Paragraph,
     Policy,
+    Reply,
+    Request,
     RetryPolicy,
     Score,
     ServiceFaultError,
@@ -28,17 +32,18 @@ from undertone_client import (
     UnavailableError,
 )
 from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault, expected_probabilities
+from undertone_protos.v1 import classifier_pb2 as pb
 
-from tests.unit.support.faults import EXHAUSTED, IMPATIENT, UNAVAILABLE, at_once
+from tests.unit.support.faults import EXHAUSTED, NO_PATIENCE, UNAVAILABLE, no_sleep
 
 
 @pytest.fixture
 async def client(service: FakeClassifier) -> AsyncIterator[Client]:
-    async with Client(service.target, sleep=at_once) as opened:
+    async with Client(service.target, sleep=no_sleep) as opened:
         yield opened
 
 
-async def test_a_paragraph_gets_its_emotions(client: Client) -> None:
+async def test_classify_returns_the_emotions_of_a_paragraph(client: Client) -> None:
     score = await client.classify(Paragraph("The letter came too late.", "1"))
     assert score.labels == EMOTIONS
     assert score.probabilities == pytest.approx(expected_probabilities("The letter came too late."), abs=1e-6)
@@ -48,7 +53,7 @@ async def test_a_paragraph_gets_its_emotions(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("policy", "chunks", "truncated"), [(Policy.TRUNCATE, 1, True), (Policy.CHUNK_MAX, 3, False)])
-async def test_the_policy_travels(client: Client, policy: Policy, chunks: int, truncated: bool) -> None:
+async def test_the_policy_reaches_the_service(client: Client, policy: Policy, chunks: int, truncated: bool) -> None:
     text = "word " * 1100
     score = await client.classify(text, policy=policy)
     [batched] = await client.classify_batch([text], policy=policy)
@@ -56,7 +61,7 @@ async def test_the_policy_travels(client: Client, policy: Policy, chunks: int, t
     assert (score.chunks, score.truncated) == (batched.chunks, batched.truncated) == (chunks, truncated)
 
 
-async def test_a_long_paragraph_is_refused_if_so_asked(client: Client) -> None:
+async def test_the_policy_reject_fails_a_long_paragraph(client: Client) -> None:
     with pytest.raises(InvalidParagraphError, match="1102 tokens"):
         await client.classify("word " * 1100, policy=Policy.REJECT)
 
@@ -73,7 +78,7 @@ async def test_a_long_paragraph_is_refused_if_so_asked(client: Client) -> None:
         (grpc.StatusCode.DATA_LOSS, ServiceFaultError),
     ],
 )
-async def test_a_status_becomes_its_exception(
+async def test_each_status_raises_its_exception(
     service: FakeClassifier, client: Client, status: grpc.StatusCode, kind: type[Exception]
 ) -> None:
     service.faults.extend([Fault(status)] * 5)
@@ -81,27 +86,27 @@ async def test_a_status_becomes_its_exception(
         await client.classify("text")
 
 
-async def test_a_call_is_tried_again_no_sooner_than_asked(service: FakeClassifier) -> None:
+async def test_a_retry_waits_at_least_for_the_pushback(service: FakeClassifier) -> None:
     waits: list[float] = []
 
-    async def note(seconds: float) -> None:
+    async def record(seconds: float) -> None:
         waits.append(seconds)
 
     service.faults.extend([Fault(EXHAUSTED, pushback_ms=1500), Fault(UNAVAILABLE)])
-    async with Client(service.target, sleep=note, random=lambda: 0.5) as client:
+    async with Client(service.target, sleep=record, random=lambda: 0.5) as client:
         assert (await client.classify("text")).tokens == 3
     assert waits == [pytest.approx(1.6), pytest.approx(0.2)]
     assert len(service.calls) == 3
 
 
-async def test_a_call_that_is_pushed_back_for_good_is_not_tried_again(service: FakeClassifier, client: Client) -> None:
+async def test_negative_pushback_prevents_a_retry(service: FakeClassifier, client: Client) -> None:
     service.faults.append(Fault(EXHAUSTED, pushback_ms=-1))
     with pytest.raises(OverloadedError):
         await client.classify("text")
     assert len(service.calls) == 1
 
 
-async def test_a_bad_paragraph_does_not_fail_its_neighbours(client: Client) -> None:
+async def test_a_bad_paragraph_does_not_fail_the_rest_of_its_batch(client: Client) -> None:
     first, second, third = await client.classify_batch(["one", " ", "three"])
     assert isinstance(first, Score)
     assert isinstance(third, Score)
@@ -110,40 +115,40 @@ async def test_a_bad_paragraph_does_not_fail_its_neighbours(client: Client) -> N
     assert isinstance(second.error(), InvalidParagraphError)
 
 
-async def test_only_the_refused_paragraphs_are_sent_again(service: FakeClassifier, client: Client) -> None:
+async def test_only_refused_paragraphs_are_sent_again(service: FakeClassifier, client: Client) -> None:
     service.item_faults = {"two": ItemFault(EXHAUSTED, times=2), "four": ItemFault(UNAVAILABLE, times=1)}
     outcomes = await client.classify_batch(["one", "two", "three", "four", ""])
     assert [isinstance(outcome, Score) for outcome in outcomes] == [True, True, True, True, False]
     assert [call.texts for call in service.calls] == [("one", "two", "three", "four", ""), ("two", "four"), ("two",)]
 
 
-async def test_paragraphs_that_stay_refused_fail_with_their_own_reason(service: FakeClassifier) -> None:
+async def test_paragraphs_that_are_always_refused_fail_with_their_own_reason(service: FakeClassifier) -> None:
     service.item_faults = {"two": ItemFault(EXHAUSTED, "queue full"), "three": ItemFault(UNAVAILABLE, "no model")}
-    async with Client(service.target, settings=IMPATIENT, sleep=at_once) as client:
+    async with Client(service.target, settings=NO_PATIENCE, sleep=no_sleep) as client:
         outcomes = await client.classify_batch(["one", "two", "three"])
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     assert [(failure.reason, failure.attempts) for failure in failures] == [("queue full", 5), ("no model", 5)]
 
 
-async def test_pushback_in_the_trailers_of_a_batch_holds_for_its_refused_paragraphs(service: FakeClassifier) -> None:
+async def test_the_pushback_of_a_batch_delays_its_refused_paragraphs(service: FakeClassifier) -> None:
     waits: list[float] = []
 
-    async def note(seconds: float) -> None:
+    async def record(seconds: float) -> None:
         waits.append(seconds)
 
     service.item_faults = {"two": ItemFault(EXHAUSTED, times=1, pushback_ms=3000)}
-    async with Client(service.target, sleep=note, random=lambda: 0.0) as client:
+    async with Client(service.target, sleep=record, random=lambda: 0.0) as client:
         await client.classify_batch(["one", "two"])
     assert waits == [3.0]
 
 
-async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_paragraphs(service: FakeClassifier, client: Client) -> None:
+async def test_a_failed_batch_fails_each_of_its_paragraphs(service: FakeClassifier, client: Client) -> None:
     service.faults.append(Fault(grpc.StatusCode.DATA_LOSS, "broken"))
     outcomes = await client.classify_batch(["one", "two"])
     assert [outcome.reason for outcome in outcomes if isinstance(outcome, Failure)] == ["broken", "broken"]
 
 
-async def test_a_batch_that_breaks_on_its_way_keeps_what_was_answered(service: FakeClassifier) -> None:
+async def test_a_batch_that_fails_on_a_retry_keeps_its_earlier_scores(service: FakeClassifier) -> None:
     async def break_it(seconds: float) -> None:
         service.faults.append(Fault(grpc.StatusCode.DATA_LOSS, "broken"))
 
@@ -155,7 +160,7 @@ async def test_a_batch_that_breaks_on_its_way_keeps_what_was_answered(service: F
     assert (two.reason, two.attempts) == ("broken", 2)
 
 
-async def test_nothing_is_asked_for_nothing(service: FakeClassifier, client: Client) -> None:
+async def test_an_empty_batch_makes_no_call(service: FakeClassifier, client: Client) -> None:
     assert await client.classify_batch([]) == []
     assert service.calls == []
 
@@ -168,17 +173,16 @@ async def test_every_attempt_has_a_deadline(service: FakeClassifier) -> None:
     assert 0 < call.seconds_left < 21  # gRPC rounds up on its way
 
 
-async def test_what_nobody_waits_for_takes_the_lane_of_batches(service: FakeClassifier, client: Client) -> None:
-    await client.classify("somebody waits")
-    await client.classify_batch(["nobody", "waits"])
+async def test_batches_use_the_batch_lane_unless_the_mode_is_online(service: FakeClassifier, client: Client) -> None:
+    await client.classify("online")
+    await client.classify_batch(["one", "two"])
     assert [(call.method, call.lane) for call in service.calls] == [("Classify", "online"), ("ClassifyBatch", "batch")]
-    online = Settings(mode=Mode.ONLINE)
-    async with Client(service.target, settings=online) as hasty:
-        await hasty.classify_batch(["somebody", "waits"])
+    async with Client(service.target, settings=Settings(mode=Mode.ONLINE)) as online_client:
+        await online_client.classify_batch(["three", "four"])
     assert service.calls[-1].lane == "online"
 
 
-async def test_a_deadline_that_passes_is_final(service: FakeClassifier) -> None:
+async def test_deadline_exceeded_is_final_for_an_online_call(service: FakeClassifier) -> None:
     service.gate.clear()
     async with Client(service.target, settings=Settings(timeout_seconds=0.05)) as client:
         with pytest.raises(DeadlineExceededError):
@@ -186,22 +190,22 @@ async def test_a_deadline_that_passes_is_final(service: FakeClassifier) -> None:
     assert len(service.calls) == 1
 
 
-async def test_the_model_and_the_limits(client: Client) -> None:
+async def test_model_returns_the_model_and_the_limits(client: Client) -> None:
     served = await client.model()
     assert (served.model.name, served.labels, served.max_tokens) == ("fake", EMOTIONS, 512)
     assert served.limits.max_batch_paragraphs == 256
 
 
-async def test_score_keeps_to_the_limits_of_the_service(service: FakeClassifier, client: Client) -> None:
+async def test_score_respects_the_limits_of_the_service(service: FakeClassifier, client: Client) -> None:
     service.limits.max_batch_paragraphs = 5
     outcomes = [outcome async for outcome in client.score(f"paragraph {index}" for index in range(33))]
     assert [outcome.paragraph.text for outcome in outcomes] == [f"paragraph {index}" for index in range(33)]
     assert all(isinstance(outcome, Score) for outcome in outcomes)
     assert max(len(call.texts) for call in service.calls) == 5
-    assert FakeClassifier().limits.max_batch_paragraphs == 256  # of another, nothing has changed
+    assert FakeClassifier().limits.max_batch_paragraphs == 256  # limits are not shared
 
 
-async def test_score_keeps_calls_in_flight(service: FakeClassifier) -> None:
+async def test_score_keeps_as_many_calls_in_flight_as_the_limit(service: FakeClassifier) -> None:
     service.gate.clear()
     async with Client(service.target, settings=Settings(batch_items=2, limit=LimitSettings.fixed(3))) as client:
         stream = client.score(f"paragraph {index}" for index in range(20))
@@ -213,21 +217,21 @@ async def test_score_keeps_calls_in_flight(service: FakeClassifier) -> None:
     assert service.most_in_flight == 3
 
 
-async def test_score_of_a_service_that_is_not_there_takes_nothing(service: FakeClassifier) -> None:
+async def test_score_reads_nothing_while_the_service_is_unavailable(service: FakeClassifier) -> None:
     await service.stop()
     source = iter(["one"])
-    async with Client(service.target, settings=IMPATIENT, sleep=at_once) as client:
+    async with Client(service.target, settings=NO_PATIENCE, sleep=no_sleep) as client:
         with pytest.raises(UnavailableError):
             await anext(client.score(source))
     assert next(source) == "one"
 
 
-async def test_score_of_one_string_is_a_mistake(client: Client) -> None:
+async def test_score_rejects_a_single_string(client: Client) -> None:
     with pytest.raises(TypeError, match="classify"):
         await anext(client.score("text"))
 
 
-async def test_a_service_that_returns_is_found_again(service: FakeClassifier) -> None:
+async def test_a_call_succeeds_after_the_service_has_returned(service: FakeClassifier) -> None:
     settings = Settings(mode=Mode.BATCH, retry=RetryPolicy(initial_seconds=0.02, max_seconds=0.02))
     async with Client(service.target, settings=settings) as client:
         await client.classify("before")
@@ -238,24 +242,42 @@ async def test_a_service_that_returns_is_found_again(service: FakeClassifier) ->
             assert (await waiting).tokens == 3
 
 
-def test_a_client_that_is_not_open_says_so() -> None:
+async def test_a_transport_replaces_grpc_below_all_layers() -> None:
+    class Flaky:
+        def __init__(self) -> None:
+            self.requests: list[Request] = []
+
+        async def send(self, request: Request, call: CallState) -> Reply:
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                raise UnavailableError(UNAVAILABLE, "down")
+            return Reply(pb.ClassifyResponse(label="joy", labels=["joy"], probabilities=[1.0]))
+
+    transport = Flaky()
+    async with Client(transport=transport, sleep=no_sleep) as client:
+        assert (await client.classify("text")).label == "joy"
+        assert client.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, retried=1, recovered=1)
+    assert [request.method for request in transport.requests] == ["Classify", "Classify"]
+
+
+def test_a_closed_client_raises_an_error() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         asyncio.run(Client().classify("text"))
 
 
 @pytest.mark.parametrize("target", ["", "no where", "http://localhost:50051", "https://undertone.example/"])
-def test_targets_that_are_none(target: str) -> None:
+def test_invalid_targets_are_rejected(target: str) -> None:
     with pytest.raises(SettingsError, match="give"):
         Client(target)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [{"timeout_seconds": 0}, {"batch_items": 0}, {"deadline_seconds": 0}, {"lookahead_characters": 0}, {"lookahead_items": 4}],
 )
-def test_settings_that_cannot_work(wrong: dict[str, int]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(wrong))):
-        Settings(**wrong)  # type: ignore[arg-type]
+def test_invalid_settings_are_rejected(invalid: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(invalid))):
+        Settings(**invalid)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +290,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return cert, key
 
 
-async def test_tls_both_ways(certificate: tuple[Path, Path]) -> None:
+async def test_mutual_tls(certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
     credentials = grpc.ssl_server_credentials(
         [(key.read_bytes(), cert.read_bytes())], root_certificates=cert.read_bytes(), require_client_auth=True
@@ -276,12 +298,12 @@ async def test_tls_both_ways(certificate: tuple[Path, Path]) -> None:
     async with FakeClassifier(credentials=credentials) as service:
         async with Client(service.target, settings=Settings(tls=Tls(cert, cert, key))) as client:
             assert (await client.classify("text")).tokens == 3
-        async with Client(service.target, settings=Settings(tls=Tls(cert)), sleep=at_once) as client:
+        async with Client(service.target, settings=Settings(tls=Tls(cert)), sleep=no_sleep) as client:
             with pytest.raises(UnavailableError):
                 await client.classify("text")
 
 
-async def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
+async def test_unreadable_certificates_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.pem cannot be read"):
         async with Client(settings=Settings(tls=Tls(ca_file=tmp_path / "absent.pem"))):
             pass

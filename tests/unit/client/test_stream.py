@@ -1,4 +1,4 @@
-"""The stream's promises, against a service that is a function and answers in any order."""
+"""The guarantees of a stream, against a service that is a function and answers in any order."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ TEXTS = st.lists(st.text(max_size=20).map(lambda text: text * 15), max_size=60)
 
 
 class Service:
-    """Answers after a random number of turns of the loop, and watches what it is sent."""
+    """Answers after a random number of loop iterations and records its calls."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
@@ -37,7 +37,7 @@ class Service:
 
     def _answer(self, paragraph: Paragraph) -> Outcome:
         if self._random.random() < 0.2:
-            return Failure(paragraph, grpc.StatusCode.UNAVAILABLE, "gone", 3)
+            return Failure(paragraph, grpc.StatusCode.UNAVAILABLE, "down", 3)
         return Score(paragraph, "joy", ("joy",), (1.0,), 3, truncated=False, chunks=1, timings=TIMINGS, model=MODEL)
 
 
@@ -45,26 +45,26 @@ def numbered(texts: Iterable[str]) -> list[Paragraph]:
     return [Paragraph(text, str(index)) for index, text in enumerate(texts)]
 
 
-async def stuttering(paragraphs: Iterable[Paragraph], seed: int) -> AsyncIterator[Paragraph]:
-    die = random.Random(seed)
+async def slowly(paragraphs: Iterable[Paragraph], seed: int) -> AsyncIterator[Paragraph]:
+    generator = random.Random(seed)
     for paragraph in paragraphs:
-        for _ in range(die.randrange(3)):
+        for _ in range(generator.randrange(3)):
             await asyncio.sleep(0)
         yield paragraph
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, st.integers(1, 4), st.integers(4, 20), st.booleans(), st.booleans(), st.integers(0, 99))
-def test_each_paragraph_is_answered_once_within_all_bounds(
+def test_each_paragraph_gets_one_outcome_within_all_bounds(
     texts: list[str], in_flight: int, lookahead: int, ordered: bool, slow: bool, seed: int
 ) -> None:
     paragraphs = numbered(texts)
     service = Service(seed)
-    own = Settings(batch_items=4, batch_characters=400, lookahead_items=lookahead)
+    client_settings = Settings(batch_items=4, batch_characters=400, lookahead_items=lookahead)
 
     async def score() -> list[Outcome]:
-        stream = Stream(service, lambda: in_flight, own, LIMITS, ordered=ordered)
-        return [outcome async for outcome in stream.run(stuttering(paragraphs, seed) if slow else paragraphs)]
+        stream = Stream(service, lambda: in_flight, client_settings, LIMITS, ordered=ordered)
+        return [outcome async for outcome in stream.run(slowly(paragraphs, seed) if slow else paragraphs)]
 
     outcomes = asyncio.run(score())
     ids = [outcome.paragraph.id for outcome in outcomes]
@@ -92,17 +92,17 @@ async def test_the_source_is_read_no_further_than_the_lookahead(ordered: bool) -
             taken += 1
             yield f"paragraph {index}"
 
-    own = Settings(batch_items=4, lookahead_items=16)
-    given_out = 0
-    async for _ in Stream(Service(), lambda: 4, own, LIMITS, ordered=ordered).run(source()):
-        given_out += 1
+    client_settings = Settings(batch_items=4, lookahead_items=16)
+    yielded = 0
+    async for _ in Stream(Service(), lambda: 4, client_settings, LIMITS, ordered=ordered).run(source()):
+        yielded += 1
         for _ in range(10):
-            await asyncio.sleep(0)  # however slow the consumer is
-        assert taken - given_out <= 16
-    assert given_out == 500
+            await asyncio.sleep(0)  # a slow consumer
+        assert taken - yielded <= 16
+    assert yielded == 500
 
 
-async def test_long_paragraphs_count_by_their_characters() -> None:
+async def test_the_lookahead_is_bounded_in_characters() -> None:
     held = 0
     most = 0
 
@@ -113,16 +113,16 @@ async def test_long_paragraphs_count_by_their_characters() -> None:
             most = max(most, held)
             yield "x" * 100
 
-    own = Settings(batch_items=4, lookahead_items=1000, lookahead_characters=1000)
-    async for _ in Stream(Service(), lambda: 4, own, LIMITS, ordered=True).run(source()):
+    client_settings = Settings(batch_items=4, lookahead_items=1000, lookahead_characters=1000)
+    async for _ in Stream(Service(), lambda: 4, client_settings, LIMITS, ordered=True).run(source()):
         held -= 1
     assert most <= 11
 
 
-async def test_calls_go_on_while_the_consumer_is_busy() -> None:
+async def test_calls_continue_while_the_consumer_is_busy() -> None:
     service = Service()
-    own = Settings(batch_items=4, lookahead_items=16)
-    stream = Stream(service, lambda: 1, own, LIMITS, ordered=True).run(f"paragraph {index}" for index in range(40))
+    client_settings = Settings(batch_items=4, lookahead_items=16)
+    stream = Stream(service, lambda: 1, client_settings, LIMITS, ordered=True).run(f"paragraph {index}" for index in range(40))
     await anext(stream)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_calls_go_on_while_the_consumer_is_busy() -> None:
     await stream.aclose()
 
 
-async def test_a_slow_source_is_not_waited_for() -> None:
+async def test_a_call_starts_before_a_slow_source_has_filled_it() -> None:
     more = asyncio.Event()
 
     async def source() -> AsyncIterator[str]:
@@ -144,7 +144,7 @@ async def test_a_slow_source_is_not_waited_for() -> None:
     assert [outcome.paragraph.text async for outcome in stream] == ["second"]
 
 
-async def test_calls_begin_while_a_plain_source_is_read() -> None:
+async def test_calls_start_while_a_plain_iterable_is_read() -> None:
     service = Service()
     calls_by_then: list[int] = []
 
@@ -158,28 +158,29 @@ async def test_calls_begin_while_a_plain_source_is_read() -> None:
     assert calls_by_then[600] > 0
 
 
-async def test_paragraphs_of_like_length_travel_together() -> None:
+async def test_paragraphs_of_similar_length_share_a_call() -> None:
     service = Service()
     texts = ["x" * (10 if index % 2 else 100) for index in range(56)]
-    own = Settings(batch_items=7, lookahead_items=56)
-    assert len([outcome async for outcome in Stream(service, lambda: 4, own, LIMITS, ordered=True).run(texts)]) == 56
+    client_settings = Settings(batch_items=7, lookahead_items=56)
+    stream = Stream(service, lambda: 4, client_settings, LIMITS, ordered=True)
+    assert len([outcome async for outcome in stream.run(texts)]) == 56
     assert all(len({len(paragraph.text) for paragraph in batch}) == 1 for batch in service.batches)
 
 
-async def test_what_the_source_raises_comes_after_the_outcomes_before_it() -> None:
+async def test_an_exception_of_the_source_is_raised_after_the_outcomes_before_it() -> None:
     def source() -> Iterator[str]:
         yield "one"
         yield "two"
-        raise LookupError("torn page")
+        raise LookupError("bad source")
 
     stream = Stream(Service(), lambda: 4, Settings(), LIMITS, ordered=True).run(source())
     seen = [(await anext(stream)).paragraph.text for _ in range(2)]
     assert seen == ["one", "two"]
-    with pytest.raises(LookupError, match="torn page"):
+    with pytest.raises(LookupError, match="bad source"):
         await anext(stream)
 
 
-async def test_what_cannot_be_sent_fails_by_itself() -> None:
+async def test_paragraphs_that_cannot_be_sent_fail_alone() -> None:
     service = Service(seed=1)
     texts = ["fine", "\ud800", "x" * 251, "é" * 200, "fine too"]
     outcomes = [outcome async for outcome in Stream(service, lambda: 4, Settings(), LIMITS, ordered=True).run(texts)]
@@ -191,7 +192,7 @@ async def test_what_cannot_be_sent_fails_by_itself() -> None:
         assert "x" * 20 not in outcome.reason
 
 
-async def test_leaving_early_ends_the_calls() -> None:
+async def test_closing_the_stream_early_cancels_the_calls() -> None:
     ended = asyncio.Event()
 
     async def forever(paragraphs: Sequence[Paragraph]) -> list[Outcome]:
@@ -212,7 +213,7 @@ async def test_leaving_early_ends_the_calls() -> None:
     assert ended.is_set()
 
 
-async def test_a_defect_is_raised_and_hangs_nobody() -> None:
+async def test_an_unexpected_error_of_a_call_is_raised() -> None:
     async def broken(paragraphs: Sequence[Paragraph]) -> list[Outcome]:
         raise ZeroDivisionError
 
@@ -220,6 +221,6 @@ async def test_a_defect_is_raised_and_hangs_nobody() -> None:
         _ = [outcome async for outcome in Stream(broken, lambda: 4, Settings(), LIMITS, ordered=True).run(["one"])]
 
 
-async def test_something_else_than_a_paragraph_is_a_type_error() -> None:
+async def test_an_item_that_is_not_a_paragraph_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="not int"):
         _ = [outcome async for outcome in Stream(Service(), lambda: 4, Settings(), LIMITS, ordered=True).run([1])]  # type: ignore[list-item]

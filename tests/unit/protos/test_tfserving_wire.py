@@ -69,11 +69,13 @@ def test_every_field_is_defined_alike(our_type: type[Message], their_type: type[
         assert our_field.name == their_field.name
         assert our_field.is_repeated == their_field.is_repeated
         assert our_field.is_packed == their_field.is_packed
-        # Theirs is one of two ways to name a tensor; a dense one, which is all we handle, always has a name.
+        # Theirs is one of two ways to name a tensor; a dense one, which is all we handle, always
+        # has a name.
         if our_field.full_name != "undertone.tfserving.v1.TensorInfo.name":
             assert our_field.has_presence == their_field.has_presence
         if our_field.full_name == "undertone.tfserving.v1.Status.error_code":
-            # Theirs is an enum of gRPC's codes; as a number it needs no copy of it, and the bytes are those of an int32.
+            # Theirs is an enum of gRPC's codes; as a number it needs no copy of it, and the bytes
+            # are those of an int32.
             assert (our_field.type, their_field.type) == (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_ENUM)
         else:
             assert our_field.type == their_field.type
@@ -158,8 +160,10 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 
 @st.composite
 def messages(draw: st.DrawFn, made: type[Message], like: Any) -> Message:
-    """A message of type `made` in which any of the fields that `like` numbers is set: one type plays the sender, the other
-    says what both know."""
+    """A message of type `made` in which any of the fields that `like` numbers is set: one type
+    plays the sender, the other
+    says what both know.
+    """
     message = made()
     fill(draw, message, like)
     return message
@@ -251,7 +255,9 @@ def test_what_they_send_we_read(our_type: type[Message], their_type: type[Messag
 
 
 def test_fields_that_only_they_know_do_no_harm() -> None:
-    """A fuller official message is read as far as we know it, and loses nothing on its way through us."""
+    """A fuller official message is read as far as we know it, and loses nothing on its way through
+    us.
+    """
     signatures = get_model_metadata_pb2.SignatureDefMap()
     signature = signatures.signature_def["serving_default"]
     signature.method_name = "tensorflow/serving/predict"

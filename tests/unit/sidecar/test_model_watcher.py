@@ -118,7 +118,9 @@ async def test_a_version_is_served_once_its_folder_exists(base: Path) -> None:
 
 
 async def test_a_version_without_its_folder_is_served_until_the_model_server_unloads_it(base: Path) -> None:
-    """An operator rolls back a version: the folder is removed before the previous version is loaded."""
+    """An operator rolls back a version: the folder is removed before the previous version is
+    loaded.
+    """
     async with running_pod(base) as pod:
         write_version(base, 2)
         pod.serving.versions = {2}

@@ -143,6 +143,7 @@ Exit codes:
   1    a process of the pod ended, or the pod was not ready in time
   2    invalid options or COMMAND""",
 )
+@click.version_option(package_name="undertone-dev-server", prog_name=PROGRAM)
 @option(
     "model_base_path",
     metavar="DIR",

@@ -116,6 +116,7 @@ Examples:
   undertone-dev-server --model_name=emotions --model_base_path=build/models/emotions \\
       --port=0 --grpc_socket_path=/tmp/model.sock --tensorflow_intra_op_parallelism=2""",
 )
+@click.version_option(package_name="undertone-dev-server", prog_name=PROGRAM)
 @option("model_name", metavar="NAME", default="default", help="Name of the model in requests.")
 @option(
     "model_base_path",

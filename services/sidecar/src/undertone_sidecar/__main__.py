@@ -50,6 +50,7 @@ Exit codes:
   5  the drain was incomplete: calls in flight were cancelled""",
 )
 @settings_options()
+@click.version_option(package_name="undertone-sidecar", prog_name="undertone-sidecar")
 def serve(settings: Settings) -> int:
     """Serve undertone.v1.Classifier: score the emotions of paragraphs over gRPC.
 

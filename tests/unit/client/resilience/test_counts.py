@@ -1,4 +1,4 @@
-"""The paper's Table 4: what became of the errors of a run."""
+"""Counts of calls, as in Table 4 of the paper."""
 
 from dataclasses import fields, replace
 
@@ -11,12 +11,12 @@ from undertone_client import Client, Failure, Score
 from undertone_client.resilience import CallCounts
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 
-from tests.unit.support.faults import CANCELLED, EXHAUSTED, IMPATIENT, INTERNAL, OK, UNAVAILABLE, at_once
+from tests.unit.support.faults import CANCELLED, EXHAUSTED, INTERNAL, NO_PATIENCE, OK, UNAVAILABLE, no_sleep
 
 
 @pytest.mark.parametrize("status", [INTERNAL, grpc.StatusCode.INVALID_ARGUMENT])
-async def test_a_poisoned_paragraph_is_set_apart(service: FakeClassifier, status: grpc.StatusCode) -> None:
-    service.poison = {"paragraph 5": Fault(status, "cannot be read")}
+async def test_a_poisoned_paragraph_is_isolated(service: FakeClassifier, status: grpc.StatusCode) -> None:
+    service.poison = {"paragraph 5": Fault(status, "poisoned")}
     texts = [f"paragraph {index}" for index in range(8)]
     async with Client(service.target) as client:
         outcomes = await client.classify_batch(texts)
@@ -24,14 +24,14 @@ async def test_a_poisoned_paragraph_is_set_apart(service: FakeClassifier, status
     assert [isinstance(outcome, Score) for outcome in outcomes] == [index != 5 for index in range(8)]
     failure = outcomes[5]
     assert isinstance(failure, Failure)
-    assert (failure.status, failure.reason, failure.attempts) == (status, "cannot be read", 4)
-    assert counts.errors == 4 == counts.recovered + 1  # those of the halved calls, and that of the last
+    assert (failure.status, failure.reason, failure.attempts) == (status, "poisoned", 4)
+    assert counts.errors == 4 == counts.recovered + 1  # the calls that were split, and the last one
     assert len(service.calls) == 7  # 8, then 4, 4, 2, 1, 1, 2
 
 
-async def test_the_paper_s_table(service: FakeClassifier) -> None:
+async def test_attempts_retries_and_failures_are_counted(service: FakeClassifier) -> None:
     service.faults.extend([Fault(UNAVAILABLE), Fault(CANCELLED), Fault(OK), *[Fault(EXHAUSTED)] * 5])
-    async with Client(service.target, settings=IMPATIENT, sleep=at_once) as client:
+    async with Client(service.target, settings=NO_PATIENCE, sleep=no_sleep) as client:
         await client.classify_batch(["one", "two"])
         await client.classify_batch(["three", "four"])
         counts = client.state().counts
@@ -54,16 +54,18 @@ COUNTS = st.builds(
 
 @examples(max_examples=50, deadline=None)
 @given(COUNTS, COUNTS)
-def test_counts_are_added_and_subtracted_field_by_field(one: CallCounts, other: CallCounts) -> None:
-    assert (one + other) - other == one
-    assert one - one == CallCounts()
-    assert (one + other).errors == one.errors + other.errors
-    assert sum((one, other), CallCounts()) == one + other
+def test_counts_are_added_and_subtracted_by_field_and_survive_json(left: CallCounts, right: CallCounts) -> None:
+    assert (left + right) - right == left
+    assert left - left == CallCounts()
+    assert (left + right).errors == left.errors + right.errors
+    assert sum((left, right), CallCounts()) == left + right
+    assert CallCounts.from_json(left.to_json()) == left
+    assert left.to_json()["handled"] == left.recovered
 
 
-async def test_refusals_are_handled_only_if_their_paragraphs_are_scored(service: FakeClassifier) -> None:
+async def test_refusals_are_recovered_only_if_their_paragraphs_are_scored(service: FakeClassifier) -> None:
     service.item_faults = {"two": ItemFault(EXHAUSTED, times=2), "three": ItemFault(UNAVAILABLE)}
-    async with Client(service.target, sleep=at_once) as client:
+    async with Client(service.target, sleep=no_sleep) as client:
         await client.classify_batch(["one", "two"])
         assert client.state().counts.recovered == 2
         await client.classify_batch(["one", "three"])

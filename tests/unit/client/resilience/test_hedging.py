@@ -16,7 +16,7 @@ from undertone_client import (
 from undertone_client.resilience import CallCounts, Event, HedgeSent
 from undertone_client.testing import FakeClassifier, Fault
 
-from tests.unit.support.faults import HANG, OK, SOON, UNAVAILABLE, until
+from tests.unit.support.faults import FAST_RETRIES, HANG, OK, UNAVAILABLE, until
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def hedging(service: FakeClassifier) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_a_slow_call_is_hedged_and_the_slower_attempt_cancelled(service: FakeClassifier, hedging: Client) -> None:
+async def test_a_slow_call_is_hedged_and_its_slower_attempt_cancelled(service: FakeClassifier, hedging: Client) -> None:
     service.faults.append(HANG)
     assert (await hedging.classify("text")).tokens == 3
     await until(lambda: service.in_flight == 0)
@@ -34,7 +34,7 @@ async def test_a_slow_call_is_hedged_and_the_slower_attempt_cancelled(service: F
     assert (hedging.state().in_flight, hedging.state().counts) == (0, CallCounts({"OK": 1}, hedged=1))
 
 
-async def test_a_quick_call_is_not_hedged_nor_is_a_batch(service: FakeClassifier, hedging: Client) -> None:
+async def test_fast_calls_and_batches_are_not_hedged(service: FakeClassifier, hedging: Client) -> None:
     await hedging.classify("text")
     service.faults.append(Fault(OK, delay_seconds=0.2))
     await hedging.classify_batch(["text"])
@@ -42,7 +42,7 @@ async def test_a_quick_call_is_not_hedged_nor_is_a_batch(service: FakeClassifier
     assert hedging.state().counts.hedged == 0
 
 
-async def test_a_failure_that_is_final_ends_the_hedges_too(service: FakeClassifier, hedging: Client) -> None:
+async def test_a_final_failure_cancels_the_hedges(service: FakeClassifier, hedging: Client) -> None:
     service.faults.append(Fault(grpc.StatusCode.INVALID_ARGUMENT, delay_seconds=0.2))
     service.faults.append(HANG)
     with pytest.raises(InvalidParagraphError):
@@ -50,22 +50,22 @@ async def test_a_failure_that_is_final_ends_the_hedges_too(service: FakeClassifi
     await until(lambda: service.in_flight == 0)
 
 
-async def test_a_failure_that_may_pass_leaves_it_to_the_hedge(service: FakeClassifier, hedging: Client) -> None:
+async def test_a_retryable_failure_waits_for_the_hedge(service: FakeClassifier, hedging: Client) -> None:
     service.faults.append(Fault(UNAVAILABLE, delay_seconds=0.2))
     service.faults.append(Fault(OK, delay_seconds=0.3))
     assert (await hedging.classify("text")).tokens == 3
     assert hedging.state().counts == CallCounts({"UNAVAILABLE": 1, "OK": 1}, hedged=1, recovered=1)
 
 
-async def test_failures_of_all_hedges_are_retried(service: FakeClassifier) -> None:
+async def test_a_call_is_retried_when_all_its_hedges_failed(service: FakeClassifier) -> None:
     service.faults.extend([Fault(UNAVAILABLE)] * 2)
-    settings = Settings(hedging=HedgingSettings(delay_seconds=5), retry=SOON)
+    settings = Settings(hedging=HedgingSettings(delay_seconds=5), retry=FAST_RETRIES)
     async with Client(service.target, settings=settings) as client:
         assert (await client.classify("text")).tokens == 3
         assert client.state().counts == CallCounts({"UNAVAILABLE": 2, "OK": 1}, retried=2, recovered=2)
 
 
-async def test_without_budget_there_are_no_hedges(service: FakeClassifier) -> None:
+async def test_no_hedge_is_sent_while_the_budget_is_spent(service: FakeClassifier) -> None:
     events: list[Event] = []
     service.faults.extend([Fault(UNAVAILABLE), Fault(OK, delay_seconds=0.2)])
     settings = Settings(

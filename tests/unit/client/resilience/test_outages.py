@@ -1,4 +1,4 @@
-"""A service that goes away, over real sockets: who waits, who is told at once, and what it costs."""
+"""Outages of the service, over real sockets."""
 
 import asyncio
 from contextlib import aclosing
@@ -21,19 +21,19 @@ from undertone_client import (
 from undertone_client.resilience import AttemptShed, Event, ParagraphsFailed
 from undertone_client.testing import FakeClassifier, Fault, Relay
 
-from tests.unit.support.faults import BATCH, EXHAUSTED, INTERNAL, SOON, UNAVAILABLE, at_once, until
+from tests.unit.support.faults import BATCH_MODE, EXHAUSTED, FAST_RETRIES, INTERNAL, UNAVAILABLE, no_sleep, until
 
 
-async def test_a_deadline_holds_while_waiting_for_the_breaker(service: FakeClassifier) -> None:
+async def test_the_deadline_of_a_call_includes_its_wait_for_the_breaker(service: FakeClassifier) -> None:
     await service.stop()
-    settings = replace(BATCH, deadline_seconds=0.3, retry=SOON, breaker=BreakerSettings(consecutive_failures=2))
+    settings = replace(BATCH_MODE, deadline_seconds=0.3, retry=FAST_RETRIES, breaker=BreakerSettings(consecutive_failures=2))
     async with Client(service.target, settings=settings) as client:
         with pytest.raises(DeadlineExceededError, match=r"deadline_seconds 0\.3"):
             await client.classify("text")
         assert client.state().breaker is BreakerState.OPEN
 
 
-async def test_online_calls_fail_at_once_while_the_breaker_is_open(service: FakeClassifier) -> None:
+async def test_online_calls_fail_while_the_breaker_is_open(service: FakeClassifier) -> None:
     events: list[Event] = []
     service.faults.extend([Fault(UNAVAILABLE)] * 3)
     settings = Settings(retry=RetryPolicy(attempts=1), breaker=BreakerSettings(consecutive_failures=3))
@@ -49,12 +49,12 @@ async def test_online_calls_fail_at_once_while_the_breaker_is_open(service: Fake
     assert events[-2:] == [AttemptShed("Classify"), ParagraphsFailed(UNAVAILABLE, 1)]
 
 
-async def test_calls_that_were_not_sent_cost_no_retry_budget(service: FakeClassifier) -> None:
+async def test_calls_that_are_not_sent_use_no_retry_budget(service: FakeClassifier) -> None:
     now = 0.0
     settings = Settings(
         budget=BudgetSettings(tokens=10), retry=RetryPolicy(attempts=2), breaker=BreakerSettings(consecutive_failures=2)
     )
-    async with Client(service.target, settings=settings, clock=lambda: now, sleep=at_once) as client:
+    async with Client(service.target, settings=settings, clock=lambda: now, sleep=no_sleep) as client:
         service.faults.extend([Fault(UNAVAILABLE)] * 2)
         for _ in range(50):
             with pytest.raises(UnavailableError):
@@ -67,7 +67,9 @@ async def test_calls_that_were_not_sent_cost_no_retry_budget(service: FakeClassi
 
 
 @pytest.mark.parametrize("status", [EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT, INTERNAL, grpc.StatusCode.PERMISSION_DENIED])
-async def test_errors_of_a_service_that_works_do_not_open_the_breaker(service: FakeClassifier, status: grpc.StatusCode) -> None:
+async def test_errors_that_prove_the_service_alive_do_not_open_the_breaker(
+    service: FakeClassifier, status: grpc.StatusCode
+) -> None:
     service.faults.extend([Fault(status)] * 20)
     settings = Settings(retry=RetryPolicy(attempts=1), breaker=BreakerSettings(consecutive_failures=2))
     async with Client(service.target, settings=settings) as client:
@@ -77,11 +79,11 @@ async def test_errors_of_a_service_that_works_do_not_open_the_breaker(service: F
         assert client.state().breaker is BreakerState.CLOSED
 
 
-async def test_a_restart_of_the_service_loses_nothing(service: FakeClassifier) -> None:
+async def test_no_paragraph_is_lost_when_the_service_restarts(service: FakeClassifier) -> None:
     settings = Settings(
         batch_items=2,
         timeout_seconds=5,
-        retry=replace(SOON, attempts=2),
+        retry=replace(FAST_RETRIES, attempts=2),
         breaker=BreakerSettings(consecutive_failures=2, open_seconds=0.02, max_open_seconds=0.05),
     )
     texts = [f"paragraph {index}" for index in range(120)]
@@ -103,17 +105,17 @@ async def test_a_restart_of_the_service_loses_nothing(service: FakeClassifier) -
     assert counts.errors > 2
 
 
-async def test_a_job_whose_service_has_gone_for_good_comes_to_an_end(service: FakeClassifier) -> None:
+async def test_calls_fail_when_the_service_does_not_return(service: FakeClassifier) -> None:
     breaker = BreakerSettings(consecutive_failures=2, open_seconds=0.02, max_open_seconds=0.02, patience_seconds=0.1)
-    async with Client(service.target, settings=Settings(retry=SOON, breaker=breaker, batch_items=1)) as client:
+    async with Client(service.target, settings=Settings(retry=FAST_RETRIES, breaker=breaker, batch_items=1)) as client:
         await service.stop()
         outcomes = await asyncio.gather(*(client.classify_batch([f"paragraph {index}"]) for index in range(5)))
         assert all(isinstance(outcome, Failure) and outcome.status is UNAVAILABLE for [outcome] in outcomes)
         assert client.state().counts.skipped == {"UNAVAILABLE": 5}
 
 
-async def test_a_broken_connection_is_made_again(service: FakeClassifier) -> None:
-    async with Relay(service.port) as relay, Client(relay.target, settings=replace(BATCH, retry=SOON)) as client:
+async def test_a_broken_connection_is_replaced(service: FakeClassifier) -> None:
+    async with Relay(service.port) as relay, Client(relay.target, settings=replace(BATCH_MODE, retry=FAST_RETRIES)) as client:
         assert (await client.classify("before")).tokens == 3
         service.gate.clear()
         calls = [asyncio.create_task(client.classify(f"paragraph {index}")) for index in range(3)]

@@ -11,7 +11,7 @@ from undertone_client.errors import SettingsError, pushback_seconds
 from undertone_client.resilience.retry import BudgetSettings, OverloadGrace, RetryBudget, RetryPolicy, RetryTransport
 from undertone_client.transport import CallState, Mode, Reply, Request
 
-from tests.unit.support.faults import at_once
+from tests.unit.support.faults import no_sleep
 
 UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
 RETRYABLE = {UNAVAILABLE, EXHAUSTED, grpc.StatusCode.CANCELLED}
@@ -41,7 +41,7 @@ def retry(
         may_recover=may_recover,
         emit=lambda event: None,
         random=lambda: random,
-        sleep=at_once,
+        sleep=no_sleep,
         clock=clock,
     )
 

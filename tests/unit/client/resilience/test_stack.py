@@ -1,4 +1,4 @@
-"""The layers around a call, over real sockets."""
+"""All layers of a call, over a real socket."""
 
 import asyncio
 from dataclasses import replace
@@ -29,24 +29,24 @@ from tests.unit.support.faults import (
     CANCELLED,
     EXHAUSTED,
     HANG,
-    IMPATIENT,
+    NO_PATIENCE,
     OK,
     UNAVAILABLE,
     Sleeper,
-    at_once,
+    no_sleep,
     until,
 )
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-async def test_a_server_that_drains_is_asked_again(service: FakeClassifier, mode: Mode) -> None:
+async def test_cancelled_by_a_draining_server_is_retried(service: FakeClassifier, mode: Mode) -> None:
     service.faults.append(Fault(CANCELLED, "draining"))
-    async with Client(service.target, settings=Settings(mode=mode), sleep=at_once) as client:
+    async with Client(service.target, settings=Settings(mode=mode), sleep=no_sleep) as client:
         assert (await client.classify("text")).tokens == 3
         assert client.state().counts == CallCounts({"OK": 1, "CANCELLED": 1}, retried=1, recovered=1)
 
 
-async def test_a_cancellation_by_the_caller_ends_the_call_and_counts_for_nothing(service: FakeClassifier) -> None:
+async def test_a_cancellation_by_the_caller_ends_the_call_and_does_not_count(service: FakeClassifier) -> None:
     settings = Settings(breaker=BreakerSettings(consecutive_failures=1), limit=LimitSettings.fixed(1))
     async with Client(service.target, settings=settings) as client:
         service.faults.append(HANG)
@@ -61,7 +61,7 @@ async def test_a_cancellation_by_the_caller_ends_the_call_and_counts_for_nothing
         assert (await client.classify("text")).tokens == 3
 
 
-async def test_backoff_holds_no_slot(service: FakeClassifier) -> None:
+async def test_a_call_in_backoff_holds_no_slot(service: FakeClassifier) -> None:
     sleeper = Sleeper()
     service.faults.append(Fault(UNAVAILABLE))
     async with Client(service.target, settings=Settings(limit=LimitSettings.fixed(1)), sleep=sleeper) as client:
@@ -69,11 +69,11 @@ async def test_backoff_holds_no_slot(service: FakeClassifier) -> None:
         await until(lambda: client.state().pausing == 1)
         assert (await client.classify("second")).tokens == 3
         assert client.state().in_flight == 0
-        sleeper.woken.set()
+        sleeper.awake.set()
         assert (await first).tokens == 3
 
 
-async def test_slots_bound_the_calls_of_all_callers_and_are_handed_on(service: FakeClassifier) -> None:
+async def test_slots_limit_the_calls_of_all_callers_and_pass_to_waiting_calls(service: FakeClassifier) -> None:
     service.gate.clear()
     async with Client(service.target, settings=Settings(limit=LimitSettings.fixed(2))) as client:
         calls = [asyncio.create_task(client.classify(f"paragraph {index}")) for index in range(6)]
@@ -88,10 +88,10 @@ async def test_slots_bound_the_calls_of_all_callers_and_are_handed_on(service: F
     assert len(service.calls) == 5
 
 
-async def test_every_attempt_is_seen(service: FakeClassifier) -> None:
+async def test_every_attempt_emits_events(service: FakeClassifier) -> None:
     events: list[Event] = []
     service.faults.extend([Fault(UNAVAILABLE), Fault(EXHAUSTED, pushback_ms=20)])
-    async with Client(service.target, listener=events.append, random=lambda: 0.25, sleep=at_once) as client:
+    async with Client(service.target, listener=events.append, random=lambda: 0.25, sleep=no_sleep) as client:
         await client.classify("text")
     finished = [event for event in events if isinstance(event, AttemptFinished)]
     assert [event.status for event in finished] == [UNAVAILABLE, EXHAUSTED, OK]
@@ -103,15 +103,15 @@ async def test_every_attempt_is_seen(service: FakeClassifier) -> None:
     assert events[-2:] == [CallRecovered("Classify", 2), ParagraphsScored(1)]
 
 
-async def test_an_attempt_that_is_not_answered_in_time_is_made_again_for_a_batch(service: FakeClassifier) -> None:
+async def test_deadline_exceeded_is_retried_for_a_batch(service: FakeClassifier) -> None:
     service.faults.append(HANG)
-    async with Client(service.target, settings=Settings(timeout_seconds=0.2), sleep=at_once) as client:
+    async with Client(service.target, settings=Settings(timeout_seconds=0.2), sleep=no_sleep) as client:
         [score] = await client.classify_batch(["text"])
         assert isinstance(score, Score)
         assert client.state().counts.attempts == {"DEADLINE_EXCEEDED": 1, "OK": 1}
 
 
-async def test_a_deadline_holds_for_the_call_as_a_whole_and_travels(service: FakeClassifier) -> None:
+async def test_the_deadline_of_a_call_includes_its_retries_and_reaches_the_service(service: FakeClassifier) -> None:
     service.faults.append(Fault(UNAVAILABLE))
     service.faults.append(HANG)
     settings = Settings(mode=Mode.BATCH, timeout_seconds=20, deadline_seconds=0.5)
@@ -124,12 +124,12 @@ async def test_a_deadline_holds_for_the_call_as_a_whole_and_travels(service: Fak
 
 
 @pytest.mark.parametrize("algorithm", ["adaptive", "aimd"])
-async def test_paragraphs_that_are_refused_slow_the_limit_down(service: FakeClassifier, algorithm: str) -> None:
+async def test_refused_paragraphs_lower_the_limit(service: FakeClassifier, algorithm: str) -> None:
     events: list[Event] = []
     service.item_faults = {"full": ItemFault(EXHAUSTED, pushback_ms=1)}
     limit = replace(LimitSettings.parse(algorithm), initial=16)
     async with Client(
-        service.target, settings=replace(IMPATIENT, limit=limit), listener=events.append, sleep=at_once
+        service.target, settings=replace(NO_PATIENCE, limit=limit), listener=events.append, sleep=no_sleep
     ) as client:
         for _ in range(12):
             await client.classify_batch(["one", "full"])
@@ -141,7 +141,7 @@ async def test_paragraphs_that_are_refused_slow_the_limit_down(service: FakeClas
     assert state.counts.skipped == {"RESOURCE_EXHAUSTED": 12}
 
 
-async def test_a_stream_lets_the_limit_grow(service: FakeClassifier) -> None:
+async def test_a_stream_raises_the_limit(service: FakeClassifier) -> None:
     service.delay_seconds = 0.02
     async with Client(service.target, settings=Settings(batch_items=1)) as client:
         outcomes = [outcome async for outcome in client.score(f"paragraph {index}" for index in range(500))]

@@ -93,7 +93,8 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
         assert selection.length == max(each.padded_length for each in requests)
         assert len(requests) == 1 or (selection.padded_tokens <= budget and len(requests) <= max_rows)
         assert len({each.version for each in requests}) == 1
-        # The oldest request is always selected, and overdue requests precede all others, in order of arrival.
+        # The oldest request is always selected, and overdue requests precede all others, in order
+        # of arrival.
         assert requests[0] is queued[0]
         assert overdue == queued[: len(overdue)]
         selected_overdue = [each for each in requests if each in overdue]
@@ -131,7 +132,9 @@ def test_overdue_requests_keep_their_order_across_versions() -> None:
 
 
 def test_a_long_request_is_overtaken_by_no_more_than_the_starvation_limit() -> None:
-    """A long request is queued behind short ones, while more short ones arrive that fit together better."""
+    """A long request is queued behind short ones, while more short ones arrive that fit together
+    better.
+    """
     queue = LaneQueue(1000)
     for _ in range(3):
         queue.add(request(16))

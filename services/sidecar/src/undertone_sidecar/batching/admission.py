@@ -11,7 +11,7 @@ _MIN_RETRY_SECONDS: Final = 0.05
 _MAX_RETRY_SECONDS: Final = 10.0
 
 _FORECAST_FACTOR: Final = 0.8
-"""Factor for the forecast duration. Below 1, a request is refused only if it is clearly too late."""
+"""Factor of the forecast duration. Below 1, only requests that are clearly too late are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
