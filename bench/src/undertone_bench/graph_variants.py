@@ -65,15 +65,15 @@ def _attributes(inputs: Sequence[tf.Tensor]) -> dict[str, AttrValue]:
 
 GRAPHS: Final[Mapping[str, Callable[[Source, Path], None]]] = {
     "conventional": reference_graph.save,
-    "fp32": lambda source, folder: serving.save(source, folder, "fp32"),
-    "bf16": lambda source, folder: serving.save(source, folder, "bf16"),
-    "int8": lambda source, folder: serving.save(source, folder, "fp32", int8_linear),
+    "fp32": lambda source, folder: serving.save_graph(source, folder, "fp32"),
+    "bf16": lambda source, folder: serving.save_graph(source, folder, "bf16"),
+    "int8": lambda source, folder: serving.save_graph(source, folder, "fp32", int8_linear),
 }
 
 
 def main() -> None:
     folder, size, *names = sys.argv[1:]
-    source = sources.random(size)
+    source = sources.random_weights(size)
     for name in names:
         GRAPHS[name](source, Path(folder) / name)
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, Self
 from unittest.mock import patch
 
 from undertone_dev_server.settings import recommended_environment
-from undertone_model.cli.startup import quiet_tensorflow
+from undertone_model.startup import quiet_tensorflow
 from undertone_sidecar.cpu import ThreadSettings, plan_threads, read_machine
 
 from undertone_bench.models import Batch

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import tensorflow as tf
 from undertone_model import serving, sources
-from undertone_model.contract import INPUTS, OUTPUT
+from undertone_model.contract import INPUTS, OUTPUT, read_contract
 from undertone_model.sources import Source
-from undertone_model.verify import read_contract
 
 
 def save(source: Source, folder: Path) -> None:
@@ -22,7 +21,7 @@ def save(source: Source, folder: Path) -> None:
     norms consist of basic operations. The mask is sliced and broadcast. Every layer computes all
     tokens.
     """
-    architecture, weights = source.checkpoint.architecture, serving.calibrated(source)
+    architecture, weights = source.checkpoint.architecture, serving.calibrated_weights(source)
     heads = architecture.num_attention_heads
     size = architecture.hidden_size // heads
     module = tf.Module()
@@ -73,7 +72,7 @@ def source_of(export: Path) -> Source | None:
     """The source weights of an export, if they are random or those of the emotion model."""
     contract = read_contract(export)
     if not contract.weights_sha256:
-        return sources.random(contract.name) if contract.name in sources.ARCHITECTURES else None
+        return sources.random_weights(contract.name) if contract.name in sources.ARCHITECTURES else None
     emotions = sources.from_adapters(None, "stories")
     return emotions if emotions.weights_sha256 == contract.weights_sha256 else None
 

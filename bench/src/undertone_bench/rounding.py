@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from undertone_model import encoder, gate, sample, serving, sources
+from undertone_model import encoder, gate, serving, sources
 from undertone_model.batches import encode
-from undertone_model.session import SavedGraph
+from undertone_model.data import load_sample
+from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
 HEADER: Final = ("different labels", "largest difference", "99th percentile", "logits, root mean square", "gate")
@@ -102,12 +103,12 @@ ROUNDINGS: Final[Mapping[str, encoder.Linear]] = {
 def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterator[tuple[str, ...]]:
     """A row with the columns of HEADER for each of ROUNDINGS in `names`."""
     source = sources.from_adapters(base, "stories")
-    texts = sample.read(sample_path)
+    texts = load_sample(sample_path)
     tokens = encode(source.checkpoint.tokenizer, texts.texts, source.checkpoint.architecture.max_position_embeddings)
     expected = _probabilities(source, encoder.dense, tokens)
     for name in names:
         found = _probabilities(source, ROUNDINGS[name], tokens)
-        agreement = gate.agreement(texts, found, expected)
+        agreement = gate.compare(texts, found, expected)
         differences = np.abs(found - expected).max(axis=1)
         yield (
             f"{agreement.label_flips * agreement.rows:.0f} ({agreement.label_flips:.2%})",
@@ -121,8 +122,8 @@ def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterat
 def _probabilities(source: Source, linear: encoder.Linear, tokens: list[list[int]]) -> NDArray[np.float64]:
     """Probabilities [texts, labels] of the exported graph with these linear layers, through a Session."""
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder:
-        serving.save(source, Path(folder), "fp32", linear)
-        with SavedGraph(Path(folder)) as graph:
+        serving.save_graph(source, Path(folder), "fp32", linear)
+        with SavedModelSession(Path(folder)) as graph:
             return graph.run(tokens)
 
 

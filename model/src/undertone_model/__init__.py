@@ -1,1 +1,1 @@
-"""The emotion model: training, export and verification. The command is `undertone-model`."""
+"""The emotion model: training, evaluation, export and verification."""

@@ -1,10 +1,49 @@
-"""`python -m undertone_model` and the `undertone-model` command."""
+"""The command `undertone-model`.
 
-from undertone_model.cli.group import undertone_model
+Importing TensorFlow takes seconds. Modules that need it are imported inside the commands, so that
+help and usage errors are immediate.
+"""
+
+from typing import Any
+
+import click
+
+from undertone_model.cli.export import export, merge, verify
+from undertone_model.cli.train import evaluate, train
+from undertone_model.errors import ModelError
+
+
+class _Group(click.Group):
+    """Reports a ModelError in one line and exits with code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModelError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  undertone-model export build/models                    export the packaged emotion model
+  undertone-model export build/models --checkpoint DIR   export your own fine-tuned BERT
+  undertone-model verify build/models                    verify the newest export
+  undertone-model train --goemotions DIR                 reproduce the packaged adapters""",
+)
+@click.version_option(package_name="undertone-model", prog_name="undertone-model")
+def undertone_model() -> None:
+    """Train, evaluate, export and verify the emotion model."""
+
+
+for command in (export, verify, train, evaluate, merge):
+    undertone_model.add_command(command)
 
 
 def main() -> None:
-    """Run the command and exit with its code."""
+    """Runs the command and exits with its code."""
     undertone_model(prog_name="undertone-model")
 
 

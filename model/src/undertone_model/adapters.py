@@ -1,4 +1,8 @@
-"""What training produces: adapters, biases, norms, pooler and head in half precision, and the record of how they came to be."""
+"""Files of a training: the trained tensors in half precision, and their record.
+
+The tensors are low-rank adapters, biases, layer norms, pooler and head. The record holds the
+recipe, the calibrations, the training data and the scores.
+"""
 
 import hashlib
 import json
@@ -10,29 +14,22 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
+from safetensors.numpy import load as parse_tensors
+from safetensors.numpy import save as serialize_tensors
 
-from undertone_model.checkpoint import Arrays
+from undertone_model.calibration import Calibration
+from undertone_model.checkpoint import NamedArrays
 from undertone_model.errors import CheckpointError
 
-#: The committed ones.
-COMMITTED: Final = Path(str(files("undertone_model") / "artifacts"))
-TENSORS: Final = "adapters.safetensors"
-RECORD: Final = "adapters.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """probabilities = softmax((logits + bias) / temperature), with `neutral_bias` for neutral and 0 for the others."""
-
-    temperature: float
-    neutral_bias: float
+PACKAGED_ADAPTERS: Final = Path(str(files("undertone_model") / "artifacts"))
+"""Folder of the adapters that this package contains."""
+TENSORS_FILE: Final = "adapters.safetensors"
+RECORD_FILE: Final = "adapters.json"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """A data set that went into the weights, as in the model contract."""
+    """A data set in the training data, as in the model contract."""
 
     name: str
     license: str
@@ -42,7 +39,7 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A measured quality, as in the model contract; `data` is such as "goemotions/test"."""
+    """A quality score, as in the model contract. An example of `data` is "goemotions/test"."""
 
     data: str
     metric: str
@@ -51,12 +48,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Trained tensors by name, float32 in memory, and their record; `priors` maps a kind of text to its calibration.
+    """Trained tensors by name, float32 in memory, and their record.
 
-    `sha256` is that of the file they were read from, empty before they are saved.
+    `sha256` is the hash of the file of tensors; it is empty before they are saved. `priors` maps a
+    kind of text to its calibration.
     """
 
-    tensors: Arrays
+    tensors: NamedArrays
     sha256: str
     base_sha256: str
     labels: tuple[str, ...]
@@ -66,18 +64,20 @@ class Adapters:
     scores: tuple[Score, ...]
 
 
-def load(folder: Path = COMMITTED) -> Adapters:
-    """Reads adapters. Raises CheckpointError if a file is missing, damaged, or does not belong to the other."""
+def load_adapters(folder: Path = PACKAGED_ADAPTERS) -> Adapters:
+    """Reads adapters. Raises CheckpointError if the files are missing, damaged or do not match."""
     try:
-        content = (folder / TENSORS).read_bytes()
-        tensors = {name: array.astype(np.float32) for name, array in load_tensors(content).items()}
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        digest = hashlib.sha256(content).hexdigest()
-        if record["sha256"] != digest:
-            raise CheckpointError(f"{folder / TENSORS} has the SHA-256 {digest}, {RECORD} says {record['sha256']}")
+        content = (folder / TENSORS_FILE).read_bytes()
+        tensors = {name: array.astype(np.float32) for name, array in parse_tensors(content).items()}
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        sha256 = hashlib.sha256(content).hexdigest()
+        if record["sha256"] != sha256:
+            raise CheckpointError(
+                f"{folder / TENSORS_FILE} has the SHA-256 {sha256}, but {RECORD_FILE} records {record['sha256']}"
+            )
         return Adapters(
             tensors=tensors,
-            sha256=digest,
+            sha256=sha256,
             base_sha256=record["base_sha256"],
             labels=tuple(record["labels"]),
             recipe=record["recipe"],
@@ -86,22 +86,16 @@ def load(folder: Path = COMMITTED) -> Adapters:
             scores=tuple(Score(**values) for values in record["scores"]),
         )
     except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename} does not exist; `undertone-model train` writes it") from None
+        raise CheckpointError(f"{error.filename} does not exist; create it with `undertone-model train`") from None
     except CheckpointError:
         raise
     except Exception as error:
-        raise CheckpointError(f"{folder}: adapters are damaged: {type(error).__name__}: {error}") from None
+        raise CheckpointError(f"{folder}: the adapters are damaged: {type(error).__name__}: {error}") from None
 
 
-def half(tensors: Mapping[str, NDArray[np.float32]]) -> tuple[bytes, Arrays]:
-    """The bytes of `tensors` in half precision, and what is left of their values: what is measured must be what is stored."""
-    halves = {name: array.astype(np.float16) for name, array in sorted(tensors.items())}
-    return save_tensors(halves), {name: array.astype(np.float32) for name, array in halves.items()}
-
-
-def save(folder: Path, adapters: Adapters) -> None:
-    """Writes the two files into `folder`, which is made if need be. Raises CheckpointError."""
-    content, _ = half(adapters.tensors)
+def save_adapters(folder: Path, adapters: Adapters) -> None:
+    """Writes both files to `folder`, which is created if necessary. Raises CheckpointError."""
+    content, _ = round_to_half(adapters.tensors)
     record = {
         "sha256": hashlib.sha256(content).hexdigest(),
         "base_sha256": adapters.base_sha256,
@@ -113,19 +107,28 @@ def save(folder: Path, adapters: Adapters) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / TENSORS).write_bytes(content)
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (folder / TENSORS_FILE).write_bytes(content)
+        (folder / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
+        raise CheckpointError(f"cannot write {folder}: {error.strerror}") from None
 
 
-def merge(base: Mapping[str, NDArray[np.float32]], adapters: Mapping[str, NDArray[np.float32]]) -> Arrays:
-    """The weights of the fine-tuned model, as a checkpoint of BertForSequenceClassification would hold them."""
+def round_to_half(tensors: Mapping[str, NDArray[np.float32]]) -> tuple[bytes, NamedArrays]:
+    """Content of the file of `tensors` in half precision, and the rounded tensors in float32.
+
+    Calibration and scores are measured with the rounded tensors.
+    """
+    halves = {name: array.astype(np.float16) for name, array in sorted(tensors.items())}
+    return serialize_tensors(halves), {name: array.astype(np.float32) for name, array in halves.items()}
+
+
+def merge_adapters(base: Mapping[str, NDArray[np.float32]], tensors: Mapping[str, NDArray[np.float32]]) -> NamedArrays:
+    """Weights of the fine-tuned model, named as in a BertForSequenceClassification."""
     merged = dict(base)
-    for name, array in adapters.items():
+    for name, array in tensors.items():
         if name.endswith(".lora_B"):
             layer = name.removesuffix(".lora_B")
-            merged[f"{layer}.weight"] = base[f"{layer}.weight"] + array @ adapters[f"{layer}.lora_A"]
+            merged[f"{layer}.weight"] = base[f"{layer}.weight"] + array @ tensors[f"{layer}.lora_A"]
         elif not name.endswith(".lora_A"):
             merged[name] = array
     return merged

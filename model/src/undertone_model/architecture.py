@@ -1,11 +1,11 @@
-"""The size of a BERT encoder, and the weights that follow from it."""
+"""Sizes of a BERT encoder and the shapes of its weights."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Size of a BERT encoder, with the defaults of BERT-base; the names are those of a Hugging Face configuration."""
+    """Sizes of a BERT encoder, named as in Hugging Face. The defaults are BERT-base."""
 
     num_hidden_layers: int = 12
     hidden_size: int = 768
@@ -16,8 +16,8 @@ class Architecture:
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every weight of a BertModel with a pooler; linear layers are [out, in]."""
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all weights of a BertModel by name. Linear layers are [out, in]."""
         hidden, inner = self.hidden_size, self.intermediate_size
         shapes: dict[str, tuple[int, ...]] = {
             "embeddings.word_embeddings.weight": (self.vocab_size, hidden),
@@ -40,6 +40,6 @@ class Architecture:
         return shapes
 
     def encoder_parameters(self) -> int:
-        """Numbers in the weights of the encoder's linear layers, which is where nearly all of the work is."""
+        """Number of weights in the encoder's linear layers, which do most of the computation."""
         layer = 4 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * self.intermediate_size
         return self.num_hidden_layers * layer

@@ -1,4 +1,4 @@
-"""Token ids in batches of like length, so that little of the work is padding."""
+"""Batches of token sequences with similar lengths, to reduce padding."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tokenizers import Encoding, Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """Rows of one batch: their positions in the data, and ids and mask [rows, length] (int32)."""
+    """One padded batch. `rows` are indices in the data; the others are [rows, length]."""
 
     rows: NDArray[np.int64]
     input_ids: NDArray[np.int32]
@@ -18,19 +18,23 @@ class TokenBatch:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Token ids of each text, special tokens included, cut to `max_tokens`."""
+    """Token ids of each text, including special tokens, truncated to `max_tokens`."""
     tokenizer.enable_truncation(max_tokens)
     encodings: list[Encoding] = tokenizer.encode_batch(list(texts))
     tokenizer.no_truncation()
     return [encoding.ids for encoding in encodings]
 
 
-def batches(
-    ids: Sequence[Sequence[int]], budget: int, rows: NDArray[np.int64] | None = None, random: np.random.Generator | None = None
+def make_batches(
+    ids: Sequence[Sequence[int]],
+    max_padded_tokens: int,
+    rows: NDArray[np.int64] | None = None,
+    random: np.random.Generator | None = None,
 ) -> Iterator[TokenBatch]:
-    """Splits `rows` (default: all) into batches of at most `budget` padded tokens (one row at least), longest first.
+    """Splits `rows` (default: all) into batches of at most `max_padded_tokens`, longest first.
 
-    With `random`, rows of like length are shuffled among each other and the batches come in random order.
+    A longer row has a batch of its own. With `random`, rows of similar lengths are shuffled and the
+    order of the batches is random.
     """
     rows = np.arange(len(ids)) if rows is None else rows
     lengths = np.array([len(ids[row]) for row in rows])
@@ -39,19 +43,19 @@ def batches(
     groups: list[list[int]] = []
     width = 0
     for row in order.tolist():
-        longest = max(width, len(ids[row]))
-        if groups and longest * (len(groups[-1]) + 1) <= budget:
+        new_width = max(width, len(ids[row]))
+        if groups and new_width * (len(groups[-1]) + 1) <= max_padded_tokens:
             groups[-1].append(row)
-            width = longest
+            width = new_width
         else:
             groups.append([row])
             width = len(ids[row])
     for group in random.permutation(len(groups)) if random else range(len(groups)):
-        yield pad(ids, groups[group])
+        yield pad_batch(ids, groups[group])
 
 
-def pad(ids: Sequence[Sequence[int]], rows: Sequence[int]) -> TokenBatch:
-    """Stacks the rows, filling up with zeros."""
+def pad_batch(ids: Sequence[Sequence[int]], rows: Sequence[int]) -> TokenBatch:
+    """The batch of these rows, padded with zeros to the longest."""
     length = max(len(ids[row]) for row in rows)
     input_ids = np.zeros((len(rows), length), np.int32)
     attention_mask = np.zeros((len(rows), length), np.int32)

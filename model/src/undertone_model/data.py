@@ -1,4 +1,4 @@
-"""Labelled paragraphs: GoEmotions' TSV files and our own story paragraphs."""
+"""Texts: GoEmotions and our story paragraphs with their labels, and samples without labels."""
 
 import hashlib
 import json
@@ -18,26 +18,26 @@ Split = Literal["train", "dev", "test"]
 
 STORY_ID: Final = re.compile(r".+/(?P<index>[0-9]{2})")
 
-#: Of the ten paragraphs that a genre has for an emotion, those held out (a fifth) and those that calibrate (a tenth).
-STORY_TEST: Final = ("08", "09")
+# A genre has ten paragraphs for each emotion: one for calibration, two for the test.
 STORY_DEV: Final = ("07",)
+STORY_TEST: Final = ("08", "09")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and its emotions: a distribution over EMOTIONS, shared equally among those that it was labelled with."""
+    """A text and its target over EMOTIONS. The emotions of a text have equal shares."""
 
     text: str
     target: tuple[float, ...]
 
     @property
-    def single(self) -> bool:
-        """True if the text has exactly one emotion; only such examples are evaluated."""
+    def has_single_emotion(self) -> bool:
+        """True if the text has exactly one emotion. Only such examples are evaluated."""
         return max(self.target) == 1.0
 
     @property
     def label(self) -> int:
-        """Position in EMOTIONS of the (first) emotion."""
+        """Index in EMOTIONS of the emotion, of the first if there are several."""
         return int(np.argmax(self.target))
 
 
@@ -45,7 +45,8 @@ class Example:
 class Dataset:
     """One split of a data set.
 
-    `name` is such as "goemotions/test"; `sha256` is that of the files it was read from, in order of their names.
+    An example of `name` is "goemotions/test". `sha256` is the hash of the files that were read, in
+    the order of their names.
     """
 
     name: str
@@ -53,22 +54,37 @@ class Dataset:
     sha256: str
     examples: tuple[Example, ...]
 
-    def singles(self) -> "Dataset":
+    def with_single_emotion(self) -> "Dataset":
         """The examples that have exactly one emotion."""
-        return Dataset(self.name, self.license, self.sha256, tuple(example for example in self.examples if example.single))
+        examples = tuple(example for example in self.examples if example.has_single_emotion)
+        return Dataset(self.name, self.license, self.sha256, examples)
 
     def labels(self) -> NDArray[np.int64]:
+        """The labels [rows] of the examples."""
         return np.array([example.label for example in self.examples])
 
 
-def goemotions(folder: Path, split: Split) -> Dataset:
-    """Reads `<folder>/<split>.tsv` (text, comma-separated label numbers, id) with `<folder>/labels.txt`.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Texts that compare an export with float32.
 
-    Raises DataError, naming file and line, if a file is missing or a line is not of that form.
+    An example of `name` is "stories/held-out". `sha256` is the hash of the files that were read.
+    """
+
+    name: str
+    sha256: str
+    texts: tuple[str, ...]
+
+
+def load_goemotions(folder: Path, split: Split) -> Dataset:
+    """Reads `<folder>/<split>.tsv` (text, comma-separated label numbers, id) with
+    `<folder>/labels.txt`.
+
+    Raises DataError, with file and line, for a missing file or a malformed line.
     """
     names = _read(folder / "labels.txt").split()
     if unknown := sorted(set(names) - set(GOEMOTIONS)):
-        raise DataError(f"{folder / 'labels.txt'} has the label {unknown[0]!r}, which GoEmotions does not have")
+        raise DataError(f"{folder / 'labels.txt'} has the label {unknown[0]!r}, which is not a label of GoEmotions")
     emotions = {str(number): GOEMOTIONS[name] for number, name in enumerate(names)}
     path = folder / f"{split}.tsv"
     content = _read(path)
@@ -80,19 +96,19 @@ def goemotions(folder: Path, split: Split) -> Dataset:
         except (ValueError, KeyError):
             expected = f"text, label numbers below {len(names)} and an id, separated by tabs"
             raise DataError(f"{path}, line {number}: expected {expected}") from None
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    return Dataset(f"goemotions/{split}", "Apache-2.0", digest, tuple(examples))
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    return Dataset(f"goemotions/{split}", "Apache-2.0", sha256, tuple(examples))
 
 
-def stories(folder: Path, split: Split) -> Dataset:
-    """Reads the story paragraphs of `<folder>/*.jsonl` that belong to `split`.
+def load_stories(folder: Path, split: Split) -> Dataset:
+    """Reads the story paragraphs of `split` in `<folder>/*.jsonl`.
 
-    The last two digits of an id (`western/anger/08`) decide: 08 and 09 are test, 07 is dev, all others train.
-    Raises DataError, naming file and line, if a line is not of that form.
+    The last two digits of an id (`western/anger/08`) determine the split: 08 and 09 are test, 07 is
+    dev, all others are train. Raises DataError, with file and line, for a malformed line.
     """
     paths = sorted(folder.glob("*.jsonl"))
     if not paths:
-        raise DataError(f"{folder} holds no .jsonl files; the project keeps its story paragraphs in model/data/stories")
+        raise DataError(f"{folder} contains no .jsonl files; the story paragraphs of this project are in model/data/stories")
     digest = hashlib.sha256()
     examples = []
     for path in paths:
@@ -100,40 +116,82 @@ def stories(folder: Path, split: Split) -> Dataset:
         digest.update(content.encode())
         for number, line in _lines(content):
             try:
-                belongs, example = _paragraph(line)
+                line_split, example = _parse_paragraph(line)
             except (ValueError, KeyError, TypeError):
                 expected = "an object with id (ending in a slash and two digits), emotion (one of the nine) and text"
                 raise DataError(f"{path}, line {number}: expected {expected}") from None
-            if belongs == split:
+            if line_split == split:
                 examples.append(example)
     return Dataset(f"stories/{split}", "Apache-2.0", digest.hexdigest(), tuple(examples))
 
 
-def _paragraph(line: str) -> tuple[Split, Example]:
-    """A line of a file of stories and the split that it belongs to. Raises ValueError, KeyError or TypeError."""
+def load_sample(path: Path) -> Sample:
+    """Reads a folder of story paragraphs (the dev and test splits), or a file of texts.
+
+    Each line of a .jsonl file is an object with `text`; each line of any other file is a text.
+    Empty lines are skipped. Raises DataError, with file and line, for a malformed line, and for a
+    sample without texts.
+    """
+    if path.is_dir():
+        held_out = [load_stories(path, split) for split in ("test", "dev")]
+        texts = tuple(example.text for dataset in held_out for example in dataset.examples)
+        sample = Sample("stories/held-out", held_out[0].sha256, texts)
+    else:
+        sample = _load_sample_file(path)
+    if not sample.texts:
+        raise DataError(f"{path} contains no texts")
+    return sample
+
+
+def _load_sample_file(path: Path) -> Sample:
+    try:
+        content = path.read_bytes()
+        lines = content.decode().split("\n")
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; use a file of texts or the folder model/data/stories") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+    texts = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if path.suffix == ".jsonl":
+        texts = [(number, _parse_text(path, number, line)) for number, line in texts]
+    return Sample(path.name, hashlib.sha256(content).hexdigest(), tuple(text for _, text in texts))
+
+
+def _parse_text(path: Path, number: int, line: str) -> str:
+    try:
+        text = json.loads(line)["text"]
+    except (ValueError, KeyError, TypeError):
+        text = None
+    if not isinstance(text, str):
+        raise DataError(f"{path}, line {number}: expected an object with a text")
+    return text
+
+
+def _parse_paragraph(line: str) -> tuple[Split, Example]:
+    """A line of a file of stories and its split. Raises ValueError, KeyError or TypeError."""
     row = json.loads(line)
-    found = STORY_ID.fullmatch(row["id"])
-    if not found or not isinstance(row["text"], str):
+    story_id = STORY_ID.fullmatch(row["id"])
+    if not story_id or not isinstance(row["text"], str):
         raise ValueError
-    index = found["index"]
+    index = story_id["index"]
     split: Split = "test" if index in STORY_TEST else "dev" if index in STORY_DEV else "train"
     return split, Example(row["text"], _target([row["emotion"]]))
 
 
 def _lines(content: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines, ended by line feeds only: a text may hold other characters at which Python splits lines."""
+    """Numbered lines. Only line feeds end a line; splitlines() also splits at other characters."""
     return enumerate(content.removesuffix("\n").split("\n"), 1)
 
 
 def _target(emotions: Iterable[str]) -> tuple[float, ...]:
-    chosen = {EMOTIONS.index(emotion) for emotion in emotions}
-    return tuple(1.0 / len(chosen) if position in chosen else 0.0 for position in range(len(EMOTIONS)))
+    indices = {EMOTIONS.index(emotion) for emotion in emotions}
+    return tuple(1.0 / len(indices) if index in indices else 0.0 for index in range(len(EMOTIONS)))
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; see model/CARD.md for where the data comes from") from None
+        raise DataError(f"{path} does not exist; model/CARD.md says where to find the data") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"cannot read {path}: {error}") from None

@@ -1,19 +1,22 @@
-"""The nine emotions, and how the 28 labels of GoEmotions are read as them.
+"""The nine emotions, and the mapping of GoEmotions' 28 labels to them.
 
-The nine are those that the team of the paper scored stories for: Plutchik's primary emotions without trust, with love (a
-primary dyad of his) and neutral. GoEmotions (Demszky et al., 2020) has 27 emotions and neutral. `GOEMOTIONS` derives one
-from the other by these rules, in this order:
+The nine emotions are those of the paper: Plutchik's primary emotions without trust, plus love (one
+of his primary dyads) and neutral. GoEmotions (Demszky et al., 2020) has 27 emotions and neutral.
+`GOEMOTIONS` maps its labels by the first rule that applies:
 
-1. A label that is one of the nine stays what it is.
-2. A label that Plutchik places on the petal of a primary emotion goes to it: annoyance to anger, grief to sadness, nervousness
-   to fear, and curiosity (his "interest") to anticipation.
-3. A label that looks ahead is anticipation: optimism and desire.
-4. Warmth towards somebody is love: caring. Pleasure of any other kind is joy: admiration, amusement, excitement, gratitude,
-   pride, relief. Pain about what has happened is sadness: disappointment, embarrassment, remorse. Not yet understanding what
-   has happened is surprise: confusion.
-5. What remains is a stance and not an emotion of the nine, and is neutral: approval, disapproval, realization.
+1. A label that is one of the nine emotions is unchanged.
+2. A label on the petal of a primary emotion in Plutchik's wheel maps to that emotion: annoyance to
+   anger, grief to sadness, nervousness to fear, and curiosity (Plutchik's "interest") to
+   anticipation.
+3. A label about the future maps to anticipation: optimism and desire.
+4. Warmth towards a person maps to love: caring. Any other pleasure maps to joy: admiration,
+   amusement, excitement, gratitude, pride, relief. Pain about the past maps to sadness:
+   disappointment, embarrassment, remorse. Lack of understanding maps to surprise: confusion.
+5. The other labels are opinions, not emotions, and map to neutral: approval, disapproval,
+   realization.
 
-On rows whose labels all fall into one of the nine (4,804 of 5,427 in the test split) 45.3 % are then neutral.
+In the test split, 4,804 of 5,427 rows have labels of exactly one of the nine emotions. 45.3 % of
+these are neutral.
 """
 
 from typing import Final

@@ -1,28 +1,28 @@
-"""What can go wrong, as one tree.
+"""Errors of the package.
 
-ModelError                 a message for the user; never a traceback
-├── DataError              a training or evaluation file is missing or not as it should be
-├── CheckpointError        weights, configuration or tokenizer are missing, damaged or of another kind
-├── ExportError            the export could not be written
-└── VerificationError      an export is not what its contract, or the reference, says
+ModelError                 the base class; its message is shown to the user without a traceback
+├── DataError              a training, evaluation or sample file is missing or malformed
+├── CheckpointError        weights, configuration or tokenizer are missing, damaged or unsupported
+├── ExportError            the export cannot be written
+└── VerificationError      an export differs from its contract or from its reference outputs
 """
 
 
 class ModelError(Exception):
-    """Base of all; `str` of it is a sentence that names the file or value and the remedy."""
+    """Base class. The message names the file or the value, and the remedy."""
 
 
 class DataError(ModelError):
-    """A training or evaluation file is missing or not as it should be."""
+    """A training, evaluation or sample file is missing or malformed."""
 
 
 class CheckpointError(ModelError):
-    """Weights, configuration or tokenizer are missing, damaged or of another kind."""
+    """Weights, configuration or tokenizer are missing, damaged or unsupported."""
 
 
 class ExportError(ModelError):
-    """The export could not be written."""
+    """The export cannot be written."""
 
 
 class VerificationError(ModelError):
-    """An export is not what its contract, or the reference, says."""
+    """An export differs from its contract or from its reference outputs."""

@@ -1,4 +1,4 @@
-"""How good the model is, in numbers."""
+"""Quality of the model on a data set."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 
 from undertone_model.adapters import Score
-from undertone_model.calibration import expected_calibration_error
 from undertone_model.emotions import EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Quality on one data set; `f1` is by emotion, in the order of EMOTIONS."""
+    """Quality on one data set. `f1` has one value for each emotion, in the order of EMOTIONS."""
 
     data: str
     rows: int
@@ -23,7 +22,7 @@ class Evaluation:
     f1: tuple[float, ...]
 
     def scores(self) -> tuple[Score, ...]:
-        """The same for the model contract."""
+        """The scores in the model contract."""
         return (
             Score(self.data, "rows", self.rows),
             Score(self.data, "accuracy", round(self.accuracy, 4)),
@@ -45,3 +44,16 @@ def evaluate(data: str, probabilities: NDArray[np.float64], labels: NDArray[np.i
         expected_calibration_error=expected_calibration_error(probabilities, labels),
         f1=tuple(float(value) for value in f1_score(labels, predicted, labels=every, average=None, zero_division=0)),
     )
+
+
+def expected_calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15) -> float:
+    """Mean difference of confidence and accuracy in `bins` intervals, weighted by rows."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(float(correct[bin_of == index].mean() - confidence[bin_of == index].mean())) * float((bin_of == index).mean())
+        for index in range(bins)
+        if (bin_of == index).any()
+    ]
+    return sum(gaps)

@@ -1,4 +1,4 @@
-"""A checkpoint as a SavedModel that TF Serving loads, with its tokenizer and contract beside it."""
+"""Export of a model: a SavedModel for TF Serving, with its tokenizer and contract."""
 
 import re
 import shutil
@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.json_format import MessageToJson
 from tensorflow_serving.apis import prediction_log_pb2
 
-from undertone_model import gate, serving
-from undertone_model.contract import INPUTS, contract
+from undertone_model.contract import INPUTS, TOKENIZER_FILE, Precision, write_contract
+from undertone_model.data import Sample
 from undertone_model.errors import ExportError
-from undertone_model.precision import Precision
-from undertone_model.sample import Sample
+from undertone_model.gate import compare_with_fp32
+from undertone_model.serving import save_graph
 from undertone_model.sources import Source
 
 
@@ -26,55 +25,60 @@ def export(
     precision: Precision = "fp32",
     sample: Sample | None = None,
 ) -> Path:
-    """Writes `folder/<name>/<number>/` and returns it; the default number is one more than the largest there.
+    """Writes `folder/<name>/<number>/` and returns it. The default number follows the largest
+    version.
 
-    `max_tokens` (default: all positions that the model has) is the longest sequence that the contract will allow. In bf16 the
-    answers to `sample` must agree with those in float32; only random weights, which mean nothing, are exported without. The
-    folder is written aside and renamed, so that a server that watches it never sees half of it. Raises ExportError, and
-    VerificationError if the answers do not agree.
+    `max_tokens` is the maximum length of a sequence in the contract; the default is the number of
+    positions of the model. With bf16, the answers to `sample` must agree with float32; only random
+    weights need no sample. The files are written to another folder that is then renamed, so that a
+    server which watches `folder` finds complete versions only.
+
+    Raises ExportError, and VerificationError if the answers do not agree.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise ExportError(f"--name {name!r} cannot name a folder and a model; use letters, digits, '_', '-' and '.'")
-    limit = source.checkpoint.architecture.max_position_embeddings
-    max_tokens = limit if max_tokens is None else max_tokens
-    if not 3 <= max_tokens <= limit:
-        raise ExportError(f"--max-tokens {max_tokens} is not between 3 and {limit}, the positions that the model has")
-    if precision != "fp32" and source.weights_sha256 and sample is None:
-        raise ExportError(f"an export in {precision} needs a sample of texts, to be compared with fp32 by")
-    number = _largest(folder / name) + 1 if number is None else number
+        raise ExportError(f"--name {name!r} is invalid: use letters, digits, '_', '-' and '.'")
+    positions = source.checkpoint.architecture.max_position_embeddings
+    max_tokens = positions if max_tokens is None else max_tokens
+    if not 3 <= max_tokens <= positions:
+        raise ExportError(f"--max-tokens {max_tokens} is invalid: use 3 to {positions}, the number of positions of the model")
+    compared = precision != "fp32" and source.weights_sha256 != ""
+    if compared and sample is None:
+        raise ExportError(f"an export in {precision} needs a sample of texts to compare it with fp32")
+    number = _largest_version(folder / name) + 1 if number is None else number
     target = folder / name / str(number)
     if target.exists():
-        raise ExportError(f"{target} exists; choose another --version, or remove it")
-    # Servers take every folder whose name is a number for a version.
-    aside = target.with_name(f".{number}.writing")
+        raise ExportError(f"{target} exists; use another --version or delete it")
+    # Servers take only folders with a numeric name for versions.
+    partial = target.with_name(f".{number}.writing")
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        serving.save(source, aside, precision)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_graph(source, partial, precision)
         agreement = None
-        if precision != "fp32" and sample is not None and source.weights_sha256:
-            agreement = gate.measure(aside, source, sample, max_tokens)
+        if compared and sample is not None:
+            agreement = compare_with_fp32(partial, source, sample, max_tokens)
             agreement.check(target)
-        _save_warmup(aside, max_tokens)
-        tokenizer_json = source.checkpoint.tokenizer.to_str(pretty=True).encode()
-        (aside / "tokenizer.json").write_bytes(tokenizer_json)
-        message = contract(source, name, number, tokenizer_json, max_tokens, precision, agreement)
-        (aside / "contract.json").write_text(MessageToJson(message, preserving_proto_field_name=True) + "\n", encoding="utf-8")
-        aside.rename(target)
+        _write_warmup_requests(partial, max_tokens)
+        (partial / TOKENIZER_FILE).write_bytes(source.checkpoint.tokenizer.to_str(pretty=True).encode())
+        write_contract(partial, source, name, number, max_tokens, precision, agreement.message() if agreement else None)
+        partial.rename(target)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
-        raise ExportError(f"{target} cannot be written: {reason or error}") from None
+        raise ExportError(f"cannot write {target}: {reason or error}") from None
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
-def _largest(folder: Path) -> int:
+def _largest_version(folder: Path) -> int:
     return max((int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0)
 
 
-def _save_warmup(folder: Path, max_tokens: int) -> None:
-    """Writes the requests that TF Serving answers before it says AVAILABLE, so that the graph is optimized by then."""
+def _write_warmup_requests(folder: Path, max_tokens: int) -> None:
+    """Writes the requests that TF Serving answers before the version is AVAILABLE.
+
+    They make TensorFlow optimize the graph.
+    """
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as records:

@@ -1,4 +1,4 @@
-"""Does an export answer as the same weights do in float32? Below that gate it is not blessed."""
+"""The gate: an export must give the same answers as its weights in float32, within limits."""
 
 import tempfile
 from dataclasses import dataclass
@@ -7,23 +7,28 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from undertone_protos.v1 import contract_pb2
 
-from undertone_model import serving
 from undertone_model.batches import encode
+from undertone_model.data import Sample
 from undertone_model.errors import VerificationError
-from undertone_model.sample import Sample
-from undertone_model.session import SavedGraph
+from undertone_model.serving import save_graph
+from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
-#: Largest share of texts that may get another label than in float32.
-MOST_FLIPS: Final = 0.005
-#: Largest difference of any probability that passes.
-LARGEST_SHIFT: Final = 0.02
+MAX_LABEL_FLIPS: Final = 0.005
+"""The maximum share of texts whose label differs from float32."""
+MAX_SHIFT: Final = 0.02
+"""The maximum difference of any probability from float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far an export is from float32: the share of texts with another label, and the largest difference of a probability."""
+    """Comparison of an export with float32 on a sample of texts.
+
+    `label_flips` is the share of texts with a different label, `largest_shift` the largest
+    difference of a probability.
+    """
 
     sample: str
     sample_sha256: str
@@ -33,40 +38,54 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f"{self.label_flips:.2%} of {self.rows} texts of {self.sample} get another label than in fp32 "
-            f"(allowed {MOST_FLIPS:.1%}), and the largest difference of a probability is {self.largest_shift:.4f} "
-            f"(allowed {LARGEST_SHIFT})"
+            f"{self.label_flips:.2%} of {self.rows} texts of {self.sample} have a different label than in fp32 "
+            f"(allowed: {MAX_LABEL_FLIPS:.1%}); the largest difference of a probability is {self.largest_shift:.4f} "
+            f"(allowed: {MAX_SHIFT})"
         )
 
     @property
     def passes(self) -> bool:
-        """Whether that is near enough; not a number is not."""
-        return self.label_flips <= MOST_FLIPS and self.largest_shift <= LARGEST_SHIFT
+        """True if both differences are within the limits. NaN is not."""
+        return self.label_flips <= MAX_LABEL_FLIPS and self.largest_shift <= MAX_SHIFT
 
     def check(self, folder: Path) -> None:
-        """Raises VerificationError unless it passes."""
+        """Raises VerificationError if the export in `folder` does not pass."""
         if not self.passes:
-            raise VerificationError(f"{folder}: {self}; export it with --precision fp32")
+            raise VerificationError(f"{folder}: {self}; export with --precision fp32")
+
+    def message(self) -> contract_pb2.Agreement:
+        """The message in the contract."""
+        return contract_pb2.Agreement(
+            sample=self.sample,
+            sample_sha256=self.sample_sha256,
+            rows=self.rows,
+            label_flips=self.label_flips,
+            largest_shift=self.largest_shift,
+        )
 
 
-def measure(folder: Path, source: Source, sample: Sample, max_tokens: int) -> Agreement:
-    """Compares the graph in `folder` with that of `source` in float32, which is what it was exported from.
+def compare_with_fp32(folder: Path, source: Source, sample: Sample, max_tokens: int) -> Agreement:
+    """Compares the graph in `folder` with the graph of `source`, its weights, in float32.
 
-    Texts are cut to `max_tokens`. Raises VerificationError if the graph cannot run, or answers other labels.
+    Texts are truncated to `max_tokens`. Raises VerificationError if the graph cannot run or has a
+    different number of labels.
     """
     input_ids = encode(source.checkpoint.tokenizer, sample.texts, max_tokens)
-    with SavedGraph(folder) as graph:
-        found = graph.run(input_ids)
+    with SavedModelSession(folder) as session:
+        probabilities = session.run(input_ids)
     with tempfile.TemporaryDirectory(prefix="undertone-") as reference:
-        serving.save(source, Path(reference), "fp32")
-        with SavedGraph(Path(reference)) as graph:
-            expected = graph.run(input_ids)
-    if found.shape != expected.shape:
-        raise VerificationError(f"{folder} answers {list(found.shape)} numbers, its weights in fp32 {list(expected.shape)}")
-    return agreement(sample, found, expected)
+        save_graph(source, Path(reference), "fp32")
+        with SavedModelSession(Path(reference)) as session:
+            expected = session.run(input_ids)
+    if probabilities.shape != expected.shape:
+        raise VerificationError(
+            f"{folder} returns probabilities of shape {list(probabilities.shape)}, its weights in fp32 {list(expected.shape)}"
+        )
+    return compare(sample, probabilities, expected)
 
 
-def agreement(sample: Sample, found: NDArray[np.float64], expected: NDArray[np.float64]) -> Agreement:
-    """Of probabilities [rows, labels]. The label is the first of the largest."""
-    flips = float(np.mean(found.argmax(axis=1) != expected.argmax(axis=1)))
-    return Agreement(sample.name, sample.sha256, len(found), flips, float(np.abs(found - expected).max()))
+def compare(sample: Sample, probabilities: NDArray[np.float64], expected: NDArray[np.float64]) -> Agreement:
+    """Compares probabilities [rows, labels]. The label of a row is its first maximum."""
+    flips = float(np.mean(probabilities.argmax(axis=1) != expected.argmax(axis=1)))
+    shift = float(np.abs(probabilities - expected).max())
+    return Agreement(sample.name, sample.sha256, len(probabilities), flips, shift)

@@ -1,6 +1,6 @@
-"""Reference outputs ("goldens"): what the original PyTorch implementation of BERT answers.
+"""Golden outputs: logits of the original PyTorch implementation of BERT for given token ids.
 
-They are logits for given token ids, kept with the SHA-256 of the weights they belong to. model/goldens.py makes them.
+model/make_goldens.py creates them. They are stored with the SHA-256 of their weights.
 """
 
 import json
@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_model.adapters import COMMITTED
+from undertone_model.adapters import PACKAGED_ADAPTERS
 from undertone_model.errors import VerificationError
 
 
 @dataclass(frozen=True, slots=True)
 class Goldens:
-    """Token ids and the logits [rows, labels] that the original implementation gives for them."""
+    """Token ids, and the logits [rows, labels] of the original implementation."""
 
     weights_sha256: str
     input_ids: tuple[tuple[int, ...], ...]
     logits: NDArray[np.float64]
 
 
-def load(path: Path = COMMITTED / "goldens.json") -> Goldens:
-    """Reads reference outputs. Raises VerificationError if they are missing or damaged."""
+def load_goldens(path: Path) -> Goldens:
+    """Reads golden outputs. Raises VerificationError if the file is missing or damaged."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         ids = tuple(tuple(int(token) for token in row) for row in record["input_ids"])
@@ -34,11 +34,11 @@ def load(path: Path = COMMITTED / "goldens.json") -> Goldens:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VerificationError(f"{path} is damaged: {type(error).__name__}: {error}") from None
     if not all(ids) or goldens.logits.ndim != 2 or len(goldens.logits) != len(ids) or not ids:
-        raise VerificationError(f"{path} is damaged: expected as many rows of logits as of input_ids, and at least one")
+        raise VerificationError(f"{path} is damaged: expected equal numbers of rows in input_ids and logits, and at least one")
     return goldens
 
 
-def committed(weights_sha256: str) -> Goldens | None:
-    """The committed ones, if they belong to these weights."""
-    goldens = load()
+def packaged_goldens(weights_sha256: str) -> Goldens | None:
+    """The golden outputs in this package if they belong to these weights, else None."""
+    goldens = load_goldens(PACKAGED_ADAPTERS / "goldens.json")
     return goldens if goldens.weights_sha256 == weights_sha256 else None

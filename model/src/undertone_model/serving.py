@@ -1,8 +1,9 @@
-"""The encoder as it is exported: laid out so that stock TensorFlow's oneDNN fusions match.
+"""The exported graph: the encoder in a form that stock TensorFlow fuses into oneDNN operations.
 
-The linear layers with their biases, GELU and the sums before a layer norm fuse as the encoder has them. Layer norms do only in
-the form below, and only where scale and shift are constants of the graph. Matrices stay variables: constants would fill the
-server's memory several times. docs/explanation/graph.md has the figures.
+Linear layers with their biases, GELU and the sums before a layer norm fuse in the encoder's own
+form. Layer norms fuse only in the form below, and only if scale and shift are constants of the
+graph. Matrices are variables, because constants would take several times their memory in the
+server. docs/explanation/graph.md has the measurements.
 """
 
 from collections.abc import Mapping
@@ -14,17 +15,17 @@ from numpy.typing import NDArray
 
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
-from undertone_model.contract import INPUTS, OUTPUT
-from undertone_model.precision import Precision
+from undertone_model.contract import INPUTS, OUTPUT, Precision
 from undertone_model.sources import Source
 
 
-def save(source: Source, folder: Path, precision: Precision, linear: encoder.Linear = encoder.dense) -> None:
-    """Writes the SavedModel of `source` to `folder`: ids and mask in, calibrated probabilities out.
+def save_graph(source: Source, folder: Path, precision: Precision, linear: encoder.Linear = encoder.dense) -> None:
+    """Writes the SavedModel of `source` to `folder`. It maps token ids and mask to calibrated
+    probabilities.
 
-    With another `linear` than the encoder's it is an experiment, and no export.
+    Experiments can replace the linear layers by `linear`.
     """
-    graph = ServingGraph(calibrated(source), source.checkpoint.architecture, precision, linear)
+    graph = ServingGraph(calibrated_weights(source), source.checkpoint.architecture, precision, linear)
 
     @tf.function(  # type: ignore[untyped-decorator]
         autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
@@ -35,9 +36,9 @@ def save(source: Source, folder: Path, precision: Precision, linear: encoder.Lin
     tf.saved_model.save(graph, str(folder), signatures={"serving_default": serve})
 
 
-def calibrated(source: Source) -> dict[str, NDArray[np.float32]]:
-    """The weights with the calibration folded into the last layer, where it costs nothing; weights without use left out."""
-    weights = {name: source.checkpoint.weights[name] for name in source.checkpoint.architecture.shapes()}
+def calibrated_weights(source: Source) -> dict[str, NDArray[np.float32]]:
+    """The weights of the graph. The last layer includes the calibration."""
+    weights = {name: source.checkpoint.weights[name] for name in source.checkpoint.architecture.weight_shapes()}
     head, bias = (source.checkpoint.weights[f"classifier.{part}"].astype(np.float64) for part in ("weight", "bias"))
     shift = np.array(source.bias or [0.0] * len(bias))
     weights["classifier.weight"] = (head / source.temperature).astype(np.float32)
@@ -46,7 +47,7 @@ def calibrated(source: Source) -> dict[str, NDArray[np.float32]]:
 
 
 class ServingGraph(tf.Module):  # type: ignore[misc]
-    """Token ids and mask, both [batch, length], in; a distribution over the labels [batch, labels] out."""
+    """Maps token ids and mask [batch, length] to a distribution over the labels [batch, labels]."""
 
     def __init__(
         self,
@@ -55,7 +56,10 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         precision: Precision = "fp32",
         linear: encoder.Linear = encoder.dense,
     ) -> None:
-        """`weights` in the encoder's layout, with the head. In bf16, those of the encoder's linear layers are rounded to it."""
+        """`weights` have the layout of the encoder and contain the head.
+
+        With bf16, the weights of the encoder's linear layers are rounded to it.
+        """
         super().__init__()
         self._architecture = architecture
         self._linear = linear
@@ -70,38 +74,39 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         }
 
     def __call__(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
-        # Made here, so that they belong to the graph that is being traced.
+        # Constants are created here, so that they belong to the graph that is traced.
         vectors = {name: tf.constant(array) for name, array in self._vectors.items()}
         scores = encoder.logits(
             self._matrices | vectors,
             self._architecture,
             input_ids,
             attention_mask,
-            normalise=fusing_layer_norm,
+            normalise=fusible_layer_norm,
             linear=self._linear,
         )
         return tf.ensure_shape(tf.nn.softmax(scores), [None, self._labels])
 
 
 def _dtype(name: str) -> tf.DType:
-    """Of a matrix in bf16. Embeddings and head, which cost next to nothing, stay exact."""
+    """The dtype of a matrix with bf16. Embeddings and head stay in float32."""
     return tf.float32 if name.startswith(("embeddings.", "classifier.")) else tf.bfloat16
 
 
-def fusing_layer_norm(weights: encoder.Weights, architecture: Architecture, name: str, x: tf.Tensor) -> tf.Tensor:
-    """What `encoder.layer_norm` computes, in the form that TensorFlow's graph optimizer replaces by one operation of oneDNN.
+def fusible_layer_norm(weights: encoder.Weights, architecture: Architecture, name: str, x: tf.Tensor) -> tf.Tensor:
+    """Equals `encoder.layer_norm`, in the form that TensorFlow fuses into one oneDNN operation.
 
-    It is the form of Keras' layer normalisation: every row is a channel of a batch normalisation that learns nothing.
+    It is the form of Keras' layer normalisation: each row is a channel of a batch normalisation
+    without trained parameters.
     """
     shape = tf.shape(x)
     channels = tf.reshape(x, tf.stack([1, shape[0], architecture.hidden_size, 1]))
-    nothing = tf.constant([], tf.float32)
+    empty = tf.constant([], tf.float32)
     normal = tf.raw_ops.FusedBatchNormV3(
         x=channels,
         scale=tf.ones([shape[0]]),
         offset=tf.zeros([shape[0]]),
-        mean=nothing,
-        variance=nothing,
+        mean=empty,
+        variance=empty,
         epsilon=architecture.layer_norm_eps,
         data_format="NCHW",
         is_training=True,

@@ -1,4 +1,4 @@
-"""What can be exported: our own model, somebody's checkpoint, or random weights."""
+"""Sources of an export: our own model, a fine-tuned checkpoint, or random weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,29 +7,27 @@ from typing import Final
 
 import numpy as np
 
-from undertone_model import adapters as adapter_files
-from undertone_model import checkpoint as checkpoints
-from undertone_model.adapters import Adapters, Score, TrainingData
+from undertone_model.adapters import PACKAGED_ADAPTERS, Adapters, Score, TrainingData, load_adapters, merge_adapters
 from undertone_model.architecture import Architecture
-from undertone_model.calibration import bias_vector
-from undertone_model.checkpoint import Checkpoint
+from undertone_model.checkpoint import Checkpoint, file_sha256, find_base, load_checkpoint
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 
-#: Sizes that `random` makes.
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "minilm": Architecture(num_hidden_layers=6, hidden_size=384, intermediate_size=1536),
     "bert-base": Architecture(),
     "bert-large": Architecture(num_hidden_layers=24, hidden_size=1024, intermediate_size=4096, num_attention_heads=16),
 }
+"""Sizes of models with random weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is exported: a checkpoint with a head, where it came from, and the calibration that goes into the graph.
+    """The model to export: a checkpoint with a head, its origin, and the calibration of the graph.
 
-    `weights_sha256` is that of the file that makes the weights ours or yours: adapters, or the checkpoint's; empty if random.
-    `bias` has one number per label (empty: none) and `prior` names the kind of text that it was fitted for.
+    `weights_sha256` is the hash of the adapters or of the checkpoint's weights; it is empty for
+    random weights. `bias` has one number for each label, or is empty. `prior` is the kind of text
+    that the calibration was fitted for.
     """
 
     checkpoint: Checkpoint
@@ -41,58 +39,58 @@ class Source:
     scores: tuple[Score, ...] = ()
 
 
-def from_adapters(base: str | None, prior: str, folder: Path = adapter_files.COMMITTED) -> Source:
-    """Our own model: the base with the adapters of `folder` merged in, calibrated for `prior`.
+def from_adapters(base: str | None, prior: str, folder: Path = PACKAGED_ADAPTERS) -> Source:
+    """Our own model: the base with the adapters in `folder` merged into it, calibrated for `prior`.
 
-    Raises CheckpointError if the base is not the one that the adapters were trained on, or there is no such prior.
+    Raises CheckpointError if the adapters were trained on a different base or have no such prior.
     """
-    adapters = adapter_files.load(folder)
+    adapters = load_adapters(folder)
     if prior not in adapters.priors:
-        raise CheckpointError(f"there is no prior {prior!r}; the adapters of {folder} have {', '.join(adapters.priors)}")
+        raise CheckpointError(f"--prior {prior!r} is invalid: the adapters in {folder} have {', '.join(adapters.priors)}")
     calibration = adapters.priors[prior]
     return Source(
-        checkpoint=merged(base, adapters),
+        checkpoint=merge_into_base(base, adapters),
         weights_sha256=adapters.sha256,
         temperature=calibration.temperature,
-        bias=tuple(bias_vector(calibration).tolist()),
+        bias=tuple(calibration.bias().tolist()),
         prior=prior,
         training_data=adapters.training_data,
         scores=tuple(score for score in adapters.scores if score.data.endswith(f"@{prior}")),
     )
 
 
-def merged(base: str | None, adapters: Adapters) -> Checkpoint:
-    """The base with `adapters` merged in. Raises CheckpointError if it is not the base that they were trained on."""
-    folder = checkpoints.base_folder(base)
+def merge_into_base(base: str | None, adapters: Adapters) -> Checkpoint:
+    """The base with `adapters` merged into it. Raises CheckpointError if it is not their base."""
+    folder = find_base(base)
     weights = folder / "model.safetensors"
-    digest = checkpoints.file_sha256(weights)
-    if digest != adapters.base_sha256:
-        raise CheckpointError(f"{weights} (SHA-256 {digest}) is not the base that the adapters were trained on")
-    found = checkpoints.load(folder)
-    return replace(found, weights=adapter_files.merge(found.weights, adapters.tensors), labels=adapters.labels)
+    sha256 = file_sha256(weights)
+    if sha256 != adapters.base_sha256:
+        raise CheckpointError(f"the adapters were not trained on {weights} (SHA-256 {sha256}); set --base to their base")
+    checkpoint = load_checkpoint(folder)
+    return replace(checkpoint, weights=merge_adapters(checkpoint.weights, adapters.tensors), labels=adapters.labels)
 
 
-def from_folder(folder: Path) -> Source:
+def from_checkpoint(folder: Path) -> Source:
     """A fine-tuned BertForSequenceClassification. Raises CheckpointError if it has no head."""
-    found = checkpoints.load(folder)
-    if not found.labels:
-        weights = folder / "model.safetensors"
-        raise CheckpointError(f"{weights} has no classifier.weight; export needs a BertForSequenceClassification")
-    return Source(found, checkpoints.file_sha256(folder / "model.safetensors"))
+    checkpoint = load_checkpoint(folder)
+    weights = folder / "model.safetensors"
+    if not checkpoint.labels:
+        raise CheckpointError(f"{weights} has no classifier.weight; an export needs a BertForSequenceClassification")
+    return Source(checkpoint, file_sha256(weights))
 
 
-def random(size: str, seed: int = 0) -> Source:
+def random_weights(size: str, seed: int = 0) -> Source:
     """Random weights of one of ARCHITECTURES with nine labels, for benchmarks.
 
-    Biases are random too: TensorFlow folds zero biases away, and then no fused kernel matches.
+    Biases are random too: TensorFlow removes zero biases, and then no fused kernel matches.
     """
     architecture = ARCHITECTURES[size]
-    generator = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
     labels = tuple(f"LABEL_{index}" for index in range(len(EMOTIONS)))
     head = {"classifier.weight": (len(labels), architecture.hidden_size), "classifier.bias": (len(labels),)}
     weights = {
-        name: (generator.standard_normal(shape, np.float32) * 0.02 + name.endswith("LayerNorm.weight")).astype(np.float32)
-        for name, shape in (architecture.shapes() | head).items()
+        name: (random.standard_normal(shape, np.float32) * 0.02 + name.endswith("LayerNorm.weight")).astype(np.float32)
+        for name, shape in (architecture.weight_shapes() | head).items()
     }
-    tokenizer = checkpoints.load(checkpoints.base_folder(None)).tokenizer
+    tokenizer = load_checkpoint(find_base(None)).tokenizer
     return Source(Checkpoint(architecture, weights, tokenizer, labels), weights_sha256="")

@@ -1,4 +1,4 @@
-"""A BERT small enough for a test, with a tokenizer to match."""
+"""A BERT model and its tokenizer, small enough for tests."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from undertone_model import checkpoint as checkpoints
 from undertone_model.architecture import Architecture
-from undertone_model.checkpoint import Checkpoint
+from undertone_model.checkpoint import Checkpoint, save_checkpoint
 from undertone_model.emotions import EMOTIONS
 
-#: Characters, alone and inside a word, and a few whole words: every ASCII text has tokens, and few are unknown.
+# The vocabulary has characters, as words and within words, and a few words. Few tokens of a text
+# are unknown.
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"()-"
 WORDS = ("the", "and", "was", "her", "his", "sea", "rain", "letter", "door", "night", "laughed", "wept", "waited", "bread")
 
 
 def tiny_tokenizer() -> Tokenizer:
-    """A WordPiece tokenizer that works as BERT's does."""
+    """A WordPiece tokenizer with the rules of BERT's."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     vocabulary = [*special, *CHARACTERS, *(f"##{character}" for character in CHARACTERS), *WORDS]
     ids = {token: index for index, token in enumerate(vocabulary)}
@@ -31,9 +31,10 @@ def tiny_tokenizer() -> Tokenizer:
 
 
 def tiny_checkpoint(folder: Path, labels: Sequence[str] = EMOTIONS, seed: int = 0, positions: int = 64) -> Path:
-    """Writes a BertForSequenceClassification of two layers with random weights to `folder`, and returns it.
+    """Writes a BertForSequenceClassification with two layers and random weights to `folder`, and
+    returns it.
 
-    The same `seed` gives the same weights; another one gives a model that answers differently.
+    `seed` determines the weights.
     """
     tokenizer = tiny_tokenizer()
     architecture = Architecture(
@@ -48,7 +49,7 @@ def tiny_checkpoint(folder: Path, labels: Sequence[str] = EMOTIONS, seed: int = 
     head = {"classifier.weight": (len(labels), architecture.hidden_size), "classifier.bias": (len(labels),)}
     weights = {
         name: (random.normal(0, 0.3, shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
-        for name, shape in (architecture.shapes() | head).items()
+        for name, shape in (architecture.weight_shapes() | head).items()
     }
-    checkpoints.save(folder, Checkpoint(architecture, weights, tokenizer, tuple(labels)))
+    save_checkpoint(folder, Checkpoint(architecture, weights, tokenizer, tuple(labels)))
     return folder

@@ -1,7 +1,8 @@
-"""Fine-tuning: low-rank adapters (LoRA, Hu et al., 2021) on every linear layer, all biases and norms, pooler and head.
+"""Fine-tuning with low-rank adapters (LoRA, Hu et al., 2021).
 
-What is trained is small enough to be committed; the base stays what its package ships. GoEmotions and the story paragraphs are
-mixed in every epoch, the stories several times over, because they are few.
+Trained are adapters of every linear layer, all biases and layer norms, the pooler and the head.
+They are small enough for the repository; the base comes from its package. Every epoch mixes
+GoEmotions and the story paragraphs. It repeats the stories, because they are few.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,19 +15,20 @@ from tokenizers import Tokenizer
 
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
-from undertone_model.batches import TokenBatch, batches, encode
-from undertone_model.checkpoint import Arrays
+from undertone_model.batches import TokenBatch, encode, make_batches
+from undertone_model.checkpoint import NamedArrays
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train. The defaults made the committed adapters.
+    """Hyperparameters. The defaults are those of the packaged adapters.
 
-    `neutral_share` is how many of the neutral comments an epoch sees, drawn anew each time: they are half of all and teach the
-    least. `stories_repeat` is how often it sees each story paragraph. `tokens_per_batch` counts padding. `learning_rate` is the
-    peak, reached after `warmup` (a share of all steps) and followed by a linear descent to zero.
+    `neutral_share` is the share of the neutral comments in an epoch, drawn again for each epoch:
+    they are half of all comments and teach the least. `stories_repeat` is the number of times that
+    an epoch contains each story paragraph. `tokens_per_batch` includes padding. `learning_rate` is
+    the maximum; it is reached after `warmup` (a share of all steps) and decays linearly to zero.
     """
 
     seed: int = 20211
@@ -45,7 +47,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """State after a step: `loss` is a running mean, `step` counts from 1."""
+    """State after a step. `loss` is a moving average; `step` starts at 1."""
 
     epoch: int
     step: int
@@ -61,23 +63,23 @@ def train(
     stories: tuple[Example, ...],
     recipe: Recipe,
     report: Callable[[Progress], None],
-) -> Arrays:
-    """Trains and returns what was learnt, by name: `….lora_A`, `….lora_B`, biases, norms, pooler and classifier."""
+) -> NamedArrays:
+    """Trains and returns the trained tensors by name."""
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
     examples = comments + stories
     ids = encode(tokenizer, [example.text for example in examples], recipe.max_tokens)
     targets = np.array([example.target for example in examples], np.float32)
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
-    plan = [
-        list(batches(ids, recipe.tokens_per_batch, _rows(comments, stories, recipe, random), random))
+    epochs = [
+        list(make_batches(ids, recipe.tokens_per_batch, _epoch_rows(comments, stories, recipe, random), random))
         for _ in range(recipe.epochs)
     ]
-    steps = sum(len(epoch) for epoch in plan)
+    steps = sum(len(epoch_batches) for epoch_batches in epochs)
 
-    frozen, trainable = _variables(base, recipe.rank, random)
+    frozen, trainable = _split_weights(base, recipe.rank, random)
     optimizer = tf.keras.optimizers.AdamW(
-        learning_rate=_Schedule(recipe.learning_rate, steps, recipe.warmup),
+        learning_rate=_WarmupSchedule(recipe.learning_rate, steps, recipe.warmup),
         weight_decay=recipe.weight_decay,
         clipnorm=None,
         global_clipnorm=1.0,
@@ -104,18 +106,18 @@ def train(
         optimizer.apply(gradients, list(trainable.values()))
         return loss
 
-    done, mean = 0, 0.0
-    for epoch, epoch_batches in enumerate(plan, 1):
+    completed, mean = 0, 0.0
+    for epoch, epoch_batches in enumerate(epochs, 1):
         for batch in epoch_batches:
             loss = float(step(batch.input_ids, batch.attention_mask, targets[batch.rows]))
-            done += 1
-            mean = loss if done == 1 else 0.98 * mean + 0.02 * loss
-            report(Progress(epoch, done, steps, mean))
+            completed += 1
+            mean = loss if completed == 1 else 0.98 * mean + 0.02 * loss
+            report(Progress(epoch, completed, steps, mean))
     return {name: variable.numpy().astype(np.float32) for name, variable in trainable.items()}
 
 
-def predict(
-    weights: Mapping[str, NDArray[np.float32]], architecture: Architecture, ids: list[list[int]], budget: int = 4096
+def predict_logits(
+    weights: Mapping[str, NDArray[np.float32]], architecture: Architecture, ids: list[list[int]], max_padded_tokens: int = 4096
 ) -> NDArray[np.float32]:
     """Logits [rows, labels] of token ids, in their order."""
     tensors = {name: tf.constant(array) for name, array in weights.items()}
@@ -126,50 +128,50 @@ def predict(
     def run(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
         return encoder.logits(tensors, architecture, input_ids, attention_mask)
 
-    out = np.zeros((len(ids), weights["classifier.bias"].shape[0]), np.float32)
+    logits = np.zeros((len(ids), weights["classifier.bias"].shape[0]), np.float32)
     batch: TokenBatch
-    for batch in batches(ids, budget):
-        out[batch.rows] = run(batch.input_ids, batch.attention_mask).numpy()
-    return out
+    for batch in make_batches(ids, max_padded_tokens):
+        logits[batch.rows] = run(batch.input_ids, batch.attention_mask).numpy()
+    return logits
 
 
-def _rows(
+def _epoch_rows(
     comments: tuple[Example, ...], stories: tuple[Example, ...], recipe: Recipe, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Positions, in comments + stories, of what one epoch sees."""
+    """Indices in comments + stories of the examples in one epoch."""
     neutral = np.array([example.target[EMOTIONS.index("neutral")] == 1.0 for example in comments])
-    kept = ~neutral | (random.random(len(comments)) < recipe.neutral_share)
-    return np.concatenate([np.flatnonzero(kept), np.tile(len(comments) + np.arange(len(stories)), recipe.stories_repeat)])
+    selected = ~neutral | (random.random(len(comments)) < recipe.neutral_share)
+    return np.concatenate([np.flatnonzero(selected), np.tile(len(comments) + np.arange(len(stories)), recipe.stories_repeat)])
 
 
-def _variables(
+def _split_weights(
     base: Mapping[str, NDArray[np.float32]], rank: int, random: np.random.Generator
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Variable]]:
-    """Splits the base into what stays and what is trained, and adds adapters (A random, B zero) and a head."""
+    """Frozen and trainable weights: base, adapters (A random, B zero), random head."""
     frozen: dict[str, tf.Tensor] = {}
-    start: Arrays = {
+    initial: NamedArrays = {
         "classifier.weight": random.normal(0, 0.02, (len(EMOTIONS), base["pooler.dense.bias"].shape[0])).astype(np.float32),
         "classifier.bias": np.zeros(len(EMOTIONS), np.float32),
     }
     for name, array in base.items():
         if name.startswith("pooler.") or name.endswith(".bias") or "LayerNorm" in name:
-            start[name] = array
+            initial[name] = array
         else:
             frozen[name] = tf.constant(array)
         if name.startswith("encoder.") and name.endswith(".weight") and array.ndim == 2:
             rows, columns = array.shape
             layer = name.removesuffix(".weight")
-            start[f"{layer}.lora_A"] = random.normal(0, columns**-0.5, (rank, columns)).astype(np.float32)
-            start[f"{layer}.lora_B"] = np.zeros((rows, rank), np.float32)
-    return frozen, {name: tf.Variable(array, name=name.replace(".", "_")) for name, array in start.items()}
+            initial[f"{layer}.lora_A"] = random.normal(0, columns**-0.5, (rank, columns)).astype(np.float32)
+            initial[f"{layer}.lora_B"] = np.zeros((rows, rank), np.float32)
+    return frozen, {name: tf.Variable(array, name=name.replace(".", "_")) for name, array in initial.items()}
 
 
-class _Schedule(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Linear warm-up to the peak, then linear descent to zero."""
+class _WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Linear warm-up to the peak, then linear decay to zero."""
 
     def __init__(self, peak: float, steps: int, warmup: float) -> None:
-        self.peak, self.steps, self.warm_steps = peak, steps, max(1, int(steps * warmup))
+        self.peak, self.steps, self.warmup_steps = peak, steps, max(1, int(steps * warmup))
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        done = tf.cast(step, tf.float32)
-        return self.peak * tf.minimum(done / self.warm_steps, (self.steps - done) / (self.steps - self.warm_steps))
+        step = tf.cast(step, tf.float32)
+        return self.peak * tf.minimum(step / self.warmup_steps, (self.steps - step) / (self.steps - self.warmup_steps))

@@ -7,7 +7,7 @@ A program of its own, because TensorFlow shall not be loaded into the process of
 import sys
 from pathlib import Path
 
-from undertone_model.cli.group import undertone_model
+from undertone_model.__main__ import undertone_model
 from undertone_model.testing import tiny_checkpoint
 
 if __name__ == "__main__":

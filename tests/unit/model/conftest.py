@@ -1,9 +1,10 @@
-"""The tiny model, once on disk, once exported."""
+"""The tiny model as a checkpoint, as an export and as adapters."""
 
 import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ import numpy as np
 import pytest
 
 with warnings.catch_warnings():
-    # TensorFlow's own modules warn of what they import; nothing here could act on it.
+    # TensorFlow's modules raise warnings about their own imports.
     warnings.simplefilter("ignore")
-    from undertone_model import training  # noqa: F401 - all of TensorFlow and Keras
+    from undertone_model import training  # noqa: F401 - imports TensorFlow and Keras
 
-from undertone_model import adapters as adapter_files
-from undertone_model import goldens as golden_files
-from undertone_model.adapters import Adapters, Calibration, Score, TrainingData
-from undertone_model.checkpoint import file_sha256, load
+from undertone_model.adapters import Adapters, Score, TrainingData, save_adapters
+from undertone_model.calibration import Calibration
+from undertone_model.checkpoint import file_sha256, load_checkpoint
+from undertone_model.data import Sample
 from undertone_model.emotions import EMOTIONS
 from undertone_model.export import export
-from undertone_model.goldens import Goldens
-from undertone_model.sources import from_folder
+from undertone_model.goldens import Goldens, load_goldens
+from undertone_model.sources import Source, from_checkpoint
 from undertone_model.testing import tiny_checkpoint
 
 GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
@@ -30,38 +31,60 @@ GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint folder: BertForSequenceClassification, two layers, random weights. Read only."""
+    """A checkpoint of a BertForSequenceClassification with two layers and random weights. Do not
+    modify it.
+    """
     return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 
 @pytest.fixture
 def broken(tiny: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny checkpoint, to damage."""
+    """A copy of the tiny checkpoint that a test may damage."""
     return Path(shutil.copytree(tiny, tmp_path / "broken"))
 
 
 @pytest.fixture(scope="session")
 def tiny_goldens() -> Goldens:
-    """What PyTorch answers for the tiny checkpoint."""
-    return golden_files.load(GOLDENS)
+    """Golden outputs of the tiny checkpoint."""
+    return load_goldens(GOLDENS)
 
 
 @pytest.fixture(scope="session")
 def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The export of the tiny checkpoint, as version 1. Read only."""
-    return export(from_folder(tiny), tmp_path_factory.mktemp("models"), "tiny")
+    """The export of the tiny checkpoint as version 1. Do not modify it."""
+    return export(from_checkpoint(tiny), tmp_path_factory.mktemp("models"), "tiny")
 
 
 @pytest.fixture
 def export_copy(exported: Path, tmp_path: Path) -> Path:
-    """A copy of the export, to damage."""
+    """A copy of the export that a test may damage."""
     return Path(shutil.copytree(exported, tmp_path / "tiny" / exported.name))
 
 
 @pytest.fixture(scope="session")
+def sample() -> Sample:
+    texts = ("the sea and the rain", "her letter waited", "laughed, wept", "the night door")
+    return Sample("tales", "ab" * 32, texts)
+
+
+@pytest.fixture(scope="session")
+def smooth_source(tiny: Path) -> Source:
+    """The tiny model with a high temperature. Its differences of probabilities are as small as
+    those of a trained model.
+    """
+    return replace(from_checkpoint(tiny), temperature=8.0)
+
+
+@pytest.fixture(scope="session")
+def bf16_export(smooth_source: Source, sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of `smooth_source` in bf16. Do not modify it."""
+    return export(smooth_source, tmp_path_factory.mktemp("models"), "tiny", precision="bf16", sample=sample)
+
+
+@pytest.fixture(scope="session")
 def tiny_adapters(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of adapters for the tiny checkpoint that change its head and one layer, calibrated for stories. Read only."""
-    weights = load(tiny).weights
+    """Adapters of the tiny checkpoint that change its head and one layer. Do not modify them."""
+    weights = load_checkpoint(tiny).weights
     random = np.random.default_rng(3)
     layer = "encoder.layer.1.intermediate.dense"
     tensors = {
@@ -81,13 +104,13 @@ def tiny_adapters(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores=(Score("stories/test@comments", "accuracy", 0.25), Score("stories/test@stories", "accuracy", 0.5)),
     )
     folder = tmp_path_factory.mktemp("adapters")
-    adapter_files.save(folder, adapters)
+    save_adapters(folder, adapters)
     return folder
 
 
 @pytest.fixture
 def edit() -> Callable[..., None]:
-    """Changes fields of a JSON file; None removes one."""
+    """Changes fields of a JSON file. None removes a field."""
 
     def change(path: Path, **fields: Any) -> None:
         record = json.loads(path.read_text()) | fields

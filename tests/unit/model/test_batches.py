@@ -1,9 +1,9 @@
-"""Batches lose nothing, repeat nothing and keep the budget."""
+"""Batches contain every row once and respect the limit of padded tokens."""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_model.batches import batches, encode, pad
+from undertone_model.batches import encode, make_batches, pad_batch
 from undertone_model.testing import tiny_tokenizer
 
 IDS = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=40), max_size=40)
@@ -15,17 +15,17 @@ def generator(seed: int | None) -> np.random.Generator | None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(ids=IDS, budget=st.integers(1, 200), seed=SEEDS)
-def test_every_row_comes_exactly_once_and_the_budget_is_kept(ids: list[list[int]], budget: int, seed: int | None) -> None:
-    found = list(batches(ids, budget, random=generator(seed)))
+@given(ids=IDS, limit=st.integers(1, 200), seed=SEEDS)
+def test_batches_contain_every_row_once_within_the_limit(ids: list[list[int]], limit: int, seed: int | None) -> None:
+    found = list(make_batches(ids, limit, random=generator(seed)))
     assert sorted(row for batch in found for row in batch.rows.tolist()) == list(range(len(ids)))
-    assert all(batch.input_ids.size <= budget or len(batch.rows) == 1 for batch in found)
+    assert all(batch.input_ids.size <= limit or len(batch.rows) == 1 for batch in found)
 
 
 @settings(max_examples=60, deadline=None)
-@given(ids=IDS, budget=st.integers(1, 200), seed=SEEDS)
-def test_ids_and_mask_are_those_of_the_row(ids: list[list[int]], budget: int, seed: int | None) -> None:
-    for batch in batches(ids, budget, random=generator(seed)):
+@given(ids=IDS, limit=st.integers(1, 200), seed=SEEDS)
+def test_ids_and_mask_match_the_row(ids: list[list[int]], limit: int, seed: int | None) -> None:
+    for batch in make_batches(ids, limit, random=generator(seed)):
         assert batch.input_ids.dtype == batch.attention_mask.dtype == np.int32
         assert batch.input_ids.shape == batch.attention_mask.shape
         assert batch.input_ids.shape[1] == max(len(ids[row]) for row in batch.rows)
@@ -37,40 +37,40 @@ def test_ids_and_mask_are_those_of_the_row(ids: list[list[int]], budget: int, se
 
 @settings(max_examples=30, deadline=None)
 @given(ids=IDS.filter(bool), seed=SEEDS, data=st.data())
-def test_rows_may_be_left_out_or_come_again(ids: list[list[int]], seed: int | None, data: st.DataObject) -> None:
+def test_rows_may_be_omitted_or_repeated(ids: list[list[int]], seed: int | None, data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(ids) - 1), max_size=60))
-    found = batches(ids, 100, np.array(rows, np.int64), generator(seed))
+    found = make_batches(ids, 100, np.array(rows, np.int64), generator(seed))
     assert sorted(row for batch in found for row in batch.rows.tolist()) == sorted(rows)
 
 
-def test_the_longest_come_first_and_little_is_padding() -> None:
+def test_longest_rows_are_first_and_padding_is_small() -> None:
     lengths = np.random.default_rng(0).integers(3, 100, 200)
     ids = [[1] * length for length in lengths]
-    found = list(batches(ids, 1000))
+    found = list(make_batches(ids, 1000))
     assert [batch.input_ids.shape[1] for batch in found] == sorted((b.input_ids.shape[1] for b in found), reverse=True)
     assert sum(batch.input_ids.size for batch in found) < 1.1 * lengths.sum()
 
 
-def test_shuffled_batches_differ_by_seed_only_and_still_pad_little() -> None:
+def test_seed_determines_the_shuffled_batches_and_padding_is_small() -> None:
     lengths = np.random.default_rng(0).integers(3, 100, 200)
     ids = [[1] * length for length in lengths]
 
     def rows(seed: int) -> list[list[int]]:
-        return [batch.rows.tolist() for batch in batches(ids, 1000, random=np.random.default_rng(seed))]
+        return [batch.rows.tolist() for batch in make_batches(ids, 1000, random=np.random.default_rng(seed))]
 
     assert rows(1) == rows(1)
     assert rows(1) != rows(2)
-    assert sum(batch.input_ids.size for batch in batches(ids, 1000, random=np.random.default_rng(1))) < 1.4 * lengths.sum()
+    assert sum(batch.input_ids.size for batch in make_batches(ids, 1000, random=np.random.default_rng(1))) < 1.4 * lengths.sum()
 
 
 def test_padding_is_zero() -> None:
-    batch = pad([[7], [8, 9]], [1, 0])
+    batch = pad_batch([[7], [8, 9]], [1, 0])
     assert batch.rows.tolist() == [1, 0]
     assert batch.input_ids.tolist() == [[8, 9], [7, 0]]
     assert batch.attention_mask.tolist() == [[1, 1], [1, 0]]
 
 
-def test_long_texts_are_cut_and_the_tokenizer_is_left_as_it_was() -> None:
+def test_long_texts_are_truncated_and_the_tokenizer_is_unchanged() -> None:
     tokenizer = tiny_tokenizer()
     ids = encode(tokenizer, ["the sea", "rain " * 50], max_tokens=10)
     start, end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")

@@ -1,4 +1,4 @@
-"""Checkpoints come back as they were written, and every damage is named by file and reason."""
+"""Reading and writing of checkpoints, and the errors of damaged files."""
 
 import json
 import shutil
@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from undertone_model import checkpoint as checkpoints
-from undertone_model.checkpoint import Checkpoint
+from undertone_model.checkpoint import BASE_PACKAGE, file_sha256, find_base, load_checkpoint, save_checkpoint
 from undertone_model.errors import CheckpointError
 from undertone_model.testing import tiny_checkpoint
 
 
 @pytest.fixture
 def damage(broken: Path) -> Callable[..., None]:
-    """Changes tensors of the broken checkpoint; None removes one."""
+    """Changes tensors of the broken checkpoint. None removes a tensor."""
 
     def change(**tensors: np.ndarray[Any, Any] | None) -> None:
         found: dict[str, Any] = load_file(broken / "model.safetensors") | tensors
@@ -26,10 +25,10 @@ def damage(broken: Path) -> Callable[..., None]:
     return change
 
 
-def test_what_is_saved_is_loaded(tiny: Path, tmp_path: Path) -> None:
-    first = checkpoints.load(tiny)
-    checkpoints.save(tmp_path / "again", first)
-    again = checkpoints.load(tmp_path / "again")
+def test_saved_checkpoint_loads(tiny: Path, tmp_path: Path) -> None:
+    first = load_checkpoint(tiny)
+    save_checkpoint(tmp_path / "again", first)
+    again = load_checkpoint(tmp_path / "again")
     assert again.architecture == first.architecture
     assert again.labels == first.labels
     assert again.weights.keys() == first.weights.keys()
@@ -38,77 +37,77 @@ def test_what_is_saved_is_loaded(tiny: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (tiny / "model.safetensors").read_bytes()
 
 
-def test_the_same_seed_gives_the_same_tiny_checkpoint_and_another_another(tmp_path: Path) -> None:
+def test_seed_determines_the_tiny_checkpoint(tmp_path: Path) -> None:
     first, same, other = (
         tiny_checkpoint(tmp_path / str(seed) / name, seed=seed) for seed, name in ((0, "a"), (0, "b"), (1, "c"))
     )
-    assert checkpoints.file_sha256(first / "model.safetensors") == checkpoints.file_sha256(same / "model.safetensors")
-    assert checkpoints.file_sha256(first / "model.safetensors") != checkpoints.file_sha256(other / "model.safetensors")
+    assert file_sha256(first / "model.safetensors") == file_sha256(same / "model.safetensors")
+    assert file_sha256(first / "model.safetensors") != file_sha256(other / "model.safetensors")
 
 
-def test_an_encoder_without_a_head_has_no_labels(broken: Path, damage: Callable[..., None]) -> None:
+def test_encoder_without_head_has_no_labels(broken: Path, damage: Callable[..., None]) -> None:
     damage(**{"classifier.weight": None, "classifier.bias": None})
-    assert checkpoints.load(broken).labels == ()
+    assert load_checkpoint(broken).labels == ()
 
 
-def test_tensors_of_a_bare_bert_model_have_no_prefix(broken: Path, damage: Callable[..., None]) -> None:
+def test_tensors_of_a_bert_model_have_no_prefix(broken: Path, damage: Callable[..., None]) -> None:
     found = load_file(broken / "model.safetensors")
     damage(**dict.fromkeys(found), **{name.removeprefix("bert."): array for name, array in found.items() if "bert." in name})
-    assert checkpoints.load(broken).architecture.num_hidden_layers == 2
+    assert load_checkpoint(broken).architecture.num_hidden_layers == 2
 
 
-def test_half_precision_becomes_single(broken: Path, damage: Callable[..., None]) -> None:
+def test_half_precision_is_converted_to_float32(broken: Path, damage: Callable[..., None]) -> None:
     damage(**{"bert.pooler.dense.bias": np.full(32, 0.5, np.float16)})
-    found = checkpoints.load(broken).weights["pooler.dense.bias"]
+    found = load_checkpoint(broken).weights["pooler.dense.bias"]
     assert found.dtype == np.float32
     assert found.tolist() == [0.5] * 32
 
 
-def test_positions_that_older_checkpoints_keep_are_ignored(broken: Path, damage: Callable[..., None]) -> None:
+def test_position_ids_of_older_checkpoints_are_ignored(broken: Path, damage: Callable[..., None]) -> None:
     damage(**{"bert.embeddings.position_ids": np.arange(64)[None]})
-    assert "embeddings.position_ids" not in checkpoints.load(broken).weights
+    assert "embeddings.position_ids" not in load_checkpoint(broken).weights
 
 
 def test_labels_without_names_are_numbered(broken: Path, edit: Callable[..., None]) -> None:
     edit(broken / "config.json", id2label=None)
-    assert checkpoints.load(broken).labels[:2] == ("LABEL_0", "LABEL_1")
+    assert load_checkpoint(broken).labels[:2] == ("LABEL_0", "LABEL_1")
 
 
-def test_padding_and_truncation_of_a_tokenizer_are_taken_out(broken: Path) -> None:
-    tokenizer = checkpoints.load(broken).tokenizer
+def test_padding_and_truncation_of_the_tokenizer_are_disabled(broken: Path) -> None:
+    tokenizer = load_checkpoint(broken).tokenizer
     tokenizer.enable_padding(length=128)
     tokenizer.enable_truncation(128)
     tokenizer.save(str(broken / "tokenizer.json"))
-    assert len(checkpoints.load(broken).tokenizer.encode("the sea").ids) == 4
+    assert len(load_checkpoint(broken).tokenizer.encode("the sea").ids) == 4
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_missing_file_is_named(broken: Path, name: str) -> None:
+def test_error_names_a_missing_file(broken: Path, name: str) -> None:
     (broken / name).unlink()
     with pytest.raises(CheckpointError, match=rf"{name} does not exist"):
-        checkpoints.load(broken)
+        load_checkpoint(broken)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_truncated_file_is_named(broken: Path, name: str, share: float) -> None:
+def test_error_names_a_truncated_file(broken: Path, name: str, share: float) -> None:
     content = (broken / name).read_bytes()
     (broken / name).write_bytes(content[: int(len(content) * share)])
     with pytest.raises(CheckpointError, match=rf"{name} is damaged: ."):
-        checkpoints.load(broken)
+        load_checkpoint(broken)
 
 
 @pytest.mark.parametrize("content", ["model_type: bert", "[1, 2]", '"bert"', "null", "\xff\xfe"])
-def test_a_configuration_that_is_no_json_object_is_named(broken: Path, content: str) -> None:
+def test_configuration_must_be_a_json_object(broken: Path, content: str) -> None:
     (broken / "config.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(CheckpointError, match=r"config\.json is damaged"):
-        checkpoints.load(broken)
+        load_checkpoint(broken)
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert' can be exported"),
+        ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert' is supported"),
         ({"model_type": None}, "model_type is None; only 'bert'"),
         ({"hidden_act": "relu"}, "hidden_act is 'relu'; only 'gelu'"),
         ({"hidden_act": "gelu_new"}, "hidden_act is 'gelu_new'"),
@@ -119,18 +118,18 @@ def test_a_configuration_that_is_no_json_object_is_named(broken: Path, content: 
         ({"num_hidden_layers": 2.0}, "num_hidden_layers is 2.0, expected a positive integer"),
         ({"num_hidden_layers": True}, "num_hidden_layers is True, expected a positive integer"),
         ({"num_attention_heads": 0}, "num_attention_heads is 0, expected a positive integer"),
-        ({"num_attention_heads": 5}, "hidden_size 32 does not divide into 5 attention heads"),
+        ({"num_attention_heads": 5}, "hidden_size 32 is not a multiple of 5 attention heads"),
         ({"layer_norm_eps": [1]}, "layer_norm_eps is [1], expected a positive number"),
         ({"id2label": ["joy"]}, "id2label is ['joy'], expected an object"),
-        ({"id2label": dict.fromkeys(map(str, range(9)), "joy")}, "id2label gives two labels the same name: joy, joy"),
+        ({"id2label": dict.fromkeys(map(str, range(9)), "joy")}, "id2label has the same name for two labels: joy, joy"),
     ],
 )
-def test_a_configuration_of_another_model_is_named(
+def test_unsupported_configuration_is_refused(
     broken: Path, edit: Callable[..., None], fields: dict[str, Any], reason: str
 ) -> None:
     edit(broken / "config.json", **fields)
     with pytest.raises(CheckpointError) as raised:
-        checkpoints.load(broken)
+        load_checkpoint(broken)
     assert f"{broken / 'config.json'}: {reason}" in str(raised.value)
 
 
@@ -149,69 +148,77 @@ def test_a_configuration_of_another_model_is_named(
         ("classifier.weight", np.zeros((9, 8), np.float32), "classifier.weight has the shape [9, 8], expected [9, 32]"),
         ("classifier.weight", np.array(1, np.float32), "classifier.weight has the shape [], expected [9, 32]"),
         ("classifier.bias", np.zeros((9, 2), np.float32), "classifier.bias has the shape [9, 2], expected [9]"),
-        ("bert.pooler.dense.bias", np.zeros(32, np.int8), "bert.pooler.dense.bias is of type I8; save the model in F32"),
+        (
+            "bert.pooler.dense.bias",
+            np.zeros(32, np.int8),
+            "bert.pooler.dense.bias has the unsupported dtype I8; save the model in F32",
+        ),
     ],
 )
-def test_a_tensor_that_does_not_fit_is_named(
+def test_tensor_of_the_wrong_shape_or_dtype_is_refused(
     broken: Path, damage: Callable[..., None], tensor: str, array: Any, reason: str
 ) -> None:
     damage(**{tensor: array})
     with pytest.raises(CheckpointError) as raised:
-        checkpoints.load(broken)
+        load_checkpoint(broken)
     assert str(raised.value).startswith(str(broken / "model.safetensors"))
     assert reason in str(raised.value)
 
 
-def test_a_bfloat16_tensor_is_named(broken: Path) -> None:
+def test_bfloat16_tensor_is_refused(broken: Path) -> None:
     header = json.dumps({"bert.pooler.dense.bias": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     (broken / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
-    with pytest.raises(CheckpointError, match=r"bert\.pooler\.dense\.bias is of type BF16; save the model in F32"):
-        checkpoints.load(broken)
+    with pytest.raises(
+        CheckpointError, match=r"bert\.pooler\.dense\.bias has the unsupported dtype BF16; save the model in F32"
+    ):
+        load_checkpoint(broken)
 
 
-def test_a_tokenizer_with_more_tokens_than_the_model_is_not_its_own(broken: Path) -> None:
-    found = checkpoints.load(broken)
+def test_tokenizer_with_more_tokens_than_the_model_is_refused(broken: Path) -> None:
+    found = load_checkpoint(broken)
     found.tokenizer.add_tokens(["undertone"])
     found.tokenizer.save(str(broken / "tokenizer.json"))
-    with pytest.raises(CheckpointError, match=r"tokenizer\.json has 113 tokens, but the model only 112"):
-        checkpoints.load(broken)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json has 113 tokens but the model has 112"):
+        load_checkpoint(broken)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tiny: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CheckpointError, match=r"file cannot be written: File exists"):
-        checkpoints.save(tmp_path / "file", checkpoints.load(tiny))
+def test_error_names_a_folder_that_cannot_be_written(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"cannot write .*file: File exists"):
+        save_checkpoint(tmp_path / "file", load_checkpoint(tiny))
 
 
-def test_the_packaged_base_is_the_one_the_project_was_built_on() -> None:
-    found: Checkpoint = checkpoints.load(checkpoints.base_folder(None))
+def test_packaged_base_loads() -> None:
+    found = load_checkpoint(find_base(None))
     assert (found.architecture.num_hidden_layers, found.architecture.hidden_size) == (6, 384)
     assert len(found.tokenizer.encode("word " * 400).ids) == 402
 
 
-def test_other_packaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / checkpoints.BASE_PACKAGE
+def test_packaged_weights_with_another_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / BASE_PACKAGE
     (package / "model").mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "model" / "model.safetensors").write_bytes(b"other")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CheckpointError, match=r"model\.safetensors has the SHA-256 d9298a10.*, expected 53aa5117.*; reinstall"):
-        checkpoints.base_folder(None)
+        find_base(None)
 
 
-def test_a_folder_can_be_the_base(tiny: Path) -> None:
-    assert checkpoints.base_folder(str(tiny)) == tiny
+def test_base_may_be_a_folder(tiny: Path) -> None:
+    assert find_base(str(tiny)) == tiny
 
 
 @pytest.mark.parametrize("base", ["nonsense", "/no/such/folder", "./missing/model", "~/bert", "a/b/c", ""])
-def test_a_base_that_is_neither_folder_nor_hub_id_is_named(base: str) -> None:
-    with pytest.raises(CheckpointError, match="no such folder, nor a hub id of the form owner/name") as raised:
-        checkpoints.base_folder(base)
-    assert f"--base {base}" in str(raised.value)
+def test_base_must_be_a_folder_or_a_hub_id(base: str) -> None:
+    with pytest.raises(
+        CheckpointError, match="is invalid: use an existing folder or a hub id of the form owner/name"
+    ) as raised:
+        find_base(base)
+    assert f"--base {base!r}" in str(raised.value)
 
 
-def test_a_hub_id_is_the_folder_that_the_hub_gave(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The hub's cache as its own library lays it out, so that its real code finds the files without a connection.
+def test_base_may_be_a_hub_id(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The cache has the layout of huggingface_hub, whose code finds the files without a connection.
     commit = "0" * 40
     repository = tmp_path / "models--owner--name"
     shutil.copytree(tiny, repository / "snapshots" / commit)
@@ -219,12 +226,12 @@ def test_a_hub_id_is_the_folder_that_the_hub_gave(tiny: Path, tmp_path: Path, mo
     (repository / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    folder = checkpoints.base_folder("owner/name")
-    assert checkpoints.load(folder).architecture == checkpoints.load(tiny).architecture
+    folder = find_base("owner/name")
+    assert load_checkpoint(folder).architecture == load_checkpoint(tiny).architecture
 
 
-def test_a_base_that_the_hub_does_not_give_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_failed_download_of_the_base_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointError, match="--base nobody/nothing: cannot be fetched from the hub"):
-        checkpoints.base_folder("nobody/nothing")
+    with pytest.raises(CheckpointError, match="cannot download --base owner/missing from the hub"):
+        find_base("owner/missing")

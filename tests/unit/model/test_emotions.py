@@ -1,4 +1,4 @@
-"""Every label of GoEmotions becomes one of the nine emotions."""
+"""The mapping of GoEmotions' labels to the nine emotions."""
 
 from collections import Counter
 
@@ -9,18 +9,18 @@ def test_all_labels_of_goemotions_are_mapped() -> None:
     assert len(GOEMOTIONS) == 28
 
 
-def test_they_are_mapped_to_the_nine_and_to_all_of_them() -> None:
+def test_each_of_the_nine_emotions_has_a_label() -> None:
     assert len(set(EMOTIONS)) == 9
     assert set(GOEMOTIONS.values()) == set(EMOTIONS)
 
 
-def test_a_label_that_is_one_of_the_nine_stays_what_it_is() -> None:
+def test_labels_of_the_nine_emotions_are_unchanged() -> None:
     assert {emotion: GOEMOTIONS[emotion] for emotion in EMOTIONS if emotion in GOEMOTIONS} == {
         emotion: emotion for emotion in EMOTIONS if emotion != "anticipation"
     }
 
 
-def test_opposites_do_not_meet() -> None:
+def test_related_labels_map_to_the_same_emotion() -> None:
     assert GOEMOTIONS["gratitude"] == GOEMOTIONS["relief"] == "joy"
     assert GOEMOTIONS["grief"] == GOEMOTIONS["remorse"] == "sadness"
     assert GOEMOTIONS["annoyance"] == "anger"

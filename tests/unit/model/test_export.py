@@ -1,10 +1,7 @@
-"""Exports: the folder, the contract and the graph, run through a Session as TF Serving runs it."""
+"""Exports: files, contract, versions and the gate for bf16."""
 
 import hashlib
 import json
-import platform
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,71 +9,34 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from numpy.typing import NDArray
 from scipy.special import softmax
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
-from undertone_model import encoder, export, serving, sources
-from undertone_model.adapters import load as load_adapters
-from undertone_model.adapters import merge
-from undertone_model.batches import pad
-from undertone_model.checkpoint import base_folder, load
+from undertone_model import encoder, gate, sources
+from undertone_model.adapters import load_adapters, merge_adapters
+from undertone_model.checkpoint import load_checkpoint
+from undertone_model.data import Sample
 from undertone_model.emotions import EMOTIONS
-from undertone_model.errors import CheckpointError, ExportError
-from undertone_model.goldens import Goldens
-from undertone_model.testing import tiny_checkpoint
-
-# The newest of these is DisableCopyOnRead, of TensorFlow 2.13; TF Serving 2.19 has all of them. The graph is written by a newer
-# TensorFlow than the one that runs it, so a new operation belongs here only after the runtime's registry is seen to have it.
-GRAPH = {
-    *("AddV2", "BatchMatMulV2", "BiasAdd", "Cast", "Const", "EnsureShape", "Erfc", "Fill", "FusedBatchNormV3", "Identity"),
-    *("MatMul", "Mul", "Neg", "NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "ResourceGather", "Shape", "Softmax"),
-    *("StatefulPartitionedCall", "StridedSlice", "Sub", "Tanh", "Transpose", "VarHandleOp"),
-}
-SAVING = {
-    *("AssignVariableOp", "DisableCopyOnRead", "MergeV2Checkpoints", "RestoreV2", "SaveV2", "Select", "ShardedFilename"),
-    *("StaticRegexFullMatch", "StringJoin"),
-}
-
-
-class Run:
-    """A SavedModel in a Session."""
-
-    def __init__(self, folder: Path) -> None:
-        self.session = tf.compat.v1.Session(graph=tf.Graph())
-        meta_graph = tf.compat.v1.saved_model.load(self.session, ["serve"], str(folder))
-        self.signature = meta_graph.signature_def["serving_default"]
-
-    def __call__(self, ids: NDArray[np.int32], mask: NDArray[np.int32]) -> NDArray[np.float32]:
-        inputs = self.signature.inputs
-        feed = {inputs["input_ids"].name: ids, inputs["attention_mask"].name: mask}
-        found: NDArray[np.float32] = self.session.run(self.signature.outputs["probabilities"].name, feed)
-        return found
-
-
-@pytest.fixture(scope="module")
-def run(exported: Path) -> Iterator[Run]:
-    run = Run(exported)
-    yield run
-    run.session.close()
+from undertone_model.errors import ExportError, VerificationError
+from undertone_model.export import export
+from undertone_model.session import SavedModelSession
 
 
 @pytest.fixture
 def _no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the graph out, which takes seconds to write, where only the folders matter."""
+    """Does not write the graph, which takes seconds, for tests of the folders only."""
     monkeypatch.setattr(tf.saved_model, "save", lambda _module, folder, **_: (Path(folder) / "saved_model.pb").touch())
 
 
 def contract_of(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "contract.json").read_text())
-    return found
+    contract: dict[str, Any] = json.loads((folder / "contract.json").read_text())
+    return contract
 
 
-def test_the_folder_has_what_server_and_sidecar_read(exported: Path) -> None:
+def test_export_has_the_files_of_server_and_sidecar(exported: Path) -> None:
     assert {path.name for path in exported.iterdir()} >= {"saved_model.pb", "variables", "tokenizer.json", "contract.json"}
 
 
-def test_the_contract_says_all_of_it(exported: Path, tiny: Path) -> None:
+def test_contract_describes_the_export(exported: Path, tiny: Path) -> None:
     contract = contract_of(exported)
     assert contract.pop("created_at").endswith("Z")
     assert contract.pop("producer").startswith("undertone-model ")
@@ -107,126 +67,73 @@ def test_the_contract_says_all_of_it(exported: Path, tiny: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, 3), (1, 64), (2, 17), (7, 5), (32, 40)])
-def test_any_batch_and_length_is_answered_as_the_encoder_does(run: Run, tiny: Path, rows: int, length: int) -> None:
-    checkpoint = load(tiny)
-    random = np.random.default_rng(rows)
-    ids = random.integers(0, 112, (rows, length)).astype(np.int32)
-    mask = (np.arange(length) < random.integers(1, length + 1, (rows, 1))).astype(np.int32)
-    logits = encoder.logits(checkpoint.weights, checkpoint.architecture, ids, mask).numpy()
-    found = run(ids, mask)
-    assert found.dtype == np.float32
-    assert found == pytest.approx(softmax(logits, axis=1), abs=1e-5)
-
-
-def test_the_graph_agrees_with_pytorch(run: Run, tiny_goldens: Goldens) -> None:
-    batch = pad(tiny_goldens.input_ids, range(len(tiny_goldens.input_ids)))
-    expected = softmax(tiny_goldens.logits, axis=1)
-    assert run(batch.input_ids, batch.attention_mask) == pytest.approx(expected, abs=1e-5)
-
-
-def test_a_sequence_longer_than_the_model_is_an_error_of_the_caller(run: Run) -> None:
-    ids = np.ones((1, 65), np.int32)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        run(ids, ids)
-
-
-def test_the_graph_uses_operations_of_the_serving_runtime_only(exported: Path) -> None:
-    (meta_graph,) = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes()).meta_graphs
-    functions = (function.node_def for function in meta_graph.graph_def.library.function)
-    used = {node.op for nodes in (meta_graph.graph_def.node, *functions) for node in nodes}
-    assert used - GRAPH - SAVING == set()
-    # So that an attribute that only the newer TensorFlow knows is left out where it has its default.
-    assert meta_graph.meta_info_def.stripped_default_attrs
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN's fusions are those of x86-64")
-def test_the_runtime_fuses_all_that_onednn_can(run: Run) -> None:
-    ids = np.ones((4, 16), np.int32)
-    inputs, metadata = run.signature.inputs, tf.compat.v1.RunMetadata()
-    run.session.run(
-        run.signature.outputs["probabilities"].name,
-        {inputs["input_ids"].name: ids, inputs["attention_mask"].name: ids},
-        options=tf.compat.v1.RunOptions(output_partition_graphs=True),
-        run_metadata=metadata,
-    )
-    nodes = [node for graph in metadata.partition_graphs for node in graph.node]
-    operations = Counter(node.op for node in nodes)
-    fused = Counter(b"+".join(node.attr["fused_ops"].list.s).decode() for node in nodes if "fused_ops" in node.attr)
-    assert operations["_MklLayerNorm"] == 1 + 2 * 2
-    assert operations["_MklNativeFusedMatMul"] == 2 * 6 + 2
-    assert operations.keys().isdisjoint({"FusedBatchNormV3", "MatMul", "BiasAdd", "Erfc", "Tanh"})
-    # Queries, keys, values and the head; attention's scale and mask; the sums before the layer norms.
-    assert fused == {"BiasAdd": 2 * 3 + 1, "Mul+Add": 2, "BiasAdd+Add": 2 * 2, "BiasAdd+GeluExact": 2, "BiasAdd+Tanh": 1}
-
-
 @pytest.mark.usefixtures("_no_graph")
-def test_versions_count_up_and_may_be_chosen(tiny: Path, tmp_path: Path) -> None:
-    source = sources.from_folder(tiny)
-    assert export.export(source, tmp_path, "m", number=9) == tmp_path / "m" / "9"
-    assert export.export(source, tmp_path, "m", max_tokens=32) == tmp_path / "m" / "10"
+def test_version_is_the_next_number_or_the_requested_one(tiny: Path, tmp_path: Path) -> None:
+    source = sources.from_checkpoint(tiny)
+    assert export(source, tmp_path, "m", number=9) == tmp_path / "m" / "9"
+    assert export(source, tmp_path, "m", max_tokens=32) == tmp_path / "m" / "10"
     assert contract_of(tmp_path / "m" / "10")["version"] == "10"
     assert contract_of(tmp_path / "m" / "10")["max_tokens"] == 32
-    with pytest.raises(ExportError, match=r"m/9 exists; choose another --version"):
-        export.export(source, tmp_path, "m", number=9)
+    with pytest.raises(ExportError, match=r"m/9 exists; use another --version"):
+        export(source, tmp_path, "m", number=9)
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 2, 65])
-def test_a_limit_that_the_model_does_not_have_is_refused(tiny: Path, tmp_path: Path, limit: int) -> None:
-    with pytest.raises(ExportError, match=rf"--max-tokens {limit} is not between 3 and 64"):
-        export.export(sources.from_folder(tiny), tmp_path, "m", max_tokens=limit)
+def test_invalid_max_tokens_are_refused(tiny: Path, tmp_path: Path, limit: int) -> None:
+    with pytest.raises(ExportError, match=rf"--max-tokens {limit} is invalid: use 3 to 64"):
+        export(sources.from_checkpoint(tiny), tmp_path, "m", max_tokens=limit)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../m", "a/b", ".hidden", "two words"])
-def test_a_name_that_is_no_folder_is_refused(tiny: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ExportError, match="cannot name a folder and a model"):
-        export.export(sources.from_folder(tiny), tmp_path, name)
+def test_invalid_names_are_refused(tiny: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExportError, match=r"--name .* is invalid"):
+        export(sources.from_checkpoint(tiny), tmp_path, name)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tiny: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ExportError, match=r"file/m/1 cannot be written: Not a directory"):
-        export.export(sources.from_folder(tiny), tmp_path / "file", "m")
+def test_error_names_a_folder_that_cannot_be_written(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match=r"cannot write .*file/m/1: Not a directory"):
+        export(sources.from_checkpoint(tiny), tmp_path / "file", "m")
 
 
 @pytest.mark.parametrize(
     ("failure", "raised"),
     [(KeyboardInterrupt(), KeyboardInterrupt), (tf.errors.ResourceExhaustedError(None, None, "disk full"), ExportError)],
 )
-def test_a_server_never_sees_half_an_export(
+def test_incomplete_export_is_never_visible_as_a_version(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, raised: type[BaseException]
 ) -> None:
-    seen: list[str] = []
+    names: list[str] = []
 
     def interrupted(_module: tf.Module, folder: str, **_: object) -> None:
         (Path(folder) / "saved_model.pb").write_bytes(b"half")
-        seen.extend(path.name for path in (tmp_path / "m").iterdir())
+        names.extend(path.name for path in (tmp_path / "m").iterdir())
         raise failure
 
     monkeypatch.setattr(tf.saved_model, "save", interrupted)
     with pytest.raises(raised):
-        export.export(sources.from_folder(tiny), tmp_path, "m")
-    assert len(seen) == 1
-    assert not seen[0].isdecimal()
+        export(sources.from_checkpoint(tiny), tmp_path, "m")
+    assert len(names) == 1
+    assert not names[0].isdecimal()
     assert list((tmp_path / "m").iterdir()) == []
 
 
 @pytest.mark.usefixtures("_no_graph")
-def test_what_a_killed_export_left_behind_is_overwritten(tiny: Path, tmp_path: Path) -> None:
-    left = tmp_path / "m" / ".1.writing"
-    left.mkdir(parents=True)
-    (left / "rubbish").touch()
-    folder = export.export(sources.from_folder(tiny), tmp_path, "m")
+def test_files_of_a_killed_export_are_replaced(tiny: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "m" / ".1.writing"
+    partial.mkdir(parents=True)
+    (partial / "old").touch()
+    folder = export(sources.from_checkpoint(tiny), tmp_path, "m")
     assert folder == tmp_path / "m" / "1"
-    assert not (folder / "rubbish").exists()
-    assert not left.exists()
+    assert not (folder / "old").exists()
+    assert not partial.exists()
 
 
-def test_our_own_model_is_the_base_with_adapters_and_calibration(tiny: Path, tiny_adapters: Path, tmp_path: Path) -> None:
+def test_our_model_is_the_base_with_adapters_and_calibration(tiny: Path, tiny_adapters: Path, tmp_path: Path) -> None:
     source = sources.from_adapters(str(tiny), "stories", tiny_adapters)
-    folder = export.export(source, tmp_path, "emotions")
-    contract, adapters, checkpoint = contract_of(folder), load_adapters(tiny_adapters), load(tiny)
+    folder = export(source, tmp_path, "emotions")
+    contract, adapters, checkpoint = contract_of(folder), load_adapters(tiny_adapters), load_checkpoint(tiny)
     bias = np.array([0.0] * 8 + [-0.75])
     assert contract["calibration"] == {"temperature": 1.5, "bias": bias.tolist(), "prior": "stories"}
     assert contract["weights_sha256"] == adapters.sha256
@@ -235,57 +142,13 @@ def test_our_own_model_is_the_base_with_adapters_and_calibration(tiny: Path, tin
 
     ids = np.array([[1, 2, 3, 4, 5], [9, 8, 7, 0, 0]], np.int32)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.int32)
-    logits = encoder.logits(merge(checkpoint.weights, adapters.tensors), checkpoint.architecture, ids, mask).numpy()
-    run = Run(folder)
-    assert run(ids, mask) == pytest.approx(softmax((logits + bias) / 1.5, axis=1), abs=1e-5)
-    run.session.close()
+    logits = encoder.logits(merge_adapters(checkpoint.weights, adapters.tensors), checkpoint.architecture, ids, mask).numpy()
+    with SavedModelSession(folder) as session:
+        probabilities = session.run([[1, 2, 3, 4, 5], [9, 8, 7]])
+    assert probabilities == pytest.approx(softmax((logits + bias) / 1.5, axis=1), abs=1e-5)
 
 
-def test_adapters_of_another_base_are_refused(tiny_adapters: Path, tmp_path: Path) -> None:
-    other = tiny_checkpoint(tmp_path / "other", seed=1)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors .* is not the base that the adapters were trained on"):
-        sources.from_adapters(str(other), "stories", tiny_adapters)
-
-
-def test_a_prior_that_the_adapters_do_not_have_is_named(tiny: Path, tiny_adapters: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"there is no prior 'poems'; the adapters of .* have comments, stories"):
-        sources.from_adapters(str(tiny), "poems", tiny_adapters)
-
-
-def test_a_checkpoint_without_a_head_is_refused() -> None:
-    folder = base_folder(None)
-    with pytest.raises(CheckpointError, match=r"has no classifier\.weight; export needs a BertForSequenceClassification"):
-        sources.from_folder(folder)
-
-
-def test_random_weights_have_the_shapes_of_their_size_and_no_zero_biases() -> None:
-    source = sources.random("minilm")
-    weights = source.checkpoint.weights
-    assert {
-        name: weights[name].shape for name in source.checkpoint.architecture.shapes()
-    } == source.checkpoint.architecture.shapes()
-    assert len(source.checkpoint.labels) == 9
-    assert source.weights_sha256 == ""
-    assert all(np.any(array) for name, array in weights.items() if name.endswith(".bias"))
-    assert weights["embeddings.LayerNorm.weight"].mean() == pytest.approx(1, abs=0.01)
-
-
-def test_sizes_have_the_parameters_that_their_papers_name() -> None:
-    millions = {name: size.encoder_parameters() / 1e6 for name, size in sources.ARCHITECTURES.items()}
-    assert millions == {
-        name: pytest.approx(size, abs=0.1) for name, size in (("minilm", 10.6), ("bert-base", 84.9), ("bert-large", 302.0))
-    }
-
-
-def test_temperature_and_bias_are_optional(tiny: Path) -> None:
-    source = sources.from_folder(tiny)
-    plain = serving.calibrated(source)
-    assert np.array_equal(plain["classifier.weight"], source.checkpoint.weights["classifier.weight"])
-    cooler = serving.calibrated(replace(source, temperature=2.0, bias=(1.0,) * 9))
-    assert cooler["classifier.bias"] == pytest.approx((plain["classifier.bias"] + 1) / 2)
-
-
-def test_brings_requests_that_warm_up_the_model_server(exported: Path) -> None:
+def test_export_contains_warmup_requests(exported: Path) -> None:
     path = exported / "assets.extra" / "tf_serving_warmup_requests"
     logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in tf.compat.v1.io.tf_record_iterator(str(path))]
     shapes = []
@@ -295,3 +158,30 @@ def test_brings_requests_that_warm_up_the_model_server(exported: Path) -> None:
         assert inputs["input_ids"].shape == inputs["attention_mask"].shape
         shapes.append(inputs["input_ids"].shape)
     assert shapes == [(1, 16), (1, 64)]
+
+
+def test_contract_has_precision_and_agreement(bf16_export: Path) -> None:
+    contract = json.loads((bf16_export / "contract.json").read_text())
+    assert contract["precision"] == "bf16"
+    shift = contract["agreement"].pop("largest_shift")
+    assert 0 < shift < 0.02
+    # The JSON form of protocol buffers omits zeros, such as label_flips here.
+    assert contract["agreement"] == {"sample": "tales", "sample_sha256": "ab" * 32, "rows": 4}
+
+
+def test_export_that_fails_the_gate_is_not_written(
+    tiny: Path, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "MAX_SHIFT", 1e-9)
+    with pytest.raises(VerificationError, match=r"m/1: 0\.00% of 4 texts .*\(allowed: 1e-09\); export with --precision fp32"):
+        export(sources.from_checkpoint(tiny), tmp_path, "m", precision="bf16", sample=sample)
+    assert list((tmp_path / "m").iterdir()) == []
+
+
+def test_export_in_bf16_needs_a_sample_unless_its_weights_are_random(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="an export in bf16 needs a sample"):
+        export(sources.from_checkpoint(tiny), tmp_path, "m", precision="bf16")
+    random = replace(sources.from_checkpoint(tiny), weights_sha256="")
+    contract = json.loads((export(random, tmp_path, "m", precision="bf16") / "contract.json").read_text())
+    assert contract["precision"] == "bf16"
+    assert "agreement" not in contract

@@ -1,1 +1,1 @@
-"""The `undertone-model` command, a module for each of its commands."""
+"""The subcommands of `undertone-model`."""

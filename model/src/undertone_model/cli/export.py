@@ -1,42 +1,54 @@
-"""`undertone-model export`."""
+"""`undertone-model export`, `verify` and `merge`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import click
+from undertone_protos.v1.contract_pb2 import ModelContract
 
-from undertone_model import adapters as adapter_files
-from undertone_model import precision as precisions
-from undertone_model import sample as samples
 from undertone_model import sources
+from undertone_model.adapters import load_adapters
+from undertone_model.checkpoint import save_checkpoint
 from undertone_model.cli import options
-from undertone_model.cli.startup import quiet_tensorflow
+from undertone_model.contract import Precision, read_contract
+from undertone_model.data import load_sample
 from undertone_model.errors import VerificationError
+from undertone_model.goldens import load_goldens, packaged_goldens
+from undertone_model.startup import quiet_tensorflow
+
+BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
+"""CPU flags of bf16 multiplication in hardware. In software it is slower than float32."""
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.FOLDER)
+@click.option("--checkpoint", type=options.FOLDER, help="Export the BertForSequenceClassification in this folder.")
 @click.option(
-    "--checkpoint", type=options.FOLDER, help="Export this BertForSequenceClassification folder instead of our own model."
+    "--random",
+    "size",
+    type=click.Choice(list(sources.ARCHITECTURES)),
+    help="Export random weights of this size for benchmarks.",
 )
-@click.option("--random", "size", type=click.Choice(list(sources.ARCHITECTURES)), help="Export random weights, for benchmarks.")
 @options.adapters
 @click.option(
     "--prior",
     default="stories",
     show_default=True,
     metavar="stories|comments",
-    help="Kind of text that our model is calibrated for: how often neutral is expected, and how sure to be.",
+    help="Kind of text that our model is calibrated for: the frequency of neutral, and the confidence.",
 )
-@click.option("--name", metavar="NAME", help="Model name. Default: emotions, or the checkpoint folder's name.")
-@click.option("--version", "number", type=click.IntRange(1), help="Default: one more than the largest version in DIR.")
-@click.option("--max-tokens", type=int, help="Longest sequence to allow. Default: all positions that the model has.")
+@click.option("--name", metavar="NAME", help="Name of the model. Default: emotions, or the name of the checkpoint folder.")
+@click.option(
+    "--version", "number", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1."
+)
+@click.option("--max-tokens", type=int, help="Maximum length of a sequence. Default: the positions of the model.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
     default="auto",
     show_default=True,
-    help="Arithmetic of the graph. auto: bf16 if this machine's CPU has AMX or AVX512-BF16 and the answers agree, else fp32.",
+    help="Precision of the graph. auto: bf16 if the CPU of this machine has AMX or AVX512-BF16 and the answers agree "
+    "with fp32, else fp32.",
 )
 @options.sample
 @options.base
@@ -44,7 +56,7 @@ def export(
     folder: Path,
     checkpoint: Path | None,
     size: str | None,
-    adapters: Path | None,
+    adapters: Path,
     prior: str,
     name: str | None,
     number: int | None,
@@ -53,29 +65,107 @@ def export(
     sample: Path,
     base: str | None,
 ) -> None:
-    """Write a model for TF Serving to DIR/NAME/VERSION/.
+    """Export a model for TF Serving to DIR/NAME/VERSION/.
 
-    The folder has the SavedModel, tokenizer.json and contract.json.
-    In bf16 it is only written if its answers to the sample agree with those in fp32.
+    The export contains the SavedModel, tokenizer.json and contract.json. An export in bf16 is
+    written only if its answers to the sample agree with fp32.
     """
-    if sum(chosen is not None for chosen in (checkpoint, size, adapters)) > 1:
+    if sum((checkpoint is not None, size is not None, not options.is_default("adapters"))) > 1:
         raise click.UsageError("--checkpoint, --random and --adapters exclude each other")
     if checkpoint:
-        source, default_name = sources.from_folder(checkpoint), checkpoint.resolve().name
+        source, default_name = sources.from_checkpoint(checkpoint), checkpoint.resolve().name
     elif size:
-        source, default_name = sources.random(size), size
+        source, default_name = sources.random_weights(size), size
     else:
-        source, default_name = sources.from_adapters(base, prior, adapters or adapter_files.COMMITTED), "emotions"
-    chosen = precisions.of_machine() if precision == "auto" else precision
-    texts = samples.read(sample) if chosen != "fp32" and not size else None
+        source, default_name = sources.from_adapters(base, prior, adapters), "emotions"
+    chosen = fastest_precision() if precision == "auto" else precision
+    texts = load_sample(sample) if chosen != "fp32" and not size else None
     with quiet_tensorflow():
         from undertone_model import export as exports
     name = default_name if name is None else name
     try:
-        exported = exports.export(source, folder, name, number, max_tokens, chosen, texts)
+        version_folder = exports.export(source, folder, name, number, max_tokens, chosen, texts)
     except VerificationError as error:
         if precision != "auto":
             raise
-        click.echo(f"Warning: {error}, as it is now", err=True)
-        exported = exports.export(source, folder, name, number, max_tokens)
-    click.echo(exported)
+        click.echo(f"Warning: {error}, as is done now", err=True)
+        version_folder = exports.export(source, folder, name, number, max_tokens)
+    click.echo(version_folder)
+
+
+def fastest_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> Precision:
+    """The faster precision on this machine, by the CPU flags in `cpuinfo`. Without that file:
+    fp32.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "fp32"
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return "fp32" if BF16_CPU_FLAGS.isdisjoint(flags) else "bf16"
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=options.FOLDER)
+@click.option(
+    "--goldens",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Golden outputs of your own weights, written by model/make_goldens.py.",
+)
+@options.sample
+@click.option("--checkpoint", type=options.FOLDER, help="Checkpoint that was exported, for the comparison with fp32.")
+@options.adapters
+@options.base
+def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | None, adapters: Path, base: str | None) -> None:
+    """Verify the newest export in DIR.
+
+    Contract, tokenizer and signature must agree, and the answers must equal the golden outputs of
+    the original implementation. An export in bf16, and any export with --sample, must agree with
+    fp32: at most 0.5 % of the texts have a different label, and no probability differs by more than
+    0.02.
+    """
+    with quiet_tensorflow():
+        from undertone_model import verification
+    newest = verification.newest_export(folder)
+    contract = read_contract(newest)
+    expected = load_goldens(goldens) if goldens else packaged_goldens(contract.weights_sha256)
+    source = texts = None
+    if not options.is_default("sample") or (contract.precision != "fp32" and contract.weights_sha256):
+        texts = load_sample(sample)
+        source = _source_of(contract, checkpoint, adapters, base)
+    result = verification.verify(newest, expected, source, texts)
+    labels = len(contract.labels)
+    click.echo(f"{result.folder}: {contract.name} version {contract.version}, {contract.precision}, {labels} labels")
+    click.echo("contract, tokenizer and signature agree")
+    if result.golden_rows:
+        click.echo(
+            f"{result.golden_rows} golden outputs agree; the largest difference of a probability is "
+            f"{result.largest_difference:.1e} (allowed: {verification.TOLERANCE[contract.precision]:.0e})"
+        )
+    else:
+        click.echo("the answers were not compared, because these weights have no golden outputs; see --goldens")
+    if result.agreement:
+        click.echo(result.agreement)
+
+
+def _source_of(contract: ModelContract, checkpoint: Path | None, adapters: Path, base: str | None) -> sources.Source:
+    """The weights of an export: the checkpoint, or the adapters with the calibration of the
+    export.
+    """
+    if checkpoint:
+        return sources.from_checkpoint(checkpoint)
+    return sources.from_adapters(base, contract.calibration.prior or "stories", adapters)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=options.FOLDER)
+@options.adapters
+@options.base
+def merge(folder: Path, adapters: Path, base: str | None) -> None:
+    """Write our model to DIR as a Hugging Face checkpoint.
+
+    The adapters are merged into the base. The calibration is not included, because a checkpoint
+    returns logits and only an export returns probabilities.
+    """
+    save_checkpoint(folder, sources.merge_into_base(base, load_adapters(adapters)))
+    click.echo(folder)

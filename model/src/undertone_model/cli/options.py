@@ -1,19 +1,27 @@
-"""Options that several commands share."""
+"""Options that several subcommands share."""
 
 from pathlib import Path
 from typing import Final
 
 import click
 
+from undertone_model.adapters import PACKAGED_ADAPTERS
+
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
-CORPUS: Final = click.Path(path_type=Path, file_okay=False, exists=True)
+EXISTING_FOLDER: Final = click.Path(path_type=Path, file_okay=False, exists=True)
 
 base = click.option(
     "--base",
     metavar="DIR|HUB_ID",
-    help="The encoder to start from: a Hugging Face folder or hub id. Default: all-MiniLM-L6-v2 from its package.",
+    help="Base encoder: a Hugging Face folder or hub id. Default: all-MiniLM-L6-v2 from its package.",
 )
-adapters = click.option("--adapters", type=FOLDER, help="Adapters that `train` wrote. Default: the committed ones.")
+adapters = click.option(
+    "--adapters",
+    type=FOLDER,
+    default=PACKAGED_ADAPTERS,
+    show_default="the packaged adapters",
+    help="Folder of adapters that `train` wrote.",
+)
 stories = click.option(
     "--stories", type=FOLDER, default=Path("model/data/stories"), show_default=True, help="Folder of story paragraphs."
 )
@@ -23,5 +31,11 @@ sample = click.option(
     metavar="FILE|DIR",
     default=Path("model/data/stories"),
     show_default=True,
-    help="Texts by which bf16 is compared with fp32: one a line, .jsonl with `text`, or a folder of story paragraphs.",
+    help="Texts that compare bf16 with fp32: a file with one text per line, a .jsonl file with `text`, or a folder of "
+    "story paragraphs.",
 )
+
+
+def is_default(name: str) -> bool:
+    """True if the user did not set the option `name` of the current command."""
+    return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.DEFAULT

@@ -1,6 +1,7 @@
-"""`undertone-model train`."""
+"""`undertone-model train` and `evaluate`."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -8,49 +9,80 @@ from typing import TYPE_CHECKING, Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from undertone_model import adapters as adapter_files
+from undertone_model.adapters import TENSORS_FILE, load_adapters, save_adapters
 from undertone_model.cli import options
-from undertone_model.cli.evaluate import print_table
-from undertone_model.cli.startup import quiet_tensorflow
+from undertone_model.emotions import EMOTIONS
+from undertone_model.startup import quiet_tensorflow
 
 if TYPE_CHECKING:
+    from undertone_model.evaluation import Evaluation
     from undertone_model.training import Progress as TrainingProgress
 
 
 @click.command()
 @click.option(
-    "--goemotions", required=True, type=options.CORPUS, help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt."
+    "--goemotions",
+    required=True,
+    type=options.EXISTING_FOLDER,
+    help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt.",
 )
 @options.stories
-@click.option("--without-stories", is_flag=True, help="Learn from GoEmotions alone, to see what the stories are worth.")
-@click.option("--out", type=options.FOLDER, default=Path("build/adapters"), show_default=True, help="Where to write adapters.")
-@click.option("--seed", type=int, help="Default: that of the committed adapters.")
-@click.option("--epochs", type=click.IntRange(1), help="Default: as for the committed adapters.")
+@click.option("--without-stories", is_flag=True, help="Train on GoEmotions only, to measure the effect of the stories.")
+@click.option(
+    "--out", type=options.FOLDER, default=Path("build/adapters"), show_default=True, help="Output folder of the adapters."
+)
+@click.option("--seed", type=int, help="Random seed. Default: the seed of the packaged adapters.")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs. Default: as for the packaged adapters.")
 @options.base
 def train(
     *, goemotions: Path, stories: Path, without_stories: bool, out: Path, seed: int | None, epochs: int | None, base: str | None
 ) -> None:
-    """Fine-tune low-rank adapters to --out.
+    """Train low-rank adapters.
 
-    They are calibrated on the dev splits and scored on the test splits, and the record of both is written with them.
+    They are calibrated on the dev splits and evaluated on the test splits. Their record contains
+    the results.
     """
     with quiet_tensorflow():
         from undertone_model import pipeline
         from undertone_model.training import Recipe
 
-    chosen = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     corpora = pipeline.Corpora(goemotions, stories)
-    with _Watch() as watch:
-        trained = pipeline.train(base, corpora, replace(Recipe(), **chosen), watch, stories=not without_stories)
-    adapter_files.save(out, trained.adapters)
-    size = (out / adapter_files.TENSORS).stat().st_size
-    click.echo(f"{out}: {size / 1e6:.2f} MB")
-    print_table(trained.evaluations)
+    with _ProgressReport() as report:
+        result = pipeline.train(base, corpora, replace(Recipe(), **changes), report, stories=not without_stories)
+    save_adapters(out, result.adapters)
+    click.echo(f"{out}: {(out / TENSORS_FILE).stat().st_size / 1e6:.2f} MB")
+    _print_table(result.evaluations)
 
 
-class _Watch:
-    """Shows training: a bar on a terminal, a line every hundred steps elsewhere."""
+@click.command()
+@click.option("--goemotions", required=True, type=options.EXISTING_FOLDER, help="Folder with test.tsv and labels.txt.")
+@options.stories
+@options.adapters
+@options.base
+def evaluate(goemotions: Path, stories: Path, adapters: Path, base: str | None) -> None:
+    """Evaluate adapters on both test splits.
+
+    The table has one row for each test split without calibration and with each prior.
+    """
+    loaded = load_adapters(adapters)
+    with quiet_tensorflow():
+        from undertone_model import pipeline
+    _print_table(pipeline.evaluate_adapters(base, loaded, pipeline.Corpora(goemotions, stories)))
+
+
+def _print_table(evaluations: "Iterable[Evaluation]") -> None:
+    table = Table("data @ prior", "rows", "accuracy", "macro-F1", "ECE", *EMOTIONS, title="Quality, with F1 of each emotion")
+    for row in evaluations:
+        values = (row.accuracy, row.macro_f1, row.expected_calibration_error, *row.f1)
+        table.add_row(row.data, str(row.rows), *(f"{value:.3f}" for value in values))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+class _ProgressReport:
+    """Shows a progress bar on a terminal, else one line for every hundred steps."""
 
     def __init__(self) -> None:
         columns = (TextColumn("epoch {task.fields[epoch]}  loss {task.fields[loss]:.3f}"), BarColumn(), MofNCompleteColumn())

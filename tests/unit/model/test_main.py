@@ -1,4 +1,4 @@
-"""The command: its help, its way from texts to an export, and one line for a user's mistake."""
+"""The command: help, errors, and the way from texts to an export."""
 
 import json
 import subprocess
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from undertone_model import adapters as adapter_files
-from undertone_model import checkpoint as checkpoints
-from undertone_model.cli.group import undertone_model
-from undertone_model.cli.startup import LOG_LEVEL
+from undertone_model.__main__ import undertone_model
+from undertone_model.adapters import load_adapters
+from undertone_model.checkpoint import load_checkpoint
 from undertone_model.emotions import EMOTIONS, GOEMOTIONS
+from undertone_model.startup import LOG_LEVEL
 
 GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
 
 
 @pytest.fixture(autouse=True)
-def _as_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorFlow is imported already, so there is nothing to keep quiet; nor shall the command change this process."""
+def _log_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the command from changing this process, where TensorFlow is already imported."""
     monkeypatch.setenv(LOG_LEVEL, "2")
 
 
@@ -26,17 +26,17 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(undertone_model, [str(argument) for argument in arguments], prog_name="undertone-model")
 
 
-def fails(code: int, message: str, *arguments: object) -> None:
-    found = run(*arguments)
-    assert found.exit_code == code
-    assert isinstance(found.exception, SystemExit)
-    assert message in found.stderr.splitlines()[-1]
-    assert found.stdout == ""
+def assert_fails(code: int, message: str, *arguments: object) -> None:
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert isinstance(result.exception, SystemExit)
+    assert message in result.stderr.splitlines()[-1]
+    assert result.stdout == ""
 
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A comment and two stories' paragraphs of each emotion, in every split."""
+    """Each split has a comment and one or two story paragraphs for each emotion."""
     folder = tmp_path_factory.mktemp("corpora")
     for name in ("goemotions", "stories"):
         (folder / name).mkdir()
@@ -57,14 +57,14 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", [[], ["export"], ["verify"], ["train"], ["evaluate"], ["merge"]])
-def test_help_says_what_it_does(command: list[str]) -> None:
-    found = run(*command, "--help")
-    assert found.exit_code == 0
-    assert found.stdout.startswith(f"Usage: undertone-model {' '.join([*command, '[OPTIONS]'])}")
-    assert "..." not in found.stdout.replace("[ARGS]...", "")
+def test_help_of_every_command(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: undertone-model {' '.join([*command, '[OPTIONS]'])}")
+    assert "..." not in result.stdout.replace("[ARGS]...", "")
 
 
-def test_version_is_told() -> None:
+def test_version() -> None:
     assert run("--version").stdout.startswith("undertone-model, version ")
 
 
@@ -83,37 +83,41 @@ def test_version_is_told() -> None:
         ("Invalid value for '--epochs'", ["train", "--goemotions", ".", "--epochs", "0"]),
     ],
 )
-def test_a_command_that_cannot_be_understood_ends_with_2(message: str, arguments: list[str]) -> None:
-    fails(2, message, *arguments)
+def test_usage_errors_exit_with_2(message: str, arguments: list[str]) -> None:
+    assert_fails(2, message, *arguments)
 
 
-def test_a_users_mistake_ends_with_1_and_a_line(tiny: Path, tiny_adapters: Path, exported: Path, tmp_path: Path) -> None:
-    fails(1, "config.json does not exist", "export", tmp_path, "--checkpoint", tmp_path / "none")
-    fails(1, "--max-tokens 65 is not between 3 and 64", "export", tmp_path, "--checkpoint", tiny, "--max-tokens", 65)
-    fails(1, "--name 'a/b' cannot name", "export", tmp_path, "--checkpoint", tiny, "--name", "a/b")
-    fails(1, "exists; choose another --version", "export", exported.parents[1], "--checkpoint", tiny, "--version", 1)
-    fails(1, "there is no prior 'poems'", "export", tmp_path, "--adapters", tiny_adapters, "--base", tiny, "--prior", "poems")
-    fails(1, "is not the base that the adapters were trained on", "export", tmp_path, "--adapters", tiny_adapters)
-    fails(1, "--base nonsense: no such folder", "merge", tmp_path, "--adapters", tiny_adapters, "--base", "nonsense")
-    fails(1, "adapters.safetensors does not exist", "merge", tmp_path, "--adapters", tmp_path / "none")
-    fails(1, "holds no contract.json", "verify", tmp_path)
-    fails(1, "goldens.json does not exist", "verify", exported, "--goldens", tmp_path / "goldens.json")
-    fails(1, "labels.txt does not exist", "train", "--goemotions", tmp_path, "--base", tiny)
-    fails(1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny)
+def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Path, exported: Path, tmp_path: Path) -> None:
+    assert_fails(1, "config.json does not exist", "export", tmp_path, "--checkpoint", tmp_path / "none")
+    assert_fails(1, "--max-tokens 65 is invalid: use 3 to 64", "export", tmp_path, "--checkpoint", tiny, "--max-tokens", 65)
+    assert_fails(1, "--name 'a/b' is invalid", "export", tmp_path, "--checkpoint", tiny, "--name", "a/b")
+    assert_fails(1, "exists; use another --version", "export", exported.parents[1], "--checkpoint", tiny, "--version", 1)
+    assert_fails(
+        1, "--prior 'poems' is invalid", "export", tmp_path, "--adapters", tiny_adapters, "--base", tiny, "--prior", "poems"
+    )
+    assert_fails(1, "the adapters were not trained on", "export", tmp_path, "--adapters", tiny_adapters)
+    assert_fails(1, "--base 'nonsense' is invalid", "merge", tmp_path, "--adapters", tiny_adapters, "--base", "nonsense")
+    assert_fails(1, "adapters.safetensors does not exist", "merge", tmp_path, "--adapters", tmp_path / "none")
+    assert_fails(1, "contains no export", "verify", tmp_path)
+    assert_fails(1, "goldens.json does not exist", "verify", exported, "--goldens", tmp_path / "goldens.json")
+    assert_fails(1, "labels.txt does not exist", "train", "--goemotions", tmp_path, "--base", tiny)
+    assert_fails(
+        1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
+    )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_checkpoint_is_exported_under_its_folders_name_and_verified(tiny: Path, tmp_path: Path) -> None:
-    found = run("export", tmp_path, "--checkpoint", tiny, "--precision", "fp32")
-    assert found.exit_code == 0, found.output
-    assert found.stdout == f"{tmp_path / 'tiny' / '1'}\n"
+def test_checkpoint_is_exported_with_the_name_of_its_folder_and_verified(tiny: Path, tmp_path: Path) -> None:
+    result = run("export", tmp_path, "--checkpoint", tiny, "--precision", "fp32")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{tmp_path / 'tiny' / '1'}\n"
     verified = run("verify", tmp_path, "--goldens", GOLDENS)
     assert verified.exit_code == 0, verified.output
     assert verified.stdout.splitlines()[0] == f"{tmp_path / 'tiny' / '1'}: tiny version 1, fp32, 9 labels"
-    assert "9 reference outputs agree; largest difference of a probability " in verified.stdout
+    assert "9 golden outputs agree; the largest difference of a probability is " in verified.stdout
 
 
-def test_texts_become_adapters_and_adapters_a_model(corpora: Path, tiny: Path, tmp_path: Path) -> None:
+def test_train_evaluate_merge_and_export(corpora: Path, tiny: Path, tmp_path: Path) -> None:
     sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--base", tiny)
     out = tmp_path / "adapters"
     trained = run("train", *sets, "--out", out, "--epochs", 1, "--seed", 3)
@@ -121,7 +125,7 @@ def test_texts_become_adapters_and_adapters_a_model(corpora: Path, tiny: Path, t
     assert f"{out}: 0." in trained.stdout
     assert "loss" in trained.stderr
 
-    adapters = adapter_files.load(out)
+    adapters = load_adapters(out)
     assert adapters.recipe["seed"] == 3
     assert adapters.recipe["epochs"] == 1
     assert adapters.priors.keys() == {"comments", "stories"}
@@ -136,7 +140,7 @@ def test_texts_become_adapters_and_adapters_a_model(corpora: Path, tiny: Path, t
 
     merged = run("merge", tmp_path / "merged", "--adapters", out, "--base", tiny)
     assert merged.exit_code == 0, merged.output
-    assert checkpoints.load(tmp_path / "merged").labels == EMOTIONS
+    assert load_checkpoint(tmp_path / "merged").labels == EMOTIONS
 
     exported = run("export", tmp_path / "models", *sets[4:], "--adapters", out, "--prior", "comments", "--precision", "fp32")
     assert exported.exit_code == 0, exported.output
@@ -145,17 +149,17 @@ def test_texts_become_adapters_and_adapters_a_model(corpora: Path, tiny: Path, t
     assert contract["calibration"]["prior"] == "comments"
 
 
-def test_what_stories_are_worth_can_be_seen_by_not_learning_from_them(corpora: Path, tiny: Path, tmp_path: Path) -> None:
+def test_training_without_stories(corpora: Path, tiny: Path, tmp_path: Path) -> None:
     sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--base", tiny, "--epochs", 1)
     trained = run("train", *sets, "--without-stories", "--out", tmp_path / "adapters")
     assert trained.exit_code == 0, trained.output
-    adapters = adapter_files.load(tmp_path / "adapters")
+    adapters = load_adapters(tmp_path / "adapters")
     assert [data.name for data in adapters.training_data] == ["goemotions/train"]
     assert adapters.priors.keys() == {"comments", "stories"}
     assert "stories/test@stories" in {score.data for score in adapters.scores}
 
 
-def test_a_process_says_only_what_was_asked(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_prints_only_the_result(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LOG_LEVEL)
     command = [
         sys.executable,
@@ -168,5 +172,5 @@ def test_a_process_says_only_what_was_asked(tiny: Path, tmp_path: Path, monkeypa
         "--precision",
         "fp32",
     ]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stdout, found.stderr) == (0, f"{tmp_path / 'tiny' / '1'}\n", "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (0, f"{tmp_path / 'tiny' / '1'}\n", "")

@@ -1,0 +1,148 @@
+"""Verification of an export: against its contract, its golden outputs, and its weights in float32.
+
+The graph runs in a Session, as in TF Serving. Golden outputs are compared after the calibration in
+the contract.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from tokenizers import Tokenizer
+from undertone_protos.v1.contract_pb2 import ModelContract
+
+from undertone_model import gate
+from undertone_model.contract import CONTRACT_FILE, TOKENIZER_FILE, read_contract, tensor_types
+from undertone_model.data import Sample
+from undertone_model.errors import VerificationError
+from undertone_model.goldens import Goldens
+from undertone_model.session import SavedModelSession
+from undertone_model.sources import Source
+
+TOLERANCE: Final = {"fp32": 1e-4, "bf16": gate.MAX_SHIFT}
+"""The maximum difference of a probability from the golden outputs, by precision."""
+SUM_TOLERANCE: Final = 1e-4
+"""The maximum difference of the sum of a distribution from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Result of a successful verification.
+
+    `golden_rows` is the number of golden outputs that were compared; it is 0 if none exist for
+    these weights. `agreement` with float32 is None if it was not measured.
+    """
+
+    folder: Path
+    contract: ModelContract
+    golden_rows: int
+    largest_difference: float
+    agreement: gate.Agreement | None = None
+
+
+def verify(
+    folder: Path, goldens: Goldens | None = None, source: Source | None = None, sample: Sample | None = None
+) -> Verification:
+    """Verifies the export in the version folder `folder`. Raises VerificationError, with file and
+    reason.
+
+    Contract, tokenizer and signature must agree. With `goldens`, which must belong to its weights,
+    the answers are compared with them. With `source` (its weights) and `sample`, the answers are
+    compared with float32.
+    """
+    contract = read_contract(folder)
+    _check_tokenizer(folder, contract)
+    _check_weights(folder, contract, goldens, source)
+    rows, difference = 0, 0.0
+    with SavedModelSession(folder) as session:
+        _check_signature(folder, contract, session)
+        if goldens is None:
+            _check_distributions(folder, session.run([[1, 2, 3], [1] * contract.max_tokens]))
+        else:
+            probabilities = session.run(goldens.input_ids)
+            rows, difference = len(probabilities), _difference(folder, probabilities, contract, goldens)
+    if not difference <= (tolerance := TOLERANCE[contract.precision]):
+        raise VerificationError(
+            f"{folder}: a probability differs by {difference:.2e} from the golden outputs (allowed: {tolerance:.0e})"
+        )
+    agreement = None
+    if source and sample:
+        agreement = gate.compare_with_fp32(folder, source, sample, contract.max_tokens)
+        agreement.check(folder)
+    return Verification(folder, contract, rows, difference, agreement)
+
+
+def newest_export(folder: Path) -> Path:
+    """`folder` itself if it is an export, else the newest version of the only model in it.
+
+    Raises VerificationError if there is no export or more than one model.
+    """
+    if (folder / CONTRACT_FILE).is_file():
+        return folder
+    for depth in ("*", "*/*"):
+        exports = [path.parent for path in folder.glob(f"{depth}/{CONTRACT_FILE}") if path.parent.name.isdecimal()]
+        models = sorted({path.parent for path in exports})
+        if len(models) > 1:
+            raise VerificationError(f"{folder} contains several models; use one of {', '.join(map(str, models))}")
+        if exports:
+            return max(exports, key=lambda path: int(path.name))
+    raise VerificationError(f"{folder} contains no export; expected <name>/<version>/{CONTRACT_FILE}")
+
+
+def _check_weights(folder: Path, contract: ModelContract, goldens: Goldens | None, source: Source | None) -> None:
+    """Golden outputs and source must belong to the weights of the export."""
+    weights = f"{contract.weights_sha256[:12]}…" if contract.weights_sha256 else "random weights"
+    if goldens and goldens.weights_sha256 != contract.weights_sha256:
+        raise VerificationError(
+            f"the golden outputs belong to the weights {goldens.weights_sha256[:12]}…, but {folder} was made from {weights}"
+        )
+    if source and source.weights_sha256 != contract.weights_sha256:
+        raise VerificationError(
+            f"{folder} was made from {weights}, not from {source.weights_sha256[:12]}…; "
+            "set --checkpoint or --adapters to its weights to compare it with fp32"
+        )
+
+
+def _check_tokenizer(folder: Path, contract: ModelContract) -> None:
+    path = folder / TOKENIZER_FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise VerificationError(f"cannot read {path}: {error.strerror}") from None
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != contract.tokenizer_sha256:
+        raise VerificationError(f"{path} has the SHA-256 {sha256}, but the contract has {contract.tokenizer_sha256}")
+    try:
+        Tokenizer.from_str(content.decode())
+    except Exception as error:
+        raise VerificationError(f"{path} is damaged: {error}") from None
+
+
+def _check_signature(folder: Path, contract: ModelContract, session: SavedModelSession) -> None:
+    for kind, tensors, actual in (
+        ("inputs", contract.inputs, session.inputs),
+        ("outputs", contract.outputs, session.outputs),
+    ):
+        if (expected := tensor_types(tensors)) != actual:
+            raise VerificationError(f"{folder}: the contract has {kind} {expected}, but the graph has {actual}")
+
+
+def _check_distributions(folder: Path, probabilities: NDArray[np.float64]) -> None:
+    """Without golden outputs, the rows must at least be distributions."""
+    sums = probabilities.sum(axis=1)
+    if not np.all(np.isfinite(probabilities)) or not np.allclose(sums, 1.0, atol=SUM_TOLERANCE):
+        raise VerificationError(f"{folder} does not return distributions: the sums of the rows are {sums.tolist()}")
+
+
+def _difference(folder: Path, probabilities: NDArray[np.float64], contract: ModelContract, goldens: Goldens) -> float:
+    """The largest difference of a probability from the golden outputs."""
+    if probabilities.shape != goldens.logits.shape:
+        actual, expected = list(probabilities.shape), list(goldens.logits.shape)
+        raise VerificationError(f"{folder} returns probabilities of shape {actual}, but the golden outputs have {expected}")
+    bias = np.array(contract.calibration.bias or [0.0] * len(contract.labels))
+    expected_probabilities = softmax((goldens.logits + bias) / (contract.calibration.temperature or 1.0), axis=1)
+    return float(np.abs(probabilities - expected_probabilities).max())

@@ -1,0 +1,66 @@
+"""Choice of the precision, and the comparison with fp32 by `export` and `verify`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from undertone_model import gate
+from undertone_model.__main__ import undertone_model
+from undertone_model.cli import export as cli_export
+from undertone_model.cli.export import fastest_precision
+from undertone_model.data import Sample
+from undertone_model.startup import LOG_LEVEL
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512f amx_tile amx_bf16\n", "bf16"),
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16\n", "bf16"),
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_vnni\n", "fp32"),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", "fp32"),
+        ("", "fp32"),
+    ],
+)
+def test_cpu_flags_determine_the_precision(tmp_path: Path, cpuinfo: str, expected: str) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert fastest_precision(tmp_path / "cpuinfo") == expected
+
+
+def test_precision_without_cpu_information_is_fp32(tmp_path: Path) -> None:
+    assert fastest_precision(tmp_path / "none") == "fp32"
+
+
+def test_commands_compare_bf16_with_fp32_and_fall_back_to_fp32(
+    tiny: Path, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOG_LEVEL, "2")
+    (tmp_path / "tales.txt").write_text("\n".join(sample.texts))
+
+    def run(*arguments: object) -> tuple[int, str]:
+        result = CliRunner().invoke(undertone_model, [str(argument) for argument in arguments], prog_name="undertone-model")
+        return result.exit_code, result.output
+
+    options = ("--checkpoint", tiny, "--sample", tmp_path / "tales.txt")
+    monkeypatch.setattr(gate, "MAX_SHIFT", 1.0)
+    monkeypatch.setattr(gate, "MAX_LABEL_FLIPS", 1.0)
+    code, output = run("export", tmp_path, *options, "--precision", "bf16")
+    assert code == 0, output
+    code, output = run("verify", tmp_path / "tiny", *options)
+    assert code == 0, output
+    assert "tiny version 1, bf16, 9 labels" in output
+    assert "4 texts of tales.txt have a different label than in fp32" in output
+    monkeypatch.setattr(gate, "MAX_SHIFT", 1e-9)
+    monkeypatch.setattr(cli_export, "fastest_precision", lambda: "bf16")
+    code, output = run("export", tmp_path / "auto", *options)
+    assert code == 0, output
+    assert "Warning: " in output
+    assert "export with --precision fp32, as is done now" in output
+    assert json.loads((tmp_path / "auto/tiny/1/contract.json").read_text())["precision"] == "fp32"
+    code, output = run("verify", tmp_path / "tiny", *options)
+    assert code == 1
+    assert "the largest difference of a probability is 0." in output
+    code, output = run("verify", tmp_path / "tiny", "--sample", tmp_path / "none")
+    assert code == 1
+    assert "none does not exist" in output
