@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
-
-from tests.integration.support.envoy import LOOPBACK
+from undertone_bench.envoy import LOOPBACK
 
 AUTOSCALER = {"namespace": "reading", "horizontalpodautoscaler": "spring-undertone-inference"}
 CRONJOB = {"namespace": "reading", "cronjob": "spring-undertone-daily"}
