@@ -1,4 +1,4 @@
-"""undertone-pod: what a newcomer sees of it, and what it leaves behind."""
+"""The command undertone-pod: its checks, its exit codes, and the end of its processes."""
 
 import contextlib
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
 
 POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
-"""The tiny model is too short for the sidecar's default."""
+"""The sidecar's default exceeds the input of the tiny model."""
 
 
 def free_port() -> int:
@@ -22,19 +22,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     program = [command("undertone-pod"), f"--model_base_path={base}", f"--port={free_port()}", *arguments]
     return subprocess.run(program, check=False, capture_output=True, text=True, env=POD_ENVIRONMENT, timeout=PATIENCE_SECONDS)
 
 
 def processes_of(base: Path) -> list[str]:
-    """Command lines of the processes that were told of the folder, this one's pod excepted."""
+    """Command lines of the processes that use the folder, without undertone-pod itself."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_text().replace("\0", " ")
         except OSError:
-            continue  # ended meanwhile
+            continue  # The process has ended.
         if str(base) in line and "undertone-pod" not in line:
             found.append(line)
     return found
@@ -42,52 +42,52 @@ def processes_of(base: Path) -> list[str]:
 
 @pytest.fixture
 def folder(base: Path, tmp_path: Path) -> Path:
-    """A model's folder that only the processes of one test know."""
+    """A copy of the model's folder that only the processes of one test use."""
     return Path(shutil.copytree(base, tmp_path / "emotions"))
 
 
-def test_the_command_is_run_against_the_pod_and_its_exit_code_returned(folder: Path) -> None:
+def test_the_command_gets_the_target_and_its_exit_code_is_returned(folder: Path) -> None:
     script = "import os, sys; print(os.environ['UNDERTONE_TARGET']); sys.exit(7)"
-    done = pod(folder, "--", sys.executable, "-c", script)
+    done = run_pod(folder, "--", sys.executable, "-c", script)
     assert done.returncode == 7, done.stderr
     assert done.stdout.startswith("localhost:")
     assert processes_of(folder) == []
 
 
-def test_a_folder_that_is_none_is_named_with_the_remedy(tmp_path: Path) -> None:
-    done = pod(tmp_path / "nowhere")
+def test_a_missing_folder_is_named_with_the_remedy(tmp_path: Path) -> None:
+    done = run_pod(tmp_path / "nowhere")
     assert done.returncode == 2
     assert str(tmp_path / "nowhere") in done.stderr
     assert "undertone-model export" in done.stderr
 
 
-def test_the_folder_of_several_models_is_refused_before_anything_starts(folder: Path) -> None:
-    done = pod(folder.parent)
+def test_a_folder_of_several_models_is_refused_before_the_start(folder: Path) -> None:
+    done = run_pod(folder.parent)
     assert done.returncode == 2
     assert f"use the folder of one model, such as {folder}" in done.stderr
     assert "starting" not in done.stderr
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x"])
-def test_a_port_that_is_none_is_refused_before_anything_starts(folder: Path, port: str) -> None:
-    done = pod(folder, f"--port={port}")
+def test_an_invalid_port_is_refused_before_the_start(folder: Path, port: str) -> None:
+    done = run_pod(folder, f"--port={port}")
     assert done.returncode == 2
     assert "undertone-pod: Invalid value for '--port'" in done.stderr
     assert port in done.stderr
     assert "starting" not in done.stderr
 
 
-def test_a_command_that_cannot_be_found_is_named_before_anything_starts(folder: Path) -> None:
-    done = pod(folder, "--", "no-such-program")
+def test_an_unknown_command_is_named_before_the_start(folder: Path) -> None:
+    done = run_pod(folder, "--", "no-such-program")
     assert done.returncode == 2
     assert "the program no-such-program is not on the PATH" in done.stderr
     assert "starting" not in done.stderr
 
 
-def test_a_pod_whose_sidecar_cannot_serve_says_so_and_ends(folder: Path) -> None:
+def test_a_pod_that_cannot_serve_ends_with_an_error(folder: Path) -> None:
     for name in ("saved_model.pb", "contract.json", "tokenizer.json"):
         (folder / "1" / name).write_text("damaged")
-    done = pod(folder, "--ready_timeout_seconds=5")
+    done = run_pod(folder, "--ready_timeout_seconds=5")
     assert done.returncode == 1
     assert "undertone-pod: " in done.stderr
     assert processes_of(folder) == []
@@ -115,7 +115,7 @@ def test_sigterm_stops_both_processes(folder: Path, tmp_path: Path) -> None:
     assert processes_of(folder) == []
 
 
-def test_ctrl_c_stops_a_pod_that_is_still_starting(folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_starting_pod(folder: Path, tmp_path: Path) -> None:
     log = tmp_path / "pod.log"
     with running_pod(folder, log) as process:
         until(lambda: "starting TensorFlow" in log.read_text() or process.poll() is not None, "its processes start")

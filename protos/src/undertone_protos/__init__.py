@@ -1,4 +1,4 @@
-"""Stubs of Undertone's contracts, generated from protos/undertone/, and the client of TF Serving's API."""
+"""Stubs of Undertone's API, generated from protos/undertone/, and client stubs of TF Serving."""
 
 from undertone_protos.tf_serving import ModelServiceStub, PredictionServiceStub
 

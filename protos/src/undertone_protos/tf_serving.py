@@ -1,7 +1,8 @@
-"""TF Serving's two services over our wire-compatible messages (undertone.tfserving.v1).
+"""Client stubs of TF Serving's two services, with our wire-compatible messages.
 
-The official stubs live in tensorflow-serving-api, which cannot be imported without all of TensorFlow. The messages here carry
-another package name but the same bytes, so the only thing that must be TF Serving's own is the path of each method.
+The official stubs are in tensorflow-serving-api, which imports all of TensorFlow. The messages of
+undertone.tfserving.v1 have a different package name but the same encoding, so only the method paths
+must be those of TF Serving.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
-"""The official protos load all of TensorFlow."""
+"""Imports TensorFlow, which the official protos need, without its warnings."""
 
 import warnings
 
 with warnings.catch_warnings():
-    # TensorFlow's own modules warn of what they import; nothing here could act on it.
+    # TensorFlow's modules warn about their own imports.
     warnings.simplefilter("ignore")
     import tensorflow  # noqa: F401

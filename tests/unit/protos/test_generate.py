@@ -1,4 +1,4 @@
-"""What `make check` finds out about generated files."""
+"""The check of generated files."""
 
 import importlib.util
 from pathlib import Path
@@ -19,24 +19,24 @@ def generate() -> ModuleType:
     return module
 
 
-def test_make_check_finds_what_is_not_generated_any_more(
+def test_the_check_finds_outdated_and_superfluous_files(
     generate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stubs, descriptor = tmp_path / "stubs", tmp_path / "classifier.binpb"
-    old = stubs / "v1" / "of_a_deleted_proto_pb2.py"
-    old.parent.mkdir(parents=True)
-    old.write_text("")
-    by_hand = stubs / "tf_serving.py"
-    by_hand.write_text("written by hand")
+    superfluous = stubs / "v1" / "deleted_pb2.py"
+    superfluous.parent.mkdir(parents=True)
+    superfluous.write_text("")
+    handwritten = stubs / "tf_serving.py"
+    handwritten.write_text("written by hand")
     generate.write_stubs(stubs)
     generate.write_descriptor(descriptor)
-    assert not old.exists()
-    assert generate.check(stubs, descriptor) == 0, "neither style nor files"
-    old.write_text("")
+    assert not superfluous.exists()
+    assert generate.check(stubs, descriptor) == 0, "new files have no findings"
+    superfluous.write_text("")
     edited = stubs / "v1" / "classifier_pb2.pyi"
     edited.write_text(edited.read_text() + "\n")
     (stubs / "tfserving" / "__init__.py").unlink()
     descriptor.write_bytes(descriptor.read_bytes()[:-1])
     assert generate.check(stubs, descriptor) == 4
     assert str(edited) in capsys.readouterr().err
-    assert by_hand.exists()
+    assert handwritten.exists()

@@ -1,4 +1,4 @@
-"""undertone.tfserving.v1 against the official package: the same bytes mean the same."""
+"""Wire compatibility of undertone.tfserving.v1 with the official tensorflow-serving-api."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,8 +45,8 @@ PAIRS: dict[type[Message], type[Message]] = {
 }
 EXCHANGED = [pair for pair in PAIRS.items() if pair[0].DESCRIPTOR.name.endswith(("Request", "Response", "Tensor", "Map"))]
 
-each_pair = pytest.mark.parametrize(("our_type", "their_type"), PAIRS.items(), ids=lambda side: side.DESCRIPTOR.full_name)
-each_exchanged = pytest.mark.parametrize(("our_type", "their_type"), EXCHANGED, ids=lambda side: side.DESCRIPTOR.full_name)
+each_pair = pytest.mark.parametrize(("our_type", "official_type"), PAIRS.items(), ids=lambda side: side.DESCRIPTOR.full_name)
+each_exchanged = pytest.mark.parametrize(("our_type", "official_type"), EXCHANGED, ids=lambda side: side.DESCRIPTOR.full_name)
 
 
 def fields_of(descriptor: Any) -> dict[int, FieldDescriptor]:
@@ -54,73 +54,76 @@ def fields_of(descriptor: Any) -> dict[int, FieldDescriptor]:
 
 
 def shared_fields(ours_: Any, theirs: Any) -> Iterator[tuple[FieldDescriptor, FieldDescriptor]]:
-    """Our fields with theirs of the same number; every one of ours must have one."""
+    """Pairs of our fields and the official fields with the same number.
+
+    Raises KeyError if an official field is missing.
+    """
     official = fields_of(theirs)
     for number, field in fields_of(ours_).items():
         yield field, official[number]
 
 
-# --- the definitions ---
+# --- Definitions ---
 
 
 @each_pair
-def test_every_field_is_defined_alike(our_type: type[Message], their_type: type[Message]) -> None:
-    for our_field, their_field in shared_fields(our_type.DESCRIPTOR, their_type.DESCRIPTOR):
-        assert our_field.name == their_field.name
-        assert our_field.is_repeated == their_field.is_repeated
-        assert our_field.is_packed == their_field.is_packed
-        # Theirs is one of two ways to name a tensor; a dense one, which is all we handle, always
-        # has a name.
+def test_every_field_has_the_official_definition(our_type: type[Message], official_type: type[Message]) -> None:
+    for our_field, official_field in shared_fields(our_type.DESCRIPTOR, official_type.DESCRIPTOR):
+        assert our_field.name == official_field.name
+        assert our_field.is_repeated == official_field.is_repeated
+        assert our_field.is_packed == official_field.is_packed
+        # The official field is in a oneof with sparse tensors, which we do not support.
         if our_field.full_name != "undertone.tfserving.v1.TensorInfo.name":
-            assert our_field.has_presence == their_field.has_presence
+            assert our_field.has_presence == official_field.has_presence
         if our_field.full_name == "undertone.tfserving.v1.Status.error_code":
-            # Theirs is an enum of gRPC's codes; as a number it needs no copy of it, and the bytes
-            # are those of an int32.
-            assert (our_field.type, their_field.type) == (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_ENUM)
+            # The official field is an enum of gRPC codes, which is encoded like an int32.
+            assert (our_field.type, official_field.type) == (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_ENUM)
         else:
-            assert our_field.type == their_field.type
+            assert our_field.type == official_field.type
 
 
-def test_every_message_that_is_exchanged_is_compared() -> None:
+def test_every_exchanged_message_is_compared() -> None:
     reached: set[str] = set()
 
-    def reach(descriptor: Any) -> None:
+    def visit(descriptor: Any) -> None:
         if descriptor.full_name in reached or not descriptor.full_name.startswith("undertone."):
             return
         reached.add(descriptor.full_name)
         for field in descriptor.fields:
             if field.message_type is not None:
-                reach(field.message_type)
+                visit(field.message_type)
 
     for our_type, _ in EXCHANGED:
-        reach(our_type.DESCRIPTOR)
+        visit(our_type.DESCRIPTOR)
     compared = {our_type.DESCRIPTOR.full_name for our_type in PAIRS}
     nested = {name for name in reached if name.endswith("Entry")} | {"undertone.tfserving.v1.TensorShape.Dim"}
     assert reached - nested == compared
 
 
 @pytest.mark.parametrize(
-    ("our_enum", "their_enum", "our_prefix", "their_prefix"),
+    ("our_enum", "official_enum", "our_prefix", "official_prefix"),
     [
         (our_tensors.DataType, types_pb2.DataType, "DATA_TYPE_", "DT_"),
         (ours.ModelVersionStatus.State, get_model_status_pb2.ModelVersionStatus.State, "STATE_", ""),
     ],
     ids=["DataType", "State"],
 )
-def test_enum_numbers_are_equal_by_name(our_enum: Any, their_enum: Any, our_prefix: str, their_prefix: str) -> None:
-    zero = {"DT_": "INVALID", "": "UNKNOWN"}[their_prefix]
+def test_enum_values_have_the_official_numbers(
+    our_enum: Any, official_enum: Any, our_prefix: str, official_prefix: str
+) -> None:
+    zero = {"DT_": "INVALID", "": "UNKNOWN"}[official_prefix]
     for name, number in our_enum.items():
         plain = name.removeprefix(our_prefix)
         official = zero if plain == "UNSPECIFIED" else plain
-        assert their_enum.Value(their_prefix + official) == number
+        assert official_enum.Value(official_prefix + official) == number
 
 
-def test_every_state_is_known_to_us() -> None:
+def test_every_official_state_is_defined() -> None:
     assert set(ours.ModelVersionStatus.State.values()) == set(get_model_status_pb2.ModelVersionStatus.State.values())
 
 
 class RecordingChannel:
-    """Notes the paths that stubs are made for."""
+    """A channel that records the method paths of stubs."""
 
     def __init__(self) -> None:
         self.paths: dict[str, str] = {}
@@ -130,22 +133,22 @@ class RecordingChannel:
 
 
 @pytest.mark.parametrize(
-    ("our_stub", "their_stub"),
+    ("our_stub", "official_stub"),
     [
         (tf_serving.PredictionServiceStub, prediction_service_pb2_grpc.PredictionServiceStub),
         (tf_serving.ModelServiceStub, model_service_pb2_grpc.ModelServiceStub),
     ],
 )
-def test_method_paths_are_those_of_the_official_stubs(our_stub: Any, their_stub: Any) -> None:
-    our_channel, their_channel = RecordingChannel(), RecordingChannel()
+def test_method_paths_are_the_official_ones(our_stub: Any, official_stub: Any) -> None:
+    our_channel, official_channel = RecordingChannel(), RecordingChannel()
     our_stub(our_channel)
-    their_stub(their_channel)
+    official_stub(official_channel)
     assert our_channel.paths
     for method, path in our_channel.paths.items():
-        assert path == their_channel.paths[method]
+        assert path == official_channel.paths[method]
 
 
-# --- the bytes ---
+# --- Encoding ---
 
 SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
@@ -159,30 +162,27 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def messages(draw: st.DrawFn, made: type[Message], like: Any) -> Message:
-    """A message of type `made` in which any of the fields that `like` numbers is set: one type
-    plays the sender, the other
-    says what both know.
-    """
-    message = made()
+def messages(draw: st.DrawFn, kind: type[Message], like: Any) -> Message:
+    """A message of the type `kind`. Only fields whose numbers `like` also defines have values."""
+    message = kind()
     fill(draw, message, like)
     return message
 
 
 def fill(draw: st.DrawFn, message: Any, like: Any) -> None:
-    known = fields_of(like)
+    like_fields = fields_of(like)
     chosen_in_oneof: dict[str, FieldDescriptor] = {}
     for field in message.DESCRIPTOR.fields:
-        if field.number not in known or not draw(st.booleans()):
+        if field.number not in like_fields or not draw(st.booleans()):
             continue
         if field.containing_oneof is not None and chosen_in_oneof.setdefault(field.containing_oneof.name, field) is not field:
             continue
         target = getattr(message, field.name)
-        like_field = known[field.number]
+        like_field = like_fields[field.number]
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             key, value = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
-            assert value.message_type is not None, "all maps here hold messages"
-            assert like_field.message_type is not None, "a map has entries in both"
+            assert value.message_type is not None, "the values of all maps are messages"
+            assert like_field.message_type is not None, "the official field is a map, too"
             like_value = like_field.message_type.fields_by_name["value"].message_type
             for name in draw(st.lists(scalar(key, key), max_size=2, unique=True)):
                 fill(draw, target[name], like_value)
@@ -209,36 +209,40 @@ def scalar(field: FieldDescriptor, like: FieldDescriptor) -> st.SearchStrategy[A
 
 
 def assert_same_values(left: Any, right: Any) -> None:
-    """Field by field, by number, over the fields that both have."""
+    """Compares the fields that both messages define, by number."""
     other = fields_of(right.DESCRIPTOR)
     for field in left.DESCRIPTOR.fields:
         if field.number not in other:
             continue
-        twin = other[field.number]
-        if field.has_presence and twin.has_presence:
-            assert left.HasField(field.name) == right.HasField(twin.name), field.full_name
-        mine, yours = getattr(left, field.name), getattr(right, twin.name)
+        right_field = other[field.number]
+        if field.has_presence and right_field.has_presence:
+            assert left.HasField(field.name) == right.HasField(right_field.name), field.full_name
+        left_value, right_value = getattr(left, field.name), getattr(right, right_field.name)
         if field.message_type is None:
-            assert (list(mine) == list(yours)) if field.is_repeated else (mine == yours), field.full_name
+            assert (list(left_value) == list(right_value)) if field.is_repeated else (left_value == right_value), (
+                field.full_name
+            )
         elif field.message_type.GetOptions().map_entry:
-            assert set(mine) == set(yours), field.full_name
-            for key in mine:
-                assert_same_values(mine[key], yours[key])
+            assert set(left_value) == set(right_value), field.full_name
+            for key in left_value:
+                assert_same_values(left_value[key], right_value[key])
         elif field.is_repeated:
-            assert len(mine) == len(yours), field.full_name
-            for one, two in zip(mine, yours, strict=True):
-                assert_same_values(one, two)
+            assert len(left_value) == len(right_value), field.full_name
+            for left_item, right_item in zip(left_value, right_value, strict=True):
+                assert_same_values(left_item, right_item)
         elif left.HasField(field.name):
-            assert_same_values(mine, yours)
+            assert_same_values(left_value, right_value)
 
 
 @each_exchanged
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_what_we_send_they_read(our_type: type[Message], their_type: type[Message], data: st.DataObject) -> None:
-    sent = data.draw(messages(our_type, their_type.DESCRIPTOR))
+def test_the_official_types_read_our_messages(
+    our_type: type[Message], official_type: type[Message], data: st.DataObject
+) -> None:
+    sent = data.draw(messages(our_type, official_type.DESCRIPTOR))
     wire = sent.SerializeToString(deterministic=True)
-    received = their_type.FromString(wire)
+    received = official_type.FromString(wire)
     assert_same_values(sent, received)
     assert received.SerializeToString(deterministic=True) == wire
 
@@ -246,23 +250,23 @@ def test_what_we_send_they_read(our_type: type[Message], their_type: type[Messag
 @each_exchanged
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_what_they_send_we_read(our_type: type[Message], their_type: type[Message], data: st.DataObject) -> None:
-    sent = data.draw(messages(their_type, our_type.DESCRIPTOR))
+def test_our_types_read_the_official_messages(
+    our_type: type[Message], official_type: type[Message], data: st.DataObject
+) -> None:
+    sent = data.draw(messages(official_type, our_type.DESCRIPTOR))
     wire = sent.SerializeToString(deterministic=True)
     received = our_type.FromString(wire)
     assert_same_values(sent, received)
     assert received.SerializeToString(deterministic=True) == wire
 
 
-def test_fields_that_only_they_know_do_no_harm() -> None:
-    """A fuller official message is read as far as we know it, and loses nothing on its way through
-    us.
-    """
+def test_unknown_official_fields_are_preserved() -> None:
+    """An official message keeps its additional fields when our types read and write it."""
     signatures = get_model_metadata_pb2.SignatureDefMap()
     signature = signatures.signature_def["serving_default"]
     signature.method_name = "tensorflow/serving/predict"
     signature.inputs["sparse"].coo_sparse.values_tensor_name = "values:0"
-    signature.outputs["ids"].dtype = types_pb2.DT_UINT32  # a dtype without a name of ours
+    signature.outputs["ids"].dtype = types_pb2.DT_UINT32  # A data type that we do not define.
     signature.defaults["sparse"].uint32_val.append(7)
 
     received = ours.SignatureDefMap.FromString(signatures.SerializeToString())
@@ -272,7 +276,7 @@ def test_fields_that_only_they_know_do_no_harm() -> None:
     assert get_model_metadata_pb2.SignatureDefMap.FromString(received.SerializeToString()) == signatures
 
 
-# --- tensors with TensorFlow's own conversions ---
+# --- Tensors, with TensorFlow's conversions ---
 
 TYPED_FIELDS = {
     tf.float32: "float_val",
@@ -287,7 +291,7 @@ TYPED_FIELDS = {
 SAMPLE = {tf.string: [[b"a", b"\xff\x00", b""], [b"b", b"c", b"d"]], tf.bool: [[True, False, True], [False, False, True]]}
 
 
-def test_dtypes_are_all_of_ours() -> None:
+def test_all_of_our_data_types_are_tested() -> None:
     assert {dtype.as_datatype_enum for dtype in TYPED_FIELDS} | {0} == set(our_tensors.DataType.values())
 
 
@@ -300,7 +304,7 @@ def bits(array: np.ndarray) -> list[int]:
 
 
 @pytest.mark.parametrize("dtype", TYPED_FIELDS, ids=lambda dtype: dtype.name)
-def test_a_tensor_that_tensorflow_wrote(dtype: tf.DType) -> None:
+def test_our_type_reads_a_tensor_of_tensorflow(dtype: tf.DType) -> None:
     array = sample(dtype)
     received = our_tensors.Tensor.FromString(tf.make_tensor_proto(array, dtype=dtype).SerializeToString())
     assert received.dtype == dtype.as_datatype_enum
@@ -313,7 +317,7 @@ def test_a_tensor_that_tensorflow_wrote(dtype: tf.DType) -> None:
 
 @pytest.mark.parametrize("typed", [False, True], ids=["content", "typed field"])
 @pytest.mark.parametrize("dtype", TYPED_FIELDS, ids=lambda dtype: dtype.name)
-def test_a_tensor_that_we_wrote(dtype: tf.DType, typed: bool) -> None:
+def test_tensorflow_reads_our_tensor(dtype: tf.DType, typed: bool) -> None:
     array = sample(dtype)
     sent = our_tensors.Tensor(dtype=dtype.as_datatype_enum)
     for size in array.shape:
@@ -328,7 +332,7 @@ def test_a_tensor_that_we_wrote(dtype: tf.DType, typed: bool) -> None:
     assert received.tolist() == array.tolist()
 
 
-def test_the_signatures_inside_metadata_are_read_under_their_type_url() -> None:
+def test_signatures_in_metadata_have_the_official_type_url() -> None:
     signatures = get_model_metadata_pb2.SignatureDefMap()
     signatures.signature_def["serving_default"].inputs["input_ids"].dtype = types_pb2.DT_INT32
     sent = get_model_metadata_pb2.GetModelMetadataResponse(model_spec={"name": "emotions", "version": {"value": 3}})
@@ -343,7 +347,7 @@ def test_the_signatures_inside_metadata_are_read_under_their_type_url() -> None:
     assert received.model_spec.version == wrappers_pb2.Int64Value(value=3)
 
 
-def test_error_codes_of_a_status_are_grpcs() -> None:
+def test_error_codes_are_those_of_grpc() -> None:
     for code in grpc.StatusCode:
         number = code.value[0]
         sent = status_pb2.StatusProto(error_code=number, error_message="x")

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class ClassifierStub:
-    """Scores the emotions of paragraphs with the model that the server has loaded. The set of emotions belongs to the model:
-    read it from the reply or from GetModel, never from this file.
+    """Scores the emotions of paragraphs with the served model. The labels belong to the model: read them
+    from a response or from GetModel.
     """
 
     def __init__(self, channel):
@@ -55,31 +55,36 @@ class ClassifierStub:
 
 
 class ClassifierServicer:
-    """Scores the emotions of paragraphs with the model that the server has loaded. The set of emotions belongs to the model:
-    read it from the reply or from GetModel, never from this file.
+    """Scores the emotions of paragraphs with the served model. The labels belong to the model: read them
+    from a response or from GetModel.
     """
 
     def Classify(self, request, context):
         """Scores one paragraph.
 
-        Errors: INVALID_ARGUMENT (empty text, text over the limits, or over the model's length with OVERLENGTH_POLICY_REJECT),
-        RESOURCE_EXHAUSTED (queue full; the trailer grpc-retry-pushback-ms says when to come back), DEADLINE_EXCEEDED,
-        UNAVAILABLE (no model server, or draining).
+        Errors:
+        - INVALID_ARGUMENT: the text is empty, exceeds the limits, or exceeds the model's length with
+        OVERLENGTH_POLICY_REJECT.
+        - RESOURCE_EXHAUSTED: the queue is full, or the deadline cannot be met. The trailer
+        grpc-retry-pushback-ms is the time to wait before a retry.
+        - DEADLINE_EXCEEDED: the deadline has passed.
+        - UNAVAILABLE: no model is available, or the server is shutting down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ClassifyBatch(self, request, context):
-        """Scores many paragraphs. Every paragraph has its own result or status, in the order of the request: a bad paragraph never
-        fails its neighbours. The call as a whole fails only where nothing could be tried (too many paragraphs, no model).
+        """Scores many paragraphs. Each paragraph has its own result or error, in the order of the request.
+        A bad paragraph does not affect the others. The whole call fails only if no paragraph could be
+        processed, for example because there are too many, or no model is available.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes the model being served and the limits of this server.
+        """Returns the contract of the served model and the limits of this server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,8 +117,8 @@ def add_ClassifierServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Classifier:
-    """Scores the emotions of paragraphs with the model that the server has loaded. The set of emotions belongs to the model:
-    read it from the reply or from GetModel, never from this file.
+    """Scores the emotions of paragraphs with the served model. The labels belong to the model: read them
+    from a response or from GetModel.
     """
 
     @staticmethod

@@ -22,8 +22,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ModelContract(_message.Message):
-    """What a sidecar must know of an exported model, and must find true of the model server before it says that it is ready.
-    Stored as JSON (proto3 JSON mapping) in the file contract.json beside the SavedModel.
+    """Describes an exported model. The sidecar checks it against the model server before it becomes
+    ready. Stored as JSON (proto3 JSON mapping) in the file contract.json beside the SavedModel.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -47,18 +47,18 @@ class ModelContract(_message.Message):
     name: _builtins.str
     version: _builtins.int
     tokenizer_sha256: _builtins.str
-    """SHA-256 of tokenizer.json beside this file, lowercase hexadecimal."""
+    """SHA-256 of tokenizer.json beside this file, in lowercase hexadecimal."""
     max_tokens: _builtins.int
-    """The longest sequence that the model can read, in tokens, the two special tokens included."""
+    """Maximum tokens of a sequence, the two special tokens included."""
     precision: _builtins.str
     """Arithmetic of the graph: "fp32" or "bf16"."""
     producer: _builtins.str
-    """Program and version that wrote this file."""
+    """Program that wrote this file, and its version."""
     weights_sha256: _builtins.str
-    """SHA-256 of the file of weights that the export was made from, lowercase hexadecimal; empty where they were random."""
+    """SHA-256 of the exported weights file, in lowercase hexadecimal. Empty if the weights were random."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The emotions, in the order of the output's last dimension."""
+        """Labels, in the order of the last dimension of the output."""
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorContract]:
@@ -78,7 +78,9 @@ class ModelContract(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def agreement(self) -> Global___Agreement:
-        """How far the answers are from those of the same weights in fp32; absent in fp32, and where the weights were random."""
+        """Difference from the results of the same weights in fp32. Absent for fp32, and if the weights were
+        random.
+        """
 
     def __init__(
         self,
@@ -117,10 +119,10 @@ class TensorContract(_message.Message):
     SHAPE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     dtype: _builtins.str
-    """TensorFlow's name: "int32", "float32"."""
+    """Data type by TensorFlow's name, such as "int32" or "float32"."""
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """-1 where the size is free."""
+        """-1 for any size."""
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ Global___TensorContract: _TypeAlias = TensorContract  # noqa: Y015
 
 @_typing.final
 class Architecture(_message.Message):
-    """The encoder's size, as in a Hugging Face BERT configuration."""
+    """Size of the encoder, as in a Hugging Face BERT configuration."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,9 +160,11 @@ class Architecture(_message.Message):
     attention_heads: _builtins.int
     vocabulary_size: _builtins.int
     pooling: _builtins.str
-    """How the token vectors become one vector before the head: "cls", the vector of the first token."""
+    """Pooling of the token vectors before the head. "cls" takes the vector of the first token."""
     encoder_parameters: _builtins.int
-    """Weights of the linear layers: a token costs at least twice as many floating point operations."""
+    """Number of weights of the linear layers. Each token costs at least twice as many floating-point
+    operations.
+    """
     def __init__(
         self,
         *,
@@ -183,7 +187,7 @@ Global___Architecture: _TypeAlias = Architecture  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """What was done to the logits: probabilities = softmax((logits + bias) / temperature)."""
+    """Calibration of the logits: probabilities = softmax((logits + bias) / temperature)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -192,10 +196,12 @@ class Calibration(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     prior: _builtins.str
-    """The kind of text that temperature and bias were fitted for: "stories" or "comments"; empty where nothing was fitted."""
+    """Kind of text for which temperature and bias were fitted: "stories" or "comments". Empty if they
+    were not fitted.
+    """
     @_builtins.property
     def bias(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """One number for each label; absent where the prior was left alone."""
+        """Bias of each label. Empty if the prior was not changed."""
 
     def __init__(
         self,
@@ -242,7 +248,7 @@ Global___TrainingData: _TypeAlias = TrainingData  # noqa: Y015
 
 @_typing.final
 class Agreement(_message.Message):
-    """Measured before the export was blessed, which it is not above 0.5 % of label flips or a shift of 0.02."""
+    """Agreement with fp32, measured at export. The limits are 0.5 % of label flips and a shift of 0.02."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -252,13 +258,15 @@ class Agreement(_message.Message):
     LABEL_FLIPS_FIELD_NUMBER: _builtins.int
     LARGEST_SHIFT_FIELD_NUMBER: _builtins.int
     sample: _builtins.str
-    """The texts that were answered, such as "stories/held-out", and the SHA-256 of their files, lowercase hexadecimal."""
+    """The scored texts, such as "stories/held-out", and the SHA-256 of their files in lowercase
+    hexadecimal.
+    """
     sample_sha256: _builtins.str
     rows: _builtins.int
     label_flips: _builtins.float
-    """Share of the texts that get another label than in fp32, 0 to 1."""
+    """Share of the texts whose label differs from that in fp32, from 0 to 1."""
     largest_shift: _builtins.float
-    """Largest difference of any probability."""
+    """Largest difference of a probability."""
     def __init__(
         self,
         *,
@@ -286,7 +294,7 @@ class Score(_message.Message):
     data: _builtins.str
     """Data set and split, such as "goemotions/test"."""
     metric: _builtins.str
-    """Such as "accuracy", "macro_f1", "expected_calibration_error"."""
+    """Metric, such as "accuracy", "macro_f1" or "expected_calibration_error"."""
     value: _builtins.float
     def __init__(
         self,
