@@ -33,9 +33,8 @@ class Installation:
 
     def __str__(self) -> str:
         largest = sorted(self.sizes, key=lambda name: self.sizes[name], reverse=True)[:4]
-        return f"{self.name}: {len(self.sizes)} distributions, {sum(self.sizes.values()) / 1e6:.0f} MB; " + ", ".join(
-            f"{name} {self.sizes[name] / 1e6:.0f} MB" for name in largest
-        )
+        sizes = ", ".join(f"{name} {self.sizes[name] / 1e6:.1f}" for name in largest)
+        return f"{self.name}: {len(self.sizes)} distributions, {sum(self.sizes.values()) / 1e6:.1f} MB (largest: {sizes})"
 
 
 class CleanEnvironment:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The files of the repository that have the version."""
-    for name in ("VERSION", "deploy/helm/undertone/Chart.yaml", *docker_files()):
+    for name in ("VERSION", "deploy/helm/undertone/Chart.yaml", "README.md", *docker_files()):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -42,6 +42,17 @@ def test_bump_writes_every_copy(copy: Path) -> None:
     assert "\nARG VERSION=12.3.4-rc5\n" in (copy / docker_files()[0]).read_text()
 
 
+def test_bump_writes_the_references_in_documents(copy: Path) -> None:
+    readme = copy / "README.md"
+    readme.write_text(
+        "Run ghcr.io/undertone/batch:0.0.1-rc1 or helm install oci://ghcr.io/undertone/charts/undertone --version 0.0.2.\n"
+    )
+    write_version(copy, "12.3.4")
+    assert readme.read_text() == (
+        "Run ghcr.io/undertone/batch:12.3.4 or helm install oci://ghcr.io/undertone/charts/undertone --version 12.3.4.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
@@ -51,6 +62,7 @@ def test_bump_writes_every_copy(copy: Path) -> None:
             "Chart.yaml has version 9.9.9; VERSION requires ",
         ),
         ("docker/sidecar/Dockerfile", "FROM scratch\n", "docker/sidecar/Dockerfile has version none; VERSION requires "),
+        ("README.md", "ghcr.io/undertone/batch:9.9.9 --conf\n", "README.md has version 9.9.9; VERSION requires "),
     ],
 )
 def test_a_copy_that_differs_is_a_problem(copy: Path, file: str, text: str, problem: str) -> None:

@@ -60,7 +60,7 @@ def test_a_requirement_that_the_lock_does_not_satisfy_is_a_problem(copy: Path, r
 
 
 def test_pre_commit_runs_the_commands_of_make_check() -> None:
-    """The order and the files differ: a commit runs only the checks of the files that it changes."""
+    """A commit runs only those commands whose files it changes."""
     command = ["make", "--dry-run", "--assume-old=.venv/ready", "check"]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
