@@ -1,6 +1,6 @@
-"""The faults of the chaos harness on real processes and sockets: killed, stopped, restarted, drained, and wrong by chance.
+"""Faults of the chaos simulation with real processes and sockets.
 
-Times here are the machine's: what is asserted is what became of the paragraphs, never when.
+The tests assert the results of the paragraphs, not times, which depend on the machine.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tests.integration.support.processes import Launcher, Process, until
 from tests.simulation.support.answers import assert_answered, paragraphs
 
 QUICK = RetryPolicy(attempts=12, initial_seconds=0.02, max_seconds=0.5)
-"""Waits that fit processes which come back within a second or two."""
+"""Short delays, for processes that restart within two seconds."""
 
 Start = Callable[..., "Server"]
 
@@ -38,13 +38,13 @@ class Server(Process):
         return f"127.0.0.1:{self.port}"
 
     def until_listening(self, times: int = 1) -> None:
-        """Waits until it has said so many times which port it listens on."""
+        """Waits until the log contains the port so many times."""
         self.until(lambda: self.log.splitlines().count(str(self.port)) >= times, f"it listens for the {times}. time")
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts servers that end with the test, and waits until they listen."""
+    """Starts a server, waits until it listens, and stops it after the test."""
     with contextlib.ExitStack() as stack:
 
         def begin(module: str, *flags: str) -> Server:
@@ -60,16 +60,16 @@ async def score(target: str, sent: list[Paragraph], into: list[Outcome], *, time
     settings = Settings(timeout_seconds=timeout_seconds, retry=QUICK, batch_items=4)
     async with Client(target, settings=settings) as client:
         async for outcome in client.score(sent, ordered=False):
-            into.append(outcome)  # noqa: PERF401 - one by one, as the tests watch how many there are
+            into.append(outcome)  # noqa: PERF401 - the tests watch the length of the list
 
 
 async def more(outcomes: list[Outcome], count: int) -> None:
-    """Waits until so many more paragraphs are answered."""
+    """Waits for so many more outcomes."""
     goal = len(outcomes) + count
     await asyncio.to_thread(until, lambda: len(outcomes) >= goal, f"{goal} paragraphs are answered")
 
 
-async def test_a_service_killed_again_and_again_loses_nothing(start: Start) -> None:
+async def test_killed_service_loses_nothing(start: Start) -> None:
     service = start("undertone_client.testing", "--delay=0.01")
     sent = paragraphs(1000)
     outcomes: list[Outcome] = []
@@ -83,19 +83,19 @@ async def test_a_service_killed_again_and_again_loses_nothing(start: Start) -> N
     assert_answered(sent, outcomes)
 
 
-async def test_a_service_that_hangs_is_given_up_and_asked_again(start: Start) -> None:
+async def test_calls_to_a_hanging_service_are_retried(start: Start) -> None:
     service = start("undertone_client.testing", "--delay=0.01")
     sent = paragraphs(600)
     outcomes: list[Outcome] = []
     scoring = asyncio.create_task(score(service.target, sent, outcomes, timeout_seconds=0.5))
     await more(outcomes, 100)
     with service.paused():
-        await asyncio.sleep(1.5)  # longer than a deadline: calls are given up while it stands still
+        await asyncio.sleep(1.5)  # longer than the deadline of a call
     await scoring
     assert_answered(sent, outcomes)
 
 
-async def test_when_one_of_two_services_dies_the_other_takes_over(start: Start) -> None:
+async def test_second_service_replaces_a_killed_one(start: Start) -> None:
     one, other = (start("undertone_client.testing", "--delay=0.01") for _ in range(2))
     sent = paragraphs(600)
     outcomes: list[Outcome] = []
@@ -106,7 +106,7 @@ async def test_when_one_of_two_services_dies_the_other_takes_over(start: Start) 
     assert_answered(sent, outcomes)
 
 
-async def test_calls_that_fail_by_chance_are_answered_in_the_end(start: Start) -> None:
+async def test_random_failures_are_retried(start: Start) -> None:
     shares = {"unavailable": 0.02, "reset": 0.01, "cancelled": 0.01, "exhausted": 0.01, "refused-items": 0.02, "lost": 0.002}
     fleet = start("undertone_bench", "simulation", "serve", *(f"--{fault}={share}" for fault, share in shares.items()))
     sent = paragraphs(2000)
@@ -115,7 +115,7 @@ async def test_calls_that_fail_by_chance_are_answered_in_the_end(start: Start) -
     assert_answered(sent, outcomes)
 
 
-async def test_a_sidecar_that_drains_under_a_stream_hands_over_to_the_next(pod: Pod, launch: Launcher) -> None:
+async def test_second_sidecar_replaces_a_draining_one(pod: Pod, launch: Launcher) -> None:
     first = launch.sidecar(pod.base, pod.model_server.target, "--drain-delay-seconds=0.2").until_serving()
     second = launch.sidecar(pod.base, pod.model_server.target).until_serving()
     sent = paragraphs(600, longest=20)

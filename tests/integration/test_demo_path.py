@@ -1,4 +1,4 @@
-"""The main path of `make demo`, with the real model, on a small sample."""
+"""`make demo` with the real model and a small sample."""
 
 import json
 import os
@@ -19,9 +19,9 @@ PARAGRAPHS = 6
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    """The demo's model, which the Makefile builds."""
+    """The demo's model, built by the Makefile."""
     if not MODEL.is_dir():
-        message = f"the demo's model has not been built: `make test` does, or `undertone-model export {MODEL.parent}`"
+        message = f"the demo's model does not exist: run `make test` or `undertone-model export {MODEL.parent}`"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
@@ -30,7 +30,7 @@ def model() -> Path:
 
 @pytest.fixture
 def sample(tmp_path: Path) -> list[Path]:
-    """The beginnings of two stories of the demo."""
+    """The first paragraphs of two stories of the demo."""
     files = []
     for story in STORIES:
         text = (ROOT / "model" / "data" / "demo" / f"{story}.txt").read_text()
@@ -52,7 +52,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def test_the_demo_scores_stories_and_makes_a_page(model: Path, sample: list[Path], tmp_path: Path) -> None:
+def test_demo_scores_stories_and_writes_a_report(model: Path, sample: list[Path], tmp_path: Path) -> None:
     out, page = tmp_path / "demo", tmp_path / "report.html"
     score = (command("undertone"), "score", *sample, "--out", out)
     pod = run(command("undertone-pod"), "--model_base_path", model, "--port", free_port(), "--", *score)

@@ -1,4 +1,4 @@
-"""`undertone score` on a disk that is full, and has room again."""
+"""`undertone score` on a full disk that is enlarged later."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from tests.integration.support.small_disk import small_disk
 
 
 def rows(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """Those of each part, but for the time of day."""
+    """Rows of each part, without the time of the score."""
     parts = {part.name: pq.read_table(part) for part in sorted((out / "scores").glob("part-*.parquet"))}
     return {name: part.drop_columns(["scored_at"]).to_pylist() for name, part in parts.items()}
 
 
-def test_a_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
+def test_run_continues_after_the_disk_is_enlarged(tmp_path: Path) -> None:
     source = tmp_path / "source.jsonl"
     source.write_text("".join(json.dumps({"text": f"Paragraph {number}."}) + "\n" for number in range(500)))
     service = Service()
@@ -28,7 +28,7 @@ def test_a_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
         return CliRunner().invoke(undertone, arguments, env={"UNDERTONE_TARGET": service.target, "COLUMNS": "400"})
 
     try:
-        assert score(tmp_path / "whole").exit_code == 0
+        assert score(tmp_path / "uninterrupted").exit_code == 0
         with small_disk(tmp_path / "disk", kilobytes=64) as disk:
             out = disk.folder / "out"
             full = score(out)
@@ -42,6 +42,6 @@ def test_a_run_goes_on_once_there_is_room(tmp_path: Path) -> None:
             disk.grow(kilobytes=4096)
             assert score(out).exit_code == 0
             assert len(service.sent()) == 500 - kept
-            assert rows(out) == rows(tmp_path / "whole")
+            assert rows(out) == rows(tmp_path / "uninterrupted")
     finally:
         service.close()

@@ -1,4 +1,4 @@
-"""`undertone score` as a process, as its Pushgateway, its DataDog agent, Prometheus and its log see it."""
+"""Metrics, events and logs of `undertone score`, run as a process."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ STARTED, SUCCEEDED, FAILED = (f"undertone job {JOB} {what}" for what in ("starte
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """A service, and who hears of a run; `score` starts one."""
+class Monitored:
+    """A service, and the receivers of the run's telemetry. `score` starts a run."""
 
     service: FakeClassifier
     reports: Reports
@@ -41,14 +41,14 @@ class Observed:
         return await asyncio.create_subprocess_exec(*program, env=environment, stdout=pipe, stderr=pipe)
 
 
-Befall = Callable[[Observed, asyncio.subprocess.Process], Awaitable[None]]
+Disturbance = Callable[[Monitored, asyncio.subprocess.Process], Awaitable[None]]
 
 
 @pytest.fixture
-async def observed(tmp_path: Path) -> AsyncIterator[Observed]:
+async def monitored(tmp_path: Path) -> AsyncIterator[Monitored]:
     async with FakeClassifier() as service:
-        with reports() as heard:
-            yield Observed(service, heard, tmp_path)
+        with reports() as received:
+            yield Monitored(service, received, tmp_path)
 
 
 def read(url: str) -> str:
@@ -56,8 +56,8 @@ def read(url: str) -> str:
         return str(page.read().decode())
 
 
-async def ended(run: asyncio.subprocess.Process) -> tuple[int, str]:
-    """The exit code, and what was said besides the results."""
+async def wait_for_end(run: asyncio.subprocess.Process) -> tuple[int, str]:
+    """The exit code and the standard error output."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         _, errors = await run.communicate()
     assert run.returncode is not None
@@ -65,20 +65,20 @@ async def ended(run: asyncio.subprocess.Process) -> tuple[int, str]:
     return run.returncode, errors.decode()
 
 
-async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
-    observed.service.gate.clear()
-    run = await observed.score("--metrics-port=0", "--log-format=json")
+async def test_successful_run(monitored: Monitored) -> None:
+    monitored.service.gate.clear()
+    run = await monitored.score("--metrics-port=0", "--log-format=json")
     assert run.stderr is not None
-    said = [json.loads(await run.stderr.readline()) for _ in range(2)]
-    assert [said[0]["message"], said[0]["job"]] == [STARTED, JOB]
-    await observed.service.until_in_flight(2)
-    await asyncio.to_thread(observed.reports.gateway.wait_for_pushes, 1)
-    first = observed.reports.gateway.pushes[0]
+    messages = [json.loads(await run.stderr.readline()) for _ in range(2)]
+    assert [messages[0]["message"], messages[0]["job"]] == [STARTED, JOB]
+    await monitored.service.until_in_flight(2)
+    await asyncio.to_thread(monitored.reports.gateway.wait_for_pushes, 1)
+    first = monitored.reports.gateway.pushes[0]
     assert (first.method, first.job) == ("POST", JOB)
     assert first.value("undertone_job_running", job=JOB) == 1
     assert first.value("undertone_job_last_success_timestamp_seconds", job=JOB) is None
 
-    page = await asyncio.to_thread(read, said[1]["message"].removeprefix("Metrics: "))
+    page = await asyncio.to_thread(read, messages[1]["message"].removeprefix("Metrics: "))
     families = [family for family in text_string_to_metric_families(page) if not family.name.startswith("process_")]
     documented = {metric.name: metric for metric in (*CLIENT, *JOBS, *TELEMETRY)}
     assert {family.name + "_total" * (family.type == "counter") for family in families} == set(documented)
@@ -95,12 +95,12 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
     assert samples["undertone_client_limit", None] == 2
     assert [samples["undertone_client_breaker_state", state] for state in ("closed", "open", "half_open")] == [1, 0, 0]
 
-    observed.service.gate.set()
-    code, log = await ended(run)
+    monitored.service.gate.set()
+    code, log = await wait_for_end(run)
     assert code == 0
     *_, last = [json.loads(line) for line in log.splitlines()]
     assert (last["level"], last["message"].partition(": ")[0]) == ("INFO", SUCCEEDED)
-    final = observed.reports.gateway.pushes[-1]
+    final = monitored.reports.gateway.pushes[-1]
     assert final.value("undertone_job_running", job=JOB) == 0
     assert final.value("undertone_job_paragraphs_total", job=JOB, code="OK") == PARAGRAPHS
     assert final.value("undertone_job_expected_paragraphs", job=JOB) == PARAGRAPHS
@@ -109,58 +109,58 @@ async def test_a_run_from_its_beginning_to_its_end(observed: Observed) -> None:
     assert success is not None
     assert success >= (final.value("undertone_job_started_timestamp_seconds", job=JOB) or 0) > 0
 
-    assert [(event.title, event.type, event.tags) for event in observed.reports.events()] == [
+    assert [(event.title, event.type, event.tags) for event in monitored.reports.events()] == [
         (STARTED, "info", f"job:{JOB}"),
         (SUCCEEDED, "success", f"job:{JOB}"),
     ]
-    assert observed.reports.counter("undertone_client_paragraphs", "code:OK") == PARAGRAPHS
-    assert observed.reports.counter("undertone_job_paragraphs", f"job:{JOB},code:OK") == PARAGRAPHS
-    assert not any("Paragraph number" in line for line in [log, page, *observed.reports.lines()])
+    assert monitored.reports.counter("undertone_client_paragraphs", "code:OK") == PARAGRAPHS
+    assert monitored.reports.counter("undertone_job_paragraphs", f"job:{JOB},code:OK") == PARAGRAPHS
+    assert not any("Paragraph number" in line for line in [log, page, *monitored.reports.lines()])
 
 
-async def terminate(observed: Observed, run: asyncio.subprocess.Process) -> None:
+async def terminate(monitored: Monitored, run: asyncio.subprocess.Process) -> None:
     run.terminate()
 
 
-async def refuse_one(observed: Observed, run: asyncio.subprocess.Process) -> None:
-    observed.service.item_faults = {"Paragraph number 7.": ItemFault(grpc.StatusCode.INVALID_ARGUMENT)}
-    observed.service.gate.set()
+async def refuse_one(monitored: Monitored, run: asyncio.subprocess.Process) -> None:
+    monitored.service.item_faults = {"Paragraph number 7.": ItemFault(grpc.StatusCode.INVALID_ARGUMENT)}
+    monitored.service.gate.set()
 
 
-async def go_away(observed: Observed, run: asyncio.subprocess.Process) -> None:
-    await observed.service.stop()
+async def go_away(monitored: Monitored, run: asyncio.subprocess.Process) -> None:
+    await monitored.service.stop()
 
 
 @pytest.mark.parametrize(
-    ("befall", "code", "reason", "failures"),
+    ("disturb", "code", "reason", "failures"),
     [
         (terminate, 143, "terminated; the scores so far are saved in ", {}),
         (refuse_one, 1, "1 paragraph has no score, see ", {"INVALID_ARGUMENT": 1}),
         (go_away, 3, "does not answer (UNAVAILABLE: ", {"UNAVAILABLE": 16}),
     ],
 )
-async def test_a_run_that_fails(observed: Observed, befall: Befall, code: int, reason: str, failures: dict[str, int]) -> None:
-    observed.service.gate.clear()
-    run = await observed.score("--patience=0", "--attempts=1", "--log-format=json")
-    await observed.service.until_in_flight(2)
-    await befall(observed, run)
-    ended_with, log = await ended(run)
-    assert ended_with == code
-    said = json.loads(log.splitlines()[-1])
-    assert (said["level"], said["message"].partition(": ")[0]) == ("ERROR", FAILED)
-    last = observed.reports.gateway.pushes[-1]
+async def test_failed_run(monitored: Monitored, disturb: Disturbance, code: int, reason: str, failures: dict[str, int]) -> None:
+    monitored.service.gate.clear()
+    run = await monitored.score("--patience=0", "--attempts=1", "--log-format=json")
+    await monitored.service.until_in_flight(2)
+    await disturb(monitored, run)
+    exit_code, log = await wait_for_end(run)
+    assert exit_code == code
+    message = json.loads(log.splitlines()[-1])
+    assert (message["level"], message["message"].partition(": ")[0]) == ("ERROR", FAILED)
+    last = monitored.reports.gateway.pushes[-1]
     assert last.value("undertone_job_running", job=JOB) == 0
     assert last.value("undertone_job_failed_total", job=JOB) == 1
     assert last.value("undertone_job_last_success_timestamp_seconds", job=JOB) is None
     for status, count in failures.items():
         assert last.value("undertone_job_paragraphs_total", job=JOB, code=status) == count
-    [started, failed] = observed.reports.events()
+    [started, failed] = monitored.reports.events()
     assert (started.title, failed.title, failed.type, failed.tags) == (STARTED, FAILED, "error", f"job:{JOB}")
     assert reason in failed.text
 
 
-async def test_a_run_that_nobody_listens_to(observed: Observed) -> None:
-    run = await observed.score("--pushgateway=http://127.0.0.1:1", "--dogstatsd=127.0.0.1:1")
-    code, errors = await ended(run)
+async def test_unreachable_receivers_do_not_fail_the_run(monitored: Monitored) -> None:
+    run = await monitored.score("--pushgateway=http://127.0.0.1:1", "--dogstatsd=127.0.0.1:1")
+    code, errors = await wait_for_end(run)
     assert code == 0
     assert errors.count("the Pushgateway at 127.0.0.1:1 rejects metrics") == 1

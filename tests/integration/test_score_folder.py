@@ -1,4 +1,4 @@
-"""A folder of files of every form, scored by the real service; what it refuses is replayed."""
+"""`undertone score` and `undertone replay` with a real service and files of several formats."""
 
 import json
 from pathlib import Path
@@ -10,19 +10,19 @@ from tests.integration.conftest import Command
 from tests.integration.support.callers import paragraphs
 
 
-def test_a_folder_and_its_dead_letters(undertone: Command, tmp_path: Path) -> None:
+def test_folder_is_scored_and_dead_letters_are_replayed(undertone: Command, tmp_path: Path) -> None:
     texts = paragraphs(40, longest=40, seed=11)
-    long = "rain " * 70
+    overlong = "rain " * 70
     corpus, out = tmp_path / "corpus", tmp_path / "out"
     (corpus / "2024").mkdir(parents=True)
     (corpus / "a.txt").write_text("\n\n".join(texts[:10]))
     (corpus / "2024" / "b.jsonl").write_text(
-        "".join(json.dumps({"text": text}) + "\n" for text in [*texts[10:20], long, texts[0]])
+        "".join(json.dumps({"text": text}) + "\n" for text in [*texts[10:20], overlong, texts[0]])
     )
     pq.write_table(pa.table({"text": texts[20:]}), corpus / "2024" / "c.parquet")
 
-    done = undertone("score", corpus, "--out", out, "--policy", "reject", "--rows-per-part", 15)
-    assert (done.returncode, done.stderr.count("Error")) == (1, 0)
+    scored = undertone("score", corpus, "--out", out, "--policy", "reject", "--rows-per-part", 15)
+    assert (scored.returncode, scored.stderr.count("Error")) == (1, 0)
     run = json.loads((out / "run.json").read_text())
     assert (run["counts"]["scored"], run["counts"]["failed"], run["complete"]) == (41, 1, True)
     assert run["repeated"] >= 1
@@ -33,8 +33,8 @@ def test_a_folder_and_its_dead_letters(undertone: Command, tmp_path: Path) -> No
     same = [[rows[ident][emotion] for emotion in emotions] for ident in ("a/0000", "2024/b/0011")]
     assert same[0] == same[1]
 
-    again = undertone("replay", out)
-    assert (again.returncode, "failed  1, see" in again.stdout) == (1, True)
-    (letter,) = map(json.loads, (out / "failures.jsonl").read_text().splitlines())
-    assert (letter["id"], letter["status"]) == ("2024/b/0010", "INVALID_ARGUMENT")
+    replayed = undertone("replay", out)
+    assert (replayed.returncode, "failed  1, see" in replayed.stdout) == (1, True)
+    (failure,) = map(json.loads, (out / "failures.jsonl").read_text().splitlines())
+    assert (failure["id"], failure["status"]) == ("2024/b/0010", "INVALID_ARGUMENT")
     assert {row["id"] for row in pq.read_table(out / "scores").to_pylist()} == set(rows)

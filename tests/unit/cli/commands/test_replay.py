@@ -29,7 +29,7 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def failed_run(command: Command, hosted: FakeClassifier, rows: Path, tmp_path: Path) -> Path:
-    """A complete run that has left four dead letters, in three of its six parts."""
+    """The folder of a complete run with four dead letters, in three of its six parts."""
     hosted.item_faults = {f"Text {index}.": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in POISONED}
     out = tmp_path / "interrupted"
     assert command("score", rows, "--id-column", "key", "--out", out, *SMALL).exit_code == 1
@@ -93,15 +93,19 @@ def test_replay_killed_before_the_manifest_was_written_continues(
     command: Command, hosted: FakeClassifier, failed_run: Path
 ) -> None:
     hosted.item_faults = {}
-    stale = {name: (failed_run / name).read_bytes() for name in ("run.json", "failures.jsonl")}
+    old_files = {name: (failed_run / name).read_bytes() for name in ("run.json", "failures.jsonl")}
     command("replay", failed_run)
-    whole = read_table(failed_run)
-    for name, content in stale.items():  # as after a kill between the last part and the manifest
+    complete = read_table(failed_run)
+    for name, content in old_files.items():  # as if killed between the last part and the manifest
         (failed_run / name).write_bytes(content)
     hosted.calls.clear()
     assert command("replay", failed_run).exit_code == 0
     assert hosted.paragraphs() == []
-    assert (read_failures(failed_run), read_table(failed_run), read_manifest(failed_run)["counts"]["failed"]) == ([], whole, 0)
+    assert (read_failures(failed_run), read_table(failed_run), read_manifest(failed_run)["counts"]["failed"]) == (
+        [],
+        complete,
+        0,
+    )
 
 
 def test_moved_rows_are_an_error(command: Command, rows: Path, failed_run: Path) -> None:

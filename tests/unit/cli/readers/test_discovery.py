@@ -11,7 +11,7 @@ FILES = ("b.txt", "a.txt", "2024/a.txt", "2024/c.jsonl", "2025/x/d.csv", "2025/_
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with files of several forms in several folders, some of them nobody's."""
+    """A folder with files of several formats, and files to ignore."""
     monkeypatch.chdir(tmp_path)
     for name in FILES:
         path = tmp_path / "books" / name
@@ -25,8 +25,8 @@ def documents(*names: str, form: Format | None = None) -> list[str]:
 
 
 def test_folder_stands_for_all_files_of_known_formats(library: Path) -> None:
-    found = find_inputs(["books"], ReadOptions())
-    assert [source.name for source in found.inputs] == [
+    inputs = find_inputs(["books"], ReadOptions())
+    assert [source.name for source in inputs.inputs] == [
         "books/2024/a.txt",
         "books/2024/c.jsonl",
         "books/2025/x/d.csv",
@@ -34,9 +34,9 @@ def test_folder_stands_for_all_files_of_known_formats(library: Path) -> None:
         "books/b.txt",
         "books/f[1].txt",
     ]
-    assert [source.document for source in found.inputs] == ["2024/a", "2024/c", "2025/x/d", "a", "b", "f[1]"]
-    assert found.inputs[1].format is Format.JSONL
-    assert found.skipped == ("read.me",)
+    assert [source.document for source in inputs.inputs] == ["2024/a", "2024/c", "2025/x/d", "a", "b", "f[1]"]
+    assert inputs.inputs[1].format is Format.JSONL
+    assert inputs.skipped == ("read.me",)
     assert documents("books/", form=Format.TEXT)[-1] == "read"
 
 
@@ -48,7 +48,7 @@ def test_folder_stands_for_all_files_of_known_formats(library: Path) -> None:
         ("books/20?4/*", ["2024/a", "2024/c"]),
         ("books/20*", ["2024/a", "2024/c", "2025/x/d"]),
         ("books/[ab].txt", ["a", "b"]),
-        ("books/f[1].txt", ["f[1]"]),  # a file of that name goes before the pattern that it could be
+        ("books/f[1].txt", ["f[1]"]),  # a file with this name has precedence over the pattern
     ],
 )
 def test_patterns(library: Path, pattern: str, expected: list[str]) -> None:

@@ -23,30 +23,30 @@ def read(*paths: Path, options: ReadOptions | None = None) -> list[InputParagrap
         return list(find_inputs([str(path) for path in paths], options or ReadOptions()).paragraphs(ids))
 
 
-def written(path: Path, content: str | bytes) -> Path:
+def write(path: Path, content: str | bytes) -> Path:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
 def test_text_is_split_on_blank_lines(tmp_path: Path) -> None:
-    path = written(tmp_path / "novel.txt", "\ufeff\n\nOne\r\nand a half.\r\n \t\r\n\n  Two.  \n\n\nThree")
-    items = read(path)
-    assert [item.text for item in items] == ["One\nand a half.", "Two.", "Three"]
-    assert [(item.id, item.document, item.position) for item in items] == [
+    path = write(tmp_path / "novel.txt", "\ufeff\n\nOne\r\nand a half.\r\n \t\r\n\n  Two.  \n\n\nThree")
+    paragraphs = read(path)
+    assert [paragraph.text for paragraph in paragraphs] == ["One\nand a half.", "Two.", "Three"]
+    assert [(paragraph.id, paragraph.document, paragraph.position) for paragraph in paragraphs] == [
         ("novel/0000", "novel", 0),
         ("novel/0001", "novel", 1),
         ("novel/0002", "novel", 2),
     ]
-    assert [item.location for item in items] == [f"{path}, line 3", f"{path}, line 7", f"{path}, line 10"]
-    assert items[1].text_sha256 == sha256(b"Two.").hexdigest()
+    assert [paragraph.location for paragraph in paragraphs] == [f"{path}, line 3", f"{path}, line 7", f"{path}, line 10"]
+    assert paragraphs[1].text_sha256 == sha256(b"Two.").hexdigest()
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(alphabet="ab é\n", max_size=12)))
 def test_text_keeps_every_word(tmp_path_factory: pytest.TempPathFactory, paragraphs: list[str]) -> None:
     content = "\n\n".join(paragraphs)
-    path = written(tmp_path_factory.mktemp("text") / "a.txt", content)
-    texts = [item.text or "" for item in read(path)]
+    path = write(tmp_path_factory.mktemp("text") / "a.txt", content)
+    texts = [paragraph.text or "" for paragraph in read(path)]
     assert " ".join(texts).split() == content.split()
     assert all(text.strip() for text in texts)
 
@@ -69,23 +69,23 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"rows.{request.param}"
     match request.param:
         case "jsonl":
-            return written(path, "\n\n".join(json.dumps(row) for row in ROWS))
+            return write(path, "\n\n".join(json.dumps(row) for row in ROWS))
         case "csv":
-            return written(path, "\ufeff" + CSV)
+            return write(path, "\ufeff" + CSV)
         case _:
             pq.write_table(pa.Table.from_pylist(ROWS), path, row_group_size=2)
             return path
 
 
 def test_columns_of_text_id_and_document(rows: Path) -> None:
-    items = read(rows, options=COLUMNS)
-    assert [item.text for item in items] == [row["body"] for row in ROWS]
-    assert [(item.id, item.document, item.position) for item in items] == EXPECTED
+    paragraphs = read(rows, options=COLUMNS)
+    assert [paragraph.text for paragraph in paragraphs] == [row["body"] for row in ROWS]
+    assert [(paragraph.id, paragraph.document, paragraph.position) for paragraph in paragraphs] == EXPECTED
 
 
 def test_default_ids(rows: Path) -> None:
-    items = read(rows, options=ReadOptions(text_column="body"))
-    assert [item.id for item in items] == ["rows/0000", "rows/0001", "rows/0002"]
+    paragraphs = read(rows, options=ReadOptions(text_column="body"))
+    assert [paragraph.id for paragraph in paragraphs] == ["rows/0000", "rows/0001", "rows/0002"]
 
 
 @pytest.mark.parametrize(("option", "flag"), [("text_column", "--text-column"), ("id_column", "--id-column")])
@@ -107,13 +107,13 @@ def test_missing_column_is_reported_with_the_present_ones(rows: Path, option: st
     ],
 )
 def test_value_that_is_not_a_text_is_a_problem_of_its_row(tmp_path: Path, line: str, problem: str) -> None:
-    first, bad, last = read(written(tmp_path / "a.jsonl", f'{{"text": "fine"}}\n{line}\n{{"text": ""}}\n'))
+    first, bad, last = read(write(tmp_path / "a.jsonl", f'{{"text": "fine"}}\n{line}\n{{"text": ""}}\n'))
     assert (bad.text, bad.problem, bad.text_sha256, bad.id) == (None, problem, "", "a/0001")
     assert (first.text, last.text) == ("fine", "")
 
 
 def test_short_csv_row_has_no_text(tmp_path: Path) -> None:
-    _, short = read(written(tmp_path / "a.csv", "key,text\n1,one\n2\n"))
+    _, short = read(write(tmp_path / "a.csv", "key,text\n1,one\n2\n"))
     assert short.problem == "the text is null"
 
 
@@ -142,7 +142,7 @@ def test_short_csv_row_has_no_text(tmp_path: Path) -> None:
 )
 def test_damaged_file_is_reported_with_the_location(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read(written(tmp_path / name, content))
+        read(write(tmp_path / name, content))
 
 
 def test_text_column_of_another_type(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ GCS_EMULATOR = """
 import sys
 from gcp_storage_emulator.server import create_server
 from undertone_client.jobs import InputError
-server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="shelf")
+server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="books-bucket")
 server.start()
 print(server._api._httpd.server_address[1], flush=True)
 sys.stdin.read()
@@ -40,7 +40,7 @@ FILES = {
 
 
 class Store:
-    """A bucket called `shelf`, and how it is named on a command line."""
+    """The bucket `books-bucket`."""
 
     def __init__(self, scheme: str, options: str, filesystem: pafs.FileSystem) -> None:
         self.scheme = scheme
@@ -48,7 +48,7 @@ class Store:
         self.filesystem = filesystem
 
     def address(self, key: str) -> str:
-        return f"{self.scheme}shelf/{key}?{self.options}"
+        return f"{self.scheme}books-bucket/{key}?{self.options}"
 
     def fill(self, put: Callable[[str, bytes], None]) -> None:
         table = pa.BufferOutputStream()
@@ -67,12 +67,12 @@ def s3() -> Iterator[Store]:
         try:
             host, port = server.get_host_and_port()
             options = f"region=us-east-1&scheme=http&endpoint_override={host}:{port}"
-            filesystem, _ = pafs.FileSystem.from_uri(f"s3://shelf?{options}&allow_bucket_creation=true")
-            filesystem.create_dir("shelf")
+            filesystem, _ = pafs.FileSystem.from_uri(f"s3://books-bucket?{options}&allow_bucket_creation=true")
+            filesystem.create_dir("books-bucket")
             store = Store("s3://", options, filesystem)
 
             def put(key: str, content: bytes) -> None:
-                with filesystem.open_output_stream(f"shelf/{key}") as stream:
+                with filesystem.open_output_stream(f"books-bucket/{key}") as stream:
                     stream.write(content)
 
             store.fill(put)
@@ -83,7 +83,7 @@ def s3() -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def gs() -> Iterator[Store]:
-    # A process of its own, as Arrow holds Python's lock while it waits for this store.
+    # In another process, because Arrow holds the GIL while it waits for this store.
     command = [sys.executable, "-c", GCS_EMULATOR]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -91,11 +91,11 @@ def gs() -> Iterator[Store]:
         assert process.stdout is not None
         assert process.stdin is not None
         options = f"scheme=http&endpoint_override=127.0.0.1:{process.stdout.readline().strip()}&retry_limit_seconds=5"
-        filesystem, _ = pafs.FileSystem.from_uri(f"gs://anonymous@shelf?{options}")
+        filesystem, _ = pafs.FileSystem.from_uri(f"gs://anonymous@books-bucket?{options}")
         store = Store("gs://anonymous@", options, filesystem)
 
         def put(key: str, content: bytes) -> None:
-            with filesystem.open_output_stream(f"shelf/{key}") as stream:
+            with filesystem.open_output_stream(f"books-bucket/{key}") as stream:
                 stream.write(content)
 
         store.fill(put)
@@ -139,30 +139,34 @@ def test_objects_are_read_and_hashed_like_files(store: Store, tmp_path: Path) ->
         path.write_bytes(content)
     remote, local = inspect_inputs(open_inputs(store.address("books"))), inspect_inputs(open_inputs(str(tmp_path / "books")))
     assert remote.paragraphs == local.paragraphs == 6
-    assert [(found.document, found.bytes, found.sha256) for found in remote.fingerprints] == [
-        (found.document, found.bytes, found.sha256) for found in local.fingerprints
-    ]
-    items, others = open_inputs(store.address("books")).paragraphs(), open_inputs(str(tmp_path / "books")).paragraphs()
-    assert [(item.id, item.text, item.problem) for item in items] == [(item.id, item.text, item.problem) for item in others]
+    remote_hashes, local_hashes = (
+        [(each.document, each.bytes, each.sha256) for each in inspection.fingerprints] for inspection in (remote, local)
+    )
+    assert remote_hashes == local_hashes
+    remote_paragraphs, local_paragraphs = (
+        [(each.id, each.text, each.problem) for each in open_inputs(name).paragraphs()]
+        for name in (store.address("books"), str(tmp_path / "books"))
+    )
+    assert remote_paragraphs == local_paragraphs
 
 
 def test_parquet_is_read_without_a_copy(store: Store) -> None:
     found = open_inputs(store.address("rows/d.parquet"))
-    assert [item.text for item in found.paragraphs()] == [f"Row {row}." for row in range(50)]
+    assert [paragraph.text for paragraph in found.paragraphs()] == [f"Row {row}." for row in range(50)]
     (fingerprint,) = inspect_inputs(found).fingerprints
-    assert fingerprint.bytes == store.filesystem.get_file_info("shelf/rows/d.parquet").size
+    assert fingerprint.bytes == store.filesystem.get_file_info("books-bucket/rows/d.parquet").size
 
 
 def test_missing_objects(store: Store) -> None:
-    with pytest.raises(InputError, match=r"(gs|s3)://shelf/books/z\.txt does not exist"):
+    with pytest.raises(InputError, match=r"(gs|s3)://books-bucket/books/z\.txt does not exist"):
         open_inputs(store.address("books/z.txt"))
     with pytest.raises(InputError, match="there is no file to read"):
         open_inputs(store.address("books/*.parquet"))
 
 
 def test_unknown_option_of_an_address() -> None:
-    with pytest.raises(InputError, match=r"s3://shelf/a\.txt cannot be read: Unexpected query parameter"):
-        open_inputs("s3://shelf/a.txt?colour=blue")
+    with pytest.raises(InputError, match=r"s3://books-bucket/a\.txt cannot be read: Unexpected query parameter"):
+        open_inputs("s3://books-bucket/a.txt?colour=blue")
 
 
 def test_manifest_contains_no_credentials(s3: Store, target: str, tmp_path: Path) -> None:

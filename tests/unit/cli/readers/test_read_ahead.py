@@ -17,12 +17,12 @@ async def test_buffer_is_bounded_and_errors_are_raised() -> None:
             yield taken
         raise LookupError("torn page")
 
-    async with read_ahead(source()) as items:
+    async with read_ahead(source()) as paragraphs:
         for expected in range(1, 2001):
-            assert await anext(items) == expected
+            assert await anext(paragraphs) == expected
             assert taken - expected <= 2 * MAX_ITEMS
         with pytest.raises(LookupError, match="torn page"):
-            await anext(items)
+            await anext(paragraphs)
 
 
 async def test_buffer_of_long_texts_is_bounded_by_weight() -> None:
@@ -34,7 +34,7 @@ async def test_buffer_of_long_texts_is_bounded_by_weight() -> None:
             taken += 1
             yield "x" * (MAX_WEIGHT // 2)
 
-    async with read_ahead(source(), len) as items:
+    async with read_ahead(source(), len) as paragraphs:
         for number in range(1, 51):
-            await anext(items)
+            await anext(paragraphs)
             assert taken - number <= 6

@@ -5,16 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_cli.report.arcs import MAX_BINS, bin_paragraphs, describe_arc, smooth, title_of
 
-positions = st.lists(st.integers(0, 3000), min_size=1, max_size=60, unique=True).map(sorted)
+sorted_positions = st.lists(st.integers(0, 3000), min_size=1, max_size=60, unique=True).map(sorted)
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> tuple[list[int], list[list[float]]]:
     """Positions with gaps, and a distribution over four labels at each, as columns."""
-    places = draw(positions)
-    weights = draw(st.lists(st.lists(st.floats(0.001, 1), min_size=4, max_size=4), min_size=len(places), max_size=len(places)))
+    positions = draw(sorted_positions)
+    weights = draw(
+        st.lists(st.lists(st.floats(0.001, 1), min_size=4, max_size=4), min_size=len(positions), max_size=len(positions))
+    )
     rows = [[value / sum(row) for value in row] for row in weights]
-    return places, [list(column) for column in zip(*rows, strict=True)]
+    return positions, [list(column) for column in zip(*rows, strict=True)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -22,8 +24,8 @@ def documents(draw: st.DrawFn) -> tuple[list[int], list[list[float]]]:
 def test_every_point_of_an_arc_is_a_distribution(
     document: tuple[list[int], list[list[float]]],
 ) -> None:
-    places, columns = document
-    arc = smooth(bin_paragraphs(places, columns), points=31)
+    positions, columns = document
+    arc = smooth(bin_paragraphs(positions, columns), points=31)
     for point in zip(*arc.values, strict=True):
         assert sum(point) == pytest.approx(1, abs=1e-9)
     for values, column in zip(arc.values, columns, strict=True):
@@ -34,19 +36,19 @@ def test_every_point_of_an_arc_is_a_distribution(
 @settings(max_examples=40, deadline=None)
 @given(documents(), st.integers(1, 20))
 def test_bins_keep_every_paragraph_and_the_means(document: tuple[list[int], list[list[float]]], limit: int) -> None:
-    places, columns = document
-    bins = bin_paragraphs(places, columns, limit=limit)
+    positions, columns = document
+    bins = bin_paragraphs(positions, columns, limit=limit)
     assert len(bins) <= limit
-    assert sum(bin_.count for bin_ in bins) == len(places)
-    assert [bins[0].first, bins[-1].last] == [places[0], places[-1]]
+    assert sum(each.count for each in bins) == len(positions)
+    assert [bins[0].first, bins[-1].last] == [positions[0], positions[-1]]
     for label, column in enumerate(columns):
-        total = sum(bin_.count * bin_.probabilities[label] for bin_ in bins)
+        total = sum(each.count * each.probabilities[label] for each in bins)
         assert total == pytest.approx(sum(column))
 
 
 def test_short_story_has_one_paragraph_per_bin() -> None:
     bins = bin_paragraphs([3, 4, 9], [[0.1, 0.2, 0.3]])
-    assert [(bin_.first, bin_.last, bin_.count) for bin_ in bins] == [(3, 3, 1), (4, 4, 1), (9, 9, 1)]
+    assert [(each.first, each.last, each.count) for each in bins] == [(3, 3, 1), (4, 4, 1), (9, 9, 1)]
 
 
 def test_number_of_bins_is_limited() -> None:
@@ -62,7 +64,7 @@ def test_smoothing_follows_a_change() -> None:
     assert list(joy) == sorted(joy, reverse=True)
 
 
-def test_positions_of_points_are_within_the_story() -> None:
+def test_positionsof_points_are_within_the_story() -> None:
     arc = smooth(bin_paragraphs([5, 6, 7, 8], [[0.5] * 4]), points=9)
     assert [arc.position(point) for point in range(9)] == [5, 5, 6, 6, 7, 7, 8, 8, 8]
 

@@ -66,20 +66,20 @@ def sample(seconds: float, paragraphs: int, **others: Any) -> Sample:
 
 
 def test_constant_rate_is_a_horizontal_line() -> None:
-    found = throughput_chart([sample(second, 100 * second, limit=8) for second in range(11)])
-    assert found is not None
-    assert (found.mean_rate, found.peak_rate, found.seconds) == (100, 100, 10)
-    assert (found.highest_limit, found.last_limit, found.max_in_flight) == (8, 8, 2)
-    assert re.fullmatch(r"M0 0l(\d+ 0 ?)+", found.rate_line)
-    assert found.in_flight_area.startswith(f"M0 {CALLS_HEIGHT * 3 // 4}l")
-    assert found.breaker_intervals == ()
+    chart = throughput_chart([sample(second, 100 * second, limit=8) for second in range(11)])
+    assert chart is not None
+    assert (chart.mean_rate, chart.peak_rate, chart.seconds) == (100, 100, 10)
+    assert (chart.highest_limit, chart.last_limit, chart.max_in_flight) == (8, 8, 2)
+    assert re.fullmatch(r"M0 0l(\d+ 0 ?)+", chart.rate_line)
+    assert chart.in_flight_area.startswith(f"M0 {CALLS_HEIGHT * 3 // 4}l")
+    assert chart.breaker_intervals == ()
 
 
 def test_open_breaker_is_marked() -> None:
     states = [BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED, BreakerState.OPEN]
-    found = throughput_chart([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
-    assert found is not None
-    assert found.breaker_intervals == (Interval(WIDTH // 4, WIDTH // 2), Interval(WIDTH, 1))
+    chart = throughput_chart([sample(second, 10 + second, breaker=state) for second, state in enumerate(states)])
+    assert chart is not None
+    assert chart.breaker_intervals == (Interval(WIDTH // 4, WIDTH // 2), Interval(WIDTH, 1))
 
 
 def test_chart_follows_changes_of_the_rate() -> None:
@@ -93,13 +93,13 @@ def test_chart_follows_changes_of_the_rate() -> None:
             counts.scored += rate // 4
             monitor.changed()
     monitor.sample()
-    found = throughput_chart(throughput.samples)
-    assert found is not None
-    assert found.seconds == 600
-    assert found.mean_rate == pytest.approx(counts.scored / 600)
-    start, moves = found.rate_line.removeprefix("M0 ").split("l")
+    chart = throughput_chart(throughput.samples)
+    assert chart is not None
+    assert chart.seconds == 600
+    assert chart.mean_rate == pytest.approx(counts.scored / 600)
+    start, moves = chart.rate_line.removeprefix("M0 ").split("l")
     heights = list(accumulate(map(int, moves.split()[1::2]), initial=int(start)))
-    rates = [found.peak_rate * (1 - height / RATE_HEIGHT) for height in heights]
+    rates = [chart.peak_rate * (1 - height / RATE_HEIGHT) for height in heights]
     moments = [600 * index / (len(rates) - 1) for index in range(len(rates))]
     end = 0.0
     for seconds, rate in stretches:
@@ -126,9 +126,9 @@ def test_chart_stays_within_its_frame(steps: list[tuple[float, int]]) -> None:
     samples = throughput.samples
     assert len(samples) <= MAX_SAMPLES
     assert (samples[0].seconds, samples[-1].paragraphs) == (steps[0][0], paragraphs)
-    found = throughput_chart(samples)
-    if found is not None:
-        for path, height in ((found.rate_line, RATE_HEIGHT), (found.limit_line, CALLS_HEIGHT)):
+    chart = throughput_chart(samples)
+    if chart is not None:
+        for path, height in ((chart.rate_line, RATE_HEIGHT), (chart.limit_line, CALLS_HEIGHT)):
             start, moves = path.removeprefix("M0 ").split("l")
             x, y = 0, int(start)
             numbers = [int(number) for number in moves.split()]

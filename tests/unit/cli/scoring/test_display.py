@@ -29,10 +29,10 @@ def test_rate_and_time_left() -> None:
 
 def test_throttled_calls() -> None:
     now, shown = [0.0], []
-    watch = Throttled(lambda counts, state: shown.append(now[0]), 5.0, lambda: now[0])
+    throttled = Throttled(lambda counts, state: shown.append(now[0]), 5.0, lambda: now[0])
     for second in range(12):
         now[0] = float(second)
-        watch(RunCounts(), lambda: IDLE)
+        throttled(RunCounts(), lambda: IDLE)
     assert shown == [5.0, 10.0]
 
 
@@ -49,9 +49,9 @@ def test_progress_on_a_terminal_and_elsewhere(terminal: bool, words: str) -> Non
     now, screen = [0.0], StringIO()
     console = Console(file=screen, force_terminal=terminal, width=160)
     counts = RunCounts(total=90)
-    with progress_display(console, counts, lambda: now[0], print_line=console.print) as watch:
+    with progress_display(console, counts, lambda: now[0], print_line=console.print) as display:
         now[0], counts.scored, counts.failed = 10.0, 28, 2
-        watch(counts, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
+        display(counts, lambda: replace(IDLE, in_flight=3, limit=7, breaker=BreakerState.HALF_OPEN))
     shown = " ".join(screen.getvalue().split())
     assert words in shown
     assert "20 s left" in shown

@@ -26,7 +26,7 @@ def novel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(novel: Path, target: str, tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """The table of a run that nobody stops."""
+    """The table of an uninterrupted run."""
     out = tmp_path_factory.mktemp("uninterrupted")
     command = [sys.executable, "-m", "undertone_cli", *map(str, score(novel, out)), "--target", target]
     subprocess.run(command, check=True, capture_output=True)
@@ -51,10 +51,10 @@ def score(path: Path | str, out: Path) -> tuple[object, ...]:
     return ("score", path, "--out", out, "--batch-items", 4, "--limit", 2, "--rows-per-part", 10, "--checkpoint", 0.1)
 
 
-async def stop_in_the_middle(service: FakeClassifier, novel: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
-    """Start a run, let some calls through, stop it with more in flight, and forget what was sent so far."""
+async def start_and_stop(service: FakeClassifier, novel: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
+    """Start a run, answer some calls, stop it with calls in flight, and clear the call log."""
     process = await start(service, *score(novel, out))
-    # Calls may pick the shorter or longer ones first, but the oldest goes with each: ten answers complete the first part.
+    # Calls are sorted by length, but each has the oldest paragraph: ten calls complete part 0.
     await service.until_called(14)
     service.gate.clear()
     while not (out / "scores" / "part-00000.parquet").exists():  # noqa: ASYNC110 - another process writes it
@@ -78,7 +78,7 @@ async def test_stopped_run_continues(
     service: FakeClassifier, novel: Path, uninterrupted: Table, tmp_path: Path, how: signal.Signals, code: int, words: str
 ) -> None:
     interrupted = tmp_path / "interrupted"
-    returned, output = await stop_in_the_middle(service, novel, interrupted, how)
+    returned, output = await start_and_stop(service, novel, interrupted, how)
     assert (returned, words in output) == (code, True)
     kept = {row["id"] for rows in read_table(interrupted).values() for row in rows}
     assert kept

@@ -47,7 +47,7 @@ async def test_saved_score_is_used_for_other_paragraphs_with_the_text(tmp_path: 
     service.item_faults = {"broken": ItemFault(grpc.StatusCode.INTERNAL)}
     await score(texts, tmp_path, service)
     part = tmp_path / "out" / "scores" / "part-00000.parquet"
-    pq.write_table(pq.read_table(part).slice(0, 1), part)  # as if it had been stopped after the first row
+    pq.write_table(pq.read_table(part).slice(0, 1), part)  # as if the run had stopped after the first row
     service.calls.clear()
     await score(texts, tmp_path, service)
     assert sorted(service.paragraphs()) == ["broken", "other"]
@@ -65,16 +65,18 @@ async def test_every_paragraph_of_a_failed_text_is_a_dead_letter(tmp_path: Path,
 
 
 async def test_number_of_waiting_duplicates_is_bounded() -> None:
-    awaited, part = PendingTexts(), cast("Part", object())
-    items = [InputParagraph(ordinal, f"a/{ordinal}", "a", ordinal, "", "same", "ab") for ordinal in range(MAX_DUPLICATES + 2)]
-    assert [awaited.add(part, item) for item in items] == [True, *[False] * (MAX_DUPLICATES + 1)]
-    waiting = asyncio.ensure_future(awaited.wait_for_room())
+    pending, part = PendingTexts(), cast("Part", object())
+    paragraphs = [
+        InputParagraph(ordinal, f"a/{ordinal}", "a", ordinal, "", "same", "ab") for ordinal in range(MAX_DUPLICATES + 2)
+    ]
+    assert [pending.add(part, paragraph) for paragraph in paragraphs] == [True, *[False] * (MAX_DUPLICATES + 1)]
+    room = asyncio.ensure_future(pending.wait_for_room())
     await asyncio.sleep(0)
-    assert not waiting.done()
-    places = awaited.pop("a/0")
-    await waiting
-    assert [each.paragraph.ordinal for each in places] == list(range(MAX_DUPLICATES + 2))
-    assert {each.paragraph.text for each in places[1:]} == {None}
+    assert not room.done()
+    waiting = pending.pop("a/0")
+    await room
+    assert [each.paragraph.ordinal for each in waiting] == list(range(MAX_DUPLICATES + 2))
+    assert {each.paragraph.text for each in waiting[1:]} == {None}
 
 
 async def test_input_of_one_repeated_text_is_sent_once(tmp_path: Path, service: FakeClassifier) -> None:
@@ -84,25 +86,25 @@ async def test_input_of_one_repeated_text_is_sent_once(tmp_path: Path, service: 
 
 
 def test_cache_evicts_the_least_recently_used_text() -> None:
-    answers = ResultCache(capacity=2)
+    cache = ResultCache(capacity=2)
     digests = [sha256(text).hexdigest() for text in (b"a", b"b", b"c")]
     for number, digest in enumerate(digests[:2]):
-        answers.add_score(digest, TextScore(str(number), (0.25, 0.75), 5, 1, truncated=False))
-    assert answers.get(digests[0]) == TextScore("0", (0.25, 0.75), 5, 1, truncated=False)
-    refusal = answers.add(digests[2], Failure(Paragraph("c"), grpc.StatusCode.INVALID_ARGUMENT, "too long", 1))
-    assert answers.get(digests[2]) == refusal == TextFailure(grpc.StatusCode.INVALID_ARGUMENT, "too long", 1)
-    assert answers.get(digests[1]) is None  # the one that was not asked for the longest time
-    answers.add(digests[1], Failure(Paragraph("b"), grpc.StatusCode.UNAVAILABLE, "gone", 5))
-    assert answers.get(digests[1]) is None
+        cache.add_score(digest, TextScore(str(number), (0.25, 0.75), 5, 1, truncated=False))
+    assert cache.get(digests[0]) == TextScore("0", (0.25, 0.75), 5, 1, truncated=False)
+    failure = cache.add(digests[2], Failure(Paragraph("c"), grpc.StatusCode.INVALID_ARGUMENT, "too long", 1))
+    assert cache.get(digests[2]) == failure == TextFailure(grpc.StatusCode.INVALID_ARGUMENT, "too long", 1)
+    assert cache.get(digests[1]) is None  # the least recently used text
+    cache.add(digests[1], Failure(Paragraph("b"), grpc.StatusCode.UNAVAILABLE, "gone", 5))
+    assert cache.get(digests[1]) is None
 
 
 def test_memory_of_a_cached_score() -> None:
     probabilities = expected_probabilities("x")
     tracemalloc.start()
     try:
-        answers = ResultCache()
+        cache = ResultCache()
         for number in range(5000):
-            answers.add_score(sha256(number.to_bytes(4)).hexdigest(), TextScore("joy", probabilities, 400, 1, truncated=False))
+            cache.add_score(sha256(number.to_bytes(4)).hexdigest(), TextScore("joy", probabilities, 400, 1, truncated=False))
         assert tracemalloc.get_traced_memory()[0] / 5000 < 450
     finally:
         tracemalloc.stop()
