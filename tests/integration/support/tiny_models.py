@@ -1,7 +1,7 @@
-"""Run as `python tiny_models.py FOLDER`: exports FOLDER/emotions/1 and FOLDER/emotions/2, two tiny
-models that disagree.
+"""Run as `python tiny_models.py FOLDER`: exports two tiny models with different answers to
+FOLDER/emotions/1 and FOLDER/emotions/2.
 
-A program of its own, because TensorFlow shall not be loaded into the process of the tests.
+It is a separate program, so that the tests' process does not load TensorFlow.
 """
 
 import sys
@@ -14,16 +14,6 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for version in ("1", "2"):
         checkpoint = tiny_checkpoint(folder / f"checkpoint-{version}", seed=int(version))
-        arguments = [
-            "export",
-            str(folder),
-            "--checkpoint",
-            str(checkpoint),
-            "--name",
-            "emotions",
-            "--version",
-            version,
-            "--precision",
-            "fp32",
-        ]
+        options = {"--checkpoint": str(checkpoint), "--name": "emotions", "--version": version, "--precision": "fp32"}
+        arguments = ["export", str(folder), *(word for option in options.items() for word in option)]
         undertone_model(arguments, standalone_mode=False)
