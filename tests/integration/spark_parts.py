@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from undertone_client.testing import Call, FakeClassifier
+from undertone_client.testing import FakeClassifier, ReceivedCall
 
 from tests.integration.support.processes import PATIENCE_SECONDS
 
@@ -74,7 +74,7 @@ class Service:
         self._thread = threading.Thread(target=self._loop.run_forever, name="service")
         self._thread.start()
         self.fake = FakeClassifier()
-        self.calls: list[Call] = []
+        self.calls: list[ReceivedCall] = []
         self._await(self.fake.__aenter__())
 
     @property

@@ -18,7 +18,7 @@ from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS
 README = Path(__file__).parents[2] / "README.md"
 
 
-async def test_the_client_scores_one_a_batch_and_a_stream(pod: Pod) -> None:
+async def test_the_client_scores_a_paragraph_a_batch_and_a_stream(pod: Pod) -> None:
     texts = paragraphs(300, longest=100, seed=9)
     async with pod.sidecar.connected() as stub:
         answers = await answers_alone(stub, texts)
@@ -51,7 +51,7 @@ async def test_the_client_scores_one_a_batch_and_a_stream(pod: Pod) -> None:
                 assert score.probabilities == pytest.approx(answers[score.paragraph.text], abs=TOLERANCE, rel=0)
 
 
-def test_the_readmes_program_works(pod: Pod, tmp_path: Path) -> None:
+def test_the_program_in_the_readme_runs(pod: Pod, tmp_path: Path) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert "localhost:50051" in program
     (tmp_path / "novel.txt").write_text("The rain.\n\nThe sea.\n\nThe letter.\n")
@@ -65,7 +65,7 @@ def test_the_readmes_program_works(pod: Pod, tmp_path: Path) -> None:
     assert len(others) == 3
 
 
-def test_the_command_shows_a_score_and_the_model(undertone: Command) -> None:
+def test_the_command_prints_a_score_and_the_model(undertone: Command) -> None:
     score = json.loads(undertone("classify", "the rain wept").stdout)
     assert (score["tokens"], score["model"]) == (5, {"name": "emotions", "version": 1, "precision": "fp32"})
     assert score["label"] == max(score["probabilities"], key=score["probabilities"].get)

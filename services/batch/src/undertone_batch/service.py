@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from undertone_client import Mode, Policy, Settings
-from undertone_client.settings import checked_target
+from undertone_client.settings import validate_target
 from undertone_telemetry.settings import TelemetrySettings
 
 
@@ -29,4 +29,4 @@ class Service:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def __post_init__(self) -> None:
-        checked_target(self.target)
+        validate_target(self.target)

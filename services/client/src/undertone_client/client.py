@@ -15,7 +15,7 @@ from undertone_client.errors import ServiceError
 from undertone_client.grpc_transport import GrpcTransport
 from undertone_client.resilience.events import Listener, ParagraphsFailed, ParagraphsScored
 from undertone_client.resilience.stack import ClientState, ResilientTransport
-from undertone_client.settings import DEFAULT_TARGET, Settings, checked_target
+from undertone_client.settings import DEFAULT_TARGET, Settings, validate_target
 from undertone_client.stream import Source, Stream
 from undertone_client.transport import Method, Mode, Transport
 from undertone_client.values import Failure, Outcome, Paragraph, Policy, Score, ServedModel
@@ -67,7 +67,7 @@ class Client:
     ) -> None:
         self._settings = settings or Settings()
         self._call_context = call_context
-        self._grpc = GrpcTransport(checked_target(target), self._settings, tuple(interceptors), clock)
+        self._grpc = GrpcTransport(validate_target(target), self._settings, tuple(interceptors), clock)
         self._uses_grpc = transport is None
         self._transport = ResilientTransport(
             transport or self._grpc, self._settings, listener=listener, clock=clock, random=random, sleep=sleep

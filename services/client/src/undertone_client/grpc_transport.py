@@ -42,7 +42,7 @@ class GrpcTransport:
     """Sends requests over a gRPC channel. Maps gRPC's exceptions to those of this package.
 
     Args:
-        target: gRPC target; see `checked_target`.
+        target: gRPC target; see `validate_target`.
         settings: `timeout_seconds` is the deadline of one attempt, `tls` secures the channel.
         interceptors: interceptors of the channel, outermost first.
         clock: a monotonic clock, in seconds.

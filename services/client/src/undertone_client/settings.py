@@ -91,8 +91,8 @@ class Settings:
             )
 
 
-def checked_target(target: str) -> str:
-    """Return `target` if it is a valid gRPC target: `host:port`, `dns:///host:port`, `unix:/path`.
+def validate_target(target: str) -> str:
+    """Return `target` if it is valid: `host:port`, `dns:///host:port`, `unix:/path`.
 
     Raises:
         SettingsError: it is empty, contains white space, has a URL scheme, or has an invalid port.

@@ -180,7 +180,8 @@ def test_invalid_settings_are_rejected(invalid: dict[str, float]) -> None:
 
 
 class Guarded:
-    """A transport whose breaker is open. Each attempt that it sends ends when the test sets its future."""
+    """A transport whose breaker is open. Each attempt that it sends ends when the test sets its
+    future."""
 
     def __init__(self, **changes: float) -> None:
         self.clock = Clock()

@@ -25,7 +25,8 @@ N = TypeVar("N", int, float)
 
 @dataclass
 class Service:
-    """A simulated service: servers with one queue. A full queue, and a random fault, refuse a call after 5 ms.
+    """A simulated service: servers with one queue. A full queue, and a random fault, refuse a call
+    after 5 ms.
 
     Args:
         servers: number of servers, by time.

@@ -175,7 +175,7 @@ def test_the_budget_allows_half_of_its_tokens_and_a_share_of_the_successes(
             budget.record_success()
         else:
             budget.record_failure()
-            retries += budget.has_tokens
+            retries += budget.allows_retry
         assert 0 <= budget.tokens <= tokens
     assert retries <= tokens / 2 + ratio * successes.count(True) + 1
 

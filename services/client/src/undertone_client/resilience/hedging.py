@@ -79,7 +79,7 @@ class HedgingTransport:
                     if not attempts or not _is_retryable(error):
                         raise error
                     sent = self._settings.attempts  # send no more hedges to a failing service
-                if timer in done and sent < self._settings.attempts and self._budget.has_tokens:
+                if timer in done and sent < self._settings.attempts and self._budget.allows_retry:
                     sent += 1
                     self._emit(HedgeSent(request.method))
                     attempts.add(asyncio.create_task(self._inner.send(request, call)))

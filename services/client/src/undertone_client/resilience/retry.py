@@ -87,7 +87,7 @@ class RetryBudget:
         return self._tokens
 
     @property
-    def has_tokens(self) -> bool:
+    def allows_retry(self) -> bool:
         """Whether more than half of the tokens remain, so that a retry or a hedge may be sent."""
         return self._tokens > self._size / 2
 
@@ -257,7 +257,7 @@ class RetryTransport:
             if not (is_overload and self._grace.allows(call)):
                 call.counted_failures += 1
         is_forbidden = pushback_seconds is not None and pushback_seconds < 0
-        if is_forbidden or call.counted_failures >= self._policy.attempts or not (is_batch or self._budget.has_tokens):
+        if is_forbidden or call.counted_failures >= self._policy.attempts or not (is_batch or self._budget.allows_retry):
             return None
         wait = self._random() * self._max_wait(call)
         if pushback_seconds is not None:
@@ -266,7 +266,7 @@ class RetryTransport:
         return wait if self._clock() + wait < call.deadline else None
 
     def _max_wait(self, call: CallState) -> float:
-        if not self._budget.has_tokens:
+        if not self._budget.allows_retry:
             return self._policy.max_seconds
         return self._policy.max_wait(max(1, call.counted_failures + call.overload_refusals))
 

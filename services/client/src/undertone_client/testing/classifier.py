@@ -14,7 +14,7 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 from undertone_protos.v1 import contract_pb2
 
 from undertone_client.errors import PUSHBACK_KEY
-from undertone_client.testing.faults import Call, Fault, ItemFault
+from undertone_client.testing.faults import Fault, ItemFault, ReceivedCall
 from undertone_client.transport import Method
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -77,7 +77,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.faults: deque[Fault] = deque()
         self.item_faults: dict[str, ItemFault] = {}
         self.poison: dict[str, Fault] = {}
-        self.calls: list[Call] = []
+        self.calls: list[ReceivedCall] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self.port = port
@@ -179,7 +179,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     async def _receive(self, method: Method, paragraphs: Sequence[Any], context: Context) -> AsyncIterator[None]:
         ids, texts = tuple(each.id for each in paragraphs), tuple(each.text for each in paragraphs)
         lane = dict(context.invocation_metadata() or ()).get("undertone-lane", "online")
-        self.calls.append(Call(method, ids, texts, context.time_remaining(), str(lane)))
+        self.calls.append(ReceivedCall(method, ids, texts, context.time_remaining(), str(lane)))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         async with self._arrival:

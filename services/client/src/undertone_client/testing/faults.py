@@ -42,7 +42,7 @@ class ItemFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReceivedCall:
     """A call that the service received.
 
     Args:
