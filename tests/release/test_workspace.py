@@ -1,5 +1,6 @@
 """The uv workspace, and the files that must agree with it."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from release.distributions import read_members
+from release.distributions import Member, read_members
 from release.workspace import check_lock, check_workspace
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +72,15 @@ def test_members_come_after_their_dependencies() -> None:
     names = [member.name for member in read_members(ROOT)]
     assert names.index("undertone-protos") < names.index("undertone-client") < names.index("undertone")
     assert [member.name for member in read_members(ROOT) if not member.published] == ["undertone-bench"]
+
+
+@pytest.mark.parametrize(
+    "member", [member for member in read_members(ROOT) if member.published], ids=lambda member: member.name
+)
+def test_links_of_readmes_work_on_a_package_index(member: Member) -> None:
+    """Links to the repository are absolute, and their targets exist."""
+    readme = (ROOT / member.folder / "README.md").read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)", readme)
+    assert [link for link in links if not link.startswith("https://")] == []
+    files = re.findall(r"https://github\.com/undertone/undertone/(?:blob|tree)/main/([^)#\s]+)", readme)
+    assert [file for file in files if not (ROOT / file).exists()] == []
