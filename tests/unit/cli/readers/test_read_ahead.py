@@ -15,13 +15,13 @@ async def test_buffer_is_bounded_and_errors_are_raised() -> None:
         for _ in range(2000):
             taken += 1
             yield taken
-        raise LookupError("torn page")
+        raise LookupError("damaged page")
 
     async with read_ahead(source()) as paragraphs:
         for expected in range(1, 2001):
             assert await anext(paragraphs) == expected
             assert taken - expected <= 2 * MAX_ITEMS
-        with pytest.raises(LookupError, match="torn page"):
+        with pytest.raises(LookupError, match="damaged page"):
             await anext(paragraphs)
 
 

@@ -47,7 +47,7 @@ def test_empty_run(scored: ScoredFolder) -> None:
 
 
 def test_run_with_failures_only(scored: ScoredFolder) -> None:
-    scored.fail("a/0000", "UNAVAILABLE", "nobody answers")
+    scored.fail("a/0000", "UNAVAILABLE", "connection refused")
     assert "contains no scores: all 1 paragraphs failed; see failures.jsonl" in refusal(scored.write())
 
 
@@ -80,7 +80,7 @@ def test_score_that_is_not_a_number(scored: ScoredFolder, point: Point) -> None:
 
 @pytest.mark.parametrize("line", ["[]", "{", '{"id": "a"}'])
 def test_damaged_failure_record(scored: ScoredFolder, folder: Path, line: str) -> None:
-    scored.fail("a/0002", "UNAVAILABLE", "nobody answers")
+    scored.fail("a/0002", "UNAVAILABLE", "connection refused")
     scored.write()
     with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
         failures.write(f"{line}\n")

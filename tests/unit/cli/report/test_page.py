@@ -62,8 +62,8 @@ def story(scored: ScoredFolder, point: Point) -> ScoredFolder:
         scored.add("the-ninth-stair", point(label, 0.5 + position / 10), position=position + (position > 1))
     for _ in range(3):
         scored.add("lost-property", point("sadness", 0.7))
-    scored.fail("x/0001", "UNAVAILABLE", "nobody answers")
-    scored.fail("x/0002", "UNAVAILABLE", "nobody answers")
+    scored.fail("x/0001", "UNAVAILABLE", "connection refused")
+    scored.fail("x/0002", "UNAVAILABLE", "connection refused")
     scored.fail("x/0003", "INVALID_ARGUMENT", "the paragraph is empty")
     return scored
 
@@ -121,7 +121,7 @@ def test_numbers_match_the_scores(story: ScoredFolder) -> None:
     tokens = sum(row.score.tokens for row in story.rows)
     assert f"Paragraphs scored 8 Failed 3 Tokens {tokens} Paragraphs per second 4 Duration 2.0 s" in words
     assert "Model emotions, version 1 Precision fp32 Long paragraphs chunk-mean" in words
-    assert "UNAVAILABLE 2 nobody answers x/0001 , x/0002" in words
+    assert "UNAVAILABLE 2 connection refused x/0001 , x/0002" in words
     assert "INVALID_ARGUMENT 1 the paragraph is empty x/0003" in words
 
 

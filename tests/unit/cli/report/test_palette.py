@@ -1,4 +1,4 @@
-"""Every label set gets colours that stand apart and words that can be read."""
+"""Colors are distinct, and text in them is readable."""
 
 import pytest
 from hypothesis import given, settings

@@ -19,7 +19,7 @@ def test_rate_and_time_left() -> None:
     assert estimate.describe(counts) == "0.0/s"
     now[0], counts.scored, counts.failed = 10.0, 90, 10
     assert estimate.describe(counts) == "10/s, 40 s left"
-    now[0], counts.scored = 40.0, 390  # ten a second at first, then again; what is long past does not count
+    now[0], counts.scored = 40.0, 390  # 10/s in the last 30 seconds; earlier paragraphs do not count
     assert estimate.describe(counts) == "10/s, 10 s left"
     now[0] = 80.0
     estimate.rate(counts)

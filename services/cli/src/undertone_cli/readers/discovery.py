@@ -41,16 +41,16 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
     return InputSet(inputs, options, skipped=skipped)
 
 
-def _find(name: str, form: Format | None, exclude: Path | None, inputs: list[Input], skipped: list[str]) -> None:
+def _find(name: str, input_format: Format | None, exclude: Path | None, inputs: list[Input], skipped: list[str]) -> None:
     if name == STDIN:
-        if form is Format.PARQUET:
+        if input_format is Format.PARQUET:
             raise InputError("Parquet cannot be read from standard input, because its index is at the end; name a file")
-        inputs.append(Input(name, form or Format.TEXT, "stdin"))
+        inputs.append(Input(name, input_format or Format.TEXT, "stdin"))
         return
     if (address := ObjectAddress.parse(name)) is not None:
         files = _files_in_store(address)
         if files is None:
-            inputs.append(_input(str(address), PurePosixPath(address.path.split("/")[-1]), form))
+            inputs.append(_input(str(address), PurePosixPath(address.path.split("/")[-1]), input_format))
             return
         name = address.display_name
     elif "://" in name:
@@ -58,13 +58,13 @@ def _find(name: str, form: Format | None, exclude: Path | None, inputs: list[Inp
     elif (path := Path(name)).is_dir():
         files = ((str(path / below), below) for below in _walk(path, exclude))
     elif path.exists():
-        inputs.append(_input(name, PurePosixPath(path.name), form))
+        inputs.append(_input(name, PurePosixPath(path.name), input_format))
         return
     elif any(character in name for character in WILDCARDS):
         files = _matching_files(name, exclude)
     else:
         raise InputError(f"{name} does not exist")
-    _add_files(name, files, form, inputs, skipped)
+    _add_files(name, files, input_format, inputs, skipped)
 
 
 def _files_in_store(address: ObjectAddress) -> Iterator[tuple[str, str]] | None:
@@ -115,7 +115,7 @@ def _matches(segments: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _add_files(
-    name: str, files: Iterator[tuple[str, str]], form: Format | None, inputs: list[Input], skipped: list[str]
+    name: str, files: Iterator[tuple[str, str]], input_format: Format | None, inputs: list[Input], skipped: list[str]
 ) -> None:
     found, unknown = [], []
     # A pattern with ** can find the same file more than once.
@@ -123,10 +123,10 @@ def _add_files(
         relative = PurePosixPath(below)
         if any(segment.startswith((".", "_")) for segment in relative.parts):
             continue
-        if form is None and relative.suffix.lower() not in FORMAT_BY_SUFFIX:
+        if input_format is None and relative.suffix.lower() not in FORMAT_BY_SUFFIX:
             unknown.append(below)
         else:
-            found.append(_input(path, relative, form))
+            found.append(_input(path, relative, input_format))
     if not found:
         hint = f"; the format of {unknown[0]} is unknown: set it with --format" if unknown else ""
         raise InputError(f"{name}: there is no file to read{hint}")
@@ -134,8 +134,8 @@ def _add_files(
     skipped += unknown
 
 
-def _input(name: str, relative: PurePosixPath, form: Format | None) -> Input:
-    known = form or FORMAT_BY_SUFFIX.get(relative.suffix.lower())
+def _input(name: str, relative: PurePosixPath, input_format: Format | None) -> Input:
+    known = input_format or FORMAT_BY_SUFFIX.get(relative.suffix.lower())
     if known is None:
         raise InputError(f"{name}: the suffix {relative.suffix!r} does not determine the format; set it with --format")
     return Input(name, known, str(relative.with_suffix("")))

@@ -14,14 +14,10 @@ from undertone_client.jobs import InputError
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as it stands in an input.
+    """A record of an input, with the unchecked values of its columns.
 
-    Attributes:
-        location: the place in the input, for error messages.
-        text: the value found, of any type.
-        id: the value of the id column, or None.
-        document: the value of the document column, or None.
-        has_columns: False for a paragraph of plain text, which has no id column.
+    `location` is the place in the input, for error messages. `has_columns` is False for a
+    paragraph of plain text, which has neither id nor document.
     """
 
     location: str

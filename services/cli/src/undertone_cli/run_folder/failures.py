@@ -18,14 +18,8 @@ from undertone_cli.run_folder.manifest import Shard
 class FailureRecord:
     """One line of failures.jsonl.
 
-    Attributes:
-        id: as in `InputParagraph`, like the next three.
-        document: see above.
-        position: see above.
-        text_sha256: see above.
-        status: name of a gRPC status code.
-        reason: the service's message, or why the paragraph was not sent.
-        attempts: number of attempts; 0 if the paragraph could not be sent.
+    `status` is the name of a gRPC status code, and `reason` the service's message or the reason
+    why the paragraph was not sent. `attempts` is 0 if it was not sent.
     """
 
     id: str

@@ -202,8 +202,8 @@ class Manifest:
         model = dict(document["model"])
         labels = tuple(model.pop("labels"))
         sources = tuple(Fingerprint(**source) for source in document["sources"])
-        form = options.pop("format")
-        read = ReadOptions(**options, format=Format(form) if form else None)
+        input_format = options.pop("format")
+        read = ReadOptions(**options, format=Format(input_format) if input_format else None)
         finished, counts = document["finished_at"], document["counts"]
         return cls(
             identity=RunIdentity(sources, read, rows_per_part, Model(**model), labels, Policy(document["policy"])),

@@ -14,12 +14,8 @@ MIN_INTERVAL_SECONDS = 0.5
 class Sample:
     """State of a run at one time.
 
-    Attributes:
-        seconds: time spent scoring in all runs of the folder; pauses between runs do not count.
-        paragraphs: number of paragraphs scored or failed so far.
-        in_flight: as in `ClientState`, like the rest.
-        limit: see above.
-        breaker: see above.
+    `seconds` is the time spent scoring in all runs of the folder, without the pauses between them.
+    `paragraphs` counts the scored and failed ones. The other fields are as in `ClientState`.
     """
 
     seconds: float
