@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
 from undertone_cli.__main__ import undertone
 
-from tests.integration.spark_parts import Service
+from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.small_disk import small_disk
 
 
@@ -21,7 +21,7 @@ def rows(out: Path) -> dict[str, list[dict[str, Any]]]:
 def test_run_continues_after_the_disk_is_enlarged(tmp_path: Path) -> None:
     source = tmp_path / "source.jsonl"
     source.write_text("".join(json.dumps({"text": f"Paragraph {number}."}) + "\n" for number in range(500)))
-    service = Service()
+    service = BackgroundService()
 
     def score(out: Path) -> Result:
         arguments = ["score", str(source), "--out", str(out), "--rows-per-part=100", "--limit=1"]
@@ -38,10 +38,10 @@ def test_run_continues_after_the_disk_is_enlarged(tmp_path: Path) -> None:
             assert list(out.rglob(".*.aside")) == []
             kept = sum(map(len, rows(out).values()))
             assert 0 < kept < 500
-            service.sent()
+            service.received_texts()
             disk.grow(kilobytes=4096)
             assert score(out).exit_code == 0
-            assert len(service.sent()) == 500 - kept
+            assert len(service.received_texts()) == 500 - kept
             assert rows(out) == rows(tmp_path / "uninterrupted")
     finally:
         service.close()

@@ -1,4 +1,4 @@
-"""`undertone-batch run` on a cluster: a straggler's copy ends when it does, and an executor is lost with all that it holds."""
+"""`undertone-batch run` on a cluster: speculative execution, and the loss of an executor."""
 
 import json
 import os
@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration import spark_parts
-from tests.integration.spark_cluster import Cluster, cluster
-from tests.integration.spark_table import assert_right
+from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.score_table import assert_scores_of
+from tests.integration.support.spark import JAVA_OPTIONS, SETTINGS, needs_java, submit_arguments
+from tests.integration.support.spark_cluster import Cluster, cluster
 
-pytestmark = spark_parts.needs_java
+pytestmark = needs_java
 
 TEXTS = {str(number): f"Paragraph {number} of a cluster" for number in range(1200)}
 SPECULATION = {
@@ -32,26 +33,26 @@ SPECULATION = {
 
 @pytest.fixture
 def two_hosts(tmp_path: Path) -> Iterator[Cluster]:
-    with cluster(tmp_path) as started:
-        yield started
+    with cluster(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture
-def service() -> Iterator[spark_parts.Service]:
-    running = spark_parts.Service()
-    yield running
-    running.close()
+def service() -> Iterator[BackgroundService]:
+    service = BackgroundService()
+    yield service
+    service.close()
 
 
 @contextmanager
-def driver(master: str, service: spark_parts.Service, folder: Path) -> Iterator[None]:
-    """`undertone-batch run` over TEXTS, which go to both executors; the block ends when it does, which must be well."""
+def driver(master: str, service: BackgroundService, folder: Path) -> Iterator[None]:
+    """Runs `undertone-batch run` on TEXTS with both executors. Waits for its success at the end."""
     (folder / "events").mkdir()
     pq.write_table(pa.table({"id": list(TEXTS), "text": list(TEXTS.values())}), folder / "source.parquet")
     settings = {
-        **spark_parts.SETTINGS,
+        **SETTINGS,
         "spark.executor.memory": "512m",
-        "spark.executor.extraJavaOptions": spark_parts.JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
         "spark.default.parallelism": "2",
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": (folder / "events").as_uri(),
@@ -59,9 +60,9 @@ def driver(master: str, service: spark_parts.Service, folder: Path) -> Iterator[
         "spark.eventLog.compress": "false",
         **SPECULATION,
     }
-    submit = " ".join(f"--conf {name}='{value}'" for name, value in settings.items()) + f" --master {master} pyspark-shell"
     program = [command("undertone-batch"), "run", "--mode=backfill", f"--source={folder / 'source.parquet'}"]
-    # A call that is held back must not be tried again: what is sent twice was sent by two tasks.
+    # The long timeout prevents retries of held calls: a text that arrives twice was sent by two
+    # tasks.
     options = [
         f"--table={folder / 'table'}",
         f"--target={service.target}",
@@ -69,37 +70,39 @@ def driver(master: str, service: spark_parts.Service, folder: Path) -> Iterator[
         "--wave-rows=1",
         f"--timeout={PATIENCE_SECONDS}",
     ]
-    environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit}
+    environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit_arguments(master, settings)}
     with subprocess.Popen([*program, *options], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield
-            _, said = process.communicate(timeout=PATIENCE_SECONDS)
-            assert process.returncode == 0, said
+            _, log = process.communicate(timeout=PATIENCE_SECONDS)
+            assert process.returncode == 0, log
         finally:
             process.kill()
 
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:
-    """What Spark itself has noted of a run."""
+    """The events of a kind in Spark's event log."""
     lines = [line for log in (folder / "events").iterdir() for line in log.read_text().splitlines()]
     return [event for event in map(json.loads, lines) if event["Event"] == kind]
 
 
-def test_a_copied_straggler_and_a_killed_executor(two_hosts: Cluster, service: spark_parts.Service, tmp_path: Path) -> None:
-    # Two waves, of one bucket each.
+def test_speculative_tasks_and_a_killed_executor_lose_and_duplicate_nothing(
+    two_hosts: Cluster, service: BackgroundService, tmp_path: Path
+) -> None:
+    # Two waves of one bucket each.
     slow = TEXTS["3"]
     service.hold(slow)
     with driver(two_hosts.master, service, tmp_path):
-        until(lambda: service.fake.paragraphs().count(slow) == 2, "a second task has sent it")
-        service.let_go(slow)
+        until(lambda: service.fake.paragraphs().count(slow) == 2, "a speculative task has sent it")
+        service.release(slow)
         until((tmp_path / "table/versions/00000001.json").exists, "the first wave is committed")
-        service.shut_gate()
-        service.until_in_flight(1)
+        service.close_gate()
+        service.wait_for_in_flight(1)
         os.kill(two_hosts.executors()[0], signal.SIGKILL)
         service.open_gate()
     assert any(event["Task Info"]["Speculative"] for event in events(tmp_path, "SparkListenerTaskStart"))
     killed = 128 + signal.SIGKILL
     assert any(f"code {killed}" in event["Removed Reason"] for event in events(tmp_path, "SparkListenerExecutorRemoved"))
-    assert_right(tmp_path / "table", TEXTS)
+    assert_scores_of(tmp_path / "table", TEXTS)
     (summary,) = (json.loads(file.read_text()) for file in (tmp_path / "table/runs").glob("*.json"))
     assert (summary["scored"], summary["failed"], summary["rows"]) == (1200, 0, 1200)

@@ -1,35 +1,35 @@
-"""One session and one scripted service for all tests of the job: starting Spark costs more than most of them."""
+"""One session and one service for all tests. Starting Spark takes longer than most of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from undertone_batch import Order, RunMode, Service, Source
+from undertone_batch import JobConfig, RunMode, Service, Source
 
-from tests.integration import spark_parts
-from tests.integration.spark.orders import SETTINGS
+from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.spark import spark_session
+from tests.integration.support.spark_jobs import SETTINGS
 
 
 @pytest.fixture(scope="package")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    with spark_parts.spark_session(tmp_path_factory.mktemp("spark")) as session:
+    with spark_session(tmp_path_factory.mktemp("spark")) as session:
         yield session
 
 
 @pytest.fixture(scope="package")
-def service() -> Iterator[spark_parts.Service]:
-    running = spark_parts.Service()
-    yield running
-    running.close()
+def service() -> Iterator[BackgroundService]:
+    service = BackgroundService()
+    yield service
+    service.close()
 
 
 @pytest.fixture
-def order(service: spark_parts.Service, tmp_path: Path) -> Order:
-    """Everything in `source` of the test's folder, into `table` there."""
-    service.sent()
+def config(service: BackgroundService, tmp_path: Path) -> JobConfig:
+    """A daily run from `source` to `table`, both in the test's folder."""
+    service.received_texts()
     service.fake.version = 1
     source = Source((str(tmp_path / "source"),), format="json")
-    return Order(
-        RunMode.DAILY, source, str(tmp_path / "table"), Service(service.target, SETTINGS), max_failed_share=1, bucket_count=3
-    )
+    target = Service(service.target, SETTINGS)
+    return JobConfig(RunMode.DAILY, source, str(tmp_path / "table"), target, max_failed_share=1, bucket_count=3)

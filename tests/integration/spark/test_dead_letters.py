@@ -1,6 +1,5 @@
-"""What the job cannot score becomes dead letters, and stops a run only where there are too many."""
+"""Paragraphs that cannot be scored become dead letters."""
 
-import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -8,18 +7,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
-from undertone_batch import Job, Order
-from undertone_batch.plan import Kind
+from undertone_batch import JobConfig, ScoringJob
+from undertone_batch.diff import DiffKind
 
-from tests.integration import spark_parts
-from tests.integration.spark.orders import TOO_LONG, dead_letters, run, table, write
+from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.spark import needs_java
+from tests.integration.support.spark_jobs import TOO_LONG, dead_letters, dead_letters_by_id, run, table, write_source
 
-pytestmark = spark_parts.needs_java
+pytestmark = needs_java
 
 
-def test_what_cannot_be_scored_becomes_a_dead_letter(spark: SparkSession, service: spark_parts.Service, order: Order) -> None:
-    write(
-        order,
+def test_invalid_paragraphs_become_dead_letters(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
+    write_source(
+        config,
         [
             {"id": "good", "text": "There is nothing wrong with this"},
             {"id": "good", "text": "There is nothing wrong with this"},
@@ -30,26 +30,26 @@ def test_what_cannot_be_scored_becomes_a_dead_letter(spark: SparkSession, servic
             {"id": "short", "text": "          ha          "},
         ],
     )
-    summary = run(spark, order)
-    assert summary.kinds == {Kind.NEW: 1, Kind.INVALID: 4, Kind.SHORT: 1}
+    summary = run(spark, config)
+    assert summary.kinds == {DiffKind.NEW: 1, DiffKind.INVALID: 4, DiffKind.SHORT: 1}
     assert summary.duplicates == 1
     assert summary.failed_share == 0.8
-    assert service.sent() == ["There is nothing wrong with this"]
-    assert table(spark, order).keys() == {"good"}
-    letters = dead_letters(order)
+    assert service.received_texts() == ["There is nothing wrong with this"]
+    assert table(spark, config).keys() == {"good"}
+    letters = dead_letters_by_id(config)
     assert {letters[ident]["reason"] for ident in ("two", "no text")} == {
-        "the id stands for several texts in the source",
+        "the source has different texts with this id",
         "the text is null",
     }
     assert len(letters) == 3
 
 
-def test_bytes_of_all_kinds(spark: SparkSession, service: spark_parts.Service, order: Order) -> None:
+def test_ids_and_texts_that_are_not_utf8(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
     rows = [
         (b"good", b"There is nothing wrong with this"),
         (b"huge", b"word " * 2_000_000),
         (b"text", b"not \xff in UTF-8, whatever it is"),
-        ("a\ufffd".encode(), b"An odd id, but an id all the same"),
+        ("a\ufffd".encode(), b"An odd id, but a valid one"),
         (b"a\xff", b"An id that is not, and a text"),
         (b"a\xfe", b"Another that is not, and a text"),
         *[
@@ -57,16 +57,15 @@ def test_bytes_of_all_kinds(spark: SparkSession, service: spark_parts.Service, o
             for text in (b"A text without an id", b"Another, which is there twice", b"Another, which is there twice")
         ],
     ]
-    folder = Path(order.source.locations[0])
+    folder = Path(config.source.locations[0])
     folder.mkdir()
     columns = {"id": [ident for ident, _ in rows], "text": [text for _, text in rows]}
     pq.write_table(pa.table(columns, pa.schema({"id": pa.binary(), "text": pa.binary()})), folder / "rows.parquet")
-    summary = run(spark, order, source=replace(order.source, format="parquet"))
-    assert (summary.kinds, summary.duplicates) == ({Kind.NEW: 3, Kind.INVALID: 6}, 0)
+    summary = run(spark, config, source=replace(config.source, format="parquet"))
+    assert (summary.kinds, summary.duplicates) == ({DiffKind.NEW: 3, DiffKind.INVALID: 6}, 0)
     assert (summary.scored, summary.failed) == (2, 7)
-    assert table(spark, order).keys() == {"good", "a\ufffd"}
-    lines = [line for file in Path(order.table).glob("dead-letters/*/*.json") for line in file.read_text().splitlines()]
-    letters = sorted((str(letter["id"]), letter["reason"].partition(" bytes")[0]) for letter in map(json.loads, lines))
+    assert table(spark, config).keys() == {"good", "a\ufffd"}
+    letters = sorted((str(letter["id"]), letter["reason"].partition(" bytes")[0]) for letter in dead_letters(config))
     assert letters == [
         ("None", "the id is not UTF-8: X'61FE'"),
         ("None", "the id is not UTF-8: X'61FF'"),
@@ -77,24 +76,26 @@ def test_bytes_of_all_kinds(spark: SparkSession, service: spark_parts.Service, o
     ]
 
 
-def test_a_paragraph_that_fails_every_day_fails_no_day(spark: SparkSession, order: Order) -> None:
-    write(order, {str(number): f"Paragraph {number} of every day" for number in range(120)} | {"long": TOO_LONG})
+def test_a_paragraph_that_fails_every_day_does_not_fail_the_runs(spark: SparkSession, config: JobConfig) -> None:
+    write_source(config, {str(number): f"Paragraph {number} of every day" for number in range(120)} | {"long": TOO_LONG})
     for scored in (120, 0):
-        summary = run(spark, order, max_failed_share=0.01)
+        summary = run(spark, config, max_failed_share=0.01)
         assert (summary.scored, summary.failed, summary.failed_share) == (scored, 1, 1 / 121)
 
 
-def test_another_model_in_the_middle_of_a_run(spark: SparkSession, service: spark_parts.Service, order: Order) -> None:
-    write(order, {str(number): f"Paragraph {number} between two models" for number in range(40)})
-    service.shut_gate()
-    job = Job(spark, order)
+def test_scores_of_a_model_that_replaced_the_runs_model_are_failures(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    write_source(config, {str(number): f"Paragraph {number} between two models" for number in range(40)})
+    service.close_gate()
+    job = ScoringJob(spark, config)
     running = threading.Thread(target=job.run)
     running.start()
-    service.until_in_flight(1)
+    service.wait_for_in_flight(1)
     service.fake.version = 2
     service.open_gate()
     running.join()
     assert (job.summary.scored, job.summary.failed) == (0, 40)
-    letter = dead_letters(order)["7"]
+    letter = dead_letters_by_id(config)["7"]
     assert letter["status"] == "FAILED_PRECONDITION"
     assert letter["reason"] == "scored by fake version 2 fp32; this run is for fake version 1 fp32"

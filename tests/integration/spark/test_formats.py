@@ -1,4 +1,4 @@
-"""Formats that Spark has only with a package of their own."""
+"""Formats of the source, with and without Spark packages."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-from undertone_batch import Order
+from undertone_batch import JobConfig
 from undertone_client.jobs import InputError
 
-from tests.integration import spark_parts
-from tests.integration.spark.orders import assert_right, dead_letters, run, table
+from tests.integration.support.spark import needs_java
+from tests.integration.support.spark_jobs import assert_score_of, dead_letters_by_id, run, table
 
-pytestmark = spark_parts.needs_java
+pytestmark = needs_java
 
 
-class Iceberg(DataSource):
-    """In the place of the real one: rows that say which path and which snapshot were asked for."""
+class FakeIceberg(DataSource):
+    """Returns one row with the path and the snapshot that it was asked for."""
 
     @classmethod
     def name(cls) -> str:
@@ -27,43 +27,43 @@ class Iceberg(DataSource):
         return "id STRING, text STRING"
 
     def reader(self, schema: object) -> DataSourceReader:
-        asked = dict(self.options)
+        options = dict(self.options)
 
         class Reader(DataSourceReader):
             def read(self, partition: InputPartition) -> Iterator[tuple[str, str]]:
-                yield asked["path"], f"Paragraph of snapshot {asked['snapshot-id']}"
+                yield options["path"], f"Paragraph of snapshot {options['snapshot-id']}"
 
         return Reader()
 
 
 @pytest.mark.parametrize(
-    ("form", "package"), [("delta", "io.delta:delta-spark_"), ("iceberg", "org.apache.iceberg:iceberg-spark-runtime-")]
+    ("name", "package"), [("delta", "io.delta:delta-spark_"), ("iceberg", "org.apache.iceberg:iceberg-spark-runtime-")]
 )
-def test_a_package_that_is_missing_is_named(spark: SparkSession, order: Order, form: str, package: str) -> None:
+def test_the_error_for_a_missing_package_names_it(spark: SparkSession, config: JobConfig, name: str, package: str) -> None:
     release = spark.version.rpartition(".")[0]
-    with pytest.raises(InputError) as raised:
-        run(spark, order, source=replace(order.source, format=form))
-    assert f"--packages {package}{release}_2.13:" in str(raised.value)
-    assert not Path(order.table).exists()
+    with pytest.raises(InputError) as error:
+        run(spark, config, source=replace(config.source, format=name))
+    assert f"--packages {package}{release}_2.13:" in str(error.value)
+    assert not Path(config.table).exists()
 
 
-def test_path_and_options_reach_the_package(spark: SparkSession, order: Order) -> None:
+def test_path_and_options_are_passed_to_the_format(spark: SparkSession, config: JobConfig) -> None:
     session = spark.newSession()
-    session.dataSource.register(Iceberg)
-    run(session, order, source=replace(order.source, format="iceberg", options={"snapshot-id": "7"}))
-    (row,) = table(session, order).values()
-    assert row.id == order.source.locations[0]
-    assert_right(row, "Paragraph of snapshot 7")
+    session.dataSource.register(FakeIceberg)
+    run(session, config, source=replace(config.source, format="iceberg", options={"snapshot-id": "7"}))
+    (row,) = table(session, config).values()
+    assert row.id == config.source.locations[0]
+    assert_score_of(row, "Paragraph of snapshot 7")
 
 
-def test_what_spark_could_not_decode_is_a_dead_letter(spark: SparkSession, order: Order) -> None:
-    Path(order.source.locations[0]).write_bytes(
+def test_a_text_that_spark_cannot_decode_is_a_dead_letter(spark: SparkSession, config: JobConfig) -> None:
+    Path(config.source.locations[0]).write_bytes(
         'id,text\na,"Plain, and on\ntwo lines"\nb,A naïve paragraph\n'.encode("latin-1")
     )
-    source = replace(order.source, format="csv")
-    summary = run(spark, order, source=source)
+    source = replace(config.source, format="csv")
+    summary = run(spark, config, source=source)
     assert (summary.scored, summary.failed) == (1, 1)
-    assert_right(table(spark, order)["a"], "Plain, and on\ntwo lines")
-    assert "has the character U+FFFD" in str(dead_letters(order)["b"]["reason"])
-    run(spark, order, source=replace(source, options={"encoding": "ISO-8859-1"}))
-    assert_right(table(spark, order)["b"], "A naïve paragraph")
+    assert_score_of(table(spark, config)["a"], "Plain, and on\ntwo lines")
+    assert "contains U+FFFD" in dead_letters_by_id(config)["b"]["reason"]
+    run(spark, config, source=replace(source, options={"encoding": "ISO-8859-1"}))
+    assert_score_of(table(spark, config)["b"], "A naïve paragraph")

@@ -1,10 +1,10 @@
-"""The `undertone-batch` command; also the file that is given to spark-submit."""
+"""The `undertone-batch` command. spark-submit takes this file as its application."""
 
 from undertone_batch.command import undertone_batch
 
 
 def main() -> None:
-    """Run the command and exit with its code."""
+    """Runs the command and exits with its code."""
     undertone_batch(prog_name="undertone-batch")
 
 

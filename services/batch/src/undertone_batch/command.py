@@ -1,4 +1,4 @@
-"""`undertone-batch run`."""
+"""The command `undertone-batch run`."""
 
 import logging
 from collections.abc import Sequence
@@ -19,30 +19,28 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
+from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import telemetry_options
 from undertone_telemetry.periodic import PeriodicThread
-from undertone_telemetry.settings import TelemetrySettings
 
-from undertone_batch.cancellation import cancelled_by_signals
-from undertone_batch.errors import spark_explained
-from undertone_batch.job import Job
-from undertone_batch.order import Order, new_run
-from undertone_batch.plan import RunMode
-from undertone_batch.service import Service
-from undertone_batch.session import open_session
+from undertone_batch.config import JobConfig, RunMode, Service, new_run_id
+from undertone_batch.errors import explain_spark_errors
+from undertone_batch.job import ScoringJob
+from undertone_batch.session import cancel_on_signals, open_session
 from undertone_batch.source import MIN_CHARACTERS, Source
 from undertone_batch.summary import Summary
 
-TELL_SECONDS = 5.0
-"""Between words about the progress to who sees the job."""
+PROGRESS_SECONDS = 5.0
+"""The interval between reports of progress."""
 
 EXIT_CODES = """\b
 Exit codes:
-  0    what was to be scored has its score, but for --max-failed-share
-  1    more failed than that, or the run itself did; what was committed is in the table
-  2    options, the source or the table cannot be used
-  3    the service cannot be reached, or has gone
-  130  interrupted (143: terminated)"""
+  0    success: at most --max-failed-share of the paragraphs failed
+  1    more paragraphs failed, or the run failed; committed scores are in the table
+  2    the options, the source or the table are invalid
+  3    the service cannot be reached
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)"""
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +55,8 @@ def undertone_batch() -> None:
     epilog=f"""\b
 Examples:
   undertone-batch run --mode backfill --source posts/ --table scores --target localhost:50051
-  spark-submit --master yarn undertone_batch/__main__.py run --mode daily --source s3://lake/posts/ \\
-      --table s3://lake/scores --target dns:///undertone.example:443 --tls
+  spark-submit --master yarn undertone_batch/__main__.py run --mode daily --tls \\
+      --source s3://lake/posts/ --table s3://lake/scores --target dns:///undertone.example:443
 
 {EXIT_CODES}"""
 )
@@ -66,35 +64,47 @@ Examples:
     "--mode",
     type=click.Choice([mode.value for mode in RunMode]),
     required=True,
-    help="backfill scores everything; daily what is new, has changed, or was scored by another model or policy.",
+    help="backfill: score all paragraphs. daily: score those that are new, have changed, or were scored by another model"
+    " or policy.",
 )
 @click.option(
-    "--source", "locations", multiple=True, required=True, help="Path or pattern, may be repeated; or the name of a table."
+    "--source",
+    "locations",
+    multiple=True,
+    required=True,
+    help="Path or glob of the paragraphs; can be repeated. With --format table: the name of a table.",
 )
 @click.option(
     "--format",
-    "form",
+    "source_format",
     default="parquet",
     show_default=True,
-    help="parquet, json, csv, delta, iceberg or any other that Spark has; table for a table of its catalogues.",
+    help="Format of the source: parquet, json, csv, delta, iceberg or any other that Spark can read, or table for a table"
+    " of Spark's catalogs.",
 )
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the format, such as sep=; for CSV.")
-@click.option("--id-column", default="id", show_default=True, help="Column with the paragraph's id.")
-@click.option("--text-column", default="text", show_default=True, help="Column with the paragraph.")
+@click.option(
+    "--option",
+    "source_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the format, such as sep=; for CSV. Can be repeated.",
+)
+@click.option("--id-column", default="id", show_default=True, help="Column with the id of the paragraph.")
+@click.option("--text-column", default="text", show_default=True, help="Column with the text of the paragraph.")
 @click.option(
     "--min-characters",
     type=click.IntRange(min=0),
     default=MIN_CHARACTERS,
     show_default=True,
-    help="Shorter paragraphs are left out.",
+    help="Minimum length of a paragraph. Shorter ones are not scored.",
 )
-@click.option("--table", required=True, help="Folder of the table of scores, on any file system that Spark reaches.")
+@click.option("--table", required=True, help="Folder of the table of scores, on any file system that Spark can use.")
 @click.option(
     "--deletions",
     type=click.Choice(["mark", "ignore"]),
     default="mark",
     show_default=True,
-    help="Rows whose paragraph is not in the source: mark them; ignore them if the source holds only a part of all.",
+    help="mark: mark rows whose paragraph is not in the source. ignore: for a source that contains only part of the data.",
 )
 @policy_option
 @click.option(
@@ -102,12 +112,22 @@ Examples:
     type=float,
     default=0.01,
     show_default=True,
-    help="Share of all paragraphs that may fail, from 0 to 1.",
+    help="Maximum share of all paragraphs that may fail, from 0 to 1.",
 )
-@click.option("--wave-rows", type=int, default=250_000, show_default=True, help="Paragraphs between two commits, about.")
-@click.option("--buckets", type=int, default=64, show_default=True, help="Buckets of a new table.")
-@click.option("--run", "run_id", default=new_run, help="Id of the run, such as a scheduler's.  [default: a random one]")
-@click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary of the run here, too.")
+@click.option(
+    "--wave-rows",
+    type=int,
+    default=250_000,
+    show_default=True,
+    help="Approximate number of paragraphs between two commits.",
+)
+@click.option("--buckets", type=int, default=64, show_default=True, help="Number of buckets of a new table.")
+@click.option("--run", "run_id", default=new_run_id, show_default="random", help="Id of the run, such as a scheduler's.")
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the summary of the run to this file, as JSON.",
+)
 @retry_options
 @connection_options
 @telemetry_options()
@@ -117,8 +137,8 @@ def run(
     mode: str,
     *,
     locations: tuple[str, ...],
-    form: str,
-    options: tuple[str, ...],
+    source_format: str,
+    source_options: tuple[str, ...],
     id_column: str,
     text_column: str,
     min_characters: int,
@@ -135,79 +155,85 @@ def run(
     telemetry: TelemetrySettings,
     job: str | None,
 ) -> None:
-    """Bring a table of scores in line with a source of paragraphs.
+    """Score the paragraphs of a source into a table.
 
-    The table has one row for each paragraph. Running the same again changes nothing; a run that was stopped, in whatever way,
-    leaves the table as it was at the last commit, and the next goes on from there.
+    The table has one row for each paragraph. A repeated run changes nothing. If a run is stopped,
+    the table is that of its last commit, and the next run continues from there.
     """
     settings = connection.settings(mode=Mode.BATCH, **retry.settings())
-    order = Order(
+    config = JobConfig(
         mode=RunMode(mode),
-        source=Source(locations, form, _pairs(options), id_column, text_column, min_characters),
+        source=Source(locations, source_format, parse_pairs(source_options), id_column, text_column, min_characters),
         table=table,
-        service=Service(connection.target, settings, policy, sent_by_workers(telemetry)),
+        service=Service(connection.target, settings, policy, worker_telemetry(telemetry)),
         mark_deleted=deletions == "mark",
         max_failed_share=max_failed_share,
         wave_rows=wave_rows,
         bucket_count=buckets,
-        run=run_id,
+        run_id=run_id,
     )
     with job_session(telemetry, job or mode, connection.target, logged=True) as session:
-        _quieten()
+        _silence_pyspark()
         if session.metrics_url:
             log.info("metrics are at %s", session.metrics_url)
-        with spark_explained():
-            spark = open_session(order.run)
+        with explain_spark_errors():
+            spark = open_session(config.run_id)
         try:
-            _run(Job(spark, order), session, summary)
+            _run(ScoringJob(spark, config), session, summary)
         finally:
             spark.stop()
 
 
-def _run(job: Job, session: JobSession, summary: Path | None) -> None:
-    progress = PeriodicThread(lambda: session.reporter.report_progress(job.outcomes, job.wanted), TELL_SECONDS)
+def _run(job: ScoringJob, session: JobSession, summary: Path | None) -> None:
+    progress = PeriodicThread(
+        lambda: session.reporter.report_progress(job.finished_paragraphs, job.expected_paragraphs), PROGRESS_SECONDS
+    )
     progress.start()
     try:
-        with cancelled_by_signals(job.cancel):
+        with cancel_on_signals(job.cancel):
             job.run()
     finally:
-        progress.stop(TELL_SECONDS)
+        progress.stop(PROGRESS_SECONDS)
         click.echo(job.summary.to_text(), err=True)
         if summary is not None:
             write_summary(summary, job.summary)
 
 
-def sent_by_workers(settings: TelemetrySettings) -> TelemetrySettings:
-    """What of the command's settings is of use in Spark's workers, of which nobody knows where they are and when."""
+def worker_telemetry(settings: TelemetrySettings) -> TelemetrySettings:
+    """The settings for Spark's workers. They have no fixed address and no job metrics to push."""
     return replace(settings, metrics_port=None, pushgateway="")
 
 
-def _quieten() -> None:
+def _silence_pyspark() -> None:
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    # PySpark logs each exception with its traceback and the query's plan before it raises it; ours say what was wrong.
+    # PySpark logs each exception with its traceback and plan before raising it. The command prints
+    # its own message.
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write the summary to a file.
+    """Writes the summary to a file.
+
+    If the run failed, an error is only logged: it must not hide the run's.
 
     Raises:
-        OutputError: it cannot be written; if the run failed, this is logged only, and does not take its error's place.
+        OutputError: the file cannot be written, and the run succeeded.
     """
     try:
         path.write_text(summary.to_json(), encoding="utf-8")
     except OSError as error:
         problem = f"{path} cannot be written: {error.strerror or error}"
         if summary.error is None:
-            raise OutputError(f"{problem}. Name another file with --summary; the run itself succeeded") from None
+            raise OutputError(f"{problem}. The run succeeded, but set --summary to a different file") from None
         log.warning(problem)
 
 
-def _pairs(options: Sequence[str]) -> dict[str, str]:
+def parse_pairs(options: Sequence[str]) -> dict[str, str]:
+    """Parses NAME=VALUE pairs. Raises SettingsError."""
     pairs = {}
     for option in options:
         name, separator, value = option.partition("=")
         if not separator:
-            raise SettingsError(f"--option {option!r} has no value; write NAME=VALUE, such as sep=;")
+            raise SettingsError(f"--option {option!r} has no value: use NAME=VALUE, such as sep=;")
         pairs[name] = value
     return pairs

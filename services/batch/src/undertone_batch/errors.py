@@ -1,10 +1,10 @@
-"""Exceptions of the job, and the way from Spark's to them.
+"""Exceptions of the job, and their creation from Spark's exceptions.
 
 UndertoneError
 ├── ServiceError …                           as in `undertone_client.errors`
 ├── InputError, OutputError                  as in `undertone_client.jobs`
 └── JobError                                 the run failed
-    └── TooManyFailedError                   more paragraphs than allowed have no score
+    └── TooManyFailedError                   more paragraphs failed than --max-failed-share allows
 """
 
 import re
@@ -19,36 +19,40 @@ from undertone_client.errors import service_error
 
 
 class JobError(UndertoneError):
-    """The run failed; what it has committed before is in the table."""
+    """The run failed. The table contains the scores of all commits before."""
 
 
 class TooManyFailedError(JobError):
-    """More paragraphs than allowed have no score; they are in the dead letters."""
+    """More paragraphs failed than --max-failed-share allows. They are in the dead letters."""
 
 
 _SERVICE_ERROR = re.compile(r"^undertone_client\.errors\.\w+: ([A-Z_]+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
-_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 @contextmanager
-def spark_explained() -> Iterator[None]:
-    """Turns Spark's exceptions into one of the tree: the service's own from a Python worker, or else the innermost cause."""
+def explain_spark_errors() -> Iterator[None]:
+    """Converts exceptions of Spark.
+
+    The ServiceError of a Python worker is raised again. All others become a JobError with the
+    innermost cause.
+    """
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
         text = str(error)
-        if found := _SERVICE_ERROR.search(text):
-            raise service_error(grpc.StatusCode[found[1]], found[2]) from None
+        if match := _SERVICE_ERROR.search(text):
+            raise service_error(grpc.StatusCode[match[1]], match[2]) from None
         causes = _CAUSE.findall(text)
-        raise JobError(with_remedy(": ".join(causes[-1]) if causes else text.splitlines()[0])) from None
+        raise JobError(add_remedy(": ".join(causes[-1]) if causes else text.splitlines()[0])) from None
 
 
-def with_remedy(reason: str) -> str:
-    """What Java says of a disk that is full, and what to do; anything else as it is."""
-    if not _FULL.search(reason):
+def add_remedy(reason: str) -> str:
+    """Adds the remedy to a message of Java about a full disk. Returns other messages unchanged."""
+    if not _DISK_FULL.search(reason):
         return reason
     return (
-        f"{reason}. The disk of the table is full, or that of an executor (spark.local.dir). Make room, and the next run"
-        " goes on from the last commit"
+        f"{reason}. The disk of the table or of an executor (spark.local.dir) is full. Free some space: the next run continues"
+        " after the last commit"
     )

@@ -1,4 +1,4 @@
-"""The job: one run that brings the table of scores in line with the source."""
+"""The job: a run that makes the table of scores match the source."""
 
 import asyncio
 import logging
@@ -13,211 +13,213 @@ from pyspark.sql import functions as sql
 from undertone_client import CallCounts, Client, Mode, ServedModel, UndertoneError
 from undertone_client.jobs import OutputError
 
-from undertone_batch.errors import JobError, TooManyFailedError, spark_explained
-from undertone_batch.merge import change_counts, dead_letters, merge, settled
-from undertone_batch.order import Order
-from undertone_batch.plan import CHANGING, SCORED, Aim, Kind, RunMode, compare
-from undertone_batch.predict import predict
-from undertone_batch.service import Service
-from undertone_batch.summary import Summary, WaveResult
+from undertone_batch.config import JobConfig, RunMode, Service
+from undertone_batch.dataframe import predict
+from undertone_batch.diff import CHANGING, SCORED, DiffKind, TargetState, compare
+from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
+from undertone_batch.merge import count_changes, dead_letters, merge, to_changes
+from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
 from undertone_batch.table import Table, bucket_of
-from undertone_batch.task_metrics import ExecutorMetricsParam
 from undertone_batch.version import Version
-from undertone_batch.waves import Wave, waves
+from undertone_batch.waves import Wave, divide
 
 ARROW_ROWS = 1024
-"""Rows of an Arrow batch: some calls' worth, so that the first call need not wait for thousands of rows."""
+"""Rows of an Arrow batch. Few, so that the first call does not wait for thousands of rows."""
 
 ARROW_BYTES = 8_000_000
-"""And bytes, about: as many rows of long paragraphs would be more than a worker is meant to hold."""
+"""The approximate maximum of an Arrow batch, for long paragraphs."""
 
 log = logging.getLogger("undertone_batch")
 
 
-class Job:
-    """Runs an order. Used once.
+class ScoringJob:
+    """One run.
 
-    Every wave ends with a commit, so that whatever ends the run, the table is that of the last commit: whole, and fit for use.
-
-    Args:
-        spark: the session; its time zone and the bounds of Arrow batches are set for the run.
-        order: what to do.
-        clock: the time.
+    Every wave ends with a commit: if the run is stopped, the last commit is the table.
     """
 
-    def __init__(self, spark: SparkSession, order: Order, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, spark: SparkSession, config: JobConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """
+        Args:
+            spark: The session. Its time zone and its Arrow settings are changed.
+            config: What to do.
+            clock: Returns the time.
+        """
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_ROWS)
         spark.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", ARROW_BYTES)
         spark.conf.set("spark.sql.session.timeZone", "UTC")
         spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
         self._spark = spark
-        self._order = order
+        self._config = config
         self._clock = clock
-        self._table = Table(spark, order.table)
+        self._table = Table(spark, config.table)
         self._executors = spark.sparkContext.accumulator({}, ExecutorMetricsParam())
         self._cancelled = False
-        self._summary = Summary(order.run, order.mode, self._table.path, started_at=clock())
+        self._summary = Summary(config.run_id, config.mode, self._table.path, started_at=clock())
 
     @property
     def summary(self) -> Summary:
-        """What was found and done; complete once `run` has returned or raised."""
+        """The summary so far; complete once `run` has returned or raised."""
         return self._summary
 
     @property
-    def outcomes(self) -> dict[str, int]:
-        """Paragraphs with an outcome, by the name of its gRPC status code: what tasks that have finished say until now.
+    def finished_paragraphs(self) -> dict[str, int]:
+        """The paragraphs of finished tasks, by the name of their gRPC status code.
 
-        Tasks that were killed add nothing, and speculative copies what they did, too; the summary counts the table's files.
+        An estimate: killed tasks add nothing, and speculative copies add their paragraphs, too.
         """
-        done = tuple(dict(self._executors.value).values())  # a copy: another thread adds to it
-        calls = sum((metrics.calls for metrics in done), CallCounts())
-        return {"OK": sum(metrics.scored for metrics in done), **calls.skipped}
+        tasks = tuple(dict(self._executors.value).values())  # a copy: another thread adds to it
+        calls = sum((metrics.calls for metrics in tasks), CallCounts())
+        return {"OK": sum(metrics.scored for metrics in tasks), **calls.skipped}
 
     @property
-    def wanted(self) -> int | None:
-        """Paragraphs that are to be scored; None until the source has been compared with the table."""
+    def expected_paragraphs(self) -> int | None:
+        """The number of paragraphs to score; None before the comparison with the table."""
         return sum(self._summary.kinds.get(kind, 0) for kind in SCORED) if self._summary.kinds else None
 
     def run(self) -> None:
-        """Score what is to be scored, wave by wave.
+        """Scores wave after wave.
 
         Raises:
-            InputError: the source cannot be read.
-            OutputError: the table cannot be read or written, or another run is at work on it.
-            ServiceError: the service does not answer.
-            JobError: Spark gave up, or the run was cancelled.
-            TooManyFailedError: more than `max_failed_share` failed. What was scored until then is in the table.
+            InputError: the source cannot be read. OutputError: the table cannot be read or written,
+                or another run writes to it. ServiceError: the service does not answer. JobError:
+                Spark failed, or the run was cancelled. TooManyFailedError: more than
+                `max_failed_share` failed. The scores so far are committed.
         """
         try:
-            with self._uncancelled(), spark_explained():
-                self._work()
+            with self._explain_cancellation(), explain_spark_errors():
+                self._run()
         except BaseException as error:
             self._summary = replace(self._summary, error=str(error) or type(error).__name__)
             raise
         finally:
             self._summary = replace(self._summary, executors=dict(self._executors.value), finished_at=self._clock())
-            if self._summary.model is not None:  # else nothing has begun, and the table's folder may be a mistake
-                self._report()
+            if self._summary.model is not None:  # otherwise nothing was written, and the folder may be a mistake
+                self._write_summary()
 
     def cancel(self) -> None:
-        """End the run, from another thread: what is under way is given up, and nothing begins any more."""
+        """Stops the run, from another thread."""
         self._cancelled = True
         self._spark.sparkContext.cancelAllJobs()
 
     @contextmanager
-    def _uncancelled(self) -> Iterator[None]:
+    def _explain_cancellation(self) -> Iterator[None]:
         try:
             yield
         except UndertoneError:
-            if self._cancelled:  # whatever came of that
-                raise JobError("the run was cancelled; what it has committed before is in the table") from None
+            if self._cancelled:  # the error is a consequence
+                raise JobError("the run was cancelled; the scores of earlier commits are in the table") from None
             raise
 
-    def _report(self) -> None:
+    def _write_summary(self) -> None:
         try:
-            self._table.write_summary(self._order.run, self._summary.to_json())
+            self._table.write_summary(self._config.run_id, self._summary.to_json())
         except OutputError as error:
-            log.warning("the summary could not be kept: %s", error)
+            log.warning("the summary cannot be written: %s", error)
 
-    def _work(self) -> None:
-        order = self._order
-        source = order.source.open(self._spark)
-        version = self._table.current() or Version(0, order.bucket_count, (), order.run, self._summary.started_at)
-        served = asyncio.run(_first_contact(order.service))
+    def _run(self) -> None:
+        config = self._config
+        source = config.source.read(self._spark)
+        version = self._table.current() or Version(0, config.bucket_count, (), config.run_id, self._summary.started_at)
+        served = asyncio.run(_served_model(config.service))
         since = None
-        if order.mode is RunMode.BACKFILL:
+        if config.mode is RunMode.BACKFILL:
             since = version.backfill_began_at or self._summary.started_at
-        aim = Aim(served.model, order.service.policy, since, order.mark_deleted)
+        target = TargetState(served.model, config.service.policy, since, config.mark_deleted)
         self._summary = replace(
-            self._summary, model=served.model, policy=order.service.policy, version=version.number, rows=version.rows
+            self._summary, model=served.model, policy=config.service.policy, version=version.number, rows=version.rows
         )
-        self._table.write_summary(order.run, self._summary.to_json())  # an unwritable table is found before anything is scored
+        # Reports a table that cannot be written before anything is scored.
+        self._table.write_summary(config.run_id, self._summary.to_json())
         version = version.with_labels(served.labels)
-        plan = list(self._plan(source, version, aim))
-        for number, wave in enumerate(plan, start=1):
-            title = f"wave {number} of {len(plan)}, {wave.paragraphs:,} paragraphs"
-            version = self._wave(title, source, version, wave, aim)
-            if self._summary.failed_share > order.max_failed_share:
+        waves = list(self._waves(source, version, target))
+        for number, wave in enumerate(waves, start=1):
+            title = f"wave {number} of {len(waves)}, {wave.paragraphs:,} paragraphs"
+            version = self._score_wave(title, source, version, wave, target)
+            if self._summary.failed_share > config.max_failed_share:
                 raise TooManyFailedError(
-                    f"{self._summary.failed:,} paragraphs have no score, {self._summary.failed_share:.2%} of those that should;"
-                    f" --max-failed-share allows {order.max_failed_share:.2%}. See {self._table.path}/dead-letters"
+                    f"{self._summary.failed:,} paragraphs failed: {self._summary.failed_share:.2%}, but --max-failed-share"
+                    f" allows {config.max_failed_share:.2%}. See {self._table.path}/dead-letters"
                 )
         if version.number == 0 or (since is not None and version.backfill_began_at is not None):
-            self._commit(version.followed_by({}, order.run, self._clock()))
-        self._table.tidy(order.run)
+            self._commit(version.successor({}, config.run_id, self._clock()))
+        self._table.vacuum(config.run_id)
 
-    def _plan(self, source: DataFrame, version: Version, aim: Aim) -> Iterator[Wave]:
-        with self._described("comparing the source with the table"):
-            compared = self._compared(source, version, None, aim)
-            found = compared.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies")).collect()
-        kinds: Counter[Kind] = Counter()
+    def _waves(self, source: DataFrame, version: Version, target: TargetState) -> Iterator[Wave]:
+        with self._describe("comparing the source with the table"):
+            comparison = self._compare(source, version, None, target)
+            groups = comparison.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies")).collect()
+        kinds: Counter[DiffKind] = Counter()
         to_score: Counter[int] = Counter()
         duplicates = 0
-        for bucket, name, paragraphs, copies in found:
-            kind = Kind(name)
-            # Which of invalid rows are the same paragraph, nobody knows: each counts.
-            kinds[kind] += copies if kind is Kind.INVALID else paragraphs
-            duplicates += copies - paragraphs if copies and kind is not Kind.INVALID else 0
+        for bucket, name, paragraphs, copies in groups:
+            kind = DiffKind(name)
+            # Invalid rows cannot be told apart reliably, so each copy counts.
+            kinds[kind] += copies if kind is DiffKind.INVALID else paragraphs
+            duplicates += copies - paragraphs if copies and kind is not DiffKind.INVALID else 0
             if kind in CHANGING:
                 to_score[bucket] += paragraphs if kind in SCORED else 0
         self._summary = replace(self._summary, kinds=kinds, duplicates=duplicates)
-        return waves(to_score, self._order.wave_rows)
+        return divide(to_score, self._config.wave_rows)
 
-    def _wave(self, title: str, source: DataFrame, version: Version, wave: Wave, aim: Aim) -> Version:
-        began = self._clock()
-        folder = f"{version.number + 1:08d}-{self._order.run}"
-        with self._described(f"{title}: scoring"):
-            compared = self._compared(source, version, wave.buckets, aim).where(sql.col("kind").isin(*CHANGING))
-            # What has no text is not sent.
-            sent = compared.withColumn("text", sql.when(sql.col("kind").isin(*SCORED), sql.col("text")))
-            tasks = sent.repartition(wave.tasks(self._spark.sparkContext.defaultParallelism), "id")
-            scored = predict(tasks, self._order.service, metrics=self._executors)
-            changes = self._table.stage(settled(scored, aim, began), folder)
-        with self._described(f"{title}: merging"):
-            counts = change_counts(changes)
-            merged = merge(self._rows(version, wave.buckets), changes, version.labels, began)
+    def _score_wave(self, title: str, source: DataFrame, version: Version, wave: Wave, target: TargetState) -> Version:
+        start = self._clock()
+        folder = f"{version.number + 1:08d}-{self._config.run_id}"
+        with self._describe(f"{title}: scoring"):
+            comparison = self._compare(source, version, wave.buckets, target).where(sql.col("kind").isin(*CHANGING))
+            # Paragraphs with a null text are not sent.
+            to_send = comparison.withColumn("text", sql.when(sql.col("kind").isin(*SCORED), sql.col("text")))
+            tasks = to_send.repartition(wave.task_count(self._spark.sparkContext.defaultParallelism), "id")
+            predicted = predict(tasks, self._config.service, metrics=self._executors)
+            changes = self._table.stage(to_changes(predicted, target, start), folder)
+        with self._describe(f"{title}: merging"):
+            counts = count_changes(changes)
+            merged = merge(self._rows(version, wave.buckets), changes, version.labels, start)
             buckets = self._table.write(merged, folder, wave.buckets)
-            version.check(buckets, counts.added)
+            version.check_rows(buckets, counts.added)
             if counts.failed:
                 self._table.write_dead_letters(dead_letters(changes), folder)
         # A daily run does not end a backfill that was stopped.
-        backfill_began_at = aim.since or version.backfill_began_at
-        following = self._commit(version.followed_by(buckets, self._order.run, self._clock(), backfill_began_at))
-        seconds = (self._clock() - began).total_seconds()
-        result = WaveResult(following.number, counts.scored, counts.failed, seconds)
+        backfill_began_at = target.since or version.backfill_began_at
+        successor = self._commit(version.successor(buckets, self._config.run_id, self._clock(), backfill_began_at))
+        seconds = (self._clock() - start).total_seconds()
+        result = WaveResult(successor.number, counts.scored, counts.failed, seconds)
         self._summary = replace(self._summary, waves=(*self._summary.waves, result))
         log.info("%s: %d scored, %d failed, %.1f s", title, counts.scored, counts.failed, seconds)
-        return following
+        return successor
 
     def _commit(self, version: Version) -> Version:
         self._table.commit(version)
         self._summary = replace(self._summary, version=version.number, rows=version.rows)
         return version
 
-    def _compared(self, source: DataFrame, version: Version, buckets: tuple[int, ...] | None, aim: Aim) -> DataFrame:
-        paragraphs = self._order.source.paragraphs(source, version.bucket_count)
+    def _compare(self, source: DataFrame, version: Version, buckets: tuple[int, ...] | None, target: TargetState) -> DataFrame:
+        paragraphs = self._config.source.paragraphs(source, version.bucket_count)
         if buckets is not None:
             paragraphs = paragraphs.where(sql.col("bucket").isin(*buckets))
-        return compare(paragraphs, self._rows(version, buckets), aim)
+        return compare(paragraphs, self._rows(version, buckets), target)
 
     def _rows(self, version: Version, buckets: tuple[int, ...] | None) -> DataFrame:
         return self._table.read(version, buckets).withColumn("bucket", bucket_of(sql.col("id"), version.bucket_count))
 
     @contextmanager
-    def _described(self, what: str) -> Iterator[None]:
-        """Spark's page shows what its jobs are for."""
+    def _describe(self, step: str) -> Iterator[None]:
+        """Logs a step and shows it in Spark's UI. Raises JobError if the run was cancelled."""
         if self._cancelled:
             raise JobError("the run was cancelled")
         context = self._spark.sparkContext
-        context.setJobDescription(f"undertone {self._order.mode} {self._order.run}, {what}")
-        log.info("%s", what)
+        context.setJobDescription(f"undertone {self._config.mode} {self._config.run_id}, {step}")
+        log.info("%s", step)
         try:
             yield
         finally:
-            context.setJobDescription(None)  # type: ignore[arg-type]  # Spark takes None, to say nothing
+            context.setJobDescription(None)  # type: ignore[arg-type]  # Spark accepts None
 
 
-async def _first_contact(service: Service) -> ServedModel:
-    # Online: whoever has just started the run wants to hear soon that nobody answers.
+async def _served_model(service: Service) -> ServedModel:
+    # Online mode does not wait for an absent service: the user learns at once that the target is
+    # wrong.
     async with Client(service.target, settings=replace(service.settings, mode=Mode.ONLINE)) as client:
         return await client.model()

@@ -1,36 +1,103 @@
-"""The Spark session of the command, wherever it was started."""
+"""The Spark session of the command, the check for Java, and the signals that cancel a run."""
 
 import os
+import re
+import shutil
+import signal
+import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from pyspark.sql import SparkSession
+from undertone_client import SettingsError
+from undertone_client.jobs import Terminated
 
-from undertone_batch.java import check_java
+LOCAL_MASTER = "local[*,4]"
+"""All cores, and four attempts of each task as on a cluster.
 
-LAPTOP = "local[*,4]"
-"""All cores, and as on a cluster four attempts for a task; plain `local[*]` would give up after the first."""
+Plain `local[*]` does not retry tasks.
+"""
 
-
-LOCAL: dict[str, bool | float | int | str | None] = {
+LOCAL_SETTINGS: dict[str, bool | float | int | str | None] = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.log.level": "ERROR",
     "spark.ui.showConsoleProgress": "false",
 }
-"""Nothing listens to other machines, and what Spark has to say does not drown what we have."""
+"""Spark listens on this machine only, and its log does not hide the job's."""
+
+MIN_JAVA = 17
+"""Spark 4 does not run on older versions (UnsupportedClassVersionError)."""
+
+_JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+"""Up to Java 8, the second number is the version: 1.8.0."""
 
 
-def open_session(run: str) -> SparkSession:
-    """The session that spark-submit has configured; started as a plain program, one on this machine's own cores.
+def open_session(run_id: str) -> SparkSession:
+    """Returns spark-submit's session, or starts a local one on all cores.
 
     Raises:
-        SettingsError: Java is missing, or too old.
-        PySparkException: Spark's own settings cannot work.
+        SettingsError: Java is missing or too old.
+        PySparkException: Spark's settings are invalid.
     """
-    builder = SparkSession.builder.appName(f"undertone {run}")
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # which spark-submit sets
+    builder = SparkSession.builder.appName(f"undertone {run_id}")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit sets it
         check_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if "PYSPARK_SUBMIT_ARGS" not in os.environ:
-            builder = builder.master(LAPTOP).config(map=LOCAL)
+            builder = builder.master(LOCAL_MASTER).config(map=LOCAL_SETTINGS)
     return builder.getOrCreate()
+
+
+def check_java() -> None:
+    """Checks the version of the Java that Spark would start.
+
+    Raises:
+        SettingsError: Java is missing, does not run, or is too old.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = f"{home}/bin/java" if home else "java"
+    remedy = f"install Java {MIN_JAVA} or later, or set JAVA_HOME to its folder"
+    if shutil.which(java) is None:
+        raise SettingsError(f"Spark needs Java, but {java!r} does not exist: {remedy}")
+    try:
+        output = subprocess.run([java, "-version"], check=False, capture_output=True, text=True, errors="replace").stderr
+    except OSError as error:
+        output = error.strerror or str(error)
+    version = _JAVA_VERSION.search(output)
+    if version is None:
+        raise SettingsError(f"Spark needs Java, but {java!r} prints {output.strip()[:200]!r} instead of its version: {remedy}")
+    if int(version[1]) < MIN_JAVA:
+        raise SettingsError(f"Spark needs Java {MIN_JAVA} or later, but {java!r} is Java {version[1]}: {remedy}")
+
+
+@contextmanager
+def cancel_on_signals(cancel: Callable[[], None]) -> Iterator[None]:
+    """Calls `cancel` in a thread on SIGINT and SIGTERM. The body is expected to raise then.
+
+    A handler that raises would not do: an interrupted call into Java leaves the connection to it
+    unusable.
+
+    Raises:
+        KeyboardInterrupt: instead of the body's exception, after SIGINT.
+        Terminated: instead of the body's exception, after SIGTERM.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        threading.Thread(target=cancel, name="cancel", daemon=True).start()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Exception:
+        if not received:
+            raise
+        raise (KeyboardInterrupt() if received[0] == signal.SIGINT else Terminated()) from None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The paragraphs to be scored, wherever they are kept."""
+"""The paragraphs to score, in any format that Spark can read."""
 
 import re
 from collections.abc import Mapping
@@ -22,27 +22,32 @@ PACKAGES: Mapping[str, str] = {
     "delta": "io.delta:delta-spark_{}_2.13",
     "iceberg": "org.apache.iceberg:iceberg-spark-runtime-{}_2.13",
 }
-"""Maven packages of formats that Spark does not bring along; each is made for one of its releases, such as 4.1."""
+"""Maven packages of formats that are not part of Spark. Each is for one release, such as 4.1."""
 
 DECODED = ("csv", "json", "text", "xml")
-"""Formats whose bytes Spark decodes, as UTF-8 or what the option `encoding` says: what it cannot is U+FFFD, without a word."""
+"""Formats whose bytes Spark decodes, replacing invalid bytes with U+FFFD."""
 
-SHOWN_HEX = 64
-"""Hexadecimal digits that a dead letter shows of an id that is not UTF-8, at most."""
+MAX_HEX_DIGITS = 64
+"""The number of hexadecimal digits that a dead letter shows of an id that is not UTF-8."""
 
 SPARK_REASON = re.compile(r"\[[A-Z][A-Z_.]+\] .*")
-"""The line of Spark's that is meant for people: [DATA_SOURCE_NOT_FOUND] Failed to find the data source: delta. …"""
+"""The readable line of Spark's message: [DATA_SOURCE_NOT_FOUND] Failed to find the data source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the paragraphs are, and what to take of them.
+    """The location and the columns of the paragraphs.
 
-    locations: paths or globs; with the format `table`, the name of one table of Spark's catalogues (Iceberg, Delta, Hive).
-    format: any data source that Spark finds: `parquet`, `json`, `csv`, `delta`, `iceberg`, or `table`.
-    options: of the data source; for CSV, a header and quoted line breaks are expected unless they say otherwise.
-    id_column, text_column: their names. Ids of any type are taken as strings.
-    min_characters: paragraphs with fewer, white space around them aside, are left out.
+    Attributes:
+        locations: Paths or globs. With the format `table`, the name of one table of Spark's
+            catalogs
+            (Iceberg, Delta, Hive).
+        format: A data source of Spark: `parquet`, `json`, `csv`, `delta`, `iceberg`; or `table`.
+        options: Of the data source. By default, CSV files have a header and quoted line breaks.
+        id_column: The column with the id, of any type. Ids are converted to strings.
+        text_column: The column with the text.
+        min_characters: Paragraphs with fewer characters, without white space around them, are left
+            out.
     """
 
     locations: tuple[str, ...]
@@ -52,80 +57,86 @@ class Source:
     text_column: str = "text"
     min_characters: int = MIN_CHARACTERS
 
-    def open(self, spark: SparkSession) -> DataFrame:
-        """The rows as they are kept.
+    def read(self, spark: SparkSession) -> DataFrame:
+        """The rows of the source, unchanged.
 
         Raises:
-            InputError: they cannot be found or read, or lack a column.
+            InputError: the source cannot be read, or a column is missing.
         """
+        name = ", ".join(self.locations)
         try:
             if self.format == "table":
                 frame = spark.read.table(*self.locations)
             else:
                 options = {**DEFAULT_OPTIONS.get(self.format, {}), **self.options}
                 frame = spark.read.format(self.format).options(**options).load(list(self.locations))
-            fields = {column.name: column.dataType for column in frame.schema.fields}
+            types = {column.name: column.dataType for column in frame.schema.fields}
         except (PySparkException, Py4JJavaError) as error:
-            problem = f"{', '.join(self.locations)} cannot be read as {self.format}: "
-            if "DATA_SOURCE_NOT_FOUND" in str(error) and (package := PACKAGES.get(self.format)):
-                remedy = f"--packages {package.format(spark.version.rpartition('.')[0])}:VERSION"
-                raise InputError(
-                    f"{problem}Spark has no such format without a package. Give spark-submit, or PYSPARK_SUBMIT_ARGS, {remedy}"
-                ) from None
-            reason = SPARK_REASON.search(str(error)) or str(error).splitlines()
-            raise InputError(f"{problem}{reason[0]}") from None
-        for flag, name in (("--id-column", self.id_column), ("--text-column", self.text_column)):
-            if name not in fields:
-                there = ", ".join(repr(column) for column in fields) or "none"
-                raise InputError(f"{', '.join(self.locations)}: no column {name!r}; there are: {there}. Name it with {flag}")
-        kind = fields[self.text_column]
-        if not isinstance(kind, (StringType, BinaryType)):
+            raise InputError(f"{name} cannot be read as {self.format}: {self._reason(error, spark.version)}") from None
+        for flag, column in (("--id-column", self.id_column), ("--text-column", self.text_column)):
+            if column not in types:
+                found = ", ".join(repr(column) for column in types) or "no columns"
+                raise InputError(f"{name} has no column {column!r} but {found}: set {flag}")
+        text_type = types[self.text_column]
+        if not isinstance(text_type, (StringType, BinaryType)):
             raise InputError(
-                f"{', '.join(self.locations)}: the column {self.text_column!r} is of type {kind.simpleString()}; texts are"
-                " strings. Name another with --text-column"
+                f"{name}: the column {self.text_column!r} has type {text_type.simpleString()}, but a text is a string: set"
+                " --text-column"
             )
         return frame
 
-    def paragraphs(self, rows: DataFrame, bucket_count: int) -> DataFrame:
-        """One row for each id: `id`, `bucket`, `text`, `text_sha256`, `short`, `copies` and `problem`.
+    def _reason(self, error: Exception, spark_version: str) -> str:
+        text = str(error)
+        if "DATA_SOURCE_NOT_FOUND" in text and (package := PACKAGES.get(self.format)):
+            option = f"--packages {package.format(spark_version.rpartition('.')[0])}:VERSION"
+            return f"Spark needs a package for this format. Add {option} to spark-submit or to PYSPARK_SUBMIT_ARGS"
+        match = SPARK_REASON.search(text)
+        return match[0] if match else text.splitlines()[0]
 
-        Rows with the same id and text are one paragraph in so many `copies`. `problem` says what is wrong with those that
-        cannot be scored: no id, no text, bytes that are not UTF-8, or one id for several texts; it is null for all others.
-        What has no id, or one that is not UTF-8, has a null `id` here, and a row for each text.
+    def paragraphs(self, rows: DataFrame, bucket_count: int) -> DataFrame:
+        """The paragraphs of the source's rows, one for each id.
+
+        Rows with the same id and text are `copies` of one paragraph. `problem` explains why a
+        paragraph cannot be scored: no id, no text, invalid UTF-8, or an id with different texts. It
+        is null for all others. A paragraph without a valid id has a null `id`, and a row for each
+        text.
+
+        Returns:
+            `id`, `bucket`, `text`, `text_sha256`, `short`, `copies` and `problem`.
         """
         ident = sql.col(f"`{self.id_column}`").cast("string")
         text = sql.col(f"`{self.text_column}`").cast("string")
-        usable = sql.coalesce(sql.is_valid_utf8(ident), sql.lit(False))  # noqa: FBT003
-        shown = sql.substring(sql.hex(ident.cast("binary")), 1, SHOWN_HEX)
+        valid_id = sql.coalesce(sql.is_valid_utf8(ident), sql.lit(False))  # noqa: FBT003
+        hex_id = sql.substring(sql.hex(ident.cast("binary")), 1, MAX_HEX_DIGITS)
         problem = (
             sql.when(ident.isNull(), "the id is null")
-            .when(~usable, sql.concat(sql.lit("the id is not UTF-8: X'"), shown, sql.lit("'")))
+            .when(~valid_id, sql.concat(sql.lit("the id is not UTF-8: X'"), hex_id, sql.lit("'")))
             .when(text.isNull(), "the text is null")
             .when(~sql.is_valid_utf8(text), "the text is not UTF-8")
         )
         if self.format in DECODED:
-            spoiled = "has the character U+FFFD, which stands for what is not UTF-8; see --option encoding=NAME"
+            reason = "contains U+FFFD, which replaces bytes that are not UTF-8; see --option encoding=NAME"
             for what, column in (("id", ident), ("text", text)):
-                problem = problem.when(sql.contains(column, sql.lit("\ufffd")), f"the {what} {spoiled}")
-        blank = sql.lit(" \t\r\n")
-        digest = sql.sha2(text.cast("binary"), 256)
-        found = rows.select(
-            sql.when(usable, ident).alias("id"),
-            # Keeps paragraphs that no id tells apart from being taken for copies of one.
-            sql.when(~usable, sql.concat_ws(" ", sql.sha2(ident.cast("binary"), 256), digest)).alias("stray"),
+                problem = problem.when(sql.contains(column, sql.lit("\ufffd")), f"the {what} {reason}")
+        white_space = sql.lit(" \t\r\n")
+        text_hash = sql.sha2(text.cast("binary"), 256)
+        checked = rows.select(
+            sql.when(valid_id, ident).alias("id"),
+            # Without it, all paragraphs without a valid id would be copies of one.
+            sql.when(~valid_id, sql.concat_ws(" ", sql.sha2(ident.cast("binary"), 256), text_hash)).alias("key"),
             text.alias("text"),
-            digest.alias("text_sha256"),
-            (sql.char_length(sql.trim(text, blank)) < self.min_characters).alias("short"),
+            text_hash.alias("text_sha256"),
+            (sql.char_length(sql.trim(text, white_space)) < self.min_characters).alias("short"),
             problem.alias("problem"),
         )
-        hashes = sql.min("text_sha256"), sql.max("text_sha256")
-        merged = found.groupBy("id", "stray").agg(
+        first_hash, last_hash = sql.min("text_sha256"), sql.max("text_sha256")
+        merged = checked.groupBy("id", "key").agg(
             sql.any_value("text", ignoreNulls=True).alias("text"),
-            hashes[0].alias("text_sha256"),
+            first_hash.alias("text_sha256"),
             sql.coalesce(sql.min("short"), sql.lit(False)).alias("short"),  # noqa: FBT003
             sql.count("*").alias("copies"),
             sql.coalesce(
-                sql.min("problem"), sql.when(hashes[0] != hashes[1], "the id stands for several texts in the source")
+                sql.min("problem"), sql.when(first_hash != last_hash, "the source has different texts with this id")
             ).alias("problem"),
         )
-        return merged.drop("stray").withColumn("bucket", bucket_of(sql.col("id"), bucket_count))
+        return merged.drop("key").withColumn("bucket", bucket_of(sql.col("id"), bucket_count))

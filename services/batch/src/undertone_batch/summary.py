@@ -1,22 +1,98 @@
-"""The summary of a run, for people and for programs."""
+"""The summary of a run, for people and for programs, and the metrics of Spark tasks in it."""
 
 import json
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pyspark.accumulators import AccumulatorParam
 from undertone_client import CallCounts, Model, Policy
 
-from undertone_batch.plan import SCORED, Kind, RunMode
-from undertone_batch.task_metrics import TaskMetrics
+from undertone_batch.config import RunMode
+from undertone_batch.diff import SCORED, DiffKind
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
+class TaskMetrics:
+    """The metrics of finished tasks.
+
+    A killed task adds nothing, and a speculative copy adds its work, too. The exact counts of
+    paragraphs are those of the table.
+
+    Attributes:
+        tasks: The number of tasks.
+        scored: Paragraphs with a score.
+        seconds: Time in Python.
+        waiting_seconds: The part of it during which the task only waited for the service.
+        calls: The calls to the service.
+    """
+
+    tasks: int = 0
+    scored: int = 0
+    seconds: float = 0.0
+    waiting_seconds: float = 0.0
+    calls: CallCounts = field(default_factory=CallCounts)
+
+    def __add__(self, other: "TaskMetrics") -> "TaskMetrics":
+        return TaskMetrics(
+            tasks=self.tasks + other.tasks,
+            scored=self.scored + other.scored,
+            seconds=self.seconds + other.seconds,
+            waiting_seconds=self.waiting_seconds + other.waiting_seconds,
+            calls=self.calls + other.calls,
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """The metrics as a JSON object, with rates instead of the calls."""
+        seconds = self.seconds or 1.0
+        return {
+            "tasks": self.tasks,
+            "scored": self.scored,
+            "seconds": self.seconds,
+            "waiting_share": self.waiting_seconds / seconds,
+            "paragraphs_per_second": self.scored / seconds,
+        }
+
+
+ExecutorMetrics = dict[str, TaskMetrics]
+"""Metrics by executor."""
+
+
+class ExecutorMetricsParam(AccumulatorParam[ExecutorMetrics]):
+    """Adds metrics in a Spark accumulator.
+
+    `spark.sparkContext.accumulator({}, ExecutorMetricsParam())`
+    """
+
+    def zero(self, value: ExecutorMetrics) -> ExecutorMetrics:
+        return {}
+
+    def addInPlace(self, value1: ExecutorMetrics, value2: ExecutorMetrics) -> ExecutorMetrics:  # noqa: N802 - Spark's name
+        for executor, metrics in value2.items():
+            value1[executor] = value1.get(executor, TaskMetrics()) + metrics
+        return value1
+
+
+def executor_name() -> str:
+    """The name of this process's executor: its pod, its YARN container, or its host."""
+    return os.environ.get("SPARK_EXECUTOR_POD_NAME") or os.environ.get("CONTAINER_ID") or socket.gethostname()
+
+
+@dataclass(frozen=True, slots=True)
 class WaveResult:
-    """A wave that was committed: the version that it made, its paragraphs with and without a score, and its time."""
+    """A committed wave.
+
+    Attributes:
+        version: The version of the table that it committed.
+        scored: Paragraphs with a new score.
+        failed: Paragraphs without one.
+        seconds: The duration.
+    """
 
     version: int
     scored: int
@@ -26,15 +102,18 @@ class WaveResult:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run found, did and left.
+    """The summary of a run.
 
-    kinds: paragraphs by what they were to the run, see `Kind`; of invalid ones each row of the source.
-    duplicates: rows of the source that repeat a paragraph.
-    waves: those that were committed.
-    executors: what the executors did.
-    version, rows: the table's version after the run, and its rows, those marked as deleted included.
-    finished_at: None while the run goes on.
-    error: why the run failed; None if it did not.
+    Attributes:
+        run: The id of the run.
+        kinds: The number of paragraphs by kind. Each row of an invalid paragraph counts.
+        duplicates: Rows of the source that repeat a paragraph.
+        waves: The committed waves.
+        executors: The metrics of each executor.
+        version: The version of the table after the run.
+        rows: Its rows, with those that are marked as deleted.
+        finished_at: None during the run.
+        error: Why the run failed; None if it did not.
     """
 
     run: str
@@ -44,7 +123,7 @@ class Summary:
     finished_at: datetime | None = None
     model: Model | None = None
     policy: Policy | None = None
-    kinds: Mapping[Kind, int] = field(default_factory=dict)
+    kinds: Mapping[DiffKind, int] = field(default_factory=dict)
     duplicates: int = 0
     waves: tuple[WaveResult, ...] = ()
     executors: Mapping[str, TaskMetrics] = field(default_factory=dict)
@@ -66,26 +145,31 @@ class Summary:
 
     @property
     def failed(self) -> int:
-        """Paragraphs that got no score; of invalid ones each row of the source. They are in the dead letters."""
+        """Paragraphs without a score, which are in the dead letters.
+
+        Each row of an invalid one counts.
+        """
         return sum(wave.failed for wave in self.waves)
 
     @property
     def failed_share(self) -> float:
-        """Failed of all paragraphs of the source that should have a score, from 0 to 1.
+        """The failed share of all paragraphs of the source that should have a score, from 0 to 1.
 
-        Not of what this run had to score: where that is little, paragraphs that fail each day anew would be most of it.
+        Not of the paragraphs that this run had to score: on a quiet day, those that fail every day
+        would be most of them.
         """
-        wanted = sum(self.kinds.get(kind, 0) for kind in (*SCORED, Kind.RESTORED, Kind.CURRENT, Kind.INVALID))
-        return self.failed / wanted if wanted else 0.0
+        expected = sum(self.kinds.get(kind, 0) for kind in (*SCORED, DiffKind.RESTORED, DiffKind.CURRENT, DiffKind.INVALID))
+        return self.failed / expected if expected else 0.0
 
     @property
     def calls(self) -> CallCounts:
-        """The calls of all executors: the paper's Table 4."""
+        """The calls of all executors (the paper's Table 4)."""
         return sum((metrics.calls for metrics in self.executors.values()), CallCounts())
 
     def to_json(self) -> str:
         """JSON text."""
         seconds = (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+        wave_seconds = sum(wave.seconds for wave in self.waves)
         document: dict[str, Any] = {
             "format": FORMAT,
             "run": self.run,
@@ -100,47 +184,36 @@ class Summary:
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
             "seconds": seconds,
-            "paragraphs": {kind.value: self.kinds.get(kind, 0) for kind in Kind},
+            "paragraphs": {kind.value: self.kinds.get(kind, 0) for kind in DiffKind},
             "duplicates": self.duplicates,
             "scored": self.scored,
             "failed": self.failed,
             "failed_share": self.failed_share,
-            "paragraphs_per_second": self.scored / busy if (busy := sum(wave.seconds for wave in self.waves)) else None,
+            "paragraphs_per_second": self.scored / wave_seconds if wave_seconds else None,
             "calls": self.calls.to_json(),
-            "executors": {name: _executor(metrics) for name, metrics in sorted(self.executors.items())},
+            "executors": {name: metrics.to_json() for name, metrics in sorted(self.executors.items())},
             "waves": [asdict(wave) for wave in self.waves],
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def to_text(self) -> str:
-        """A few lines for the log."""
+        """A few lines for the terminal."""
         calls = self.calls
         attempts = ", ".join(f"{status} {count:,}" for status, count in sorted(calls.attempts.items())) or "none"
-        found = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in Kind if self.kinds.get(kind))
+        paragraphs = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in DiffKind if self.kinds.get(kind)) or "none"
         lines = [
             f"{self.mode} run {self.run} {self.outcome}{f': {self.error}' if self.error else ''}",
-            f"  paragraphs     {found or 'none'}; {self.duplicates:,} duplicates",
-            f"  scored         {self.scored:,}, failed {self.failed:,} ({self.failed_share:.2%})",
+            f"  paragraphs     {paragraphs}; {self.duplicates:,} duplicates",
+            f"  scored         {self.scored:,}; failed {self.failed:,} ({self.failed_share:.2%})",
             f"  call attempts  {attempts}",
-            f"  of these       {calls.errors:,} errors, {calls.recovered:,} handled; {calls.retried:,} retries,"
-            f" {calls.hedged:,} hedges; {calls.shed:,} shed by the breaker",
+            f"  failures       {calls.errors:,} attempts, {calls.recovered:,} recovered; {calls.retried:,} retries,"
+            f" {calls.hedged:,} hedges, {calls.shed:,} shed by the breaker",
         ]
         for name, metrics in sorted(self.executors.items()):
-            figures = _executor(metrics)
+            figures = metrics.to_json()
             lines.append(
-                f"  executor {name}: {metrics.tasks:,} tasks, {figures['paragraphs_per_second']:,.1f} paragraphs/s a task,"
+                f"  executor {name}: {metrics.tasks:,} tasks, {figures['paragraphs_per_second']:,.1f} paragraphs/s per task,"
                 f" {figures['waiting_share']:.0%} of the time waiting for the service"
             )
-        lines.append(f"  table          version {self.version} of {self.table}, {self.rows:,} rows")
+        lines.append(f"  table          {self.table}, version {self.version}, {self.rows:,} rows")
         return "\n".join(lines)
-
-
-def _executor(metrics: TaskMetrics) -> dict[str, float]:
-    seconds = metrics.seconds or 1.0
-    return {
-        "tasks": metrics.tasks,
-        "scored": metrics.scored,
-        "seconds": metrics.seconds,
-        "waiting_share": metrics.waiting_seconds / seconds,
-        "paragraphs_per_second": metrics.scored / seconds,
-    }

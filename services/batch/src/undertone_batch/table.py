@@ -1,4 +1,4 @@
-"""The table of scores: immutable Parquet files, and version files that say which of them count."""
+"""The table of scores: immutable Parquet files, and version files that list the current ones."""
 
 from collections.abc import Collection, Iterable
 
@@ -14,37 +14,37 @@ from undertone_batch.filesystem import FileSystem
 from undertone_batch.version import Bucket, Version
 
 DELETED_AT = pa.field("deleted_at", pa.timestamp("us", tz="UTC"))
-UNKNOWN = frozenset({"document", "position"})
-"""What `undertone score` knows of a paragraph, and Spark does not: its rows have an id and no order."""
+NOT_IN_SPARK = frozenset({"document", "position"})
+"""Columns of `undertone score` that rows of Spark lack: they have an id and no order."""
 
 
 def bucket_of(ident: Column, bucket_count: int) -> Column:
-    """The bucket of an id: the same in every release of Spark."""
+    """The bucket of an id. The hash is the same in every release of Spark."""
     return sql.pmod(sql.xxhash64(ident), sql.lit(bucket_count)).cast("int")
 
 
 def schema(labels: Iterable[str]) -> StructType:
-    """The columns of the table: those of `undertone score`, as far as Spark knows them, and when a row was marked as deleted.
+    """The columns of the table: those of `undertone score` without NOT_IN_SPARK, and `deleted_at`.
 
     Raises:
-        OutputError: an emotion is named as one of the other columns.
+        OutputError: an emotion is named like another column.
     """
-    known = [field for field in score_columns(tuple(labels), more=[DELETED_AT]) if field.name not in UNKNOWN]
-    return from_arrow_schema(pa.schema(known))
+    columns = [field for field in score_columns(tuple(labels), more=[DELETED_AT]) if field.name not in NOT_IN_SPARK]
+    return from_arrow_schema(pa.schema(columns))
 
 
 class Table:
-    """A folder with a table.
+    """A table in a folder.
 
-        versions/00000012.json                       which files are version 12; the highest number counts
-        data/00000012-RUN/bucket=7/part-….parquet    files; once written, they never change
-        staging/00000012-RUN/                        what is written on the way to version 12
-        dead-letters/00000012-RUN/part-….json        what version 12 has no score for
+        versions/00000012.json                       files of version 12; the highest is current
+        data/00000012-RUN/bucket=7/part-….parquet    rows; the files never change
+        staging/00000012-RUN/                        intermediate results of version 12
+        dead-letters/00000012-RUN/part-….json        paragraphs that version 12 has no score for
         runs/RUN.json                                summary of a run
 
-    Parquet on an object store has no atomic way to replace a partition: Spark's dynamic overwrite deletes the old files first
-    and then moves the new ones in, one by one. Here nothing is replaced. New files lie beside the old ones, unseen until a
-    version file names them, and that is one small file, which appears whole or not at all.
+    Parquet on an object store cannot replace a partition atomically: Spark's dynamic overwrite
+    deletes the old files first and then moves the new ones in. Here nothing is replaced. New files
+    are invisible until a version file lists them, and that small file appears atomically.
     """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
@@ -53,119 +53,120 @@ class Table:
 
     @property
     def path(self) -> str:
-        """Where the folder is."""
+        """The folder."""
         return self.files.root
 
     def current(self) -> Version | None:
-        """The version that counts, None before the first.
+        """The current version; None in an empty folder.
 
         Raises:
             OutputError: the folder cannot be read, or the version file is damaged.
         """
-        names = self._versions()
-        return self._version(names[-1]) if names else None
+        names = self._version_files()
+        return self._read_version(names[-1]) if names else None
 
     def read(self, version: Version, buckets: Iterable[int] | None = None) -> DataFrame:
-        """The rows of a version, those that are marked as deleted included; only of some buckets if they are named."""
+        """The rows of some buckets, by default of all. Includes rows that are marked as deleted."""
         files = [f"{self.path}/{file}" for file in version.files(buckets)]
         columns = schema(version.labels)
-        # A missing column, of an emotion that came later, is null.
+        # A file without the column of a later emotion has null there.
         return self._spark.read.schema(columns).parquet(*files) if files else self._spark.createDataFrame([], columns)
 
     def write(self, rows: DataFrame, folder: str, buckets: Collection[int]) -> dict[int, Bucket]:
-        """Write rows, which have a column `bucket` besides the table's own, and say what was written: an entry for each bucket.
+        """Writes rows, which have the table's columns and `bucket`, to one file for each bucket.
 
-        A bucket is one file, unless it is very large.
+        A very large bucket gets several files.
+
+        Returns:
+            The written buckets; an empty one for each bucket without rows.
         """
         writer = rows.repartition(len(buckets), "bucket").write.partitionBy("bucket").option("maxRecordsPerFile", 2_000_000)
         writer.mode("overwrite").parquet(f"{self.path}/data/{folder}")
         written = self._spark.read.schema(rows.schema).parquet(f"{self.path}/data/{folder}")
         counts = written.groupBy("bucket", "_metadata.file_path").count().collect()
-        found: dict[int, Bucket] = dict.fromkeys(buckets, Bucket(0, ()))
+        result: dict[int, Bucket] = dict.fromkeys(buckets, Bucket(0, ()))
         for number, location, count in sorted(counts):
-            bucket = found[number]
-            # Spark gives locations as URLs of the file system's own making; from the folder on they are ours.
+            bucket = result[number]
+            # Spark returns URLs in the file system's notation. The part from the folder on is ours.
             name = location[location.rindex(f"/data/{folder}/") + 1 :]
-            found[number] = Bucket(bucket.rows + count, (*bucket.files, name))
-        return found
+            result[number] = Bucket(bucket.rows + count, (*bucket.files, name))
+        return result
 
     def stage(self, rows: DataFrame, folder: str) -> DataFrame:
-        """Write rows aside, so that what made them happens once, and read them back."""
+        """Writes rows and reads them back, so that Spark computes them only once."""
         path = f"{self.path}/staging/{folder}"
         rows.write.mode("overwrite").parquet(path)
         return self._spark.read.schema(rows.schema).parquet(path)
 
     def write_dead_letters(self, rows: DataFrame, folder: str) -> None:
-        """Write what has no score."""
         rows.coalesce(1).write.mode("overwrite").option("ignoreNullFields", "false").json(f"{self.path}/dead-letters/{folder}")
 
-    def write_summary(self, run: str, text: str) -> None:
-        """Write the summary of a run."""
-        self.files.write(f"runs/{run}.json", text)
+    def write_summary(self, run_id: str, text: str) -> None:
+        self.files.write(f"runs/{run_id}.json", text)
 
     def commit(self, version: Version) -> None:
-        """Make `version` the one that counts.
+        """Makes a version the current one.
 
         Raises:
-            OutputError: there is one of its number already: another run is at work on the table.
+            OutputError: another run has committed a version with this number.
         """
-        name = _name(version.number)
-        if not self.files.write_new(name, version.to_json()) or self._version(name).run != version.run:
+        name = f"versions/{version.number:08d}.json"
+        if not self.files.create(name, version.to_json()) or self._read_version(name).run != version.run:
             raise OutputError(
-                f"another run has committed version {version.number} of {self.path}; what this one wrote does not count."
-                " Let one run end before the next begins"
+                f"another run has committed version {version.number} of {self.path}, so this run's scores were discarded:"
+                " do not start a run before the previous one has ended"
             )
 
-    def tidy(self, run: str) -> None:
-        """Delete the versions before `run` except the last, which somebody may be reading; and files that none has any more.
+    def vacuum(self, run_id: str) -> None:
+        """Deletes old versions and unused files.
 
-        What was written for a version that is still to come stays: another run may be about to commit it.
+        Keeps the versions of the run and the one before, which may have readers, and the files of
+        versions that another run has not committed yet.
         """
-        names = self._versions()
-        versions = [self._version(name) for name in names]
-        own = sum(version.run == run for version in versions)
+        names = self._version_files()
+        versions = [self._read_version(name) for name in names]
+        own = sum(version.run == run_id for version in versions)
         kept = versions[-(own + 1) :]
-        named = {file.split("/")[1] for version in kept for file in version.files()}
+        used = {file.split("/")[1] for version in kept for file in version.files()}
         for name in names[: -(own + 1)]:
             self.files.delete(name)
         for folder in self.files.names("data"):
-            if folder not in named and _settled(folder, versions[-1]):
+            if folder not in used and _is_committed(folder, versions[-1]):
                 self.files.delete(f"data/{folder}")
         for folder in self.files.names("staging"):
-            if _settled(folder, versions[-1]):
+            if _is_committed(folder, versions[-1]):
                 self.files.delete(f"staging/{folder}")
 
-    def _versions(self) -> list[str]:
+    def _version_files(self) -> list[str]:
         return [f"versions/{name}" for name in self.files.names("versions") if name.endswith(".json")]
 
-    def _version(self, name: str) -> Version:
+    def _read_version(self, name: str) -> Version:
         return Version.from_json(self.files.read(name), f"{self.path}/{name}")
 
 
-def _name(number: int) -> str:
-    return f"versions/{number:08d}.json"
+def _is_committed(folder: str, last: Version) -> bool:
+    """Whether the version of a folder NUMBER-RUN exists.
 
-
-def _settled(folder: str, last: Version) -> bool:
-    """Whether a folder NUMBER-RUN was written for a version that there is, be it by the run that committed it or another."""
+    This run or another may have committed it.
+    """
     number = folder.partition("-")[0]
     return number.isdecimal() and int(number) <= last.number
 
 
 def read_scores(spark: SparkSession, path: str, *, deleted: bool = False) -> DataFrame:
-    """The table of scores in the folder `path`, as of now; later runs do not change what the frame shows.
+    """The current rows of a table of scores. Later runs do not change the frame.
 
     Args:
-        spark: the session to read with.
-        path: the folder of the table.
-        deleted: whether to include rows whose paragraph is gone from the source; their `deleted_at` is not null.
+        spark: The session. path: The folder of the table. deleted: Include rows whose paragraph is
+            not in the source any more. Their `deleted_at` is not
+            null.
 
     Raises:
-        OutputError: there is no table, or it cannot be read.
+        OutputError: the folder has no table, or cannot be read.
     """
     table = Table(spark, path)
     version = table.current()
     if version is None:
-        raise OutputError(f"there is no table of scores in {path}; `undertone-batch run` makes one")
+        raise OutputError(f"{path} has no table of scores: create one with `undertone-batch run`")
     rows = table.read(version)
     return rows if deleted else rows.where(sql.col("deleted_at").isNull())

@@ -1,4 +1,4 @@
-"""A version of the table of scores: which files hold it."""
+"""A version of the table of scores: the files that contain its rows."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,12 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The rows whose id falls into a bucket: how many, and the files, relative to the table's folder."""
+    """The rows whose ids have the same hash.
+
+    Attributes:
+        rows: The number of rows.
+        files: Names relative to the table's folder.
+    """
 
     rows: int
     files: tuple[str, ...]
@@ -21,12 +26,13 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a version file says. Files are never changed; a new version names others.
+    """The contents of a version file. Data files never change; a new version lists different ones.
 
-    bucket_count: into how many buckets ids are hashed; fixed when the table is made.
-    labels: the emotions that have a column, in order.
-    run: the id of the run that committed it.
-    backfill_began_at: when the backfill began that is not through yet; None if there is none.
+    Attributes:
+        bucket_count: The number of hash buckets of ids. Fixed when the table is created.
+        labels: The emotions that have a column, in order.
+        run: The id of the run that committed the version.
+        backfill_began_at: The start of an unfinished backfill; None without one.
     """
 
     number: int
@@ -39,47 +45,47 @@ class Version:
 
     @property
     def rows(self) -> int:
-        """Rows in all, those that are marked as deleted included."""
+        """The number of rows, with those that are marked as deleted."""
         return sum(bucket.rows for bucket in self.buckets.values())
 
     def files(self, buckets: Iterable[int] | None = None) -> list[str]:
-        """The files of these buckets; of all if none are named."""
-        chosen = sorted(self.buckets if buckets is None else self.buckets.keys() & set(buckets))
-        return [file for number in chosen for file in self.buckets[number].files]
+        """The files of some buckets; by default of all."""
+        selected = sorted(self.buckets if buckets is None else self.buckets.keys() & set(buckets))
+        return [file for number in selected for file in self.buckets[number].files]
 
-    def followed_by(
-        self, replaced: Mapping[int, Bucket], run: str, committed_at: datetime, backfill_began_at: datetime | None = None
+    def successor(
+        self, buckets: Mapping[int, Bucket], run: str, committed_at: datetime, backfill_began_at: datetime | None = None
     ) -> Self:
-        """The next version, with these buckets in the place of those of the same number."""
+        """The next version, in which `buckets` replace those with the same numbers."""
         return replace(
             self,
             number=self.number + 1,
             run=run,
             committed_at=committed_at,
             backfill_began_at=backfill_began_at,
-            buckets={**self.buckets, **replaced},
+            buckets={**self.buckets, **buckets},
         )
 
     def with_labels(self, labels: Iterable[str]) -> Self:
-        """The same with a column for these emotions, too."""
+        """This version with columns for further emotions."""
         return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))
 
-    def check(self, replaced: Mapping[int, Bucket], added: Mapping[int, int]) -> None:
-        """Check that buckets that are to replace those of this version have as many rows, and those that were added.
+    def check_rows(self, buckets: Mapping[int, Bucket], added: Mapping[int, int]) -> None:
+        """Checks that new buckets have as many rows as those of this version and the added ones.
 
         Raises:
-            OutputError: rows were lost, or doubled, on the way to the files.
+            OutputError: rows were lost or duplicated.
         """
-        for number, bucket in replaced.items():
+        for number, bucket in buckets.items():
             before = self.buckets[number].rows if number in self.buckets else 0
             if bucket.rows != before + added.get(number, 0):
                 raise OutputError(
-                    f"bucket {number} was written with {bucket.rows} rows instead of {before} and {added.get(number, 0)} more;"
-                    " nothing was committed. Are the table's files complete?"
+                    f"bucket {number} was written with {bucket.rows} rows instead of {before} and {added.get(number, 0)} more."
+                    " Nothing was committed. Check that no file of the table is missing"
                 )
 
     def to_json(self) -> str:
-        """JSON text, for people and programs."""
+        """JSON text."""
         document = {"format": FORMAT, **asdict(self)}
         document["committed_at"] = self.committed_at.isoformat()
         document["backfill_began_at"] = self.backfill_began_at and self.backfill_began_at.isoformat()
@@ -87,29 +93,31 @@ class Version:
         return json.dumps(document, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, name: str) -> Self:
-        """The version in `text`; `name` is that of its file.
+    def from_json(cls, text: str, file: str) -> Self:
+        """Parses the text of a version file.
 
         Raises:
-            OutputError: it is no version file, or of another release of undertone.
+            OutputError: the text is invalid, or a different release of undertone wrote it.
         """
         try:
             document: dict[str, Any] = json.loads(text)
-            known = document.pop("format")
-            if known == FORMAT:
-                began = document.pop("backfill_began_at")
+            found = document.pop("format")
+            if found == FORMAT:
+                backfill_began_at = document.pop("backfill_began_at")
                 return cls(
                     number=int(document["number"]),
                     bucket_count=int(document["bucket_count"]),
                     labels=tuple(document["labels"]),
                     run=document["run"],
                     committed_at=datetime.fromisoformat(document["committed_at"]),
-                    backfill_began_at=datetime.fromisoformat(began) if began else None,
+                    backfill_began_at=datetime.fromisoformat(backfill_began_at) if backfill_began_at else None,
                     buckets=dict(_buckets(document["buckets"])),
                 )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise OutputError(f"{name} is no version of a table ({error!r}); delete it to go back to the one before") from None
-        raise OutputError(f"{name} has format {known}, this release reads {FORMAT}; use the release that wrote it")
+            raise OutputError(
+                f"{file} is not a version file of a table ({error!r}): delete it to return to the previous version"
+            ) from None
+        raise OutputError(f"{file} has format {found}, but this release reads {FORMAT}: use the release that wrote it")
 
 
 def _buckets(document: Mapping[str, Any]) -> Iterator[tuple[int, Bucket]]:

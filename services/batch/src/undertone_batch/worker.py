@@ -1,21 +1,31 @@
-"""What a Python worker process of Spark keeps from task to task: an event loop in a thread, and the client that lives on it."""
+"""Scoring in a Python worker process of Spark.
+
+The client lives as long as the process; each task sends its paragraphs through it.
+"""
 
 import asyncio
 import functools
 import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 
-from undertone_client import CallCounts, Client
+import grpc
+import pyarrow as pa
+from undertone_client import CallCounts, Client, Failure, Outcome, Paragraph, Score
 from undertone_client.telemetry import CATALOGUE, client_hooks
-from undertone_telemetry.telemetry import Telemetry
+from undertone_telemetry import Telemetry
 
-from undertone_batch.bridge import Bridge
-from undertone_batch.service import Service
+from undertone_batch.config import Service
+from undertone_batch.summary import TaskMetrics
+from undertone_batch.task_stream import TaskStream
 
 
 class Worker:
-    """The client of one service, kept open until the process ends, so that its limit and breaker keep what they learned.
+    """The client of one service. It stays open, so that its limit and breaker keep their state.
 
-    Spark reuses a Python worker process for task after task (`spark.python.worker.reuse`) and runs one task in it at a time.
+    Spark reuses a Python worker process for many tasks (`spark.python.worker.reuse`), and runs one
+    task at a time in it.
     """
 
     def __init__(self, service: Service) -> None:
@@ -26,12 +36,12 @@ class Worker:
         self._client = Client(service.target, settings=service.settings, **client_hooks(telemetry, service.target))
         asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result()
 
-    def bridge(self) -> Bridge:
-        """A stream of paragraphs through the client, for one task."""
-        return Bridge(self._loop, functools.partial(self._client.score, policy=self.service.policy))
+    def open_stream(self) -> TaskStream:
+        """A stream of paragraphs for one task."""
+        return TaskStream(self._loop, functools.partial(self._client.score, policy=self.service.policy))
 
-    def calls(self) -> CallCounts:
-        """What the client has done so far."""
+    def counts(self) -> CallCounts:
+        """The client's counts so far."""
 
         async def counts() -> CallCounts:
             return self._client.state().counts
@@ -41,5 +51,67 @@ class Worker:
 
 @functools.cache
 def worker_for(service: Service) -> Worker:
-    """This process's worker for `service`; the first call connects."""
+    """This process's worker for a service. The first call connects."""
     return Worker(service)
+
+
+def score_arrays(
+    texts: Iterator[pa.Array], worker: Worker, on_finish: Callable[[TaskMetrics], None] | None = None
+) -> Iterator[list[Outcome]]:
+    """Scores arrays of texts; yields the outcomes of each array, in order.
+
+    Several arrays are pending at once, so that the calls of one array overlap with those of the
+    next. The pending paragraphs and characters are bounded by the client's lookahead plus one
+    array.
+
+    Args:
+        texts: Strings, or UTF-8 as binary.
+        worker: Scores the texts.
+        on_finish: Called at the end with the metrics of the task.
+
+    Raises:
+        ServiceError: the service did not answer when the client asked for its limits.
+    """
+    settings = worker.service.settings
+    start, counts_before = time.perf_counter(), worker.counts()
+    waiting_seconds, scored = 0.0, 0
+    pending: deque[tuple[int, int]] = deque()  # paragraphs and characters of each array
+    with worker.open_stream() as stream:
+
+        def receive() -> list[Outcome]:
+            nonlocal waiting_seconds, scored
+            wait_start = time.perf_counter()
+            outcomes = stream.receive()
+            waiting_seconds += time.perf_counter() - wait_start
+            scored += sum(isinstance(outcome, Score) for outcome in outcomes)
+            pending.popleft()
+            return outcomes
+
+        def is_full() -> bool:
+            paragraphs, characters = (sum(sizes) for sizes in zip(*pending, strict=True)) if pending else (0, 0)
+            return paragraphs > settings.lookahead_items or characters > settings.lookahead_characters
+
+        for array in texts:
+            batch = [_paragraph(value) for value in array.cast(pa.binary()).to_pylist()]
+            stream.send(batch)
+            pending.append((len(batch), sum(len(each.text) for each in batch if isinstance(each, Paragraph))))
+            while is_full() or (pending and stream.ready):
+                yield receive()
+        stream.finish()
+        while pending:
+            yield receive()
+    if on_finish is not None:
+        on_finish(TaskMetrics(1, scored, time.perf_counter() - start, waiting_seconds, worker.counts() - counts_before))
+
+
+def _paragraph(value: bytes | None) -> Paragraph | Failure:
+    if value is None:
+        return _invalid("the text is null")
+    try:
+        return Paragraph(value.decode())
+    except UnicodeDecodeError as error:
+        return _invalid(f"the text is not UTF-8 at byte {error.start}")
+
+
+def _invalid(reason: str) -> Failure:
+    return Failure(Paragraph(""), grpc.StatusCode.INVALID_ARGUMENT, reason, attempts=0)

@@ -25,7 +25,7 @@ from undertone_client.resilience import (
     RetryPolicy,
 )
 from undertone_client.resilience.stack import ClientState
-from undertone_client.settings import Settings, Tls
+from undertone_client.settings import Settings, Tls, validate_target
 from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 from undertone_client.values import Failure, Model, Outcome, Paragraph, Policy, Score, ServedModel, ServiceLimits, Timings
 
@@ -67,4 +67,5 @@ __all__ = [
     "Transport",
     "UnavailableError",
     "UndertoneError",
+    "validate_target",
 ]

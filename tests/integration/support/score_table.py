@@ -1,4 +1,4 @@
-"""The job's table, read without Spark, as docs/how-to/spark.md says."""
+"""The job's table, read without Spark as docs/how-to/spark.md describes."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from undertone_client.testing import EMOTIONS, expected_probabilities
 
 
 def read(table: Path) -> dict[str, dict[str, Any]]:
-    """The rows of the newest version by id; none of an id twice."""
+    """The rows of the current version by id. Checks that ids are unique."""
     version = json.loads(max(table.glob("versions/*.json")).read_text())
     files = [table / file for bucket in version["buckets"].values() for file in bucket["files"]]
     rows = pa.concat_tables([pq.ParquetFile(file).read() for file in files]).to_pylist()
@@ -21,8 +21,8 @@ def read(table: Path) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
-def assert_right(table: Path, texts: Mapping[str, str]) -> None:
-    """The table has a row for each of these texts by id, with its scores, and no other."""
+def assert_scores_of(table: Path, texts: Mapping[str, str]) -> None:
+    """Checks that the table has exactly the rows and scores of these texts by id."""
     rows = read(table)
     assert rows.keys() == texts.keys()
     for ident, row in rows.items():

@@ -1,4 +1,4 @@
-"""A cluster on this machine: Spark's own standalone master, and two workers that each run an executor of one core."""
+"""A standalone Spark cluster on this machine: a master, and two workers with one executor each."""
 
 import os
 import re
@@ -11,11 +11,14 @@ from typing import Final
 
 import pyspark
 
-from tests.integration.spark_parts import JAVA_OPTIONS, children
 from tests.integration.support.processes import until
+from tests.integration.support.spark import JAVA_OPTIONS, children
 
 HOSTS: Final = ("127.0.0.2", "127.0.0.3")
-"""Of the workers. Spark starts no copy of a task on the host where it runs already, so one machine has to look like two."""
+"""The addresses of the workers.
+
+Two, because Spark starts no speculative task on the host of the original.
+"""
 
 
 def _is_registered(worker_log: Path) -> bool:
@@ -23,28 +26,28 @@ def _is_registered(worker_log: Path) -> bool:
 
 
 class Cluster:
-    """Processes that have been started; their logs are in `folder`."""
+    """The processes of a cluster. Their logs are in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         log = self._start("127.0.0.1", "master.Master")
         until(lambda: "Starting Spark master at" in log.read_text(), "the master listens")
-        found = re.search(r"Starting Spark master at (spark://\S+)", log.read_text())
-        assert found
-        self.master = found[1]
+        match = re.search(r"Starting Spark master at (spark://\S+)", log.read_text())
+        assert match
+        self.master = match[1]
         for host in HOSTS:
             options = ("--cores=1", "--memory=1g", f"--work-dir={folder / host}", self.master)
             worker_log = self._start(host, "worker.Worker", *(part for option in options for part in option.split("=")))
-            until(partial(_is_registered, worker_log), f"{host} is known to the master")
+            until(partial(_is_registered, worker_log), f"{host} is registered")
 
     def executors(self) -> list[int]:
-        """Process ids of the executors' Java machines: each was started by its worker, as other things are."""
-        started = (process for worker in self._processes[1:] for process in children(worker.pid))
-        return [process for process in started if b"ExecutorBackend" in Path(f"/proc/{process}/cmdline").read_bytes()]
+        """The process ids of the executors, which are children of the workers."""
+        processes = (process for worker in self._processes[1:] for process in children(worker.pid))
+        return [process for process in processes if b"ExecutorBackend" in Path(f"/proc/{process}/cmdline").read_bytes()]
 
     def stop(self) -> None:
-        """End all of it; a worker takes its executors with it."""
+        """Stops all processes. A worker stops its executors."""
         for process in reversed(self._processes):
             process.terminate()
             process.wait()
@@ -73,9 +76,9 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster that lives as long as the block."""
-    started = Cluster(folder)
+    """A running cluster."""
+    running = Cluster(folder)
     try:
-        yield started
+        yield running
     finally:
-        started.stop()
+        running.stop()

@@ -1,5 +1,3 @@
-"""A task holds no more text than its client looks ahead for, and gives every array back."""
-
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Self, cast
@@ -8,13 +6,12 @@ import grpc
 import pyarrow as pa
 import pytest
 from undertone_batch import Service
-from undertone_batch.scoring import outcomes_of
-from undertone_batch.worker import Worker
+from undertone_batch.worker import Worker, score_arrays
 from undertone_client import CallCounts, Failure, Outcome, Paragraph, Settings
 
 
-class LateBridge:
-    """Has an answer only when it is waited for."""
+class SlowStream:
+    """Has a result only when `receive` waits for it."""
 
     ready = False
 
@@ -33,41 +30,41 @@ class LateBridge:
 
     def receive(self) -> list[Outcome]:
         return [
-            one if isinstance(one, Failure) else Failure(one, grpc.StatusCode.INTERNAL, "scripted", attempts=1)
-            for one in self._sent.popleft()
+            each if isinstance(each, Failure) else Failure(each, grpc.StatusCode.INTERNAL, "scripted", attempts=1)
+            for each in self._sent.popleft()
         ]
 
 
-class LateWorker:
+class SlowWorker:
     service = Service("localhost:1", Settings(batch_items=1, lookahead_items=40, lookahead_characters=1000))
 
-    def bridge(self) -> LateBridge:
-        return LateBridge()
+    def open_stream(self) -> SlowStream:
+        return SlowStream()
 
-    def calls(self) -> CallCounts:
+    def counts(self) -> CallCounts:
         return CallCounts()
 
 
 @pytest.mark.parametrize(
-    ("texts", "held"),
+    ("texts", "max_pending"),
     [
-        pytest.param(["a word"] * 10, 5, id="by paragraphs: 40, and an array"),
-        pytest.param(["long " * 100, None], 3, id="by characters: 1,000, and an array"),
+        pytest.param(["a word"] * 10, 5, id="40 paragraphs and one array"),
+        pytest.param(["long " * 100, None], 3, id="1,000 characters and one array"),
     ],
 )
-def test_what_is_held_is_bounded(texts: list[str | None], held: int) -> None:
-    under_way = most = 0
+def test_the_number_of_pending_arrays_is_bounded(texts: list[str | None], max_pending: int) -> None:
+    pending = most = 0
 
     def arrays() -> Iterator[pa.Array]:
-        nonlocal under_way, most
+        nonlocal pending, most
         for _ in range(20):
-            under_way += 1
-            most = max(most, under_way)
+            pending += 1
+            most = max(most, pending)
             yield pa.array(texts)
 
     received = []
-    for outcomes in outcomes_of(arrays(), cast("Worker", LateWorker())):
-        under_way -= 1
+    for outcomes in score_arrays(arrays(), cast("Worker", SlowWorker())):
+        pending -= 1
         received.append([outcome.paragraph.text for outcome in outcomes])
-    assert most == held
+    assert most == max_pending
     assert received == [[text or "" for text in texts]] * 20

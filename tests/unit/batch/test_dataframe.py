@@ -1,29 +1,27 @@
-"""Outcomes become columns: those of a score, or those of a failure, never both."""
-
 import grpc
 import pytest
 from undertone_batch import OUTCOME
-from undertone_batch.columns import outcome_columns
+from undertone_batch.dataframe import outcome_columns
 from undertone_client import Failure, Model, Paragraph, Score, Timings
 
 SCORE = Score(
     Paragraph("text"), "joy", ("joy", "fear"), (0.75, 0.25), 12, False, 1, Timings(0, 0, 0, 0), Model("emotions", 3, "bf16")
 )
-FAILURE = Failure(Paragraph("text"), grpc.StatusCode.UNAVAILABLE, "nobody there", attempts=5)
+FAILURE = Failure(Paragraph("text"), grpc.StatusCode.UNAVAILABLE, "connection refused", attempts=5)
 
 
-def test_scores_and_failures_share_the_columns() -> None:
+def test_an_outcome_sets_the_columns_of_a_score_or_of_a_failure() -> None:
     columns = {name: column.to_pylist() for name, column in outcome_columns([SCORE, FAILURE]).items()}
     assert list(columns) == OUTCOME.names
     assert columns.pop("probabilities") == [[("joy", 0.75), ("fear", 0.25)], None]
     assert [values[0] for values in columns.values()] == ["joy", 12, 1, False, "emotions", 3, "bf16", "OK", None, None]
-    assert [values[1] for values in columns.values()] == [*[None] * 7, "UNAVAILABLE", "nobody there", 5]
+    assert [values[1] for values in columns.values()] == [*[None] * 7, "UNAVAILABLE", "connection refused", 5]
 
 
-def test_no_outcomes_are_no_rows() -> None:
+def test_no_outcomes_are_columns_without_rows() -> None:
     assert {len(column) for column in outcome_columns([]).values()} == {0}
 
 
 @pytest.mark.parametrize("name", ["label", "probabilities", "reason"])
-def test_spark_knows_the_columns(name: str) -> None:
+def test_columns_are_nullable_in_spark(name: str) -> None:
     assert OUTCOME[name].nullable

@@ -1,0 +1,99 @@
+"""The configuration of a run: its mode, its service and its bounds."""
+
+import enum
+import re
+import uuid
+from dataclasses import dataclass, field
+
+from undertone_client import Mode, Policy, Settings, SettingsError, validate_target
+from undertone_telemetry import TelemetrySettings
+
+from undertone_batch.source import Source
+
+
+class RunMode(enum.StrEnum):
+    """Which paragraphs a run scores."""
+
+    BACKFILL = "backfill"
+    """All."""
+    DAILY = "daily"
+    """Those without a score of the current text by the served model with this policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An Undertone service for the executors. Spark sends this value to them.
+
+    Equal services share one client in each Python worker process. Files in `settings.tls` must
+    exist on every executor.
+
+    Args:
+        target: A gRPC target that the executors can reach, such as
+            `dns:///undertone.example:443`.
+        settings: The clients' settings. By default a client waits for a service that is down, as
+            long as its breaker has patience.
+        policy: How the service scores paragraphs that are longer than the model's maximum length.
+        telemetry: The clients' telemetry. Workers start and end at any time, so it must be pushed:
+            to DataDog, or to a collector of traces.
+
+    Raises:
+        SettingsError: the target is invalid.
+    """
+
+    target: str
+    settings: Settings = field(default_factory=lambda: Settings(mode=Mode.BATCH))
+    policy: Policy = Policy.CHUNK_MEAN
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+
+    def __post_init__(self) -> None:
+        validate_target(self.target)
+
+
+def new_run_id() -> str:
+    """A random id of a run."""
+    return uuid.uuid4().hex[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfig:
+    """The configuration of a run.
+
+    Attributes:
+        mode: Which paragraphs to score. A backfill continues one that was stopped: paragraphs that
+            the stopped one scored are not scored again.
+        source: The paragraphs.
+        table: The folder of the table, on any file system that Spark can use.
+        service: The service that scores.
+        mark_deleted: Whether to mark rows whose paragraph is not in the source. False for a source
+            that contains only part of the data.
+        max_failed_share: The run fails if a larger share of the paragraphs that should have a
+            score gets none. From 0 to 1.
+        wave_rows: About how many paragraphs to score between two commits. A driver that dies
+            loses the scores since the last commit.
+        bucket_count: The number of buckets of a new table. An existing table keeps its number.
+        run_id: The id of the run. It is part of file names.
+
+    Raises:
+        SettingsError: a value is invalid.
+    """
+
+    mode: RunMode
+    source: Source
+    table: str
+    service: Service
+    mark_deleted: bool = True
+    max_failed_share: float = 0.01
+    wave_rows: int = 250_000
+    bucket_count: int = 64
+    run_id: str = field(default_factory=new_run_id)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_failed_share <= 1:
+            raise SettingsError(f"max_failed_share is {self.max_failed_share}: use a share from 0 to 1")
+        for name in ("wave_rows", "bucket_count"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}: use 1 or more")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,99}", self.run_id):
+            raise SettingsError(
+                f"the run id {self.run_id!r} cannot be part of a file name: use up to 100 letters, digits and _ + . -"
+            )

@@ -1,0 +1,145 @@
+"""Scores in any DataFrame:
+
+`emotions()` adds a column, `predict()` adds all columns of the outcome.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import grpc
+import pyarrow as pa
+from pyspark.accumulators import Accumulator
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sql
+from pyspark.sql.pandas.functions import arrow_udf
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+from undertone_client import Outcome, Score, SettingsError
+
+from undertone_batch.config import Service
+from undertone_batch.summary import ExecutorMetrics, TaskMetrics, executor_name
+from undertone_batch.worker import score_arrays, worker_for
+
+_ARROW = pa.schema(
+    [
+        ("label", pa.string()),
+        ("probabilities", pa.map_(pa.string(), pa.float32())),
+        ("tokens", pa.int32()),
+        ("chunks", pa.int32()),
+        ("truncated", pa.bool_()),
+        ("model_name", pa.string()),
+        ("model_version", pa.int64()),
+        ("precision", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("attempts", pa.int32()),
+    ]
+)
+OUTCOME = from_arrow_schema(_ARROW)
+"""The columns of an outcome.
+
+`status` is the name of a gRPC status code: OK for a score, whose `reason` and `attempts` are null.
+A failure has only `status`, `reason` and `attempts`.
+"""
+
+
+def emotions(text: Column | str, service: Service) -> Column:
+    """Scores a column of texts into a column of structs with the fields of `OUTCOME`.
+
+    A text that cannot be scored, such as null, has a null label, null probabilities, a gRPC
+    `status` other than OK, and a `reason`.
+
+        scored = frame.withColumn("emotions", emotions("review",
+        Service("undertone.example:50051"))) scored.select("id", "emotions.label",
+        "emotions.probabilities.joy")
+
+    Spark may compute a column again for every action and every plan that uses it: write or cache
+    the result.
+
+    Args:
+        text: The column or its name. Strings, or UTF-8 as binary.
+        service: The service. The executors call it.
+    """
+
+    @arrow_udf(OUTCOME)  # type: ignore[call-overload, untyped-decorator]  # the stubs lack the form with type hints
+    def score(texts: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        for outcomes in score_arrays(texts, worker_for(service)):
+            columns = outcome_columns(outcomes)
+            yield pa.StructArray.from_arrays(list(columns.values()), list(columns))
+
+    # As binary: a string of Spark may contain invalid UTF-8, which Arrow rejects.
+    column: Column = score((sql.col(text) if isinstance(text, str) else text).cast("binary"))
+    return column
+
+
+def predict(
+    paragraphs: DataFrame, service: Service, *, text: str = "text", metrics: Accumulator[ExecutorMetrics] | None = None
+) -> DataFrame:
+    """Scores a frame: its columns without the text, followed by the columns of `OUTCOME`.
+
+    The result has one row for each row of the frame. The rows of a partition keep their order.
+
+    Args:
+        paragraphs: Any frame without a column named like one of `OUTCOME`.
+        service: The service. The executors call it.
+        text: The column to score. Strings, or UTF-8 as binary.
+        metrics: An accumulator with `ExecutorMetricsParam`. Finished tasks add to it.
+
+    Raises:
+        SettingsError: a column is named like one of `OUTCOME`. Spark ignores case.
+    """
+    kept = [field for field in paragraphs.schema.fields if field.name != text]
+    for field in kept:
+        if field.name.lower() in OUTCOME.names:
+            raise SettingsError(f"the frame has a column {field.name!r}, and predict adds a column of that name: rename it")
+    # As binary: a string of Spark may contain invalid UTF-8, which Arrow rejects.
+    with_bytes = paragraphs.withColumn(text, sql.col(text).cast("binary"))
+    return with_bytes.mapInArrow(_batch_scorer(service, text, metrics), StructType(kept + OUTCOME.fields))
+
+
+def _batch_scorer(
+    service: Service, text: str, metrics: Accumulator[ExecutorMetrics] | None
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        pending: deque[pa.RecordBatch] = deque()
+
+        def texts() -> Iterator[pa.Array]:
+            for batch in batches:
+                pending.append(batch.drop_columns([text]))
+                yield batch.column(text)
+
+        def add_metrics(task: TaskMetrics) -> None:
+            if metrics is not None:
+                metrics.add({executor_name(): task})
+
+        for outcomes in score_arrays(texts(), worker_for(service), add_metrics):
+            kept = pending.popleft()
+            columns = dict(zip(kept.schema.names, kept.columns, strict=True)) | outcome_columns(outcomes)
+            yield pa.RecordBatch.from_pydict(columns)
+
+    return score
+
+
+def outcome_columns(outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
+    """The columns of `OUTCOME`, with one row for each outcome."""
+    rows = [_row(outcome) for outcome in outcomes]
+    return {field.name: pa.array([row[index] for row in rows], field.type) for index, field in enumerate(_ARROW)}
+
+
+def _row(outcome: Outcome) -> tuple[Any, ...]:
+    if not isinstance(outcome, Score):
+        return (*(None,) * 8, outcome.status.name, outcome.reason, outcome.attempts)
+    return (
+        outcome.label,
+        list(zip(outcome.labels, outcome.probabilities, strict=True)),
+        outcome.tokens,
+        outcome.chunks,
+        outcome.truncated,
+        outcome.model.name,
+        outcome.model.version,
+        outcome.model.precision,
+        grpc.StatusCode.OK.name,
+        None,
+        None,
+    )

@@ -1,0 +1,110 @@
+"""The difference between the source and the table: what a run has to do with each paragraph."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sql
+from undertone_client import Model, Policy
+
+
+class DiffKind(enum.StrEnum):
+    """The difference between a paragraph of the source and its row of the table."""
+
+    NEW = "new"
+    """The table has no row with this id."""
+    MUTATED = "mutated"
+    """The row has a score of a different text."""
+    OUTDATED = "outdated"
+    """The row was scored by a different model, version or precision, or with a different policy."""
+    REPEATED = "repeated"
+    """The row is up to date, but a backfill scores all paragraphs."""
+    RESTORED = "restored"
+    """The row is up to date, but marked as deleted."""
+    CURRENT = "current"
+    """The row is up to date."""
+    DELETED = "deleted"
+    """The paragraph is not in the source, or is too short. The row is to be marked."""
+    GONE = "gone"
+    """As DELETED, but the row is marked already, or this run marks no rows."""
+    SHORT = "short"
+    """The paragraph is too short, and the table has no row for it."""
+    INVALID = "invalid"
+    """No id, no text, invalid UTF-8, or an id with different texts."""
+
+
+SCORED = (DiffKind.NEW, DiffKind.MUTATED, DiffKind.OUTDATED, DiffKind.REPEATED)
+"""The kinds that are scored."""
+
+CHANGING = (*SCORED, DiffKind.RESTORED, DiffKind.DELETED, DiffKind.INVALID)
+"""The kinds that can change the table or the dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """The state of the table after the run.
+
+    Attributes:
+        model: The model of all scores.
+        policy: The policy of all scores.
+        since: Rows that were scored earlier are scored again. The start of the backfill; None for
+            daily runs.
+        mark_deleted: Whether rows whose paragraph is not in the source are marked.
+    """
+
+    model: Model
+    policy: Policy
+    since: datetime | None = None
+    mark_deleted: bool = True
+
+
+def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> DataFrame:
+    """Compares the source with the table.
+
+    Args:
+        paragraphs: The source, as returned by `Source.paragraphs`.
+        table: The rows of the table, with their `bucket`.
+        target: The intended state of the table.
+
+    Returns:
+        One row for each id of either frame: `id`, `bucket`, `text`, `text_sha256`, `copies`,
+        `problem` and `kind`.
+    """
+    source, scores = paragraphs.alias("source"), table.alias("scores")
+    joined = source.join(scores, sql.col("source.id") == sql.col("scores.id"), "full_outer")
+    present = sql.col("copies").isNotNull() & ~sql.col("short")
+    has_row = sql.col("scores.id").isNotNull()
+    has_unmarked_row = has_row & sql.col("deleted_at").isNull()
+    same_model = scored_by(target.model) & (sql.col("policy") == target.policy.value)
+    before_backfill = sql.col("scored_at") < sql.lit(target.since)  # null, which counts as false, without a backfill
+    kind = (
+        sql.when(sql.col("problem").isNotNull(), DiffKind.INVALID.value)
+        .when(present & ~has_row, DiffKind.NEW.value)
+        .when(present & (sql.col("source.text_sha256") != sql.col("scores.text_sha256")), DiffKind.MUTATED.value)
+        .when(present & ~same_model, DiffKind.OUTDATED.value)
+        .when(present & before_backfill, DiffKind.REPEATED.value)
+        .when(present & ~has_unmarked_row, DiffKind.RESTORED.value)
+        .when(present, DiffKind.CURRENT.value)
+        .when(has_unmarked_row & (sql.col("short") | sql.lit(target.mark_deleted)), DiffKind.DELETED.value)
+        .when(has_row, DiffKind.GONE.value)
+        .otherwise(DiffKind.SHORT.value)
+    )
+    return joined.select(
+        sql.coalesce("source.id", "scores.id").alias("id"),
+        sql.coalesce("source.bucket", "scores.bucket").alias("bucket"),
+        "text",
+        "source.text_sha256",
+        "copies",
+        "problem",
+        kind.alias("kind"),
+    )
+
+
+def scored_by(model: Model) -> Column:
+    """Whether the model scored a row."""
+    return (
+        (sql.col("model_name") == model.name)
+        & (sql.col("model_version") == model.version)
+        & (sql.col("precision") == model.precision)
+    )

@@ -1,0 +1,32 @@
+"""`emotions()` and `predict()` in a user's DataFrames."""
+
+import pytest
+from pyspark.sql import SparkSession
+from undertone_batch import Service, emotions, predict
+from undertone_client import SettingsError
+from undertone_client.testing import EMOTIONS, expected_probabilities
+
+from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.spark import needs_java
+from tests.integration.support.spark_jobs import SETTINGS
+
+pytestmark = needs_java
+
+
+def test_predict_rejects_a_frame_with_a_column_of_the_outcome(spark: SparkSession, service: BackgroundService) -> None:
+    frame = spark.sql("VALUES (1, 'A paragraph in a frame', 'joy') AS frame(number, review, Label)")
+    with pytest.raises(SettingsError, match="has a column 'Label', and predict adds a column of that name: rename it"):
+        predict(frame, Service(service.target, SETTINGS), text="review")
+
+
+def test_emotions_adds_scores_or_failures(spark: SparkSession, service: BackgroundService) -> None:
+    frame = spark.sql("VALUES (1, 'A paragraph in a frame'), (2, NULL), (3, CAST(X'66FF' AS STRING)) AS frame(number, review)")
+    scored = frame.select("number", emotions("review", Service(service.target, SETTINGS)).alias("emotions")).collect()
+    outcomes = {row.number: row.emotions for row in scored}
+    assert outcomes[1].label == max(outcomes[1].probabilities, key=outcomes[1].probabilities.get)
+    assert [outcomes[1].probabilities[emotion] for emotion in EMOTIONS] == pytest.approx(
+        expected_probabilities("A paragraph in a frame")
+    )
+    assert (outcomes[1].status, outcomes[1].reason) == ("OK", None)
+    assert (outcomes[2].label, outcomes[2].status, outcomes[2].reason) == (None, "INVALID_ARGUMENT", "the text is null")
+    assert (outcomes[3].probabilities, outcomes[3].reason) == (None, "the text is not UTF-8 at byte 1")

@@ -1,0 +1,46 @@
+"""Sources, tables and services that cannot be used."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from undertone_batch import JobConfig, Service, read_scores
+from undertone_client import UnavailableError
+from undertone_client.jobs import InputError, OutputError
+
+from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.spark import needs_java
+from tests.integration.support.spark_jobs import SETTINGS, run, write_source
+
+pytestmark = needs_java
+
+
+def test_errors_are_explained_and_change_nothing(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
+    with pytest.raises(InputError, match="cannot be read as json"):
+        run(spark, config)
+    write_source(config, [{"name": "1", "text": "A paragraph without an id"}])
+    with pytest.raises(InputError, match="has no column 'id' but 'name', 'text': set --id-column"):
+        run(spark, config)
+    with pytest.raises(InputError, match="cannot be read as nonsense"):
+        run(spark, config, source=replace(config.source, format="nonsense"))
+    write_source(config, [])
+    with pytest.raises(InputError, match="has no column 'id' but no columns"):
+        run(spark, config)
+    with pytest.raises(InputError, match="cannot be read as parquet"):
+        run(spark, config, source=replace(config.source, format="parquet"))
+    write_source(config, [{"id": "1", "text": 5}])
+    with pytest.raises(InputError, match=r"source: the column 'text' has type bigint, .* set --text-column"):
+        run(spark, config)
+    write_source(config, {"1": "A paragraph that is never sent"})
+    with pytest.raises(UnavailableError):
+        run(spark, config, service=Service("127.0.0.1:1", SETTINGS))
+    with pytest.raises(OutputError, match=r"cannot use /proc/table/"):  # not even root can write there
+        run(spark, config, table="/proc/table")
+    assert service.received_texts() == []
+    assert not Path(config.table).exists()
+    with pytest.raises(OutputError, match="has no table of scores"):
+        read_scores(spark, config.table)
+    Path(config.table).write_text("a file instead of a folder")
+    with pytest.raises(OutputError):
+        run(spark, config)

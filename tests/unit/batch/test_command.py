@@ -1,0 +1,40 @@
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from undertone_batch.command import undertone_batch, write_summary
+from undertone_client.jobs import OutputError
+
+from tests.unit.batch.test_summary import SUMMARY
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--option", "sep"], "--option 'sep' has no value: use NAME=VALUE"),
+        (["--limit", "many"], "--limit 'many' is invalid: use adaptive, aimd or a number."),
+        (["--attempts", "0"], "0 is not in the range x>=1"),
+        (["--max-failed-share", "2"], "max_failed_share is 2.0"),
+        (["--key", __file__], "add --tls"),
+        (["--mode", "weekly"], "'weekly' is not one of"),
+    ],
+)
+def test_invalid_options_are_rejected(arguments: list[str], message: str, tmp_path: Path) -> None:
+    command = ["run", "--mode", "daily", "--source", str(tmp_path), "--table", str(tmp_path / "table"), *arguments]
+    result = CliRunner().invoke(undertone_batch, command)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_summary_that_cannot_be_written_does_not_hide_the_error_of_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    write_summary(tmp_path / "summary.json", SUMMARY)
+    assert (tmp_path / "summary.json").read_text() == SUMMARY.to_json()
+    with pytest.raises(OutputError, match=r"Is a directory\. The run succeeded, but set --summary to a different file"):
+        write_summary(tmp_path, SUMMARY)
+    write_summary(tmp_path, replace(SUMMARY, error="the table is full"))
+    assert "cannot be written: Is a directory" in caplog.text

@@ -1,0 +1,114 @@
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from undertone_batch.command import undertone_batch
+from undertone_batch.errors import JobError
+from undertone_batch.session import cancel_on_signals, check_java
+from undertone_client import SettingsError
+from undertone_client.jobs import Terminated
+
+
+@pytest.fixture
+def java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a program `java` that prints `output` the only program on the path."""
+
+    def create(output: str, exit_code: int = 0) -> Path:
+        program = tmp_path / "java"
+        program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{output}' >&2\nexit {exit_code}\n")
+        program.chmod(0o755)
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return program
+
+    return create
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        'openjdk version "17.0.15" 2025-04-15',
+        'openjdk version "17" 2021-09-14',
+        'Picked up JAVA_TOOL_OPTIONS: -Xmx1g\njava version "21-ea" 2023-09-19',
+    ],
+)
+def test_java_17_and_later_are_accepted(java: Callable[[str], Path], output: str) -> None:
+    java(output)
+    check_java()
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ('java version "1.8.0_392"', "Spark needs Java 17 or later, but 'java' is Java 8: install Java 17 or later"),
+        ('openjdk version "11.0.22" 2024-01-16', "but 'java' is Java 11: install"),
+        ("Unable to locate a Java Runtime.", "prints 'Unable to locate a Java Runtime.' instead of its version: install"),
+    ],
+)
+def test_other_javas_are_rejected(java: Callable[[str], Path], output: str, message: str) -> None:
+    java(output)
+    with pytest.raises(SettingsError, match=message):
+        check_java()
+
+
+def test_a_java_that_does_not_run_is_rejected(java: Callable[[str], Path]) -> None:
+    java("").write_bytes(b"\x7fELF of another machine")
+    with pytest.raises(SettingsError, match="prints 'Exec format error' instead of its version"):
+        check_java()
+
+
+def test_java_home_precedes_the_path(java: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java('openjdk version "17.0.15"')
+    old = tmp_path / "old/bin/java"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.22\"' >&2\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "old"))
+    with pytest.raises(SettingsError, match=f"'{old}' is Java 11"):
+        check_java()
+
+
+@pytest.mark.parametrize("output", [None, 'openjdk version "11.0.22"'])
+def test_the_command_checks_java(
+    java: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, output: str | None
+) -> None:
+    if output is None:
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+        message = f"'{tmp_path}/bin/java' does not exist: install Java 17"
+    else:
+        java(output)
+        message = "is Java 11: install Java 17 or later, or set JAVA_HOME to its folder"
+    result = CliRunner().invoke(undertone_batch, ["run", "--mode=daily", "--source=source", f"--table={tmp_path}/table"])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(("number", "exception"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_cancels_and_replaces_the_resulting_exception(number: signal.Signals, exception: type[BaseException]) -> None:
+    cancelled, previous = threading.Event(), signal.getsignal(number)
+
+    def run() -> None:
+        os.kill(os.getpid(), number)
+        assert cancelled.wait(60)
+        raise JobError("the run was cancelled")
+
+    with pytest.raises(exception), cancel_on_signals(cancelled.set):
+        run()
+    assert signal.getsignal(number) is previous
+
+
+def test_without_a_signal_an_exception_propagates() -> None:
+    with pytest.raises(JobError, match="a failure"), cancel_on_signals(lambda: None):
+        raise JobError("a failure")
+
+
+def test_a_signal_that_does_not_stop_the_run_changes_nothing() -> None:
+    cancelled = threading.Event()
+    with cancel_on_signals(cancelled.set):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert cancelled.wait(60)
