@@ -1,6 +1,6 @@
-"""One batch over all its attempts.
+"""A batch over all its attempts.
 
-Keeps answers, sends refused paragraphs again, and isolates paragraphs that fail the batch.
+Keeps the answers, sends refused paragraphs again, and isolates paragraphs that fail the batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from undertone_client.wire import batch_outcomes, batch_request
 
 
 class Send(Protocol):
-    """Sends a request and the remainders of its replies; see `RetryTransport.send`."""
+    """Sends a request and its remainders; see `RetryTransport.send`."""
 
     async def __call__(self, request: Request, call: CallState, find_remainder: FindRemainder) -> Reply: ...
 
@@ -75,7 +75,7 @@ class BatchCall:
         except ServiceError as error:
             if error.status in POISON and len(pending) > 1:
                 self._emit_recovery(request, call)
-                # One half after the other: a second parallel call would not help a failing service.
+                # One half after the other: a failing service must not receive more parallel calls.
                 half = len(pending) // 2
                 await self._score(pending[:half], call.for_part())
                 await self._score(pending[half:], call.for_part())

@@ -109,10 +109,10 @@ class Client:
     ) -> list[Outcome]:
         """Score several paragraphs in one call. Returns a score or a failure for each, in order.
 
-        Only paragraphs that the service refused for now are sent again. A request that fails with
-        INVALID_ARGUMENT or INTERNAL is split in halves until the paragraph that causes it is
-        isolated. Any other error becomes a failure of each paragraph: `ServiceError` is not raised.
-        The caller must respect the service's limits; `score` does so itself.
+        Only refused paragraphs are sent again. A request that fails with INVALID_ARGUMENT or
+        INTERNAL is split in two until the paragraph that causes it is isolated. Any other error
+        becomes a failure of each paragraph: `ServiceError` is not raised. The caller must respect
+        the service's limits; `score` does so itself.
         """
         if not paragraphs:
             return []
@@ -132,8 +132,8 @@ class Client:
             paragraphs: the source. A plain iterable is read on the event loop: pass an asynchronous
                 one if reading blocks. An exception of the source is raised here, after the outcomes
                 of the paragraphs before it.
-            ordered: whether outcomes come in the order of the source. False yields them on arrival,
-                which waits less.
+            ordered: whether outcomes come in the order of the source. False yields each outcome as
+                soon as it is ready.
             policy: see `Policy`.
 
         Raises:

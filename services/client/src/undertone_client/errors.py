@@ -39,8 +39,8 @@ class ServiceError(UndertoneError):
         status: the gRPC status of the last attempt.
         reason: the explanation that the service gave.
         attempts: number of attempts sent.
-        pushback_seconds: the service's earliest time for a retry. None if it gave none, negative
-            for "do not retry".
+        pushback_seconds: the wait before a retry that the service asks for. None if it does not
+            ask. Negative: do not retry.
     """
 
     def __init__(
@@ -105,19 +105,18 @@ STATUS_ERRORS: Mapping[grpc.StatusCode, type[ServiceError]] = MappingProxyType(
 """The exception of each status. Any other status becomes a `ServiceFaultError`."""
 
 RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED})
-"""Statuses after which a retry is safe and may succeed in either mode. CANCELLED here comes from
-the server: a gRPC server that shuts down sends it for calls it has not begun (grpc/grpc issue
-41785). A cancellation by our own caller has no status."""
+"""Statuses that are retried in both modes. CANCELLED comes from the server: a gRPC server that
+shuts down sends it for calls that it has not started (grpc/grpc issue 41785). A cancellation by the
+caller has no status."""
 
 BREAKER_FAILURES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
-"""Statuses that the circuit breaker counts as failures. Any other status proves that the service is
-alive."""
+"""Statuses that the circuit breaker counts as failures. Others prove that the service is up."""
 
 OVERLOAD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED})
-"""Statuses that the concurrency limit takes for overload."""
+"""Statuses that lower the concurrency limit."""
 
 POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
-"""Statuses of a batch that a single one of its paragraphs may have caused."""
+"""Statuses of a batch that a single paragraph may have caused."""
 
 
 def is_retryable(status: grpc.StatusCode, mode: Mode) -> bool:
@@ -144,7 +143,7 @@ def from_rpc(error: grpc.aio.AioRpcError, *, attempts: int = 1) -> ServiceError:
 
 
 def pushback_seconds(trailers: Iterable[tuple[str, str | bytes]] | None) -> float | None:
-    """The pushback in the trailers, in seconds. None if there is none, negative for "do not retry".
+    """The pushback in the trailers, in seconds. None without pushback. Negative: do not retry.
 
     A value that is not an integer means "do not retry", as in gRPC's own clients (gRFC A6).
     """

@@ -23,8 +23,7 @@ OPTIONS = (
 )
 
 _LANES = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
-"""Metadata that tells the service which queue a call belongs to: online work goes first, batch work
-takes the rest."""
+"""Metadata that selects the service's lane: it prefers online calls to batch calls."""
 
 
 def open_channel(target: str, tls: Tls | None, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:

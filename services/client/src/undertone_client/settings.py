@@ -54,9 +54,9 @@ class Settings:
         batch_characters: the largest number of characters in a call. A longer paragraph is sent
             alone.
         lookahead_items, lookahead_characters: the largest number of paragraphs and characters that
-            `score` holds: waiting, in flight, or waiting for their turn in the output. Larger
-            values sort by length better and use more memory. They also bound the number of calls in
-            flight.
+            `score` holds: waiting, in flight, or waiting for their turn in the output. With larger
+            values, calls have paragraphs of more similar length and the client uses more memory.
+            These values also bound the number of calls in flight.
         tls: None uses plaintext.
 
     Raises:

@@ -20,9 +20,9 @@ ENVELOPE_BYTES = 16
 class Stream:
     """Scores one source. Used once.
 
-    Three tasks share its state on the event loop: the reader takes paragraphs from the source while
-        there is room, the calls turn
-    them into outcomes, and the consumer removes the outcomes, which makes room.
+    Three kinds of tasks share its state on one event loop. The reader takes paragraphs from the
+    source while there is room. The calls turn paragraphs into outcomes. The consumer removes
+    outcomes, which makes room.
 
     Args:
         send: returns an outcome for each paragraph of a call, in order. Does not raise
@@ -36,11 +36,9 @@ class Stream:
     """
 
     PREFETCH_CALLS = 4
-    """Number of full calls to prefetch from the source before the first call starts, so that there
-    are lengths to choose from."""
+    """Number of full calls to read ahead while a call is in flight, as a choice of lengths."""
     YIELD_EVERY = 256
-    """Number of paragraphs that are read from a plain iterable before the event loop runs other
-    tasks."""
+    """Number of paragraphs to read from a plain iterable before other tasks run."""
 
     def __init__(
         self,
@@ -166,7 +164,7 @@ class Stream:
         return held >= self._settings.lookahead_items or self._characters >= self._settings.lookahead_characters
 
     def _has_room(self) -> bool:
-        # Room for a whole call: otherwise a slow consumer would cause calls with one paragraph each.
+        # Room for a whole call: otherwise a slow consumer would cause calls of one paragraph.
         held = self._read - self._yielded
         return held <= self._settings.lookahead_items - self._settings.batch_items and self._characters <= max(
             0, self._settings.lookahead_characters - self._settings.batch_characters

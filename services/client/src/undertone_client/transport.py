@@ -1,8 +1,8 @@
-"""The seam between a client and its service: one request in, one reply out.
+"""The interface between a client and its service: one request in, one reply out.
 
-`Transport` has one method, as httpx's transports do. The gRPC transport is innermost; the layers of
-`resilience` wrap it and have the same method: retry( hedge( breaker( slot( gRPC )))). Each layer is
-given the request and the state of the call that it belongs to.
+`Transport` has a single method, as in httpx. The gRPC transport is innermost. The layers of
+`resilience` wrap it and have the same method: retry( hedge( breaker( slot( gRPC )))). Each layer
+receives the request and the state of its call.
 """
 
 import enum
@@ -20,30 +20,29 @@ class Mode(enum.StrEnum):
     """The caller's priority while the service is unavailable."""
 
     BATCH = "batch"
-    """Lose nothing: calls wait for the circuit breaker to close and are retried after
-    DEADLINE_EXCEEDED."""
+    """Lose nothing: calls wait while the breaker is open, and DEADLINE_EXCEEDED is retried."""
     ONLINE = "online"
-    """Fail fast: calls fail while the circuit breaker is open, and DEADLINE_EXCEEDED is final."""
+    """Fail fast: calls fail while the breaker is open, and DEADLINE_EXCEEDED is final."""
 
 
 @dataclass(slots=True)
 class CallState:
     """The state of one call of the client over all its attempts.
 
-    Shared by all layers and changed by them. A batch whose paragraphs are sent again in part is one
-    call with one state.
+    All layers share it and change it. A batch remains one call with one state when some of its
+    paragraphs are sent again.
 
     Args:
         mode: see `Mode`.
         deadline: the latest end of the call, in seconds of the client's clock.
         attempts: number of attempts sent, hedges included.
-        unrecovered_failures: number of attempts that failed or refused paragraphs since the last
-            complete reply, hedges included.
+        unrecovered_failures: number of attempts, hedges included, that failed or had refused
+            paragraphs since the last complete reply.
         counted_failures: number of failures that count against `RetryPolicy.attempts`.
         overload_refusals: number of RESOURCE_EXHAUSTED refusals since a part of the call was last
             answered.
         overloaded_since: time of the first of these refusals, in seconds of the client's clock.
-            None if there is none.
+            None without a refusal.
     """
 
     mode: Mode = Mode.BATCH
@@ -55,13 +54,13 @@ class CallState:
     overloaded_since: float | None = None
 
     def for_part(self) -> "CallState":
-        """The state of a part of this call that is sent separately: attempts, but no failures."""
+        """The state of a part of this call that is sent separately. Keeps the attempts only."""
         return CallState(self.mode, self.deadline, self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of the public API."""
+    """A request of the public API: the name of the method and its protobuf message."""
 
     method: Method
     message: Message
@@ -73,10 +72,10 @@ class Reply:
 
     Args:
         message: the protobuf message.
-        refused: the status of the first paragraph that the service refused for now. None if it
-            refused none.
-        pushback_seconds: the service's earliest time for a retry. None if it gave none, negative
-            for "do not retry".
+        refused: the status of the first refused paragraph. None if no paragraph was refused. A
+            paragraph is refused if its status is retryable or means overload.
+        pushback_seconds: the wait before a retry that the service asks for. None if it does not
+            ask. Negative: do not retry.
     """
 
     message: Any
@@ -91,7 +90,7 @@ class Transport(Protocol):
         """Send one request and return its reply.
 
         Raises:
-            ServiceError: the service did not answer with a reply.
+            ServiceError: the request failed.
             asyncio.CancelledError: the caller cancelled the call.
         """
         ...

@@ -17,8 +17,7 @@ class Policy(enum.StrEnum):
     CHUNK_MEAN = "chunk-mean"
     """Score overlapping chunks and take their weighted mean."""
     CHUNK_MAX = "chunk-max"
-    """Score overlapping chunks, take the largest probability of each emotion, and scale to a sum of
-    one."""
+    """Score overlapping chunks and take the scaled maximum probability of each emotion."""
     REJECT = "reject"
     """Fail the paragraph with INVALID_ARGUMENT."""
 

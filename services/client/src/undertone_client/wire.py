@@ -124,7 +124,7 @@ def served_model(message: pb.GetModelResponse) -> ServedModel:
 
 
 def _refused(message: Any) -> grpc.StatusCode | None:
-    """The status of the first paragraph that the service refused for now, or None."""
+    """The status of the first refused paragraph, or None; see `Reply`."""
     if isinstance(message, pb.ClassifyBatchResponse):
         for result in message.results:
             if result.HasField("error") and (status := _STATUSES.get(result.error.code)) in _REFUSALS:

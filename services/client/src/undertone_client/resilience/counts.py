@@ -26,12 +26,12 @@ class CallCounts:
     Args:
         attempts: attempts by gRPC status name, retries and hedges included. Attempts that the
             caller cancelled do not count.
-        refused: batch replies that refused paragraphs for now, by the status of those paragraphs.
+        refused: batch replies with refused paragraphs, by the status of the first.
         retried: attempts that followed a failed attempt of the same call.
         hedged: attempts that were sent in parallel to another attempt of the same call.
-        recovered: attempts that failed or refused paragraphs, in calls that succeeded later or were
-            split in two. The caller never sees these failures. `errors` and `refused` beyond them
-            belong to calls that failed or have not ended.
+        recovered: attempts that failed or had refused paragraphs, in calls that succeeded later or
+            were split in two. The caller does not see these failures. The remaining `errors` and
+            `refused` belong to calls that failed or have not ended.
         shed: attempts that were not sent, because the circuit breaker was open.
         skipped: paragraphs without a score, by the name of their last status.
     """
@@ -50,7 +50,7 @@ class CallCounts:
         return sum(count for status, count in self.attempts.items() if status != "OK")
 
     def to_json(self) -> dict[str, Any]:
-        """The counts as a JSON object. The key of `recovered` is "handled", for existing readers."""
+        """The counts as a JSON object. The key of `recovered` is "handled" in existing files."""
         return {"handled" if name == "recovered" else name: value for name, value in asdict(self).items()}
 
     @classmethod

@@ -34,9 +34,8 @@ class AttemptFinished:
         method: name of the gRPC method, without its service.
         status: its gRPC status. CANCELLED if the caller cancelled it.
         seconds: duration from sending to the end.
-        waited_seconds: time that it waited for a slot before.
-        refused: status of the first paragraph that a batch reply refused for now. None if it
-            refused none.
+        waited_seconds: time that it waited for a slot.
+        refused: status of the first refused paragraph. None if no paragraph was refused.
         cancelled: whether the caller cancelled it.
     """
 
@@ -76,7 +75,8 @@ class HedgeSent:
 class CallRecovered:
     """A call succeeded, or was split in two, after failures.
 
-    `failures` attempts failed or refused paragraphs. The caller never sees them.
+    `failures` is the number of attempts that failed or had refused paragraphs. The caller does not
+    see them.
     """
 
     method: str
@@ -92,7 +92,7 @@ class ParagraphsScored:
 
 @dataclass(frozen=True, slots=True)
 class ParagraphsFailed:
-    """`paragraphs` failed for good with `status`."""
+    """`paragraphs` failed with `status` and are not retried."""
 
     status: grpc.StatusCode
     paragraphs: int
@@ -127,5 +127,4 @@ Event = (
     | LimitChanged
 )
 Listener = Callable[[Event], None]
-"""Receives events. Called on the event loop during a call, so it must be fast and must not
-raise."""
+"""Receives events. Called on the event loop during a call: it must be fast and must not raise."""

@@ -14,8 +14,7 @@ class CallOutcome(enum.Enum):
     OK = "ok"
     """The attempt succeeded. Its latency counts."""
     OVERLOAD = "overload"
-    """UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, or a reply that refused paragraphs for
-    now."""
+    """UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, or a reply with refused paragraphs."""
     IGNORE = "ignore"
     """Cancelled, or failed for a reason unrelated to load."""
 
@@ -110,7 +109,7 @@ class Gradient:
 
     - The best latency is forgotten periodically and measured again at a quarter of the limit for
       one window (a probe), so that it does not include our own queue. Otherwise a service that
-      slowed down for good would be starved. With a long-term mean instead, a busy service would
+      slowed down permanently would be starved. With a long-term mean instead, a busy service would
       seem slower and slower, and the limit would creep up.
     - On overload, the limit shrinks by the share of the window's attempts that met it, as in DCTCP
       (RFC 8257). One fault in twenty, which is not congestion, then costs less than the growth of a
@@ -131,19 +130,16 @@ class Gradient:
     """
 
     MIN_SAMPLES = 4
-    """Smallest window. A window has as many samples as the limit, about one round trip, but latency
-    is noisy."""
+    """Smallest window. A window has as many samples as the limit, which is about one round trip."""
     FIRST_PROBE, PROBE_INTERVAL, MAX_PROBE_INTERVAL = 10, 50, 200
-    """Windows before the first probe, and between probes. The interval doubles up to the maximum
-    while probes confirm the best latency: each costs a round trip at a quarter of the
-    throughput."""
+    """Windows before the first probe, and between probes. The interval doubles while probes confirm
+    the best latency, because each probe costs a round trip at a quarter of the throughput."""
     SAME_LATENCY = 0.15
     """Relative difference up to which a probe confirms the best latency."""
     QUEUE_LATENCY = 1.5
     """Latency that shows a queue and ends slow start, as a multiple of the best latency."""
     TOLERATED_OVERLOAD = 0.1
-    """Share of overloads in a window, corrected for sampling error, up to which the limit may
-    grow."""
+    """Share of overloads in a window up to which the limit may grow, less the sampling error."""
     OVERLOAD_DECREASE = 0.3
     """Decrease of the limit when every attempt of a window meets overload."""
 
@@ -170,8 +166,7 @@ class Gradient:
     def observe(self, rtt: float, in_flight: int, outcome: CallOutcome) -> int:
         """Add a sample.
 
-        The value changes at most once in two round trips, because a change takes one to have an
-        effect.
+        The value changes at most once in two round trips, because a change takes effect after one.
         """
         if self._stale:
             self._stale -= 1
@@ -274,7 +269,7 @@ class LimitSettings:
         """Settings from text: `adaptive`, `aimd`, or a number of attempts.
 
         Raises:
-            SettingsError: the text is none of these.
+            SettingsError: the text is invalid.
         """
         if text in (LimitAlgorithm.ADAPTIVE, LimitAlgorithm.AIMD):
             return cls(LimitAlgorithm(text))

@@ -15,9 +15,9 @@ from undertone_client.transport import CallState, Mode, Reply, Request, Transpor
 class RetryPolicy:
     """Number of attempts of a call, and the waits between them.
 
-    The wait after failure n is drawn uniformly from 0 to `initial_seconds` * `multiplier` ** (n -
-    1), at most `max_seconds`: full jitter (Brooker, Exponential Backoff And Jitter, 2015). Five
-    attempts follow the paper.
+    The wait after failure n is drawn uniformly from 0 to `initial_seconds` * `multiplier`^(n-1), at
+    most `max_seconds`: full jitter (Brooker, Exponential Backoff And Jitter, 2015). The default of
+    five attempts is the paper's.
 
     Args:
         attempts: the largest number of attempts, the first included.
@@ -71,10 +71,7 @@ class BudgetSettings:
 
 
 class RetryBudget:
-    """The token bucket of gRFC A6, shared by all calls of a client.
-
-    It keeps retries from overloading the service further.
-    """
+    """The token bucket of gRFC A6. It keeps retries from overloading the service further."""
 
     def __init__(self, settings: BudgetSettings) -> None:
         self._size = settings.tokens
@@ -103,9 +100,8 @@ class RetryBudget:
 class OverloadGrace:
     """The period in which RESOURCE_EXHAUSTED does not count as a failure.
 
-    Shared by all calls of a client. The period ends for a single call that is refused while other
-    calls succeed, and for all calls when none succeeds. Calls that start later then have no period
-    of their own.
+    The period ends for a single call that is refused while other calls succeed. It ends for all
+    calls of the client when none succeeds, and calls that start later have no period of their own.
 
     Args:
         patience_seconds: length of the period.
@@ -119,9 +115,9 @@ class OverloadGrace:
         self._last_refusal = -math.inf
 
     def allows(self, call: CallState) -> bool:
-        """Record a refusal. Returns whether the period goes on, for this call and for all calls."""
+        """Record a refusal. Returns whether the period continues for this call."""
         now = self._clock()
-        # After a pause this long, the state of the service is unknown.
+        # After a pause of this length, the state of the service is unknown.
         if self._overloaded_since is None or now - self._last_refusal > self._patience_seconds:
             self._overloaded_since = now
         self._last_refusal = now
@@ -138,11 +134,11 @@ class OverloadGrace:
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """The part of a request that the service refused for now.
+    """The refused part of a request.
 
     Args:
         request: the request for the refused paragraphs.
-        status: the status to retry by.
+        status: the status that decides about the retry.
         is_partial: whether other paragraphs were answered.
     """
 
