@@ -86,7 +86,7 @@ def read_members(root: Path) -> list[Member]:
 def build(root: Path, members: list[Member], version: str, output: Path) -> list[Wheel]:
     """Builds an sdist of each member, and its wheel from the unpacked sdist, into `output`.
 
-    The sdist is built from a copy of the files that git tracks. The copy also gets the LICENSE, and
+    The sdist is built from a copy of the files that git does not ignore. The copy gets LICENSE, and
     requires other members in exactly the same version.
     """
     output = output.resolve()
@@ -99,7 +99,7 @@ def build(root: Path, members: list[Member], version: str, output: Path) -> list
         source.mkdir()
         shutil.copy(root / "VERSION", source)
         for member in members:
-            folder = _copy_tracked_files(root, member.folder, source)
+            folder = _copy_files(root, member.folder, source)
             shutil.copy(root / "LICENSE", folder)
             project = folder / "pyproject.toml"
             project.write_text(_pin_members(project.read_text(), all_members, version))
@@ -140,7 +140,7 @@ def _required_names(project: dict[str, Any]) -> set[str]:
     return {Requirement(line).name for line in [*project["dependencies"], *extras]} - {project["name"]}
 
 
-def _copy_tracked_files(root: Path, folder: Path, target: Path) -> Path:
+def _copy_files(root: Path, folder: Path, target: Path) -> Path:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder],
         cwd=root, check=True, capture_output=True, text=True,
