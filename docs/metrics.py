@@ -13,9 +13,9 @@ from typing import Final
 import grpc
 from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_sidecar.metrics import CATALOGUE as SIDECAR
+from undertone_telemetry import Metric
 from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
-from undertone_telemetry.metrics import Metric
 from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE
 
 PAGE: Final = Path(__file__).parent / "reference/metrics.md"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from undertone_client.telemetry import CATALOGUE as CLIENT
 from undertone_sidecar.metrics import CATALOGUE as SIDECAR
+from undertone_telemetry import Kind, Metric
 from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
-from undertone_telemetry.metrics import Kind, Metric
 
 from deploy.helm.dashboards.__main__ import SECTIONS
 from deploy.helm.dashboards.datadog import datadog

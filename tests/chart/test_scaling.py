@@ -3,7 +3,7 @@
 import pytest
 from undertone_bench.chart import Chart, HelmError, Manifest
 from undertone_sidecar.metrics import CATALOGUE
-from undertone_telemetry.metrics import Kind
+from undertone_telemetry import Kind
 
 from tests.chart.support.combinations import COMBINATIONS
 

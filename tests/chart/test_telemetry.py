@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from undertone_bench.chart import Chart, Manifest
 from undertone_sidecar.testing import read_settings
-from undertone_telemetry.settings import TelemetrySettings
+from undertone_telemetry import TelemetrySettings
 
 from tests.chart.support.combinations import COMBINATIONS
 

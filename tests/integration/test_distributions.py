@@ -207,16 +207,23 @@ def test_every_import_is_of_a_declared_package(dist: str) -> None:
     undeclared = {
         f"{file.name}: {module}"
         for file in (ROOT / SOURCES[dist]).rglob("*.py")
-        for module in imported(file)
+        for module in {name.partition(".")[0] for name in imported(file)}
         if module not in sys.stdlib_module_names and not providers().get(module, set()) & declared
     }
     assert undeclared == set()
 
 
+def test_the_spark_job_imports_only_public_modules_of_the_client_and_nothing_of_the_command() -> None:
+    public = {"", ".errors", ".jobs", ".jobs.score_columns", ".telemetry"}
+    modules = {name for file in (ROOT / SOURCES["undertone-batch"]).rglob("*.py") for name in imported(file)}
+    assert {name for name in modules if name.startswith("undertone_client")} <= {f"undertone_client{name}" for name in public}
+    assert not {name for name in modules if name.startswith("undertone_cli.") or name == "undertone_cli"}
+
+
 def imported(file: Path) -> Iterator[str]:
-    """The top-level modules that a file imports anywhere."""
+    """The modules that a file imports anywhere."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            yield node.module

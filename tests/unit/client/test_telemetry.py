@@ -11,12 +11,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from undertone_client import BreakerSettings, Client, HedgingSettings, LimitSettings, RetryPolicy, Settings, UnavailableError
 from undertone_client.telemetry import CATALOGUE, client_hooks, measure
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
-from undertone_telemetry.dispatch import EventDispatcher
+from undertone_telemetry import EventDispatcher, Kind, Telemetry, TelemetrySettings
 from undertone_telemetry.interceptors import ClientEventInterceptor
-from undertone_telemetry.metrics import Kind
 from undertone_telemetry.rpc import CallMetrics
-from undertone_telemetry.settings import TelemetrySettings
-from undertone_telemetry.telemetry import Telemetry
 from undertone_telemetry.testing import RecordingAdapter
 from undertone_telemetry.tracing import Tracing
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from undertone_sidecar import Settings, SettingsError
 from undertone_sidecar.__main__ import serve
 from undertone_sidecar.testing import read_settings
-from undertone_telemetry.settings import TelemetrySettings
+from undertone_telemetry import TelemetrySettings
 
 
 def test_flags_override_the_environment_and_the_environment_overrides_defaults(tmp_path: Path) -> None:

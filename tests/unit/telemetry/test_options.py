@@ -4,8 +4,8 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import field_option, option_group, telemetry_option, telemetry_options
-from undertone_telemetry.settings import TelemetrySettings
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypedDict
 
 import grpc
+from undertone_telemetry import DURATION_BUCKETS, Kind, Measurement, Metric, Telemetry
 from undertone_telemetry.interceptors import ClientEventInterceptor
-from undertone_telemetry.metrics import DURATION_BUCKETS, Kind, Measurement, Metric
 from undertone_telemetry.rpc import CLIENT_CATALOGUE, CallMetrics
-from undertone_telemetry.telemetry import Telemetry
 
 from undertone_client.client import CallContext
 from undertone_client.resilience.events import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from undertone_telemetry.metrics import DURATION_BUCKETS, Kind, Measurement, Metric
+from undertone_telemetry import DURATION_BUCKETS, Kind, Measurement, Metric
 from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFinished, CallMetrics, CallStarted
 
 from undertone_sidecar.events import (

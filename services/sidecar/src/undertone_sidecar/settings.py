@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from undertone_telemetry import TelemetryError, TelemetrySettings
 from undertone_telemetry.options import Decorator, field_option, option_group, telemetry_option
-from undertone_telemetry.settings import TelemetryError, TelemetrySettings
 
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings

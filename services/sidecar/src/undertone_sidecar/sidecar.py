@@ -10,9 +10,8 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from undertone_protos.v1 import classifier_pb2_grpc
+from undertone_telemetry import Telemetry, TelemetryError
 from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
-from undertone_telemetry.settings import TelemetryError
-from undertone_telemetry.telemetry import Telemetry
 
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_threads, read_machine

@@ -1,7 +1,7 @@
 """The telemetry settings of a process. All commands share them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -97,11 +97,6 @@ class TelemetrySettings:
         for needed, flag, module, extra in needs:
             if needed and not _is_installed(module):
                 yield f"{flag} needs packages that are not installed: pip install 'undertone-telemetry[{extra}]'"
-
-
-def help_text(name: str) -> str:
-    """The help text of a field's flag."""
-    return str(next(setting for setting in fields(TelemetrySettings) if setting.name == name).metadata["help"])
 
 
 def parse_dogstatsd_address(address: str) -> tuple[str | None, int | None, str | None]:

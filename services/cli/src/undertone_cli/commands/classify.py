@@ -21,9 +21,8 @@ from undertone_client.jobs import (
 )
 from undertone_client.telemetry import client_hooks
 from undertone_client.values import Policy, Score
+from undertone_telemetry import Telemetry, TelemetrySettings
 from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
-from undertone_telemetry.settings import TelemetrySettings
-from undertone_telemetry.telemetry import Telemetry
 
 from undertone_cli.formatting import bar
 

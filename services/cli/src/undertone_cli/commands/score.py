@@ -17,8 +17,8 @@ from undertone_client.jobs import (
 )
 from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import Policy
+from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import telemetry_options
-from undertone_telemetry.settings import TelemetrySettings
 
 from undertone_cli.readers import Format, ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder

@@ -9,11 +9,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import click
-from undertone_telemetry import logs
+from undertone_telemetry import Metric, TelemetryError, TelemetrySettings, logs
 from undertone_telemetry.jobs import JobReporter
 from undertone_telemetry.logs import LogAdapter
-from undertone_telemetry.metrics import Metric
-from undertone_telemetry.settings import TelemetryError, TelemetrySettings
 
 from undertone_client.client import Client
 from undertone_client.errors import UndertoneError
