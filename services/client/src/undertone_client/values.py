@@ -17,7 +17,7 @@ class Policy(enum.StrEnum):
     CHUNK_MEAN = "chunk-mean"
     """Score overlapping chunks and take their weighted mean."""
     CHUNK_MAX = "chunk-max"
-    """Score overlapping chunks and take the scaled maximum probability of each emotion."""
+    """Score overlapping chunks and take the maximum of each emotion, scaled to sum to one."""
     REJECT = "reject"
     """Fail the paragraph with INVALID_ARGUMENT."""
 
