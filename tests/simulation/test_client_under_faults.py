@@ -119,7 +119,7 @@ def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accide
     report = score(SENT[:300], settings=settings, disturb=disturb, seed=seed)
     assert_answered(SENT[:300], report.outcomes)
     assert report.state.counts.recovered == went_wrong(report.state.counts)
-    assert report.state.in_flight == report.state.waiting == report.state.pausing == 0
+    assert report.state.in_flight == report.state.waiting == report.state.backing_off == 0
 
 
 @examples(max_examples=15, deadline=None)

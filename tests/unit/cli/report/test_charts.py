@@ -55,7 +55,7 @@ def test_stacked_distributions_fill_the_frame(values: list[float]) -> None:
     assert [(1000 - y) / 1000 for _, y in vertices(first)] == pytest.approx(values, abs=0.0005)
 
 
-IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())
+IDLE = ClientState(in_flight=0, waiting=0, backing_off=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())
 
 
 EVEN = Sample(seconds=0, paragraphs=0, in_flight=2, limit=4, breaker=BreakerState.CLOSED)

@@ -9,7 +9,7 @@ from undertone_cli.scoring.display import RateEstimate, Throttled, describe_stat
 from undertone_cli.scoring.monitor import RunCounts
 from undertone_client import BreakerState, CallCounts, ClientState
 
-IDLE = ClientState(in_flight=0, waiting=0, pausing=0, limit=1, breaker=BreakerState.CLOSED, counts=CallCounts())
+IDLE = ClientState(in_flight=0, waiting=0, backing_off=0, limit=1, breaker=BreakerState.CLOSED, counts=CallCounts())
 
 
 def test_rate_and_time_left() -> None:
@@ -38,7 +38,7 @@ def test_throttled_calls() -> None:
 
 def test_description_of_the_client_state() -> None:
     counts = CallCounts(attempts={"UNAVAILABLE": 3, "OK": 2, "INTERNAL": 1200})
-    state = ClientState(in_flight=3, waiting=0, pausing=0, limit=16, breaker=BreakerState.OPEN, counts=counts)
+    state = ClientState(in_flight=3, waiting=0, backing_off=0, limit=16, breaker=BreakerState.OPEN, counts=counts)
     assert describe_state(state) == "3 of 16 calls in flight, breaker open, 2 OK, 1,200 INTERNAL, 3 UNAVAILABLE"
 
 

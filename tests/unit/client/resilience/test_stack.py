@@ -77,7 +77,7 @@ async def test_a_call_in_backoff_holds_no_slot(service: FakeClassifier) -> None:
     service.faults.append(Fault(UNAVAILABLE))
     async with Client(service.target, settings=Settings(limit=LimitSettings.fixed(1)), sleep=sleeper) as client:
         first = asyncio.create_task(client.classify("first"))
-        await until(lambda: client.state().pausing == 1)
+        await until(lambda: client.state().backing_off == 1)
         assert (await client.classify("second")).tokens == 3
         assert client.state().in_flight == 0
         sleeper.awake.set()

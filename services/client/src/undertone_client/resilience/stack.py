@@ -25,7 +25,7 @@ class ClientState:
     Args:
         in_flight: number of attempts in flight.
         waiting: number of attempts that wait for a slot.
-        pausing: number of calls that wait for their next attempt.
+        backing_off: number of calls that wait for their next attempt.
         limit: the concurrency limit.
         breaker: the state of the circuit breaker.
         counts: the counts since the client was created.
@@ -33,7 +33,7 @@ class ClientState:
 
     in_flight: int
     waiting: int
-    pausing: int
+    backing_off: int
     limit: int
     breaker: BreakerState
     counts: CallCounts
@@ -129,7 +129,7 @@ class ResilientTransport:
         return ClientState(
             in_flight=self._slots.in_flight,
             waiting=self._slots.waiting,
-            pausing=self._retry.backing_off,
+            backing_off=self._retry.backing_off,
             limit=self._slots.limit,
             breaker=self._breaker.state,
             counts=self._counter.snapshot(),
