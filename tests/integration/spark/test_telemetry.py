@@ -1,7 +1,4 @@
-"""The telemetry of a run until SIGTERM:
-
-Spark's Prometheus sinks, the Pushgateway and the DataDog agent.
-"""
+"""Metrics and events of a run until SIGTERM, in Prometheus, a Pushgateway and DataDog."""
 
 import subprocess
 from pathlib import Path

@@ -13,10 +13,7 @@ T = TypeVar("T")
 
 
 class BackgroundService:
-    """A FakeClassifier with its own event loop.
-
-    A test can wait for Spark and script it at the same time.
-    """
+    """A FakeClassifier on an event loop in a background thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

@@ -200,7 +200,7 @@ def _run(job: ScoringJob, session: JobSession, summary: Path | None) -> None:
 
 
 def worker_telemetry(settings: TelemetrySettings) -> TelemetrySettings:
-    """The settings for Spark's workers. They have no fixed address and no job metrics to push."""
+    """The settings for Spark's workers, which have no fixed address and no job metrics to push."""
     return replace(settings, metrics_port=None, pushgateway="")
 
 
@@ -214,7 +214,7 @@ def _silence_pyspark() -> None:
 def write_summary(path: Path, summary: Summary) -> None:
     """Writes the summary to a file.
 
-    If the run failed, an error is only logged: it must not hide the run's.
+    If the run failed, an error here is only logged, so that the run's own error is reported.
 
     Raises:
         OutputError: the file cannot be written, and the run succeeded.

@@ -1,6 +1,6 @@
-"""Scores in any DataFrame:
+"""Scores in any DataFrame.
 
-`emotions()` adds a column, `predict()` adds all columns of the outcome.
+`emotions()` adds one column, `predict()` adds all columns of the outcome.
 """
 
 from collections import deque
@@ -50,9 +50,9 @@ def emotions(text: Column | str, service: Service) -> Column:
     A text that cannot be scored, such as null, has a null label, null probabilities, a gRPC
     `status` other than OK, and a `reason`.
 
-        scored = frame.withColumn("emotions", emotions("review",
-        Service("undertone.example:50051"))) scored.select("id", "emotions.label",
-        "emotions.probabilities.joy")
+        service = Service("undertone.example:50051")
+        scored = frame.withColumn("emotions", emotions("review", service))
+        scored.select("id", "emotions.label", "emotions.probabilities.joy")
 
     Spark may compute a column again for every action and every plan that uses it: write or cache
     the result.

@@ -1,4 +1,4 @@
-"""The difference between the source and the table: what a run has to do with each paragraph."""
+"""The difference between the source and the table, which decides what a run scores."""
 
 import enum
 from dataclasses import dataclass

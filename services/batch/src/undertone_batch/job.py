@@ -33,10 +33,7 @@ log = logging.getLogger("undertone_batch")
 
 
 class ScoringJob:
-    """One run.
-
-    Every wave ends with a commit: if the run is stopped, the last commit is the table.
-    """
+    """One run, in waves that each end with a commit. A stopped run keeps its commits."""
 
     def __init__(
         self, spark: SparkSession, config: JobConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -83,10 +80,11 @@ class ScoringJob:
         """Scores wave after wave.
 
         Raises:
-            InputError: the source cannot be read. OutputError: the table cannot be read or written,
-                or another run writes to it. ServiceError: the service does not answer. JobError:
-                Spark failed, or the run was cancelled. TooManyFailedError: more than
-                `max_failed_share` failed. The scores so far are committed.
+            InputError: the source cannot be read.
+            OutputError: the table cannot be read or written, or another run writes to it.
+            ServiceError: the service does not answer.
+            JobError: Spark failed, or the run was cancelled.
+            TooManyFailedError: more than `max_failed_share` failed. The scores are committed.
         """
         try:
             with self._explain_cancellation(), explain_spark_errors():

@@ -55,8 +55,7 @@ def merge(table: DataFrame, changes: DataFrame, labels: Iterable[str], now: date
 
     - A new score replaces the row.
     - If scoring failed, the row keeps a score of the same text. A score of an earlier text is
-    marked
-      as deleted, and so is the row of a paragraph that is not in the source any more.
+      marked as deleted, and so is the row of a paragraph that is not in the source any more.
     - All other rows are unchanged. No row is removed.
 
     Args:

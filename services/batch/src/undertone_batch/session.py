@@ -78,7 +78,7 @@ def check_java() -> None:
 def cancel_on_signals(cancel: Callable[[], None]) -> Iterator[None]:
     """Calls `cancel` in a thread on SIGINT and SIGTERM. The body is expected to raise then.
 
-    A handler that raises would not do: an interrupted call into Java leaves the connection to it
+    The handler does not raise: an interrupted call into Java would leave the connection to it
     unusable.
 
     Raises:

@@ -157,9 +157,10 @@ def read_scores(spark: SparkSession, path: str, *, deleted: bool = False) -> Dat
     """The current rows of a table of scores. Later runs do not change the frame.
 
     Args:
-        spark: The session. path: The folder of the table. deleted: Include rows whose paragraph is
-            not in the source any more. Their `deleted_at` is not
-            null.
+        spark: The session.
+        path: The folder of the table.
+        deleted: Include rows whose paragraph is not in the source any more. Their `deleted_at` is
+            not null.
 
     Raises:
         OutputError: the folder has no table, or cannot be read.

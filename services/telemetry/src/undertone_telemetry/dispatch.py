@@ -46,8 +46,8 @@ class Adapter(Protocol):
 class EventDispatcher(Generic[Event]):
     """A listener of events: converts each into signals and gives these to every adapter.
 
-    An exception of a subscriber, `measure` or an adapter is logged once, counted in
-    TELEMETRY_ERRORS, and suppressed. The remaining recipients still receive the event.
+    An exception of a subscriber, of `measure` or of an adapter is logged once, counted in
+    TELEMETRY_ERRORS, and suppressed. The other recipients still receive the event.
     """
 
     def __init__(

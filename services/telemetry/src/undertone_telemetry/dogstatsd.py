@@ -22,9 +22,9 @@ do not need all observations, and each costs as much as a whole counter.
 """
 
 _MAX_QUEUED_PACKETS: Final = 512
-"""Packets that wait for an absent or slow agent.
+"""Maximum number of packets that wait for an absent or slow agent.
 
-Beyond, and after ten seconds, the oldest are dropped.
+The oldest packets are dropped beyond this number, and after ten seconds.
 """
 
 _SEND_TIMEOUT_SECONDS: Final = 0.5
@@ -167,7 +167,7 @@ class _OnceFilter(logging.Filter):
 
 
 def _log_messages_once() -> None:
-    """The client logs an absent agent every second."""
+    """Limits the client's log. It reports an absent agent every second."""
     logger = logging.getLogger("datadog.dogstatsd")
     if not any(isinstance(each, _OnceFilter) for each in logger.filters):
         logger.addFilter(_OnceFilter())

@@ -17,7 +17,7 @@ class TelemetryError(ValueError):
 
 
 def _option(help_text: str, metavar: str | None = None, *fallback_envvars: str) -> Mapping[str, Any]:
-    """Metadata of a field: what `options.field_option` needs to know."""
+    """Metadata of a field, for `options.field_option`."""
     return {"help": help_text, "metavar": metavar, "fallback_envvars": fallback_envvars}
 
 

@@ -11,7 +11,6 @@ class RecordingAdapter:
     def __init__(self) -> None:
         self.measurements: list[Measurement] = []
         self.notifications: list[Notification] = []
-        self.closed = False
 
     def record(self, measurement: Measurement) -> None:
         self.measurements.append(measurement)
@@ -19,8 +18,7 @@ class RecordingAdapter:
     def notify(self, notification: Notification) -> None:
         self.notifications.append(notification)
 
-    def close(self) -> None:
-        self.closed = True
+    def close(self) -> None: ...
 
     def values(self, name: str) -> list[float]:
         """The values of all measurements of a metric."""

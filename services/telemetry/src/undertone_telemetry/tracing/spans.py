@@ -12,7 +12,7 @@ from opentelemetry.trace import Span, Status, StatusCode, format_span_id, format
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 PROPAGATOR: Final = TraceContextTextMapPropagator()
-"""W3C's trace context in metadata."""
+"""Reads and writes W3C's trace context in metadata."""
 
 FAILED: Final = Status(StatusCode.ERROR)
 
