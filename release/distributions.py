@@ -153,12 +153,12 @@ def _copy_files(root: Path, folder: Path, target: Path) -> Path:
 
 
 def _pin_members(project: str, members: list[Member], version: str) -> str:
-    head, sources, tail = project.partition("[tool.uv.sources]")
     for member in members:
-        # An item of a list; a name or a script's target is not followed by a comma or a bracket.
+        # An item of a list. The project's name and a script's target are not followed by a comma
+        # or a bracket.
         dependency = re.compile(rf'"({re.escape(member.name)}(?:\[[\w,-]+\])?)"(?=\s*[,\]])')
-        head = dependency.sub(rf'"\g<1>=={version}"', head)
-    return head + sources + tail
+        project = dependency.sub(rf'"\g<1>=={version}"', project)
+    return project
 
 
 def _hatchling(target: str, folder: Path, output: Path) -> Path:

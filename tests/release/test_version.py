@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from release.distributions import read_members
 from release.errors import ReleaseError
 from release.version import check_copies, read_version, semantic_version, write_version
 
@@ -29,8 +30,8 @@ def test_the_repository_has_one_version() -> None:
 
 
 def test_no_other_file_states_the_version() -> None:
-    for project in ROOT.glob("*/*/pyproject.toml"):
-        assert "\nversion = " not in project.read_text()
+    for member in read_members(ROOT):
+        assert "\nversion = " not in (ROOT / member.folder / "pyproject.toml").read_text()
 
 
 def test_bump_writes_every_copy(copy: Path) -> None:
