@@ -1,15 +1,16 @@
 """The command group."""
 
+import pytest
 from click.testing import CliRunner
 from undertone_cli.__main__ import COMMANDS, undertone
 
 
-def test_help_shows_examples_without_a_service() -> None:
-    for arguments in ([], *([name] for name in COMMANDS)):
-        result = CliRunner().invoke(undertone, [*arguments, "--help"])
-        assert result.exit_code == 0
-        assert "Examples:" in result.output
-    assert "Exit codes:" in CliRunner().invoke(undertone, ["score", "--help"]).output
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=lambda arguments: " ".join(arguments))
+def test_help_shows_examples_in_100_columns_without_a_service(arguments: list[str]) -> None:
+    result = CliRunner().invoke(undertone, [*arguments, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert max(map(len, result.output.splitlines())) <= 100
 
 
 def test_version() -> None:

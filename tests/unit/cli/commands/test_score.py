@@ -95,6 +95,7 @@ def test_file_is_the_same_input_by_another_path(
         ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "duplicate id '1'"),
         ("x", ("in.jsonl", "--format", "xml"), "Invalid value for '--format'"),
         ("x", ("in.jsonl", "--batch-items", "0"), "Invalid value for '--batch-items'"),
+        ("x", ("in.jsonl", "--limit", "foo"), "--limit 'foo' is invalid: use adaptive, aimd or a number."),
         ("x", (), "Missing argument"),
         ("x", ("in.jsonl", "in.jsonl"), "would both be the document 'in'"),
     ],

@@ -12,7 +12,7 @@ T = TypeVar("T")
 MAX_ITEMS = 256
 """Items in the thread's buffer. The event loop's buffer may hold as many again."""
 MAX_WEIGHT = 4_000_000
-"""Total weight of the buffered items (see `read_ahead`) from which on the thread waits."""
+"""The thread waits while the items in its buffer have at least this total weight."""
 STOP_SECONDS = 0.5
 """How long to wait for the thread to stop. A thread that waits for stdin cannot be stopped."""
 
