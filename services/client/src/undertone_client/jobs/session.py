@@ -61,7 +61,10 @@ class SignalHandler:
             assert task is not None  # noqa: S101 - a coroutine runs in a task
             # The call wakes up a loop that waits for input or output.
             self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-            return await work
+            try:
+                return await work
+            finally:
+                self._cancel = None  # the loop closes next, and a closed loop accepts no calls
 
         try:
             return asyncio.run(cancellable())
@@ -69,8 +72,6 @@ class SignalHandler:
             if self._received is None:
                 raise
             raise _exception(self._received) from None
-        finally:
-            self._cancel = None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._cancel is None or self._received is not None:
