@@ -38,7 +38,7 @@ async def test_the_client_scores_a_paragraph_a_batch_and_a_stream(pod: Pod) -> N
 
         with pytest.raises(InvalidParagraphError, match="text is empty"):
             await client.classify(" ")
-        with pytest.raises(InvalidParagraphError, match="the model reads 62 at once"):
+        with pytest.raises(InvalidParagraphError, match="the model accepts at most 62"):
             await client.classify("rain " * 70, policy=Policy.REJECT)
 
         for ordered in (True, False):

@@ -114,7 +114,7 @@ async def test_undecodable_bytes_and_unknown_methods_are_refused(pod: Pod) -> No
         (["classify", "-"], LONG_IN_CHARACTERS.encode(), 1, "text has 35000 characters; the limit is 32768"),
         (["classify", "-"], LONG_IN_BYTES.encode(), 1, "text has 90000 bytes in UTF-8; the limit is 65536"),
         (["classify", "\u200b"], b"", 1, "text has no character that the model can read"),
-        (["classify", "rain " * 70, "--policy", "reject"], b"", 1, "and the model reads 62 at once"),
+        (["classify", "rain " * 70, "--policy", "reject"], b"", 1, "but the model accepts at most 62"),
         (["classify", "rain", "--policy", "shorten"], b"", 2, "'shorten' is not one of"),
         (["classify", "rain", "--target", "http://localhost"], b"", 2, "has a URL scheme: give 'localhost'"),
         (["classify", "rain", "--target", "localhost:1"], b"", 3, "localhost:1 does not answer"),

@@ -6,7 +6,7 @@ from undertone_sidecar.testing import write_version
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Folder of a model with version 1, which reads at most 32 tokens."""
+    """Folder of a model with version 1, which accepts at most 32 tokens."""
     folder = tmp_path / "emotions"
     write_version(folder, 1)
     return folder

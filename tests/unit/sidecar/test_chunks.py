@@ -70,5 +70,5 @@ def test_truncation_keeps_the_beginning() -> None:
 
 
 def test_a_rejection_names_both_lengths_and_the_remedy() -> None:
-    with pytest.raises(ParagraphError, match=r"31 tokens.*reads 30.*shorten"):
+    with pytest.raises(ParagraphError, match=r"31 tokens.*at most 30.*shorten"):
         split(31, width=30, overlap=8, policy=OverlengthPolicy.REJECT)

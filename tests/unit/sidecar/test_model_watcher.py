@@ -165,7 +165,7 @@ def edit(folder: Path, **changes: object) -> None:
             r"labels is \['joy', 'joy'\], but needs at least two different labels",
         ),
         (lambda folder: edit(folder, inputs=[]), r"has no input 'input_ids'"),
-        (lambda folder: edit(folder, maxTokens=4096), r"reads up to 4096 tokens, but --batch-tokens is 128"),
+        (lambda folder: edit(folder, maxTokens=4096), r"accepts up to 4096 tokens, but --batch-tokens is 128"),
         (lambda folder: edit(folder, architecture={"vocabularySize": 50}), r"but the model has 50"),
         (
             lambda folder: (folder / "tokenizer.json").write_text("{}"),

@@ -70,7 +70,7 @@ async def test_a_batch_has_results_in_order_and_an_error_for_each_bad_paragraph(
         (classifier_pb2.ClassifyRequest(text=RARE, id="i" * 257), "id has 257 characters; the limit is 256"),
         (
             classifier_pb2.ClassifyRequest(text=f"{RARE} " * 20, overlength_policy=classifier_pb2.OVERLENGTH_POLICY_REJECT),
-            "140 tokens without special tokens, and the model reads 30 at once: shorten it",
+            "140 tokens without special tokens, but the model accepts at most 30: shorten it",
         ),
     ],
 )

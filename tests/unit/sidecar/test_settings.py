@@ -1,4 +1,5 @@
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -110,11 +111,12 @@ def test_the_help_describes_every_option_with_its_default_and_its_variable_in_10
     result = CliRunner(env={"COLUMNS": "100"}).invoke(serve, ["--help"])
     assert max(map(len, result.output.splitlines())) <= 100
     text = " ".join(result.output.split())
-    for option in serve.params:
+    options = {option.name: option for option in serve.params if option.name != "version"}
+    assert options.keys() == {setting.name for setting in fields(Settings)}
+    for name, option in options.items():
         assert isinstance(option, click.Option)
         assert option.help
         assert re.search(rf"{option.opts[0]} \S", text)
-        if option.name != "version":
-            assert f"env var: UNDERTONE_{str(option.name).upper()}" in text
-    for expected in ("--model-dir DIR", "default: 2048", "Exit codes:", "Example:", "undertone-sidecar plan"):
+        assert f"env var: UNDERTONE_{str(name).upper()}" in text
+    for expected in ("--model-dir DIR", "default: 2048", "Batching:", "Exit codes:", "Example:", "undertone-sidecar plan"):
         assert expected in text

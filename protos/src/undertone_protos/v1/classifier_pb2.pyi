@@ -42,7 +42,7 @@ class _OverlengthPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Over
     """Refuse with INVALID_ARGUMENT."""
 
 class OverlengthPolicy(_OverlengthPolicy, metaclass=_OverlengthPolicyEnumTypeWrapper):
-    """What to do with a paragraph that has more tokens than the model reads at once."""
+    """What to do with a paragraph that has more tokens than the model accepts."""
 
 OVERLENGTH_POLICY_UNSPECIFIED: OverlengthPolicy.ValueType  # 0
 """The server's default: OVERLENGTH_POLICY_CHUNK_MEAN."""

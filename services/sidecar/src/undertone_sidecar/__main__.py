@@ -13,7 +13,7 @@ from undertone_telemetry import logs
 
 from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
 from undertone_sidecar.plan_command import plan
-from undertone_sidecar.settings import CONTEXT_SETTINGS, Settings, settings_options
+from undertone_sidecar.settings import CONTEXT_SETTINGS, SectionedCommand, Settings, settings_options
 from undertone_sidecar.sidecar import Sidecar
 
 _EXIT_CODES: Final[Mapping[type[ConfigurationError], int]] = {SettingsError: 2, ContractError: 3, PortError: 4}
@@ -23,6 +23,7 @@ log = logging.getLogger("undertone_sidecar")
 
 
 @click.command(
+    cls=SectionedCommand,
     context_settings=CONTEXT_SETTINGS,
     epilog="""\b
 Command:
@@ -38,7 +39,7 @@ Example:
 \b
 Signals:
   SIGTERM and SIGINT start a drain: health becomes NOT_SERVING, and accepted calls are finished.
-  A second signal stops at once.
+  A second signal stops it immediately.
 
 \b
 Exit codes:
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # thread pool is enough.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     arguments = sys.argv[1:] if arguments is None else arguments
-    name, command = "undertone-sidecar", serve
+    name = "undertone-sidecar"
+    command: click.Command = serve
     if arguments[:1] == [plan.name]:
         # Not a click.Group, which would require --model-dir for this command, too.
         name, command, arguments = f"{name} {plan.name}", plan, arguments[1:]

@@ -14,7 +14,7 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class OverlengthPolicy(Enum):
-    """What to do with a paragraph that has more tokens than the model reads at once."""
+    """What to do with a paragraph that has more tokens than the model accepts."""
 
     TRUNCATE = "truncate"
     CHUNK_MEAN = "chunk_mean"
@@ -59,7 +59,7 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) ->
 
     Args:
         tokens: Tokens of the paragraph, without special tokens.
-        width: Tokens that the model reads at once, less the special tokens of each chunk.
+        width: Maximum tokens of a chunk without its special tokens.
         overlap: Tokens that neighbouring chunks share.
         policy: What to do if the paragraph does not fit.
 
@@ -73,7 +73,7 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) ->
             return (Chunk(0, width, width),)
         case OverlengthPolicy.REJECT:
             raise ParagraphError(
-                f"text has {tokens} tokens without special tokens, and the model reads {width} at once: "
+                f"text has {tokens} tokens without special tokens, but the model accepts at most {width}: "
                 "shorten it, or use an overlength_policy other than OVERLENGTH_POLICY_REJECT"
             )
         case OverlengthPolicy.CHUNK_MEAN | OverlengthPolicy.CHUNK_MAX:

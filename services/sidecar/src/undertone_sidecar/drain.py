@@ -74,7 +74,7 @@ async def drain(
 ) -> bool:
     """Drains and stops the server.
 
-    Health is NOT_SERVING at once. Calls are still accepted for `delay_seconds`, because load
+    Health becomes NOT_SERVING first. Calls are still accepted for `delay_seconds`, because load
     balancers check health only every few seconds.
 
     Args:

@@ -14,7 +14,7 @@ class ParagraphsAnswered:
     """`count` paragraphs of one call have the same status code.
 
     Of these, `truncated` were cut off, and `chunked` were scored in more than one chunk: in
-    `chunks` chunks altogether.
+    `chunks` chunks in total.
     """
 
     code: str

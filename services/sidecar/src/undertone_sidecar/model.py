@@ -39,7 +39,7 @@ class PaddedLengths:
 
     @classmethod
     def up_to(cls, max_tokens: int) -> Self:
-        """Lengths for a model that reads at most `max_tokens`, special tokens included."""
+        """Lengths for a model that accepts at most `max_tokens`, special tokens included."""
         longer = range(_LENGTHS[-1] + _STEP_BEYOND_512, max_tokens, _STEP_BEYOND_512)
         return cls((*(length for length in (*_LENGTHS, *longer) if length < max_tokens), max_tokens))
 
@@ -72,7 +72,7 @@ class Model:
 
     @property
     def width(self) -> int:
-        """Tokens of text that the model reads at once, without special tokens."""
+        """Maximum tokens of a chunk, without special tokens."""
         return self.contract.max_tokens - self.tokenizer.special_tokens
 
 
@@ -98,8 +98,8 @@ def read_model(folder: Path, *, name: str, overlap: int, budget: int, executor: 
     Args:
         folder: Folder of the version.
         name: Expected name of the model.
-        overlap: Tokens that neighbouring chunks share. The model must read more than this.
-        budget: Maximum tokens of a batch. The model must not read more than this.
+        overlap: Tokens that neighbouring chunks share. The model must accept more than this.
+        budget: Maximum tokens of a batch. The model must not accept more than this.
         executor: Thread pool of the tokenizer.
 
     Raises:
@@ -116,12 +116,11 @@ def read_model(folder: Path, *, name: str, overlap: int, budget: int, executor: 
         )
     if overlap >= model.width:
         raise ContractError(
-            f"{folder}: the model reads {model.width} tokens of text at once, but --chunk-overlap is {overlap}: "
-            "set a smaller one"
+            f"{folder}: the model accepts {model.width} tokens of text, but --chunk-overlap is {overlap}: set a smaller one"
         )
     if contract.max_tokens > budget:
         raise ContractError(
-            f"{folder}: the model reads up to {contract.max_tokens} tokens, but --batch-tokens is {budget}: set a larger one"
+            f"{folder}: the model accepts up to {contract.max_tokens} tokens, but --batch-tokens is {budget}: set a larger one"
         )
     return model
 

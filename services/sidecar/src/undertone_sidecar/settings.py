@@ -1,7 +1,7 @@
 """The settings of the sidecar: one frozen object, made from flags and environment variables."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -213,24 +213,52 @@ class Settings(ThreadSettings):
             )
 
 
-_TELEMETRY_FIELDS: Final = ("metrics_port", "dogstatsd", "otlp_endpoint", "trace_sample", "log_format")
-_THREAD_FIELDS: Final = tuple(setting.name for setting in fields(ThreadSettings))
-_OTHER_FIELDS: Final = tuple(
-    setting.name for setting in fields(Settings) if setting.name not in (*_TELEMETRY_FIELDS, *_THREAD_FIELDS)
-)
+_SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Model and network": ("model_dir", "model_name", "model_server", "host", "port"),
+    "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share", "batching"),
+    "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "model_server_threads", "auto"),
+    "Limits": (
+        "max_queue_tokens",
+        "max_queue",
+        "max_paragraph_bytes",
+        "max_paragraph_characters",
+        "max_batch_paragraphs",
+        "max_batch_bytes",
+    ),
+    "Timeouts and shutdown": (
+        "predict_timeout_seconds",
+        "deadline_margin_seconds",
+        "poll_seconds",
+        "drain_delay_seconds",
+        "grace_period_seconds",
+    ),
+    "Telemetry": ("metrics_port", "dogstatsd", "otlp_endpoint", "trace_sample", "log_format"),
+}
+"""Sections of the help, and their options."""
+
+
+class SectionedCommand(click.Command):
+    """A command whose help has the options of Settings in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = {parameter.name: parameter.get_help_record(ctx) for parameter in self.get_params(ctx)}
+        listed = {title: [records.pop(name) for name in names] for title, names in _SECTIONS.items()}
+        for title, rows in (*listed.items(), ("Other", list(records.values()))):
+            with formatter.section(title):
+                formatter.write_dl([row for row in rows if row])
 
 
 def thread_options() -> list[Decorator[Any]]:
     """The options of ThreadSettings."""
-    return [field_option(ThreadSettings, name) for name in _THREAD_FIELDS]
+    return [field_option(ThreadSettings, setting.name) for setting in fields(ThreadSettings)]
 
 
 def settings_options() -> Decorator[Any]:
     """Adds `settings` to a command's arguments: a Settings."""
+    own = [name for title, names in _SECTIONS.items() if title != "Telemetry" for name in names]
     return option_group(
         "settings",
         Settings,
-        *(field_option(Settings, name) for name in _OTHER_FIELDS),
-        *thread_options(),
-        *(telemetry_option(name, Settings) for name in _TELEMETRY_FIELDS),
+        *(field_option(Settings, name) for name in own),
+        *(telemetry_option(name, Settings) for name in _SECTIONS["Telemetry"]),
     )

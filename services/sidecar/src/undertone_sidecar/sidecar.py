@@ -149,7 +149,7 @@ class Sidecar:
             await asyncio.gather(watching, stopping, return_exceptions=True)
 
     async def close(self) -> None:
-        """Stops at once. Calls in flight are cancelled."""
+        """Stops immediately. Calls in flight are cancelled."""
         await self._server.stop(None)
         await self._batcher.close()
         await self._backend.close()

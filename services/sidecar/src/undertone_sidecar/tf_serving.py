@@ -57,7 +57,7 @@ _DTYPE_NAMES: Final[dict[int, str]] = {
 class TFServing:
     """Backend and Catalog over one channel.
 
-    The channel reconnects by itself; calls fail at once in the meantime.
+    The channel reconnects by itself; calls fail immediately in the meantime.
     """
 
     def __init__(self, target: str, model_name: str, *, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> None:

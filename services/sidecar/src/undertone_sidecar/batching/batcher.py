@@ -44,7 +44,7 @@ class _PredictCall:
 
 
 class MicroBatcher:
-    """Sends batches to the model server, as many at once as there are slots. Schedule selects them.
+    """Sends batches to the model server: one for each slot at a time. Schedule selects them.
 
     A batch is formed when a slot becomes free, without waiting for more requests. It takes all
     requests that arrived in the meantime. If more than a full batch is queued, the next batch is
