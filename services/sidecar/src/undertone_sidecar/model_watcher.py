@@ -190,8 +190,8 @@ class ModelWatcher:
         read = partial(read_model, name=self._name, overlap=self._overlap, budget=self._budget, executor=self._executor)
         model = await self._in_thread(read, folder)
         model.contract.check_signature(await self._catalog.signature(version))
-        # If the served version was unloaded, calls wait for this one. A slow first response is better
-        # than none.
+        # If the served version was unloaded, calls wait for this one. A slow first response is
+        # better than none.
         calls = await warm_up(
             self._backend,
             model,
