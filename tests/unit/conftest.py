@@ -1,4 +1,4 @@
-"""The fake service: on the test's own loop for tests of the library, in a thread or a process for tests of the command."""
+"""Fake services: on the loop of the test, in a thread, or in a process."""
 
 import asyncio
 import os
@@ -13,34 +13,35 @@ from undertone_client.testing import FakeClassifier
 
 @pytest.fixture
 async def service() -> AsyncIterator[FakeClassifier]:
+    """A fake service on the loop of the test."""
     async with FakeClassifier() as fake:
         yield fake
 
 
 @pytest.fixture
 def hosted() -> Iterator[FakeClassifier]:
-    """A fake service on a loop in a thread, for tests that block; they may script it all the same."""
-    ready, ended = threading.Event(), asyncio.Event()
+    """A fake service on a loop in a thread, for tests that block."""
+    ready, stopped = threading.Event(), asyncio.Event()
     fake = FakeClassifier()
 
     async def serve() -> None:
         async with fake:
             ready.set()
-            await ended.wait()
+            await stopped.wait()
 
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     assert ready.wait(60)
     yield fake
-    loop.call_soon_threadsafe(ended.set)
+    loop.call_soon_threadsafe(stopped.set)
     thread.join()
     loop.close()
 
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[str]:
-    """Address of a fake service that runs beside the tests."""
+    """Address of a fake service in a process of its own."""
     command = [sys.executable, "-m", "undertone_client.testing"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stdout is not None
