@@ -87,9 +87,9 @@ SECTIONS: Final = (
 _CODES: Final = tuple(code.name for code in grpc.StatusCode)
 
 LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "grpc_type": ("only unary calls are measured", ("unary",)),
+    "grpc_type": ("only unary calls have metrics", ("unary",)),
     "grpc_service": (
-        "",
+        "service of the called method",
         (
             "undertone.v1.Classifier",
             "grpc.health.v1.Health",
@@ -98,19 +98,19 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
     "grpc_method": (
-        "only existing methods",
+        "called method, if it exists",
         ("Classify", "ClassifyBatch", "GetModel", "Check", "List", "Predict", "GetModelMetadata", "GetModelStatus"),
     ),
     "grpc_code": ("status of the call", _CODES),
     "code": ("status of the paragraph or of the attempt", _CODES),
     "lane": ("priority of the call", ("online", "batch")),
-    "prefetched": ("", ("true", "false")),
-    "kind": ("", ("text", "padding")),
+    "prefetched": ("whether the batch was ready before the model server was free", ("true", "false")),
+    "kind": ("whether the tokens belong to a text", ("text", "padding")),
     "reason": ("why the paragraph was rejected or left the queue", ("queue_full", "deadline", "cancelled", "expired")),
     "name": ("name of the model, from its contract", ()),
     "version": ("version of the model; one at a time", ()),
     "precision": ("precision of the model", ("fp32", "bf16")),
-    "state": ("", ("closed", "open", "half_open")),
+    "state": ("state of the circuit breaker", ("closed", "open", "half_open")),
     "job": ("the value of `--job`", ()),
     "adapter": (
         "`traces` creates spans and `otlp` sends them; `measure` converts events into measurements",
