@@ -101,8 +101,8 @@ def test_missing_column_is_reported_with_the_present_ones(rows: Path, option: st
     [
         ('{"text": null}', "the text is null"),
         ('{"other": "x"}', "the text is null"),
-        ('{"text": 7}', "the text is a int, not a string"),
-        ('{"text": ["x"]}', "the text is a list, not a string"),
+        ('{"text": 7}', "the text is of type int, not a string"),
+        ('{"text": ["x"]}', "the text is of type list, not a string"),
         (r'{"text": "x\ud800"}', "the text contains a lone surrogate at character 1, which is not a valid character"),
     ],
 )

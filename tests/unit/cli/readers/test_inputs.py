@@ -43,8 +43,8 @@ def test_integers_are_valid_ids(tmp_path: Path) -> None:
     [
         ("null", "the column 'key' has no id"),
         ('""', "the column 'key' has no id"),
-        ("1.5", "the id is a float"),
-        ("true", "the id is a bool"),
+        ("1.5", "the id is of type float"),
+        ("true", "the id is of type bool"),
     ],
 )
 def test_invalid_id(tmp_path: Path, ident: str, message: str) -> None:

@@ -128,13 +128,13 @@ def _name(value: object, kind: str, location: str) -> str:
         raise InputError(f"{location}: the {kind} contains a lone surrogate, which is not a valid character")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise InputError(f"{location}: the {kind} is a {type(value).__name__}; it must be a string or an integer")
+    raise InputError(f"{location}: the {kind} is of type {type(value).__name__}; it must be a string or an integer")
 
 
 def _text(value: object) -> tuple[str | None, str, str | None]:
     """The text, its hash, and the reason why there is none."""
     if not isinstance(value, str):
-        kind = "null" if value is None else f"a {type(value).__name__}, not a string"
+        kind = "null" if value is None else f"of type {type(value).__name__}, not a string"
         return None, "", f"the text is {kind}"
     try:
         return value, sha256(value.encode()).hexdigest(), None

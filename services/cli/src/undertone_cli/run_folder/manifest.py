@@ -190,9 +190,11 @@ class Manifest:
             if version == SCHEMA_VERSION:
                 return cls._parse(document)
         except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(f"{name} is not a valid manifest ({error!r}); discard the run with --overwrite") from None
+            raise OutputError(
+                f"{name} is not a valid manifest ({error!r}); discard the run with `undertone score --overwrite`"
+            ) from None
         raise OutputError(
-            f"{name} has schema version {version}, this release reads {SCHEMA_VERSION}; discard the run with --overwrite"
+            f"{name} has schema version {version}, this release reads {SCHEMA_VERSION}; discard the run with `undertone score --overwrite`"
         )
 
     @classmethod

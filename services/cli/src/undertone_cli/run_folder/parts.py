@@ -72,7 +72,7 @@ class Part:
         if saved.text_sha256 != paragraph.text_sha256:
             raise OutputError(
                 f"{paragraph.location}: {paragraph.id!r} was scored with another text, because the input has changed; "
-                "discard the run with --overwrite, or use another --out"
+                "discard the run with `undertone score --overwrite`, or use another --out"
             )
         self._matched[paragraph.ordinal] = saved
         return saved.score
@@ -116,7 +116,7 @@ class Part:
         if self._unmatched:
             ident = next(iter(self._unmatched))
             raise OutputError(
-                f"{self._path} contains {ident!r}, which is not in the input any more; discard the run with --overwrite"
+                f"{self._path} contains {ident!r}, which is not in the input any more; discard the run with `undertone score --overwrite`"
             )
         self.save()
 
@@ -202,7 +202,9 @@ class PartWriter:
         self._skip_to(parts)
         if len(self._folder.parts()) > parts:
             beyond = self._folder.part(parts)
-            raise OutputError(f"the input ends before {beyond}, because it has changed; discard the run with --overwrite")
+            raise OutputError(
+                f"the input ends before {beyond}, because it has changed; discard the run with `undertone score --overwrite`"
+            )
         self._failure_file.publish()
 
     def save_interrupted(self) -> None:

@@ -89,7 +89,9 @@ class ScoreTable:
             table = pq.read_table(path, partitioning=None)
         if not table.schema.equals(self.schema):
             different = ", ".join(dict.fromkeys(field.name for field in set(table.schema) ^ set(self.schema))) or "their order"
-            raise OutputError(f"the columns of {path} differ from run.json ({different}); discard the run with --overwrite")
+            raise OutputError(
+                f"the columns of {path} differ from run.json ({different}); discard the run with `undertone score --overwrite`"
+            )
         return table
 
     @staticmethod

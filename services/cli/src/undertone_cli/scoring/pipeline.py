@@ -177,7 +177,7 @@ class Pipeline:
         if score.model != recorded or score.labels != self._identity.labels:
             raise OutputError(
                 f"the service changed its model to {score.model} during the run, but {self._folder.path} contains scores of "
-                f"{recorded}; serve that model again, or discard the run with --overwrite"
+                f"{recorded}; serve that model again, or discard the run with `undertone score --overwrite`"
             )
 
     def _check_available(self, outcome: Outcome) -> None:
