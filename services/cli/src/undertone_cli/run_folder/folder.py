@@ -111,7 +111,8 @@ class RunFolder:
         except FileNotFoundError:
             if self.parts():
                 raise OutputError(
-                    f"{self.path} contains scores but no run.json that describes them; discard them with `undertone score --overwrite`"
+                    f"{self.path} contains scores but no run.json that describes them; "
+                    "discard them with `undertone score --overwrite`"
                 ) from None
             return None
         except (OSError, UnicodeDecodeError) as error:

@@ -194,7 +194,8 @@ class Manifest:
                 f"{name} is not a valid manifest ({error!r}); discard the run with `undertone score --overwrite`"
             ) from None
         raise OutputError(
-            f"{name} has schema version {version}, this release reads {SCHEMA_VERSION}; discard the run with `undertone score --overwrite`"
+            f"{name} has schema version {version}, this release reads {SCHEMA_VERSION}; "
+            "discard the run with `undertone score --overwrite`"
         )
 
     @classmethod

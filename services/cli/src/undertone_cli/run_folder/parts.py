@@ -116,7 +116,8 @@ class Part:
         if self._unmatched:
             ident = next(iter(self._unmatched))
             raise OutputError(
-                f"{self._path} contains {ident!r}, which is not in the input any more; discard the run with `undertone score --overwrite`"
+                f"{self._path} contains {ident!r}, which is not in the input any more; "
+                "discard the run with `undertone score --overwrite`"
             )
         self.save()
 
