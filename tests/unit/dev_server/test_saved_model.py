@@ -21,9 +21,9 @@ def test_run_ends_at_its_timeout(tiny_model: Path) -> None:
     model = load(tiny_model)
     signature = model.signatures["spin"]
     endless = {signature.inputs["count"].name: np.array(2**31 - 1, np.int32)}
-    with pytest.raises(GraphError) as ended:
+    with pytest.raises(GraphError) as error:
         model.run([signature.outputs["count"].name], endless, timeout=0.1)
-    assert ended.value.status is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert error.value.status is grpc.StatusCode.DEADLINE_EXCEEDED
     model.close()
 
 
@@ -31,9 +31,9 @@ def test_damaged_graph_is_a_load_error_that_names_the_file(tiny_model: Path, tmp
     damaged = tmp_path / "damaged"
     shutil.copytree(tiny_model, damaged)
     (damaged / "saved_model.pb").write_bytes(b"garbage")
-    with pytest.raises(LoadError, match=r"damaged.*saved_model\.pb") as refused:
+    with pytest.raises(LoadError, match=r"damaged.*saved_model\.pb") as error:
         load(damaged)
-    assert refused.value.status is grpc.StatusCode.DATA_LOSS
+    assert error.value.status is grpc.StatusCode.DATA_LOSS
 
 
 def test_missing_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_model_without_warmup_file_loads(tiny_model: Path) -> None:
 
 
 def test_warmup_request_that_the_model_cannot_answer_is_a_load_error(write: Write) -> None:
-    with pytest.raises(LoadError, match=r"tf_serving_warmup_requests: record 0: .*nonsense") as refused:
+    with pytest.raises(LoadError, match=r"tf_serving_warmup_requests: record 0: .*nonsense") as error:
         load(write(predict_log(nonsense=np.ones(1, np.int32))))
-    assert refused.value.status is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.value.status is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_warmup_request_other_than_predict_is_a_load_error(write: Write) -> None:
@@ -112,6 +112,6 @@ def test_damaged_warmup_file_is_a_load_error(write: Write, damage: Callable[[byt
     ids = np.ones((1, 5), np.int32)
     folder = write(predict_log(input_ids=ids, attention_mask=ids))
     (folder / WARMUP_FILE).write_bytes(damage((folder / WARMUP_FILE).read_bytes()))
-    with pytest.raises(LoadError, match="damaged") as refused:
+    with pytest.raises(LoadError, match="damaged") as error:
         load(folder)
-    assert refused.value.status is grpc.StatusCode.DATA_LOSS
+    assert error.value.status is grpc.StatusCode.DATA_LOSS

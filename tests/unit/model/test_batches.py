@@ -17,9 +17,9 @@ def generator(seed: int | None) -> np.random.Generator | None:
 @settings(max_examples=60, deadline=None)
 @given(ids=IDS, limit=st.integers(1, 200), seed=SEEDS)
 def test_batches_contain_every_row_once_within_the_limit(ids: list[list[int]], limit: int, seed: int | None) -> None:
-    found = list(make_batches(ids, limit, random=generator(seed)))
-    assert sorted(row for batch in found for row in batch.rows.tolist()) == list(range(len(ids)))
-    assert all(batch.input_ids.size <= limit or len(batch.rows) == 1 for batch in found)
+    batches = list(make_batches(ids, limit, random=generator(seed)))
+    assert sorted(row for batch in batches for row in batch.rows.tolist()) == list(range(len(ids)))
+    assert all(batch.input_ids.size <= limit or len(batch.rows) == 1 for batch in batches)
 
 
 @settings(max_examples=60, deadline=None)
@@ -29,9 +29,9 @@ def test_ids_and_mask_match_the_row(ids: list[list[int]], limit: int, seed: int 
         assert batch.input_ids.dtype == batch.attention_mask.dtype == np.int32
         assert batch.input_ids.shape == batch.attention_mask.shape
         assert batch.input_ids.shape[1] == max(len(ids[row]) for row in batch.rows)
-        for row, found, mask in zip(batch.rows, batch.input_ids, batch.attention_mask, strict=True):
+        for row, row_ids, mask in zip(batch.rows, batch.input_ids, batch.attention_mask, strict=True):
             padding = [0] * (batch.input_ids.shape[1] - len(ids[row]))
-            assert found.tolist() == ids[row] + padding
+            assert row_ids.tolist() == ids[row] + padding
             assert mask.tolist() == [1] * len(ids[row]) + padding
 
 
@@ -39,16 +39,16 @@ def test_ids_and_mask_match_the_row(ids: list[list[int]], limit: int, seed: int 
 @given(ids=IDS.filter(bool), seed=SEEDS, data=st.data())
 def test_rows_may_be_omitted_or_repeated(ids: list[list[int]], seed: int | None, data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(ids) - 1), max_size=60))
-    found = make_batches(ids, 100, np.array(rows, np.int64), generator(seed))
-    assert sorted(row for batch in found for row in batch.rows.tolist()) == sorted(rows)
+    batches = make_batches(ids, 100, np.array(rows, np.int64), generator(seed))
+    assert sorted(row for batch in batches for row in batch.rows.tolist()) == sorted(rows)
 
 
 def test_longest_rows_are_first_and_padding_is_small() -> None:
     lengths = np.random.default_rng(0).integers(3, 100, 200)
     ids = [[1] * length for length in lengths]
-    found = list(make_batches(ids, 1000))
-    assert [batch.input_ids.shape[1] for batch in found] == sorted((b.input_ids.shape[1] for b in found), reverse=True)
-    assert sum(batch.input_ids.size for batch in found) < 1.1 * lengths.sum()
+    batches = list(make_batches(ids, 1000))
+    assert [batch.input_ids.shape[1] for batch in batches] == sorted((b.input_ids.shape[1] for b in batches), reverse=True)
+    assert sum(batch.input_ids.size for batch in batches) < 1.1 * lengths.sum()
 
 
 def test_seed_determines_the_shuffled_batches_and_padding_is_small() -> None:

@@ -18,9 +18,9 @@ from undertone_model.testing import tiny_checkpoint
 def damage(broken: Path) -> Callable[..., None]:
     """Changes tensors of the broken checkpoint. None removes a tensor."""
 
-    def change(**tensors: np.ndarray[Any, Any] | None) -> None:
-        found: dict[str, Any] = load_file(broken / "model.safetensors") | tensors
-        save_file({name: array for name, array in found.items() if array is not None}, broken / "model.safetensors")
+    def change(**changes: np.ndarray[Any, Any] | None) -> None:
+        tensors: dict[str, Any] = load_file(broken / "model.safetensors") | changes
+        save_file({name: array for name, array in tensors.items() if array is not None}, broken / "model.safetensors")
 
     return change
 
@@ -51,16 +51,19 @@ def test_encoder_without_head_has_no_labels(broken: Path, damage: Callable[..., 
 
 
 def test_tensors_of_a_bert_model_have_no_prefix(broken: Path, damage: Callable[..., None]) -> None:
-    found = load_file(broken / "model.safetensors")
-    damage(**dict.fromkeys(found), **{name.removeprefix("bert."): array for name, array in found.items() if "bert." in name})
+    tensors = load_file(broken / "model.safetensors")
+    damage(
+        **dict.fromkeys(tensors),
+        **{name.removeprefix("bert."): array for name, array in tensors.items() if "bert." in name},
+    )
     assert load_checkpoint(broken).architecture.num_hidden_layers == 2
 
 
 def test_half_precision_is_converted_to_float32(broken: Path, damage: Callable[..., None]) -> None:
     damage(**{"bert.pooler.dense.bias": np.full(32, 0.5, np.float16)})
-    found = load_checkpoint(broken).weights["pooler.dense.bias"]
-    assert found.dtype == np.float32
-    assert found.tolist() == [0.5] * 32
+    bias = load_checkpoint(broken).weights["pooler.dense.bias"]
+    assert bias.dtype == np.float32
+    assert bias.tolist() == [0.5] * 32
 
 
 def test_position_ids_of_older_checkpoints_are_ignored(broken: Path, damage: Callable[..., None]) -> None:
@@ -128,9 +131,9 @@ def test_unsupported_configuration_is_refused(
     broken: Path, edit: Callable[..., None], fields: dict[str, Any], reason: str
 ) -> None:
     edit(broken / "config.json", **fields)
-    with pytest.raises(CheckpointError) as raised:
+    with pytest.raises(CheckpointError) as error:
         load_checkpoint(broken)
-    assert f"{broken / 'config.json'}: {reason}" in str(raised.value)
+    assert f"{broken / 'config.json'}: {reason}" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +162,10 @@ def test_tensor_of_the_wrong_shape_or_dtype_is_refused(
     broken: Path, damage: Callable[..., None], tensor: str, array: Any, reason: str
 ) -> None:
     damage(**{tensor: array})
-    with pytest.raises(CheckpointError) as raised:
+    with pytest.raises(CheckpointError) as error:
         load_checkpoint(broken)
-    assert str(raised.value).startswith(str(broken / "model.safetensors"))
-    assert reason in str(raised.value)
+    assert str(error.value).startswith(str(broken / "model.safetensors"))
+    assert reason in str(error.value)
 
 
 def test_bfloat16_tensor_is_refused(broken: Path) -> None:
@@ -175,9 +178,9 @@ def test_bfloat16_tensor_is_refused(broken: Path) -> None:
 
 
 def test_tokenizer_with_more_tokens_than_the_model_is_refused(broken: Path) -> None:
-    found = load_checkpoint(broken)
-    found.tokenizer.add_tokens(["undertone"])
-    found.tokenizer.save(str(broken / "tokenizer.json"))
+    tokenizer = load_checkpoint(broken).tokenizer
+    tokenizer.add_tokens(["undertone"])
+    tokenizer.save(str(broken / "tokenizer.json"))
     with pytest.raises(CheckpointError, match=r"tokenizer\.json has 113 tokens but the model has 112"):
         load_checkpoint(broken)
 
@@ -189,9 +192,9 @@ def test_error_names_a_folder_that_cannot_be_written(tiny: Path, tmp_path: Path)
 
 
 def test_packaged_base_loads() -> None:
-    found = load_checkpoint(find_base(None))
-    assert (found.architecture.num_hidden_layers, found.architecture.hidden_size) == (6, 384)
-    assert len(found.tokenizer.encode("word " * 400).ids) == 402
+    checkpoint = load_checkpoint(find_base(None))
+    assert (checkpoint.architecture.num_hidden_layers, checkpoint.architecture.hidden_size) == (6, 384)
+    assert len(checkpoint.tokenizer.encode("word " * 400).ids) == 402
 
 
 def test_packaged_weights_with_another_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,11 +213,9 @@ def test_base_may_be_a_folder(tiny: Path) -> None:
 
 @pytest.mark.parametrize("base", ["nonsense", "/no/such/folder", "./missing/model", "~/bert", "a/b/c", ""])
 def test_base_must_be_a_folder_or_a_hub_id(base: str) -> None:
-    with pytest.raises(
-        CheckpointError, match="is invalid: use an existing folder or a hub id of the form owner/name"
-    ) as raised:
+    with pytest.raises(CheckpointError, match="is invalid: use an existing folder or a hub id of the form owner/name") as error:
         find_base(base)
-    assert f"--base {base!r}" in str(raised.value)
+    assert f"--base {base!r}" in str(error.value)
 
 
 def test_base_may_be_a_hub_id(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

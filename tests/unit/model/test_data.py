@@ -27,10 +27,10 @@ def paragraph(**fields: object) -> str:
 
 
 def test_labels_of_a_comment_have_equal_shares(comments: Path) -> None:
-    found = load_goemotions(comments, "test")
-    assert [example.text for example in found.examples] == ["So glad!", "What?"]
-    assert found.examples[0].target == tuple(float(name == "joy") for name in EMOTIONS)
-    assert found.examples[1].target == tuple(0.5 * (name in ("anger", "surprise")) for name in EMOTIONS)
+    dataset = load_goemotions(comments, "test")
+    assert [example.text for example in dataset.examples] == ["So glad!", "What?"]
+    assert dataset.examples[0].target == tuple(float(name == "joy") for name in EMOTIONS)
+    assert dataset.examples[1].target == tuple(0.5 * (name in ("anger", "surprise")) for name in EMOTIONS)
 
 
 def test_selection_of_comments_with_a_single_emotion(comments: Path) -> None:
@@ -41,9 +41,9 @@ def test_selection_of_comments_with_a_single_emotion(comments: Path) -> None:
 
 def test_data_set_has_the_hash_of_its_file(comments: Path) -> None:
     (comments / "test.tsv").write_bytes(b"So glad!\t0\tid1\r\n")
-    found = load_goemotions(comments, "test")
-    assert found.name == "goemotions/test"
-    assert found.sha256 == hashlib.sha256(b"So glad!\t0\tid1\r\n").hexdigest()
+    dataset = load_goemotions(comments, "test")
+    assert dataset.name == "goemotions/test"
+    assert dataset.sha256 == hashlib.sha256(b"So glad!\t0\tid1\r\n").hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_id_of_a_paragraph_determines_its_split(tmp_path: Path) -> None:
 )
 def test_error_names_file_and_line_of_a_malformed_paragraph(tmp_path: Path, line: str) -> None:
     (tmp_path / "sea.jsonl").write_text(f"{paragraph()}\n{line}\n{paragraph()}\n")
-    with pytest.raises(DataError, match=r"sea\.jsonl, line 2: expected an object with id") as raised:
+    with pytest.raises(DataError, match=r"sea\.jsonl, line 2: expected an object with id") as error:
         load_stories(tmp_path, "train")
-    assert "rope" not in str(raised.value)
+    assert "rope" not in str(error.value)
 
 
 def test_error_names_a_folder_without_paragraphs(tmp_path: Path) -> None:

@@ -98,11 +98,11 @@ def test_error_names_a_folder_that_cannot_be_written(tiny: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("failure", "raised"),
+    ("failure", "error"),
     [(KeyboardInterrupt(), KeyboardInterrupt), (tf.errors.ResourceExhaustedError(None, None, "disk full"), ExportError)],
 )
 def test_incomplete_export_is_never_visible_as_a_version(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, raised: type[BaseException]
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, error: type[BaseException]
 ) -> None:
     names: list[str] = []
 
@@ -112,7 +112,7 @@ def test_incomplete_export_is_never_visible_as_a_version(
         raise failure
 
     monkeypatch.setattr(tf.saved_model, "save", interrupted)
-    with pytest.raises(raised):
+    with pytest.raises(error):
         export(sources.from_checkpoint(tiny), tmp_path, "m")
     assert len(names) == 1
     assert not names[0].isdecimal()

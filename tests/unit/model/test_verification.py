@@ -21,10 +21,10 @@ from undertone_model.verification import TOLERANCE, newest_export, verify
 
 def assert_refused(folder: Path, reason: str, goldens: Goldens | None = None) -> None:
     """Verification fails with one line that names the folder."""
-    with pytest.raises(VerificationError, match=reason) as raised:
+    with pytest.raises(VerificationError, match=reason) as error:
         verify(folder, goldens)
-    assert str(folder) in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_export_agrees_with_its_golden_outputs(exported: Path, tiny_goldens: Goldens) -> None:

@@ -22,12 +22,14 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.FOLDER)
-@click.option("--checkpoint", type=options.FOLDER, help="Export the BertForSequenceClassification in this folder.")
+@click.option(
+    "--checkpoint", type=options.FOLDER, help="Export the BertForSequenceClassification in this folder, not our model."
+)
 @click.option(
     "--random",
     "size",
     type=click.Choice(list(sources.ARCHITECTURES)),
-    help="Export random weights of this size for benchmarks.",
+    help="Export random weights of this size, for benchmarks.",
 )
 @options.adapters
 @click.option(
@@ -35,13 +37,13 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
     default="stories",
     show_default=True,
     metavar="stories|comments",
-    help="Kind of text that our model is calibrated for: the frequency of neutral, and the confidence.",
+    help="Kind of text to calibrate our model for. It determines the frequency of neutral and the confidence.",
 )
 @click.option("--name", metavar="NAME", help="Name of the model. Default: emotions, or the name of the checkpoint folder.")
 @click.option(
     "--version", "number", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1."
 )
-@click.option("--max-tokens", type=int, help="Maximum length of a sequence. Default: the positions of the model.")
+@click.option("--max-tokens", type=int, help="Maximum length of a sequence. Default: the number of positions of the model.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
@@ -88,7 +90,7 @@ def export(
     except VerificationError as error:
         if precision != "auto":
             raise
-        click.echo(f"Warning: {error}, as is done now", err=True)
+        click.echo(f"Warning: {error}. This export is in fp32.", err=True)
         version_folder = exports.export(source, folder, name, number, max_tokens)
     click.echo(version_folder)
 
@@ -119,8 +121,8 @@ def fastest_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> Precision:
 def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | None, adapters: Path, base: str | None) -> None:
     """Verify the newest export in DIR.
 
-    Contract, tokenizer and signature must agree, and the answers must equal the golden outputs of
-    the original implementation. An export in bf16, and any export with --sample, must agree with
+    Contract, tokenizer and signature must agree, and the answers must agree with the golden outputs
+    of the original implementation. An export in bf16, and any export with --sample, must agree with
     fp32: at most 0.5 % of the texts have a different label, and no probability differs by more than
     0.02.
     """
