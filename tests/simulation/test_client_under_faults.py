@@ -1,4 +1,4 @@
-"""The client against a fleet in trouble: whatever happens, each paragraph is answered once and rightly."""
+"""The client against a faulty fleet: each paragraph has exactly one correct outcome."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,28 +21,28 @@ from tests.simulation.support.answers import assert_answered, paragraphs
 from tests.simulation.support.scenario import Report, score
 
 SENT = paragraphs(2000)
-STUBBORN = Settings(retry=RetryPolicy(attempts=30), timeout_seconds=20)
-"""So many attempts that chance does not use them up: what is lost then, is lost by a mistake."""
+MANY_ATTEMPTS = Settings(retry=RetryPolicy(attempts=30), timeout_seconds=20)
+"""So many attempts that random faults do not use them up; a failure is then a defect."""
 
-ALL_AT_ONCE = FaultRates(unavailable=0.03, reset=0.02, lost=0.005, cancelled=0.01, exhausted=0.03, refused_items=0.03)
+ALL_FAULTS = FaultRates(unavailable=0.03, reset=0.02, lost=0.005, cancelled=0.01, exhausted=0.03, refused_items=0.03)
 
-PASSING = ("unavailable", "reset", "cancelled", "exhausted")
-"""Fates that a call of `Mode.ONLINE` survives."""
+RETRIED = ("unavailable", "reset", "cancelled", "exhausted")
+"""Faults that a call in `Mode.ONLINE` retries."""
 
 Accident = tuple[float, int, str]
 ACCIDENTS = st.tuples(st.floats(0, 20), st.integers(0, 3), st.sampled_from(["kill", "hang", "slow"]))
-"""Seconds after the one before, which pod, what happens to it."""
+"""Seconds since the previous accident, index of the pod, and kind."""
 
 
-def went_wrong(counts: CallCounts) -> int:
-    """Attempts that failed or refused a part. Those that no call failed with in the end were handled."""
+def failed_attempts(counts: CallCounts) -> int:
+    """Attempts that failed or refused a part of their paragraphs."""
     return counts.errors + sum(counts.refused.values())
 
 
-def capacity_used(report: Report, fleet: FleetSettings, items: int) -> float:
-    """The share of the fleet's time that went into the paragraphs, in calls of so many, until nine in ten were answered.
+def utilization(report: Report, fleet: FleetSettings, items: int) -> float:
+    """Utilization of the fleet until 90 % of the paragraphs have an outcome, in calls of `items` paragraphs.
 
-    The last are left out: what happens to a queue that nobody fills any more is no matter of throughput.
+    The last 10 % are excluded, because the queue runs empty.
     """
     speed = fleet.pod.service_time
     counted = len(report.outcomes) * 9 // 10
@@ -53,11 +53,11 @@ def capacity_used(report: Report, fleet: FleetSettings, items: int) -> float:
 
 @pytest.mark.parametrize("fault", [*FaultRates.__slots__])
 @pytest.mark.parametrize("share", [0.05, 0.3])
-def test_calls_that_meet_one_fault(fault: str, share: float) -> None:
+def test_one_kind_of_fault(fault: str, share: float) -> None:
     async def disturb(fleet: Fleet) -> None:
         fleet.fault_rates = FaultRates(**{fault: share})
 
-    report = score(SENT[:600], settings=replace(STUBBORN, batch_items=8), disturb=disturb)
+    report = score(SENT[:600], settings=replace(MANY_ATTEMPTS, batch_items=8), disturb=disturb)
     assert_answered(SENT[:600], report.outcomes)
     assert report.state.counts.retried > 0
     assert report.state.counts.recovered > 0
@@ -65,9 +65,9 @@ def test_calls_that_meet_one_fault(fault: str, share: float) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("ordered", [True, False])
-def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
+def test_all_faults_at_once(seed: int, ordered: bool) -> None:
     async def disturb(fleet: Fleet) -> None:
-        fleet.fault_rates = ALL_AT_ONCE
+        fleet.fault_rates = ALL_FAULTS
         await asyncio.sleep(4)
         fleet.kill(fleet.pods[0])
         await asyncio.sleep(4)
@@ -76,7 +76,7 @@ def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
         fleet.pods[2].slowdown = 5
         await fleet.rolling_restart()
 
-    report = score(SENT, settings=STUBBORN, disturb=disturb, seed=seed, ordered=ordered)
+    report = score(SENT, settings=MANY_ATTEMPTS, disturb=disturb, seed=seed, ordered=ordered)
     assert_answered(SENT, report.outcomes)
     if ordered:
         assert [outcome.paragraph for outcome in report.outcomes] == SENT
@@ -84,11 +84,11 @@ def test_every_trouble_at_once(seed: int, ordered: bool) -> None:
 
 def test_the_same_seed_gives_the_same_history() -> None:
     async def disturb(fleet: Fleet) -> None:
-        fleet.fault_rates = ALL_AT_ONCE
+        fleet.fault_rates = ALL_FAULTS
         await asyncio.sleep(5)
         fleet.kill(fleet.pods[0])
 
-    one, other = (score(SENT[:1000], settings=STUBBORN, disturb=disturb, seed=7) for _ in range(2))
+    one, other = (score(SENT[:1000], settings=MANY_ATTEMPTS, disturb=disturb, seed=7) for _ in range(2))
     assert one.arrivals == other.arrivals
     assert [outcome.paragraph.id for outcome in one.outcomes] == [outcome.paragraph.id for outcome in other.outcomes]
     assert (one.limits, one.breaker, one.state) == (other.limits, other.breaker, other.state)
@@ -101,13 +101,15 @@ def test_the_same_seed_gives_the_same_history() -> None:
     st.lists(ACCIDENTS, max_size=4),
     st.sampled_from([LimitSettings(), LimitSettings.parse("aimd"), LimitSettings.fixed(6)]),
 )
-def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accident], limit: LimitSettings) -> None:
+def test_random_faults_and_accidents(
+    seed: int, shares: dict[str, float], accidents: list[Accident], limit: LimitSettings
+) -> None:
     async def disturb(fleet: Fleet) -> None:
-        await asyncio.sleep(0.1)  # what asks for the limits waits for nobody
+        await asyncio.sleep(0.1)  # GetModel succeeds first
         fleet.fault_rates = FaultRates(**shares)
-        for seconds, place, kind in accidents:
+        for seconds, index, kind in accidents:
             await asyncio.sleep(seconds)
-            pod = fleet.pods[place]
+            pod = fleet.pods[index]
             if kind == "kill":
                 fleet.kill(pod)
             elif kind == "hang":
@@ -118,13 +120,13 @@ def test_any_trouble(seed: int, shares: dict[str, float], accidents: list[Accide
     settings = Settings(retry=RetryPolicy(attempts=60), timeout_seconds=20, limit=limit, batch_items=8)
     report = score(SENT[:300], settings=settings, disturb=disturb, seed=seed)
     assert_answered(SENT[:300], report.outcomes)
-    assert report.state.counts.recovered == went_wrong(report.state.counts)
+    assert report.state.counts.recovered == failed_attempts(report.state.counts)
     assert report.state.in_flight == report.state.waiting == report.state.backing_off == 0
 
 
 @examples(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000), st.fixed_dictionaries({fault: st.floats(0, 0.2) for fault in PASSING}), st.integers(2, 4))
-def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float], attempts: int) -> None:
+@given(st.integers(0, 10_000), st.fixed_dictionaries({fault: st.floats(0, 0.2) for fault in RETRIED}), st.integers(2, 4))
+def test_errors_of_hedged_calls_are_recovered(seed: int, shares: dict[str, float], attempts: int) -> None:
     settings = Settings(
         retry=RetryPolicy(attempts=1000),
         budget=BudgetSettings(tokens=10_000),
@@ -132,18 +134,18 @@ def test_errors_of_hedged_calls_are_handled(seed: int, shares: dict[str, float],
         hedging=HedgingSettings(delay_seconds=0.05, attempts=attempts),
     )
 
-    async def ask() -> CallCounts:
+    async def classify() -> CallCounts:
         async with Fleet(FleetSettings(), seed=seed) as fleet, fleet_client(fleet, settings, seed=seed) as client:
             fleet.fault_rates = FaultRates(**shares)
             await asyncio.gather(*(client.classify(paragraph) for paragraph in SENT[:60]))
             return client.state().counts
 
-    counts = run(ask())
+    counts = run(classify())
     assert counts.hedged > 0
-    assert counts.recovered == went_wrong(counts)
+    assert counts.recovered == failed_attempts(counts)
 
 
-def test_a_rolling_restart_is_not_noticed() -> None:
+def test_a_rolling_restart_fails_no_call() -> None:
     async def disturb(fleet: Fleet) -> None:
         await fleet.rolling_restart()
 
@@ -152,7 +154,7 @@ def test_a_rolling_restart_is_not_noticed() -> None:
     assert set(report.state.counts.attempts) == {"OK"}
 
 
-def test_a_service_that_is_down_for_minutes_is_waited_for_and_left_alone() -> None:
+def test_an_outage_of_minutes_costs_few_calls_and_no_paragraph() -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(5)
         for pod in fleet.pods:
@@ -163,12 +165,12 @@ def test_a_service_that_is_down_for_minutes_is_waited_for_and_left_alone() -> No
     assert_answered(SENT, report.outcomes)
     assert report.seconds > 205
     failed = sum(count for status, count in report.state.counts.attempts.items() if status != "OK")
-    assert failed < 60  # a probe in every 15 s, and those that were in flight; not thousands
+    assert failed < 60  # the calls in flight and one probe per 15 s
     assert [state for _, state in report.breaker][:2] == [BreakerState.OPEN, BreakerState.HALF_OPEN]
     assert report.breaker[-1][1] is BreakerState.CLOSED
 
 
-def test_a_service_that_never_comes_back_is_given_up() -> None:
+def test_a_permanent_outage_fails_the_paragraphs_after_the_patience() -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(5)
         fleet.fault_rates = FaultRates(unavailable=1.0)
@@ -184,9 +186,9 @@ def test_a_service_that_never_comes_back_is_given_up() -> None:
 
 @pytest.mark.parametrize("pushback_ms", [None, 200])
 @pytest.mark.parametrize("fault", ["exhausted", "refused_items"])
-def test_full_for_30_s_loses_nothing(fault: str, pushback_ms: int | None) -> None:
+def test_30_s_of_resource_exhausted_lose_nothing(fault: str, pushback_ms: int | None) -> None:
     async def disturb(fleet: Fleet) -> None:
-        await asyncio.sleep(0.1)  # what asks for the limits is answered
+        await asyncio.sleep(0.1)  # GetModel succeeds first
         fleet.fault_rates, fleet.pushback_ms = FaultRates(**{fault: 1.0}), pushback_ms
         await asyncio.sleep(30)
         fleet.fault_rates = FaultRates()
@@ -196,12 +198,12 @@ def test_full_for_30_s_loses_nothing(fault: str, pushback_ms: int | None) -> Non
     assert report.seconds > 30
     counts = report.state.counts
     refused = counts.attempts.get("RESOURCE_EXHAUSTED", 0) + counts.refused.get("RESOURCE_EXHAUSTED", 0)
-    assert 5 < refused < 250  # asked now and then, not over and over
+    assert 5 < refused < 250  # with back-off between attempts
     assert not report.breaker
 
 
 @pytest.mark.parametrize("fault", ["exhausted", "refused_items"])
-def test_a_service_that_is_full_for_ever_is_given_up_after_the_patience(fault: str) -> None:
+def test_permanent_resource_exhausted_fails_the_paragraphs_after_the_patience(fault: str) -> None:
     async def disturb(fleet: Fleet) -> None:
         await asyncio.sleep(2)
         fleet.fault_rates = FaultRates(**{fault: 1.0})
@@ -218,59 +220,59 @@ def test_a_service_that_is_full_for_ever_is_given_up_after_the_patience(fault: s
     ]
     assert {outcome.status for _, outcome in failures} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert 122 < failures[0][0] < 240
-    # Whoever comes later need not be patient once more: that would take hours.
+    # Later calls fail at once: patience is shared. Waiting anew for each would take hours.
     assert report.seconds < 120 * 60
 
 
 @pytest.mark.parametrize("status", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL])
-def test_poison_is_found_and_harms_nobody_else(status: grpc.StatusCode) -> None:
-    poisoned = {SENT[place].id: SENT[place].text for place in (0, 17, 18, 400, 999)}
+def test_only_poisoned_paragraphs_fail(status: grpc.StatusCode) -> None:
+    poisoned = {SENT[index].id: SENT[index].text for index in (0, 17, 18, 400, 999)}
 
     async def disturb(fleet: Fleet) -> None:
         fleet.fault_rates = FaultRates(unavailable=0.05)
         fleet.poison = dict.fromkeys(poisoned.values(), status)
 
-    report = score(SENT[:1000], settings=STUBBORN, disturb=disturb)
+    report = score(SENT[:1000], settings=MANY_ATTEMPTS, disturb=disturb)
     assert_answered(SENT[:1000], report.outcomes, failing=poisoned)
     assert {outcome.status for outcome in report.outcomes if isinstance(outcome, Failure)} == {status}
-    # Those of the calls with one poisoned paragraph each, which failed for good, and what these met before.
-    unhandled = went_wrong(report.state.counts) - report.state.counts.recovered
-    assert len(poisoned) <= unhandled <= 2 * len(poisoned)
-    # Finding one of 32 takes about two calls for each of five halvings.
+    # The final calls with one poisoned paragraph each, and random faults of these calls.
+    unrecovered = failed_attempts(report.state.counts) - report.state.counts.recovered
+    assert len(poisoned) <= unrecovered <= 2 * len(poisoned)
+    # Bisecting 32 paragraphs takes about two calls for each of five halvings.
     assert report.state.counts.attempts[status.name] <= 7 * len(poisoned)
 
 
-def test_a_service_of_one_small_pod_is_kept_busy_and_not_hurt() -> None:
-    """A pod that fails its probes when it is asked more than twelve things at once."""
+def test_one_small_pod_is_saturated_without_restarts() -> None:
+    """The pod fails its probes with more than twelve calls in flight."""
     probes = Probes(seconds_per_call=0.08, timeout_seconds=1.0, readiness_failures=2, liveness_failures=3)
     fleet = FleetSettings(pods=1, pod=PodSettings(ServiceTime(0.01, 0.001), queue=64), probes=probes)
     report = score(SENT, fleet=fleet)
     assert_answered(SENT, report.outcomes)
     assert report.restarts == 0
-    assert capacity_used(report, fleet, 32) > 0.9
+    assert utilization(report, fleet, 32) > 0.9
 
-    hurt = score(SENT, fleet=fleet, settings=replace(STUBBORN, limit=LimitSettings.fixed(32), timeout_seconds=60))
-    assert_answered(SENT, hurt.outcomes)
-    assert hurt.restarts > 0
+    overloaded = score(SENT, fleet=fleet, settings=replace(MANY_ATTEMPTS, limit=LimitSettings.fixed(32), timeout_seconds=60))
+    assert_answered(SENT, overloaded.outcomes)
+    assert overloaded.restarts > 0
 
 
-def test_a_service_that_refuses_what_it_has_no_room_for_is_kept_busy_and_does_not_trip_the_breaker() -> None:
+def test_short_queues_are_saturated_without_opening_the_breaker() -> None:
     fleet = FleetSettings(pods=2, pod=PodSettings(ServiceTime(0.01, 0.001), queue=1))
     sent = paragraphs(4000)
-    report = score(sent, fleet=fleet, settings=STUBBORN)
+    report = score(sent, fleet=fleet, settings=MANY_ATTEMPTS)
     assert_answered(sent, report.outcomes)
     assert report.state.counts.attempts["RESOURCE_EXHAUSTED"] > 0
     assert not report.breaker
-    assert capacity_used(report, fleet, 32) > 0.85
+    assert utilization(report, fleet, 32) > 0.85
 
 
-def test_the_limit_does_not_grow_where_the_caller_does_not_use_it() -> None:
-    async def slowly() -> AsyncIterator[Paragraph]:
+def test_the_limit_does_not_grow_while_the_caller_does_not_use_it() -> None:
+    async def slow_source() -> AsyncIterator[Paragraph]:
         for paragraph in SENT[:500]:
             await asyncio.sleep(0.2)
             yield paragraph
 
-    report = score(slowly())
+    report = score(slow_source())
     assert_answered(SENT[:500], report.outcomes)
     assert max((value for _, value in report.limits), default=4) <= 8
 
@@ -283,4 +285,6 @@ def test_one_slow_pod_does_not_slow_the_others() -> None:
     sent = paragraphs(12_000)
     report = score(sent, fleet=fleet, settings=Settings(batch_items=16), disturb=disturb)
     assert_answered(sent, report.outcomes)
-    assert capacity_used(report, fleet, 16) > 0.6  # seven pods and a tenth are 0.89; all waiting for the slow one, 0.1
+    assert (
+        utilization(report, fleet, 16) > 0.6
+    )  # 0.89 is the maximum with one pod at a tenth of the speed; 0.1 if all waited for it

@@ -1,4 +1,4 @@
-"""The real client against a fake fleet on a virtual clock, and what became of it."""
+"""Runs the real client against a simulated fleet on a virtual clock."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -12,12 +12,17 @@ from undertone_client.resilience import BreakerChanged, BreakerState, Event, Lim
 from undertone_client.resilience.stack import ClientState
 
 Disturb = Callable[[Fleet], Awaitable[None]]
+Source = Iterable[Paragraph] | AsyncIterable[Paragraph]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run that came to its end: the outcomes in the order of their arrival with the seconds of it, the limits and the states
-    of the circuit breaker with the seconds of each change, the client at the end, and the restarts of pods."""
+    """A completed run.
+
+    `outcomes` are in order of arrival, `arrivals` their times. `limits` and `breaker` are changes
+    of the limit and of the circuit breaker's state with their times. `state` is the client's at
+    the end. `restarts` counts pods.
+    """
 
     outcomes: list[Outcome]
     arrivals: list[float]
@@ -28,15 +33,12 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """When the last outcome came."""
+        """Time of the last outcome."""
         return self.arrivals[-1]
 
 
-Source = Iterable[Paragraph] | AsyncIterable[Paragraph]
-
-
 async def _score(
-    fleet: FleetSettings, settings: Settings, source: Source, disturb: Disturb | None, *, ordered: bool, seed: int
+    settings: FleetSettings, client_settings: Settings, source: Source, disturb: Disturb | None, *, ordered: bool, seed: int
 ) -> Report:
     clock = asyncio.get_running_loop().time
     outcomes: list[Outcome] = []
@@ -50,16 +52,19 @@ async def _score(
         elif isinstance(event, BreakerChanged):
             breaker.append((clock(), event.state))
 
-    async with Fleet(fleet, seed=seed) as cluster, fleet_client(cluster, settings, seed=seed, listener=listen) as client:
-        trouble = None if disturb is None else asyncio.ensure_future(disturb(cluster))
+    async with (
+        Fleet(settings, seed=seed) as fleet,
+        fleet_client(fleet, client_settings, seed=seed, listener=listen) as client,
+    ):
+        disturbance = None if disturb is None else asyncio.ensure_future(disturb(fleet))
         async for outcome in client.score(source, ordered=ordered):
             outcomes.append(outcome)
             arrivals.append(clock())
-        if trouble is not None:
-            if trouble.done():
-                trouble.result()
-            trouble.cancel()
-        return Report(outcomes, arrivals, limits, breaker, client.state(), cluster.restarts)
+        if disturbance is not None:
+            if disturbance.done():
+                disturbance.result()
+            disturbance.cancel()
+        return Report(outcomes, arrivals, limits, breaker, client.state(), fleet.restarts)
 
 
 def score(
@@ -72,6 +77,6 @@ def score(
     seed: int = 0,
     horizon_seconds: float = 24 * 3600,
 ) -> Report:
-    """Score everything, while `disturb` makes trouble, until the last outcome has come."""
+    """Score the source to its end while `disturb` causes faults in the fleet."""
     scoring = _score(fleet or FleetSettings(), settings or Settings(), source, disturb, ordered=ordered, seed=seed)
     return run(scoring, horizon_seconds=horizon_seconds)

@@ -28,7 +28,6 @@ from undertone_bench.variants import raise_on_failure
 
 # The command starts without Spark and pandas; the functions that run in Spark import them.
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
@@ -178,12 +177,11 @@ def _semaphore(target: str, permits: int) -> Score:
 
             return await asyncio.gather(*(classify(text) for text in texts))
 
-    def label(texts: "pd.Series") -> "pd.Series":
+    @pandas_udf("string")  # type: ignore[untyped-decorator]
+    def label(texts: pd.Series) -> pd.Series:
         return pd.Series(asyncio.run(labels(list(texts))))
 
-    label.__annotations__ = {"texts": pd.Series, "return": pd.Series}
-    function = pandas_udf(label, "string")
-    return lambda paragraphs: paragraphs.select(function("text"))
+    return lambda paragraphs: paragraphs.select(label("text"))
 
 
 def _undertone(service: Any) -> Score:

@@ -1,5 +1,3 @@
-"""The virtual clock itself: it jumps, keeps the order of timers, and finds what would hang."""
-
 import asyncio
 
 import pytest
@@ -10,15 +8,15 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_a_day_passes_at_once() -> None:
-    async def sleeper() -> float:
+def test_a_day_of_sleep_takes_no_time() -> None:
+    async def sleep() -> float:
         await asyncio.sleep(80_000)
         return now()
 
-    assert run(sleeper()) == 80_000
+    assert run(sleep()) == 80_000
 
 
-def test_timers_fire_in_their_order_and_ties_in_that_of_their_setting() -> None:
+def test_timers_fire_in_order_of_time_and_then_of_creation() -> None:
     order: list[str] = []
 
     async def wake(name: str, seconds: float) -> None:
@@ -32,40 +30,40 @@ def test_timers_fire_in_their_order_and_ties_in_that_of_their_setting() -> None:
     assert order == ["early@1", "tie-1@2", "tie-2@2", "late@3"]
 
 
-def test_who_waits_for_ever_is_named() -> None:
-    async def forlorn() -> None:
+def test_a_deadlock_names_the_waiting_tasks() -> None:
+    async def wait_forever() -> None:
         await asyncio.Event().wait()
 
-    with pytest.raises(DeadlockError, match="forlorn"):
-        run(forlorn())
+    with pytest.raises(DeadlockError, match="wait_forever"):
+        run(wait_forever())
 
 
-def test_a_program_that_spins_is_stopped() -> None:
+def test_a_livelock_is_an_error() -> None:
     async def spin() -> None:
-        while True:  # noqa: ASYNC110 - what is tested
+        while True:  # noqa: ASYNC110 - the loop under test
             await asyncio.sleep(0)
 
     with pytest.raises(LivelockError, match="at 0 s"):
         run(spin(), max_iterations=1000)
 
 
-def test_a_program_that_takes_too_long_is_stopped_and_can_clean_up() -> None:
-    cleaned: list[float] = []
+def test_the_horizon_cancels_the_program_which_can_clean_up() -> None:
+    cleaned_up: list[float] = []
 
     async def tick() -> None:
         try:
-            while True:  # noqa: ASYNC110 - what is tested
+            while True:  # noqa: ASYNC110 - the loop under test
                 await asyncio.sleep(7)
         finally:
             await asyncio.sleep(1)
-            cleaned.append(now())
+            cleaned_up.append(now())
 
     with pytest.raises(HorizonError, match="after 100 s"):
         run(tick(), horizon_seconds=100)
-    assert cleaned
+    assert cleaned_up
 
 
-def test_timeouts_work_as_on_any_loop() -> None:
+def test_timeouts_use_virtual_time() -> None:
     async def main() -> float:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(30):
