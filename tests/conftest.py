@@ -1,6 +1,6 @@
-"""What holds for every test."""
+"""Setup for all tests."""
 
 import signal
 
-# A shell starts what it puts into the background with SIGINT ignored, and programs that the tests start would inherit that.
+# A shell starts background jobs with SIGINT ignored, and the tests' child processes would inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)

