@@ -40,7 +40,8 @@ def failed_attempts(counts: CallCounts) -> int:
 
 
 def utilization(report: Report, fleet: FleetSettings, items: int) -> float:
-    """Utilization of the fleet until 90 % of the paragraphs have an outcome, in calls of `items` paragraphs.
+    """Utilization of the fleet until 90 % of the paragraphs have an outcome, in calls of `items`
+    paragraphs.
 
     The last 10 % are excluded, because the queue runs empty.
     """

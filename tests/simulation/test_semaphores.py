@@ -18,7 +18,8 @@ def test_throughput_rises_with_the_semaphore_until_the_fleet_stops_scaling(by_se
     assert ten.pods < twenty_five.pods < fifty.pods
     for stable in (ten, twenty_five, fifty):
         assert (stable.restarts, stable.failed) == (0, 0)
-    # Overloaded pods restart before new ones are ready; the autoscaler sees few ready pods and does not scale up.
+    # Overloaded pods restart before new ones are ready; the autoscaler sees few ready pods and does
+    # not scale up.
     assert seventy_five.restarts > 20
     assert seventy_five.failed > 100
     assert seventy_five.pods <= 8

@@ -1,4 +1,7 @@
-"""The command `undertone-bench`. A subcommand is imported when it runs, because some need TensorFlow or Spark."""
+"""The command `undertone-bench`.
+
+A subcommand is imported when it runs, because some need TensorFlow or Spark.
+"""
 
 import signal
 import sys

@@ -78,7 +78,10 @@ class EnvoyDeployment:
 
 
 def healthy_sidecars(admin_port: int) -> set[int]:
-    """Ports of the sidecars that Envoy sends calls to now. Raises OSError if Envoy does not answer."""
+    """Ports of the sidecars that Envoy sends calls to now.
+
+    Raises OSError if Envoy does not answer.
+    """
     connection = http.client.HTTPConnection(LOOPBACK, admin_port, timeout=_READY_SECONDS)
     try:
         connection.request("GET", "/clusters?format=json")
@@ -95,7 +98,10 @@ def healthy_sidecars(admin_port: int) -> set[int]:
 
 @contextlib.contextmanager
 def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
-    """The address of an Envoy in front of one sidecar, ready to use. Raises BenchError with its log."""
+    """The address of an Envoy in front of one sidecar, ready to use.
+
+    Raises BenchError with its log.
+    """
     ports = EnvoyPorts.free()
     deployment = EnvoyDeployment.render(chart, [sidecar], ports)
     for name, content in deployment.files.items():

@@ -25,7 +25,7 @@ class Experiment:
 
     @classmethod
     def create(cls, model: BenchModel, texts: Path | None, rounds: int, sidecar_flags: Sequence[str] = ()) -> Self:
-        """Use the paragraphs of the file `texts`, or by default paragraphs with the paper's lengths."""
+        """Use the paragraphs of the file `texts`, or paragraphs with the paper's lengths."""
         if texts is None:
             source = Corpus.read(model.tokenizer)
             return cls(model, LengthDistribution.paper(), source, rounds, tuple(sidecar_flags))

@@ -1,6 +1,7 @@
-"""A TF Serving fake as a process, so that it can be paused and does not share the caller's event loop.
+"""A fake of TF Serving as a process, which can be paused and has an event loop of its own.
 
-python -m undertone_bench.fake_model_server ADDRESS MODEL [--version N] [--labels N] [--ignore-signals]
+python -m undertone_bench.fake_model_server ADDRESS MODEL [--version N] [--labels N]
+    [--ignore-signals]
 """
 
 import argparse

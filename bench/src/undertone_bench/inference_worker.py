@@ -1,4 +1,4 @@
-"""Inference in a process of its own: through a TensorFlow Session, as the model server does, or with OpenVINO.
+"""Inference in a process of its own, through a TensorFlow Session or with OpenVINO.
 
 The parent process does not load TensorFlow, whose threads would disturb its measurements.
 """
@@ -53,7 +53,10 @@ class InferenceWorker:
     """A process with one model, which it loads upon the first call."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
-        """`variables` is the process's environment. Default: that of a pod's model server, then this process's."""
+        """`variables` is the process's environment.
+
+        Default: that of a pod's model server, then this process's.
+        """
         self._folder = folder
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_load_tensorflow)
         # The process starts upon the first call; the memory allocator reads its variables then.
@@ -68,17 +71,20 @@ class InferenceWorker:
         self._pool.shutdown()
 
     def peak(self, dtype: str) -> float:
-        """Operations per second of the PEAK_SHAPE matrix product in `float32` or `bfloat16`, best of many runs."""
+        """Operations per second of the PEAK_SHAPE matrix product, best of many runs.
+
+        `dtype` is `float32` or `bfloat16`.
+        """
         return self._pool.submit(_peak, dtype).result()
 
     def compute(self, engine: str, batches: Sequence[Batch]) -> Computed:
         """Compute the batches with one of three engines.
 
         `session`: TensorFlow with its default number of threads, one batch after the other.
-        `pod`: TensorFlow with the threads and concurrent calls that the sidecar plans for this machine.
+        `pod`: TensorFlow with the threads and concurrent calls of `undertone-sidecar plan`.
         `openvino`: OpenVINO, one batch after the other.
 
-        The first Session of a process sets the number of threads for all: use a separate worker for `pod`.
+        The first Session of a process sets the threads of all: use a separate worker for `pod`.
         """
         return self._pool.submit(_compute, engine, self._folder, batches).result()
 

@@ -20,7 +20,7 @@ class CallResult(Generic[T]):
 
 
 def poisson_arrivals(rate: float, seconds: float, source: random.Random) -> list[float]:
-    """Arrival times in seconds, below `seconds`, of a Poisson process with `rate` arrivals per second."""
+    """Arrival times below `seconds` of a Poisson process with `rate` arrivals per second."""
     times = []
     now = source.expovariate(rate)
     while now < seconds:

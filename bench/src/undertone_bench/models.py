@@ -83,7 +83,8 @@ class BenchModel:
     def sequences(self, texts: Sequence[str], *, truncate: bool = False) -> Iterator[Ids]:
         """Token sequences that the model receives.
 
-        A text that exceeds the model's maximum is split into chunks as in the sidecar, or truncated.
+        A text that exceeds the model's maximum is split into chunks as in the sidecar, or
+        truncated.
         """
         width = self.contract.max_tokens - 2
         policy = OverlengthPolicy.TRUNCATE if truncate else OverlengthPolicy.CHUNK_MEAN

@@ -41,7 +41,10 @@ def repeat_option(default: int) -> Callable[[Command], Command]:
 
 
 def read_texts(paths: Sequence[Path], repeat: int) -> list[str]:
-    """The paragraphs of the files, or of the demo stories, `repeat` times. Raises BenchError if there are none."""
+    """The paragraphs of the files, or of the demo stories, `repeat` times.
+
+    Raises BenchError if there are none.
+    """
     found = list(paths) or sorted(DEMO_TEXTS.glob("*.txt"))
     if not found:
         raise BenchError(f"{DEMO_TEXTS} has no *.txt file: run undertone-bench from the repository's root, or use --texts")

@@ -23,7 +23,7 @@ from undertone_bench.processes import free_ports
 from undertone_bench.workload import Paragraph
 
 ALL_CORES: Final = ("--model-calls=1",)
-"""Sidecar flags of a pod that computes each call with all cores, for clients without concurrency."""
+"""Sidecar flags of a pod that computes each call with all cores."""
 
 _READY_SECONDS = 300.0
 _UNLIMITED_MESSAGES = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
@@ -31,7 +31,7 @@ _UNLIMITED_MESSAGES = (("grpc.max_receive_message_length", -1), ("grpc.max_send_
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """Addresses of the sidecar, the model server and the sidecar's metrics, and process ids by name."""
+    """Addresses of sidecar, model server and metrics, and process ids by name."""
 
     target: str
     model_server: str
@@ -65,7 +65,7 @@ def running_pod(model: BenchModel, sidecar_flags: Sequence[str] = ()) -> Iterato
 
 
 class PredictClient:
-    """A synchronous client of the model server: one Predict call at a time."""
+    """A synchronous client of the model server."""
 
     def __init__(self, target: str, model: BenchModel) -> None:
         self._channel = grpc.insecure_channel(target, options=_UNLIMITED_MESSAGES)
@@ -92,7 +92,7 @@ class PredictClient:
 
 
 class ClassifyClient:
-    """A client that makes Classify calls without retries or limits; the load generator sets the rate."""
+    """A client that makes Classify calls without retries or limits."""
 
     def __init__(self, target: str, lane: str = "online") -> None:
         self._channel = grpc.aio.insecure_channel(target)

@@ -1,4 +1,4 @@
-"""BERT written as Keras layers write it, as a SavedModel: the baseline for exports, and the input for OpenVINO.
+"""BERT as Keras layers write it: the baseline for exports, and the input for OpenVINO.
 
     python -m undertone_bench.reference_graph build/models/emotions/1 FOLDER
 

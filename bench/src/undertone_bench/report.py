@@ -1,4 +1,4 @@
-"""Results of a measurement: the summary that the page shows, and the report with plot and samples."""
+"""Results of a measurement: a summary for the page, and a report with plot and samples."""
 
 import json
 import shlex

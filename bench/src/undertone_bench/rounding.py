@@ -29,7 +29,10 @@ def to_bf16(x: tf.Tensor) -> tf.Tensor:
 
 
 def to_int8(x: tf.Tensor, axis: int | None = -1) -> tf.Tensor:
-    """Symmetric rounding to 127 steps on each side of zero, with one scale per row or, if `axis` is None, one in all."""
+    """Symmetric rounding to 127 steps on each side of zero.
+
+    Each row has a scale, or the tensor has one if `axis` is None.
+    """
     step = tf.reduce_max(tf.abs(x), axis=axis, keepdims=True) / 127
     return tf.round(tf.math.divide_no_nan(x, step)) * step
 
@@ -39,7 +42,10 @@ def to_int8_per_tensor(x: tf.Tensor) -> tf.Tensor:
 
 
 def to_uint8(x: tf.Tensor) -> tf.Tensor:
-    """Rounding to 255 steps from each row's minimum to its maximum: finer for skewed rows, as after a GELU."""
+    """Rounding to 255 steps from each row's minimum to its maximum.
+
+    The steps are finer for skewed rows, as after a GELU.
+    """
     low, high = (reduce(x, axis=-1, keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
     step = (high - low) / 255
     return tf.round(tf.math.divide_no_nan(x - low, step)) * step + low
@@ -68,7 +74,7 @@ def bf16_except_attention(given: encoder.Weights, name: str, x: tf.Tensor) -> tf
 
 
 def where(pattern: str, linear: encoder.Linear) -> encoder.Linear:
-    """`linear` for layers of the encoder whose name matches the regular expression, and fp32 for the others."""
+    """`linear` for layers whose name matches the regular expression, and fp32 for the others."""
 
     def selected(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
         return (linear if re.search(pattern, name) else encoder.dense)(given, name, x)
@@ -120,7 +126,7 @@ def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterat
 
 
 def _probabilities(source: Source, linear: encoder.Linear, tokens: list[list[int]]) -> NDArray[np.float64]:
-    """Probabilities [texts, labels] of the exported graph with these linear layers, through a Session."""
+    """Probabilities [texts, labels] of the exported graph with these linear layers."""
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder:
         serving.save_graph(source, Path(folder), "fp32", linear)
         with SavedModelSession(Path(folder)) as graph:

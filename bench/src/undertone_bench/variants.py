@@ -111,7 +111,10 @@ class DirectCalls:
 
 
 class Undertone:
-    """Client library, sidecar and model server. The client keeps its adaptive limit between runs."""
+    """Client library, sidecar and model server.
+
+    The client keeps its adaptive limit between runs.
+    """
 
     name = "undertone"
 
@@ -143,7 +146,9 @@ class Undertone:
 
 
 class InProcess:
-    """Optimal batches, prepared in advance and computed without a server: the upper bound of a model."""
+    """Optimal batches, prepared in advance and computed without a server: the upper bound of a
+    model.
+    """
 
     def __init__(
         self,

@@ -39,7 +39,9 @@ class LengthDistribution:
 
     @classmethod
     def paper(cls) -> Self:
-        """Log-normal distribution fitted to the paper's quantiles: p50 91, p95 340, mean 125, maximum 1031."""
+        """Log-normal distribution fitted to the paper's quantiles: p50 91, p95 340, mean 125,
+        maximum 1031.
+        """
         normal = NormalDist(math.log(MEDIAN), math.log(P95 / MEDIAN) / NormalDist().inv_cdf(0.95))
         return cls.of(math.exp(normal.inv_cdf((index + 0.5) / _QUANTILES)) for index in range(_QUANTILES))
 
@@ -126,13 +128,18 @@ class TextFile:
         return LengthDistribution.of(self._lengths)
 
     def paragraphs(self, lengths: Iterable[int]) -> list[Paragraph]:
-        """For each length the shortest paragraph that is at least as long, or the longest paragraph."""
+        """For each length the shortest paragraph that is at least as long, or the longest
+        paragraph.
+        """
         indices = [bisect_left(self._lengths, tokens) for tokens in lengths]
         return [self._paragraphs[min(index, len(self._paragraphs) - 1)] for index in indices]
 
 
 def split_paragraphs(paths: Sequence[Path]) -> list[str]:
-    """The paragraphs of text files, which blank lines separate. Raises BenchError if there are none."""
+    """The paragraphs of text files, which blank lines separate.
+
+    Raises BenchError if there are none.
+    """
     text = "\n\n".join(path.read_text(encoding="utf-8") for path in paths)
     paragraphs = [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]
     if not paragraphs:

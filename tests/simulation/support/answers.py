@@ -19,7 +19,9 @@ def paragraphs(count: int, *, longest: int = 40, seed: int = 0) -> list[Paragrap
 
 
 def assert_answered(sent: Sequence[Paragraph], outcomes: Iterable[Outcome], *, failing: Iterable[str] = ()) -> None:
-    """Each paragraph has one outcome: a failure if its id is in `failing`, otherwise the correct score."""
+    """Each paragraph has one outcome: a failure if its id is in `failing`, otherwise the correct
+    score.
+    """
     failed: set[str] = set()
     answered: dict[str, Outcome] = {}
     for outcome in outcomes:

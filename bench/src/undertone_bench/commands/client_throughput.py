@@ -1,4 +1,4 @@
-"""Throughput of three ways to call the same simulated fleet: the steps of the paper from 3.3 to 300 per second."""
+"""Throughput of three ways to call a simulated fleet: the paper's steps from 3.3 to 300 per second."""
 
 import asyncio
 import contextlib
@@ -93,9 +93,9 @@ Examples:
 @click.option("--batch-items", default=BATCH_ITEMS, show_default=True, help="Paragraphs per call of the variant undertone.")
 @reporting
 def client_throughput(warm_up: float, seconds: float, permits: int, batch_items: int) -> Report:
-    """Compare three ways to call a simulated fleet of 90 pods that answers 300 paragraphs per second.
+    """Compare three ways to call a simulated fleet, which answers 300 paragraphs per second.
 
-    The fleet runs in a process of its own behind a real socket. It does not fail.
+    The fleet has 90 pods and runs in a process of its own behind a real socket. It does not fail.
     """
     variants: dict[str, Callable[[str, _Stopwatch], None]] = {
         "row": _row,

@@ -34,7 +34,10 @@ ENVOY: Final = "through Envoy"
 
 @dataclass(slots=True)
 class _Side:
-    """One way to the sidecar. `rates` are paragraphs per second, `latencies` median milliseconds, per round."""
+    """One way to the sidecar.
+
+    `rates` are paragraphs per second, `latencies` median milliseconds, per round.
+    """
 
     target: str
     rates: list[float] = field(default_factory=list)

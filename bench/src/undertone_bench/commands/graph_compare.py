@@ -25,7 +25,7 @@ from undertone_bench.report import MedianRange, Report, Table
 
 FROZEN_WEIGHTS: Final = {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}
 WARM_UP_RUNS: Final = 2
-"""Runs at a new shape: TensorFlow optimizes the graph in the first and allocates memory in the second."""
+"""Runs at a new shape. TensorFlow optimizes the graph in the first, allocates memory in the second."""
 
 Shape = tuple[int, int]
 Times = Mapping[tuple[int, Shape], list[list[float]]]
@@ -48,7 +48,7 @@ class ShapeType(click.ParamType[Shape]):
 
 @dataclass(frozen=True, slots=True)
 class GraphVariant:
-    """A graph of `graph_variants`, the engine that computes it, and additional environment variables."""
+    """A graph of `graph_variants`, its engine, and additional environment variables."""
 
     name: str
     graph: str

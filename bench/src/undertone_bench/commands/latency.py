@@ -28,7 +28,10 @@ Results = Sequence[CallResult[Paragraph]]
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Rates in paragraphs per second; unloaded latencies as pairs of tokens and seconds; calls under load."""
+    """Rates in paragraphs per second, and results of calls.
+
+    `unloaded` has pairs of tokens and seconds, `results` the calls under load.
+    """
 
     saturation: float
     unloaded: tuple[tuple[int, float], ...]
@@ -66,7 +69,8 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
     rate = 0.0
     for number in range(experiment.rounds):
         unloaded = await closed_loop(client, probes * 3, 1)
-        # The saturation takes about a third of the open loop's time; the first estimate is from unloaded calls.
+        # The saturation takes about a third of the open loop's time; the first estimate is from
+        # unloaded calls.
         estimate = rate or 1 / median(result.seconds for result in unloaded)
         count = max(_CONCURRENCY * 4, int(estimate * seconds / 3))
         saturation = await _saturation(client, experiment.paragraphs(count, seed=number))

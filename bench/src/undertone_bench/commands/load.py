@@ -44,7 +44,7 @@ def load(
     target: str | None,
     lane: str,
 ) -> Report:
-    """Load a service with single Classify calls, open loop (--rate) or closed loop (--concurrency)."""
+    """Load a service with Classify calls, open loop (--rate) or closed loop (--concurrency)."""
     if (rate is None) == (concurrency is None):
         raise click.UsageError("give either --rate (open loop) or --concurrency (closed loop)")
 

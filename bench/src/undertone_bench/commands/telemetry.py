@@ -1,4 +1,4 @@
-"""Cost of telemetry: two sidecars on one model server, one with every adapter on and one with every adapter off."""
+"""Cost of telemetry: two sidecars on one model server, with all adapters on and all off."""
 
 import asyncio
 import multiprocessing
@@ -52,7 +52,7 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Paragraphs per second, and CPU milliseconds per paragraph of the sidecar and its receivers."""
+    """Paragraphs per second, and CPU milliseconds per paragraph of sidecar and receivers."""
 
     rate: float
     cpu_milliseconds: float

@@ -1,4 +1,4 @@
-"""The algorithm of the HorizontalPodAutoscaler (autoscaling/v2, CPU utilization), without its clock.
+"""The algorithm of the HorizontalPodAutoscaler (autoscaling/v2) for CPU utilization.
 
 Source: Kubernetes documentation, "Horizontal Pod Autoscaling", Algorithm details. Modelled are: the
 ratio of mean utilization to the target; the tolerance; pods that are not ready and count as idle
@@ -38,7 +38,10 @@ class Autoscaler:
         self._recommendations: deque[tuple[float, int]] = deque()
 
     def desired_replicas(self, now: float, pods: int, utilizations: Sequence[float]) -> int:
-        """The new number of replicas for `pods` existing pods and the utilizations of the ready ones."""
+        """The new number of replicas.
+
+        `pods` is the number of existing pods, `utilizations` has those of the ready ones.
+        """
         desired = self._recommend(pods, utilizations)
         self._recommendations.append((now, desired))
         while self._recommendations[0][0] < now - self.settings.stabilization_seconds:

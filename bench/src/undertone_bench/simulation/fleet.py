@@ -67,7 +67,7 @@ class FleetSettings:
 
 @dataclass(frozen=True, slots=True)
 class AutoscalerSample:
-    """Input of the autoscaler: time, existing pods, ready pods, and mean utilization of the ready pods."""
+    """Input of the autoscaler. `utilization` is the mean over the ready pods."""
 
     seconds: float
     pods: int
@@ -172,7 +172,10 @@ class Fleet:
         return reply, context.trailers
 
     def kill(self, pod: Pod) -> None:
-        """Kill the pod's process. The pod restarts, and the load balancer learns of it with a delay."""
+        """Kill the pod's process.
+
+        The pod restarts, and the load balancer learns of it with a delay.
+        """
         pod.crash()
         self._schedule_endpoints()
 
@@ -292,7 +295,7 @@ class Fleet:
 
 
 class _Context:
-    """The part of grpc.aio.ServicerContext that the application uses, for a call without a socket."""
+    """The part of grpc.aio.ServicerContext that the application uses."""
 
     def __init__(self, metadata: Metadata) -> None:
         self.trailers: Metadata = ()

@@ -39,7 +39,7 @@ FLEET: Final = FleetSettings(
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of one client: times of its answers, failed paragraphs, restarts, and pods at the end."""
+    """Result of one client. `answers` are times, `pods` is the number at the end."""
 
     name: str
     answers: list[float]
@@ -60,7 +60,7 @@ class Result:
 
 
 def plain(semaphore: int, seconds: float) -> Result:
-    """The paper's first client: asyncio, a semaphore, four attempts two seconds apart, no circuit breaker."""
+    """The paper's first client: a semaphore, four attempts two seconds apart, no circuit breaker."""
     return run(_plain(semaphore, seconds))
 
 
@@ -75,7 +75,10 @@ def adaptive(seconds: float) -> Result:
 
 
 def results(seconds: float) -> Iterable[Result]:
-    """All clients. Each scores an endless stream of equal paragraphs, one per call as in the paper."""
+    """All clients.
+
+    Each scores an endless stream of equal paragraphs, one per call as in the paper.
+    """
     yield from (plain(semaphore, seconds) for semaphore in SEMAPHORES)
     yield from (fixed(semaphore, seconds) for semaphore in SEMAPHORES)
     yield adaptive(seconds)

@@ -44,7 +44,10 @@ class FleetServicer(pb_grpc.ClassifierServicer):
 
 
 async def serve(settings: FleetSettings, rates: FaultRates, *, port: int, seed: int) -> NoReturn:
-    """Serve a fleet on a loopback port, print the port, and run until the process ends. Port 0 takes a free one."""
+    """Serve a fleet on a loopback port, print the port, and run until the process ends.
+
+    Port 0 takes a free one.
+    """
     async with Fleet(settings, seed=seed) as fleet:
         fleet.fault_rates = rates
         server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
@@ -56,7 +59,7 @@ async def serve(settings: FleetSettings, rates: FaultRates, *, port: int, seed: 
 
 
 class FleetProcess:
-    """`undertone-bench simulation serve FLAG...` as a process, which keeps its port over restarts."""
+    """`undertone-bench simulation serve FLAG...` as a process that keeps its port."""
 
     def __init__(self, flags: Sequence[str]) -> None:
         (self.port,) = free_ports(1)
