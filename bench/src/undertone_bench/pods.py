@@ -77,7 +77,7 @@ class PredictClient:
         )
 
     def predict(self, batch: Batch) -> None:
-        """Raises RpcError, and ValueError if the answer does not have the batch's number of rows."""
+        """Raises RpcError, and ValueError if the answer has another number of rows."""
         request = predict_pb2.PredictRequest(output_filter=["probabilities"])
         request.model_spec.name = self._model
         request.model_spec.signature_name = "serving_default"

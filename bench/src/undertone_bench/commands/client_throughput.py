@@ -1,4 +1,4 @@
-"""Throughput of three ways to call a simulated fleet: the paper's steps from 3.3 to 300 per second."""
+"""Throughput of three ways to call a fleet: the steps of the paper from 3.3 to 300 per second."""
 
 import asyncio
 import contextlib

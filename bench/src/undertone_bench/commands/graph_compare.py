@@ -25,7 +25,7 @@ from undertone_bench.report import MedianRange, Report, Table
 
 FROZEN_WEIGHTS: Final = {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}
 WARM_UP_RUNS: Final = 2
-"""Runs at a new shape. TensorFlow optimizes the graph in the first, allocates memory in the second."""
+"""Runs at a new shape, in which TensorFlow optimizes the graph and allocates memory."""
 
 Shape = tuple[int, int]
 Times = Mapping[tuple[int, Shape], list[list[float]]]

@@ -41,7 +41,7 @@ Score = Callable[["DataFrame"], "DataFrame"]
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """The second run of a variant. `worker_bytes` is the peak memory of the largest Python worker."""
+    """The second run of a variant. `worker_bytes` is the peak of the largest Python worker."""
 
     variant: str
     paragraphs: int

@@ -60,7 +60,7 @@ class Result:
 
 
 def plain(semaphore: int, seconds: float) -> Result:
-    """The paper's first client: a semaphore, four attempts two seconds apart, no circuit breaker."""
+    """The paper's first client: a semaphore, four attempts, no circuit breaker."""
     return run(_plain(semaphore, seconds))
 
 
