@@ -50,8 +50,8 @@ Files in the folder:
 
 To continue a run that was interrupted or killed, run the same command again. It does not send
 paragraphs that have a score, and it retries failed paragraphs. The table then has the same rows in
-the same order as that of an uninterrupted run. Probabilities may differ by up to 0.004 if the model
-computes in bf16, because they depend on which paragraphs share a batch.
+the same order as that of an uninterrupted run. Probabilities may differ, by up to 0.004 with a bf16
+model and in the last digits with fp32, because they depend on which paragraphs share a batch.
 
 If inputs, options or model differ from those recorded in the folder, the command lists the
 differences.
