@@ -1,1 +1,1 @@
-"""How fast Undertone serves, beside other ways to serve, in one run on one machine."""
+"""Benchmarks of Undertone, compared with other ways to serve the same model."""
