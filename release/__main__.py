@@ -29,9 +29,10 @@ def main() -> None:
 
 @main.command()
 def check() -> None:
-    """Check version, changelog, lock, workspace and workflows without building anything.
+    """Check the repository without building anything.
 
-    `make check` runs this.
+    Compares version, changelog, lock and workspace, and lints the workflows with zizmor. `make check`
+    runs this.
     """
     problems = version.check_copies(ROOT) + check_workspace(ROOT) + check_lock(ROOT)
     problems += changelog.check_changelog((ROOT / "CHANGELOG.md").read_text(), version.read_version(ROOT))
@@ -52,7 +53,8 @@ def actionlint() -> None:
 def bump(number: str) -> None:
     """Start the development of VERSION.
 
-    Writes VERSION, the copies in Chart.yaml and the Dockerfiles, and a section of CHANGELOG.md.
+    Writes VERSION, the copies in Chart.yaml, Dockerfiles and documents, and a section of
+    CHANGELOG.md.
     """
     version.write_version(ROOT, number)
     log = ROOT / "CHANGELOG.md"
@@ -72,7 +74,7 @@ def notes(tag: str) -> None:
 @main.command()
 @_OUTPUT
 def build(output: Path) -> None:
-    """Build the sdist and the wheel of each published distribution and check their metadata."""
+    """Build sdists and wheels and check their metadata."""
     _build(output / "dists")
 
 
@@ -80,9 +82,11 @@ def build(output: Path) -> None:
 @click.argument("names", nargs=-1, metavar="[DISTRIBUTION]...")
 @_OUTPUT
 def install(names: tuple[str, ...], output: Path) -> None:
-    """Build, then install each DISTRIBUTION alone in a clean environment and try its commands.
+    """Install each distribution alone and try it.
 
-    Prints what each installation brought. Default: all published distributions.
+    Builds all distributions. Then, for each DISTRIBUTION, it creates a clean environment, installs
+    the wheel with the dependencies of requirements.lock, prints what this brought, imports the
+    packages, and runs --help and --version of each command. Default: all published distributions.
     """
     number = version.read_version(ROOT)
     members = {member.name: member for member in distributions.read_members(ROOT) if member.published}
@@ -106,7 +110,10 @@ def install(names: tuple[str, ...], output: Path) -> None:
 )
 @_OUTPUT
 def package_chart(folder: Path | None, output: Path) -> None:
-    """Package the chart with the digests of its images, render it, and print the archive's path."""
+    """Package and render the chart.
+
+    Writes the digests of the images into the values, and prints the path of the archive.
+    """
     digests = chart.read_digests(ROOT, folder) if folder else chart.example_digests(ROOT)
     with tempfile.TemporaryDirectory() as temporary:
         helm = find_helm(Path(temporary))
