@@ -1,4 +1,4 @@
-"""Faults of the chaos simulation with real processes and sockets.
+"""The client under faults, as in tests/simulation, with real processes and sockets.
 
 The tests assert the results of the paragraphs, not times, which depend on the machine.
 """
@@ -47,24 +47,24 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a server, waits until it listens, and stops it after the test."""
     with contextlib.ExitStack() as stack:
 
-        def begin(module: str, *flags: str) -> Server:
-            server = Server(module, *flags, log=tmp_path / f"{len(list(tmp_path.iterdir()))}.log")
+        def start_server(module: str, *arguments: str) -> Server:
+            server = Server(module, *arguments, log=tmp_path / f"{len(list(tmp_path.iterdir()))}.log")
             stack.callback(server.stop)
             server.until_listening()
             return server
 
-        yield begin
+        yield start_server
 
 
-async def score(target: str, sent: list[Paragraph], into: list[Outcome], *, timeout_seconds: float = 30.0) -> None:
+async def score(target: str, sent: list[Paragraph], outcomes: list[Outcome], *, timeout_seconds: float = 30.0) -> None:
     settings = Settings(timeout_seconds=timeout_seconds, retry=QUICK, batch_items=4)
     async with Client(target, settings=settings) as client:
         async for outcome in client.score(sent, ordered=False):
-            into.append(outcome)  # noqa: PERF401 - the tests watch the length of the list
+            outcomes.append(outcome)  # noqa: PERF401 - the tests watch the length of the list
 
 
-async def more(outcomes: list[Outcome], count: int) -> None:
-    """Waits for so many more outcomes."""
+async def wait_for_more(outcomes: list[Outcome], count: int) -> None:
+    """Waits for `count` further outcomes."""
     goal = len(outcomes) + count
     await asyncio.to_thread(until, lambda: len(outcomes) >= goal, f"{goal} paragraphs are answered")
 
@@ -75,7 +75,7 @@ async def test_killed_service_loses_nothing(start: Start) -> None:
     outcomes: list[Outcome] = []
     scoring = asyncio.create_task(score(service.target, sent, outcomes))
     for restarts in (1, 2):
-        await more(outcomes, 200)
+        await wait_for_more(outcomes, 200)
         service.kill()
         service.start()
         await asyncio.to_thread(service.until_listening, restarts + 1)
@@ -88,7 +88,7 @@ async def test_calls_to_a_hanging_service_are_retried(start: Start) -> None:
     sent = paragraphs(600)
     outcomes: list[Outcome] = []
     scoring = asyncio.create_task(score(service.target, sent, outcomes, timeout_seconds=0.5))
-    await more(outcomes, 100)
+    await wait_for_more(outcomes, 100)
     with service.paused():
         await asyncio.sleep(1.5)  # longer than the deadline of a call
     await scoring
@@ -100,7 +100,7 @@ async def test_second_service_replaces_a_killed_one(start: Start) -> None:
     sent = paragraphs(600)
     outcomes: list[Outcome] = []
     scoring = asyncio.create_task(score(f"ipv4:{one.target},{other.target}", sent, outcomes))
-    await more(outcomes, 100)
+    await wait_for_more(outcomes, 100)
     one.kill()
     await scoring
     assert_answered(sent, outcomes)
@@ -124,7 +124,7 @@ async def test_second_sidecar_replaces_a_draining_one(pod: Pod, launch: Launcher
     targets = ",".join(sidecar.target.replace("localhost", "127.0.0.1") for sidecar in (first, second))
     outcomes: list[Outcome] = []
     scoring = asyncio.create_task(score(f"ipv4:{targets}", sent, outcomes))
-    await more(outcomes, 100)
+    await wait_for_more(outcomes, 100)
     first.signal(signal.SIGTERM)
     assert await asyncio.to_thread(first.wait) == 0
     await scoring

@@ -102,10 +102,10 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     context_settings=SETTINGS,
     epilog="""\b
 Examples:
-  undertone-bench throughput                      the demo model: Undertone beside other ways to serve it
-  undertone-bench latency --model bert-base       latency at 70 % of saturation
+  undertone-bench throughput                          the demo model, served in several ways
+  undertone-bench latency --model bert-base           latency at 70 % of saturation
   undertone-bench load --target HOST:PORT --rate 20   load a running service
-  undertone-bench publish --check                 check that the page matches its summaries
+  undertone-bench publish --check                     check that the page matches its summaries
 
 \b
 Exit codes:
@@ -114,7 +114,7 @@ Exit codes:
 )
 @click.version_option(package_name="undertone-bench", prog_name="undertone-bench")
 def main() -> None:
-    """Measure how fast Undertone is on this machine, beside other ways to do the same.
+    """Measure how fast Undertone is on this machine, compared with other ways to serve a model.
 
     A measurement starts the processes that it needs, prints tables and figures, and writes a
     report to build/bench/results. Run it from the repository's root, on an idle machine.

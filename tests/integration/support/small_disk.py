@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A small file system, to test a full disk."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import pytest
 
 
 class SmallDisk:
-    """A file system in memory, mounted on a folder."""
+    """A tmpfs of limited size, mounted on a folder."""
 
     def __init__(self, folder: Path, kilobytes: int) -> None:
         self.folder = folder
         self._mount(f"size={kilobytes}k")
 
     def grow(self, kilobytes: int) -> None:
-        """Make room."""
+        """Increases the size to `kilobytes`."""
         self._mount(f"remount,size={kilobytes}k")
 
     def _mount(self, options: str) -> None:
@@ -25,15 +25,16 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, kilobytes: int) -> Iterator[SmallDisk]:
-    """A disk of that size on `folder`, which is made; the test is skipped where it may not be
-    mounted.
+    """Creates `folder` and mounts a disk of this size on it.
+
+    Skips the test if the process is not allowed to mount.
     """
     folder.mkdir()
     try:
         disk = SmallDisk(folder, kilobytes)
     except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"a small disk cannot be mounted, which only root may do: {error}")
+        pytest.skip(f"cannot mount a tmpfs, which needs root: {error}")
     try:
         yield disk
     finally:
-        subprocess.run(["umount", folder], check=True)  # which fails if a file was left open
+        subprocess.run(["umount", folder], check=True)  # fails if a file is still open

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from undertone_bench.processes import child_processes
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 
@@ -52,16 +53,4 @@ def python_workers(session: SparkSession) -> list[int]:
     """The process ids of the session's Python workers. Java's child is a daemon that forks them."""
     gateway = session.sparkContext._gateway
     assert gateway is not None
-    return [worker for daemon in children(gateway.proc.pid) for worker in children(daemon)]
-
-
-def children(process: int) -> list[int]:
-    """The process ids of the children of a process."""
-    return [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == process]
-
-
-def _parent(stat: Path) -> int | None:
-    try:
-        return int(stat.read_text().rpartition(")")[2].split()[1])
-    except OSError:  # the process has ended
-        return None
+    return [worker for daemon in child_processes(gateway.proc.pid) for worker in child_processes(daemon)]

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import pyspark
+from undertone_bench.processes import child_processes
 
 from tests.integration.support.processes import until
-from tests.integration.support.spark import JAVA_OPTIONS, children
+from tests.integration.support.spark import JAVA_OPTIONS
 
 HOSTS: Final = ("127.0.0.2", "127.0.0.3")
 """The addresses of the workers.
@@ -43,7 +44,7 @@ class Cluster:
 
     def executors(self) -> list[int]:
         """The process ids of the executors, which are children of the workers."""
-        processes = (process for worker in self._processes[1:] for process in children(worker.pid))
+        processes = (process for worker in self._processes[1:] for process in child_processes(worker.pid))
         return [process for process in processes if b"ExecutorBackend" in Path(f"/proc/{process}/cmdline").read_bytes()]
 
     def stop(self) -> None:
