@@ -31,8 +31,8 @@ def main() -> None:
 def check() -> None:
     """Check the repository without building anything.
 
-    Compares version, changelog, lock and workspace, and lints the workflows with zizmor. `make check`
-    runs this.
+    Compares version, changelog, lock and workspace, and lints the workflows with zizmor.
+    `make check` runs this.
     """
     problems = version.check_copies(ROOT) + check_workspace(ROOT) + check_lock(ROOT)
     problems += changelog.check_changelog((ROOT / "CHANGELOG.md").read_text(), version.read_version(ROOT))
