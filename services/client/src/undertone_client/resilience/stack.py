@@ -84,7 +84,6 @@ class ResilientTransport:
             sleep=sleep,
             clock=clock,
         )
-        self.emit_recovery = self._retry.emit_recovery
 
     @property
     def desired_calls(self) -> int:
@@ -113,6 +112,10 @@ class ResilientTransport:
         except TimeoutError:
             reason = f"no answer within deadline_seconds {self._settings.deadline_seconds}"
             raise DeadlineExceededError(grpc.StatusCode.DEADLINE_EXCEEDED, reason, attempts=call.attempts) from None
+
+    def emit_recovery(self, request: Request, call: CallState) -> None:
+        """Report that the failures of the call so far were recovered."""
+        self._retry.emit_recovery(request, call)
 
     def emit_opened(self) -> None:
         """Report the initial limit and breaker state."""
