@@ -17,10 +17,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Tensors of one Predict call to one model version.
-
-    The mask is 1 for tokens and 0 for padding.
-    """
+    """Tensors of one Predict call. The mask is 1 for tokens and 0 for padding."""
 
     version: int
     input_ids: Tokens
@@ -42,13 +39,7 @@ class Catalog(Protocol):
     """Lists the model versions of the model server."""
 
     async def versions(self) -> tuple[int, ...]:
-        """Available versions, newest first.
-
-        Raises RetryableError, DeadlineError or ModelServerError.
-        """
+        """Available versions, newest first. Raises errors as Backend.predict."""
 
     async def signature(self, version: int) -> Signature:
-        """Input and output tensors of a version.
-
-        Raises RetryableError, DeadlineError or ModelServerError.
-        """
+        """Input and output tensors of a version. Raises errors as Backend.predict."""

@@ -24,10 +24,7 @@ class OverlengthPolicy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Tokens from `start` up to `stop` of a paragraph.
-
-    `new_tokens` counts those that no earlier chunk has.
-    """
+    """Tokens `start` to `stop` of a paragraph. `new_tokens` of them are in no earlier chunk."""
 
     start: int
     stop: int

@@ -1,7 +1,4 @@
-"""The model contract, contract.json.
-
-It must agree with the other exported files and with the model server.
-"""
+"""The model contract, contract.json, and its checks against other files and the model server."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -79,10 +76,7 @@ class Contract:
 
 
 def read_contract(folder: Path, *, name: str) -> Contract:
-    """Reads the contract of a version's folder, `<name>/<version>/`.
-
-    Raises ContractError with the file and the problem.
-    """
+    """Reads the contract in the folder of a version. Raises ContractError."""
     path = folder / CONTRACT_FILE
     try:
         message = json_format.Parse(path.read_text("utf-8"), contract_pb2.ModelContract(), ignore_unknown_fields=True)

@@ -13,10 +13,7 @@ from undertone_sidecar.events import Listener
 from undertone_sidecar.health import Health
 
 _QUIET_SECONDS: Final = 0.1
-"""Time without new calls before the server stops.
-
-On stop, gRPC cancels calls that it has received but not yet delivered.
-"""
+"""Pause without calls before the stop, which cancels calls that gRPC has not delivered yet."""
 
 _MAX_QUIET_WAIT_SECONDS: Final = 1.0
 """Limit of the wait for such a pause, for callers that keep calling."""

@@ -101,10 +101,7 @@ _INTERNAL: Final = Status(grpc.StatusCode.INTERNAL, "internal error: see the log
 
 
 def status_of(error: BaseException) -> Status:
-    """The status of an error.
-
-    Errors without a code in the table become INTERNAL with a fixed message.
-    """
+    """The status of an error. Errors that are not in the table are INTERNAL."""
     for kind in type(error).__mro__:
         if code := _CODES.get(kind):
             return Status(code, str(error), error.retry_after if isinstance(error, RetryableError) else None)

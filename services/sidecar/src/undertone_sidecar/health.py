@@ -8,8 +8,7 @@ from undertone_protos.v1 import classifier_pb2
 CLASSIFIER: Final[str] = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 
 LIVENESS: Final = "liveness"
-"""Health service for liveness probes: SERVING while the process responds, with or without a model.
-"""
+"""Health service for liveness probes: SERVING while the process responds, even without a model."""
 
 _READINESS_SERVICES: Final = ("", CLASSIFIER)
 

@@ -95,10 +95,7 @@ CATALOGUE: Final = (
 
 
 class Measure:
-    """Turns events into measurements.
-
-    One instance for each sidecar, because it counts calls in flight.
-    """
+    """Turns events into measurements. Keeps the calls in flight of one sidecar."""
 
     def __init__(self) -> None:
         self._calls = CallMetrics()

@@ -83,10 +83,7 @@ class Models(Protocol):
         """The served version. Raises UnavailableError if there is none."""
 
     async def refresh(self) -> Model:
-        """Checks the model server again, and returns the served version.
-
-        Raises UnavailableError.
-        """
+        """Checks the model server again. Returns the served version, or raises UnavailableError."""
 
     def report_failure(self) -> None:
         """Reports that the model server did not respond, so that it is checked soon."""

@@ -109,10 +109,7 @@ class ModelWatcher:
         return self.current()
 
     async def run(self) -> None:
-        """Runs until it is cancelled.
-
-        Raises ConfigurationError if the first model cannot be served.
-        """
+        """Runs until cancelled. Raises ConfigurationError if the first model cannot be served."""
         try:
             await self._watch()
         finally:

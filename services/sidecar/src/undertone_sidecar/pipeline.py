@@ -39,10 +39,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classified:
-    """Result of one paragraph.
-
-    `tokens` counts the whole paragraph with one set of special tokens, before any cut.
-    """
+    """Result of one paragraph. `tokens` is the whole paragraph and one set of special tokens."""
 
     probabilities: Probabilities
     tokens: int
@@ -170,10 +167,7 @@ class Pipeline:
             self._in_progress[lane] -= paragraphs
 
     async def _score(self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane) -> Answer:
-        """Scores all texts with one version.
-
-        If the version goes away, starts again with its successor.
-        """
+        """Scores all texts with one version. Starts again if the version is replaced."""
         for _ in range(_MAX_VERSIONS_PER_CALL):
             answer = await self._score_with(model, texts, policy, deadline, lane)
             if not any(isinstance(outcome, VersionGoneError) for outcome in answer.outcomes):

@@ -22,8 +22,7 @@ from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, P
 from undertone_sidecar.request_limits import RequestLimits, text_bytes
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""Trailer of gRPC's retry design (gRFC A6): milliseconds that the client waits before it retries.
-"""
+"""Trailer of gRPC's retry design (gRFC A6): milliseconds until the client may retry."""
 
 LANE: Final = "undertone-lane"
 """Metadata key of a call's lane: "online" (the default) or "batch"."""

@@ -168,10 +168,7 @@ class Sidecar:
 
 
 def _plan(machine: Machine, settings: Settings) -> ThreadPlan:
-    """The thread plan, with the settings' own numbers.
-
-    Raises SettingsError if there are more threads than CPUs.
-    """
+    """The thread plan with the settings. Raises SettingsError if there are too many threads."""
     problems = list(oversubscription(machine, settings))
     if problems and not settings.auto:
         raise SettingsError("\n".join(problems))

@@ -25,10 +25,7 @@ from undertone_sidecar.errors import (
 _Reply = TypeVar("_Reply")
 
 _METADATA_TIMEOUT_SECONDS: Final = 5.0
-"""Timeout of calls about versions and signatures.
-
-A model server that computes on all cores responds late.
-"""
+"""Timeout of calls about versions and signatures. A busy model server responds late."""
 
 _CHANNEL_OPTIONS: Final = (
     # Reconnects quickly to a restarted model server. The default backoff of gRPC grows to two
@@ -55,10 +52,7 @@ _DTYPE_NAMES: Final[dict[int, str]] = {
 
 
 class TFServing:
-    """Backend and Catalog over one channel.
-
-    The channel reconnects by itself; calls fail immediately in the meantime.
-    """
+    """Backend and Catalog over one channel. Calls fail while the channel reconnects."""
 
     def __init__(self, target: str, model_name: str, *, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> None:
         """`target` is a gRPC target such as "localhost:8500" or "unix:///run/model.sock"."""
@@ -143,10 +137,7 @@ def pack_int32(array: npt.NDArray[np.int32], tensor: tensor_pb2.Tensor) -> None:
 
 
 def unpack_float32(tensor: tensor_pb2.Tensor) -> npt.NDArray[np.float32]:
-    """The array of a tensor.
-
-    Raises ValueError if it is not float32, or its shape and its size disagree.
-    """
+    """The array of a tensor. Raises ValueError for a wrong data type or size."""
     if tensor.dtype != tensor_pb2.DATA_TYPE_FLOAT:
         raise ValueError(f"has type {dtype_name(tensor.dtype)}, expected float32")
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)

@@ -28,10 +28,7 @@ class Tokenizer:
     """
 
     def __init__(self, rust: tokenizers.Tokenizer, executor: Executor) -> None:
-        """Raises ValueError if `rust` does not put special tokens around a text.
-
-        Changes settings of `rust`.
-        """
+        """Changes settings of `rust`. Raises ValueError if it does not add special tokens."""
         # The file contains the truncation and padding of the training.
         rust.no_truncation()
         rust.no_padding()
@@ -75,10 +72,7 @@ class Tokenizer:
         return max(self._rust.get_vocab().values()) + 1
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Token ids of each text, without special tokens.
-
-        Tokenizes all texts in one task of the thread pool.
-        """
+        """Token ids of each text without special tokens, in one task of the thread pool."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, texts)
 
     def _encode(self, texts: Sequence[str]) -> list[TokenIds]:

@@ -66,10 +66,7 @@ class WordCache:
         return [np.frombuffer(b"".join(map(cache.__getitem__, words)), dtype=np.int32) for words in split_texts]
 
     def _cache_with(self, words: set[str]) -> dict[str, bytes]:
-        """The cache after adding `words`.
-
-        The caller can use it even if another thread clears the cache.
-        """
+        """The cache after adding `words`. Remains valid if another thread clears the cache."""
         with self._lock:
             if self._bytes > self._max_bytes:
                 self._cache, self._bytes = {}, 0

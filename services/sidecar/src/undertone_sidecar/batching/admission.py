@@ -101,10 +101,7 @@ class AdmissionControl:
         )
 
     def refusal(self, tokens: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
-        """The reason to refuse `tokens` more tokens with `remaining` seconds to the deadline.
-
-        None to accept them.
-        """
+        """Why `tokens` more tokens are refused, or None. `remaining` is until the deadline."""
         wait = backlog.slot_seconds + self._drain_seconds(backlog)
         needed = wait + self._cost.seconds(tokens, math.ceil(tokens / self._limits.budget))
         if backlog.lane_tokens + tokens > self._limits.queue_tokens:

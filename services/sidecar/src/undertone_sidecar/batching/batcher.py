@@ -255,10 +255,7 @@ class MicroBatcher:
         return not request.result.done() and request.deadline - self._margin_seconds > now
 
     def _keep_or_drop(self, request: Request) -> bool:
-        """Whether the request still needs a result.
-
-        If not, reports it as dropped, and fails it if it has expired.
-        """
+        """Whether the request is wanted. If not, reports it, and fails it if it has expired."""
         now = self._clock()
         if self._is_wanted(request, now):
             return True

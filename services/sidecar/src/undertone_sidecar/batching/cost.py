@@ -10,10 +10,7 @@ _PRIOR_SECONDS_PER_TOKEN: Final = 3e-5
 """The estimate before the first sample."""
 
 _PRIOR_WEIGHT: Final = 0.05
-"""Weight of a virtual sample: an empty call takes _PRIOR_SECONDS.
-
-It decides if all samples have the same size.
-"""
+"""Weight of a virtual sample of an empty call with _PRIOR_SECONDS, for samples of equal size."""
 
 _OUTLIER_ERRORS: Final = 3.0
 """A sample further off than this many usual errors counts as if it were this far off."""

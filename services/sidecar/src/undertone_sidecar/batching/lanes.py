@@ -81,10 +81,7 @@ class FairShare:
 
     @property
     def is_online_active(self) -> bool:
-        """Whether online requests came recently.
-
-        If so, batch requests should not hold the model server for long.
-        """
+        """Whether online requests came recently. If so, batches of the batch lane are short."""
         return self._tokens_since_online < _IDLE_BATCHES * self._budget
 
     def next_lane(self, *, has_online: bool, has_batch: bool) -> Lane | None:
@@ -96,10 +93,7 @@ class FairShare:
         return None
 
     def record(self, lane: Lane, tokens: int, *, has_batch: bool) -> None:
-        """Records a batch of `lane` with `tokens` padded tokens.
-
-        `has_batch` says whether the batch lane had requests.
-        """
+        """Records a batch. `has_batch` says whether the batch lane had requests."""
         if lane is Lane.ONLINE:
             self._tokens_since_online = 0
             if has_batch:

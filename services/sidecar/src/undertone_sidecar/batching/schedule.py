@@ -88,10 +88,7 @@ class Schedule:
         return None
 
     def is_current(self, selection: BatchSelection) -> bool:
-        """Whether the lane of the selection is still the next one.
-
-        New online requests can change that.
-        """
+        """Whether the lane of the selection is still next. New online requests can change that."""
         return self._next_lane() is selection.lane
 
     def start(self, selection: BatchSelection) -> None:
@@ -107,10 +104,7 @@ class Schedule:
         return [*self._online, *self._batch]
 
     def has_full_batch(self) -> bool:
-        """Whether the next lane has a full batch.
-
-        If so, more requests will hardly improve the selection.
-        """
+        """Whether a full batch is queued, which more requests would hardly improve."""
         lane = self._next_lane()
         return lane is not None and self._queue(lane).tokens >= self._budget(lane)
 

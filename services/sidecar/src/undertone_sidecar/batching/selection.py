@@ -117,10 +117,7 @@ def _available(
 
 
 def pad_batch(selection: BatchSelection) -> Batch:
-    """Tensors of a batch.
-
-    The mask hides the padding, so the token id of the padding does not matter.
-    """
+    """Tensors of a batch. The mask hides the padding, whose token id does not matter."""
     requests = selection.requests
     input_ids = np.zeros((len(requests), selection.length), dtype=np.int32)
     attention_mask = np.zeros_like(input_ids)

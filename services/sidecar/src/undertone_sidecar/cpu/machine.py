@@ -29,10 +29,7 @@ class InstructionSet(Enum):
 
     @property
     def has_bf16(self) -> bool:
-        """Whether the CPU multiplies bfloat16 in hardware.
-
-        Emulated bfloat16 is slower than float32.
-        """
+        """Whether the CPU has bfloat16. Emulated bfloat16 is slower than float32."""
         return self in (InstructionSet.AMX, InstructionSet.AVX512_BF16)
 
 
@@ -63,10 +60,7 @@ class Machine:
 
 
 def read_machine(root: Path = Path("/")) -> Machine:
-    """Reads /proc and /sys below `root`.
-
-    Without these files, every CPU counts as a core, without a quota.
-    """
+    """Reads /proc and /sys in `root`. Without them, every CPU is a core, and there is no quota."""
     allowed = _read_allowed(root)
     if not allowed:
         count = os.cpu_count() or 1

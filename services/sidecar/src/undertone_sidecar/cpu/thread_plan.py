@@ -25,10 +25,7 @@ _SPARE_CALLS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadSettings:
-    """Settings that determine thread counts.
-
-    `undertone-sidecar` and `undertone-sidecar plan` share them.
-    """
+    """Settings that determine thread counts. Both commands have them."""
 
     batching: str = field(
         default=TOKEN_BUDGET,

@@ -43,10 +43,7 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
 
 
 def write_version(base: Path, version: int, *, max_tokens: int = MAX_TOKENS, labels: tuple[str, ...] = LABELS) -> Path:
-    """Writes the folder `base`/`version`, contract last, and returns it.
-
-    The model has the name of `base`.
-    """
+    """Writes and returns the folder `base`/`version`. The model has the name of `base`."""
     folder = base / str(version)
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer().to_str().encode()
