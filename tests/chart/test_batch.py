@@ -13,6 +13,7 @@ from undertone_bench.chart import Chart, HelmError, Manifest
 from undertone_cli.commands.score import score
 
 from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.pods import pod_spec
 
 CLAIM = COMBINATIONS["jobs to a claim"]
 BUCKET = COMBINATIONS["jobs to a bucket"]
@@ -77,7 +78,7 @@ def test_daily_runs_are_not_concurrent(chart: Chart) -> None:
 
 
 def test_backfill_runs_the_undertone_command(chart: Chart, tmp_path: Path) -> None:
-    (container,) = backfill(chart, CLAIM)["spec"]["template"]["spec"]["containers"]
+    (container,) = pod_spec(backfill(chart, CLAIM))["containers"]
     output = command(container, tmp_path, 'printf "%s\\n" "$@"')
     assert output == ["score", "--out", "/output/backfill", "--text-column=body", "--", "/input/posts.parquet"]
     # The command accepts the options and reports only the missing input.
@@ -101,7 +102,7 @@ def test_spark_runs_the_batch_command_with_one_table(chart: Chart) -> None:
 
 def test_spark_receives_the_configured_options(chart: Chart) -> None:
     batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=local[4]", "--conf=spark.app.note=a b"]}
-    (container,) = backfill(chart, {"batch": batch})["spec"]["template"]["spec"]["containers"]
+    (container,) = pod_spec(backfill(chart, {"batch": batch}))["containers"]
     (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "PYSPARK_SUBMIT_ARGS"]
     assert shlex.split(value) == ["--master=local[4]", "--conf=spark.app.note=a b", "pyspark-shell"]
 
@@ -115,27 +116,26 @@ def test_checks_reject_masters_other_than_local(chart: Chart, master: str) -> No
 
 
 def test_spark_writes_to_the_bucket(chart: Chart) -> None:
-    pod = backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}})["spec"]["template"]["spec"]
+    pod = pod_spec(backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}}))
     assert "initContainers" not in pod
     assert "--table=gs://scores/undertone" in pod["containers"][0]["command"]
 
 
 def test_daily_runs_write_to_a_directory_for_each_day(chart: Chart, tmp_path: Path) -> None:
-    template = chart.render(CLAIM).one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]
-    (container,) = template["spec"]["containers"]
+    (container,) = pod_spec(chart.render(CLAIM).one("CronJob"))["containers"]
     (folder,) = command(container, tmp_path, 'printf "%s\\n" "$3"')
     assert [len(part) for part in folder.removeprefix("/output/daily/").split("-")] == [4, 2, 2]
 
 
 def test_inputs_are_read_only_and_results_persistent(chart: Chart) -> None:
-    pod = backfill(chart, CLAIM)["spec"]["template"]["spec"]
+    pod = pod_spec(backfill(chart, CLAIM))
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes["input"]["persistentVolumeClaim"] == {"claimName": "posts", "readOnly": True}
     assert volumes["output"]["persistentVolumeClaim"] == {"claimName": "scores"}
 
 
 def test_results_are_copied_to_the_bucket_after_scoring(chart: Chart) -> None:
-    pod = backfill(chart, BUCKET)["spec"]["template"]["spec"]
+    pod = pod_spec(backfill(chart, BUCKET))
     assert [container["name"] for container in pod["initContainers"]] == ["score"]
     (upload,) = pod["containers"]
     assert upload["args"][-2:] == ["/output", ":gcs:scores/undertone"]
@@ -147,7 +147,7 @@ def test_jobs_call_the_load_balancer(chart: Chart) -> None:
         ("no load balancer", "dns:///spring-undertone-inference.reading.svc:50051"),
     ):
         values = {**COMBINATIONS[combination], "batch": CLAIM["batch"]}
-        (container,) = backfill(chart, values)["spec"]["template"]["spec"]["containers"]
+        (container,) = pod_spec(backfill(chart, values))["containers"]
         assert {"name": "UNDERTONE_TARGET", "value": target} in container["env"]
 
 

@@ -13,6 +13,7 @@ from undertone_bench.chart import Chart, HelmError, Manifest, Manifests
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART
+from tests.chart.support.pods import containers, pod_template
 
 OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()
@@ -42,18 +43,8 @@ def validated() -> set[tuple[str, str]]:
 def pods(manifests: Manifests) -> Iterator[tuple[str, Manifest]]:
     """The pod templates, each with the name of its object."""
     for manifest in manifests:
-        match manifest["kind"]:
-            case "Pod":
-                yield manifest["metadata"]["name"], manifest
-            case "Deployment" | "Job":
-                yield manifest["metadata"]["name"], manifest["spec"]["template"]
-            case "CronJob":
-                yield manifest["metadata"]["name"], manifest["spec"]["jobTemplate"]["spec"]["template"]
-
-
-def containers(pod: Manifest) -> Iterator[Mapping[str, Any]]:
-    yield from pod["spec"].get("initContainers", ())
-    yield from pod["spec"]["containers"]
+        if manifest["kind"] in ("CronJob", "Deployment", "Job", "Pod"):
+            yield manifest["metadata"]["name"], pod_template(manifest)
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
@@ -136,7 +127,7 @@ def test_target_ports_exist(manifests: Manifests) -> None:
 
 def known_ports(pod: Manifest) -> set[int | str]:
     """The numbers of all ports, and the port names of ordinary containers."""
-    numbers = {port["containerPort"] for container in containers(pod) for port in container.get("ports", ())}
+    numbers = {port["containerPort"] for container in containers(pod["spec"]) for port in container.get("ports", ())}
     return numbers | {port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", ())}
 
 
@@ -157,7 +148,7 @@ def test_passes_the_restricted_pod_security_standard(manifests: Manifests) -> No
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for volume in spec["volumes"]:
             assert volume.keys() - {"name"} <= {"configMap", "emptyDir", "image", "persistentVolumeClaim", "secret"}
-        for container in containers(pod):
+        for container in containers(pod["spec"]):
             security = container["securityContext"]
             assert security["allowPrivilegeEscalation"] is False, (name, container["name"])
             assert security["capabilities"] == {"drop": ["ALL"]}
@@ -176,7 +167,7 @@ def test_pods_have_no_service_account_token(manifests: Manifests) -> None:
 
 def test_containers_have_resources_and_image_tags(manifests: Manifests) -> None:
     for _, pod in pods(manifests):
-        for container in containers(pod):
+        for container in containers(pod["spec"]):
             resources = container["resources"]
             assert {"cpu", "memory"} <= resources["requests"].keys() & resources["limits"].keys()
             tag = container["image"].rpartition(":")[2]
@@ -198,7 +189,7 @@ def test_serving_containers_have_all_probes(manifests: Manifests) -> None:
 def test_mounts_match_volumes(manifests: Manifests) -> None:
     for name, pod in pods(manifests):
         volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
-        mounted = {mount["name"] for container in containers(pod) for mount in container.get("volumeMounts", ())}
+        mounted = {mount["name"] for container in containers(pod["spec"]) for mount in container.get("volumeMounts", ())}
         assert mounted == volumes, name
 
 
@@ -230,7 +221,7 @@ def _selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
 )
 def test_changed_configuration_changes_the_checksum(chart: Chart, suffix: str, changed: Mapping[str, Any]) -> None:
     def checksum(values: Mapping[str, Any]) -> str:
-        pod = chart.render(values).one("Deployment", suffix)["spec"]["template"]
+        pod = pod_template(chart.render(values).one("Deployment", suffix))
         return str(pod["metadata"]["annotations"]["checksum/config"])
 
     assert checksum({}) == checksum({"serviceAccount": {"annotations": {"a": "b"}}})

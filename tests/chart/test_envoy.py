@@ -11,6 +11,7 @@ import yaml
 from undertone_bench.chart import Chart, HelmError, Manifest
 
 from tests.chart.support.paths import CHART
+from tests.chart.support.pods import pod_spec
 
 DESCRIPTOR = CHART / "files/envoy/classifier.binpb"
 
@@ -32,9 +33,8 @@ def cluster(chart: Chart, **values: Any) -> Any:
 
 
 def container(chart: Chart, **values: Any) -> Manifest:
-    pod = chart.render(envoy(**values)).one("Deployment", "-envoy")["spec"]["template"]["spec"]
-    found: Manifest = pod["containers"][0]
-    return found
+    (found,) = pod_spec(chart.render(envoy(**values)).one("Deployment", "-envoy"))["containers"]
+    return dict(found)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_tracing_requires_an_endpoint_and_a_sampling_ratio(chart: Chart, values:
 @pytest.mark.parametrize("files", [(), ("values-kind.yaml",)])
 def test_ephemeral_storage_has_room_for_the_access_log(chart: Chart, files: tuple[str, ...]) -> None:
     """The log counts as ephemeral storage. Kubelets rotate it at about 50 MiB or later."""
-    pod = chart.render(files=files).one("Deployment", "-envoy")["spec"]["template"]["spec"]
+    pod = pod_spec(chart.render(files=files).one("Deployment", "-envoy"))
     assert pod["containers"][0]["resources"]["limits"]["ephemeral-storage"] == "1Gi"
 
 
@@ -110,8 +110,8 @@ def test_admin_interface_listens_on_loopback(chart: Chart) -> None:
 
 
 def test_drain_hook_ends_within_the_grace_period(chart: Chart) -> None:
-    pod = chart.render(envoy(drain={"leaveSeconds": 7, "finishSeconds": 80}, ports={"admin": 9999}))
-    spec = pod.one("Deployment", "-envoy")["spec"]["template"]["spec"]
+    manifests = chart.render(envoy(drain={"leaveSeconds": 7, "finishSeconds": 80}, ports={"admin": 9999}))
+    spec = pod_spec(manifests.one("Deployment", "-envoy"))
     assert spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["bash", "config/drain.sh", "9999", "7", "80"]
     assert spec["terminationGracePeriodSeconds"] > 87
 
@@ -119,7 +119,7 @@ def test_drain_hook_ends_within_the_grace_period(chart: Chart) -> None:
 def test_key_of_the_authority_is_not_mounted(chart: Chart) -> None:
     tls = envoy(tls={"secretName": "server", "clientCASecretName": "clients"})
     manifests = chart.render({**tls, "test": {"enabled": False}})
-    volumes = manifests.one("Deployment", "-envoy")["spec"]["template"]["spec"]["volumes"]
+    volumes = pod_spec(manifests.one("Deployment", "-envoy"))["volumes"]
     secrets = {volume["name"]: volume["secret"] for volume in volumes if "secret" in volume}
     assert secrets["tls"] == {"secretName": "server"}
     assert secrets["client-ca"] == {"secretName": "clients", "items": [{"key": "ca.crt", "path": "ca.crt"}]}

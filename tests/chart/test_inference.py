@@ -14,23 +14,18 @@ from undertone_sidecar.testing import read_settings
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART, ROOT
+from tests.chart.support.pods import containers, find_container, inference_pod, pod_spec
 
 SOCKET = "/run/undertone/model.sock"
 DEV_SERVER = COMBINATIONS["development server"]
 
 
-def spec(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:
-    found: Manifest = chart.render(values, files=files).one("Deployment", "-inference")["spec"]["template"]["spec"]
-    return found
-
-
 def sidecar(chart: Chart, values: Mapping[str, Any] | None = None) -> Manifest:
-    (container,) = spec(chart, values)["containers"]
-    return dict(container)
+    return find_container(inference_pod(chart, values), "sidecar")
 
 
 def model_server(chart: Chart, values: Mapping[str, Any] | None = None) -> Manifest:
-    return dict(spec(chart, values)["initContainers"][-1])
+    return find_container(inference_pod(chart, values), "model-server")
 
 
 def environment_of(container: Manifest) -> dict[str, str]:
@@ -52,7 +47,7 @@ def test_model_server_starts_before_the_sidecar_and_stops_after_it(chart: Chart)
     assert server["restartPolicy"] == "Always"
     # Without a startup probe, the sidecar would not wait until the model is loaded.
     assert server["startupProbe"]["grpc"] == {"port": 8500}
-    assert [container["name"] for container in spec(chart)["containers"]] == ["sidecar"]
+    assert [container["name"] for container in inference_pod(chart)["containers"]] == ["sidecar"]
 
 
 def test_tf_serving_is_a_child_of_the_script(chart: Chart) -> None:
@@ -168,7 +163,7 @@ def test_grace_period_is_longer_than_the_drain(chart: Chart) -> None:
     given = flags(sidecar(chart, values))
     assert given["drain-delay-seconds"] == "20"
     assert given["grace-period-seconds"] == "100"
-    assert spec(chart, values)["terminationGracePeriodSeconds"] > 100
+    assert inference_pod(chart, values)["terminationGracePeriodSeconds"] > 100
 
 
 def test_rolling_update_keeps_full_capacity(chart: Chart) -> None:
@@ -185,7 +180,7 @@ def test_settings_become_flags(chart: Chart) -> None:
 
 @pytest.mark.parametrize("files", [(), ("values-kind.yaml",)])
 def test_sidecar_accepts_its_flags(chart: Chart, files: tuple[str, ...], tmp_path: Path) -> None:
-    (container,) = spec(chart, files=files)["containers"]
+    (container,) = inference_pod(chart, files=files)["containers"]
     arguments = [re.sub(r"^--model-dir=.*", f"--model-dir={tmp_path}", argument) for argument in container["args"]]
     settings = read_settings(*arguments)
     assert settings.served_name == "emotions"
@@ -193,7 +188,7 @@ def test_sidecar_accepts_its_flags(chart: Chart, files: tuple[str, ...], tmp_pat
 
 
 def test_pods_of_each_version_are_spread(chart: Chart) -> None:
-    constraints = spec(chart)["topologySpreadConstraints"]
+    constraints = inference_pod(chart)["topologySpreadConstraints"]
     assert [constraint["topologyKey"] for constraint in constraints] == [
         "topology.kubernetes.io/zone",
         "kubernetes.io/hostname",
@@ -209,11 +204,11 @@ def test_service_is_headless(chart: Chart) -> None:
 
 
 def test_priority_class_and_pull_secrets(chart: Chart) -> None:
-    minimal = spec(chart, COMBINATIONS["minimal"])
+    minimal = inference_pod(chart, COMBINATIONS["minimal"])
     assert minimal["priorityClassName"] == "serving"
     assert minimal["imagePullSecrets"] == [{"name": "registry"}]
     assert minimal["serviceAccountName"] == "default"
-    assert "priorityClassName" not in spec(chart)
+    assert "priorityClassName" not in inference_pod(chart)
 
 
 def test_model_server_has_the_recommended_environment(chart: Chart) -> None:
@@ -246,8 +241,8 @@ def test_digests_take_precedence_over_tags(chart: Chart) -> None:
         "batch": {"image": {"digest": digest}},
     }
     manifests = chart.render(values)
-    pods = [manifest["spec"]["template"]["spec"] for manifest in manifests.of("Deployment")] + [manifests.one("Pod")["spec"]]
-    images = {container["image"] for pod in pods for container in (*pod.get("initContainers", ()), *pod["containers"])}
+    pods = [pod_spec(manifest) for manifest in (*manifests.of("Deployment"), manifests.one("Pod"))]
+    images = {one["image"] for pod in pods for one in containers(pod)}
     assert images == {
         f"ghcr.io/undertone/model@{digest}",
         f"ghcr.io/undertone/sidecar@{digest}",

@@ -13,16 +13,11 @@ from undertone_bench.chart import Chart, HelmError, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART
+from tests.chart.support.pods import find_container, inference_pod
 
 
 def pod(chart: Chart, combination: str) -> Manifest:
-    spec: Manifest = chart.render(COMBINATIONS[combination]).one("Deployment", "-inference")["spec"]["template"]["spec"]
-    return spec
-
-
-def init_container(spec: Manifest, name: str) -> Manifest:
-    (found,) = [container for container in spec["initContainers"] if container["name"] == name]
-    return dict(found)
+    return inference_pod(chart, COMBINATIONS[combination])
 
 
 def volume(spec: Manifest, name: str) -> Manifest:
@@ -50,11 +45,11 @@ def test_all_containers_use_the_directory_of_the_model(chart: Chart, combination
     spec = pod(chart, combination)
     assert kind in volume(spec, "model")
     assert model_config(chart, combination).base_path == f"{root}/emotions"
-    (sidecar,) = spec["containers"]
+    sidecar = find_container(spec, "sidecar")
     assert f"--model-dir={root}/emotions" in sidecar["args"]
-    assert init_container(spec, "check-model")["args"][0] == root
-    for container in (sidecar, init_container(spec, "model-server"), init_container(spec, "check-model")):
-        (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "model"]
+    assert find_container(spec, "check-model")["args"][0] == root
+    for name in ("sidecar", "model-server", "check-model"):
+        (mount,) = [mount for mount in find_container(spec, name)["volumeMounts"] if mount["name"] == "model"]
         assert mount["readOnly"] is True
         assert root.startswith(mount["mountPath"])
 
@@ -69,12 +64,12 @@ def test_version_is_pinned(chart: Chart) -> None:
     config = model_config(chart, "image volume")
     assert (config.name, config.model_platform) == ("emotions", "tensorflow")
     assert list(config.model_version_policy.specific.versions) == [20261121]
-    checking = init_container(pod(chart, "image volume"), "check-model")
+    checking = find_container(pod(chart, "image volume"), "check-model")
     assert checking["args"] == ["/image/models", "emotions", "20261121", "auto"]
 
 
 def test_mount_does_not_hide_the_model_in_the_image(chart: Chart) -> None:
-    copying = init_container(pod(chart, "defaults"), "copy-model")
+    copying = find_container(pod(chart, "defaults"), "copy-model")
     source, target = copying["args"]
     assert source == "/models/emotions/1"
     (mount,) = copying["volumeMounts"]
@@ -83,7 +78,7 @@ def test_mount_does_not_hide_the_model_in_the_image(chart: Chart) -> None:
 
 
 def test_copy_command_copies_the_version(chart: Chart, tmp_path: Path) -> None:
-    copying = init_container(pod(chart, "defaults"), "copy-model")
+    copying = find_container(pod(chart, "defaults"), "copy-model")
     (tmp_path / "image/emotions/1/variables").mkdir(parents=True)
     (tmp_path / "image/emotions/1/saved_model.pb").write_text("graph")
     subprocess.run([*copying["command"], tmp_path / "image/emotions/1", f"{tmp_path}/copy/emotions/"], check=True)
@@ -92,7 +87,7 @@ def test_copy_command_copies_the_version(chart: Chart, tmp_path: Path) -> None:
 
 
 def test_rclone_copies_from_a_bucket(chart: Chart) -> None:
-    copying = init_container(pod(chart, "bucket"), "copy-model")
+    copying = find_container(pod(chart, "bucket"), "copy-model")
     assert copying["command"][:2] == ["rclone", "copy"]
     assert copying["args"][-2:] == [":s3:models/undertone/emotions/1", "/models/emotions/1"]
     assert "--s3-env-auth=true" in copying["args"]

@@ -8,6 +8,7 @@ from undertone_sidecar.settings import Settings
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART
+from tests.chart.support.pods import find_container, inference_pod, pod_template
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_sidecar_and_tf_serving_are_scraped(chart: Chart, combination: str, kind
     assert [endpoint["port"] for endpoint in monitor["spec"][endpoints]] == ["metrics", "model-metrics"]
     assert monitor["spec"][endpoints][1]["path"] == "/monitoring/prometheus/metrics"
     assert "/monitoring/prometheus/metrics" in manifests.one("ConfigMap", "-inference")["data"]["monitoring.config"]
-    pod = manifests.one("Deployment", "-inference")["spec"]["template"]
+    pod = pod_template(manifests.one("Deployment", "-inference"))
     selector = monitor["spec"]["selector"]["matchLabels"].items()
     found = pod if kind == "PodMonitor" else manifests.one("Service", "-inference")
     assert selector <= found["metadata"]["labels"].items()
@@ -39,27 +40,23 @@ def test_development_server_is_scraped_like_tf_serving(chart: Chart) -> None:
     values = {**COMBINATIONS["PodMonitor"], **COMBINATIONS["development server"]}
     endpoints = chart.render(values).one("PodMonitor", "-inference")["spec"]["podMetricsEndpoints"]
     assert [endpoint["port"] for endpoint in endpoints] == ["metrics", "model-metrics"]
-    (server,) = [
-        container
-        for container in chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]["initContainers"]
-        if container["name"] == "model-server"
-    ]
+    server = find_container(inference_pod(chart, values), "model-server")
     assert {"--rest_api_port=8501", "--monitoring_config_file=/etc/undertone/monitoring.config"} <= set(server["command"])
 
 
 def test_metrics_port_is_the_default_of_the_sidecar(chart: Chart) -> None:
     (default,) = [field.default for field in Settings.__dataclass_fields__.values() if field.name == "metrics_port"]
-    (sidecar,) = chart.render().one("Deployment", "-inference")["spec"]["template"]["spec"]["containers"]
+    sidecar = find_container(inference_pod(chart), "sidecar")
     assert f"--metrics-port={default}" in sidecar["args"]
     assert {"name": "metrics", "containerPort": default} in sidecar["ports"]
 
 
 def test_annotations_lead_datadog_to_the_metrics(chart: Chart) -> None:
-    metadata = chart.render(COMBINATIONS["PodMonitor"]).one("Deployment", "-inference")["spec"]["template"]["metadata"]
+    metadata = pod_template(chart.render(COMBINATIONS["PodMonitor"]).one("Deployment", "-inference"))["metadata"]
     checks = json.loads(metadata["annotations"]["ad.datadoghq.com/sidecar.checks"])
     endpoints = [instance["openmetrics_endpoint"] for instance in checks["openmetrics"]["instances"]]
     assert endpoints == ["http://%%host%%:9464/metrics", "http://%%host%%:8501/monitoring/prometheus/metrics"]
-    defaults = chart.render().one("Deployment", "-inference")["spec"]["template"]["metadata"]["annotations"]
+    defaults = pod_template(chart.render().one("Deployment", "-inference"))["metadata"]["annotations"]
     assert not [name for name in defaults if "datadog" in name]
 
 

@@ -1,7 +1,6 @@
 """Placement of the inference pods on tainted nodes, and the NodePools of Karpenter."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 import yaml
@@ -9,11 +8,7 @@ from undertone_bench.chart import Chart, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import ROOT
-
-
-def pod_spec(chart: Chart, values: Mapping[str, Any] | None = None, files: tuple[str, ...] = ()) -> Manifest:
-    found: Manifest = chart.render(values, files=files).one("Deployment", "-inference")["spec"]["template"]["spec"]
-    return found
+from tests.chart.support.pods import inference_pod
 
 
 def tolerates(pod: Manifest, taint: Mapping[str, str]) -> bool:
@@ -22,7 +17,7 @@ def tolerates(pod: Manifest, taint: Mapping[str, str]) -> bool:
 
 
 def test_pods_tolerate_the_taint_and_prefer_the_label(chart: Chart) -> None:
-    pod = pod_spec(chart)
+    pod = inference_pod(chart)
     assert tolerates(pod, {"key": "workload", "value": "undertone", "effect": "NoSchedule"})
     assert "nodeSelector" not in pod
     (preference,) = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
@@ -30,7 +25,7 @@ def test_pods_tolerate_the_taint_and_prefer_the_label(chart: Chart) -> None:
 
 
 def test_required_placement_sets_a_node_selector(chart: Chart) -> None:
-    pod = pod_spec(chart, {"nodePool": {"placement": "required", "nodeSelector": {"kubernetes.io/arch": "amd64"}}})
+    pod = inference_pod(chart, {"nodePool": {"placement": "required", "nodeSelector": {"kubernetes.io/arch": "amd64"}}})
     assert pod["nodeSelector"] == {"workload": "undertone", "kubernetes.io/arch": "amd64"}
     assert "affinity" not in pod
 
@@ -38,7 +33,7 @@ def test_required_placement_sets_a_node_selector(chart: Chart) -> None:
 def test_values_add_tolerations_and_replace_the_affinity(chart: Chart) -> None:
     spot = {"key": "spot", "operator": "Exists"}
     affinity: Manifest = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
-    pod = pod_spec(chart, {"nodePool": {"tolerations": [spot], "affinity": affinity}})
+    pod = inference_pod(chart, {"nodePool": {"tolerations": [spot], "affinity": affinity}})
     assert spot in pod["tolerations"]
     assert pod["affinity"] == affinity
 
@@ -46,7 +41,7 @@ def test_values_add_tolerations_and_replace_the_affinity(chart: Chart) -> None:
 @pytest.mark.parametrize("taint", [{}, {"key": "dedicated", "value": "nlp", "effect": "NoExecute"}])
 def test_pods_fit_the_nodes_of_karpenter(chart: Chart, taint: Mapping[str, str]) -> None:
     values = {"nodePool": {"placement": "required", "karpenter": {"enabled": True}, **taint}}
-    pod = pod_spec(chart, values)
+    pod = inference_pod(chart, values)
     for pool in chart.render(values).of("NodePool"):
         assert pool["apiVersion"] == "karpenter.sh/v1"
         template = pool["spec"]["template"]
@@ -85,6 +80,6 @@ def test_kind_cluster_has_a_tainted_and_an_untainted_worker(chart: Chart) -> Non
     join = yaml.safe_load(tainted["kubeadmConfigPatches"][0])
     assert join["kind"] == "JoinConfiguration"
     (taint,) = join["nodeRegistration"]["taints"]
-    pod = pod_spec(chart, files=("values-kind.yaml",))
+    pod = inference_pod(chart, files=("values-kind.yaml",))
     assert tolerates(pod, taint)
     assert pod["nodeSelector"].items() <= tainted["labels"].items()

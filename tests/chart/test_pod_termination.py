@@ -19,6 +19,7 @@ from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.testing.model import write_version
 
 from tests.chart.support.paths import CHART
+from tests.chart.support.pods import find_container, inference_pod
 from tests.integration.support.processes import Process, Sidecar
 
 TIMEOUT_SECONDS = 60
@@ -54,9 +55,9 @@ def sidecar(chart: Chart, folder: Path, model_server: "subprocess.Popen[bytes]")
     """A sidecar with the flags of the chart, except for ports, paths and the delay of the drain."""
     write_version(folder / "emotions", 1)
     values = {"inference": {"drain": {"delaySeconds": 0}}, "sidecar": {"settings": {"chunk-overlap": 8}}}
-    (container,) = chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]["containers"]
+    arguments_of_chart = find_container(inference_pod(chart, values), "sidecar")["args"]
     local = {"model-dir": folder / "emotions", "model-server": f"unix://{folder}/model.sock", "port": 0, "metrics-port": 0}
-    flags: dict[str, str] = dict(argument.removeprefix("--").split("=", 1) for argument in container["args"])
+    flags: dict[str, str] = dict(argument.removeprefix("--").split("=", 1) for argument in arguments_of_chart)
     arguments = [f"--{flag}={local.get(flag, value)}" for flag, value in flags.items()]
     process = ChartSidecar("undertone-sidecar", *arguments, log=folder / "sidecar.log")
     yield process

@@ -6,6 +6,7 @@ from undertone_sidecar.metrics import CATALOGUE
 from undertone_telemetry import Kind
 
 from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.pods import find_container, inference_pod
 
 
 def hpa(chart: Chart, values: Manifest | None = None) -> Manifest:
@@ -21,8 +22,7 @@ def test_target_is_70_percent_cpu_of_the_model_server(chart: Chart) -> None:
         "name": "cpu",
         "target": {"type": "Utilization", "averageUtilization": 70},
     }
-    pod = chart.render().one("Deployment", "-inference")["spec"]["template"]["spec"]
-    assert "model-server" in [container["name"] for container in pod["initContainers"]]
+    assert find_container(inference_pod(chart), "model-server")
 
 
 def test_scales_up_to_100_pods(chart: Chart) -> None:

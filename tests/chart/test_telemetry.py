@@ -11,21 +11,23 @@ from undertone_sidecar.testing import read_settings
 from undertone_telemetry import TelemetrySettings
 
 from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.pods import inference_pod, pod_spec, pod_template
 
 ALL = COMBINATIONS["telemetry"]
 
 
 def sidecar(chart: Chart, values: Mapping[str, Any]) -> Manifest:
-    pod = chart.render(values).one("Deployment", "-inference")["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    return {**container, "volumes": pod["volumes"]}
+    return _only_container(inference_pod(chart, values))
 
 
 def job(chart: Chart, values: Mapping[str, Any], kind: str = "Job") -> Manifest:
-    spec = chart.render(values).one(kind)["spec"]
-    pod = (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]["spec"]
-    (container,) = pod["containers"]
-    return {**container, "volumes": pod["volumes"]}
+    return _only_container(pod_spec(chart.render(values).one(kind)))
+
+
+def _only_container(spec: Manifest) -> Manifest:
+    """The container, with the volumes of its pod."""
+    (container,) = spec["containers"]
+    return {**container, "volumes": spec["volumes"]}
 
 
 def environment(container: Manifest) -> dict[str, str]:
@@ -126,7 +128,7 @@ def test_policies_allow_egress_of_telemetry(chart: Chart, policy: str) -> None:
 
 
 def test_datadog_does_not_scrape_metrics_that_it_receives(chart: Chart) -> None:
-    annotations = chart.render(ALL).one("Deployment", "-inference")["spec"]["template"]["metadata"]["annotations"]
+    annotations = pod_template(chart.render(ALL).one("Deployment", "-inference"))["metadata"]["annotations"]
     checks = json.loads(annotations["ad.datadoghq.com/sidecar.checks"])
     endpoints = [instance["openmetrics_endpoint"] for instance in checks["openmetrics"]["instances"]]
     assert endpoints == ["http://%%host%%:8501/monitoring/prometheus/metrics"]
