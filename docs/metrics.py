@@ -23,32 +23,35 @@ PAGE: Final = Path(__file__).parent / "reference/metrics.md"
 HEAD: Final = """\
 # Metrics
 
-The metrics of Undertone's processes. `python docs/metrics.py` generates this page from the metric catalogues in
-the code. Tests compare it with the metrics of running processes.
+The metrics of Undertone's processes. `python docs/metrics.py` generates this page from the metric
+catalogues in the code. Tests compare it with the metrics of running processes.
 
 | process | endpoint for Prometheus | metrics |
 |---|---|---|
 | sidecar | `--metrics-port`, 9464 by default | calls of both sides, sidecar, telemetry |
 | `undertone score`, `replay` | `--metrics-port`; `--pushgateway` for the job metrics | calls, client, jobs, telemetry |
-| `undertone-batch`, driver | the same | jobs, telemetry. The clients in Spark's workers send to DataDog only |
+| `undertone-batch`, driver | the same | jobs, telemetry. Clients in Spark's workers send metrics to DataDog only |
 | TF Serving | 8501, `/monitoring/prometheus/metrics` | its own; the chart enables them |
 | Envoy | its metrics port, `/stats/prometheus` | its own |
 
-The first three also export `process_*`: CPU seconds, memory, open files. Durations are in seconds, with buckets
-from 1 ms to 65.5 s, each twice the previous one. Sizes are in bytes, with buckets from 256 B to 16 MiB, each four
-times the previous one.
+The first three also export `process_*`: CPU seconds, memory, open files. Durations are in seconds,
+with buckets from 1 ms to 65.5 s, each twice the previous one. Sizes are in bytes, with buckets from
+256 B to 16 MiB, each four times the previous one.
 
-**DataDog.** `--dogstatsd host:port` or `--dogstatsd unix:///path/to/socket` sends the same metrics to an agent,
-without the suffix `_total`. Labels become tags, counters become counts, histograms become distributions. A
-background thread sends once a second. If a histogram has more than 64 observations in that second, a random sample
-of about 64 is sent with its sampling rate. `DD_ENV`, `DD_SERVICE` and `DD_VERSION` become tags of everything. After
-SIGTERM, everything counted so far is sent before the process exits.
+**DataDog.** `--dogstatsd host:port` or `--dogstatsd unix:///path/to/socket` sends the same metrics
+to an agent, without the suffix `_total`. Labels become tags, counters become counts, histograms
+become distributions. A background thread sends once a second. If a histogram has more than 64
+observations in that second, a random sample of about 64 is sent with its sampling rate. `DD_ENV`,
+`DD_SERVICE` and `DD_VERSION` become tags of everything. After SIGTERM, everything counted so far is
+sent before the process exits.
 
-**Telemetry never fails a call.** Errors of an adapter are counted in `undertone_telemetry_errors_total` and the
-first one is logged. An agent that is absent or does not read costs packets, which are counted there, too.
+**Telemetry never fails a call.** Errors of an adapter are counted in
+`undertone_telemetry_errors_total` and the first one is logged. An agent that is absent or does not
+read costs packets, which are counted there, too.
 
-**Packages.** `--metrics-port` and `--pushgateway` need `pip install 'undertone-telemetry[prometheus]'`, `--dogstatsd`
-needs `[datadog]`, `--trace-sample` needs `[otel]`. The images contain all of them; `pip install undertone` none.
+**Packages.** `--metrics-port` and `--pushgateway` need `pip install
+'undertone-telemetry[prometheus]'`, `--dogstatsd` needs `[datadog]`, `--trace-sample` needs
+`[otel]`. The images contain all of them; `pip install undertone` none.
 """
 
 
