@@ -17,30 +17,30 @@ batches = st.lists(st.tuples(st.booleans(), st.integers(16, BUDGET)), min_size=1
 def test_the_batch_lane_gets_its_share_and_the_online_lane_the_rest(history: list[tuple[bool, int]], share: float) -> None:
     fair_share = FairShare(share=share, budget=BUDGET)
     for _, tokens in history:  # Batch work while the online lane is empty must not count against the share.
-        fair_share.record(Lane.BATCH, tokens, has_batch=True)
+        fair_share.record(Lane.BATCH, tokens, batch_waiting=True)
     served = {Lane.ONLINE: 0, Lane.BATCH: 0}
-    for has_online, tokens in history * 5:
-        lane = fair_share.next_lane(has_online=has_online, has_batch=True)
+    for online_waiting, tokens in history * 5:
+        lane = fair_share.next_lane(online_waiting=online_waiting, batch_waiting=True)
         assert lane is not None
-        assert has_online or lane is Lane.BATCH
+        assert online_waiting or lane is Lane.BATCH
         served[lane] += tokens
-        fair_share.record(lane, tokens, has_batch=True)
+        fair_share.record(lane, tokens, batch_waiting=True)
     total = sum(served.values())
     assert served[Lane.BATCH] >= share * total - 6 * BUDGET
-    if all(has_online for has_online, _ in history):
+    if all(online_waiting for online_waiting, _ in history):
         assert served[Lane.BATCH] <= share * total + 2 * BUDGET
 
 
 def test_an_empty_batch_lane_does_not_save_up_capacity() -> None:
     fair_share = FairShare(share=0.5, budget=BUDGET)
     for _ in range(100):
-        fair_share.record(Lane.ONLINE, BUDGET, has_batch=False)
-    assert fair_share.next_lane(has_online=True, has_batch=True) is Lane.ONLINE
+        fair_share.record(Lane.ONLINE, BUDGET, batch_waiting=False)
+    assert fair_share.next_lane(online_waiting=True, batch_waiting=True) is Lane.ONLINE
 
 
 @pytest.mark.parametrize(
-    ("has_online", "has_batch", "lane"),
+    ("online_waiting", "batch_waiting", "lane"),
     [(True, False, Lane.ONLINE), (False, True, Lane.BATCH), (False, False, None)],
 )
-def test_a_lane_without_requests_is_never_next(has_online: bool, has_batch: bool, lane: Lane | None) -> None:
-    assert FairShare(share=0.5, budget=BUDGET).next_lane(has_online=has_online, has_batch=has_batch) is lane
+def test_a_lane_without_requests_is_never_next(online_waiting: bool, batch_waiting: bool, lane: Lane | None) -> None:
+    assert FairShare(share=0.5, budget=BUDGET).next_lane(online_waiting=online_waiting, batch_waiting=batch_waiting) is lane

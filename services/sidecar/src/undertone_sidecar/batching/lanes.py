@@ -9,7 +9,7 @@ _IDLE_BATCHES: Final = 16
 """Full batches of the batch lane after which an empty online lane counts as idle."""
 
 _MAX_CREDIT_BATCHES: Final = 4
-"""Limit, in full batches, of how far the batch lane can exceed its share and be charged for it."""
+"""Maximum excess of the batch lane over its share, in full batches. The rest is forgotten."""
 
 
 class LaneQueue:
@@ -75,8 +75,8 @@ class FairShare:
         """`share` is from 0 to below 1. `budget` is the padded tokens of a full batch."""
         self._share = share
         self._budget = budget
+        # Tokens by which the batch lane is below its share. Negative if it is above.
         self._batch_deficit = 0.0
-        """Tokens that the batch lane has missed of its share. Negative if it got more."""
         self._tokens_since_online: float = _IDLE_BATCHES * budget
 
     @property
@@ -84,19 +84,19 @@ class FairShare:
         """Whether online requests came recently. If so, batches of the batch lane are short."""
         return self._tokens_since_online < _IDLE_BATCHES * self._budget
 
-    def next_lane(self, *, has_online: bool, has_batch: bool) -> Lane | None:
+    def next_lane(self, *, online_waiting: bool, batch_waiting: bool) -> Lane | None:
         """The lane to serve next. None if both are empty."""
-        if has_online and has_batch:
+        if online_waiting and batch_waiting:
             return Lane.BATCH if self._batch_deficit > 0 else Lane.ONLINE
-        if has_online or has_batch:
-            return Lane.ONLINE if has_online else Lane.BATCH
+        if online_waiting or batch_waiting:
+            return Lane.ONLINE if online_waiting else Lane.BATCH
         return None
 
-    def record(self, lane: Lane, tokens: int, *, has_batch: bool) -> None:
-        """Records a batch. `has_batch` says whether the batch lane had requests."""
+    def record(self, lane: Lane, tokens: int, *, batch_waiting: bool) -> None:
+        """Records a batch. `batch_waiting` says whether the batch lane had requests then."""
         if lane is Lane.ONLINE:
             self._tokens_since_online = 0
-            if has_batch:
+            if batch_waiting:
                 self._batch_deficit += self._share * tokens
             else:
                 # An empty lane must not save up capacity.

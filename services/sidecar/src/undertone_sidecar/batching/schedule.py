@@ -26,8 +26,8 @@ class Schedule:
     def __init__(self, limits: BatchLimits) -> None:
         self.cost = CostModel()
         self._limits = limits
-        self._online = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
-        self._batch = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
+        self._online_queue = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
+        self._batch_queue = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
         self._fair_share = FairShare(share=limits.batch_share, budget=limits.budget)
         self._admission = AdmissionControl(self.cost, limits)
 
@@ -48,7 +48,7 @@ class Schedule:
         return self._admission.refusal(tokens, self._backlog(lane, slot_seconds()), remaining=remaining)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
-        for queue in (self._online, self._batch):
+        for queue in (self._online_queue, self._batch_queue):
             for request in list(queue):
                 if not is_wanted(request):
                     queue.remove(request)
@@ -96,12 +96,12 @@ class Schedule:
         queue = self._queue(selection.lane)
         for request in selection.requests:
             queue.remove(request)
-        has_batch = selection.lane is Lane.BATCH or bool(self._batch)
-        self._fair_share.record(selection.lane, selection.padded_tokens, has_batch=has_batch)
+        batch_waiting = selection.lane is Lane.BATCH or bool(self._batch_queue)
+        self._fair_share.record(selection.lane, selection.padded_tokens, batch_waiting=batch_waiting)
 
     def requests(self) -> Iterable[Request]:
         """All queued requests."""
-        return [*self._online, *self._batch]
+        return [*self._online_queue, *self._batch_queue]
 
     def has_full_batch(self) -> bool:
         """Whether a full batch is queued, which more requests would hardly improve."""
@@ -109,10 +109,10 @@ class Schedule:
         return lane is not None and self._queue(lane).tokens >= self._budget(lane)
 
     def _queue(self, lane: Lane) -> LaneQueue:
-        return self._online if lane is Lane.ONLINE else self._batch
+        return self._online_queue if lane is Lane.ONLINE else self._batch_queue
 
     def _next_lane(self) -> Lane | None:
-        return self._fair_share.next_lane(has_online=bool(self._online), has_batch=bool(self._batch))
+        return self._fair_share.next_lane(online_waiting=bool(self._online_queue), batch_waiting=bool(self._batch_queue))
 
     def _budget(self, lane: Lane, remaining_seconds: Callable[[], Sequence[float]] = tuple) -> int:
         if lane is Lane.ONLINE or not self._fair_share.is_online_active or self._limits.rows == 1:
@@ -126,7 +126,7 @@ class Schedule:
         return min(self._limits.budget, int(tokens) + 1)
 
     def _backlog(self, lane: Lane, slot_seconds: float) -> Backlog:
-        online, batch = self._online, self._batch
+        online, batch = self._online_queue, self._batch_queue
         if lane is Lane.BATCH:
             return Backlog(online.tokens + batch.tokens, len(online) + len(batch), batch.tokens, slot_seconds)
         # The batch lane takes its share of the calls in the meantime.
