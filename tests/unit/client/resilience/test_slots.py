@@ -1,10 +1,57 @@
-"""Normalized latencies. test_stack.py has the tests of slots."""
+"""Slots and normalized latencies. test_stack.py tests slots with a service."""
 
+import asyncio
+import functools
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_client.resilience.slots import LatencyNormalizer
+from undertone_client.resilience.limit import CallOutcome, Fixed
+from undertone_client.resilience.slots import LatencyNormalizer, Slots
+
+
+async def all_slots_taken(limit: int) -> Slots:
+    slots = Slots(Fixed(limit), lambda event: None)
+    for _ in range(limit):
+        await slots.acquire()
+    return slots
+
+
+async def start_waiting(slots: Slots, count: int) -> list[asyncio.Task[None]]:
+    waiting = [asyncio.create_task(slots.acquire()) for _ in range(count)]
+    await asyncio.sleep(0)
+    assert slots.waiting == count
+    return waiting
+
+
+def release(slots: Slots) -> None:
+    slots.release(0.1, 100, CallOutcome.OK)
+
+
+@pytest.mark.parametrize("cancel_first", [True, False])
+async def test_a_slot_is_not_lost_when_a_waiting_attempt_is_cancelled_as_it_is_released(cancel_first: bool) -> None:
+    slots = await all_slots_taken(1)
+    cancelled, next_in_line = await start_waiting(slots, 2)
+    for step in (cancelled.cancel, lambda: release(slots)) if cancel_first else (lambda: release(slots), cancelled.cancel):
+        step()
+    await next_in_line
+    assert cancelled.cancelled()
+    assert (slots.in_flight, slots.waiting) == (1, 0)
+    release(slots)
+    assert slots.in_flight == 0
+
+
+async def test_slots_are_assigned_in_the_order_of_arrival() -> None:
+    slots = await all_slots_taken(1)
+    order: list[int] = []
+    for number, attempt in enumerate(await start_waiting(slots, 3)):
+        attempt.add_done_callback(functools.partial(lambda number, _: order.append(number), number))
+    for _ in range(3):
+        release(slots)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert order == [0, 1, 2]
 
 
 @settings(max_examples=20, deadline=None)

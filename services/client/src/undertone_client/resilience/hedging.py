@@ -64,25 +64,25 @@ class HedgingTransport:
         """See `Transport`. Raises the error of the attempt that failed last."""
         if call.mode is not Mode.ONLINE:
             return await self._inner.send(request, call)
-        attempts = {asyncio.create_task(self._inner.send(request, call))}
+        attempts = [asyncio.create_task(self._inner.send(request, call))]
         timer = self._start_timer()
         sent = 1
         try:
             while True:
-                pending = attempts if timer.done() else {*attempts, timer}
+                pending = attempts if timer.done() else [*attempts, timer]
                 done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for attempt in attempts & done:
+                for attempt in [attempt for attempt in attempts if attempt in done]:
                     error = attempt.exception()
                     if error is None:
                         return attempt.result()
-                    attempts.discard(attempt)
+                    attempts.remove(attempt)
                     if not attempts or not _is_retryable(error):
                         raise error
                     sent = self._settings.attempts  # send no more hedges to a failing service
                 if timer in done and sent < self._settings.attempts and self._budget.allows_retry:
                     sent += 1
                     self._emit(HedgeSent(request.method))
-                    attempts.add(asyncio.create_task(self._inner.send(request, call)))
+                    attempts.append(asyncio.create_task(self._inner.send(request, call)))
                     timer = self._start_timer()
         finally:
             timer.cancel()

@@ -94,10 +94,10 @@ class Slots:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._waiters.remove(waiter)
-            else:  # the slot was assigned in the same loop iteration
+            if not waiter.cancelled():  # the slot was assigned in the same loop iteration
                 self._free()
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
             raise
 
     def release(self, seconds: float, size: int, outcome: CallOutcome) -> None:
@@ -120,8 +120,10 @@ class Slots:
     def _free(self) -> None:
         self._in_flight -= 1
         while self._waiters and self._in_flight < self._limit.value:
-            self._in_flight += 1
-            self._waiters.popleft().set_result(None)
+            waiter = self._waiters.popleft()
+            if not waiter.cancelled():  # its task may not have run since the cancellation
+                self._in_flight += 1
+                waiter.set_result(None)
 
 
 class SlotTransport:
