@@ -6,11 +6,11 @@ The tests assert the results of the paragraphs, not times, which depend on the m
 import asyncio
 import contextlib
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from undertone_bench.processes import free_ports
 from undertone_client import Client, Outcome, Paragraph, RetryPolicy, Settings
 
 from tests.integration.conftest import Pod
@@ -28,9 +28,7 @@ class Server(Process):
     """A Python module that serves the Classifier's API on a loopback port that it keeps over restarts."""
 
     def __init__(self, module: str, *arguments: str, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         super().__init__("python", "-m", module, *arguments, f"--port={self.port}", log=log)
 
     @property

@@ -2,12 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from undertone_bench.processes import free_ports
 
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command
 
@@ -39,11 +39,6 @@ def sample(tmp_path: Path) -> list[Path]:
     return files
 
 
-def free_port() -> int:
-    with socket.create_server(("localhost", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     program = [str(argument) for argument in arguments]
     done = subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE_SECONDS)
@@ -55,7 +50,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
 def test_demo_scores_stories_and_writes_a_report(model: Path, sample: list[Path], tmp_path: Path) -> None:
     out, page = tmp_path / "demo", tmp_path / "report.html"
     score = (command("undertone"), "score", *sample, "--out", out)
-    pod = run(command("undertone-pod"), "--model_base_path", model, "--port", free_port(), "--", *score)
+    pod = run(command("undertone-pod"), "--model_base_path", model, "--port", *free_ports(1), "--", *score)
     assert f"scored  {len(STORIES) * PARAGRAPHS}" in pod.stdout + pod.stderr
 
     manifest = json.loads((out / "run.json").read_text())

@@ -3,13 +3,13 @@
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from undertone_bench.processes import free_ports
 
 from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
 
@@ -17,13 +17,8 @@ POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
 """The sidecar's default exceeds the input of the tiny model."""
 
 
-def free_port() -> int:
-    with socket.create_server(("localhost", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def run_pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    program = [command("undertone-pod"), f"--model_base_path={base}", f"--port={free_port()}", *arguments]
+    program = [command("undertone-pod"), f"--model_base_path={base}", f"--port={free_ports(1)[0]}", *arguments]
     return subprocess.run(program, check=False, capture_output=True, text=True, env=POD_ENVIRONMENT, timeout=PATIENCE_SECONDS)
 
 
@@ -98,7 +93,7 @@ def test_a_pod_that_cannot_serve_ends_with_an_error(folder: Path) -> None:
 
 @contextlib.contextmanager
 def running_pod(folder: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    arguments = [command("undertone-pod"), f"--model_base_path={folder}", f"--port={free_port()}"]
+    arguments = [command("undertone-pod"), f"--model_base_path={folder}", f"--port={free_ports(1)[0]}"]
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, stderr=output, env=POD_ENVIRONMENT)
     try:

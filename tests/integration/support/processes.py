@@ -20,6 +20,7 @@ from typing import Final, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
+from undertone_bench.processes import peak_resident_bytes
 from undertone_protos.v1 import classifier_pb2_grpc
 
 PATIENCE_SECONDS: Final = 300.0
@@ -216,9 +217,7 @@ class Sidecar(Process):
 
     def resident_bytes(self) -> int:
         """Peak resident memory."""
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
-        assert found
-        return int(found[1]) * 1024
+        return peak_resident_bytes(self.pid)
 
     def _listening(self, field: str) -> int:
         lines = (json.loads(line) for line in self.log.splitlines() if '"listening"' in line)

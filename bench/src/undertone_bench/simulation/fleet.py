@@ -65,16 +65,6 @@ class FleetSettings:
     choices: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class AutoscalerSample:
-    """Input of the autoscaler. `utilization` is the mean over the ready pods."""
-
-    seconds: float
-    pods: int
-    ready: int
-    utilization: float
-
-
 @dataclass(slots=True)
 class _Replica:
     pod: Pod
@@ -97,7 +87,6 @@ class Fleet:
         self.pushback_ms: int | None = None
         self.poison: Mapping[str, grpc.StatusCode] = {}
         self.application = FakeClassifier()
-        self.history: list[AutoscalerSample] = []
         self.restarts = 0
         self._random = random.Random(seed)
         self._replicas: list[_Replica] = []
@@ -131,11 +120,6 @@ class Fleet:
     def pods(self) -> list[Pod]:
         """Pods that are not being deleted, the oldest first."""
         return [replica.pod for replica in self._replicas]
-
-    @property
-    def in_flight(self) -> int:
-        """Calls in flight in all pods."""
-        return sum(replica.pod.in_flight for replica in self._replicas)
 
     async def answer(self, method: str, request: Any, metadata: Metadata = ()) -> tuple[Any, Metadata]:
         """The reply to a call with this metadata, and its trailers.
@@ -230,7 +214,6 @@ class Fleet:
             await self._probe(pod)
             pod.crash()
             self._schedule_endpoints()
-            pod.restarts += 1
             self.restarts += 1
             if self._loop.time() - started > BACKOFF_RESET_SECONDS:
                 backoff = 0.0
@@ -284,8 +267,6 @@ class Fleet:
                 replica.busy_seconds_at_sync = busy
                 if replica.pod.ready and before is not None:
                     utilizations.append((busy - before) / sync)
-            mean = sum(utilizations) / len(utilizations) if utilizations else 0.0
-            self.history.append(AutoscalerSample(self._loop.time(), len(self._replicas), len(utilizations), mean))
             desired = autoscaler.desired_replicas(self._loop.time(), len(self._replicas), utilizations)
             for _ in range(desired - len(self._replicas)):
                 self._add(running=False)

@@ -85,7 +85,6 @@ class Pod:
         self.state = State.PENDING
         self.ready = False
         self.slowdown = 1.0
-        self.restarts = 0
         self._settings = settings
         self._clock = clock
         self._queue: deque[_Job] = deque()
