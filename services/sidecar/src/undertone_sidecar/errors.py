@@ -1,14 +1,19 @@
 """All errors of the sidecar, and their gRPC status codes.
 
-SidecarError ├── ConfigurationError            operator error: ends the process at start, refuses a
-new model version later │   ├── SettingsError │   ├── PortError │   └── ContractError
-contract.json, tokenizer.json or the model server's signature ├── RequestError
-caller error: a retry fails again │   └── ParagraphError            one paragraph of a call; the
-other paragraphs are not affected ├── DeadlineError ├── RetryableError                a retry may
-succeed; carries the time to wait │   ├── OverloadedError │   └── UnavailableError │       ├──
-ModelServerLostError │       └── VersionGoneError      the pipeline retries with the version that
-replaced it └── ModelServerError              the model server refused a batch, or its response is
-invalid
+SidecarError
+├── ConfigurationError            operator error: ends the process at start, or refuses a new version
+│   ├── SettingsError
+│   ├── PortError
+│   └── ContractError             contract.json, tokenizer.json or the model server's signature
+├── RequestError                  caller error: a retry fails again
+│   └── ParagraphError            one paragraph of a call; does not affect the other paragraphs
+├── DeadlineError
+├── RetryableError                a retry may succeed; carries the time to wait
+│   ├── OverloadedError
+│   └── UnavailableError
+│       ├── ModelServerLostError
+│       └── VersionGoneError      the pipeline retries with the new version
+└── ModelServerError              the model server refused a batch, or its response is invalid
 
 Messages must not contain the text of a paragraph, because they are logged.
 """

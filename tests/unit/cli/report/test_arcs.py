@@ -64,7 +64,7 @@ def test_smoothing_follows_a_change() -> None:
     assert list(joy) == sorted(joy, reverse=True)
 
 
-def test_positionsof_points_are_within_the_story() -> None:
+def test_positions_of_points_are_within_the_story() -> None:
     arc = smooth(bin_paragraphs([5, 6, 7, 8], [[0.5] * 4]), points=9)
     assert [arc.position(point) for point in range(9)] == [5, 5, 6, 6, 7, 7, 8, 8, 8]
 

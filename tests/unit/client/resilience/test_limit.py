@@ -131,20 +131,20 @@ def test_a_fixed_limit_is_constant() -> None:
 
 
 @pytest.mark.parametrize("servers", [1, 8, 48])
-def test_grageneratornt_uses_the_capacity_and_keeps_the_queue_short(servers: int) -> None:
+def test_gradient_uses_the_capacity_and_keeps_the_queue_short(servers: int) -> None:
     limit = Gradient(4, 1000)
     service = Service(lambda now: servers, always(0.3))
     assert service.run(limit, 200) > 0.95 * servers / 0.3
     assert servers <= limit.value <= 3 * servers + 6
 
 
-def test_grageneratornt_reaches_a_large_service_in_a_few_round_trips() -> None:
+def test_gradient_reaches_a_large_service_in_a_few_round_trips() -> None:
     limit = Gradient()
     Service(servers=always(100), seconds=always(0.1)).run(limit, 1.5)
     assert limit.value >= 100
 
 
-def test_grageneratornt_probes_less_often_while_the_best_latency_is_stable() -> None:
+def test_gradient_probes_less_often_while_the_best_latency_is_stable() -> None:
     limit = Gradient(maximum=100)
     probes = [0]
     for number in range(200_000):
@@ -155,7 +155,7 @@ def test_grageneratornt_probes_less_often_while_the_best_latency_is_stable() -> 
     assert gaps[0] < gaps[1] < gaps[2] == gaps[-1]  # but never stops
 
 
-def test_grageneratornt_adapts_to_a_service_that_scales_up_and_down() -> None:
+def test_gradient_adapts_to_a_service_that_scales_up_and_down() -> None:
     limit = Gradient(4, 1000)
     assert Service(lambda now: 8, always(0.3)).run(limit, 100) > 0.95 * 8 / 0.3
     assert Service(lambda now: 32, always(0.3)).run(limit, 100) > 0.9 * 32 / 0.3
@@ -163,7 +163,7 @@ def test_grageneratornt_adapts_to_a_service_that_scales_up_and_down() -> None:
     assert limit.value < 30
 
 
-def test_grageneratornt_does_not_starve_a_service_that_became_slower() -> None:
+def test_gradient_does_not_starve_a_service_that_became_slower() -> None:
     limit = Gradient(4, 1000)
     Service(lambda now: 16, always(0.3)).run(limit, 100)
     slower = Service(lambda now: 16, always(0.9))
@@ -171,7 +171,7 @@ def test_grageneratornt_does_not_starve_a_service_that_became_slower() -> None:
     assert slower.run(limit, 200) > 0.93 * 16 / 0.9
 
 
-def test_grageneratornt_tolerates_random_faults() -> None:
+def test_gradient_tolerates_random_faults() -> None:
     assert Service(lambda now: 32, always(0.3), faults=0.05).run(Gradient(4, 1000), 200) > 0.93 * 32 / 0.3
     assert Service(lambda now: 32, always(0.3), faults=0.05).run(Aimd(4, 1000), 200) < 0.5 * 32 / 0.3
 
