@@ -52,9 +52,10 @@ def test_the_text_contains_the_outcome_and_the_counts() -> None:
     assert text.index("executor a") < text.index("executor b")
 
 
-def test_a_run_that_failed_before_the_comparison_has_no_rates() -> None:
+def test_a_run_that_failed_before_the_comparison_has_only_an_error() -> None:
     empty = Summary("r2", RunMode.BACKFILL, "scores", START, START, error="no source")
     assert empty.failed_share == 0
+    assert empty.to_text() == "backfill run r2 failed: no source"
     document = json.loads(empty.to_json())
     assert (document["outcome"], document["error"], document["paragraphs_per_second"]) == ("failed", "no source", None)
 

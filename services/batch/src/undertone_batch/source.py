@@ -74,8 +74,8 @@ class Source:
             raise InputError(f"{name} cannot be read as {self.format}: {self._reason(error, spark.version)}") from None
         for flag, column in (("--id-column", self.id_column), ("--text-column", self.text_column)):
             if column not in types:
-                found = ", ".join(repr(column) for column in types) or "no columns"
-                raise InputError(f"{name} has no column {column!r} but {found}: set {flag}")
+                found = ", ".join(repr(column) for column in types) or "none"
+                raise InputError(f"{name} has no column {column!r} (its columns: {found}): set {flag}")
         text_type = types[self.text_column]
         if not isinstance(text_type, (StringType, BinaryType)):
             raise InputError(

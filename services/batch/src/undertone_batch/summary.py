@@ -197,12 +197,15 @@ class Summary:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def to_text(self) -> str:
-        """A few lines for the terminal."""
+        """A few lines for the terminal; one line if the run failed before it started to score."""
+        outcome = f"{self.mode} run {self.run} {self.outcome}{f': {self.error}' if self.error else ''}"
+        if self.model is None:
+            return outcome
         calls = self.calls
         attempts = ", ".join(f"{status} {count:,}" for status, count in sorted(calls.attempts.items())) or "none"
         paragraphs = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in DiffKind if self.kinds.get(kind)) or "none"
         lines = [
-            f"{self.mode} run {self.run} {self.outcome}{f': {self.error}' if self.error else ''}",
+            outcome,
             f"  paragraphs     {paragraphs}; {self.duplicates:,} duplicates",
             f"  scored         {self.scored:,}; failed {self.failed:,} ({self.failed_share:.2%})",
             f"  call attempts  {attempts}",
