@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 class ModelWatcher:
     """Checks the model server periodically. Implements Models for the pipeline.
 
-    Serves the newest version that the model server has ready and whose folder is complete. Before,
-    the contract must agree with the model server, and some of the lengths are warmed up. The other
-    lengths are warmed up later: the graph is optimized by then, and each new length costs
+    Serves the newest version that is ready in the model server and has a complete folder. First, it
+    checks the contract against the model server, and warms up some of the padded lengths. It warms
+    up the others while it serves: the graph is optimized by then, so that a new length costs
     milliseconds only. Each reason for not serving is logged once.
     """
 

@@ -1,7 +1,7 @@
 """Cache of the token ids of words.
 
 A tokenizer that splits text at white space and punctuation gives a word the same tokens everywhere.
-Natural text repeats few words, and a lookup takes a sixth of the time of tokenization.
+Few words make up most of a natural text. A lookup takes a sixth of the time of tokenization.
 """
 
 import json
@@ -27,12 +27,10 @@ _MAX_BYTES: Final = 8 * 2**20
 
 
 class WordCache:
-    """Tokenizes like `rust`, without special tokens.
+    """Tokenizes like `rust`, without special tokens. Thread-safe.
 
-    A word ends at white space; it includes punctuation.
-
-    The cache is cleared when its words need more than `max_bytes` of memory. Frequent words soon
-    return. Thread-safe.
+    A word is the text between white space, punctuation included. The cache is cleared when its
+    words need more than `max_bytes` of memory. Frequent words soon return.
     """
 
     def __init__(self, rust: tokenizers.Tokenizer, *, max_bytes: int = _MAX_BYTES) -> None:
