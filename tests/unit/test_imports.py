@@ -14,7 +14,7 @@ PACKAGES = sorted(path.parent for path in ROOT.glob("*/src/*/__init__.py")) + so
 
 
 def imported_names(source: str) -> Iterator[str]:
-    """Names of the imported modules, or of the objects in them, including imports inside functions."""
+    """Names of imported modules, or of objects in them, including imports inside functions."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
