@@ -89,13 +89,13 @@ def predict(
     Raises:
         SettingsError: a column is named like one of `OUTCOME`. Spark ignores case.
     """
-    kept = [field for field in paragraphs.schema.fields if field.name != text]
-    for field in kept:
+    other_fields = [field for field in paragraphs.schema.fields if field.name != text]
+    for field in other_fields:
         if field.name.lower() in OUTCOME.names:
             raise SettingsError(f"the frame has a column {field.name!r}, and predict adds a column of that name: rename it")
     # As binary: a string of Spark may contain invalid UTF-8, which Arrow rejects.
     with_bytes = paragraphs.withColumn(text, sql.col(text).cast("binary"))
-    return with_bytes.mapInArrow(_batch_scorer(service, text, metrics), StructType(kept + OUTCOME.fields))
+    return with_bytes.mapInArrow(_batch_scorer(service, text, metrics), StructType(other_fields + OUTCOME.fields))
 
 
 def _batch_scorer(
@@ -114,8 +114,8 @@ def _batch_scorer(
                 metrics.add({executor_name(): task})
 
         for outcomes in score_arrays(texts(), worker_for(service), add_metrics):
-            kept = pending.popleft()
-            columns = dict(zip(kept.schema.names, kept.columns, strict=True)) | outcome_columns(outcomes)
+            other_columns = pending.popleft()
+            columns = dict(zip(other_columns.schema.names, other_columns.columns, strict=True)) | outcome_columns(outcomes)
             yield pa.RecordBatch.from_pydict(columns)
 
     return score

@@ -154,7 +154,7 @@ class ScoringJob:
         duplicates = 0
         for bucket, name, paragraphs, copies in groups:
             kind = DiffKind(name)
-            # Invalid rows cannot be told apart reliably, so each copy counts.
+            # Invalid rows cannot be identified reliably, so each copy counts.
             kinds[kind] += copies if kind is DiffKind.INVALID else paragraphs
             duplicates += copies - paragraphs if copies and kind is not DiffKind.INVALID else 0
             if kind in CHANGING:

@@ -126,8 +126,8 @@ class Table:
         names = self._version_files()
         versions = [self._read_version(name) for name in names]
         own = sum(version.run == run_id for version in versions)
-        kept = versions[-(own + 1) :]
-        used = {file.split("/")[1] for version in kept for file in version.files()}
+        retained = versions[-(own + 1) :]
+        used = {file.split("/")[1] for version in retained for file in version.files()}
         for name in names[: -(own + 1)]:
             self.files.delete(name)
         for folder in self.files.names("data"):

@@ -70,14 +70,14 @@ def field_option(of: type[Any], name: str, *, fallback_envvars: Sequence[str] = 
             override those of the metadata.
     """
     field = next(field for field in fields(of) if field.name == name)
-    known = {"fallback_envvars": fallback_envvars, **field.metadata, **attributes}
-    envvars = [ENVIRONMENT_PREFIX + name.upper(), *known.pop("fallback_envvars")]
+    option = {"fallback_envvars": fallback_envvars, **field.metadata, **attributes}
+    envvars = [ENVIRONMENT_PREFIX + name.upper(), *option.pop("fallback_envvars")]
     if field.default is MISSING and field.default_factory is MISSING:
-        known.setdefault("required", "default" not in known)
+        option.setdefault("required", "default" not in option)
     elif field.default is not MISSING:
-        known.setdefault("default", field.default)
-    known.setdefault("show_default", known.get("default") not in (None, ""))
-    return click.option(f"--{name.replace('_', '-')}", name, **{"envvar": envvars, "show_envvar": True, **known})
+        option.setdefault("default", field.default)
+    option.setdefault("show_default", option.get("default") not in (None, ""))
+    return click.option(f"--{name.replace('_', '-')}", name, **{"envvar": envvars, "show_envvar": True, **option})
 
 
 def telemetry_option(name: str, of: type[Any] = TelemetrySettings, **attributes: Any) -> Decorator[Any]:
