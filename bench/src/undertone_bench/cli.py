@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 import click
+from undertone_client.errors import ServiceError, SettingsError
 
 from undertone_bench.errors import BenchError
 
@@ -56,10 +57,10 @@ class LazyGroup(click.Group):
                 formatter.write_dl(rows, col_max=20)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Report a BenchError in one line, and Ctrl-C as exit code 130."""
+        """Report errors of a measurement and of the client in one line, and Ctrl-C as exit code 130."""
         try:
             return super().invoke(ctx)
-        except BenchError as error:
+        except (BenchError, SettingsError, ServiceError) as error:
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
             click.echo("Interrupted. All processes of the measurement were stopped.", err=True)

@@ -56,6 +56,7 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_commands() -> None:
         (["spark", "--variants", "rows"], "--variants 'rows' is invalid: use row,"),
         (["graph", "compare", "--shape", "8"], "'8' is not a shape: use ROWSxTOKENS"),
         (["graph", "precision", "--only", "int4"], "--only 'int4' is invalid"),
+        (["spark", "--target", "no port", "--variants", "asyncio"], "target 'no port' is invalid: give host:port"),
     ],
 )
 def test_wrong_options_are_explained(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:

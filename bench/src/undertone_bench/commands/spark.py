@@ -109,17 +109,18 @@ def spark(
     for name in variants:
         sent = found[: max(1, round(len(found) * row_share))] if name == "row" else found
         with _service(name, fleet=fleet, model=model, target=target) as address:
-            service = Service(address, Settings(mode=Mode.BATCH, batch_items=items))
-            if name == "asyncio":
-                result = _without_spark(name, service, sent)
-            else:
-                factories: dict[str, Callable[[], Score]] = {
-                    "row": functools.partial(_row, address),
-                    "semaphore": functools.partial(_semaphore, address, permits),
-                    "undertone": functools.partial(_undertone, service),
-                    "broadcast": functools.partial(_broadcast, model),
-                }
-                result = _in_spark(name, factories[name], sent, cores)
+            service = functools.partial(Service, address, Settings(mode=Mode.BATCH, batch_items=items))
+            match name:
+                case "asyncio":
+                    result = _without_spark(name, service(), sent)
+                case "row":
+                    result = _in_spark(name, functools.partial(_row, address), sent, cores)
+                case "semaphore":
+                    result = _in_spark(name, functools.partial(_semaphore, address, permits), sent, cores)
+                case "broadcast":
+                    result = _in_spark(name, functools.partial(_broadcast, model), sent, cores)
+                case _:
+                    result = _in_spark(name, functools.partial(_undertone, service()), sent, cores)
         progress(f"{name}: {result.rate:.1f} paragraphs/s")
         results.append(result)
     rows = tuple((one.variant, f"{one.paragraphs}", f"{one.rate:.1f}", f"{one.worker_bytes / 1e6:.0f}") for one in results)
