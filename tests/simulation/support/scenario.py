@@ -9,7 +9,7 @@ from undertone_bench.simulation.fleet import Fleet, FleetSettings
 from undertone_bench.simulation.transport import fleet_client
 from undertone_client import Outcome, Paragraph, Settings
 from undertone_client.resilience import BreakerChanged, BreakerState, Event, LimitChanged
-from undertone_client.resilience.stack import ClientState
+from undertone_client.resilience.resilient_transport import ClientState
 
 Disturb = Callable[[Fleet], Awaitable[None]]
 Source = Iterable[Paragraph] | AsyncIterable[Paragraph]

@@ -130,7 +130,7 @@ async def test_calls_continue_while_the_consumer_is_busy() -> None:
     await stream.aclose()
 
 
-async def test_a_call_starts_before_a_slow_source_has_filled_it() -> None:
+async def test_a_call_starts_before_a_slow_source_fills_a_call() -> None:
     more = asyncio.Event()
 
     async def source() -> AsyncIterator[str]:

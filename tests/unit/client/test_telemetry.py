@@ -56,7 +56,7 @@ async def test_paragraphs_and_retries_are_counted(service: FakeClassifier, recor
 async def test_paragraphs_that_are_never_sent_are_counted(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     async with Client(service.target, listener=EventDispatcher(measure, [recorder])) as client:
         outcomes = [outcome async for outcome in client.score(["good", "x" * 70_000, "\ud800"])]
-        assert client.state().counts.skipped == {"INVALID_ARGUMENT": 2}
+        assert client.state().counts.failed_paragraphs == {"INVALID_ARGUMENT": 2}
     assert len(outcomes) == 3
     assert counters(recorder) == {
         ("paragraphs", "OK"): 1,

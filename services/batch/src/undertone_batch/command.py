@@ -172,7 +172,7 @@ def run(
         bucket_count=buckets,
         run_id=run_id,
     )
-    with job_session(telemetry, job or mode, connection.target, logged=True) as session:
+    with job_session(telemetry, job or mode, connection.target, use_log=True) as session:
         _silence_pyspark()
         if session.metrics_url:
             log.info("metrics are at %s", session.metrics_url)

@@ -69,7 +69,7 @@ class ScoringJob:
         """
         tasks = tuple(dict(self._executors.value).values())  # a copy: another thread adds to it
         calls = sum((metrics.calls for metrics in tasks), CallCounts())
-        return {"OK": sum(metrics.scored for metrics in tasks), **calls.skipped}
+        return {"OK": sum(metrics.scored for metrics in tasks), **calls.failed_paragraphs}
 
     @property
     def expected_paragraphs(self) -> int | None:

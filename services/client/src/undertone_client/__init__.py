@@ -24,7 +24,7 @@ from undertone_client.resilience import (
     LimitSettings,
     RetryPolicy,
 )
-from undertone_client.resilience.stack import ClientState
+from undertone_client.resilience.resilient_transport import ClientState
 from undertone_client.settings import Settings, Tls, validate_target
 from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 from undertone_client.values import Failure, Model, Outcome, Paragraph, Policy, Score, ServedModel, ServiceLimits, Timings

@@ -14,7 +14,7 @@ from undertone_client.batch import BatchCall
 from undertone_client.errors import ServiceError
 from undertone_client.grpc_transport import GrpcTransport
 from undertone_client.resilience.events import Listener, ParagraphsFailed, ParagraphsScored
-from undertone_client.resilience.stack import ClientState, ResilientTransport
+from undertone_client.resilience.resilient_transport import ClientState, ResilientTransport
 from undertone_client.settings import DEFAULT_TARGET, Settings, validate_target
 from undertone_client.stream import Source, Stream
 from undertone_client.transport import Method, Mode, Transport
@@ -165,7 +165,7 @@ class Client:
         return await self._get_model(Mode.ONLINE)
 
     def state(self) -> ClientState:
-        """A snapshot of the calls in flight, the limit, the circuit breaker, and the counts."""
+        """A snapshot of the attempts in flight, the limit, the circuit breaker, and the counts."""
         return self._transport.state()
 
     async def _get_model(self, default_mode: Mode) -> ServedModel:

@@ -25,7 +25,7 @@ PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 
 class UndertoneError(Exception):
-    """The root of this package's exceptions."""
+    """Base class of this package's exceptions."""
 
 
 class SettingsError(UndertoneError, ValueError):

@@ -10,7 +10,7 @@ from undertone_client.length_sorted_queue import CallBounds, LengthSortedQueue, 
 from undertone_client.settings import Settings
 from undertone_client.values import Failure, Outcome, Paragraph, ServiceLimits
 
-Send = Callable[[Sequence[Paragraph]], Awaitable[list[Outcome]]]
+ScoreBatch = Callable[[Sequence[Paragraph]], Awaitable[list[Outcome]]]
 Source = Iterable[str | Paragraph] | AsyncIterable[str | Paragraph]
 
 ENVELOPE_BYTES = 16
@@ -25,9 +25,9 @@ class Stream:
     outcomes, which makes room.
 
     Args:
-        send: returns an outcome for each paragraph of a call, in order. Does not raise
-            `ServiceError`.
-        desired_calls: the current number of calls to start at once. It exceeds the concurrency
+        score_batch: sends one call. Returns an outcome for each of its paragraphs, in order. Does
+            not raise `ServiceError`.
+        desired_calls: returns the number of calls to keep in flight. It exceeds the concurrency
             limit, so that the limit can grow.
         settings: the settings of the client.
         limits: the limits of the service.
@@ -36,13 +36,13 @@ class Stream:
     """
 
     PREFETCH_CALLS = 4
-    """Number of full calls to read ahead while a call is in flight, as a choice of lengths."""
+    """Number of full calls to read ahead, so that paragraphs of similar length share a call."""
     YIELD_EVERY = 256
     """Number of paragraphs to read from a plain iterable before other tasks run."""
 
     def __init__(
         self,
-        send: Send,
+        score_batch: ScoreBatch,
         desired_calls: Callable[[], int],
         settings: Settings,
         limits: ServiceLimits,
@@ -50,7 +50,7 @@ class Stream:
         ordered: bool,
         on_rejected: Callable[[Failure], None] = lambda _: None,
     ) -> None:
-        self._send = send
+        self._score_batch = score_batch
         self._desired_calls = desired_calls
         self._settings = settings
         self._limits = limits
@@ -61,9 +61,9 @@ class Stream:
         self._prefetch_items = min(self.PREFETCH_CALLS * bounds.items, settings.lookahead_items)
         self._calls: set[asyncio.Task[None]] = set()
         self._outcomes: OrderedDict[int, Outcome] = OrderedDict()
-        self._read = 0  # paragraphs read from the source
-        self._yielded = 0  # outcomes yielded to the consumer
-        self._characters = 0  # of the paragraphs that were read and whose outcomes were not yielded
+        self._read_count = 0  # paragraphs read from the source
+        self._yielded_count = 0  # outcomes yielded to the consumer
+        self._held_characters = 0  # characters of paragraphs whose outcomes were not yielded
         self._source_ended = False
         self._start_scheduled = False
         self._reader_waits = False
@@ -85,7 +85,7 @@ class Stream:
                     yield outcome
                 if self._error is not None:
                     raise self._error
-                if self._source_ended and self._yielded == self._read:
+                if self._source_ended and self._yielded_count == self._read_count:
                     break
                 await self._progress.wait()
             await reader
@@ -98,12 +98,12 @@ class Stream:
 
     def _next_outcome(self) -> Outcome | None:
         if self._ordered:
-            outcome = self._outcomes.pop(self._yielded, None)
+            outcome = self._outcomes.pop(self._yielded_count, None)
         else:
             outcome = self._outcomes.popitem(last=False)[1] if self._outcomes else None
         if outcome is not None:
-            self._yielded += 1
-            self._characters -= len(outcome.paragraph.text)
+            self._yielded_count += 1
+            self._held_characters -= len(outcome.paragraph.text)
             self._room.set()
         return outcome
 
@@ -126,9 +126,9 @@ class Stream:
         paragraph = Paragraph(item) if isinstance(item, str) else item
         if not isinstance(paragraph, Paragraph):
             raise TypeError(f"a paragraph must be a str or a Paragraph, not {type(item).__name__}")
-        number = self._read
-        self._read += 1
-        self._characters += len(paragraph.text)
+        number = self._read_count
+        self._read_count += 1
+        self._held_characters += len(paragraph.text)
         size, rejection = self._check(paragraph)
         if rejection is not None:
             failure = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, rejection, attempts=0)
@@ -140,7 +140,7 @@ class Stream:
             self._schedule_start()
         if self._is_full():
             self._reader_waits = True
-            while not self._has_room():
+            while not self._has_room_for_call():
                 self._room.clear()
                 await self._room.wait()
             self._reader_waits = False
@@ -160,13 +160,13 @@ class Stream:
         return text_bytes + id_bytes + ENVELOPE_BYTES, None
 
     def _is_full(self) -> bool:
-        held = self._read - self._yielded
-        return held >= self._settings.lookahead_items or self._characters >= self._settings.lookahead_characters
+        held = self._read_count - self._yielded_count
+        return held >= self._settings.lookahead_items or self._held_characters >= self._settings.lookahead_characters
 
-    def _has_room(self) -> bool:
-        # Room for a whole call: otherwise a slow consumer would cause calls of one paragraph.
-        held = self._read - self._yielded
-        return held <= self._settings.lookahead_items - self._settings.batch_items and self._characters <= max(
+    def _has_room_for_call(self) -> bool:
+        # With room for one paragraph only, a slow consumer would cause calls of one paragraph.
+        held = self._read_count - self._yielded_count
+        return held <= self._settings.lookahead_items - self._settings.batch_items and self._held_characters <= max(
             0, self._settings.lookahead_characters - self._settings.batch_characters
         )
 
@@ -179,15 +179,15 @@ class Stream:
     def _start_calls(self) -> None:
         self._start_scheduled = False
         while self._queue and len(self._calls) < self._desired_calls() and not self._closed:
-            is_prefetched = self._source_ended or self._reader_waits or len(self._queue) >= self._prefetch_items
-            if self._calls and not is_prefetched:
+            has_read_ahead = self._source_ended or self._reader_waits or len(self._queue) >= self._prefetch_items
+            if self._calls and not has_read_ahead:
                 break  # the calls in flight keep the service busy while the source is read
             call = asyncio.create_task(self._call(self._queue.take()))
             self._calls.add(call)
             call.add_done_callback(self._end_call)
 
     async def _call(self, queued: Sequence[QueuedParagraph]) -> None:
-        outcomes = await self._send([each.paragraph for each in queued])
+        outcomes = await self._score_batch([each.paragraph for each in queued])
         for each, outcome in zip(queued, outcomes, strict=True):
             self._outcomes[each.number] = outcome
 

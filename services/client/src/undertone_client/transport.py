@@ -72,14 +72,14 @@ class Reply:
 
     Args:
         message: the protobuf message.
-        refused: the status of the first refused paragraph. None if no paragraph was refused. A
-            paragraph is refused if its status is retryable or means overload.
+        refused_status: the status of the first refused paragraph. None if no paragraph was refused.
+            A paragraph is refused if its status is retryable or means overload.
         pushback_seconds: the wait before a retry that the service asks for. None if it does not
             ask. Negative: do not retry.
     """
 
     message: Any
-    refused: grpc.StatusCode | None = None
+    refused_status: grpc.StatusCode | None = None
     pushback_seconds: float | None = None
 
 

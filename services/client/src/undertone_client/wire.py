@@ -41,15 +41,15 @@ def model_request() -> Request:
 
 
 def read_reply(message: Any, trailers: Iterable[tuple[str, str | bytes]] | None) -> Reply:
-    """The reply in a message and its trailers."""
-    return Reply(message, _refused(message), pushback_seconds(trailers))
+    """Makes a `Reply` from the message and the trailers that gRPC received."""
+    return Reply(message, _refused_status(message), pushback_seconds(trailers))
 
 
 def single_score(message: pb.ClassifyResponse, paragraph: Paragraph) -> Score:
     """The score in a reply to `single_request`.
 
     Raises:
-        ServiceFaultError: the reply has not one probability for each label.
+        ServiceFaultError: the numbers of labels and probabilities differ.
     """
     if len(message.labels) != len(message.probabilities):
         raise _malformed(f"{len(message.probabilities)} probabilities for {len(message.labels)} labels")
@@ -123,7 +123,7 @@ def served_model(message: pb.GetModelResponse) -> ServedModel:
     )
 
 
-def _refused(message: Any) -> grpc.StatusCode | None:
+def _refused_status(message: Any) -> grpc.StatusCode | None:
     """The status of the first refused paragraph, or None; see `Reply`."""
     if isinstance(message, pb.ClassifyBatchResponse):
         for result in message.results:

@@ -141,12 +141,14 @@ def test_chart_stays_within_its_frame(steps: list[tuple[float, int]]) -> None:
 def test_page_shows_throughput_and_calls(scored: ScoredFolder, point: Point) -> None:
     scored.add("a", point("joy"))
     scored.throughput = tuple(sample(second, 50 * second) for second in range(9))
-    scored.calls = CallCounts(attempts={"UNAVAILABLE": 5, "OK": 95}, recovered=4, retried=5, skipped={"UNAVAILABLE": 32})
+    scored.calls = CallCounts(
+        attempts={"UNAVAILABLE": 5, "OK": 95}, recovered=4, retried=5, failed_paragraphs={"UNAVAILABLE": 32}
+    )
     page = write_report(scored.write(), scored.path / "page.html").read_text(encoding="utf-8")
     words = " ".join(re.sub(r"<(style|script)>.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL).split())
     assert "50 paragraphs per second on average, 50 at the peak, with up to 2 calls in flight." in words
     assert "gRPC status Attempts Share OK 95 95% UNAVAILABLE 5 5%" in words
-    assert "Errors 5 Recovered 4 Retried 5 Hedged 0 Shed 0 Paragraphs skipped 32" in words
+    assert "Errors 5 Recovered 4 Retried 5 Hedged 0 Shed 0 Paragraphs failed 32" in words
 
 
 def test_page_of_a_short_run_has_no_throughput_chart(scored: ScoredFolder, point: Point) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.report.palette import emotional, reading_order, tones
+from undertone_cli.report.palette import emotion_indices, reading_order, tones
 
 NINE = ["joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral"]
 
@@ -51,5 +51,5 @@ def test_reading_order(labels: list[str], expected: list[str]) -> None:
 
 
 def test_neutral_counts_only_without_other_labels() -> None:
-    assert emotional(["neutral", "joy"]) == [1]
-    assert emotional(["neutral"]) == [0]
+    assert emotion_indices(["neutral", "joy"]) == [1]
+    assert emotion_indices(["neutral"]) == [0]

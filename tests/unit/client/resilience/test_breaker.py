@@ -58,7 +58,7 @@ def open_breaker(clock: Callable[[], float], **changes: float) -> CircuitBreaker
     return breaker
 
 
-def test_consecutive_failures_open_it() -> None:
+def test_consecutive_failures_open_the_breaker() -> None:
     breaker = new_breaker(Clock())
     for success in (False, False, True, False, False):
         (breaker.record_success if success else breaker.record_failure)(admitted(breaker))
@@ -68,7 +68,7 @@ def test_consecutive_failures_open_it() -> None:
     assert breaker.admit() is None
 
 
-def test_a_failure_rate_opens_it() -> None:
+def test_a_high_failure_rate_opens_the_breaker() -> None:
     breaker = new_breaker(Clock(), window_calls=10, failure_rate=0.5)
     for number in range(20):  # 40 %, two in a row
         (breaker.record_failure if number % 5 < 2 else breaker.record_success)(admitted(breaker))
@@ -79,7 +79,7 @@ def test_a_failure_rate_opens_it() -> None:
     assert breaker.state is OPEN
 
 
-def test_a_successful_probe_closes_it() -> None:
+def test_a_successful_probe_closes_the_breaker() -> None:
     clock = Clock()
     breaker = open_breaker(clock, open_seconds=2.0)
     clock.now = 1.9
@@ -105,7 +105,7 @@ def test_each_failed_probe_doubles_the_wait_up_to_the_maximum() -> None:
     assert waits == [1, 2, 4, 5, 5]
 
 
-def test_results_of_attempts_from_before_it_opened_do_not_count() -> None:
+def test_results_of_attempts_sent_before_the_breaker_opened_do_not_count() -> None:
     clock = Clock()
     breaker = new_breaker(clock, open_seconds=1.0)
     early = [admitted(breaker) for _ in range(5)]

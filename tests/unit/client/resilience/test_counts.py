@@ -36,7 +36,7 @@ async def test_attempts_retries_and_failures_are_counted(service: FakeClassifier
         await client.classify_batch(["three", "four"])
         counts = client.state().counts
     attempts = {"OK": 1, "UNAVAILABLE": 1, "CANCELLED": 1, "RESOURCE_EXHAUSTED": 5}
-    assert counts == CallCounts(attempts, retried=6, recovered=2, skipped={"RESOURCE_EXHAUSTED": 2})
+    assert counts == CallCounts(attempts, retried=6, recovered=2, failed_paragraphs={"RESOURCE_EXHAUSTED": 2})
     assert counts.errors == 7
     assert counts + CallCounts({"OK": 1}, hedged=1, shed=2) == replace(counts, attempts={**attempts, "OK": 2}, hedged=1, shed=2)
 

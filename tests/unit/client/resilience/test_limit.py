@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_client.errors import SettingsError
-from undertone_client.resilience.limit import Aimd, CallOutcome, Fixed, Gradient, Limit, LimitAlgorithm, LimitSettings
+from undertone_client.resilience.limit import Aimd, AttemptOutcome, Fixed, Gradient, Limit, LimitAlgorithm, LimitSettings
 
-OK, OVERLOAD, IGNORE = CallOutcome.OK, CallOutcome.OVERLOAD, CallOutcome.IGNORE
+OK, OVERLOAD, IGNORE = AttemptOutcome.OK, AttemptOutcome.OVERLOAD, AttemptOutcome.IGNORE
 SAMPLES = st.lists(
     st.tuples(st.floats(0, 100), st.floats(0, 1.5), st.sampled_from([OK, OK, OK, OVERLOAD, IGNORE])), max_size=400
 )
@@ -90,7 +90,7 @@ def always(value: N) -> Callable[[float], N]:
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(ADAPTIVE), st.integers(1, 20), st.integers(0, 100), SAMPLES)
 def test_a_limit_stays_within_its_range(
-    kind: type[Aimd | Gradient], initial: int, more: int, samples: list[tuple[float, float, CallOutcome]]
+    kind: type[Aimd | Gradient], initial: int, more: int, samples: list[tuple[float, float, AttemptOutcome]]
 ) -> None:
     limit = kind(initial, initial + more)
     for rtt, share, outcome in samples:
@@ -127,7 +127,7 @@ def test_constant_overload_lowers_the_limit_to_1_and_successes_raise_it(kind: ty
 
 def test_a_fixed_limit_is_constant() -> None:
     limit = Fixed(75)
-    assert {limit.observe(rtt, 75, outcome) for rtt in (0.1, 9.0) for outcome in CallOutcome} == {75}
+    assert {limit.observe(rtt, 75, outcome) for rtt in (0.1, 9.0) for outcome in AttemptOutcome} == {75}
 
 
 @pytest.mark.parametrize("servers", [1, 8, 48])

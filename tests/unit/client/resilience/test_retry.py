@@ -1,4 +1,4 @@
-"""Retry decisions, with a given clock and given random numbers."""
+"""Retry decisions, with a fixed clock and fixed random numbers."""
 
 import math
 from collections.abc import Callable

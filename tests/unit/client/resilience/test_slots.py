@@ -1,4 +1,4 @@
-"""Slots and normalized latencies. test_stack.py tests slots with a service."""
+"""Slots and normalized latencies. test_resilient_transport.py tests slots with a service."""
 
 import asyncio
 import functools
@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_client.resilience.limit import CallOutcome, Fixed
+from undertone_client.resilience.limit import AttemptOutcome, Fixed
 from undertone_client.resilience.slots import LatencyNormalizer, Slots
 
 
@@ -26,7 +26,7 @@ async def start_waiting(slots: Slots, count: int) -> list[asyncio.Task[None]]:
 
 
 def release(slots: Slots) -> None:
-    slots.release(0.1, 100, CallOutcome.OK)
+    slots.release(0.1, 100, AttemptOutcome.OK)
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from undertone_cli.formatting import percent
-from undertone_cli.report.palette import emotional
+from undertone_cli.report.palette import emotion_indices
 
 MAX_BINS = 240
 BANDWIDTH = 1 / 24
@@ -147,7 +147,7 @@ def describe_arc(arc: Arc, labels: Sequence[str]) -> str:
 
     Neutral counts only if it is the only label.
     """
-    candidates = emotional(labels)
+    candidates = emotion_indices(labels)
     edge = max(1, int(arc.points * OPENING))
     opening = max(candidates, key=lambda i: sum(arc.values[i][:edge]))
     closing = max(candidates, key=lambda i: sum(arc.values[i][-edge:]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from undertone_client.jobs import InputError, OutputError
-from undertone_client.jobs.score_columns import MODEL
+from undertone_client.jobs.score_columns import MODEL_COLUMNS
 
 from undertone_cli.formatting import percent
 from undertone_cli.readers import InputParagraph, InputSet
@@ -145,7 +145,7 @@ def _readable_paragraphs(identity: RunIdentity) -> Iterator[InputParagraph]:
 
 
 def _check_one_model(folder: RunFolder, table: pa.Table) -> None:
-    names = [field.name for field in MODEL]
+    names = [field.name for field in MODEL_COLUMNS]
     models = table.select(names).group_by(names).aggregate([]).to_pylist()
     if len(models) > 1:
         found = ", ".join(sorted("{model_name} {model_version} {precision} ({policy})".format(**model) for model in models))

@@ -17,7 +17,7 @@ from undertone_cli.report.data import (
     emotion_totals,
     strongest_paragraphs,
 )
-from undertone_cli.report.palette import emotional, reading_order
+from undertone_cli.report.palette import emotion_indices, reading_order
 from undertone_cli.run_folder import Manifest
 
 MAX_ARCS = 24
@@ -130,7 +130,7 @@ def _views(stories: Sequence[Story], labels: Sequence[str], height: float) -> li
             anchor=f"story-{number}",
             story=story,
             sentence=describe_arc(story.arc, labels),
-            leading=max(emotional(labels), key=story.means.__getitem__),
+            leading=max(emotion_indices(labels), key=story.means.__getitem__),
             thumbnail=thumbnail(story.arc),
             chart=ridgeline(story.arc, story.bins, labels, height=height) if story.document in with_chart else None,
         )

@@ -40,7 +40,7 @@ def reading_order(labels: Sequence[str]) -> list[str]:
     return sorted(labels, key=lambda label: (label.lower() == NEUTRAL, rank.get(label, len(known))))
 
 
-def emotional(labels: Sequence[str]) -> list[int]:
+def emotion_indices(labels: Sequence[str]) -> list[int]:
     """Indices of all labels but neutral, unless it is the only one."""
     return [i for i, label in enumerate(labels) if label.lower() != NEUTRAL] or list(range(len(labels)))
 

@@ -150,8 +150,8 @@ def _describe_calls(calls: CallCounts) -> str:
     attempts = ", ".join(f"{count:,} {status}" for status, count in by_frequency(calls.attempts)) or "none"
     if not calls.errors and not calls.retried:
         return attempts
-    skipped = sum(calls.skipped.values())
+    failed = sum(calls.failed_paragraphs.values())
     return (
         f"{attempts}\nerrors: {calls.recovered:,} recovered, {calls.retried:,} retried, {calls.hedged:,} hedged, "
-        f"{calls.shed:,} shed; {skipped:,} paragraphs skipped"
+        f"{calls.shed:,} shed; {failed:,} paragraphs failed"
     )

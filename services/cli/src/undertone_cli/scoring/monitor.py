@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from undertone_client.resilience.stack import ClientState
+from undertone_client.resilience.resilient_transport import ClientState
 
 from undertone_cli.run_folder import Sample, Throughput
 

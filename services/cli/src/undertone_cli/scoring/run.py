@@ -94,7 +94,7 @@ class ScoringRun:
         self._session = session
         self._options = options
         self._folder = folder
-        self._console = Console(stderr=True, quiet=options.quiet or session.logged)
+        self._console = Console(stderr=True, quiet=options.quiet or session.log_messages)
         items = options.batch_items
         self._settings = connection.settings(
             batch_items=items, lookahead_items=max(DEFAULTS.lookahead_items, 2 * items), **retry.settings()
@@ -247,7 +247,7 @@ class ScoringRun:
 
     def _print(self, text: str) -> None:
         """Print a line to standard error, or log it with --log-format json."""
-        if self._session.logged and not self._options.quiet:
+        if self._session.log_messages and not self._options.quiet:
             log.info(text)
         self._console.print(text, highlight=False, soft_wrap=True)
 

@@ -49,7 +49,7 @@ class SignalHandler:
                 signal.signal(number, handler)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; a signal cancels it.
+        """Run a coroutine to its end. A signal cancels it.
 
         Raises:
             KeyboardInterrupt: SIGINT cancelled it.
@@ -91,23 +91,23 @@ class JobSession:
         reporter: receives the job's progress, and failures that are not exceptions.
         target: address of the service.
         metrics_url: URL of the Prometheus metrics; None without --metrics-port.
-        logged: whether messages go to the log instead of the terminal.
+        log_messages: whether messages go to the log instead of the terminal.
     """
 
-    def __init__(self, reporter: JobReporter, target: str, host: str, signals: SignalHandler, *, logged: bool) -> None:
+    def __init__(self, reporter: JobReporter, target: str, host: str, signals: SignalHandler, *, log_messages: bool) -> None:
         port = reporter.telemetry.metrics_port
         self.reporter = reporter
         self.target = target
         self.metrics_url = None if port is None else f"http://{host}:{port}/metrics"
-        self.logged = logged
+        self.log_messages = log_messages
         self._signals = signals
 
     def client(self, settings: Settings) -> Client:
-        """A client of the target, whose calls the job's telemetry records."""
+        """A new client of the target. The job's telemetry records its calls."""
         return Client(self.target, settings=settings, **client_hooks(self.reporter.telemetry, self.target))
 
     def run_until_signalled(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; SIGINT or SIGTERM cancels it.
+        """Run a coroutine to its end. SIGINT or SIGTERM cancels it.
 
         Raises:
             KeyboardInterrupt: SIGINT cancelled it.
@@ -118,38 +118,39 @@ class JobSession:
 
 @contextmanager
 def job_session(
-    settings: TelemetrySettings, job: str, target: str, *, catalogue: Sequence[Metric] = (), logged: bool | None = None
+    settings: TelemetrySettings, job: str, target: str, *, catalogue: Sequence[Metric] = (), use_log: bool | None = None
 ) -> Iterator[JobSession]:
-    """Run a job, and report its start and its end, however it ends, to the telemetry.
+    """Run a job, and report its start and its success or failure to the telemetry.
 
     Args:
         settings: the telemetry.
         job: name of the job.
         target: address of the service.
-        catalogue: metrics of the job beside those that every job has.
-        logged: whether the job writes a log; by default, whether --log-format is json.
+        catalogue: metrics of the job, in addition to those that every job has.
+        use_log: whether to configure the log and report the job's start and end in it. By default
+            only with --log-format json.
 
     Raises:
         CommandError: a signal or an UndertoneError ended the job, or the metrics port cannot be
             opened.
     """
-    json = settings.log_format == "json"
-    logged = json if logged is None else logged
-    if logged:
+    is_json = settings.log_format == "json"
+    use_log = is_json if use_log is None else use_log
+    if use_log:
         logs.configure(settings.log_format, traced=settings.traced)
     reporter = JobReporter(
         settings,
         job,
         catalogue,
-        adapters=[LogAdapter()] if logged else [],
+        adapters=[LogAdapter()] if use_log else [],
         explain=lambda error: command_error(error, target).message,
     )
     signals = SignalHandler()
     try:
         with signals.installed(), reporter:
-            yield JobSession(reporter, target, settings.metrics_host, signals, logged=json)
+            yield JobSession(reporter, target, settings.metrics_host, signals, log_messages=is_json)
     except TelemetryError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except (UndertoneError, click.ClickException, KeyboardInterrupt, Terminated) as error:
         explained = command_error(error, target)
-        raise SystemExit(explained.exit_code) if json else explained from None
+        raise SystemExit(explained.exit_code) if is_json else explained from None

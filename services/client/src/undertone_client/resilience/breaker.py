@@ -57,7 +57,7 @@ class Permit:
 
 
 class CircuitBreaker:
-    """The state machine (Nygard, Release It!). It does no I/O and does not wait.
+    """The state machine of the breaker (Nygard, Release It!). It does no I/O and does not wait.
 
     A result counts only for the state in which its attempt was permitted. Failures of attempts that
     were in flight when the breaker opened do not prolong the open state, and their late successes
@@ -92,7 +92,7 @@ class CircuitBreaker:
 
     @property
     def patience_left(self) -> float:
-        """Seconds that calls of `Mode.BATCH` should still wait for the breaker to close."""
+        """Remaining seconds that calls of `Mode.BATCH` wait for the breaker to close."""
         if self._state is BreakerState.CLOSED:
             return self._settings.patience_seconds
         return max(0.0, self._opened_at + self._settings.patience_seconds - self._clock())
@@ -109,7 +109,7 @@ class CircuitBreaker:
         return Permit(self._generation)
 
     def record_success(self, permit: Permit) -> None:
-        """The service answered, possibly with an error that the breaker does not count."""
+        """Record an answer. Errors other than `BREAKER_FAILURES` count as answers."""
         if permit.generation != self._generation:
             return
         if self._state is BreakerState.HALF_OPEN:
@@ -119,7 +119,7 @@ class CircuitBreaker:
             self._add_to_window(failed=False)
 
     def record_failure(self, permit: Permit) -> None:
-        """The attempt failed with one of `BREAKER_FAILURES`."""
+        """Record a failure with one of `BREAKER_FAILURES`."""
         if permit.generation != self._generation:
             return
         if self._state is BreakerState.HALF_OPEN:
@@ -133,7 +133,7 @@ class CircuitBreaker:
                 self._open()
 
     def record_cancellation(self, permit: Permit) -> None:
-        """The caller cancelled the attempt, which proves nothing about the service.
+        """Record that the caller cancelled the attempt, which does not change the counts.
 
         If it was the probe, the next attempt becomes the probe.
         """
@@ -169,8 +169,9 @@ class CircuitBreaker:
 class BreakerTransport:
     """Sends attempts that the breaker admits.
 
-    Other calls of `Mode.BATCH` wait, and other calls of `Mode.ONLINE` fail. One of the waiting
-    calls sleeps until the next probe and becomes it. The rest wait for its result.
+    An attempt that the breaker does not admit fails in `Mode.ONLINE` and waits in `Mode.BATCH`. One
+    of the waiting attempts sleeps until the next probe is due and is then sent as the probe. The
+    others wait for the result of the probe.
 
     Args:
         inner: sends the attempt.

@@ -4,7 +4,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
 from undertone_client.resilience.events import (
     AttemptFinished,
@@ -15,6 +15,9 @@ from undertone_client.resilience.events import (
     ParagraphsFailed,
     RetryScheduled,
 )
+
+JSON_KEYS: Final = {"recovered": "handled", "failed_paragraphs": "skipped"}
+"""Keys in JSON that differ from the names of the fields. Existing files have these keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class CallCounts:
             were split in two. The caller does not see these failures. The remaining `errors` and
             `refused` belong to calls that failed or have not ended.
         shed: attempts that were not sent, because the circuit breaker was open.
-        skipped: paragraphs without a score, by the name of their last status.
+        failed_paragraphs: paragraphs without a score, by the name of their last status.
     """
 
     attempts: Mapping[str, int] = field(default_factory=dict)
@@ -42,7 +45,7 @@ class CallCounts:
     hedged: int = 0
     recovered: int = 0
     shed: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    failed_paragraphs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -50,13 +53,14 @@ class CallCounts:
         return sum(count for status, count in self.attempts.items() if status != "OK")
 
     def to_json(self) -> dict[str, Any]:
-        """The counts as a JSON object. The key of `recovered` is "handled" in existing files."""
-        return {"handled" if name == "recovered" else name: value for name, value in asdict(self).items()}
+        """The counts as a JSON object, with the keys of `JSON_KEYS`."""
+        return {JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "CallCounts":
-        """The counts in an object of `to_json`."""
-        return cls(**{"recovered" if name == "handled" else name: value for name, value in document.items()})
+        """The counts in an object that `to_json` returned."""
+        names = {key: name for name, key in JSON_KEYS.items()}
+        return cls(**{names.get(key, key): value for key, value in document.items()})
 
     def __add__(self, other: "CallCounts") -> "CallCounts":
         return self._combine(operator.add, other)
@@ -79,20 +83,20 @@ def _combine_values(operation: Callable[[int, int], int], left: Any, right: Any)
 
 
 class EventCounter:
-    """A listener that counts events."""
+    """A listener that counts events. `snapshot` returns the counts."""
 
     def __init__(self) -> None:
         self._attempts: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
-        self._skipped: Counter[str] = Counter()
+        self._failed_paragraphs: Counter[str] = Counter()
         self._retried = self._hedged = self._recovered = self._shed = 0
 
     def __call__(self, event: Event) -> None:
         match event:
             case AttemptFinished(cancelled=False):
                 self._attempts[event.status.name] += 1
-                if event.refused is not None:
-                    self._refused[event.refused.name] += 1
+                if event.refused_status is not None:
+                    self._refused[event.refused_status.name] += 1
             case RetryScheduled():
                 self._retried += 1
             case HedgeSent():
@@ -102,7 +106,7 @@ class EventCounter:
             case AttemptShed():
                 self._shed += 1
             case ParagraphsFailed():
-                self._skipped[event.status.name] += event.paragraphs
+                self._failed_paragraphs[event.status.name] += event.paragraphs
 
     def snapshot(self) -> CallCounts:
         """The current counts."""
@@ -113,5 +117,5 @@ class EventCounter:
             hedged=self._hedged,
             recovered=self._recovered,
             shed=self._shed,
-            skipped=dict(self._skipped),
+            failed_paragraphs=dict(self._failed_paragraphs),
         )

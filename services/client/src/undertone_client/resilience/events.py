@@ -35,7 +35,7 @@ class AttemptFinished:
         status: its gRPC status. CANCELLED if the caller cancelled it.
         seconds: duration from sending to the end.
         waited_seconds: time that it waited for a slot.
-        refused: status of the first refused paragraph. None if no paragraph was refused.
+        refused_status: status of the first refused paragraph. None if no paragraph was refused.
         cancelled: whether the caller cancelled it.
     """
 
@@ -43,7 +43,7 @@ class AttemptFinished:
     status: grpc.StatusCode
     seconds: float
     waited_seconds: float
-    refused: grpc.StatusCode | None = None
+    refused_status: grpc.StatusCode | None = None
     cancelled: bool = False
 
 

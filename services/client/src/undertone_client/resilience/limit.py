@@ -8,8 +8,8 @@ from typing import Protocol
 from undertone_client.errors import SettingsError
 
 
-class CallOutcome(enum.Enum):
-    """The end of an attempt, as a limit sees it."""
+class AttemptOutcome(enum.Enum):
+    """Result of an attempt, as far as it matters to a concurrency limit."""
 
     OK = "ok"
     """The attempt succeeded. Its latency counts."""
@@ -26,7 +26,7 @@ class Limit(Protocol):
     def value(self) -> int:
         """The number of attempts that may be in flight. At least 1."""
 
-    def observe(self, rtt: float, in_flight: int, outcome: CallOutcome) -> int:
+    def observe(self, rtt: float, in_flight: int, outcome: AttemptOutcome) -> int:
         """Add a sample and return the new value.
 
         Args:
@@ -47,7 +47,7 @@ class Fixed:
         """See `Limit`."""
         return self._value
 
-    def observe(self, rtt: float, in_flight: int, outcome: CallOutcome) -> int:
+    def observe(self, rtt: float, in_flight: int, outcome: AttemptOutcome) -> int:
         """Ignores the sample."""
         return self._value
 
@@ -80,7 +80,7 @@ class Aimd:
         """See `Limit`."""
         return int(self._limit)
 
-    def observe(self, rtt: float, in_flight: int, outcome: CallOutcome) -> int:
+    def observe(self, rtt: float, in_flight: int, outcome: AttemptOutcome) -> int:
         """Add a sample.
 
         Grows by 1/limit for each success while the whole limit is in use. Shrinks at most once per
@@ -88,10 +88,10 @@ class Aimd:
         """
         stale = self._stale > 0
         self._stale = max(0, self._stale - 1)
-        if outcome is CallOutcome.OVERLOAD and not stale:
+        if outcome is AttemptOutcome.OVERLOAD and not stale:
             self._limit = max(1.0, self._limit * self._decrease)
             self._stale = in_flight - 1
-        elif outcome is CallOutcome.OK and in_flight >= self.value:
+        elif outcome is AttemptOutcome.OK and in_flight >= self.value:
             self._limit = min(self._maximum, self._limit + 1 / self._limit)
         return self.value
 
@@ -132,8 +132,11 @@ class Gradient:
     MIN_SAMPLES = 4
     """Smallest window. A window has as many samples as the limit, which is about one round trip."""
     FIRST_PROBE, PROBE_INTERVAL, MAX_PROBE_INTERVAL = 10, 50, 200
-    """Windows before the first probe, and between probes. The interval doubles while probes confirm
-    the best latency, because each probe costs a round trip at a quarter of the throughput."""
+    """Number of windows before the first probe, and between probes.
+
+    The interval doubles while probes confirm the best latency, because each probe costs a round
+    trip at a quarter of the throughput.
+    """
     SAME_LATENCY = 0.15
     """Relative difference up to which a probe confirms the best latency."""
     QUEUE_LATENCY = 1.5
@@ -163,17 +166,17 @@ class Gradient:
         """See `Limit`."""
         return int(self._limit)
 
-    def observe(self, rtt: float, in_flight: int, outcome: CallOutcome) -> int:
+    def observe(self, rtt: float, in_flight: int, outcome: AttemptOutcome) -> int:
         """Add a sample.
 
         The value changes at most once in two round trips, because a change takes effect after one.
         """
         if self._stale:
             self._stale -= 1
-        elif outcome is not CallOutcome.IGNORE:
+        elif outcome is not AttemptOutcome.IGNORE:
             self._samples += 1
             self._peak = max(self._peak, in_flight)
-            if outcome is CallOutcome.OVERLOAD:
+            if outcome is AttemptOutcome.OVERLOAD:
                 self._overloads += 1
             else:
                 self._seconds += rtt

@@ -43,7 +43,7 @@ class RetryPolicy:
             raise SettingsError(f"multiplier is {self.multiplier}; it must be at least 1")
 
     def max_wait(self, failure: int) -> float:
-        """The longest wait after failure number `failure`, in seconds. Starts at 1."""
+        """The longest wait after a failure, in seconds. The number `failure` starts at 1."""
         # The exponent is bounded so that thousands of failures cannot overflow the float.
         return min(self.max_seconds, self.initial_seconds * self.multiplier ** min(failure - 1, 64))
 
@@ -89,19 +89,20 @@ class RetryBudget:
         return self._tokens > self._size / 2
 
     def record_failure(self) -> None:
-        """An attempt failed with a retryable status. Takes a token."""
+        """Take a token, because an attempt failed with a retryable status."""
         self._tokens = max(0.0, self._tokens - 1)
 
     def record_success(self) -> None:
-        """An attempt succeeded. Returns `ratio` tokens."""
+        """Return `ratio` tokens, because an attempt succeeded."""
         self._tokens = min(self._size, self._tokens + self._ratio)
 
 
 class OverloadGrace:
     """The period in which RESOURCE_EXHAUSTED does not count as a failure.
 
-    The period ends for a single call that is refused while other calls succeed. It ends for all
-    calls of the client when none succeeds, and calls that start later have no period of their own.
+    A call that is refused while other calls succeed has its own period, which starts with its first
+    refusal. While no call succeeds, all calls of the client share one period. Calls that start
+    after its end get no further period.
 
     Args:
         patience_seconds: length of the period.
@@ -114,8 +115,8 @@ class OverloadGrace:
         self._overloaded_since: float | None = None
         self._last_refusal = -math.inf
 
-    def allows(self, call: CallState) -> bool:
-        """Record a refusal. Returns whether the period continues for this call."""
+    def record_refusal(self, call: CallState) -> bool:
+        """Record a refusal of the call. Returns whether the period of the call continues."""
         now = self._clock()
         # After a pause of this length, the state of the service is unknown.
         if self._overloaded_since is None or now - self._last_refusal > self._patience_seconds:
@@ -127,7 +128,7 @@ class OverloadGrace:
         return now - min(self._overloaded_since, call.overloaded_since) < self._patience_seconds
 
     def reset(self, call: CallState) -> None:
-        """The service answered the call, or a part of it. Starts a new period."""
+        """End the period, because the service answered the call or a part of it."""
         self._overloaded_since = call.overloaded_since = None
         call.overload_refusals = 0
 
@@ -209,7 +210,7 @@ class RetryTransport:
             try:
                 reply = await self._inner.send(request, call)
             except CircuitOpenError:
-                raise  # no attempt was sent, so there is no failure to count
+                raise  # no attempt was sent
             except ServiceError as error:
                 status, wait = error.status, self.record_failure(error.status, error.pushback_seconds, call)
                 if wait is None:
@@ -217,7 +218,7 @@ class RetryTransport:
                     raise
             else:
                 self._budget.record_success()
-                if reply.refused is None:
+                if reply.refused_status is None:
                     self._grace.reset(call)
                     self.emit_recovery(request, call)
                 remainder = find_remainder(reply)
@@ -233,7 +234,7 @@ class RetryTransport:
             await self._back_off(wait)
 
     def emit_recovery(self, request: Request, call: CallState) -> None:
-        """Report that the failures so far were recovered."""
+        """Emit `CallRecovered` if the call had failures since its last complete reply."""
         if call.unrecovered_failures:
             self._emit(CallRecovered(request.method, call.unrecovered_failures))
             call.unrecovered_failures = 0
@@ -250,14 +251,14 @@ class RetryTransport:
         if not (is_batch and self._may_recover()):
             self._budget.record_failure()
             is_overload = is_batch and status is grpc.StatusCode.RESOURCE_EXHAUSTED
-            if not (is_overload and self._grace.allows(call)):
+            if not (is_overload and self._grace.record_refusal(call)):
                 call.counted_failures += 1
         is_forbidden = pushback_seconds is not None and pushback_seconds < 0
         if is_forbidden or call.counted_failures >= self._policy.attempts or not (is_batch or self._budget.allows_retry):
             return None
         wait = self._random() * self._max_wait(call)
         if pushback_seconds is not None:
-            # The jitter comes on top, so that clients with one pushback do not return at once.
+            # Jitter is added, so that clients with the same pushback do not retry at the same time.
             wait += pushback_seconds
         return wait if self._clock() + wait < call.deadline else None
 

@@ -1,4 +1,4 @@
-"""Slots for attempts in flight: enforcement of the concurrency limit."""
+"""Enforces the concurrency limit with slots, and normalizes the latencies that it learns from."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ import grpc
 
 from undertone_client.errors import OVERLOAD, ServiceError
 from undertone_client.resilience.events import AttemptFinished, LimitChanged, Listener
-from undertone_client.resilience.limit import CallOutcome, Limit
+from undertone_client.resilience.limit import AttemptOutcome, Limit
 from undertone_client.transport import CallState, Reply, Request, Transport
 
 
@@ -95,12 +95,12 @@ class Slots:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():  # the slot was assigned in the same loop iteration
-                self._free()
+                self._return_slot()
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
             raise
 
-    def release(self, seconds: float, size: int, outcome: CallOutcome) -> None:
+    def release(self, seconds: float, size: int, outcome: AttemptOutcome) -> None:
         """Return the slot of an attempt.
 
         Args:
@@ -108,16 +108,16 @@ class Slots:
             size: size of its request in bytes. The latency of an empty request is ignored.
             outcome: how it ended.
         """
-        if outcome is CallOutcome.OK and size == 0:
-            outcome = CallOutcome.IGNORE
-        rtt = self._normalizer.normalize(seconds, size) if outcome is CallOutcome.OK else seconds
+        if outcome is AttemptOutcome.OK and size == 0:
+            outcome = AttemptOutcome.IGNORE
+        rtt = self._normalizer.normalize(seconds, size) if outcome is AttemptOutcome.OK else seconds
         before = self._limit.value
         value = self._limit.observe(rtt, self._in_flight, outcome)
-        self._free()
+        self._return_slot()
         if value != before:
             self._emit(LimitChanged(value, before))
 
-    def _free(self) -> None:
+    def _return_slot(self) -> None:
         self._in_flight -= 1
         while self._waiters and self._in_flight < self._limit.value:
             waiter = self._waiters.popleft()
@@ -148,10 +148,10 @@ class SlotTransport:
         await self._slots.acquire()
         sent_at = self._clock()
         call.attempts += 1
-        status, refused, cancelled = grpc.StatusCode.OK, None, False
+        status, refused_status, cancelled = grpc.StatusCode.OK, None, False
         try:
             reply = await self._inner.send(request, call)
-            refused = reply.refused
+            refused_status = reply.refused_status
         except ServiceError as error:
             status = error.status
             raise
@@ -159,15 +159,15 @@ class SlotTransport:
             status, cancelled = grpc.StatusCode.CANCELLED, isinstance(error, asyncio.CancelledError)
             raise
         finally:
-            if not cancelled and (status is not grpc.StatusCode.OK or refused is not None):
+            if not cancelled and (status is not grpc.StatusCode.OK or refused_status is not None):
                 call.unrecovered_failures += 1
             seconds = self._clock() - sent_at
-            self._slots.release(seconds, request.message.ByteSize(), _outcome(status, refused))
-            self._emit(AttemptFinished(request.method, status, seconds, sent_at - queued_at, refused, cancelled))
+            self._slots.release(seconds, request.message.ByteSize(), _outcome(status, refused_status))
+            self._emit(AttemptFinished(request.method, status, seconds, sent_at - queued_at, refused_status, cancelled))
         return reply
 
 
-def _outcome(status: grpc.StatusCode, refused: grpc.StatusCode | None) -> CallOutcome:
-    if status in OVERLOAD or refused is not None:
-        return CallOutcome.OVERLOAD
-    return CallOutcome.OK if status is grpc.StatusCode.OK else CallOutcome.IGNORE
+def _outcome(status: grpc.StatusCode, refused_status: grpc.StatusCode | None) -> AttemptOutcome:
+    if status in OVERLOAD or refused_status is not None:
+        return AttemptOutcome.OVERLOAD
+    return AttemptOutcome.OK if status is grpc.StatusCode.OK else AttemptOutcome.IGNORE

@@ -1,4 +1,4 @@
-"""All layers of a client, assembled."""
+"""The layers between a client and its gRPC transport: deadline, retry, hedging, breaker, slots."""
 
 import asyncio
 import math

@@ -149,7 +149,7 @@ async def test_refused_paragraphs_lower_the_limit(service: FakeClassifier, algor
     assert state.breaker is BreakerState.CLOSED
     assert min(event.value for event in events if isinstance(event, LimitChanged)) == state.limit
     assert state.counts.refused == {"RESOURCE_EXHAUSTED": 60}
-    assert state.counts.skipped == {"RESOURCE_EXHAUSTED": 12}
+    assert state.counts.failed_paragraphs == {"RESOURCE_EXHAUSTED": 12}
 
 
 async def test_a_stream_raises_the_limit(service: FakeClassifier) -> None:
@@ -238,7 +238,7 @@ async def test_no_paragraph_is_lost_when_the_service_restarts(service: FakeClass
                 await service.__aenter__()
         counts = client.state().counts
     assert sorted(found) == sorted(texts)
-    assert counts.skipped == {}
+    assert counts.failed_paragraphs == {}
     assert counts.errors > 2
 
 
@@ -248,7 +248,7 @@ async def test_calls_fail_when_the_service_does_not_return(service: FakeClassifi
         await service.stop()
         outcomes = await asyncio.gather(*(client.classify_batch([f"paragraph {index}"]) for index in range(5)))
         assert all(isinstance(outcome, Failure) and outcome.status is UNAVAILABLE for [outcome] in outcomes)
-        assert client.state().counts.skipped == {"UNAVAILABLE": 5}
+        assert client.state().counts.failed_paragraphs == {"UNAVAILABLE": 5}
 
 
 async def test_a_broken_connection_is_replaced(service: FakeClassifier) -> None:
