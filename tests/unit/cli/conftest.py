@@ -24,6 +24,13 @@ def command(hosted: FakeClassifier) -> Command:
 
 
 @pytest.fixture
+def story(tmp_path: Path) -> Path:
+    path = tmp_path / "story.txt"
+    path.write_text("\n\n".join(f"Paragraph number {index}." for index in range(9)))
+    return path
+
+
+@pytest.fixture
 def scored(tmp_path: Path) -> ScoredFolder:
     return ScoredFolder(tmp_path / "scored")
 

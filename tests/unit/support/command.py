@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from click.testing import Result
+from undertone_cli.readers import InputParagraph, ReadOptions, UniqueIds, find_inputs
 
 Command = Callable[..., Result]
 Table = dict[str, list[dict[str, Any]]]
@@ -25,6 +26,16 @@ def write_texts(path: Path, texts: Iterable[str | None]) -> Path:
         case ".parquet":
             pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), path)
     return path
+
+
+def write_input(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read_paragraphs(*paths: Path, options: ReadOptions | None = None) -> list[InputParagraph]:
+    with UniqueIds() as ids:
+        return list(find_inputs([str(path) for path in paths], options or ReadOptions()).paragraphs(ids))
 
 
 def read_table(out: Path) -> Table:

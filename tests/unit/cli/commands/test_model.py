@@ -10,13 +10,6 @@ from tests.unit.support.command import Command
 NOWHERE = "127.0.0.1:1"
 
 
-@pytest.fixture
-def story(tmp_path: Path) -> Path:
-    path = tmp_path / "story.txt"
-    path.write_text("\n\n".join(f"Paragraph number {index}." for index in range(9)))
-    return path
-
-
 @pytest.mark.parametrize("arguments", [("classify", "x"), ("model",), ("score", "story.txt", "--out", "out")])
 def test_unreachable_service_is_exit_code_3(
     command: Command, story: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str]

@@ -19,13 +19,6 @@ from tests.unit.support.command import Command, read_failures, read_table, write
 NOWHERE = "127.0.0.1:1"
 
 
-@pytest.fixture
-def story(tmp_path: Path) -> Path:
-    path = tmp_path / "story.txt"
-    path.write_text("\n\n".join(f"Paragraph number {index}." for index in range(9)))
-    return path
-
-
 def test_run_writes_table_failures_and_manifest(command: Command, story: Path, tmp_path: Path) -> None:
     result = command("score", story, "--out", tmp_path / "out")
     assert result.exit_code == 0

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from undertone_cli.readers import Format, InputParagraph, ReadOptions, UniqueIds, find_inputs
+from undertone_cli.readers import Format, ReadOptions, find_inputs
 from undertone_client.jobs import InputError
 
 FILES = ("b.txt", "a.txt", "2024/a.txt", "2024/c.jsonl", "2025/x/d.csv", "2025/_SUCCESS", ".git/e.txt", "read.me", "f[1].txt")
@@ -78,6 +78,7 @@ def test_output_folder_is_excluded(library: Path) -> None:
         ("books/z.txt", "does not exist"),
         ("books/read.me", "the suffix '.me' does not determine the format"),
         ("ftp://x/a.txt", "addresses must start with s3:// or gs://"),
+        ("https://example.org/a.txt", "addresses must start with s3:// or gs://"),
         ("s3:///key.txt", "has no bucket"),
         ("s3://me:hunter2@bucket/key.txt", "an address must not contain credentials"),
     ],
@@ -88,17 +89,6 @@ def test_names_without_files(library: Path, name: str, message: str) -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def read(*paths: Path, options: ReadOptions | None = None) -> list[InputParagraph]:
-    with UniqueIds() as ids:
-        return list(find_inputs([str(path) for path in paths], options or ReadOptions()).paragraphs(ids))
-
-
-def test_invalid_names(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
-        find_inputs([str(tmp_path / "absent.txt")], ReadOptions())
-    with pytest.raises(InputError, match=r"there is no file to read"):
-        find_inputs([str(tmp_path)], ReadOptions())
-    with pytest.raises(InputError, match=r"addresses must start with s3:// or gs://"):
-        find_inputs(["https://example.org/a.txt"], ReadOptions())
+def test_standard_input_cannot_be_parquet() -> None:
     with pytest.raises(InputError, match="standard input"):
         find_inputs(["-"], ReadOptions(format=Format.PARQUET))

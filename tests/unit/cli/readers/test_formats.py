@@ -10,27 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.readers import InputParagraph, ReadOptions, UniqueIds, find_inputs, formats
+from undertone_cli.readers import ReadOptions, find_inputs, formats
 from undertone_client.jobs import InputError
 
-from tests.unit.support.command import write_texts
+from tests.unit.support.command import read_paragraphs, write_input, write_texts
 
 COLUMNS = ReadOptions(text_column="body", id_column="key", document_column="book")
 
 
-def read(*paths: Path, options: ReadOptions | None = None) -> list[InputParagraph]:
-    with UniqueIds() as ids:
-        return list(find_inputs([str(path) for path in paths], options or ReadOptions()).paragraphs(ids))
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
 def test_text_is_split_on_blank_lines(tmp_path: Path) -> None:
-    path = write(tmp_path / "novel.txt", "\ufeff\n\nOne\r\nand a half.\r\n \t\r\n\n  Two.  \n\n\nThree")
-    paragraphs = read(path)
+    path = write_input(tmp_path / "novel.txt", "\ufeff\n\nOne\r\nand a half.\r\n \t\r\n\n  Two.  \n\n\nThree")
+    paragraphs = read_paragraphs(path)
     assert [paragraph.text for paragraph in paragraphs] == ["One\nand a half.", "Two.", "Three"]
     assert [(paragraph.id, paragraph.document, paragraph.position) for paragraph in paragraphs] == [
         ("novel/0000", "novel", 0),
@@ -45,8 +35,8 @@ def test_text_is_split_on_blank_lines(tmp_path: Path) -> None:
 @given(st.lists(st.text(alphabet="ab é\n", max_size=12)))
 def test_text_keeps_every_word(tmp_path_factory: pytest.TempPathFactory, paragraphs: list[str]) -> None:
     content = "\n\n".join(paragraphs)
-    path = write(tmp_path_factory.mktemp("text") / "a.txt", content)
-    texts = [paragraph.text or "" for paragraph in read(path)]
+    path = write_input(tmp_path_factory.mktemp("text") / "a.txt", content)
+    texts = [paragraph.text or "" for paragraph in read_paragraphs(path)]
     assert " ".join(texts).split() == content.split()
     assert all(text.strip() for text in texts)
 
@@ -56,11 +46,7 @@ ROWS = [
     {"key": "b", "book": "y", "body": 'two "quoted",\nin two lines'},
     {"key": "c", "book": "x", "body": "three é"},
 ]
-
-
 CSV = 'key,book,body\na,x,one\n"b",y,"two ""quoted"",\nin two lines"\n\nc,x,three é\n'
-
-
 EXPECTED = [("a", "x", 0), ("b", "y", 0), ("c", "x", 1)]
 
 
@@ -69,22 +55,22 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"rows.{request.param}"
     match request.param:
         case "jsonl":
-            return write(path, "\n\n".join(json.dumps(row) for row in ROWS))
+            return write_input(path, "\n\n".join(json.dumps(row) for row in ROWS))
         case "csv":
-            return write(path, "\ufeff" + CSV)
+            return write_input(path, "\ufeff" + CSV)
         case _:
             pq.write_table(pa.Table.from_pylist(ROWS), path, row_group_size=2)
             return path
 
 
 def test_columns_of_text_id_and_document(rows: Path) -> None:
-    paragraphs = read(rows, options=COLUMNS)
+    paragraphs = read_paragraphs(rows, options=COLUMNS)
     assert [paragraph.text for paragraph in paragraphs] == [row["body"] for row in ROWS]
     assert [(paragraph.id, paragraph.document, paragraph.position) for paragraph in paragraphs] == EXPECTED
 
 
 def test_default_ids(rows: Path) -> None:
-    paragraphs = read(rows, options=ReadOptions(text_column="body"))
+    paragraphs = read_paragraphs(rows, options=ReadOptions(text_column="body"))
     assert [paragraph.id for paragraph in paragraphs] == ["rows/0000", "rows/0001", "rows/0002"]
 
 
@@ -93,7 +79,7 @@ def test_missing_column_is_reported_with_the_present_ones(rows: Path, option: st
     text, ident = ("absent", None) if option == "text_column" else ("body", "absent")
     options = ReadOptions(text_column=text, id_column=ident)
     with pytest.raises(InputError, match=rf"no column 'absent'; the columns are: 'key', 'book', 'body'.*{flag}"):
-        read(rows, options=options)
+        read_paragraphs(rows, options=options)
 
 
 @pytest.mark.parametrize(
@@ -107,13 +93,13 @@ def test_missing_column_is_reported_with_the_present_ones(rows: Path, option: st
     ],
 )
 def test_value_that_is_not_a_text_is_a_problem_of_its_row(tmp_path: Path, line: str, problem: str) -> None:
-    first, bad, last = read(write(tmp_path / "a.jsonl", f'{{"text": "fine"}}\n{line}\n{{"text": ""}}\n'))
+    first, bad, last = read_paragraphs(write_input(tmp_path / "a.jsonl", f'{{"text": "fine"}}\n{line}\n{{"text": ""}}\n'))
     assert (bad.text, bad.problem, bad.text_sha256, bad.id) == (None, problem, "", "a/0001")
     assert (first.text, last.text) == ("fine", "")
 
 
 def test_short_csv_row_has_no_text(tmp_path: Path) -> None:
-    _, short = read(write(tmp_path / "a.csv", "key,text\n1,one\n2\n"))
+    _, short = read_paragraphs(write_input(tmp_path / "a.csv", "key,text\n1,one\n2\n"))
     assert short.problem == "the text is null"
 
 
@@ -142,13 +128,13 @@ def test_short_csv_row_has_no_text(tmp_path: Path) -> None:
 )
 def test_damaged_file_is_reported_with_the_location(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read(write(tmp_path / name, content))
+        read_paragraphs(write_input(tmp_path / name, content))
 
 
 def test_text_column_of_another_type(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="'text' has type int64, not string"):
-        read(tmp_path / "a.parquet")
+        read_paragraphs(tmp_path / "a.parquet")
 
 
 def test_parquet_string_that_is_not_utf8(tmp_path: Path) -> None:
@@ -156,7 +142,7 @@ def test_parquet_string_that_is_not_utf8(tmp_path: Path) -> None:
     strings = pa.Array.from_buffers(pa.string(), 2, binary.buffers())
     pq.write_table(pa.table({"text": strings}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"a\.parquet.*UTF-?8"):
-        read(tmp_path / "a.parquet")
+        read_paragraphs(tmp_path / "a.parquet")
 
 
 def test_endless_line_or_paragraph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

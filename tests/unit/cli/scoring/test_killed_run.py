@@ -17,14 +17,8 @@ from undertone_client.testing import FakeClassifier, ItemFault
 from tests.unit.support.command import read_failures, read_manifest, read_table
 
 PARAGRAPHS = 240
-
-
 KILLS = 3
-
-
 OPTIONS = ("--rows-per-part", "20", "--batch-items", "4", "--limit", "2", "--attempts", "1", "--quiet")
-
-
 BUSY = ("--checkpoint", "0")
 """Saves after each answer, so that most kills happen during a write."""
 

@@ -202,12 +202,6 @@ async def test_damaged_part_is_an_error(tmp_path: Path, service: FakeClassifier)
         await run_pipeline(path, out, service)
 
 
-async def test_empty_input_makes_an_empty_part(tmp_path: Path, service: FakeClassifier) -> None:
-    manifest, _ = await run_pipeline(write_texts(tmp_path / "a.jsonl", []), tmp_path / "out", service)
-    assert read_table(tmp_path / "out") == {"part-00000.parquet": []}
-    assert manifest.complete
-
-
 async def test_input_damaged_after_the_inspection_keeps_earlier_scores(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = write_texts(tmp_path / "a.jsonl", ["one", "two"]), tmp_path / "out"
     inputs = find_inputs([str(path)], ReadOptions())
