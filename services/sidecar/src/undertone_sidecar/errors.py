@@ -1,7 +1,7 @@
 """All errors of the sidecar, and their gRPC status codes.
 
 SidecarError
-├── ConfigurationError            operator error: ends the process at start, or refuses a new version
+├── ConfigurationError            operator error: ends the process at start, or refuses a version
 │   ├── SettingsError
 │   ├── PortError
 │   └── ContractError             contract.json, tokenizer.json or the model server's signature

@@ -107,7 +107,7 @@ def test_replay_killed_before_the_manifest_was_written_continues(
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda rows, out: rows.unlink(), "does not exist any more"),
+        (lambda rows, out: rows.unlink(), "no longer exists"),
         (lambda rows, out: rows.write_text(rows.read_text().partition("\n")[2]), "the input has changed"),
         (lambda rows, out: (out / "run.json").unlink(), "contains scores but no run.json"),
         (

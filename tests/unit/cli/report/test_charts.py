@@ -91,7 +91,7 @@ def test_chart_follows_changes_of_the_rate() -> None:
         for _ in range(round(seconds * 4)):
             now += 0.25
             counts.scored += rate // 4
-            monitor.changed()
+            monitor.notify()
     monitor.sample()
     chart = throughput_chart(throughput.samples)
     assert chart is not None

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from undertone_cli.scoring.display import RateEstimate, Throttled, describe_state, progress_display
+from undertone_cli.scoring.display import RateEstimate, ThrottledCallback, describe_state, progress_display
 from undertone_cli.scoring.monitor import RunCounts
 from undertone_client import BreakerState, CallCounts, ClientState
 
@@ -27,9 +27,9 @@ def test_rate_and_time_left() -> None:
     assert estimate.describe(counts) == "0.0/s"
 
 
-def test_throttled_calls() -> None:
+def test_throttled_callback_is_called_at_the_interval() -> None:
     now, shown = [0.0], []
-    throttled = Throttled(lambda counts, state: shown.append(now[0]), 5.0, lambda: now[0])
+    throttled = ThrottledCallback(lambda counts, state: shown.append(now[0]), 5.0, lambda: now[0])
     for second in range(12):
         now[0] = float(second)
         throttled(RunCounts(), lambda: IDLE)

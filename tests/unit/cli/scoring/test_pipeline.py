@@ -190,7 +190,7 @@ async def test_changed_text_is_an_error(tmp_path: Path, service: FakeClassifier)
     await run_pipeline(write_texts(tmp_path / "a.jsonl", ["one", "two"]), out, service)
     with pytest.raises(OutputError, match=r"line 2: 'a/0001' was scored with another text"):
         await run_pipeline(write_texts(tmp_path / "a.jsonl", ["one", "zwei"]), out, service)
-    with pytest.raises(OutputError, match="not in the input any more"):
+    with pytest.raises(OutputError, match="no longer in the input"):
         await run_pipeline(write_texts(tmp_path / "a.jsonl", ["one"]), out, service)
 
 

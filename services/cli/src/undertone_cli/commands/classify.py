@@ -51,8 +51,8 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
             raise InputError(f"standard input: byte {error.start} is not UTF-8") from None
     if not text.strip():
         raise InputError("the text is empty; pass it as a quoted argument, or pass - to read it from standard input")
-    with closing(Telemetry(telemetry, ())) as measured:
-        score = asyncio.run(_classify(connection, text, policy, measured))
+    with closing(Telemetry(telemetry, ())) as active_telemetry:
+        score = asyncio.run(_classify(connection, text, policy, active_telemetry))
     console = Console()
     if as_json or not console.is_terminal:
         click.echo(_score_json(score))
@@ -91,6 +91,6 @@ def show_score(score: Score, console: Console) -> None:
         style = "bold cyan" if label == score.label else "default" if value >= 0.05 else "dim"
         table.add_row(Text(label, style), Text(f"{value:.1%}", style), Text(bar(value), style))
     console.print(table)
-    pieces = ", truncated" if score.truncated else f", in {score.chunks} chunks" if score.chunks > 1 else ""
+    chunks = ", truncated" if score.truncated else f", in {score.chunks} chunks" if score.chunks > 1 else ""
     milliseconds = score.timings.total_seconds * 1000
-    console.print(Text(f"{score.tokens} tokens{pieces} · {score.model} · {milliseconds:.0f} ms", "dim"))
+    console.print(Text(f"{score.tokens} tokens{chunks} · {score.model} · {milliseconds:.0f} ms", "dim"))

@@ -18,7 +18,7 @@ WILDCARDS = "*?["
 
 
 def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | None = None) -> InputSet:
-    """The inputs that `names` stand for, those of each name sorted by path.
+    """Find the inputs that the arguments of a command name. Sorts the files of each name by path.
 
     A name is a file, a folder (all files below it), a pattern, an address or `-`. In a pattern,
     `*`, `?` and `[...]` match within a name, and `**` matches any number of folders; a folder that
@@ -29,7 +29,7 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
     Args:
         names: arguments of the command.
         options: how the inputs are read.
-        exclude: a folder whose files are ignored.
+        exclude: a folder whose files are ignored, such as the output folder.
 
     Raises:
         InputError: a name has no file or no known format, or two inputs have the same document.
@@ -56,7 +56,7 @@ def _find(name: str, input_format: Format | None, exclude: Path | None, inputs: 
     elif "://" in name:
         raise InputError(f"{name}: addresses must start with s3:// or gs://; copy the input to a local file first")
     elif (path := Path(name)).is_dir():
-        files = ((str(path / below), below) for below in _walk(path, exclude))
+        files = ((str(path / relative), relative) for relative in _walk(path, exclude))
     elif path.exists():
         inputs.append(_input(name, PurePosixPath(path.name), input_format))
         return
@@ -70,17 +70,19 @@ def _find(name: str, input_format: Format | None, exclude: Path | None, inputs: 
 def _files_in_store(address: ObjectAddress) -> Iterator[tuple[str, str]] | None:
     """Address and relative path of each file below a prefix or of a pattern; None for an object."""
     segments = address.path.split("/")
-    plain = next((index for index, segment in enumerate(segments) if "*" in segment or "[" in segment), len(segments))
-    if plain < len(segments):
-        base, pattern = address.with_path("/".join(segments[:plain])), segments[plain:]
+    first_wildcard = next((index for index, segment in enumerate(segments) if "*" in segment or "[" in segment), len(segments))
+    if first_wildcard < len(segments):
+        base, pattern = address.with_path("/".join(segments[:first_wildcard])), segments[first_wildcard:]
         return (
-            (str(address.with_path(path)), below) for path, below in base.files_below() if _matches(below.split("/"), pattern)
+            (str(address.with_path(path)), relative)
+            for path, relative in base.files_below()
+            if _matches(relative.split("/"), pattern)
         )
     match address.file_type():
         case pafs.FileType.File:
             return None
         case pafs.FileType.Directory:
-            return ((str(address.with_path(path)), below) for path, below in address.files_below())
+            return ((str(address.with_path(path)), relative) for path, relative in address.files_below())
     raise InputError(f"{address.display_name} does not exist")
 
 
@@ -100,7 +102,8 @@ def _matching_files(pattern: str, exclude: Path | None) -> Iterator[tuple[str, s
     for match in map(Path, glob.iglob(pattern, recursive=True)):  # noqa: PTH207 - patterns may be absolute
         if match.is_dir():
             if match.resolve() != excluded:
-                yield from ((str(match / below), str((match / below).relative_to(base))) for below in _walk(match, exclude))
+                paths = (match / relative for relative in _walk(match, exclude))
+                yield from ((str(path), str(path.relative_to(base))) for path in paths)
         elif excluded is None or not match.resolve().is_relative_to(excluded):
             yield str(match), str(match.relative_to(base))
 
@@ -119,12 +122,12 @@ def _add_files(
 ) -> None:
     found, unknown = [], []
     # A pattern with ** can find the same file more than once.
-    for path, below in sorted(set(files), key=lambda file: file[1]):
-        relative = PurePosixPath(below)
+    for path, relative_path in sorted(set(files), key=lambda file: file[1]):
+        relative = PurePosixPath(relative_path)
         if any(segment.startswith((".", "_")) for segment in relative.parts):
             continue
         if input_format is None and relative.suffix.lower() not in FORMAT_BY_SUFFIX:
-            unknown.append(below)
+            unknown.append(relative_path)
         else:
             found.append(_input(path, relative, input_format))
     if not found:
@@ -135,7 +138,7 @@ def _add_files(
 
 
 def _input(name: str, relative: PurePosixPath, input_format: Format | None) -> Input:
-    known = input_format or FORMAT_BY_SUFFIX.get(relative.suffix.lower())
-    if known is None:
+    file_format = input_format or FORMAT_BY_SUFFIX.get(relative.suffix.lower())
+    if file_format is None:
         raise InputError(f"{name}: the suffix {relative.suffix!r} does not determine the format; set it with --format")
-    return Input(name, known, str(relative.with_suffix("")))
+    return Input(name, file_format, str(relative.with_suffix("")))

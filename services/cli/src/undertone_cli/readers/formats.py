@@ -15,14 +15,14 @@ from undertone_cli.readers.paragraphs import RawRecord
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 64 * 1024 * 1024
-"""Bounds the memory that a file without line ends takes."""
+"""Maximum size of a line. Bounds the memory for a file without line ends."""
 MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024
-"""Bounds the memory that a text file without blank lines takes."""
+"""Maximum length of a paragraph. Bounds the memory for a text file without blank lines."""
 MAX_CSV_FIELD_CHARACTERS = 64 * 1024 * 1024
-"""Bounds the memory that a CSV file with an unclosed quote takes."""
+"""Maximum length of a CSV field. Bounds the memory for a file with an unclosed quote."""
 PARQUET_BATCH_ROWS = 1024
 PARQUET_BATCH_BYTES = 8 * 1024 * 1024
-"""A batch has fewer rows if their texts would be larger than this."""
+"""Maximum size of the texts of a batch. Longer texts reduce the number of rows."""
 PARQUET_BUFFER_BYTES = 1024 * 1024
 """Makes Arrow fetch pages as needed; else it holds a whole column of a row group in memory."""
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
@@ -55,7 +55,7 @@ FORMAT_BY_SUFFIX = {
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How inputs are read. The columns do not apply to plain text.
+    """Format and columns of the inputs. Plain text has no columns.
 
     Attributes:
         format: format of every input; None takes it from each file's suffix, and text for stdin.
@@ -83,22 +83,22 @@ def read_text(stream: BinaryIO, name: str) -> Iterator[RawRecord]:
         InputError: a line is not UTF-8, or a paragraph is longer than MAX_PARAGRAPH_CHARACTERS.
     """
     lines: list[str] = []
-    first = characters = 0
+    first_line = characters = 0
     for number, line in _lines(stream, name):
         if line.strip():
-            first = first or number
+            first_line = first_line or number
             lines.append(line)
             characters += len(line)
             if characters > MAX_PARAGRAPH_CHARACTERS:
                 raise InputError(
-                    f"{name}, line {first}: the paragraph is longer than {MAX_PARAGRAPH_CHARACTERS} characters; "
+                    f"{name}, line {first_line}: the paragraph is longer than {MAX_PARAGRAPH_CHARACTERS} characters; "
                     "separate paragraphs by blank lines, or convert the file to JSONL or CSV"
                 )
         elif lines:
-            yield _text_record(name, first, lines)
-            lines, first, characters = [], 0, 0
+            yield _text_record(name, first_line, lines)
+            lines, first_line, characters = [], 0, 0
     if lines:
-        yield _text_record(name, first, lines)
+        yield _text_record(name, first_line, lines)
 
 
 def read_jsonl(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[RawRecord]:
@@ -202,9 +202,9 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
         raise InputError(f"{name}, after line {number}: {error.strerror or error}") from None
 
 
-def _text_record(name: str, first: int, lines: list[str]) -> RawRecord:
-    # The same line ends on every system give a text the same hash.
-    return RawRecord(f"{name}, line {first}", "".join(lines).replace("\r\n", "\n").strip(), has_columns=False)
+def _text_record(name: str, first_line: int, lines: list[str]) -> RawRecord:
+    # A text has the same hash whether its lines end with LF or CRLF.
+    return RawRecord(f"{name}, line {first_line}", "".join(lines).replace("\r\n", "\n").strip(), has_columns=False)
 
 
 def _parse_json(line: str, location: str) -> dict[str, object]:

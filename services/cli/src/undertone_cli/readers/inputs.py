@@ -22,8 +22,8 @@ class Input:
 
     Attributes:
         name: path or address; `-` is standard input.
-        format: its format.
-        document: document of its paragraphs, unless a column names it.
+        format: format of the content.
+        document: name of the document of all paragraphs, unless a column has the name.
     """
 
     name: str
@@ -32,41 +32,41 @@ class Input:
 
     @property
     def is_stdin(self) -> bool:
-        """Whether it is standard input."""
+        """Whether the input is standard input."""
         return self.name == STDIN
 
     @property
     def rereadable(self) -> bool:
-        """Whether it can be read again: a regular file or an object, not a pipe."""
+        """Whether the input can be read again: a regular file or an object, not a pipe."""
         return not self.is_stdin and (ObjectAddress.parse(self.name) is not None or Path(self.name).is_file())
 
     @property
     def display_name(self) -> str:
-        """Its name in messages."""
+        """The name in messages, without credentials."""
         if self.is_stdin:
             return "standard input"
         address = ObjectAddress.parse(self.name)
         return address.display_name if address else self.name
 
     def stream(self) -> io.RawIOBase:
-        """Its bytes from the start.
+        """Open the input, and return its bytes from the start.
 
         Raises:
-            InputError: it cannot be opened.
+            InputError: the input cannot be opened.
         """
         if address := ObjectAddress.parse(self.name):
             return address.stream()
-        # Not sys.stdin: Python cannot close that at exit while the reader thread waits for input.
+        # Python cannot close sys.stdin at exit while the reader thread waits for input.
         try:
             return io.FileIO(0, closefd=False) if self.is_stdin else io.FileIO(self.name)
         except OSError as error:
             raise InputError(f"{self.display_name} cannot be read: {error.strerror or error}") from None
 
     def file(self) -> Any:
-        """Its path, or an Arrow file, for random access.
+        """The path of a file, or an Arrow file of an object, for random access.
 
         Raises:
-            InputError: it cannot be opened.
+            InputError: the input cannot be opened.
         """
         address = ObjectAddress.parse(self.name)
         return address.file() if address else self.name
@@ -84,8 +84,8 @@ class InputSet:
 
     Attributes:
         inputs: the inputs.
-        options: how they are read.
-        skipped: files in folders whose suffix is not that of a known format.
+        options: how the inputs are read.
+        skipped: files in folders that are ignored, because their suffix has no known format.
 
     Raises:
         InputError: two inputs have the same document name, which would make duplicate ids.

@@ -16,7 +16,7 @@ READ_BYTES = 1024 * 1024
 
 
 class HashingStream(io.RawIOBase):
-    """Passes a stream on; `bytes` and `sha256` are those of the part that was read."""
+    """Passes a stream on. `bytes` and `sha256` are size and hash of the part that was read."""
 
     def __init__(self, stream: io.RawIOBase) -> None:
         self._stream = stream
@@ -67,13 +67,13 @@ class Fingerprint:
 
     @property
     def input(self) -> Input:
-        """The input."""
+        """The input that has this fingerprint."""
         return Input(self.name, Format(self.format), self.document)
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Fingerprints of the inputs, and their number of paragraphs; None if there is a pipe."""
+    """Fingerprints of the inputs, and their number of paragraphs. None if an input is a pipe."""
 
     fingerprints: tuple[Fingerprint, ...]
     paragraphs: int | None
@@ -82,15 +82,15 @@ class Inspection:
 def inspect_inputs(inputs: InputSet) -> Inspection:
     """Read all files once: hash them, count their paragraphs, check their syntax and ids.
 
-    A second reading costs little beside scoring, and an error in the last line is found before
-    hours of scoring. Pipes are not read, and then the paragraphs are not counted.
+    A second reading costs little compared with scoring, and an error in the last line is found
+    before hours of scoring. Pipes are not read. If an input is a pipe, paragraphs are not counted.
 
     Raises:
         InputError: an input cannot be read, or an id is missing or a duplicate.
     """
     streams: dict[str, HashingStream] = {}
 
-    def hashing(source: Input, stream: io.RawIOBase) -> HashingStream:
+    def hash_stream(source: Input, stream: io.RawIOBase) -> HashingStream:
         streams[source.name] = HashingStream(stream)
         return streams[source.name]
 
@@ -98,11 +98,11 @@ def inspect_inputs(inputs: InputSet) -> Inspection:
     if inputs.rereadable:
         with ExitStack() as stack:
             ids = stack.enter_context(UniqueIds()) if inputs.options.id_column is not None else None
-            paragraphs = sum(1 for _ in inputs.paragraphs(ids, hashing))
+            paragraphs = sum(1 for _ in inputs.paragraphs(ids, hash_stream))
     for source in inputs.inputs:
-        # Files beside a pipe were not read at all, and Parquet files not from start to end.
+        # If an input is a pipe, no file was read. Parquet files were not read from start to end.
         if source.rereadable and source.name not in streams:
-            _drain(source, hashing(source, source.stream()))
+            _drain(source, hash_stream(source, source.stream()))
     return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs)
 
 

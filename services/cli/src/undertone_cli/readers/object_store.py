@@ -40,7 +40,7 @@ class ObjectAddress:
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """The address, or None if `name` is not one.
+        """The address. None if `name` is not an address of an object store.
 
         Raises:
             InputError: the address contains credentials, which run.json would show, or no bucket.
@@ -81,7 +81,9 @@ class ObjectAddress:
             return self._store().get_file_info(self.path).type
 
     def files_below(self) -> Iterator[tuple[str, str]]:
-        """Path in the store and path relative to this address of each object below, by key.
+        """The objects below this address, sorted by key.
+
+        Yields the path of each object in the store, and its path relative to this address.
 
         Raises:
             InputError: the store does not answer or denies access.

@@ -29,13 +29,13 @@ class RawRecord:
 
 @dataclass(frozen=True, slots=True)
 class InputParagraph:
-    """A numbered paragraph.
+    """A paragraph with its id, its document and its numbers.
 
     Attributes:
         ordinal: number among the paragraphs of all inputs, from 0.
         id: unique among all inputs.
-        document: name of its document.
-        position: number in its document, from 0.
+        document: name of the document.
+        position: number in the document, from 0.
         location: the place in the input, for error messages.
         text: None if the record has no valid text; `problem` then says why.
         text_sha256: lowercase hex; empty without a text.
@@ -105,21 +105,21 @@ def number_paragraphs(
     """
     positions: Counter[str] = Counter()
     for ordinal, (default, record) in enumerate(records):
-        document = _name(record.document, "document", record.location) or default
+        document = _checked_name(record.document, "document", record.location) or default
         position = positions[document]
         positions[document] += 1
         ident = f"{document}/{position:04d}"
         if id_column is not None and record.has_columns:
-            ident = _name(record.id, "id", record.location)
+            ident = _checked_name(record.id, "id", record.location)
             if not ident:
                 raise InputError(f"{record.location}: the column {id_column!r} has no id; every paragraph needs one")
         if ids is not None:
             ids.add(ident, record.location)
-        text, digest, problem = _text(record.text)
+        text, digest, problem = _checked_text(record.text)
         yield InputParagraph(ordinal, ident, document, position, record.location, text, digest, problem)
 
 
-def _name(value: object, kind: str, location: str) -> str:
+def _checked_name(value: object, kind: str, location: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -131,8 +131,8 @@ def _name(value: object, kind: str, location: str) -> str:
     raise InputError(f"{location}: the {kind} is of type {type(value).__name__}; it must be a string or an integer")
 
 
-def _text(value: object) -> tuple[str | None, str, str | None]:
-    """The text, its hash, and the reason why there is none."""
+def _checked_text(value: object) -> tuple[str | None, str, str | None]:
+    """The text, its hash, and the reason why there is no text."""
     if not isinstance(value, str):
         kind = "null" if value is None else f"of type {type(value).__name__}, not a string"
         return None, "", f"the text is {kind}"

@@ -10,16 +10,16 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MAX_ITEMS = 256
-"""Items in the thread's buffer. The event loop's buffer may hold as many again."""
+"""Maximum number of items in the thread's buffer, and also in the event loop's buffer."""
 MAX_WEIGHT = 4_000_000
 """The thread waits while the items in its buffer have at least this total weight."""
 STOP_SECONDS = 0.5
-"""How long to wait for the thread to stop. A thread that waits for stdin cannot be stopped."""
+"""Maximum wait for the thread to stop. A thread that waits for stdin cannot be stopped."""
 
 
 @asynccontextmanager
 async def read_ahead(items: Iterable[T], weigh: Callable[[T], int] = lambda item: 0) -> AsyncIterator[AsyncIterator[T]]:
-    """An asynchronous iterator over `items`, which a thread consumes. It raises their exceptions.
+    """An asynchronous iterator over `items`, which a thread reads. Raises exceptions of `items`.
 
     Args:
         items: consumed up to MAX_ITEMS and MAX_WEIGHT in advance.
@@ -41,14 +41,14 @@ class _Reader(threading.Thread, AsyncIterator[T], Generic[T]):
         self._weigh = weigh
         self._loop = loop
         self._condition = threading.Condition()
-        # The condition guards these five.
+        # The condition guards the next five attributes.
         self._buffer: list[T] = []
         self._weight = 0
         self._ended = False
         self._error: BaseException | None = None
         self._stopped = False
-        # The loop takes over the whole buffer at once, because each handover has a cost.
-        self._taken: deque[T] = deque()
+        # The event loop takes the whole buffer at once, because each lock has a cost.
+        self._loop_buffer: deque[T] = deque()
         self._changed = asyncio.Event()
 
     def run(self) -> None:
@@ -60,8 +60,8 @@ class _Reader(threading.Thread, AsyncIterator[T], Generic[T]):
                         return
                     self._buffer.append(item)
                     self._weight += self._weigh(item)
-                    first = len(self._buffer) == 1
-                if first:
+                    was_empty = len(self._buffer) == 1
+                if was_empty:
                     self._notify_loop()
         except BaseException as error:
             self._error = error
@@ -80,23 +80,23 @@ class _Reader(threading.Thread, AsyncIterator[T], Generic[T]):
         self.join(STOP_SECONDS)
 
     async def __anext__(self) -> T:
-        while not self._taken:
-            # Clear first: an item that arrives after the look into the buffer sets the event.
+        while not self._loop_buffer:
+            # Cleared first: an item that arrives after the buffer was taken sets the event again.
             self._changed.clear()
             with self._condition:
-                self._taken.extend(self._buffer)
+                self._loop_buffer.extend(self._buffer)
                 self._buffer.clear()
                 self._weight = 0
                 ended = self._ended
                 self._condition.notify()
-            if self._taken:
+            if self._loop_buffer:
                 break
             if ended:
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
             await self._changed.wait()
-        return self._taken.popleft()
+        return self._loop_buffer.popleft()
 
     def _notify_loop(self) -> None:
         with suppress(RuntimeError):  # the loop is closed

@@ -19,7 +19,7 @@ WIDTH = 1200
 PITCH = 360
 """Distance between the base lines of two ridges."""
 HEADROOM = 260
-"""How far a ridge may rise above its row, into the row above."""
+"""Height that a ridge may rise above its row, into the row above."""
 THUMBNAIL_HEIGHT = 1000
 RATE_HEIGHT = 1200
 CALLS_HEIGHT = 560

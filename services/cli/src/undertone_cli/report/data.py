@@ -64,7 +64,7 @@ def read_scores(folder: RunFolder, manifest: Manifest) -> pa.Table:
     parts = [reader.read(path) for path in folder.parts()]
     table = pa.concat_tables(parts) if parts else reader.schema.empty_table()
     if table.num_rows == 0:
-        raise OutputError(f"{folder.path} contains no scores: {_why_empty(manifest)}")
+        raise OutputError(f"{folder.path} contains no scores: {_reason_empty(manifest)}")
     for label in manifest.identity.labels:
         if not pc.all(pc.is_finite(table[label])).as_py():
             raise OutputError(
@@ -154,7 +154,7 @@ def _check_one_model(folder: RunFolder, table: pa.Table) -> None:
         )
 
 
-def _why_empty(manifest: Manifest) -> str:
+def _reason_empty(manifest: Manifest) -> str:
     if manifest.failed:
         return f"all {manifest.failed} paragraphs failed; see failures.jsonl"
     return "no paragraph was scored; check that the input is not empty, and run `undertone score` again"

@@ -1,4 +1,4 @@
-"""failures.jsonl: the dead letters, which are the paragraphs without a score."""
+"""failures.jsonl: a record of each dead letter, which is a paragraph without a score."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ class FailureRecord:
         return cls(paragraph.id, paragraph.document, paragraph.position, paragraph.text_sha256, status, reason, attempts)
 
     def to_json(self) -> str:
-        """The line, with a line end."""
+        """The line, including its line end."""
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
 
@@ -51,8 +51,8 @@ class FailureFile:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._waiting: dict[int, list[FailureRecord]] = {}
-        self._next = 0
+        self._unwritten: dict[int, list[FailureRecord]] = {}
+        self._next_part = 0
 
     def __enter__(self) -> Self:
         with self._folder.output_errors():
@@ -66,16 +66,16 @@ class FailureFile:
             temporary_path(self._folder.failures).unlink(missing_ok=True)
 
     def add(self, part: int, failures: list[FailureRecord]) -> None:
-        """Add the failures of a part. They are written once those of all earlier parts are."""
-        self._waiting[part] = failures
-        while self._next in self._waiting:
-            self._write(self._waiting.pop(self._next))
-            self._next += 1
+        """Add the failures of a part. They are written after those of all earlier parts."""
+        self._unwritten[part] = failures
+        while self._next_part in self._unwritten:
+            self._write(self._unwritten.pop(self._next_part))
+            self._next_part += 1
 
     def publish(self) -> None:
         """Write the failures that still wait for an earlier part, and replace the old file."""
-        for part in sorted(self._waiting):
-            self._write(self._waiting.pop(part))
+        for part in sorted(self._unwritten):
+            self._write(self._unwritten.pop(part))
         with self._folder.output_errors():
             self._file.close()
             replace_file(self._folder.failures)
@@ -127,15 +127,15 @@ class FailedParagraphs:
         """Whether the paragraph belongs to a part that has failures."""
         return paragraph.ordinal // self._rows_per_part in self._parts
 
-    def unchanged_record(self, paragraph: InputParagraph) -> FailureRecord | None:
-        """The record that a paragraph without a score keeps because its text has changed.
+    def record_if_changed(self, paragraph: InputParagraph) -> FailureRecord | None:
+        """The record of a paragraph without a score, if its text has changed since it failed.
 
-        None if the paragraph is to be sent.
+        None if the text is the same, so that the paragraph can be sent.
 
         Raises:
             OutputError: the paragraph has no record.
         """
-        # Skipped records have a score of a replay that was killed before it rewrote the file.
+        # Skips records of paragraphs that an earlier replay scored before it was killed.
         record = next((record for record in self._records if record.id == paragraph.id), None)
         if record is None:
             raise OutputError(

@@ -16,7 +16,7 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def temporary_path(path: Path) -> Path:
-    """Where a file is written before `replace_file` renames it to `path`."""
+    """Path of the new content of a file, which `replace_file` renames to `path`."""
     return path.with_name(f".{path.name}.aside")
 
 
@@ -50,7 +50,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the folder if needed, and lock it. The kernel releases the lock with the process.
+        """Create the folder if needed, and lock it. The kernel releases the lock at process exit.
 
         Raises:
             OutputError: the folder cannot be created or written, or another run has locked it.
@@ -70,7 +70,7 @@ class RunFolder:
 
     @contextmanager
     def output_errors(self) -> Iterator[None]:
-        """Turns OSError into OutputError."""
+        """Converts OSError into OutputError."""
         try:
             yield
         except OSError as error:
@@ -101,7 +101,7 @@ class RunFolder:
                 raise
 
     def read_manifest(self) -> Manifest | None:
-        """The manifest, or None if there is none.
+        """The manifest. None if run.json does not exist.
 
         Raises:
             OutputError: the manifest is damaged, or there are parts without a manifest.

@@ -1,4 +1,4 @@
-"""run.json: what a folder's scores were made from, and the state of the run."""
+"""run.json: the identity of a folder's run, and its progress."""
 
 import json
 from collections.abc import Iterator
@@ -31,14 +31,14 @@ class RunIdentity:
     def differences(self, current: "RunIdentity") -> Iterator[str]:
         """Each difference between this recorded identity and the current one, as a message."""
         # An input may move: its document name and its content identify it.
-        for recorded, given in zip_longest(self.sources, current.sources):
-            if recorded is None or given is None or (recorded.document, recorded.sha256) != (given.document, given.sha256):
-                yield f"inputs: the folder has {_describe(recorded)}, this command has {_describe(given)}"
+        for old, new in zip_longest(self.sources, current.sources):
+            if old is None or new is None or (old.document, old.sha256) != (new.document, new.sha256):
+                yield f"inputs: the folder has {_describe(old)}, this command has {_describe(new)}"
                 break  # one inserted input shifts all inputs after it
-        recorded_settings, given_settings = self._settings(), current._settings()
-        for name, value in recorded_settings.items():
-            if value != given_settings[name]:
-                yield f"{name}: the folder has {value}, this command has {given_settings[name]}"
+        new_settings = current._settings()
+        for name, value in self._settings().items():
+            if value != new_settings[name]:
+                yield f"{name}: the folder has {value}, this command has {new_settings[name]}"
 
     def _settings(self) -> dict[str, str]:
         options = {name: str(value) for name, value in asdict(self.options).items()}
@@ -57,15 +57,17 @@ def _describe(source: Fingerprint | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Entry of run.json for part `number` of the table.
+    """A range of consecutive paragraphs of the input, as recorded in run.json.
+
+    Its scores are the rows of the part with the same number.
 
     Attributes:
-        number: from 0.
-        paragraphs: consecutive paragraphs of the input that were read for this part.
+        number: number of the shard, from 0.
+        paragraphs: number of paragraphs that were read.
         scored: rows in the part's file.
         failed: paragraphs without a score.
         tokens: tokens of all rows.
-        complete: whether all paragraphs were tried; those that failed are dead letters then.
+        complete: whether each paragraph has a score or is a dead letter.
     """
 
     number: int
@@ -81,14 +83,14 @@ class Manifest:
     """Content of run.json. Unless stated otherwise, counts are totals of all runs of the folder.
 
     Attributes:
-        identity: what determines the scores.
+        identity: everything that determines the scores.
         started_at: start of the first run.
         finished_at: end of the run that completed the table.
-        shards: one for each part.
+        shards: one shard for each part.
         kept: paragraphs whose score the last run kept from an earlier one.
         repeated: paragraphs that were not sent, because another one has the same text.
         seconds: time spent scoring.
-        complete: whether all paragraphs were tried.
+        complete: whether each paragraph has a score or is a dead letter.
         calls: calls by result (Table 4 of the paper).
         throughput: throughput over time (Figure 2 of the paper).
     """
@@ -133,13 +135,13 @@ class Manifest:
         """The manifest after a run.
 
         Args:
-            kept: of this run.
-            repeated: of this run, to be added.
-            calls: of this run, to be added.
-            shards: of all runs.
-            throughput: of all runs.
-            seconds: of all runs.
-            finished_at: the end of the run if it is complete.
+            kept: kept paragraphs of this run.
+            repeated: repeated paragraphs of this run. They are added to those of earlier runs.
+            calls: calls of this run. They are added to those of earlier runs.
+            shards: all shards of the folder.
+            throughput: samples of all runs.
+            seconds: time that all runs spent scoring.
+            finished_at: the end of the run. None if the run is not complete.
         """
         return replace(
             self,

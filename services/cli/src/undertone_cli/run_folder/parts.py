@@ -1,4 +1,4 @@
-"""The parts of the table while a run fills them."""
+"""The parts of the table, and the writer that fills them during a run."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -90,7 +90,7 @@ class Part:
         self._pending -= 1
 
     def shard(self, *, complete: bool) -> Shard:
-        """The part's entry in run.json."""
+        """The shard of this part, as recorded in run.json."""
         saved = [*self._matched.values(), *self._unmatched.values()]
         scored, failed = len(saved) + len(self._rows), len(self._failures)
         tokens = sum(row.score.tokens for row in saved) + sum(row.score.tokens for row in self._rows.values())
@@ -116,7 +116,7 @@ class Part:
         if self._unmatched:
             ident = next(iter(self._unmatched))
             raise OutputError(
-                f"{self._path} contains {ident!r}, which is not in the input any more; "
+                f"{self._path} contains {ident!r}, which is no longer in the input; "
                 "discard the run with `undertone score --overwrite`"
             )
         self.save()
@@ -155,15 +155,15 @@ class PartWriter:
         self._rows_per_part = rows_per_part
         self._open: dict[int, Part] = {}
         self._current: int | None = None  # the part that the next paragraph may belong to
-        self._next = 0  # all parts before this one were opened or skipped
+        self._next_part = 0  # all parts before this one were opened or skipped
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """The entries of all parts in run.json."""
+        """The shards of all parts, as recorded in run.json."""
         return tuple(self._shards[number] for number in sorted(self._shards))
 
     def add(self, paragraph: InputParagraph) -> tuple[Part, TextScore | None]:
-        """The part of a paragraph, and the score that an earlier run saved, if any.
+        """Add a paragraph. Returns its part, and the score that an earlier run saved, if any.
 
         Raises:
             OutputError: the saved score belongs to another text, or a part is damaged.
@@ -175,7 +175,7 @@ class PartWriter:
         return part, part.add(paragraph)
 
     def close_finished(self) -> None:
-        """Write and close all finished parts but the current one."""
+        """Write and close all finished parts except the current one."""
         for number in [number for number, part in self._open.items() if part.finished and number != self._current]:
             part = self._open[number]
             part.close()
@@ -190,14 +190,14 @@ class PartWriter:
             self._shards[number] = part.shard(complete=False)
 
     def finish(self, paragraphs: int) -> None:
-        """Write everything after the end of the input, which has so many paragraphs.
+        """Write everything at the end of the input. `paragraphs` is the length of the input.
 
         Raises:
             OutputError: the folder has parts beyond the end of the input.
         """
         parts = max(1, -(-paragraphs // self._rows_per_part))
         if paragraphs == 0:
-            self._start(0)  # an empty table is better than none
+            self._start(0)  # an empty input makes an empty table
         self._current = None
         self.close_finished()
         self._skip_to(parts)
@@ -209,7 +209,7 @@ class PartWriter:
         self._failure_file.publish()
 
     def save_interrupted(self) -> None:
-        """Write everything when the run ends before the input."""
+        """Write everything when the run stops before the end of the input."""
         self.save()
         for number, part in self._open.items():
             self._failure_file.add(number, part.failures)
@@ -218,10 +218,10 @@ class PartWriter:
         self._skip_to(number)
         self._open[number] = Part(number, self._folder, self._table)
         self._current = number
-        self._next = number + 1
+        self._next_part = number + 1
         self.close_finished()
 
     def _skip_to(self, number: int) -> None:
-        for skipped in range(self._next, number):
+        for skipped in range(self._next_part, number):
             self._failure_file.add(skipped, [])
-        self._next = max(self._next, number)
+        self._next_part = max(self._next_part, number)

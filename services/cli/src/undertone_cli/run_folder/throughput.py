@@ -14,7 +14,7 @@ MIN_INTERVAL_SECONDS = 0.5
 class Sample:
     """State of a run at one time.
 
-    `seconds` is the time spent scoring in all runs of the folder, without the pauses between them.
+    `seconds` is the time that all runs of the folder spent scoring so far.
     `paragraphs` counts the scored and failed ones. The other fields are as in `ClientState`.
     """
 

@@ -22,25 +22,25 @@ LINE_SECONDS = 5.0
 VIEW_SECONDS = 0.1
 """Interval of updates of the live view on a terminal."""
 RATE_SECONDS = 30.0
-"""The rate is the mean over this time."""
+"""Time over which the rate is averaged."""
 
 
-class Throttled:
-    """Calls `show` at most once in `seconds`."""
+class ThrottledCallback:
+    """Calls `callback` at most once in `seconds`."""
 
     def __init__(
-        self, show: Callable[[RunCounts, ClientState], None], seconds: float, clock: Callable[[], float] = time.monotonic
+        self, callback: Callable[[RunCounts, ClientState], None], seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._show = show
+        self._callback = callback
         self._seconds = seconds
         self._clock = clock
         self._last = clock()
 
-    def __call__(self, counts: RunCounts, state: GetState) -> None:
-        """Show the counts and the client's state, unless it is too early."""
+    def __call__(self, counts: RunCounts, get_state: GetState) -> None:
+        """Call `callback` with the counts and the client's state, unless it is too early."""
         if self._clock() - self._last >= self._seconds:
             self._last = self._clock()
-            self._show(counts, state())
+            self._callback(counts, get_state())
 
 
 class RateEstimate:
@@ -72,8 +72,8 @@ class RateEstimate:
 @contextmanager
 def progress_display(
     console: Console, counts: RunCounts, clock: Callable[[], float] = time.monotonic, *, print_line: Callable[[str], None]
-) -> Iterator[Throttled]:
-    """Shows the progress: a live view on a terminal, else a line to `print_line` now and then.
+) -> Iterator[ThrottledCallback]:
+    """Shows the progress: a live view on a terminal, else a line every LINE_SECONDS.
 
     The run calls the returned object after each change.
     """
@@ -83,7 +83,7 @@ def progress_display(
         def show_line(counts: RunCounts, state: ClientState) -> None:
             print_line(f"{_describe_counts(counts)}, {estimate.describe(counts)}; {describe_state(state)}")
 
-        yield Throttled(show_line, LINE_SECONDS, clock)
+        yield ThrottledCallback(show_line, LINE_SECONDS, clock)
         return
     view = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
     task = view.add_task(_describe_counts(counts), total=counts.total, rate="")
@@ -94,7 +94,7 @@ def progress_display(
             style = "dim" if state.breaker is BreakerState.CLOSED else "bold yellow"
             live.update(Group(view, Text(f"  {describe_state(state)}", style)))
 
-        yield Throttled(show_view, VIEW_SECONDS, clock)
+        yield ThrottledCallback(show_view, VIEW_SECONDS, clock)
 
 
 def describe_state(state: ClientState) -> str:
@@ -104,9 +104,9 @@ def describe_state(state: ClientState) -> str:
 
 
 def _describe_counts(counts: RunCounts) -> str:
-    of = "" if counts.total is None else f" of {counts.total:,}"
+    total = "" if counts.total is None else f" of {counts.total:,}"
     failed = f", {counts.failed:,} failed" if counts.failed else ""
-    return f"{counts.done:,}{of} paragraphs{failed}"
+    return f"{counts.done:,}{total} paragraphs{failed}"
 
 
 def show_summary(
@@ -146,7 +146,7 @@ def show_summary(
 
 
 def _describe_calls(calls: CallCounts) -> str:
-    """Attempts by gRPC status, and what became of the errors (Table 4 of the paper)."""
+    """Attempts by gRPC status, and the counts of errors (Table 4 of the paper)."""
     attempts = ", ".join(f"{count:,} {status}" for status, count in by_frequency(calls.attempts)) or "none"
     if not calls.errors and not calls.retried:
         return attempts

@@ -1,4 +1,4 @@
-"""Counts of a run, and the samples and notifications while they change."""
+"""Counts of a run, samples of its throughput, and notifications of changes."""
 
 import asyncio
 import time
@@ -23,8 +23,8 @@ class RunCounts:
         kept: paragraphs with a score of an earlier run.
         scored: paragraphs that this run scored.
         failed: paragraphs that failed in this run.
-        repeated: paragraphs of `scored` and `failed` that were not sent, because another one has
-            the same text.
+        repeated: paragraphs of `scored` and `failed` that were not sent, because another paragraph
+            has the same text.
         tokens: tokens of `kept` and `scored`.
         labels: most probable emotions of `kept` and `scored`.
         statuses: names of the gRPC status codes of `failed`.
@@ -41,7 +41,7 @@ class RunCounts:
 
     @property
     def done(self) -> int:
-        """Paragraphs that are finished in this run."""
+        """Paragraphs that are kept, scored or failed."""
         return self.kept + self.scored + self.failed
 
     @property
@@ -75,10 +75,12 @@ class RunCounts:
 
 
 GetState = Callable[[], ClientState]
+"""Returns the client's state. Called only if the state is needed, because it copies all counts."""
 OnChange = Callable[[RunCounts, GetState], None]
+"""Receives the counts after each change."""
 
 
-def ignore_changes(counts: RunCounts, state: GetState) -> None:
+def ignore_changes(counts: RunCounts, get_state: GetState) -> None:
     """Does nothing."""
 
 
@@ -88,18 +90,18 @@ class RunMonitor:
     Args:
         counts: the counts that the run changes.
         throughput: samples of the folder's earlier runs; new ones are added.
-        state: returns the client's state.
+        get_state: returns the client's state.
         seconds: time that earlier runs spent scoring.
-        on_change: called with the counts and `state`.
-        clock: seconds.
-        sleep: waits for a number of seconds.
+        on_change: called with the counts and `get_state`.
+        clock: a monotonic clock, in seconds.
+        sleep: sleeps for a number of seconds.
     """
 
     def __init__(
         self,
         counts: RunCounts,
         throughput: Throughput,
-        state: GetState,
+        get_state: GetState,
         seconds: float,
         *,
         on_change: OnChange = ignore_changes,
@@ -109,7 +111,7 @@ class RunMonitor:
         self._counts = counts
         self._throughput = throughput
         self._earlier_paragraphs = throughput.paragraphs
-        self._state = state
+        self._get_state = get_state
         self._on_change = on_change
         self._clock = clock
         self._sleep = sleep
@@ -120,21 +122,21 @@ class RunMonitor:
         """Time that all runs of the folder spent scoring."""
         return self._clock() - self._start
 
-    def changed(self) -> None:
-        """The counts have changed, or time has passed."""
+    def notify(self) -> None:
+        """Add a sample if one is due, and call `on_change`."""
         if self._throughput.is_due(self.seconds):
             self.sample()
-        self._on_change(self._counts, self._state)
+        self._on_change(self._counts, self._get_state)
 
     def sample(self) -> None:
         """Add a sample now."""
-        state = self._state()
+        state = self._get_state()
         paragraphs = self._earlier_paragraphs + self._counts.scored + self._counts.failed
         self._throughput.add(Sample(round(self.seconds, 3), paragraphs, state.in_flight, state.limit, state.breaker))
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
-        """Call `changed` every TICK_SECONDS inside this context."""
+        """Call `notify` every TICK_SECONDS inside this context."""
         self.sample()
         ticks = asyncio.create_task(self._tick())
         try:
@@ -146,4 +148,4 @@ class RunMonitor:
     async def _tick(self) -> None:
         while True:
             await self._sleep(TICK_SECONDS)
-            self.changed()
+            self.notify()

@@ -32,7 +32,7 @@ from undertone_cli.scoring.texts import PendingTexts, ResultCache, TextFailure
 class Pipeline:
     """Scores the paragraphs that have no score in the folder. Used once, with the folder locked.
 
-    Each text is sent once, however many paragraphs have it, as long as `ResultCache` holds it.
+    A text that several paragraphs have is sent once, while `ResultCache` holds its result.
 
     Args:
         folder: where the scores are written.
@@ -42,11 +42,11 @@ class Pipeline:
         client: an open client.
         replay: restricts the run to the dead letters of a complete run.
         on_change: called after each change and every second with the counts and the client's state.
-        checkpoint_seconds: how often unfinished parts are saved.
+        checkpoint_seconds: interval at which unfinished parts are saved.
         max_unavailable: consecutive paragraphs that may fail with UNAVAILABLE before the run ends.
-        now: current time, in UTC.
-        clock: seconds, for durations.
-        sleep: waits for a number of seconds.
+        now: returns the current time, in UTC.
+        clock: a monotonic clock, in seconds.
+        sleep: sleeps for a number of seconds.
     """
 
     def __init__(
@@ -87,49 +87,49 @@ class Pipeline:
         )
         self._pending = PendingTexts()
         self._cache = ResultCache()
-        self._read = 0
+        self._paragraphs_read = 0
         self._consecutive_unavailable = 0
 
     async def run(self) -> Manifest:
         """Score to the end of the inputs. Returns the manifest that was written.
 
-        Any exception, a cancellation included, is raised only after everything is saved.
+        An exception or a cancellation is raised after everything is saved.
 
         Raises:
             InputError: an input cannot be read.
             OutputError: the folder cannot be written, or does not match the inputs or the model.
-            UnavailableError: the service does not answer any more.
+            UnavailableError: the service stopped answering.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self._failure_file)
-            # The inspection checked the ids of files, but it could not read pipes.
+            # The inspection has checked the ids of files. It cannot read pipes.
             check_ids = self._identity.options.id_column is not None and not self._inputs.rereadable
             ids = stack.enter_context(UniqueIds()) if check_ids else None
             await stack.enter_async_context(self._monitor.ticking())
             try:
                 async with read_ahead(self._inputs.paragraphs(ids), _characters) as paragraphs:
-                    unscored = self._unscored(paragraphs)
-                    async with aclosing(self._client.score(unscored, ordered=False, policy=self._identity.policy)) as outcomes:
+                    to_send = self._paragraphs_to_send(paragraphs)
+                    async with aclosing(self._client.score(to_send, ordered=False, policy=self._identity.policy)) as outcomes:
                         async for outcome in outcomes:
                             self._write_outcome(outcome)
                             self._parts.close_finished()
                             self._checkpoint()
-                self._parts.finish(self._read)
+                self._parts.finish(self._paragraphs_read)
             except BaseException as error:
                 self._save_interrupted(error)
                 raise
         return self._write_final_manifest()
 
-    async def _unscored(self, paragraphs: AsyncIterator[InputParagraph]) -> AsyncIterator[Paragraph]:
-        """The paragraphs to send. Writes the results of the others."""
+    async def _paragraphs_to_send(self, paragraphs: AsyncIterator[InputParagraph]) -> AsyncIterator[Paragraph]:
+        """Yield the paragraphs to send. Writes the results of all other paragraphs."""
         async for paragraph in paragraphs:
-            self._read += 1
+            self._paragraphs_read += 1
             if self._replay is not None and not self._replay.in_affected_part(paragraph):
                 continue
             part, saved = self._parts.add(paragraph)
             if saved is not None:
                 self._keep(paragraph, saved)
-            elif self._replay is not None and (record := self._replay.unchanged_record(paragraph)) is not None:
+            elif self._replay is not None and (record := self._replay.record_if_changed(paragraph)) is not None:
                 self._write_failure(part, paragraph, record)
             elif paragraph.text is None:
                 reason = paragraph.problem or "no text"
@@ -156,7 +156,7 @@ class Pipeline:
         self._cache.add_score(paragraph.text_sha256, score)
         if self._replay is None:
             self._counts.add_kept(score.label, score.tokens)
-            self._monitor.changed()
+            self._monitor.notify()
 
     def _write_result(self, part: Part, paragraph: InputParagraph, result: TextScore | TextFailure) -> None:
         if isinstance(result, TextFailure):
@@ -165,12 +165,12 @@ class Pipeline:
             return
         part.add_score(paragraph, result, self._now())
         self._counts.add_scored(result.label, result.tokens)
-        self._monitor.changed()
+        self._monitor.notify()
 
     def _write_failure(self, part: Part, paragraph: InputParagraph, record: FailureRecord) -> None:
         part.add_failure(paragraph, record)
         self._counts.add_failed(record.status)
-        self._monitor.changed()
+        self._monitor.notify()
 
     def _check_model(self, score: Score) -> None:
         recorded = self._identity.model

@@ -27,13 +27,13 @@ from undertone_telemetry.options import option_group
 
 from undertone_cli.readers import InputSet, Inspection, inspect_inputs
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, read_failures
-from undertone_cli.scoring.display import Throttled, progress_display, show_summary
+from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.pipeline import Pipeline
 
 DEFAULTS = Settings()
 STARTUP_RETRY = RetryPolicy(attempts=3)
-"""For the first call: a user who starts a command should soon learn that the service is down."""
+"""Policy of the first call: a user should learn within seconds that the service is down."""
 MAX_UNAVAILABLE_CALLS = 4
 """Consecutive full calls that may fail with UNAVAILABLE, after all retries, before a run ends."""
 REPORT_SECONDS = 1.0
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Values of the options that say how a run proceeds."""
+    """Values of the options of a run: batch size, checkpoints and output."""
 
     batch_items: int
     checkpoint: float
@@ -77,10 +77,10 @@ run_options = option_group(
 
 
 class ScoringRun:
-    """One run of `undertone score` or `undertone replay`. Call one of the two methods once.
+    """One run of `undertone score` or `undertone replay`. Call `score` or `replay` once.
 
-    Both raise UndertoneError if an input, the folder or the service cannot be used, and
-    CommandError if a signal ended the run. They return whether all paragraphs have a score.
+    Both return FAILED if paragraphs have no score, otherwise OK. They raise UndertoneError if an
+    input, the folder or the service cannot be used, and CommandError if a signal ended the run.
     """
 
     def __init__(
@@ -174,9 +174,9 @@ class ScoringRun:
                 self._progress_reports(counts) as report,
             ):
 
-                def on_change(counts: RunCounts, state: GetState) -> None:
-                    display(counts, state)
-                    report(counts, state)
+                def on_change(counts: RunCounts, get_state: GetState) -> None:
+                    display(counts, get_state)
+                    report(counts, get_state)
 
                 pipeline = Pipeline(
                     self._folder,
@@ -195,19 +195,19 @@ class ScoringRun:
         show_summary(stdout, self._folder.path, manifest, counts, calls, time.monotonic() - start)
 
     @contextmanager
-    def _progress_reports(self, counts: RunCounts) -> Iterator[Throttled]:
-        """Reports the progress to the telemetry, the last time at the end, however the run ends."""
+    def _progress_reports(self, counts: RunCounts) -> Iterator[ThrottledCallback]:
+        """Reports the progress to the telemetry. The last report follows the end of the run."""
 
         def report(counts: RunCounts, state: ClientState) -> None:
             self._session.reporter.report_progress(counts.outcomes, counts.to_score)
 
         try:
-            yield Throttled(report, REPORT_SECONDS)
+            yield ThrottledCallback(report, REPORT_SECONDS)
         finally:
             self._session.reporter.report_progress(counts.outcomes, counts.to_score)
 
     def _started_manifest(self, identity: RunIdentity) -> Manifest:
-        """The manifest of the folder's run, which must have this identity; or a new one."""
+        """The manifest of the folder. Its run must have this identity. A new folder gets one."""
         manifest = self._folder.read_manifest()
         if manifest is None:
             manifest = Manifest(identity, started_at=datetime.now(UTC))
@@ -236,7 +236,7 @@ class ScoringRun:
         if (served.model, served.labels) != (identity.model, identity.labels):
             raise OutputError(
                 f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves {served.model}; "
-                "serve the former, or score everything with the latter into another folder"
+                "serve {identity.model}, or score everything into another folder"
             )
 
     def _report_skipped(self, inputs: InputSet) -> None:
@@ -255,7 +255,7 @@ class ScoringRun:
 def _check_rereadable(inputs: InputSet) -> None:
     for source in inputs.inputs:
         if not source.rereadable:
-            reason = "can be read only once" if source.is_stdin else "does not exist any more, or is not a regular file"
+            reason = "can be read only once" if source.is_stdin else "no longer exists, or is not a regular file"
             raise InputError(
                 f"{source.display_name} {reason}; run the same `undertone score` again with the same input: it also retries "
                 "the failures"

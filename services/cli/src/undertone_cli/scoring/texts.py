@@ -1,4 +1,4 @@
-"""Texts that are pending or have a known result, so that each text is sent only once."""
+"""Pending texts and a cache of results, so that each text is sent only once."""
 
 import asyncio
 from array import array
@@ -16,15 +16,15 @@ CACHE_TEXTS = 100_000
 """Capacity of the cache in distinct texts, about 30 MB. A text that was evicted is sent again."""
 
 MAX_DUPLICATES = 10_000
-"""Paragraphs that may wait for another one with the same text. Beyond this, reading pauses."""
+"""Maximum number of paragraphs that wait for another paragraph with the same text."""
 
 PERMANENT_STATUSES = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE})
-"""Statuses that the same text would get again."""
+"""Statuses that the same text gets again on a retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextFailure:
-    """Why a text has no score. Fields are as in `Failure`."""
+    """The reason why a text has no score. The fields are as in `Failure`."""
 
     status: grpc.StatusCode
     reason: str
@@ -39,7 +39,7 @@ class TextFailure:
 class ResultCache:
     """Results of the `capacity` most recently used distinct texts, by SHA-256.
 
-    It holds scores and permanent failures, not failures that a retry may mend.
+    It holds scores and permanent failures. Failures that a retry may fix are not stored.
     """
 
     def __init__(self, capacity: int = CACHE_TEXTS) -> None:
@@ -48,7 +48,7 @@ class ResultCache:
         self._results: OrderedDict[bytes, tuple[str, bytes, int, int, bool] | TextFailure] = OrderedDict()
 
     def get(self, text_sha256: str) -> TextScore | TextFailure | None:
-        """The result of a text, if known."""
+        """The result of a text. None if it is not in the cache."""
         key = bytes.fromhex(text_sha256)
         result = self._results.get(key)
         if result is None:
