@@ -12,7 +12,7 @@ from undertone_telemetry.metrics import Kind, Measurement, Metric, Notification
 Event = TypeVar("Event", contravariant=True)
 
 Signal = Measurement | Notification
-"""What adapters accept."""
+"""A signal for adapters: a measurement or a notification."""
 
 TELEMETRY_ERRORS: Final = Metric(
     "undertone_telemetry_errors_total",

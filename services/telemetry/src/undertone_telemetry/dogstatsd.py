@@ -28,7 +28,7 @@ The oldest packets are dropped beyond this number, and after ten seconds.
 """
 
 _SEND_TIMEOUT_SECONDS: Final = 0.5
-"""How long the sending thread waits for an agent that does not read."""
+"""Maximum time that the sending thread waits for an agent that does not read."""
 
 _Series: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...]]
 """A metric's name, its labels, and their values."""
@@ -66,9 +66,9 @@ class DogStatsDAdapter:
         host, port, path = parse_dogstatsd_address(address)
         self._on_loss = on_loss
         self._close_timeout_seconds = close_timeout_seconds
-        # Not the client's own flushing thread (flush_interval=0): stopping it races with a flush.
-        # Not its aggregation, which takes several times as long as ours. Not its telemetry, which
-        # counts what on_loss reports.
+        # flush_interval=0 disables the client's flushing thread, because stopping it races with a
+        # flush. The client's aggregation takes several times as long as ours. Its telemetry would
+        # count the losses that on_loss reports.
         self._statsd = DogStatsd(
             host=host,
             port=port,

@@ -18,7 +18,7 @@ PUSH_SECONDS: Final = 15.0
 """The interval between pushes: Prometheus' usual scrape interval."""
 
 LAST_PUSH_TIMEOUT_SECONDS: Final = 5.0
-"""How long the end of a job waits for a Pushgateway that does not answer."""
+"""Maximum time that the end of a job waits for a Pushgateway that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class JobReporter:
         self._dispatch: EventDispatcher[JobEvent] = EventDispatcher(JobMetrics(), self._adapters)
         self._lock = threading.Lock()
         self._reason: str | None = None
-        self._pushes: PeriodicThread | None = None
+        self._push_thread: PeriodicThread | None = None
 
     def __enter__(self) -> Self:
         """Raises TelemetryError if the port for metrics cannot be opened."""
@@ -193,8 +193,8 @@ class JobReporter:
             push = PushgatewayPusher(
                 self._settings.pushgateway, self._job, self.telemetry.prometheus, CATALOGUE, self._count_failed_push
             )
-            self._pushes = PeriodicThread(push, PUSH_SECONDS)
-            self._pushes.start()
+            self._push_thread = PeriodicThread(push, PUSH_SECONDS)
+            self._push_thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -204,8 +204,8 @@ class JobReporter:
             self._emit(JobSucceeded(self._job, self._now()))
         else:
             self._emit(JobFailed(self._job, self._now(), self._reason))
-        if self._pushes is not None:
-            self._pushes.stop(LAST_PUSH_TIMEOUT_SECONDS)
+        if self._push_thread is not None:
+            self._push_thread.stop(LAST_PUSH_TIMEOUT_SECONDS)
         self.telemetry.close()
 
     def report_progress(self, paragraphs: Mapping[str, int], expected: int | None = None) -> None:

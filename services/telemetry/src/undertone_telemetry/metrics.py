@@ -13,7 +13,7 @@ SIZE_BUCKETS: Final = tuple(float(4**power) for power in range(4, 13))
 
 
 class Kind(Enum):
-    """How a measurement changes its metric."""
+    """Type of a metric. It decides how a measurement changes the metric."""
 
     COUNTER = "counter"
     """The value is added."""
@@ -81,7 +81,7 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An occurrence that people want to know of, such as a failed job.
+    """An event for people, such as a failed job.
 
     DataDog shows it as an event. Prometheus has no equivalent. It never carries the text of
     paragraphs.

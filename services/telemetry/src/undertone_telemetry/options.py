@@ -27,13 +27,13 @@ _TYPES: Final[dict[str, click.ParamType[Any]]] = {
 }
 
 
-def option_group(argument: str, of: Callable[..., Any], *options: Decorator[Any]) -> Decorator[Any]:
+def option_group(argument: str, factory: Callable[..., Any], *options: Decorator[Any]) -> Decorator[Any]:
     """Adds options to a command and passes their values as one object.
 
     Args:
         argument: Name of the command's argument that receives the object.
-        of: Makes the object from the options' values, which are its keyword arguments; usually
-            a dataclass. A ValueError that it raises becomes a usage error (exit code 2).
+        factory: Makes the object from the options' values, which are its keyword arguments;
+            usually a dataclass. A ValueError that it raises becomes a usage error (exit code 2).
         options: Made by `click.option` or `field_option`.
     """
     names = _names(options)
@@ -43,7 +43,7 @@ def option_group(argument: str, of: Callable[..., Any], *options: Decorator[Any]
         def run(*args: Any, **values: Any) -> Any:
             own = {name: values.pop(name) for name in names}
             try:
-                values[argument] = of(**own)
+                values[argument] = factory(**own)
             except ValueError as error:
                 raise click.UsageError(str(error)) from None
             return command(*args, **values)
@@ -53,7 +53,9 @@ def option_group(argument: str, of: Callable[..., Any], *options: Decorator[Any]
     return decorate
 
 
-def field_option(of: type[Any], name: str, *, fallback_envvars: Sequence[str] = (), **attributes: Any) -> Decorator[Any]:
+def field_option(
+    settings_type: type[Any], name: str, *, fallback_envvars: Sequence[str] = (), **attributes: Any
+) -> Decorator[Any]:
     """Makes the option of one field of a dataclass.
 
     The field `queue_size` becomes `--queue-size`, with the environment variable
@@ -62,14 +64,14 @@ def field_option(of: type[Any], name: str, *, fallback_envvars: Sequence[str] = 
     shows the variables and the default.
 
     Args:
-        of: The dataclass.
+        settings_type: The dataclass.
         name: The name of the field. The field's metadata may contain `fallback_envvars` and
             any of `attributes`.
         fallback_envvars: Further environment variables, by precedence.
         attributes: Arguments of `click.option`, such as `help`, `type` or `metavar`. They
             override those of the metadata.
     """
-    field = next(field for field in fields(of) if field.name == name)
+    field = next(field for field in fields(settings_type) if field.name == name)
     option = {"fallback_envvars": fallback_envvars, **field.metadata, **attributes}
     envvars = [ENVIRONMENT_PREFIX + name.upper(), *option.pop("fallback_envvars")]
     if field.default is MISSING and field.default_factory is MISSING:
@@ -80,17 +82,18 @@ def field_option(of: type[Any], name: str, *, fallback_envvars: Sequence[str] = 
     return click.option(f"--{name.replace('_', '-')}", name, **{"envvar": envvars, "show_envvar": True, **option})
 
 
-def telemetry_option(name: str, of: type[Any] = TelemetrySettings, **attributes: Any) -> Decorator[Any]:
+def telemetry_option(name: str, settings_type: type[Any] = TelemetrySettings, **attributes: Any) -> Decorator[Any]:
     """Makes the option of one field of TelemetrySettings; see `field_option`.
 
     Args:
         name: The name of the field.
-        of: A dataclass with a field of the same name, whose default and metadata have precedence.
+        settings_type: A dataclass with a field of the same name. Default and metadata of that field
+            have precedence.
         attributes: Override everything else.
     """
     shared = next(field for field in fields(TelemetrySettings) if field.name == name).metadata
-    own = next(field for field in fields(of) if field.name == name).metadata
-    return field_option(of, name, **{"type": _TYPES.get(name), **shared, **own, **attributes})
+    own = next(field for field in fields(settings_type) if field.name == name).metadata
+    return field_option(settings_type, name, **{"type": _TYPES.get(name), **shared, **own, **attributes})
 
 
 def telemetry_options(*names: str) -> Decorator[Any]:

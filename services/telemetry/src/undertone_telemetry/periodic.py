@@ -14,7 +14,7 @@ class PeriodicThread:
         Args:
             action: Must not raise.
             interval_seconds: The pause between the end of a run and the start of the next.
-            wait: For tests. Waits for so many seconds; returns true once the thread is to stop.
+            wait: For tests. Waits for a number of seconds. Returns True if the thread must stop.
         """
         self._action = action
         self._interval_seconds = interval_seconds

@@ -60,7 +60,7 @@ class TelemetrySettings:
 
     @property
     def traced(self) -> bool:
-        """Whether the process traces at all."""
+        """Whether tracing is on."""
         return self.trace_sample > 0
 
     def _problems(self) -> Iterator[str]:

@@ -43,7 +43,7 @@ def server_attributes(target: str) -> Mapping[str, str | int]:
 
 
 def set_status(span: Span, code: grpc.StatusCode, *, is_error: bool) -> None:
-    """Sets the status of a call's span. Not its message, which might quote a paragraph."""
+    """Sets the status of a call's span, without the message, which might quote a paragraph."""
     span.set_attribute(RPC_RESPONSE_STATUS_CODE, code.name)
     if is_error:
         span.set_attribute(ERROR_TYPE, code.name)
@@ -51,7 +51,7 @@ def set_status(span: Span, code: grpc.StatusCode, *, is_error: bool) -> None:
 
 
 def add_span_event(name: str, attributes: Mapping[str, str | int | float] | None = None) -> None:
-    """Adds an event to the current span if that is sampled."""
+    """Adds an event to the current span. Has no effect if the span is not sampled."""
     get_current_span().add_event(name, attributes)
 
 
