@@ -15,9 +15,9 @@ class RunMode(enum.StrEnum):
     """Which paragraphs a run scores."""
 
     BACKFILL = "backfill"
-    """All."""
+    """All paragraphs."""
     DAILY = "daily"
-    """Those without a score of the current text by the served model with this policy."""
+    """Paragraphs without a score of the current text by the served model with this policy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,11 @@ class DiffKind(enum.StrEnum):
     """No id, no text, invalid UTF-8, or an id with different texts."""
 
 
-SCORED = (DiffKind.NEW, DiffKind.MUTATED, DiffKind.OUTDATED, DiffKind.REPEATED)
-"""The kinds that are scored."""
+KINDS_TO_SCORE = (DiffKind.NEW, DiffKind.MUTATED, DiffKind.OUTDATED, DiffKind.REPEATED)
+"""The kinds of paragraphs that a run scores."""
 
-CHANGING = (*SCORED, DiffKind.RESTORED, DiffKind.DELETED, DiffKind.INVALID)
-"""The kinds that can change the table or the dead letters."""
+CHANGING_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.DELETED, DiffKind.INVALID)
+"""The kinds of paragraphs that can change the table or the dead letters."""
 
 
 @dataclass(frozen=True, slots=True)

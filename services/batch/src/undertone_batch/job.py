@@ -15,7 +15,7 @@ from undertone_client.jobs import OutputError
 
 from undertone_batch.config import JobConfig, RunMode, Service
 from undertone_batch.dataframe import predict
-from undertone_batch.diff import CHANGING, SCORED, DiffKind, TargetState, compare
+from undertone_batch.diff import CHANGING_KINDS, KINDS_TO_SCORE, DiffKind, TargetState, compare
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
 from undertone_batch.merge import count_changes, dead_letters, merge, to_changes
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
@@ -74,7 +74,7 @@ class ScoringJob:
     @property
     def expected_paragraphs(self) -> int | None:
         """The number of paragraphs to score; None before the comparison with the table."""
-        return sum(self._summary.kinds.get(kind, 0) for kind in SCORED) if self._summary.kinds else None
+        return sum(self._summary.kinds.get(kind, 0) for kind in KINDS_TO_SCORE) if self._summary.kinds else None
 
     def run(self) -> None:
         """Scores wave after wave.
@@ -146,7 +146,7 @@ class ScoringJob:
         self._table.vacuum(config.run_id)
 
     def _waves(self, source: DataFrame, version: Version, target: TargetState) -> Iterator[Wave]:
-        with self._describe("comparing the source with the table"):
+        with self._step("comparing the source with the table"):
             comparison = self._compare(source, version, None, target)
             groups = comparison.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies")).collect()
         kinds: Counter[DiffKind] = Counter()
@@ -157,22 +157,22 @@ class ScoringJob:
             # Invalid rows cannot be identified reliably, so each copy counts.
             kinds[kind] += copies if kind is DiffKind.INVALID else paragraphs
             duplicates += copies - paragraphs if copies and kind is not DiffKind.INVALID else 0
-            if kind in CHANGING:
-                to_score[bucket] += paragraphs if kind in SCORED else 0
+            if kind in CHANGING_KINDS:
+                to_score[bucket] += paragraphs if kind in KINDS_TO_SCORE else 0
         self._summary = replace(self._summary, kinds=kinds, duplicates=duplicates)
         return divide(to_score, self._config.wave_rows)
 
     def _score_wave(self, title: str, source: DataFrame, version: Version, wave: Wave, target: TargetState) -> Version:
         start = self._clock()
         folder = f"{version.number + 1:08d}-{self._config.run_id}"
-        with self._describe(f"{title}: scoring"):
-            comparison = self._compare(source, version, wave.buckets, target).where(sql.col("kind").isin(*CHANGING))
+        with self._step(f"{title}: scoring"):
+            comparison = self._compare(source, version, wave.buckets, target).where(sql.col("kind").isin(*CHANGING_KINDS))
             # Paragraphs with a null text are not sent.
-            to_send = comparison.withColumn("text", sql.when(sql.col("kind").isin(*SCORED), sql.col("text")))
+            to_send = comparison.withColumn("text", sql.when(sql.col("kind").isin(*KINDS_TO_SCORE), sql.col("text")))
             tasks = to_send.repartition(wave.task_count(self._spark.sparkContext.defaultParallelism), "id")
             predicted = predict(tasks, self._config.service, metrics=self._executors)
             changes = self._table.stage(to_changes(predicted, target, start), folder)
-        with self._describe(f"{title}: merging"):
+        with self._step(f"{title}: merging"):
             counts = count_changes(changes)
             merged = merge(self._rows(version, wave.buckets), changes, version.labels, start)
             buckets = self._table.write(merged, folder, wave.buckets)
@@ -203,8 +203,12 @@ class ScoringJob:
         return self._table.read(version, buckets).withColumn("bucket", bucket_of(sql.col("id"), version.bucket_count))
 
     @contextmanager
-    def _describe(self, step: str) -> Iterator[None]:
-        """Logs a step and shows it in Spark's UI. Raises JobError if the run was cancelled."""
+    def _step(self, step: str) -> Iterator[None]:
+        """Logs a step of the run, and shows it in Spark's UI while the body runs.
+
+        Raises:
+            JobError: the run was cancelled.
+        """
         if self._cancelled:
             raise JobError("the run was cancelled")
         context = self._spark.sparkContext

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
 from undertone_client.jobs import OutputError
 
-from undertone_batch.diff import SCORED, DiffKind, TargetState, scored_by
+from undertone_batch.diff import KINDS_TO_SCORE, DiffKind, TargetState, scored_by
 from undertone_batch.table import schema
 
 WRONG_MODEL = "FAILED_PRECONDITION"
@@ -24,7 +24,7 @@ def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime) -
     Returns:
         The frame with `policy`, `scored_at`, and the final `status`, `reason` and `attempts`.
     """
-    to_score = sql.col("kind").isin(*SCORED)
+    to_score = sql.col("kind").isin(*KINDS_TO_SCORE)
     wrong_model = (sql.col("status") == "OK") & ~scored_by(target.model)
     model = sql.concat_ws(" ", "model_name", sql.lit("version"), "model_version", "precision")
     status = (
@@ -95,8 +95,8 @@ class ChangeCounts:
 
     Attributes:
         scored: Paragraphs with a new score.
-        failed: Paragraphs without one. Each copy of an invalid paragraph counts, although it is one
-            dead letter.
+        failed: Paragraphs without a score. Each copy of an invalid paragraph counts, although all
+            copies are one dead letter.
         added: New rows by bucket.
     """
 

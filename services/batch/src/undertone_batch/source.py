@@ -42,7 +42,8 @@ class Source:
         locations: Paths or globs. With the format `table`, the name of one table of Spark's
             catalogs (Iceberg, Delta, Hive).
         format: A data source of Spark: `parquet`, `json`, `csv`, `delta`, `iceberg`; or `table`.
-        options: Of the data source. By default, CSV files have a header and quoted line breaks.
+        options: Options of the data source. By default, CSV files have a header and quoted line
+            breaks.
         id_column: The column with the id, of any type. Ids are converted to strings.
         text_column: The column with the text.
         min_characters: Paragraphs with fewer characters, without white space around them, are left

@@ -12,7 +12,7 @@ from pyspark.accumulators import AccumulatorParam
 from undertone_client import CallCounts, Model, Policy
 
 from undertone_batch.config import RunMode
-from undertone_batch.diff import SCORED, DiffKind
+from undertone_batch.diff import KINDS_TO_SCORE, DiffKind
 
 FORMAT = 1
 
@@ -88,9 +88,9 @@ class WaveResult:
     """A committed wave.
 
     Attributes:
-        version: The version of the table that it committed.
+        version: The committed version of the table.
         scored: Paragraphs with a new score.
-        failed: Paragraphs without one.
+        failed: Paragraphs without a score.
         seconds: The duration.
     """
 
@@ -158,7 +158,9 @@ class Summary:
         Not of the paragraphs that this run had to score: on a quiet day, those that fail every day
         would be most of them.
         """
-        expected = sum(self.kinds.get(kind, 0) for kind in (*SCORED, DiffKind.RESTORED, DiffKind.CURRENT, DiffKind.INVALID))
+        expected = sum(
+            self.kinds.get(kind, 0) for kind in (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.CURRENT, DiffKind.INVALID)
+        )
         return self.failed / expected if expected else 0.0
 
     @property

@@ -11,7 +11,7 @@ from typing import Self
 
 from undertone_client import Failure, Outcome, Paragraph
 
-Score = Callable[[AsyncIterator[Paragraph]], AsyncGenerator[Outcome, None]]
+ScoreParagraphs = Callable[[AsyncIterator[Paragraph]], AsyncGenerator[Outcome, None]]
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class TaskStream:
     one use; leaving it early cancels the remaining calls.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, score: Score) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, score: ScoreParagraphs) -> None:
         """
         Args:
             loop: The client's event loop.

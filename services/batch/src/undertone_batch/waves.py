@@ -16,8 +16,8 @@ class Wave:
     """Buckets that are scored and committed together.
 
     Attributes:
-        buckets: Their numbers.
-        paragraphs: The number of their paragraphs that are to be scored.
+        buckets: Numbers of the buckets.
+        paragraphs: Number of paragraphs to score.
     """
 
     buckets: tuple[int, ...]
