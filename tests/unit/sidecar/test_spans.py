@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, StatusCode, get_current_span
 from undertone_sidecar.backend import Batch, Scores
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request
 from undertone_sidecar.errors import DeadlineError, ModelServerLostError
-from undertone_sidecar.events import ParagraphsAnswered, ReadinessChanged, ServedModel, Tokenized, WorkShed
+from undertone_sidecar.events import ParagraphsAnswered, ParagraphShed, ReadinessChanged, ServedModel, Tokenized
 from undertone_sidecar.spans import SpanListener
 from undertone_sidecar.testing import FakeBackend, FakeClock
 from undertone_telemetry.tracing import Tracing
@@ -175,7 +175,7 @@ def test_events_during_a_call_are_recorded_in_its_span(
     with tracing.call_span("request", 2):
         assert listener.current_span() is get_current_span()
         listener(Tokenized(2, 31, 0.5))
-        listener(WorkShed("batch", "queue_full", 1, 20))
+        listener(ParagraphShed("batch", "queue_full", 1, 20))
         listener(ParagraphsAnswered("RESOURCE_EXHAUSTED", 1))
     tokenize, call = exporter.get_finished_spans()
     assert (tokenize.name, call.name) == ("tokenize", "request")

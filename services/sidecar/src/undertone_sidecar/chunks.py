@@ -14,7 +14,7 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class OverlengthPolicy(Enum):
-    """What to do with a paragraph that has more tokens than the model accepts."""
+    """Handling of a paragraph that has more tokens than the model accepts."""
 
     TRUNCATE = "truncate"
     CHUNK_MEAN = "chunk_mean"

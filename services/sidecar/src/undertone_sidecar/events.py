@@ -13,8 +13,8 @@ from undertone_telemetry.rpc import CallEvent
 class ParagraphsAnswered:
     """`count` paragraphs of one call have the same status code.
 
-    Of these, `truncated` were cut off, and `chunked` were scored in more than one chunk: in
-    `chunks` chunks in total.
+    `truncated` of these paragraphs were cut off. `chunked` of these paragraphs were scored in more
+    than one chunk. `chunks` is the total number of their chunks.
     """
 
     code: str
@@ -70,8 +70,11 @@ class BatchAnswered:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkShed:
-    """A paragraph of `items` sequences was refused. `reason` is "queue_full" or "deadline"."""
+class ParagraphShed:
+    """A paragraph was refused before it entered the queue.
+
+    `items` is its number of sequences. `reason` is "queue_full" or "deadline".
+    """
 
     lane: str
     reason: str
@@ -80,7 +83,7 @@ class WorkShed:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkDropped:
+class RequestDropped:
     """A sequence left the queue without a Predict call. `reason` is "cancelled" or "expired"."""
 
     lane: str
@@ -118,8 +121,8 @@ Event = (
     | Tokenized
     | BatchSent
     | BatchAnswered
-    | WorkShed
-    | WorkDropped
+    | ParagraphShed
+    | RequestDropped
     | ReadinessChanged
     | MismatchChanged
 )

@@ -20,16 +20,16 @@ class Health:
         self.servicer = health.aio.HealthServicer()
 
     async def start(self) -> None:
-        """Live, but not ready."""
+        """Reports SERVING for liveness and NOT_SERVING for readiness."""
         await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await self.set_ready(ready=False)
 
     async def set_ready(self, *, ready: bool) -> None:
-        """Has no effect after `shut_down`."""
+        """Reports whether the sidecar is ready. Has no effect after `shut_down`."""
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in _READINESS_SERVICES:
             await self.servicer.set(service, status)
 
     async def shut_down(self) -> None:
-        """NOT_SERVING for good, under every name."""
+        """Reports NOT_SERVING for all services, from now on."""
         await self.servicer.enter_graceful_shutdown()

@@ -12,10 +12,10 @@ from undertone_sidecar.events import (
     Event,
     MismatchChanged,
     ParagraphsAnswered,
+    ParagraphShed,
     ReadinessChanged,
+    RequestDropped,
     Tokenized,
-    WorkDropped,
-    WorkShed,
 )
 
 _BATCH_SIZE_BUCKETS: Final = tuple(float(2**power) for power in range(8))
@@ -117,9 +117,9 @@ class Measure:
                 yield from _batch_measurements(event)
             case BatchAnswered():
                 pass  # The metrics of the Predict call contain this.
-            case WorkShed():
+            case ParagraphShed():
                 yield Measurement(_SHED, 1, (event.lane, event.reason))
-            case WorkDropped():
+            case RequestDropped():
                 yield Measurement(_DROPPED, 1, (event.lane, event.reason))
             case ReadinessChanged():
                 yield Measurement(_READY, int(event.model is not None))

@@ -70,7 +70,7 @@ class ModelWatcher:
             overlap: Tokens that neighbouring chunks share.
             budget: Maximum tokens of a batch.
             poll_seconds: Time between checks.
-            instruction_set: The CPU's, logged with the precision of the model.
+            instruction_set: Instruction set of the CPU. Logged with the precision of the model.
             listener: Receives events.
         """
         self._folder = folder

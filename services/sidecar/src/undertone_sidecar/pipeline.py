@@ -169,7 +169,7 @@ class Pipeline:
     async def _score(self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane) -> Answer:
         """Scores all texts with one version. Starts again if the version is replaced."""
         for _ in range(_MAX_VERSIONS_PER_CALL):
-            answer = await self._score_with(model, texts, policy, deadline, lane)
+            answer = await self._score_with_version(model, texts, policy, deadline, lane)
             if not any(isinstance(outcome, VersionGoneError) for outcome in answer.outcomes):
                 return answer
             model = await self._models.refresh()
@@ -177,7 +177,7 @@ class Pipeline:
             f"the model server changed versions {_MAX_VERSIONS_PER_CALL} times during the request: retry later"
         )
 
-    async def _score_with(
+    async def _score_with_version(
         self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane
     ) -> Answer:
         started = self._clock()

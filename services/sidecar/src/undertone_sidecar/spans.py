@@ -14,11 +14,11 @@ from undertone_sidecar.events import (
     BatchSent,
     Event,
     ParagraphsAnswered,
+    ParagraphShed,
     ReadinessChanged,
+    RequestDropped,
     ServedModel,
     Tokenized,
-    WorkDropped,
-    WorkShed,
 )
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -48,17 +48,17 @@ class SpanListener:
                 self._models[model.version] = model
             case BatchSent() if event.spans:
                 self._start_batch(event)
-            case WorkDropped(span=Span() as span) if span.is_recording():  # The call may have ended, if it was cancelled.
+            case RequestDropped(span=Span() as span) if span.is_recording():  # The call may have ended, if it was cancelled.
                 span.add_event(
                     "dropped",
                     {"undertone.lane": event.lane, "reason": event.reason, "undertone.queue_seconds": event.queue_seconds},
                 )
-            case Tokenized() | ParagraphsAnswered() | WorkShed() | BatchAnswered():
+            case Tokenized() | ParagraphsAnswered() | ParagraphShed() | BatchAnswered():
                 span = get_current_span()
                 if span.is_recording():
                     self._add_to_current(span, event)
 
-    def _add_to_current(self, span: Span, event: Tokenized | ParagraphsAnswered | WorkShed | BatchAnswered) -> None:
+    def _add_to_current(self, span: Span, event: Tokenized | ParagraphsAnswered | ParagraphShed | BatchAnswered) -> None:
         """Records an event of the call or batch whose span is current."""
         match event:
             case Tokenized():
@@ -67,7 +67,7 @@ class SpanListener:
                 self._tracer.start_span("tokenize", attributes=attributes, start_time=_before(now, event.seconds)).end(now)
             case ParagraphsAnswered():
                 span.add_event("paragraphs answered", {"code": event.code, "undertone.paragraphs": event.count})
-            case WorkShed():
+            case ParagraphShed():
                 span.add_event("shed", {"undertone.lane": event.lane, "reason": event.reason, "undertone.tokens": event.tokens})
             case BatchAnswered():
                 code = grpc.StatusCode[event.code]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from undertone_sidecar.backend import Batch
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
 from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError, UnavailableError
-from undertone_sidecar.events import BatchAnswered, BatchSent, Event, WorkDropped, WorkShed
+from undertone_sidecar.events import BatchAnswered, BatchSent, Event, ParagraphShed, RequestDropped
 from undertone_sidecar.model import PaddedLengths
 from undertone_sidecar.testing import FakeBackend, FakeClock, probabilities
 
@@ -171,7 +171,7 @@ async def test_an_outdated_prefetched_batch_is_selected_again(change: str) -> No
     assert first_ids(backend.batches[1:]) == expected[change]
     sent = [event for event in events if isinstance(event, BatchSent)]
     assert not any(batch.prefetched for batch in sent[:2])
-    dropped = [(event.lane, event.reason) for event in events if isinstance(event, WorkDropped)]
+    dropped = [(event.lane, event.reason) for event in events if isinstance(event, RequestDropped)]
     counts = {"cancelled": 1, "expired": 10, "online": 0}
     assert dropped == [("online", change)] * counts[change]
     await batcher.close()
@@ -211,7 +211,7 @@ async def test_a_full_queue_refuses_requests_but_does_not_count_cancelled_ones()
     with pytest.raises(OverloadedError, match="the queue is full") as refusal:
         batcher.submit([request(10)])
     assert refusal.value.retry_after > 0
-    assert events[-1] == WorkShed("online", "queue_full", 1, 16)
+    assert events[-1] == ParagraphShed("online", "queue_full", 1, 16)
     # The other lane has its own queue.
     queued.append(submit(batcher, request(10, lane=Lane.BATCH)))
     backend.release()
@@ -238,7 +238,7 @@ async def test_a_request_is_refused_only_if_its_deadline_cannot_be_met() -> None
     with pytest.raises(OverloadedError, match="but the deadline is in 3 s: retry later") as refusal:
         batcher.submit([request(500, deadline=clock() + 3.01)])
     assert refusal.value.retry_after == pytest.approx(3.0, abs=0.5)
-    assert events[-1] == WorkShed("online", "deadline", 1, 512)
+    assert events[-1] == ParagraphShed("online", "deadline", 1, 512)
     accepted.append(submit(batcher, request(500, deadline=clock() + 7)))
     backend.release()
     assert all(isinstance(scored, Scored) for scored in await asyncio.gather(*accepted))

@@ -35,7 +35,7 @@ class BatchLimits:
 
 
 class RefusalReason(Enum):
-    """Why a request was refused."""
+    """Reason of a refusal."""
 
     QUEUE_FULL = "queue_full"
     DEADLINE = "deadline"
@@ -46,7 +46,7 @@ class Refusal:
     """A refused request. Times are in seconds from now.
 
     Attributes:
-        reason: Why it was refused.
+        reason: Reason of the refusal.
         needed: Forecast of the time until the result.
         remaining: Time until the caller's deadline.
         retry_after: Time after which the caller should retry.
@@ -101,7 +101,13 @@ class AdmissionControl:
         )
 
     def refusal(self, tokens: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
-        """Why `tokens` more tokens are refused, or None. `remaining` is until the deadline."""
+        """The refusal of requests with `tokens` padded tokens. None if they are accepted.
+
+        Args:
+            tokens: Padded tokens of the new requests.
+            backlog: Work that is served before them.
+            remaining: Seconds until the deadline.
+        """
         wait = backlog.slot_seconds + self._drain_seconds(backlog)
         needed = wait + self._cost.seconds(tokens, math.ceil(tokens / self._limits.budget))
         if backlog.lane_tokens + tokens > self._limits.queue_tokens:

@@ -23,7 +23,7 @@ from undertone_sidecar.errors import (
     UnavailableError,
     status_of,
 )
-from undertone_sidecar.events import BatchAnswered, BatchSent, Listener, WorkDropped, WorkShed, ignore
+from undertone_sidecar.events import BatchAnswered, BatchSent, Listener, ParagraphShed, RequestDropped, ignore
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,9 @@ class _PredictCall:
 
 
 class MicroBatcher:
-    """Sends batches to the model server: one for each slot at a time. Schedule selects them.
+    """Sends batches to the model server, at most one for each slot at a time.
+
+    Schedule selects the requests of a batch.
 
     A batch is formed when a slot becomes free, without waiting for more requests. It takes all
     requests that arrived in the meantime. If more than a full batch is queued, the next batch is
@@ -82,7 +84,7 @@ class MicroBatcher:
         self._calls: list[_PredictCall] = []
         self._tasks: dict[asyncio.Task[None], _PredictCall] = {}
         self._wake_scheduled = False
-        self._swept = False
+        self._unwanted_removed = False
         self._closed = False
 
     def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
@@ -124,14 +126,14 @@ class MicroBatcher:
             return self._schedule.refusal(lane, tokens, slot_seconds=self._slot_seconds, remaining=remaining)
 
         refusal = check()
-        if refusal and not self._swept:
-            # Cancelled and expired requests must not cause a refusal. One sweep for each batch is
-            # enough.
-            self._swept = True
+        if refusal and not self._unwanted_removed:
+            # Cancelled and expired requests must not cause a refusal. To remove them once for each
+            # batch is enough.
+            self._unwanted_removed = True
             self._schedule.remove_unwanted(self._keep_or_drop)
             refusal = check()
         if refusal:
-            self._listener(WorkShed(lane.value, refusal.reason.value, len(requests), tokens))
+            self._listener(ParagraphShed(lane.value, refusal.reason.value, len(requests), tokens))
             raise OverloadedError(str(refusal), retry_after=refusal.retry_after)
 
     def _slot_seconds(self) -> float:
@@ -199,7 +201,7 @@ class MicroBatcher:
         )
         latest = max(request.deadline for request in requests)
         timeout = min(self._call_seconds, latest - self._margin_seconds - call.sent_at)
-        self._swept = False
+        self._unwanted_removed = False
         self._calls.append(call)
         task = asyncio.create_task(self._run(call, batch, timeout), name="predict", context=context)
         self._tasks[task] = call
@@ -265,7 +267,7 @@ class MicroBatcher:
                 DeadlineError("the deadline passed while the paragraph waited for the model server: set a longer deadline")
             )
         reason = "expired" if expired else "cancelled"
-        self._listener(WorkDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
+        self._listener(RequestDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
         return False
 
 

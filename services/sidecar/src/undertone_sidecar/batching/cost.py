@@ -13,7 +13,7 @@ _PRIOR_WEIGHT: Final = 0.05
 """Weight of a virtual sample of an empty call with _PRIOR_SECONDS, for samples of equal size."""
 
 _OUTLIER_ERRORS: Final = 3.0
-"""A sample further off than this many usual errors counts as if it were this far off."""
+"""Maximum error of a sample, as a multiple of the usual error. Larger errors are reduced to it."""
 
 _MIN_SAMPLES: Final = 8
 """Samples needed before the estimate may refuse requests."""
