@@ -5,7 +5,7 @@ It is a protocol buffer message, stored as contract.json beside the SavedModel.
 
 import hashlib
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -49,12 +49,12 @@ def write_contract(
     folder: Path,
     source: Source,
     name: str,
-    number: int,
+    version: int,
     max_tokens: int,
     precision: Precision,
     agreement: contract_pb2.Agreement | None,
 ) -> None:
-    """Writes the contract of an export of `source` as version `number` of the model `name`.
+    """Writes the contract of an export of `source` as version `version` of the model `name`.
 
     The tokenizer must be in `folder` already. `agreement` is the comparison with float32, or None.
     """
@@ -65,7 +65,7 @@ def write_contract(
     created.nanos = 0
     contract = ModelContract(
         name=name,
-        version=number,
+        version=version,
         labels=labels,
         tokenizer_sha256=hashlib.sha256((folder / TOKENIZER_FILE).read_bytes()).hexdigest(),
         max_tokens=max_tokens,
@@ -89,7 +89,7 @@ def write_contract(
         ],
         scores=[contract_pb2.Score(data=score.data, metric=score.metric, value=score.value) for score in source.scores],
         created_at=created,
-        producer=f"undertone-model {version('undertone-model')}",
+        producer=f"undertone-model {metadata.version('undertone-model')}",
         weights_sha256=source.weights_sha256,
         agreement=agreement,
     )

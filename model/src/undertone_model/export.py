@@ -20,12 +20,12 @@ def export(
     source: Source,
     folder: Path,
     name: str,
-    number: int | None = None,
+    version: int | None = None,
     max_tokens: int | None = None,
     precision: Precision = "fp32",
     sample: Sample | None = None,
 ) -> Path:
-    """Writes `folder/<name>/<number>/` and returns it. The default number follows the largest
+    """Writes `folder/<name>/<version>/` and returns it. The default version follows the largest
     version.
 
     `max_tokens` is the maximum length of a sequence in the contract; the default is the number of
@@ -41,26 +41,26 @@ def export(
     max_tokens = positions if max_tokens is None else max_tokens
     if not 3 <= max_tokens <= positions:
         raise ExportError(f"--max-tokens {max_tokens} is invalid: use 3 to {positions}, the number of positions of the model")
-    compared = precision != "fp32" and source.weights_sha256 != ""
-    if compared and sample is None:
+    needs_comparison = precision != "fp32" and source.weights_sha256 != ""
+    if needs_comparison and sample is None:
         raise ExportError(f"an export in {precision} needs a sample of texts to compare it with fp32")
-    number = _largest_version(folder / name) + 1 if number is None else number
-    target = folder / name / str(number)
+    version = _largest_version(folder / name) + 1 if version is None else version
+    target = folder / name / str(version)
     if target.exists():
         raise ExportError(f"{target} exists; use another --version or delete it")
     # Servers take only folders with a numeric name for versions.
-    partial = target.with_name(f".{number}.writing")
+    partial = target.with_name(f".{version}.writing")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         save_graph(source, partial, precision)
         agreement = None
-        if compared and sample is not None:
+        if needs_comparison and sample is not None:
             agreement = compare_with_fp32(partial, source, sample, max_tokens)
             agreement.check(target)
         _write_warmup_requests(partial, max_tokens)
         (partial / TOKENIZER_FILE).write_bytes(source.checkpoint.tokenizer.to_str(pretty=True).encode())
-        write_contract(partial, source, name, number, max_tokens, precision, agreement.message() if agreement else None)
+        write_contract(partial, source, name, version, max_tokens, precision, agreement.message() if agreement else None)
         partial.rename(target)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message

@@ -45,7 +45,7 @@ class Agreement:
 
     @property
     def passes(self) -> bool:
-        """True if both differences are within the limits. NaN is not."""
+        """Whether both differences are within the limits. NaN does not pass."""
         return self.label_flips <= MAX_LABEL_FLIPS and self.largest_shift <= MAX_SHIFT
 
     def check(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Fine-tuning with low-rank adapters (LoRA, Hu et al., 2021).
 
-Trained are adapters of every linear layer, all biases and layer norms, the pooler and the head.
-They are small enough for the repository; the base comes from its package. Every epoch mixes
+Training changes adapters of every linear layer, all biases and layer norms, the pooler and the
+head. These are small enough for the repository; the base comes from its package. Every epoch mixes
 GoEmotions and the story paragraphs. It repeats the stories, because they are few.
 """
 
@@ -106,13 +106,13 @@ def train(
         optimizer.apply(gradients, list(trainable.values()))
         return loss
 
-    completed, mean = 0, 0.0
+    completed, mean_loss = 0, 0.0
     for epoch, epoch_batches in enumerate(epochs, 1):
         for batch in epoch_batches:
             loss = float(step(batch.input_ids, batch.attention_mask, targets[batch.rows]))
             completed += 1
-            mean = loss if completed == 1 else 0.98 * mean + 0.02 * loss
-            report(Progress(epoch, completed, steps, mean))
+            mean_loss = loss if completed == 1 else 0.98 * mean_loss + 0.02 * loss
+            report(Progress(epoch, completed, steps, mean_loss))
     return {name: variable.numpy().astype(np.float32) for name, variable in trainable.items()}
 
 

@@ -70,12 +70,12 @@ def test_contract_describes_the_export(exported: Path, tiny: Path) -> None:
 @pytest.mark.usefixtures("_no_graph")
 def test_version_is_the_next_number_or_the_requested_one(tiny: Path, tmp_path: Path) -> None:
     source = sources.from_checkpoint(tiny)
-    assert export(source, tmp_path, "m", number=9) == tmp_path / "m" / "9"
+    assert export(source, tmp_path, "m", version=9) == tmp_path / "m" / "9"
     assert export(source, tmp_path, "m", max_tokens=32) == tmp_path / "m" / "10"
     assert contract_of(tmp_path / "m" / "10")["version"] == "10"
     assert contract_of(tmp_path / "m" / "10")["max_tokens"] == 32
     with pytest.raises(ExportError, match=r"m/9 exists; use another --version"):
-        export(source, tmp_path, "m", number=9)
+        export(source, tmp_path, "m", version=9)
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 2, 65])

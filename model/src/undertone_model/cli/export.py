@@ -40,9 +40,7 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
     help="Kind of text to calibrate our model for. It determines the frequency of neutral and the confidence.",
 )
 @click.option("--name", metavar="NAME", help="Name of the model. Default: emotions, or the name of the checkpoint folder.")
-@click.option(
-    "--version", "number", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1."
-)
+@click.option("--version", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1.")
 @click.option("--max-tokens", type=int, help="Maximum length of a sequence. Default: the number of positions of the model.")
 @click.option(
     "--precision",
@@ -61,7 +59,7 @@ def export(
     adapters: Path,
     prior: str,
     name: str | None,
-    number: int | None,
+    version: int | None,
     max_tokens: int | None,
     precision: Literal["auto", "fp32", "bf16"],
     sample: Path,
@@ -86,12 +84,12 @@ def export(
         from undertone_model import export as exports
     name = default_name if name is None else name
     try:
-        version_folder = exports.export(source, folder, name, number, max_tokens, chosen, texts)
+        version_folder = exports.export(source, folder, name, version, max_tokens, chosen, texts)
     except VerificationError as error:
         if precision != "auto":
             raise
         click.echo(f"Warning: {error}. This export is in fp32.", err=True)
-        version_folder = exports.export(source, folder, name, number, max_tokens)
+        version_folder = exports.export(source, folder, name, version, max_tokens)
     click.echo(version_folder)
 
 
