@@ -8,7 +8,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from undertone_dev_server.admission import Admission
+from undertone_dev_server.call_limiter import CallLimiter
 from undertone_dev_server.errors import SettingsError
 from undertone_dev_server.metrics import Metrics, MetricsServer
 from undertone_dev_server.model import Model
@@ -45,8 +45,8 @@ class DevelopmentServer:
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch_versions, name="watcher")
         self._threads = ThreadPoolExecutor(settings.grpc_max_threads + SPARE_THREADS, thread_name_prefix="call")
-        self._admission = Admission(settings.grpc_max_threads)
-        self._server = grpc.server(self._threads, interceptors=[self._admission], options=SERVER_OPTIONS)
+        self._call_limiter = CallLimiter(settings.grpc_max_threads)
+        self._server = grpc.server(self._threads, interceptors=[self._call_limiter], options=SERVER_OPTIONS)
         self._metrics = Metrics()
         self._metrics_server: MetricsServer | None = None
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
@@ -78,7 +78,7 @@ class DevelopmentServer:
         """
         self._health.enter_graceful_shutdown()
         self._server.stop(grace_seconds)
-        self._admission.wait_idle(grace_seconds)
+        self._call_limiter.wait_idle(grace_seconds)
         # The remaining calls exceeded the grace period, or are health streams, which never end by
         # themselves.
         self._server.stop(0).wait()

@@ -1,4 +1,4 @@
-"""Limit of concurrent calls."""
+"""The limit of concurrent calls."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import grpc
 TF_SERVING_METHODS = "/tensorflow.serving."
 
 
-class Admission(grpc.ServerInterceptor):
+class CallLimiter(grpc.ServerInterceptor):
     """Runs at most `limit` calls of TF Serving's services at once. Further calls fail with
     RESOURCE_EXHAUSTED.
 
