@@ -25,7 +25,7 @@ print(json.dumps({distribution.name: size(distribution) for distribution in dist
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the installation of one wheel brought."""
+    """Packages that the installation of one wheel brought."""
 
     name: str
     sizes: dict[str, int]

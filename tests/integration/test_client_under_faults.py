@@ -25,7 +25,7 @@ Start = Callable[..., "Server"]
 
 
 class Server(Process):
-    """A Python module that serves the Classifier's API on a loopback port that it keeps over restarts."""
+    """A Python module that serves the Classifier's API. Its port stays the same over restarts."""
 
     def __init__(self, module: str, *arguments: str, log: Path) -> None:
         (self.port,) = free_ports(1)

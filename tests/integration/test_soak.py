@@ -1,4 +1,4 @@
-"""The soak test of undertone-bench with fewer paragraphs: services fail and are killed, and so is `undertone score`."""
+"""The soak test of undertone-bench, with fewer paragraphs."""
 
 from pathlib import Path
 

@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl(rows, col_max=20)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Report errors of a measurement and of the client in one line, and Ctrl-C as exit code 130."""
+        """Report expected errors in one line, and Ctrl-C as exit code 130."""
         try:
             return super().invoke(ctx)
         except (BenchError, SettingsError, ServiceError) as error:

@@ -91,7 +91,7 @@ class Target:
 
 
 class Visualization(Enum):
-    """How a panel shows its targets."""
+    """Chart type of a panel."""
 
     LINES = "lines"
     STACK = "stack"

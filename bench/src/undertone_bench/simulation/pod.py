@@ -67,7 +67,7 @@ class CallError(Exception):
 
 
 @dataclass(slots=True)
-class _Job:
+class _Call:
     tokens: int
     done: "asyncio.Future[None]"
 
@@ -87,8 +87,8 @@ class Pod:
         self.slowdown = 1.0
         self._settings = settings
         self._clock = clock
-        self._queue: deque[_Job] = deque()
-        self._serving: _Job | None = None
+        self._queue: deque[_Call] = deque()
+        self._serving: _Call | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._hung = False
         self._busy_seconds = 0.0
@@ -135,11 +135,11 @@ class Pod:
         if len(self._queue) >= self._settings.queue and not self._hung:  # a hung pod cannot refuse
             reason = f"{len(self._queue)} calls are waiting"
             raise CallError(grpc.StatusCode.RESOURCE_EXHAUSTED, reason, self._settings.pushback_ms)
-        job = _Job(tokens, asyncio.get_running_loop().create_future())
-        self._queue.append(job)
+        call = _Call(tokens, asyncio.get_running_loop().create_future())
+        self._queue.append(call)
         self._idle.clear()
         self._serve_next()
-        await job.done
+        await call.done
 
     def crash(self) -> None:
         """End the process: all calls in flight are reset."""
@@ -155,9 +155,9 @@ class Pod:
         self._serving = None
         self._queue.clear()
         self._idle.set()
-        for job in in_flight:
-            if not job.done.done():
-                job.done.set_exception(CallError(grpc.StatusCode.UNAVAILABLE, "connection reset by peer"))
+        for call in in_flight:
+            if not call.done.done():
+                call.done.set_exception(CallError(grpc.StatusCode.UNAVAILABLE, "connection reset by peer"))
 
     async def drain(self) -> None:
         """Finish the calls in flight within `drain_seconds`, then end for good."""
@@ -172,9 +172,9 @@ class Pod:
 
     def _serve_next(self) -> None:
         while self._serving is None and self._queue and not self._hung:
-            job = self._queue.popleft()
-            if not job.done.done():
-                self._serving = job
+            call = self._queue.popleft()
+            if not call.done.done():
+                self._serving = call
         if self._serving is not None and self._timer is None and not self._hung:
             if self._busy_since is None:
                 self._busy_since = self._clock()
@@ -186,9 +186,9 @@ class Pod:
 
     def _finish(self) -> None:
         assert self._serving is not None
-        job, self._serving, self._timer = self._serving, None, None
-        if not job.done.done():
-            job.done.set_result(None)
+        call, self._serving, self._timer = self._serving, None, None
+        if not call.done.done():
+            call.done.set_result(None)
         self._serve_next()
 
     def _stop_cpu_time(self) -> None:

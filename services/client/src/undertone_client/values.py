@@ -10,7 +10,7 @@ from undertone_client.errors import ServiceError, service_error
 
 
 class Policy(enum.StrEnum):
-    """How the service treats a paragraph with more tokens than the model's longest sequence."""
+    """Handling of a paragraph with more tokens than the model's longest sequence."""
 
     TRUNCATE = "truncate"
     """Score the beginning, ignore the rest."""
