@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from undertone_bench.chart import Chart, HelmError
+from undertone_bench.chart import Chart
 
 from tests.chart.support.paths import ROOT
 from tests.chart.support.prometheus import find
@@ -114,21 +114,3 @@ def test_null_disables_an_alert(chart: Chart) -> None:
 )
 def test_alerts_without_their_object_are_omitted(chart: Chart, values: Mapping[str, Any], omitted: str) -> None:
     assert names(groups(chart)) - names(groups(chart, **values)) == {omitted}
-
-
-@pytest.mark.parametrize(
-    ("monitoring", "message"),
-    [
-        ({"slo": {"seconds": {"Classify": 1}}}, "/monitoring/slo/seconds/Classify': value must be one of"),
-        ({"slo": {"seconds": {"GetModel": 1.024}}}, "additional properties 'GetModel' not allowed"),
-        ({"slo": {"availability": 99.9}}, "/monitoring/slo/availability': exclusiveMaximum"),
-        ({"alerts": {"sheding": {"for": "1m"}}}, "additional properties 'sheding' not allowed"),
-        ({"alerts": {"shedding": {"share": 2}}}, "/monitoring/alerts/shedding/share'"),
-        ({"alerts": {"shedding": {"for": "soon"}}}, "/monitoring/alerts/shedding/for': 'soon' does not match pattern"),
-    ],
-    ids=["seconds", "method", "availability", "name", "share", "for"],
-)
-def test_schema_rejects_wrong_objectives_and_alerts(chart: Chart, monitoring: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(HelmError) as error:
-        chart.render({"monitoring": monitoring})
-    assert message in str(error.value)

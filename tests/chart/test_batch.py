@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 from undertone_batch.command import undertone_batch
-from undertone_bench.chart import Chart, HelmError, Manifest
+from undertone_bench.chart import Chart, Manifest
 from undertone_cli.commands.score import score
 
 from tests.chart.support.combinations import COMBINATIONS
@@ -107,14 +106,6 @@ def test_spark_receives_the_configured_options(chart: Chart) -> None:
     assert shlex.split(value) == ["--master=local[4]", "--conf=spark.app.note=a b", "pyspark-shell"]
 
 
-@pytest.mark.parametrize("master", ["--master=spark://spark:7077", "--conf=spark.master=yarn", "--master"])
-def test_checks_reject_masters_other_than_local(chart: Chart, master: str) -> None:
-    with pytest.raises(
-        HelmError, match=f"batch.sparkSubmitArgs contains {master}: the chart's jobs run Spark inside their own pod"
-    ):
-        chart.render({"batch": {"sparkSubmitArgs": [master]}})
-
-
 def test_spark_writes_to_the_bucket(chart: Chart) -> None:
     pod = pod_spec(backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}}))
     assert "initContainers" not in pod
@@ -158,26 +149,6 @@ def test_clients_use_tls_if_the_load_balancer_does(chart: Chart) -> None:
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tls"]
     for name in ("UNDERTONE_CA_FILE", "UNDERTONE_CERT", "UNDERTONE_KEY"):
         assert environment[name].startswith(mount["mountPath"])
-
-
-@pytest.mark.parametrize(
-    ("batch", "message"),
-    [
-        ({"backfill": {"enabled": True}, "output": {"claim": "scores"}}, r"batch.backfill.inputs is empty"),
-        ({"backfill": {"enabled": True, "inputs": ["a.txt"]}}, r"batch.output requires a destination of the results"),
-        (
-            {"backfill": {"enabled": True, "inputs": ["s3://posts/"]}, "output": {"claim": "scores"}},
-            r"networkPolicy.objectStore is empty, so that batch.backfill cannot reach its bucket",
-        ),
-        (
-            {"daily": {"enabled": True, "inputs": ["a.txt"]}, "output": {"claim": "scores", "url": "s3://scores"}},
-            r"batch.output requires a destination of the results",
-        ),
-    ],
-)
-def test_missing_values_are_named(chart: Chart, batch: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(HelmError, match=message):
-        chart.render({"batch": batch})
 
 
 def test_helm_test_classifies_a_paragraph(chart: Chart) -> None:

@@ -28,10 +28,6 @@ def model_server(chart: Chart, values: Mapping[str, Any] | None = None) -> Manif
     return find_container(inference_pod(chart, values), "model-server")
 
 
-def environment_of(container: Manifest) -> dict[str, str]:
-    return {variable["name"]: variable["value"] for variable in container["env"]}
-
-
 def flags(container: Manifest) -> dict[str, str]:
     """The flags in the command and the arguments, with $(VARIABLES) expanded as Kubernetes does."""
     arguments = [argument for argument in (*container.get("command", ()), *container["args"]) if argument.startswith("--")]
@@ -130,14 +126,11 @@ def test_sidecar_receives_the_cpu_limit_of_the_model_server(chart: Chart, limit:
     assert "tokenizer-threads" not in flags(given)
 
 
-def test_pod_requests_the_resources_of_the_papers_pods(chart: Chart) -> None:
+def test_pod_requests_the_resources_of_the_papers_pods_with_memory_as_the_limit(chart: Chart) -> None:
     requests = [container["resources"]["requests"] for container in (sidecar(chart), model_server(chart))]
     assert sum(int(request["cpu"].removesuffix("m")) for request in requests) == 2000
     assert sum(int(request["memory"].removesuffix("Mi")) for request in requests) == 4096
     assert model_server(chart)["resources"]["limits"]["cpu"] == "2"
-
-
-def test_memory_requests_equal_limits(chart: Chart) -> None:
     for container in (sidecar(chart), model_server(chart)):
         assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
 
@@ -199,10 +192,6 @@ def test_pods_of_each_version_are_spread(chart: Chart) -> None:
         assert constraint["matchLabelKeys"] == ["pod-template-hash"]
 
 
-def test_service_is_headless(chart: Chart) -> None:
-    assert chart.render().one("Service", "-inference")["spec"]["clusterIP"] == "None"
-
-
 def test_priority_class_and_pull_secrets(chart: Chart) -> None:
     minimal = inference_pod(chart, COMBINATIONS["minimal"])
     assert minimal["priorityClassName"] == "serving"
@@ -219,7 +208,8 @@ def test_model_server_has_the_recommended_environment(chart: Chart) -> None:
     assert recommended["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
     model = {"MODEL_NAME": "emotions", "MODEL_BASE_PATH": "/models/emotions"}
     for values in ({}, DEV_SERVER):
-        assert environment_of(model_server(chart, values)) == {**model, **recommended}
+        environment = {variable["name"]: variable["value"] for variable in model_server(chart, values)["env"]}
+        assert environment == {**model, **recommended}
 
 
 def test_values_override_and_extend_the_environment(chart: Chart) -> None:

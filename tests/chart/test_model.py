@@ -93,19 +93,6 @@ def test_rclone_copies_from_a_bucket(chart: Chart) -> None:
     assert "--s3-env-auth=true" in copying["args"]
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"model": {"source": "claim"}}, "model.claim.name is empty"),
-        ({"model": {"source": "objectStore"}, "networkPolicy": {"enabled": False}}, "model.url is empty"),
-        ({"model": {"source": "objectStore", "url": "s3://models"}}, "networkPolicy.objectStore is empty"),
-    ],
-)
-def test_missing_values_are_named(chart: Chart, values: Manifest, message: str) -> None:
-    with pytest.raises(HelmError, match=message):
-        chart.render(values)
-
-
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     """A directory with version 3 of the model emotions, in bf16."""

@@ -1,7 +1,7 @@
 """Autoscalers and PodDisruptionBudgets."""
 
 import pytest
-from undertone_bench.chart import Chart, HelmError, Manifest
+from undertone_bench.chart import Chart, Manifest
 from undertone_sidecar.metrics import CATALOGUE
 from undertone_telemetry import Kind
 
@@ -25,11 +25,8 @@ def test_target_is_70_percent_cpu_of_the_model_server(chart: Chart) -> None:
     assert find_container(inference_pod(chart), "model-server")
 
 
-def test_scales_up_to_100_pods(chart: Chart) -> None:
+def test_scales_up_fast_to_100_pods_and_down_slowly(chart: Chart) -> None:
     assert (hpa(chart)["minReplicas"], hpa(chart)["maxReplicas"]) == (2, 100)
-
-
-def test_scales_up_fast_and_down_slowly(chart: Chart) -> None:
     up, down = hpa(chart)["behavior"]["scaleUp"], hpa(chart)["behavior"]["scaleDown"]
     assert up["stabilizationWindowSeconds"] == 0
     assert down["stabilizationWindowSeconds"] >= 300
@@ -78,11 +75,6 @@ def test_keda_scales_by_queue_time_and_cpu(chart: Chart) -> None:
 def test_sidecar_has_the_metric_of_the_keda_query() -> None:
     (queue,) = [metric for metric in CATALOGUE if metric.name == "undertone_queue_seconds"]
     assert (queue.kind, queue.labels) == (Kind.HISTOGRAM, ("lane",))
-
-
-def test_keda_requires_the_url_of_prometheus(chart: Chart) -> None:
-    with pytest.raises(HelmError, match=r"autoscaling.keda.prometheusUrl is empty"):
-        chart.render({"autoscaling": {"type": "keda"}, "networkPolicy": {"enabled": False}})
 
 
 def test_disruption_budget_allows_a_tenth_and_unready_pods(chart: Chart) -> None:

@@ -36,6 +36,23 @@ SET_BY_THE_CHART = {
 }
 
 
+def envoy(**values: Any) -> Mapping[str, Any]:
+    return {"loadBalancer": {"envoy": values}}
+
+
+def monitoring(**values: Any) -> Mapping[str, Any]:
+    return {"monitoring": values}
+
+
+def batch(**values: Any) -> Mapping[str, Any]:
+    return {"batch": values}
+
+
+def describe(parameter: Any) -> str:
+    """The id of a test: the values, without the message."""
+    return "" if isinstance(parameter, str) else json.dumps(parameter).replace('"', "")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -65,8 +82,22 @@ SET_BY_THE_CHART = {
         ({"networkPolicy": {"clients": {"podSelector": {}}}}, "/networkPolicy/clients': got object, want array"),
         ({"monitoring": {"monitor": "both"}}, "/monitoring/monitor': value must be one of"),
         ({"loadBalancer": {"type": "nginx"}}, "/loadBalancer/type': value must be one of 'envoy', 'gatewayAPI', 'none'"),
+        (envoy(retry={}), "/loadBalancer/envoy': additional properties 'retry' not allowed"),
+        (envoy(retries={"conditions": ["sometimes"]}), "/loadBalancer/envoy/retries/conditions/0'"),
+        (
+            envoy(outlierDetection={"mostPercent": 101}),
+            "/loadBalancer/envoy/outlierDetection/mostPercent': maximum: got 101, want 100",
+        ),
+        (envoy(timeouts={"attemptSeconds": {"Translate": 1}}), "additional properties 'Translate' not allowed"),
+        (envoy(maxRequestBytes=10), "/loadBalancer/envoy/maxRequestBytes'"),
+        (monitoring(slo={"seconds": {"Classify": 1}}), "/monitoring/slo/seconds/Classify': value must be one of"),
+        (monitoring(slo={"seconds": {"GetModel": 1.024}}), "additional properties 'GetModel' not allowed"),
+        (monitoring(slo={"availability": 99.9}), "/monitoring/slo/availability': exclusiveMaximum"),
+        (monitoring(alerts={"sheding": {"for": "1m"}}), "additional properties 'sheding' not allowed"),
+        (monitoring(alerts={"shedding": {"share": 2}}), "/monitoring/alerts/shedding/share'"),
+        (monitoring(alerts={"shedding": {"for": "soon"}}), "/monitoring/alerts/shedding/for': 'soon' does not match pattern"),
     ],
-    ids=lambda parameter: "" if isinstance(parameter, str) else json.dumps(parameter).replace('"', ""),
+    ids=describe,
 )
 def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, Any], message: str) -> None:
     with pytest.raises(HelmError) as error:
@@ -81,7 +112,7 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
         ({"inference": {"drain": {"delaySeconds": 60}}}, "inference.drain.delaySeconds is 60"),
         ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0: a rolling update could replace no pod"),
         (
-            {"loadBalancer": {"envoy": {"autoscaling": {"minReplicas": 11}}}},
+            envoy(autoscaling={"minReplicas": 11}),
             "envoy.autoscaling.minReplicas is 11 and loadBalancer.envoy.autoscaling.maxReplicas 10",
         ),
         (
@@ -102,7 +133,30 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
             {"telemetry": {"dogstatsd": {"mode": "address"}}, "networkPolicy": {"enabled": False}},
             "telemetry.dogstatsd.address is empty",
         ),
-        ({"loadBalancer": {"envoy": {"tls": {"secretName": "server"}}}}, "clients.tlsSecretName is empty"),
+        (envoy(tls={"secretName": "server"}), "clients.tlsSecretName is empty"),
+        (envoy(tls={"clientCASecretName": "clients"}), "loadBalancer.envoy.tls.secretName is empty"),
+        ({"loadBalancer": {"type": "gatewayAPI"}}, "name the Gateway"),
+        ({"autoscaling": {"type": "keda"}, "networkPolicy": {"enabled": False}}, "autoscaling.keda.prometheusUrl is empty"),
+        ({"model": {"source": "claim"}}, "model.claim.name is empty"),
+        ({"model": {"source": "objectStore"}, "networkPolicy": {"enabled": False}}, "model.url is empty"),
+        ({"model": {"source": "objectStore", "url": "s3://models"}}, "networkPolicy.objectStore is empty"),
+        (batch(backfill={"enabled": True}, output={"claim": "scores"}), "batch.backfill.inputs is empty"),
+        (batch(backfill={"enabled": True, "inputs": ["a.txt"]}), "batch.output requires a destination of the results"),
+        (
+            batch(backfill={"enabled": True, "inputs": ["s3://posts/"]}, output={"claim": "scores"}),
+            "networkPolicy.objectStore is empty, so that batch.backfill cannot reach its bucket",
+        ),
+        (
+            batch(daily={"enabled": True, "inputs": ["a.txt"]}, output={"claim": "scores", "url": "s3://scores"}),
+            "batch.output requires a destination of the results",
+        ),
+        *(
+            (
+                batch(sparkSubmitArgs=[master]),
+                f"batch.sparkSubmitArgs contains {master}: the chart's jobs run Spark inside their own pod",
+            )
+            for master in ("--master=spark://spark:7077", "--conf=spark.master=yarn", "--master")
+        ),
         (
             {
                 "loadBalancer": {"envoy": {"tls": {"secretName": "server", "clientCASecretName": "callers"}}},
@@ -119,20 +173,7 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
             "the target of `helm test` and the jobs uses plaintext",
         ),
     ],
-    ids=[
-        "replicas",
-        "drain",
-        "strategy",
-        "replicas of Envoy",
-        "monitors",
-        "keda",
-        "telemetry",
-        "agent address",
-        "TLS",
-        "mTLS",
-        "plaintext",
-        "TLS without Envoy",
-    ],
+    ids=describe,
 )
 def test_checks_reject_inconsistent_values(chart: Chart, values: Mapping[str, Any], message: str) -> None:
     with pytest.raises(HelmError) as error:
