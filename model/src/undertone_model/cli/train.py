@@ -41,8 +41,8 @@ def train(
 ) -> None:
     """Train low-rank adapters.
 
-    They are calibrated on the dev splits and evaluated on the test splits. Their record contains
-    the results.
+    The command calibrates the adapters on the dev splits and evaluates them on the test splits. The
+    results are written to the folder of the adapters.
     """
     with quiet_tensorflow():
         from undertone_model import pipeline

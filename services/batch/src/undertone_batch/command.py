@@ -157,8 +157,8 @@ def run(
 ) -> None:
     """Score the paragraphs of a source into a table.
 
-    The table has one row for each paragraph. A repeated run changes nothing. If a run is stopped,
-    the table is that of its last commit, and the next run continues from there.
+    The table has one row for each paragraph. A daily run that is repeated changes nothing. If a run
+    is stopped, the table has the scores of its last commit, and the next run continues from there.
     """
     settings = connection.settings(mode=Mode.BATCH, **retry.settings())
     config = JobConfig(

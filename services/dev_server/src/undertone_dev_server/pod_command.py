@@ -103,8 +103,8 @@ def _command(
 ) -> int:
     """Run a pod on this machine, without containers.
 
-    It consists of the development server undertone-dev-server, in place of TF Serving, and the
-    sidecar undertone-sidecar. They communicate over a Unix socket.
+    The pod consists of two processes: the development server undertone-dev-server, in place of TF
+    Serving, and the sidecar undertone-sidecar. The processes communicate over a Unix socket.
 
     When the pod is ready, COMMAND runs with the address of the sidecar in UNDERTONE_TARGET. The pod
     stops when COMMAND ends. Without COMMAND, the pod runs until Ctrl-C.

@@ -39,7 +39,7 @@ Example:
 \b
 Signals:
   SIGTERM and SIGINT start a drain: health becomes NOT_SERVING, and accepted calls are finished.
-  A second signal stops it immediately.
+  A second signal stops the sidecar at once.
 
 \b
 Exit codes:

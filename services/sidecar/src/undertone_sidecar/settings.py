@@ -68,19 +68,21 @@ class Settings(ThreadSettings):
     batch_lane_share: float = field(
         default=0.1,
         metadata=option(
-            "Minimum share of the model server for the lane batch while it has requests.", NumberRange(0, 0.9), "RATIO"
+            "Minimum share of the model server for the batch lane while this lane has requests.", NumberRange(0, 0.9), "RATIO"
         ),
     )
     max_queue_tokens: int = field(
         default=131072,
         metadata=option(
-            "Maximum tokens in the queue of a lane. More are refused with RESOURCE_EXHAUSTED.", click.IntRange(min=1), "TOKENS"
+            "Maximum tokens in the queue of a lane. Further requests fail with RESOURCE_EXHAUSTED.",
+            click.IntRange(min=1),
+            "TOKENS",
         ),
     )
     max_queue: int = field(
         default=8192,
         metadata=option(
-            "Maximum paragraphs of a lane in the sidecar. More are refused with RESOURCE_EXHAUSTED.",
+            "Maximum paragraphs of a lane in the sidecar. Further paragraphs fail with RESOURCE_EXHAUSTED.",
             click.IntRange(min=1),
             "PARAGRAPHS",
         ),
@@ -107,13 +109,15 @@ class Settings(ThreadSettings):
     deadline_margin_seconds: float = field(
         default=0.01,
         metadata=option(
-            "Time before the callers' deadline at which a call to the model server ends.", NumberRange(min=0), "SECONDS"
+            "Time that is left for the reply: a call to the model server ends this long before the caller's deadline.",
+            NumberRange(min=0),
+            "SECONDS",
         ),
     )
     poll_seconds: float = field(
         default=0.5,
         metadata=option(
-            "Interval of the checks whether the model server is available and has new versions.",
+            "Interval between checks of the model server for availability and new versions.",
             NumberRange(min=0.01),
             "SECONDS",
         ),

@@ -26,9 +26,9 @@ Examples:
 def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
     """Write an HTML report on the scores in DIR.
 
-    The report shows how frequent each emotion is, the arc of each story, and the strongest
-    paragraphs. It is one file that needs no network, and contains no text of the paragraphs
-    without --with-text.
+    The report shows how frequent each emotion is, how the emotions change through each story,
+    and the strongest paragraphs: those with the highest probability of an emotion. The report is
+    one file that needs no network. It contains text of paragraphs only with --with-text.
     """
     try:
         click.echo(write_report(folder, output or folder / "report.html", with_text=with_text))

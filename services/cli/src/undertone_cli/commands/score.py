@@ -124,8 +124,8 @@ Examples:
 
 The command reads the texts again from the inputs that run.json names. It does not send a text that
 has changed since it failed. A paragraph that gets a score moves from failures.jsonl to its place in
-the table; one that fails again stays in failures.jsonl with the new reason. To continue a replay
-that was interrupted or killed, run the same command again.
+the table. A paragraph that fails again stays in failures.jsonl with the new reason. To continue a
+replay that was interrupted or killed, run the same command again.
 
 {EXIT_CODES}"""
 )

@@ -39,7 +39,7 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  1    the service rejected a request, or paragraphs have no score (see failures.jsonl)
+  1    the service rejected a request, or paragraphs of a run have no score (see failures.jsonl)
   2    the options, the inputs or the output folder are invalid
   3    the service cannot be reached
   130  interrupted (SIGINT)

@@ -119,8 +119,8 @@ retry_options = option_group(
         default="adaptive",
         show_default=True,
         metavar="adaptive|aimd|N",
-        help="Number of concurrent calls (in Spark: of each Python worker). adaptive follows latency and overload, "
-        "aimd follows overload only, N is fixed.",
+        help="Maximum number of concurrent calls of the process (in Spark: of each Python worker). adaptive follows latency "
+        "and overload, aimd follows overload only, N is fixed.",
     ),
     click.option(
         "--attempts",

@@ -30,7 +30,7 @@ class ThreadSettings:
     batching: str = field(
         default=TOKEN_BUDGET,
         metadata=option(
-            "token-budget: the sidecar forms batches. passthrough: each sequence is a call of its own, "
+            "token-budget: the sidecar forms batches. passthrough: each sequence is a separate call, "
             "for a model server that forms batches (TF Serving's --enable_batching).",
             click.Choice((TOKEN_BUDGET, PASSTHROUGH)),
         ),
@@ -38,25 +38,33 @@ class ThreadSettings:
     model_calls: int = field(
         default=0,
         metadata=option(
-            "Maximum calls to the model server in flight. 0 = as planned: the number of its CPUs, or 16 "
-            "with --batching passthrough. 1 gives all CPUs to each call.",
+            "Maximum calls to the model server in flight. 0 = automatic: the number of its CPUs, or 16 with "
+            "--batching passthrough. 1 gives all CPUs to each call.",
             click.IntRange(0, 4096),
             "CALLS",
         ),
     )
     tokenizer_threads: int = field(
-        default=0, metadata=option("Threads that tokenize. 0 = as planned.", click.IntRange(0, 64), "THREADS")
+        default=0,
+        metadata=option(
+            "Threads that tokenize. 0 = automatic; `undertone-sidecar plan` prints the number.",
+            click.IntRange(0, 64),
+            "THREADS",
+        ),
     )
     model_server_cpus: float = field(
         default=0.0,
         metadata=option(
-            "CPUs of the model server's container, such as 2 or 1500m. 0 = it shares the sidecar's CPUs.", Cpus(), "CPUS"
+            "CPUs of the model server's container, such as 2 or 1500m. 0 = the model server shares the sidecar's CPUs.",
+            Cpus(),
+            "CPUS",
         ),
     )
     model_server_threads: int = field(
         default=0,
         metadata=option(
-            "Threads inside an operation (intra_op) that the model server was started with, to check them. 0 = unknown.",
+            "Threads of an operation (intra_op) with which the model server was started. The sidecar checks that "
+            "they fit its CPUs. 0 = unknown.",
             click.IntRange(min=0),
             "THREADS",
         ),
