@@ -30,7 +30,7 @@ catalogues in the code. Tests compare it with the metrics of running processes.
 |---|---|---|
 | sidecar | `--metrics-port`, 9464 by default | calls of both sides, sidecar, telemetry |
 | `undertone score`, `replay` | `--metrics-port`; `--pushgateway` for the job metrics | calls, client, jobs, telemetry |
-| `undertone-batch`, driver | the same | jobs, telemetry. Clients in Spark's workers send metrics to DataDog only |
+| `undertone-batch`, driver | the same | jobs, telemetry. Clients in Spark's workers send metrics to Datadog only |
 | TF Serving | 8501, `/monitoring/prometheus/metrics` | its own; the chart enables them |
 | Envoy | its metrics port, `/stats/prometheus` | its own |
 
@@ -38,7 +38,7 @@ The first three also export `process_*`: CPU seconds, memory, open files. Durati
 with buckets from 1 ms to 65.5 s, each twice the previous one. Sizes are in bytes, with buckets from
 256 B to 16 MiB, each four times the previous one.
 
-**DataDog.** `--dogstatsd host:port` or `--dogstatsd unix:///path/to/socket` sends the same metrics
+**Datadog.** `--dogstatsd host:port` or `--dogstatsd unix:///path/to/socket` sends the same metrics
 to an agent, without the suffix `_total`. Labels become tags, counters become counts, histograms
 become distributions. A background thread sends once a second. If a histogram has more than 64
 observations in that second, a random sample of about 64 is sent with its sampling rate. `DD_ENV`,

@@ -1,4 +1,4 @@
-"""Metrics and events of a run until SIGTERM, in Prometheus, a Pushgateway and DataDog."""
+"""Metrics and events of a run until SIGTERM, in Prometheus, a Pushgateway and Datadog."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A fake Pushgateway and a fake DataDog agent, and the reports that they received from a job."""
+"""A fake Pushgateway and a fake Datadog agent, and the reports that they received from a job."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _COUNTER = re.compile(r"(?P<name>[a-z_]+):(?P<value>[0-9.]+)\|c\|#(?P<tags>.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class DataDogEvent:
+class DatadogEvent:
     title: str
     text: str
     type: str
@@ -37,9 +37,9 @@ class Reports:
         self._lines += [line for packet in self.agent.packets() for line in packet.splitlines()]
         return self._lines
 
-    def events(self) -> list[DataDogEvent]:
+    def events(self) -> list[DatadogEvent]:
         """The events that the agent received so far, in order."""
-        return [DataDogEvent(**match.groupdict()) for line in self.lines() if (match := _EVENT.fullmatch(line))]
+        return [DatadogEvent(**match.groupdict()) for line in self.lines() if (match := _EVENT.fullmatch(line))]
 
     def counter(self, name: str, tags: str) -> float:
         """The sum of a counter with these tags."""

@@ -94,8 +94,8 @@ async def test_the_breaker_and_the_limit_are_measured_from_the_start(
 
 async def test_each_attempt_is_measured_as_a_grpc_call(service: FakeClassifier, recorder: RecordingAdapter) -> None:
     service.faults.extend([Fault(UNAVAILABLE), Fault(EXHAUSTED)])
-    observer = ClientEventInterceptor(EventDispatcher(CallMetrics(), [recorder]))
-    async with Client(service.target, interceptors=[observer], sleep=no_sleep) as client:
+    interceptor = ClientEventInterceptor(EventDispatcher(CallMetrics(), [recorder]))
+    async with Client(service.target, interceptors=[interceptor], sleep=no_sleep) as client:
         await client.classify("text")
     called = ("unary", "undertone.v1.Classifier", "Classify")
     counts = counters(recorder)

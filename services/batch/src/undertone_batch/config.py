@@ -34,7 +34,7 @@ class Service:
             long as its breaker has patience.
         policy: How the service scores paragraphs that are longer than the model's maximum length.
         telemetry: The clients' telemetry. Workers start and end at any time, so it must be pushed:
-            to DataDog, or to a collector of traces.
+            to Datadog, or to a collector of traces.
 
     Raises:
         SettingsError: the target is invalid.

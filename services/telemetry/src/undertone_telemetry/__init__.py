@@ -1,6 +1,6 @@
 """Metrics, traces and logs of Undertone's processes.
 
-Importing this package imports no backend: the libraries of Prometheus, DataDog and OpenTelemetry
+Importing this package imports no backend: the libraries of Prometheus, Datadog and OpenTelemetry
 are imported when settings switch them on.
 """
 

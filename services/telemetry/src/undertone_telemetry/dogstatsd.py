@@ -1,4 +1,4 @@
-"""Metrics and events for DataDog, by DogStatsD to an agent.
+"""Metrics and events for Datadog, by DogStatsD to an agent.
 
 Needs `undertone-telemetry[datadog]`.
 """
@@ -17,7 +17,7 @@ from undertone_telemetry.settings import parse_dogstatsd_address
 _MAX_OBSERVATIONS: Final = 64
 """The mean number of observations of one series that a flush sends.
 
-If there are more, a random sample of this size is sent with its sampling rate. DataDog's quantiles
+If there are more, a random sample of this size is sent with its sampling rate. Datadog's quantiles
 do not need all observations, and each costs as much as a whole counter.
 """
 

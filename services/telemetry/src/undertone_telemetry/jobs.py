@@ -67,7 +67,7 @@ class JobFailed:
 JobEvent = JobStarted | JobProgressed | JobSucceeded | JobFailed
 
 _MAX_REASON_CHARACTERS: Final = 2000
-"""DataDog rejects events of more than 8 kB."""
+"""Datadog rejects events of more than 8 kB."""
 
 _JOB: Final = ("job",)
 _STARTED: Final = Metric(

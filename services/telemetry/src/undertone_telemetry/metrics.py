@@ -83,7 +83,7 @@ class Level(Enum):
 class Notification:
     """An event for people, such as a failed job.
 
-    DataDog shows it as an event. Prometheus has no equivalent. It never carries the text of
+    Datadog shows it as an event. Prometheus has no equivalent. It never carries the text of
     paragraphs.
 
     Attributes:

@@ -41,7 +41,7 @@ class TelemetrySettings:
     )
     dogstatsd: str = field(
         default="",
-        metadata=_option("DataDog agent for metrics and events: host:port, or unix:///path/to/socket.", "ADDRESS"),
+        metadata=_option("Datadog agent for metrics and events: host:port, or unix:///path/to/socket.", "ADDRESS"),
     )
     otlp_endpoint: str = field(
         default="",

@@ -1,4 +1,4 @@
-"""Test doubles: an adapter that keeps what it receives, a DataDog agent, and a Pushgateway.
+"""Test doubles: an adapter that keeps what it receives, a Datadog agent, and a Pushgateway.
 
 `undertone_telemetry.testing.otlp` has a collector of traces; it needs the extra [otel].
 """

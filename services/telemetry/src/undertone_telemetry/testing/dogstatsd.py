@@ -1,4 +1,4 @@
-"""Fake DataDog agents, on UDP and on Unix datagram sockets."""
+"""Fake Datadog agents, on UDP and on Unix datagram sockets."""
 
 import re
 import select
