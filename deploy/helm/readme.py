@@ -18,7 +18,7 @@ INTRODUCTION = """\
 
 Serves emotion scores of paragraphs on Kubernetes 1.29 or newer. Each pod contains a preprocessing
 sidecar and TF Serving. The pods run on tainted nodes with fast CPUs and scale at 70 % CPU utilization.
-Envoy balances single gRPC calls over the pods, and also accepts JSON.
+Envoy balances each gRPC call separately, and also accepts JSON.
 
     helm install undertone oci://ghcr.io/undertone/charts/undertone \\
       --namespace undertone --create-namespace
@@ -30,7 +30,7 @@ From a checkout of the repository:
 
 - [Operations](../../../docs/how-to/operations.md): install, configure, observe, scale, upgrade, alerts.
 - [Node pools](../../../docs/how-to/node-pools.md) on EKS, GKE and AKS.
-- `values-kind.yaml` has small pods for the cluster of
+- `values-kind.yaml` configures small pods for the cluster in
   [deploy/kind/cluster.yaml](../../kind/cluster.yaml).
 - `values-dev-server.yaml` replaces TF Serving with the development server, for clusters that cannot
   run its image.

@@ -117,16 +117,16 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
         ),
         (
             {"monitoring": {"monitor": "service", "datadog": True}},
-            "networkPolicy.monitoring is empty, so that metrics cannot be read "
+            "networkPolicy.monitoring is empty, so metrics cannot be read "
             "(monitoring.monitor is service; monitoring.datadog is true)",
         ),
         (
             {"autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus:9090"}}},
-            "networkPolicy.monitoring is empty, so that metrics cannot be read (autoscaling.type is keda)",
+            "networkPolicy.monitoring is empty, so metrics cannot be read (autoscaling.type is keda)",
         ),
         (
             {"telemetry": {"dogstatsd": {"mode": "node"}, "pushgateway": "http://gateway:9091"}},
-            "networkPolicy.telemetry is empty, so that telemetry cannot leave the pods "
+            "networkPolicy.telemetry is empty, so telemetry cannot leave the pods "
             "(telemetry.dogstatsd.mode is node; telemetry.pushgateway is set)",
         ),
         (
@@ -141,19 +141,19 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
         ({"model": {"source": "objectStore"}, "networkPolicy": {"enabled": False}}, "model.url is empty"),
         ({"model": {"source": "objectStore", "url": "s3://models"}}, "networkPolicy.objectStore is empty"),
         (batch(backfill={"enabled": True}, output={"claim": "scores"}), "batch.backfill.inputs is empty"),
-        (batch(backfill={"enabled": True, "inputs": ["a.txt"]}), "batch.output requires a destination of the results"),
+        (batch(backfill={"enabled": True, "inputs": ["a.txt"]}), "batch.output must have one destination for the results"),
         (
             batch(backfill={"enabled": True, "inputs": ["s3://posts/"]}, output={"claim": "scores"}),
-            "networkPolicy.objectStore is empty, so that batch.backfill cannot reach its bucket",
+            "networkPolicy.objectStore is empty, so batch.backfill cannot reach its bucket",
         ),
         (
             batch(daily={"enabled": True, "inputs": ["a.txt"]}, output={"claim": "scores", "url": "s3://scores"}),
-            "batch.output requires a destination of the results",
+            "batch.output must have one destination for the results",
         ),
         *(
             (
                 batch(sparkSubmitArgs=[master]),
-                f"batch.sparkSubmitArgs contains {master}: the chart's jobs run Spark inside their own pod",
+                f"batch.sparkSubmitArgs contains {master}: use local[N]",
             )
             for master in ("--master=spark://spark:7077", "--conf=spark.master=yarn", "--master")
         ),

@@ -12,7 +12,7 @@ CLIENTS: Final = Section(
     (
         Panel(
             "Concurrency limit",
-            "The concurrency limit of the clients, which they adapt to the service, and the calls in flight.",
+            "The sum of the clients' concurrency limits, and their calls in flight. Each client adapts its limit.",
             Unit.COUNT,
             (
                 Target(Sum(Series("undertone_client_limit")), "limit"),
@@ -21,22 +21,23 @@ CLIENTS: Final = Section(
         ),
         Panel(
             "Circuit breakers",
-            "Clients by the state of their circuit breaker. An open breaker lets only trial calls through.",
+            "The number of clients in each state of the circuit breaker. An open breaker lets only trial calls through.",
             Unit.COUNT,
             (Target(Sum(Series("undertone_client_breaker_state", ("state",))), "{state}"),),
             Visualization.STACK,
         ),
         Panel(
             "Attempts by code",
-            "Attempts by status code, as in Table 4 of the paper. Each retry is an attempt.",
+            "Attempts per second, by status code. Each retry is an attempt. Table 4 in docs/explanation/paper.md shows "
+            "the same.",
             Unit.PER_SECOND,
             (Target(Rate(Series("grpc_client_handled_total", ("grpc_code",), _CLASSIFIER)), "{grpc_code}"),),
             Visualization.STACK,
         ),
         Panel(
             "Retries, hedges, rejected attempts",
-            "Retries, hedges of slow attempts, attempts that the circuit breaker rejected, and failed attempts of "
-            "calls that succeeded in the end.",
+            "Retries, hedges (second attempts in parallel to slow ones), attempts that the circuit breaker rejected, and "
+            "failed attempts of calls that succeeded later (recovered).",
             Unit.PER_SECOND,
             (
                 Target(Rate(Series("undertone_client_retries_total", ("code",))), "retry after {code}"),
@@ -65,7 +66,7 @@ CLIENTS: Final = Section(
         ),
         Panel(
             "Paragraphs by code",
-            "Paragraphs by their final status code, and skipped paragraphs.",
+            "Paragraphs per second, by their final status code. Skipped paragraphs have no score.",
             Unit.PER_SECOND,
             (
                 Target(Rate(Series("undertone_client_paragraphs_total", ("code",))), "{code}"),
@@ -81,7 +82,7 @@ JOBS: Final = Section(
     (
         Panel(
             "Paragraphs",
-            "Paragraphs per second of each job, by status code, as in Figure 2 of the paper.",
+            "Paragraphs per second of each job, by status code. Figure 2 in docs/explanation/paper.md shows the same.",
             Unit.PER_SECOND,
             (Target(Rate(Series("undertone_job_paragraphs_total", ("job", "code"))), "{job} {code}"),),
             Visualization.STACK,
@@ -109,13 +110,13 @@ JOBS: Final = Section(
         ),
         Panel(
             "Running",
-            "Jobs that run, and jobs that were killed.",
+            "1 while a job runs, 0 after its end. A killed job cannot report its end, so its value stays 1.",
             Unit.COUNT,
             (Target(Sum(Series("undertone_job_running", ("job",))), "{job}"),),
         ),
         Panel(
             "Failures",
-            "Failed runs of each job.",
+            "The number of failed runs of each job.",
             Unit.COUNT,
             (Target(Sum(Series("undertone_job_failed_total", ("job",))), "{job}"),),
         ),

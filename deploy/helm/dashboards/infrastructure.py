@@ -44,7 +44,8 @@ ENVOY: Final = Section(
         ),
         Panel(
             "Retries and rejections",
-            "Retries, retries beyond the budget, calls beyond the circuit breaker limits, and calls without a healthy sidecar.",
+            "Retries, retries that exceeded the retry budget, calls that exceeded the circuit breaker limits, and calls "
+            "without a healthy sidecar.",
             Unit.PER_SECOND,
             (
                 Target(Rate(Series("envoy_cluster_upstream_rq_retry", (), _SIDECARS)), "retries"),
@@ -79,7 +80,7 @@ TF_SERVING: Final = Section(
         ),
         Panel(
             "Latency",
-            "The duration of requests, and of the computation of the graph alone.",
+            "The duration of requests in TF Serving. The graph alone is the computation of the model.",
             Unit.MICROSECONDS,
             (
                 Target(Quantile(Series(":tensorflow:serving:request_latency", ("model_name",)), 0.5), "p50 {model_name}"),
@@ -114,8 +115,8 @@ KUBERNETES: Final = Section(
         ),
         Panel(
             "CPU of the sidecars",
-            "CPUs used by the processes of the sidecars. The CPU usage of the model server, which the autoscaler "
-            "uses, is a metric of the kubelet.",
+            "CPUs that the processes of the sidecars use. The autoscaler uses the CPU usage of the model server, which "
+            "is a metric of the kubelet.",
             Unit.COUNT,
             (Target(Rate(Series("process_cpu_seconds_total", ("pod",))), "{pod}"),),
         ),

@@ -111,7 +111,7 @@ class Panel:
 
 
 class Source(Enum):
-    """The source of the metrics of a section. It determines the labels that select them."""
+    """The source of the metrics of a section. It determines the labels that select the series."""
 
     PODS = "pods"
     """Sidecars and clients: scraped by Prometheus or sent to Datadog."""

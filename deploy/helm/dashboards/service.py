@@ -29,7 +29,7 @@ CALLS: Final = Section(
         ),
         Panel(
             "Failed paragraphs",
-            "The share of paragraphs without scores for any reason, including invalid requests.",
+            "The share of paragraphs that have no scores. Includes paragraphs of invalid requests.",
             Unit.RATIO,
             (
                 Target(
@@ -89,7 +89,7 @@ CALLS: Final = Section(
         ),
         Panel(
             "Remaining deadline at arrival",
-            "The remaining time of calls with a deadline. If it approaches the latency, calls are rejected or time out.",
+            "The remaining time of calls with a deadline. If it is close to the latency, calls are rejected or time out.",
             Unit.SECONDS,
             tuple(
                 Target(
@@ -145,7 +145,7 @@ LANES: Final = Section(
         ),
         Panel(
             "Tokenization time",
-            "The time to tokenize the paragraphs of a request.",
+            "The time to tokenize the paragraphs of a request, including the wait for a thread.",
             Unit.SECONDS,
             _quantiles("undertone_tokenize_seconds"),
         ),
@@ -168,7 +168,7 @@ BATCHES: Final = Section(
     (
         Panel(
             "Padding",
-            "The share of padding in the computed tokens. At saturation it is 8 % or less.",
+            "The ratio of padding to all tokens that the model computes. With full batches it is 8 % or less.",
             Unit.RATIO,
             (
                 Target(

@@ -1,7 +1,7 @@
-"""Checks that the model in a pod is the one that the values of the chart name.
+"""Checks that a pod has the model that the values of the chart specify.
 
-Runs as an init container, so that a wrong model fails with a reason. The model server would wait
-for the version without an error, and the pod would not become ready.
+Runs in an init container, which fails with a reason if the model is wrong. Without this check, the
+model server would wait for the version without an error, and the pod would not become ready.
 """
 
 import argparse
@@ -18,7 +18,8 @@ class WrongModelError(Exception):
 def check(root: Path, name: str, version: int, precision: str) -> str:
     """Checks that `root`/`name`/`version` is a complete export of this name, version and precision.
 
-    The precision "auto" accepts any. Returns the precision of the model. Raises WrongModelError.
+    The precision "auto" accepts any precision. Returns the precision of the model. Raises
+    WrongModelError.
     """
     folder = root / name / str(version)
     if not folder.is_dir():

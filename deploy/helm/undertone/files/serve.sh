@@ -1,6 +1,6 @@
 #!/bin/bash
 # PID 1 of the container of TF Serving. TF Serving ignores SIGTERM (tensorflow/serving#1853), so
-# that Kubernetes would wait for the whole grace period. Killing TF Serving loses nothing:
+# Kubernetes would wait for the whole grace period. Killing TF Serving loses nothing:
 # Kubernetes sends SIGTERM to this container only after the sidecar, its only client, has drained
 # and exited. No process in the container can kill PID 1, so TF Serving runs as a child of this
 # script.

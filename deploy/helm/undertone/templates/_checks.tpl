@@ -35,11 +35,11 @@
 {{- $reasons = append $reasons "autoscaling.type is keda" }}
 {{- end }}
 {{- if and $reasons .Values.networkPolicy.enabled (not .Values.networkPolicy.monitoring) }}
-{{- fail (printf "networkPolicy.monitoring is empty, so that metrics cannot be read (%s): add the peers that read them, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" (join "; " $reasons)) }}
+{{- fail (printf "networkPolicy.monitoring is empty, so metrics cannot be read (%s): add the peers that read them, for example [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" (join "; " $reasons)) }}
 {{- end }}
 {{- end }}
 
-{{/* The NetworkPolicies must allow telemetry to leave the pods. The socket of the agent needs no rule. */}}
+{{/* The NetworkPolicies must allow telemetry to leave the pods. The Unix socket of the agent needs no rule. */}}
 {{- define "undertone.checkTelemetry" -}}
 {{- $telemetry := .Values.telemetry }}
 {{- $reasons := list }}
@@ -53,7 +53,7 @@
 {{- $reasons = append $reasons "telemetry.pushgateway is set" }}
 {{- end }}
 {{- if and $reasons .Values.networkPolicy.enabled (not .Values.networkPolicy.telemetry) }}
-{{- fail (printf "networkPolicy.telemetry is empty, so that telemetry cannot leave the pods (%s): add an egress rule, for example [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}]" (join "; " $reasons)) }}
+{{- fail (printf "networkPolicy.telemetry is empty, so telemetry cannot leave the pods (%s): add an egress rule, for example [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}]" (join "; " $reasons)) }}
 {{- end }}
 {{- end }}
 
@@ -69,19 +69,22 @@ inference pods, which use plaintext.
 {{- end }}
 {{- if and $clients $tls.secretName }}
 {{- if not .Values.clients.tlsSecretName }}
-{{- fail "clients.tlsSecretName is empty, so that `helm test` and the jobs would call Envoy without TLS (loadBalancer.envoy.tls.secretName is set): name a Secret with the ca.crt that verifies Envoy's certificate, or set test.enabled=false and enable no jobs" }}
+{{- fail "clients.tlsSecretName is empty, so `helm test` and the jobs would call Envoy without TLS (loadBalancer.envoy.tls.secretName is set): name a Secret with the ca.crt that verifies Envoy's certificate, or set test.enabled=false and enable no jobs" }}
 {{- end }}
 {{- if and $tls.clientCASecretName (not .Values.clients.mutualTls) }}
-{{- fail "clients.mutualTls is false, so that Envoy would reject `helm test` and the jobs (loadBalancer.envoy.tls.clientCASecretName is set): set it to true, with tls.crt and tls.key in the Secret of clients.tlsSecretName, or set test.enabled=false and enable no jobs" }}
+{{- fail "clients.mutualTls is false, so Envoy would reject `helm test` and the jobs (loadBalancer.envoy.tls.clientCASecretName is set): set clients.mutualTls=true, with tls.crt and tls.key in the Secret of clients.tlsSecretName, or set test.enabled=false and enable no jobs" }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Executors outside the pod could not reach the driver, whose pod has no known address and no ingress. */}}
+{{/*
+The driver runs in the pod of the job. Executors in other pods could not reach it: the pod has no Service, and
+the NetworkPolicies deny ingress.
+*/}}
 {{- define "undertone.checkSpark" -}}
 {{- range .Values.batch.sparkSubmitArgs }}
 {{- if and (regexMatch `^--(master|conf=spark\.master)(=|$)` .) (not (regexMatch `=local(\[[^]]+\])?$` .)) }}
-{{- fail (printf "batch.sparkSubmitArgs contains %s: the chart's jobs run Spark inside their own pod (local[N]); docs/how-to/spark.md submits jobs to a cluster (k8s://, yarn)" .) }}
+{{- fail (printf "batch.sparkSubmitArgs contains %s: use local[N], because the chart's jobs run Spark inside their own pod; docs/how-to/spark.md describes how to submit jobs to a cluster (k8s://, yarn)" .) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -45,7 +45,7 @@
 - name: copy-model
   image: {{ include "undertone.image" (dict "root" . "image" .Values.model.image) }}
   imagePullPolicy: {{ .Values.model.image.pullPolicy }}
-  # The volume is not mounted at /models, where the image may contain the original.
+  # The volume is mounted at /copy, because a mount at /models could hide the model in the image.
   command: [/bin/sh, -c, 'mkdir -p "$2" && cp -r "$1" "$2"', copy-model]
   args: [{{ printf "%s/%s" (trimSuffix "/" .Values.model.image.path) $folder | quote }}, /copy/{{ .Values.model.name }}/]
   resources:

@@ -1,4 +1,4 @@
-{{/* Copies between buckets and volumes with rclone. */}}
+{{/* Containers that copy files between buckets and volumes with rclone. */}}
 
 {{/* The rclone name of an s3:// or gs:// URL. The schema rejects other schemes. */}}
 {{- define "undertone.remote" -}}
@@ -16,12 +16,12 @@ Argument: (dict "root" $ "name" "" "from" "" "to" "" "resources" (dict) "volume"
 */}}
 {{- define "undertone.copyContainer" -}}
 {{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) }}
-{{- fail "networkPolicy.objectStore is empty, so that pods cannot reach the bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" }}
+{{- fail "networkPolicy.objectStore is empty, so pods cannot reach the bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" }}
 {{- end -}}
 - name: {{ .name }}
   image: {{ include "undertone.image" (dict "root" .root "image" .root.Values.objectStore.image) }}
   imagePullPolicy: {{ .root.Values.objectStore.image.pullPolicy }}
-  # Without a configuration file; flags and environment variables contain all settings.
+  # --config= disables the configuration file. Flags and environment variables contain all settings.
   command: [rclone, copy, "--config=", --retries=5, --stats-one-line, --stats-log-level=NOTICE]
   args:
     {{- range $flag, $value := .root.Values.objectStore.settings }}

@@ -16,7 +16,7 @@ securityContext:
   {{- include "undertone.podSecurityContext" .root | nindent 2 }}
 {{- end }}
 
-{{/* The gRPC target of the service for the clients of this release. */}}
+{{/* The gRPC target that the jobs and the test of this release call. */}}
 {{- define "undertone.target" -}}
 {{- if eq .Values.loadBalancer.type "envoy" -}}
 {{ include "undertone.componentName" (dict "root" . "component" "envoy") }}.{{ .Release.Namespace }}.svc:{{ .Values.loadBalancer.service.port }}
@@ -69,7 +69,7 @@ matchExpressions:
 {{- end }}
 {{- end }}
 
-{{/* Mounts of these volumes. */}}
+{{/* Mounts of the volumes in undertone.clientVolumes. */}}
 {{- define "undertone.clientMounts" -}}
 - name: tmp
   mountPath: /tmp

@@ -15,7 +15,7 @@ Argument: (dict "root" $ "service" "undertone-sidecar").
 {{- end }}
 - name: UNDERTONE_DOGSTATSD
   value: {{ include "undertone.dogstatsd" .root | quote }}
-# The agent adds the tags of the pod that has this id.
+# The Datadog agent adds the tags of the pod with this UID.
 - name: DD_ENTITY_ID
   valueFrom:
     fieldRef: {fieldPath: metadata.uid}
@@ -56,7 +56,7 @@ unix://{{ $statsd.socket }}
 {{/* The mount of the agent's socket. Empty unless the mode is socket. */}}
 {{- define "undertone.telemetryMount" -}}
 {{- if eq .Values.telemetry.dogstatsd.mode "socket" -}}
-# The directory, because the agent creates a new socket when it starts.
+# Mounts the directory, not the socket, because the agent creates a new socket when it starts.
 - name: dogstatsd
   mountPath: {{ dir .Values.telemetry.dogstatsd.socket }}
   readOnly: true

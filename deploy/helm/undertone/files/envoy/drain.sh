@@ -1,6 +1,7 @@
 #!/bin/bash
-# The preStop hook of the Envoy pods. Envoy aborts all calls on SIGTERM; this script runs before it,
-# asks clients to reconnect elsewhere, and waits for active calls.
+# The preStop hook of the Envoy pods. Envoy aborts all calls on SIGTERM. Kubernetes runs this script
+# before it sends SIGTERM: the script asks clients to reconnect to other pods, and waits for active
+# calls.
 #
 # drain.sh ADMIN_PORT LEAVE_SECONDS FINISH_SECONDS
 #   LEAVE_SECONDS   the time until Kubernetes sends no new connections to this pod
@@ -22,8 +23,8 @@ active() {
 admin POST /healthcheck/fail # the pod is not ready, and every response asks its client to reconnect
 sleep "$leave"
 admin POST '/drain_listeners?inboundonly'
-# The next response on a connection announces its end. The connection accepts calls until the second
-# GOAWAY frame, after drain_timeout.
+# With the next response on a connection, Envoy sends the first GOAWAY frame. The connection accepts
+# calls until the second GOAWAY frame, after drain_timeout (2 s).
 sleep 3
 while ((SECONDS < leave + finish)) && [[ $(active) != 0 ]]; do
   sleep 0.2

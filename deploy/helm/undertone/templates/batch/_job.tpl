@@ -11,10 +11,10 @@ Argument: (dict "root" $ "component" "backfill" "job" .Values.batch.backfill).
 {{- fail (printf "batch.%s.inputs is empty: name the inputs, for example [/input/posts.parquet]" .component) }}
 {{- end }}
 {{- if eq (empty $batch.output.claim) (empty $batch.output.url) }}
-{{- fail "batch.output requires a destination of the results: set either claim or url" }}
+{{- fail "batch.output must have one destination for the results: set either batch.output.claim or batch.output.url" }}
 {{- end }}
 {{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) (or $batch.output.url (regexMatch "://" (join " " .job.inputs))) }}
-{{- fail (printf "networkPolicy.objectStore is empty, so that batch.%s cannot reach its bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" .component) }}
+{{- fail (printf "networkPolicy.objectStore is empty, so batch.%s cannot reach its bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" .component) }}
 {{- end -}}
 activeDeadlineSeconds: {{ int .job.deadlineSeconds }}
 backoffLimit: {{ .job.retries }}
@@ -61,7 +61,7 @@ template:
       {{- end }}
 {{- end }}
 
-{{/* The container that scores. The arguments are those of undertone.scoreJob. */}}
+{{/* The container that scores. It has the same arguments as undertone.scoreJob. */}}
 {{- define "undertone.scoreContainer" -}}
 {{- $batch := .root.Values.batch -}}
 - name: score

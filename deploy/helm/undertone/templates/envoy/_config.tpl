@@ -1,6 +1,6 @@
 {{/*
-The data of Envoy's ConfigMap. The Envoy pods have its checksum, so it excludes the labels, which contain
-the version of the chart.
+The data of Envoy's ConfigMap. An annotation of the Envoy pods contains the checksum of the data. The labels
+are excluded, because they contain the version of the chart.
 */}}
 {{- define "undertone.envoyConfig" -}}
 {{- $tls := .Values.loadBalancer.envoy.tls -}}

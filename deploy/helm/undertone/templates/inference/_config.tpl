@@ -4,7 +4,7 @@ version of the chart.
 */}}
 {{- define "undertone.inferenceConfig" -}}
 data:
-  # Loads the configured version only, even if the directory contains others.
+  # TF Serving loads this version only, even if the directory contains other versions.
   models.config: |
     model_config_list {
       config {

@@ -1,8 +1,8 @@
 {{/* The container of the model server, without its name and restartPolicy. */}}
 {{- define "undertone.modelServer" -}}
 {{- /*
-The thread counts of `undertone-sidecar plan`: one thread for each concurrent call, and the remaining
-CPUs inside operations.
+The thread counts are those of `undertone-sidecar plan`. Each concurrent call has one thread
+(inter_op). If there are fewer calls than CPUs, the remaining CPUs work inside operations (intra_op).
 */}}
 {{- $limit := .Values.modelServer.resources.limits.cpu | toString }}
 {{- $cores := ternary (div (trimSuffix "m" $limit | int) 1000) ($limit | float64 | floor | int) (hasSuffix "m" $limit) | max 1 }}
@@ -14,7 +14,7 @@ command:
   {{- toYaml .Values.modelServer.command | nindent 2 }}
 args:
   - --grpc_socket_path=/run/undertone/model.sock
-  # Only for the probes of the kubelet, which cannot use a Unix socket.
+  # For the probes of the kubelet only, because probes cannot use a Unix socket.
   - --port=8500
   - --tensorflow_intra_op_parallelism={{ add1 (sub $cores $calls) | max 1 }}
   - --tensorflow_inter_op_parallelism={{ $calls }}

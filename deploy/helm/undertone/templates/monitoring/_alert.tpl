@@ -1,4 +1,4 @@
-{{/* Common parts of the alerts. Templates of Prometheus are in backquotes. */}}
+{{/* Common parts of the alerts. Backquotes protect the templates of Prometheus from Helm. */}}
 
 {{/*
 Matchers of the series of this release's pods. Argument: (dict "root" $ "component" "inference").
@@ -12,7 +12,7 @@ namespace={{ .root.Release.Namespace | quote }}, pod=~"{{ include "undertone.com
 namespace={{ .Release.Namespace | quote }}, release={{ .Release.Name | quote }}
 {{- end }}
 
-{{/* Labels of these series. */}}
+{{/* Labels of the series that recording rules of this release write. */}}
 {{- define "undertone.recordedLabels" -}}
 namespace: {{ .Release.Namespace }}
 release: {{ .Release.Name }}

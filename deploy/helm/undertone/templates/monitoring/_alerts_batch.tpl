@@ -1,6 +1,7 @@
 {{/*
-Alerts about the jobs. Short jobs end before they are scraped, so all jobs push to a Pushgateway. Its
-series have the name of the job and the namespace of the Pushgateway.
+Alerts about the jobs. A short job can end before Prometheus scrapes it, so all jobs push to a Pushgateway.
+The series of the Pushgateway have the name of the job in the label `job`. Their label `namespace` is the
+namespace of the Pushgateway, not of the release.
 */}}
 {{- define "undertone.batchRules" -}}
 {{- $root := . -}}
@@ -22,7 +23,8 @@ series have the name of the job and the namespace of the Pushgateway.
     {{- end }}
     {{- with .batchFailed }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBatchFailed" "alert" .) | nindent 6 }}
-      # The run ended without success, or it runs but no longer pushes, which it does every 15 s.
+      # First case: the run ended without success. Second case: the run did not report its end, but
+      # it no longer pushes. A running job pushes every 15 s.
       expr: |
         (
           max by (job) (undertone_job_running{ {{- $jobs }}}) == 0
@@ -44,7 +46,7 @@ series have the name of the job and the namespace of the Pushgateway.
     {{- end }}
     {{- with .cronJobLate }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneCronJobLate" "alert" .) | nindent 6 }}
-      # The age of a CronJob that never succeeded counts. A suspended CronJob is excluded.
+      # If the CronJob never succeeded, its creation counts instead. A suspended CronJob is excluded.
       expr: |
         time() - (
           max by (cronjob) (kube_cronjob_status_last_successful_time{ {{- $cronjob }}})

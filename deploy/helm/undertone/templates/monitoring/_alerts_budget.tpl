@@ -24,7 +24,7 @@ Recording rules compute the ratios of each window, so that an alert reads one se
       expr: |
         (sum(rate(grpc_server_handled_total{ {{- $service }}, grpc_code=~{{ $failed | quote }}}[{{ . }}])) or vector(0))
         / sum(rate(grpc_server_handled_total{ {{- $service }}}[{{ . }}]))
-    # A call with many paragraphs succeeds even if some of them fail.
+    # The status of a ClassifyBatch call is OK even if some of its paragraphs fail.
     - record: undertone:errors:ratio_rate{{ . }}
       labels:
         of: paragraphs

@@ -24,11 +24,11 @@
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneMetricsMissing") | nindent 8 }}
         summary: No metrics of the sidecars
-        description: Prometheus has no metrics of any sidecar, so that the other alerts cannot fire.
+        description: Prometheus has no metrics of any sidecar, so the other alerts cannot fire.
     {{- end }}
     {{- with .shedding }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneShedding" "alert" .) | nindent 6 }}
-      # Paragraphs that are not rejected have a queue time, which may be 0.
+      # undertone_queue_seconds_count counts what is not rejected: paragraphs, or their chunks.
       expr: |
         sum(rate(undertone_shed_paragraphs_total{ {{- $pods }}, lane="online"}[{{ .window }}]))
         / (
@@ -44,13 +44,13 @@
     {{- end }}
     {{- with .breakerOpen }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBreakerOpen" "alert" .) | nindent 6 }}
-      # Includes half open, the state during a trial call.
+      # Not closed means open or half open. The state is half open during a trial call.
       expr: |
         max by (pod) (undertone_client_breaker_state{namespace={{ $root.Release.Namespace | quote }}, state="closed"}) == 0
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneBreakerOpen") | nindent 8 }}
         summary: The circuit breaker of a client is open
-        description: Most calls of {{`{{ $labels.pod }}`}} failed, so its circuit breaker is open. Jobs wait; calls of other clients fail at once.
+        description: Most calls of {{`{{ $labels.pod }}`}} failed, so its circuit breaker is open. A job waits until the service recovers. The calls of an online client fail at once.
     {{- end }}
     {{- with .paddingWaste }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertonePaddingWaste" "alert" .) | nindent 6 }}
@@ -85,8 +85,8 @@
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneModelMismatch") | nindent 8 }}
         summary: Pods cannot serve a version of the model
         description: >-
-          {{`{{ $value }}`}} pods found a version of the model that does not match its contract or the model server. They
-          serve an older version, or are not ready.
+          {{`{{ $value }}`}} pods found a version of the model whose contract does not match its files or the model server.
+          The pods serve an older version, or are not ready.
     {{- end }}
     {{- with .modelsDiffer }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneModelsDiffer" "alert" .) | nindent 6 }}
