@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, ModelServer, Sidecar, command, running
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, ModelServer, Sidecar, command, running
 
 LOG_CHARACTERS = 10_000
 
@@ -52,7 +52,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("models")
     program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
-    result = subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    result = subprocess.run(program, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert result.returncode == 0, result.stderr
     return folder / "emotions"
 
@@ -100,7 +100,7 @@ def undertone(pod: Pod) -> Command:
     def run(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         program = [command("undertone"), *map(str, arguments)]
         environment = ENVIRONMENT | {"UNDERTONE_TARGET": pod.sidecar.target}
-        done = subprocess.run(program, check=False, input=stdin, capture_output=True, env=environment, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(program, check=False, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_SECONDS)
         output = subprocess.CompletedProcess(program, done.returncode, done.stdout.decode(), done.stderr.decode())
         assert "Traceback" not in output.stderr, output.stderr
         return output

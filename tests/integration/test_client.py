@@ -13,7 +13,7 @@ from undertone_client import Client, Failure, InvalidParagraphError, LimitSettin
 
 from tests.integration.conftest import Command, Pod
 from tests.integration.support.callers import TOLERANCE, answers_alone, paragraphs
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -22,7 +22,7 @@ async def test_the_client_scores_a_paragraph_a_batch_and_a_stream(pod: Pod) -> N
     texts = paragraphs(300, longest=100, seed=9)
     async with pod.sidecar.connected() as stub:
         answers = await answers_alone(stub, texts)
-    settings = Settings(batch_items=16, limit=LimitSettings.fixed(8), timeout_seconds=PATIENCE_SECONDS)
+    settings = Settings(batch_items=16, limit=LimitSettings.fixed(8), timeout_seconds=TIMEOUT_SECONDS)
     async with Client(pod.sidecar.target, settings=settings) as client:
         served = await client.model()
         assert (str(served.model), served.max_tokens) == ("emotions version 1 fp32", 64)
@@ -57,7 +57,7 @@ def test_the_program_in_the_readme_runs(pod: Pod, tmp_path: Path) -> None:
     (tmp_path / "novel.txt").write_text("The rain.\n\nThe sea.\n\nThe letter.\n")
     arguments = [sys.executable, "-c", program.replace("localhost:50051", pod.sidecar.target)]
     done = subprocess.run(
-        arguments, check=False, capture_output=True, text=True, cwd=tmp_path, env=ENVIRONMENT, timeout=PATIENCE_SECONDS
+        arguments, check=False, capture_output=True, text=True, cwd=tmp_path, env=ENVIRONMENT, timeout=TIMEOUT_SECONDS
     )
     assert (done.returncode, done.stderr) == (0, "")
     first, *others = done.stdout.splitlines()

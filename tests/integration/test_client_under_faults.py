@@ -36,7 +36,7 @@ class Server(Process):
         return f"127.0.0.1:{self.port}"
 
     def until_listening(self, times: int = 1) -> None:
-        """Waits until the log contains the port so many times."""
+        """Waits until the log contains the port `times` times."""
         self.until(lambda: self.log.splitlines().count(str(self.port)) >= times, f"it listens for the {times}. time")
 
 

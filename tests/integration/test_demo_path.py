@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from undertone_bench.processes import free_ports
 
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "build" / "models" / "emotions"
@@ -41,7 +41,7 @@ def sample(tmp_path: Path) -> list[Path]:
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     program = [str(argument) for argument in arguments]
-    done = subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=TIMEOUT_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

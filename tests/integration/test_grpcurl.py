@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.integration.conftest import Pod
-from tests.integration.support.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS
 
 README: Final = Path(__file__).parents[2] / "README.md"
 COMMANDS: Final = [
@@ -30,7 +30,7 @@ def grpcurl(pod: Pod) -> Grpcurl:
 
     def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         arguments = [argument.replace("localhost:50051", pod.sidecar.target) for argument in command[1:]]
-        return subprocess.run([program, *arguments], check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        return subprocess.run([program, *arguments], check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
 
     return run
 

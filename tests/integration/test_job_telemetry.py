@@ -15,7 +15,7 @@ from undertone_client.testing import FakeClassifier, ItemFault
 from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
 from undertone_telemetry.jobs import CATALOGUE as JOBS
 
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command
 from tests.integration.support.reports import Reports, reports
 
 PARAGRAPHS = 24
@@ -58,7 +58,7 @@ def read(url: str) -> str:
 
 async def wait_for_end(run: asyncio.subprocess.Process) -> tuple[int, str]:
     """The exit code and the standard error output."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         _, errors = await run.communicate()
     assert run.returncode is not None
     assert b"Traceback" not in errors, errors.decode()

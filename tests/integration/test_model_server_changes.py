@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.conftest import Pod
 from tests.integration.support.callers import TOLERANCE, answers_alone, ask, assert_correct, paragraphs, under_load
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, SERVING, command, until
+from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SECONDS, command, until
 
 TEXTS = paragraphs(64, seed=6)
 
@@ -48,7 +48,7 @@ def score(source: Path, out: Path, target: str, *flags: str) -> "subprocess.Pope
 
 def wait_for_end(run: "subprocess.Popen[str]") -> tuple[int, str]:
     try:
-        output, errors = run.communicate(timeout=PATIENCE_SECONDS)
+        output, errors = run.communicate(timeout=TIMEOUT_SECONDS)
     finally:
         run.kill()
     assert "Traceback" not in errors
@@ -106,7 +106,7 @@ async def test_a_new_version_and_its_rollback_fail_no_call(own_pod: Pod, exports
                     (tmp_path / "2").rename(own_pod.base / "2")
                 else:
                     (own_pod.base / "2").rename(tmp_path / "2")
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(TIMEOUT_SECONDS):
                     while load.replies[-1][1].model.version != version:
                         await load.more_replies(1)
                 if version == 2:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from undertone_bench.processes import free_ports
 
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 
 POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
 """The sidecar's default exceeds the input of the tiny model."""
@@ -19,7 +19,7 @@ POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
 
 def run_pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     program = [command("undertone-pod"), f"--model_base_path={base}", f"--port={free_ports(1)[0]}", *arguments]
-    return subprocess.run(program, check=False, capture_output=True, text=True, env=POD_ENVIRONMENT, timeout=PATIENCE_SECONDS)
+    return subprocess.run(program, check=False, capture_output=True, text=True, env=POD_ENVIRONMENT, timeout=TIMEOUT_SECONDS)
 
 
 def processes_of(base: Path) -> list[str]:
@@ -109,7 +109,7 @@ def test_sigterm_stops_both_processes(folder: Path, tmp_path: Path) -> None:
         until(lambda: "ready on localhost:" in log.read_text() or process.poll() is not None, "the pod is ready")
         assert len(processes_of(folder)) == 2
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_SECONDS) == 143
+        assert process.wait(TIMEOUT_SECONDS) == 143
     assert processes_of(folder) == []
 
 
@@ -118,6 +118,6 @@ def test_ctrl_c_stops_a_starting_pod(folder: Path, tmp_path: Path) -> None:
     with running_pod(folder, log) as process:
         until(lambda: "starting TensorFlow" in log.read_text() or process.poll() is not None, "its processes start")
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 130
+        assert process.wait(TIMEOUT_SECONDS) == 130
     assert "ready on" not in log.read_text()
     assert processes_of(folder) == []

@@ -12,7 +12,7 @@ from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.conftest import Command, Pod
 from tests.integration.support.callers import Stub, ask, ask_batch
-from tests.integration.support.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS
 
 Raw: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
@@ -88,7 +88,7 @@ async def test_an_unknown_policy_is_refused(stub: Stub, call: Any) -> None:
 
 async def test_a_long_id_is_refused(stub: Stub) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id="x" * 257), timeout=PATIENCE_SECONDS)
+        await stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id="x" * 257), timeout=TIMEOUT_SECONDS)
     assert "id has 257 characters; the limit is 256" in reason(refusal.value)
 
 
@@ -97,11 +97,11 @@ async def test_undecodable_bytes_and_unknown_methods_are_refused(pod: Pod) -> No
         classify: Raw = channel.unary_unary("/undertone.v1.Classifier/Classify")
         for field in (b"\x0a\x02\xff\xfe", b"\x0a\xff"):
             with pytest.raises(grpc.aio.AioRpcError) as refusal:
-                await classify(field, timeout=PATIENCE_SECONDS)
+                await classify(field, timeout=TIMEOUT_SECONDS)
             assert refusal.value.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL}
         missing: Raw = channel.unary_unary("/undertone.v1.Classifier/Translate")
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await missing(b"", timeout=PATIENCE_SECONDS)
+            await missing(b"", timeout=TIMEOUT_SECONDS)
         assert refusal.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 

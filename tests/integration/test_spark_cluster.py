@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 from tests.integration.support.score_table import assert_scores_of
 from tests.integration.support.spark import JAVA_OPTIONS, SETTINGS, needs_java, submit_arguments
 from tests.integration.support.spark_cluster import Cluster, cluster
@@ -68,13 +68,13 @@ def driver(master: str, service: BackgroundService, folder: Path) -> Iterator[No
         f"--target={service.target}",
         "--buckets=2",
         "--wave-rows=1",
-        f"--timeout={PATIENCE_SECONDS}",
+        f"--timeout={TIMEOUT_SECONDS}",
     ]
     environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit_arguments(master, settings)}
     with subprocess.Popen([*program, *options], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield
-            _, log = process.communicate(timeout=PATIENCE_SECONDS)
+            _, log = process.communicate(timeout=TIMEOUT_SECONDS)
             assert process.returncode == 0, log
         finally:
             process.kill()

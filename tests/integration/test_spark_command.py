@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 from tests.integration.support.reports import reports
 from tests.integration.support.score_table import assert_scores_of, read
 from tests.integration.support.spark import SETTINGS, needs_java, submit_arguments
@@ -47,7 +47,7 @@ def test_a_killed_driver_loses_no_committed_score(tmp_path: Path) -> None:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE_SECONDS,
+                timeout=TIMEOUT_SECONDS,
             )
             events = received.events()
     finally:

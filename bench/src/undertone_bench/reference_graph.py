@@ -69,7 +69,7 @@ def save(source: Source, folder: Path) -> None:
 
 
 def source_of(export: Path) -> Source | None:
-    """The source weights of an export, if they are random or those of the emotion model."""
+    """The source of an export. None if its weights are neither random nor the emotion model's."""
     contract = read_contract(export)
     if not contract.weights_sha256:
         return sources.random_weights(contract.name) if contract.name in sources.ARCHITECTURES else None

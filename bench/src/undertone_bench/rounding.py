@@ -20,7 +20,7 @@ HEADER: Final = ("different labels", "largest difference", "99th percentile", "l
 Rounding = Callable[[tf.Tensor], tf.Tensor]
 
 
-def keep(x: tf.Tensor) -> tf.Tensor:
+def unrounded(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
@@ -51,58 +51,58 @@ def to_uint8(x: tf.Tensor) -> tf.Tensor:
     return tf.round(tf.math.divide_no_nan(x - low, step)) * step + low
 
 
-def rounded(inputs: Rounding, weights: Rounding = to_int8) -> encoder.Linear:
+def rounded(round_inputs: Rounding, round_weights: Rounding = to_int8) -> encoder.Linear:
     """A linear layer of rounded inputs [rows, in] and rounded weights [out, in]."""
 
-    def linear(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
-        weight = weights(tf.convert_to_tensor(given[f"{name}.weight"]))
-        return encoder.dense({f"{name}.weight": weight, f"{name}.bias": given[f"{name}.bias"]}, name, inputs(x))
+    def linear(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+        weight = round_weights(tf.convert_to_tensor(weights[f"{name}.weight"]))
+        return encoder.dense({f"{name}.weight": weight, f"{name}.bias": weights[f"{name}.bias"]}, name, round_inputs(x))
 
     return linear
 
 
-def bf16(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+def bf16(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
     """A linear layer in bf16, as in the export."""
-    weight = tf.cast(given[f"{name}.weight"], tf.bfloat16)
-    return encoder.dense({f"{name}.weight": weight, f"{name}.bias": given[f"{name}.bias"]}, name, x)
+    weight = tf.cast(weights[f"{name}.weight"], tf.bfloat16)
+    return encoder.dense({f"{name}.weight": weight, f"{name}.bias": weights[f"{name}.bias"]}, name, x)
 
 
-def bf16_except_attention(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+def bf16_except_attention(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
     """A linear layer in bf16 whose values are fp32, so that attention sums them in fp32."""
-    y = bf16(given, name, x)
+    y = bf16(weights, name, x)
     return tf.cast(y, tf.float32) if name.endswith("value") else y
 
 
-def where(pattern: str, linear: encoder.Linear) -> encoder.Linear:
-    """`linear` for layers whose name matches the regular expression, and fp32 for the others."""
+def only_layers(pattern: str, linear: encoder.Linear) -> encoder.Linear:
+    """`linear` for layers whose name matches the regular expression, and fp32 for other layers."""
 
-    def selected(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
-        return (linear if re.search(pattern, name) else encoder.dense)(given, name, x)
+    def selected(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+        return (linear if re.search(pattern, name) else encoder.dense)(weights, name, x)
 
     return selected
 
 
 ALL: Final = "encoder|pooler"
 ROUNDINGS: Final[Mapping[str, encoder.Linear]] = {
-    "bf16, as exported": where(ALL, bf16),
-    "bf16, except attention's products": where(ALL, bf16_except_attention),
-    "bf16, except the first layer": where(r"layer\.[1-9]|pooler", bf16),
-    "bf16, weights only": where(ALL, rounded(keep, to_bf16)),
-    "int8, one scale per batch": where(ALL, rounded(to_int8_per_tensor)),
-    "int8, one scale per token": where(ALL, rounded(to_int8)),
-    "uint8, from each token's minimum to its maximum": where(ALL, rounded(to_uint8)),
-    "int8, weights only": where(ALL, rounded(keep)),
-    "int8, inputs only": where(ALL, rounded(to_int8, keep)),
-    "int8, except the second product of feed-forward": where(r"self|attention|intermediate|pooler", rounded(to_int8)),
-    "int8, feed-forward only": where(r"\d\.(intermediate|output)", rounded(to_int8)),
-    "int8, the first product of feed-forward only": where("intermediate", rounded(to_int8)),
-    "int8, the second product of feed-forward only": where(r"\d\.output", rounded(to_int8)),
-    "int8, queries, keys and values only": where("self", rounded(to_int8)),
-    "int8, queries and keys only": where("query|key", rounded(to_int8)),
-    "int8, the last layer but one only": where(r"layer\.4", rounded(to_int8)),
-    "int8, feed-forward of the last layer but one only": where(r"layer\.4\.(intermediate|output)", rounded(to_int8)),
-    "int8, the last layer only": where(r"layer\.5", rounded(to_int8)),
-    "int8, the last layer only, one scale per batch": where(r"layer\.5", rounded(to_int8_per_tensor)),
+    "bf16, as exported": only_layers(ALL, bf16),
+    "bf16, except attention's products": only_layers(ALL, bf16_except_attention),
+    "bf16, except the first layer": only_layers(r"layer\.[1-9]|pooler", bf16),
+    "bf16, weights only": only_layers(ALL, rounded(unrounded, to_bf16)),
+    "int8, one scale per batch": only_layers(ALL, rounded(to_int8_per_tensor)),
+    "int8, one scale per token": only_layers(ALL, rounded(to_int8)),
+    "uint8, from each token's minimum to its maximum": only_layers(ALL, rounded(to_uint8)),
+    "int8, weights only": only_layers(ALL, rounded(unrounded)),
+    "int8, inputs only": only_layers(ALL, rounded(to_int8, unrounded)),
+    "int8, except the second product of feed-forward": only_layers(r"self|attention|intermediate|pooler", rounded(to_int8)),
+    "int8, feed-forward only": only_layers(r"\d\.(intermediate|output)", rounded(to_int8)),
+    "int8, the first product of feed-forward only": only_layers("intermediate", rounded(to_int8)),
+    "int8, the second product of feed-forward only": only_layers(r"\d\.output", rounded(to_int8)),
+    "int8, queries, keys and values only": only_layers("self", rounded(to_int8)),
+    "int8, queries and keys only": only_layers("query|key", rounded(to_int8)),
+    "int8, the last layer but one only": only_layers(r"layer\.4", rounded(to_int8)),
+    "int8, feed-forward of the last layer but one only": only_layers(r"layer\.4\.(intermediate|output)", rounded(to_int8)),
+    "int8, the last layer only": only_layers(r"layer\.5", rounded(to_int8)),
+    "int8, the last layer only, one scale per batch": only_layers(r"layer\.5", rounded(to_int8_per_tensor)),
 }
 
 

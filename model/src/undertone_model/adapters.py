@@ -1,4 +1,4 @@
-"""Files of a training: the trained tensors in half precision, and their record.
+"""Files of a training run: the trained tensors in half precision, and a record of the run.
 
 The tensors are low-rank adapters, biases, layer norms, pooler and head. The record holds the
 recipe, the calibrations, the training data and the scores.

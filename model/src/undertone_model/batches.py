@@ -10,7 +10,7 @@ from tokenizers import Encoding, Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """One padded batch. `rows` are indices in the data; the others are [rows, length]."""
+    """One padded batch. `rows` are indices in the data; the other arrays are [rows, length]."""
 
     rows: NDArray[np.int64]
     input_ids: NDArray[np.int32]

@@ -16,7 +16,7 @@ from undertone_model.architecture import Architecture
 Tensor: TypeAlias = tf.Tensor
 Weights: TypeAlias = Mapping[str, Tensor]
 Dropout: TypeAlias = Callable[[Tensor], Tensor]
-Normalise: TypeAlias = Callable[[Weights, Architecture, str, Tensor], Tensor]
+Normalize: TypeAlias = Callable[[Weights, Architecture, str, Tensor], Tensor]
 Linear: TypeAlias = Callable[[Weights, str, Tensor], Tensor]
 
 
@@ -26,7 +26,7 @@ def no_dropout(x: Tensor) -> Tensor:
 
 
 def layer_norm(weights: Weights, architecture: Architecture, name: str, x: Tensor) -> Tensor:
-    """Normalises each row of x to mean 0 and variance 1, then scales and shifts it."""
+    """Normalizes each row of x to mean 0 and variance 1, then scales and shifts it."""
     mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
     normal = (x - mean) * tf.math.rsqrt(variance + architecture.layer_norm_eps)
     return normal * weights[f"{name}.weight"] + weights[f"{name}.bias"]
@@ -47,7 +47,7 @@ def logits(
     input_ids: Tensor,
     attention_mask: Tensor,
     dropout: Dropout = no_dropout,
-    normalise: Normalise = layer_norm,
+    normalize: Normalize = layer_norm,
     linear: Linear = dense,
 ) -> Tensor:
     """Logits [batch, labels] of token ids [batch, length] (int32).
@@ -57,7 +57,7 @@ def logits(
     layer norms, residual connections, attention scores and logits. The head reads only the first
     token, so the last layer computes only keys and values for the other tokens.
     """
-    hidden = embed(weights, architecture, input_ids, dropout, normalise)
+    hidden = embed(weights, architecture, input_ids, dropout, normalize)
     # The bias of the attention scores: 0 for tokens, a very large negative number for padding. It
     # is reshaped and not sliced, because TensorFlow fuses only this form with the product of
     # queries and keys.
@@ -70,21 +70,21 @@ def logits(
             query_rows = tf.reshape(hidden, [batch, -1, architecture.hidden_size])[:, 0]
         attended = attention(weights, architecture, prefix + "attention.self.", query_rows, hidden, bias, batch, linear)
         query_rows += tf.cast(dropout(linear(weights, prefix + "attention.output.dense", attended)), query_rows.dtype)
-        query_rows = normalise(weights, architecture, prefix + "attention.output.LayerNorm", query_rows)
+        query_rows = normalize(weights, architecture, prefix + "attention.output.LayerNorm", query_rows)
         inner = tf.nn.gelu(linear(weights, prefix + "intermediate.dense", query_rows), approximate=False)
         hidden = query_rows + tf.cast(dropout(linear(weights, prefix + "output.dense", inner)), query_rows.dtype)
-        hidden = normalise(weights, architecture, prefix + "output.LayerNorm", hidden)
+        hidden = normalize(weights, architecture, prefix + "output.LayerNorm", hidden)
     pooled = tf.tanh(linear(weights, "pooler.dense", hidden))
     return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
 
 
-def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout, normalise: Normalise) -> Tensor:
+def embed(weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout, normalize: Normalize) -> Tensor:
     """Embeddings [batch x length, hidden] of tokens and positions."""
     words = tf.gather(weights["embeddings.word_embeddings.weight"], input_ids)
     positions = weights["embeddings.position_embeddings.weight"][: tf.shape(input_ids)[1]]
     segment = weights["embeddings.token_type_embeddings.weight"][0]
     summed = tf.reshape(words + (positions + segment), [-1, architecture.hidden_size])
-    return dropout(normalise(weights, architecture, "embeddings.LayerNorm", summed))
+    return dropout(normalize(weights, architecture, "embeddings.LayerNorm", summed))
 
 
 def attention(

@@ -81,7 +81,7 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
             self._architecture,
             input_ids,
             attention_mask,
-            normalise=fusible_layer_norm,
+            normalize=fusible_layer_norm,
             linear=self._linear,
         )
         return tf.ensure_shape(tf.nn.softmax(scores), [None, self._labels])
@@ -95,7 +95,7 @@ def _dtype(name: str) -> tf.DType:
 def fusible_layer_norm(weights: encoder.Weights, architecture: Architecture, name: str, x: tf.Tensor) -> tf.Tensor:
     """Equals `encoder.layer_norm`, in the form that TensorFlow fuses into one oneDNN operation.
 
-    It is the form of Keras' layer normalisation: each row is a channel of a batch normalisation
+    It is the form of Keras' layer normalization: each row is a channel of a batch normalization
     without trained parameters.
     """
     shape = tf.shape(x)

@@ -60,7 +60,7 @@ def from_adapters(base: str | None, prior: str, folder: Path = PACKAGED_ADAPTERS
 
 
 def merge_into_base(base: str | None, adapters: Adapters) -> Checkpoint:
-    """The base with `adapters` merged into it. Raises CheckpointError if it is not their base."""
+    """The base with `adapters` merged into it. Raises CheckpointError for another base."""
     folder = find_base(base)
     weights = folder / "model.safetensors"
     sha256 = file_sha256(weights)

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import Stub, ask, ask_batch
 from tests.integration.support.envoy import Answer, Envoy, EnvoyLauncher, request
-from tests.integration.support.processes import PATIENCE_SECONDS, buf_curl
+from tests.integration.support.processes import TIMEOUT_SECONDS, buf_curl
 
 LIMIT = 4 * 1024 * 1024
 
@@ -100,7 +100,7 @@ async def test_invalid_grpc_requests_are_refused(
 ) -> None:
     call: Any = channel.unary_unary(f"/{method}")
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await call(body, timeout=PATIENCE_SECONDS)
+        await call(body, timeout=TIMEOUT_SECONDS)
     assert (refusal.value.code().name, message in (refusal.value.details() or "")) == (code, True), refusal.value
 
 

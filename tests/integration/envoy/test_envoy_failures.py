@@ -12,7 +12,7 @@ from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from tests.integration.support.callers import Stub
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
-from tests.integration.support.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS
 from tests.integration.support.scripted_pod import Context, ScriptedPod, failing, succeed
 
 CALLS = 50
@@ -30,7 +30,7 @@ async def envoy_for(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values
 
 
 async def classify_code(stub: Stub, identifier: str) -> grpc.StatusCode:
-    call = stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id=identifier), timeout=PATIENCE_SECONDS)
+    call = stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id=identifier), timeout=TIMEOUT_SECONDS)
     return await call.code()
 
 

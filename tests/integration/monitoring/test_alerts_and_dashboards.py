@@ -26,7 +26,7 @@ from tests.integration.conftest import Pod
 from tests.integration.support.envoy import EnvoyLauncher
 from tests.integration.support.kube_state_metrics import kube_state_metrics
 from tests.integration.support.load import calling, full_text, paced
-from tests.integration.support.processes import PATIENCE_SECONDS, ModelServer, Process
+from tests.integration.support.processes import TIMEOUT_SECONDS, ModelServer, Process
 from tests.integration.support.prometheus import Prometheus, Pushgateway, Target
 
 IMMEDIATELY: Final = {"for": "0s", "severity": "critical"}
@@ -85,7 +85,7 @@ def dashboard_queries() -> list[str]:
 
 async def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
     """Waits for the condition. Both callables run in another thread than the model servers."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < end, await asyncio.to_thread(what)
         await asyncio.sleep(0.2)

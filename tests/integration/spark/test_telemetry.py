@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from undertone_bench.processes import free_ports
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, command, until
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 from tests.integration.support.reports import reports
 from tests.integration.support.spark import SETTINGS, needs_java, submit_arguments
 
@@ -57,7 +57,7 @@ def test_a_run_reports_its_progress_and_its_termination(tmp_path: Path) -> None:
             until(lambda: scrape(f"{url}/executors/prometheus")["metrics_executor_activeTasks"] >= 1, "Spark shows the task")
             until(lambda: received.counter("undertone_client_paragraphs", "code:OK") > 0, "a worker sends to the agent")
             driver.terminate()
-            code = driver.wait(PATIENCE_SECONDS)
+            code = driver.wait(TIMEOUT_SECONDS)
         finally:
             driver.kill()
             driver.wait()

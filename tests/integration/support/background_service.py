@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from undertone_client.testing import FakeClassifier, ReceivedCall
 
-from tests.integration.support.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class BackgroundService:
         self._loop.call_soon_threadsafe(self.fake.gates[text].set)
 
     def wait_for_in_flight(self, calls: int) -> None:
-        """Waits until so many calls are in flight."""
+        """Waits until `calls` calls are in flight."""
         self._await(self.fake.until_in_flight(calls))
 
     def received_texts(self) -> list[str]:
@@ -65,4 +65,4 @@ class BackgroundService:
         return texts
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT_SECONDS)

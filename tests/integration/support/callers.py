@@ -11,7 +11,7 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
-from tests.integration.support.processes import PATIENCE_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS
 
 Stub: TypeAlias = "classifier_pb2_grpc.ClassifierAsyncStub"  # a name of the type stubs only
 Reply: TypeAlias = classifier_pb2.ClassifyResponse
@@ -34,7 +34,7 @@ def paragraphs(count: int, *, longest: int = 60, seed: int = 0) -> list[str]:
 
 async def ask(stub: Stub, text: str, policy: int = 0) -> Reply:
     request = classifier_pb2.ClassifyRequest(text=text, overlength_policy=policy)  # type: ignore[arg-type]
-    return await stub.Classify(request, timeout=PATIENCE_SECONDS)
+    return await stub.Classify(request, timeout=TIMEOUT_SECONDS)
 
 
 async def ask_batch(stub: Stub, texts: Sequence[str], policy: int = 0) -> classifier_pb2.ClassifyBatchResponse:
@@ -42,7 +42,7 @@ async def ask_batch(stub: Stub, texts: Sequence[str], policy: int = 0) -> classi
         paragraphs=[classifier_pb2.Paragraph(text=text, id=str(index)) for index, text in enumerate(texts)],
         overlength_policy=policy,  # type: ignore[arg-type]
     )
-    return await stub.ClassifyBatch(request, timeout=PATIENCE_SECONDS)
+    return await stub.ClassifyBatch(request, timeout=TIMEOUT_SECONDS)
 
 
 async def answers_alone(stub: Stub, texts: Sequence[str]) -> dict[str, Probabilities]:
@@ -95,12 +95,12 @@ async def under_load(stub: Stub, texts: Sequence[str], *, callers: int = 16) -> 
         yield load
     finally:
         stopped.set()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.gather(*tasks)
 
 
 async def _wait_for_growth(results: Sequence[object], count: int) -> None:
     wanted = len(results) + count
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while len(results) < wanted:  # noqa: ASYNC110 - many tasks add results
             await asyncio.sleep(0.01)

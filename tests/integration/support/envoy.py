@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from undertone_bench.chart import Chart
 from undertone_bench.envoy import LOOPBACK, EnvoyDeployment, EnvoyPorts, healthy_sidecars
 
-from tests.integration.support.processes import ENVIRONMENT, PATIENCE_SECONDS, Launcher, Process
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, Process
 
 QUICK: Final[Mapping[str, Any]] = {
     "healthCheck": {"intervalSeconds": 0.2, "timeoutSeconds": 2},
@@ -40,7 +40,7 @@ def request(port: int, method: str, path: str, body: bytes | None = None, **head
 
     Header names have underscores for hyphens.
     """
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
@@ -101,7 +101,7 @@ class Envoy(Process):
 
     def pre_stop(self) -> None:
         """Runs the preStop hook, as the kubelet does before SIGTERM."""
-        subprocess.run(self._pre_stop, check=True, capture_output=True, cwd=self._folder, timeout=PATIENCE_SECONDS)
+        subprocess.run(self._pre_stop, check=True, capture_output=True, cwd=self._folder, timeout=TIMEOUT_SECONDS)
 
     def ready(self) -> bool:
         """Whether the readiness probe succeeds."""

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from undertone_bench.processes import peak_resident_bytes
 from undertone_protos.v1 import classifier_pb2_grpc
 
-PATIENCE_SECONDS: Final = 300.0
+TIMEOUT_SECONDS: Final = 300.0
 """Timeout of every wait and call. It is so long that only a hang reaches it."""
 
 ENVIRONMENT: Final = {key: value for key, value in os.environ.items() if not key.startswith("UNDERTONE_")} | {"COLUMNS": "240"}
@@ -52,15 +52,15 @@ def buf_curl(*arguments: str, request: object = None) -> "subprocess.CompletedPr
     program = [command("buf"), "curl", "--protocol=grpc", "--http2-prior-knowledge", *arguments]
     if request is not None:
         program.append(f"--data={json.dumps(request)}")
-    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
     """Waits until the condition is true. `what` describes it in the error."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"after {PATIENCE_SECONDS:g} s not true: {what}")
+            raise TimeoutError(f"after {TIMEOUT_SECONDS:g} s not true: {what}")
         time.sleep(0.02)
 
 
@@ -92,7 +92,7 @@ class Process:
 
     def wait(self) -> int:
         """Waits for the end, and returns the exit code."""
-        return self._popen.wait(PATIENCE_SECONDS)
+        return self._popen.wait(TIMEOUT_SECONDS)
 
     def kill(self) -> None:
         """Kills it, like a crash."""
@@ -179,7 +179,7 @@ class Sidecar(Process):
         """The current status of grpc.health.v1."""
         with grpc.insecure_channel(self.target) as channel:
             request = health_pb2.HealthCheckRequest(service=service)
-            return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE_SECONDS).status)
+            return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=TIMEOUT_SECONDS).status)
 
     def until_listening(self) -> Self:
         self.until(lambda: '"listening"' in self.log, "the sidecar listens")
@@ -201,7 +201,7 @@ class Sidecar(Process):
     def metrics_text(self) -> str:
         """The metrics in Prometheus' text format."""
         url = f"http://localhost:{self.metrics_port}/metrics"
-        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as page:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as page:
             return str(page.read().decode())
 
     def metric(self, name: str, **labels: str) -> float:
@@ -228,8 +228,8 @@ class Launcher:
     """Starts processes, and stops them at the end of its block, the latest first."""
 
     def __init__(self) -> None:
-        # Not in pytest's folder, whose path may be too long for a Unix socket: some systems allow
-        # 100 bytes.
+        # The path of pytest's folder may be too long for a Unix socket: some systems allow 100
+        # bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="undertone-"))
         self._numbers = itertools.count(1)
         self._started: list[Process] = []

@@ -49,7 +49,7 @@ def test_java_17_and_later_are_accepted(java: Callable[[str], Path], output: str
         ("Unable to locate a Java Runtime.", "prints 'Unable to locate a Java Runtime.' instead of its version: install"),
     ],
 )
-def test_other_javas_are_rejected(java: Callable[[str], Path], output: str, message: str) -> None:
+def test_missing_and_older_versions_of_java_are_rejected(java: Callable[[str], Path], output: str, message: str) -> None:
     java(output)
     with pytest.raises(SettingsError, match=message):
         check_java()

@@ -13,9 +13,9 @@ from tests.unit.support.scored_folder import LABELS, Point, ScoredFolder
 
 
 @pytest.fixture
-def command(hosted: FakeClassifier) -> Command:
+def command(threaded_service: FakeClassifier) -> Command:
     def run(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:
-        variables = {"UNDERTONE_TARGET": hosted.target, "COLUMNS": "200", **environment}
+        variables = {"UNDERTONE_TARGET": threaded_service.target, "COLUMNS": "200", **environment}
         result = CliRunner().invoke(undertone, [str(argument) for argument in arguments], input=stdin, env=variables)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result

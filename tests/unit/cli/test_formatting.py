@@ -20,11 +20,11 @@ from undertone_cli.formatting import BAR_CELLS, bar, date_and_time, duration, nu
         (4_000_000, "1,111 h 06 min"),
     ],
 )
-def test_duration(seconds: float, words: str) -> None:
+def test_durations_are_rounded_to_their_largest_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_bar() -> None:
+def test_length_of_a_bar_is_proportional() -> None:
     assert bar(1.0) == "█" * BAR_CELLS
     assert bar(0.0) == ""
     assert len(bar(0.5)) == BAR_CELLS // 2
@@ -34,12 +34,12 @@ def test_bar() -> None:
     ("share", "expected"),
     [(0.0, "0%"), (0.001, "<1%"), (0.126, "13%"), (0.994, "99%"), (0.9951, ">99%"), (1.0, "100%")],
 )
-def test_percent(share: float, expected: str) -> None:
+def test_shares_are_never_rounded_to_0_or_100_percent(share: float, expected: str) -> None:
     assert percent(share) == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0, "0"), (7, "7"), (7.25, "7.2"), (187.4, "187"), (1234567, "1,234,567")])
-def test_number(value: float, expected: str) -> None:
+def test_numbers_have_separators_and_at_most_one_decimal(value: float, expected: str) -> None:
     assert number(value) == expected
 
 

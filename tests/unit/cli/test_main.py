@@ -13,5 +13,5 @@ def test_help_shows_examples_in_100_columns_without_a_service(arguments: list[st
     assert max(map(len, result.output.splitlines())) <= 100
 
 
-def test_version() -> None:
+def test_version_is_printed() -> None:
     assert CliRunner().invoke(undertone, ["--version"]).output.startswith("undertone, version 0.")

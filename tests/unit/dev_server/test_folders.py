@@ -16,7 +16,7 @@ def test_numbered_folders_with_a_graph_are_versions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["latest", "1.5", "-1", "+1", "1 ", ".4", "4.partial", "²", "٤", "", str(2**63)])
-def test_other_names_are_ignored(tmp_path: Path, name: str) -> None:
+def test_folders_whose_name_is_not_a_version_are_ignored(tmp_path: Path, name: str) -> None:
     write_version(tmp_path / "elsewhere", 1).rename(tmp_path / (name or "empty"))
     assert folders.find_versions(tmp_path) == {}
 

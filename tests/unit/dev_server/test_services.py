@@ -238,7 +238,7 @@ def test_status_refuses(channel: grpc.Channel, fields: dict[str, object] | None,
     assert failure(lambda: stub.GetModelStatus(request)) == (code, message)
 
 
-def test_other_methods_are_unimplemented(channel: grpc.Channel) -> None:
+def test_unsupported_methods_are_unimplemented(channel: grpc.Channel) -> None:
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     code, message = failure(lambda: stub.Classify(classification_pb2.ClassificationRequest()))
     assert code is grpc.StatusCode.UNIMPLEMENTED
@@ -246,7 +246,7 @@ def test_other_methods_are_unimplemented(channel: grpc.Channel) -> None:
 
 
 @pytest.mark.parametrize("service", ["", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"])
-def test_health(channel: grpc.Channel, service: str) -> None:
+def test_health_of_each_service_is_reported(channel: grpc.Channel, service: str) -> None:
     response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
     assert response.status == health_pb2.HealthCheckResponse.SERVING
 

@@ -28,7 +28,7 @@ def test_defaults_are_tf_servings() -> None:
     assert settings.host == "127.0.0.1", "TF Serving listens on all interfaces"
 
 
-def test_every_option(tmp_path: Path) -> None:
+def test_every_option_sets_its_field(tmp_path: Path) -> None:
     (tmp_path / "monitoring.config").write_text('prometheus_config { enable: true path: "/metrics" }')
     settings = parse(
         [

@@ -64,7 +64,7 @@ def test_help_of_every_command(command: list[str]) -> None:
     assert "..." not in result.stdout.replace("[ARGS]...", "")
 
 
-def test_version() -> None:
+def test_version_is_printed() -> None:
     assert run("--version").stdout.startswith("undertone-model, version ")
 
 

@@ -243,7 +243,7 @@ def run_program(
     process = subprocess.Popen(program, env=environment)
     deadline, expired = time.monotonic() + time_limit, False
     while True:
-        # Not Popen.wait, which reaps the process and loses its resource usage.
+        # os.wait4 returns the resource usage of the process. Popen.wait would lose it.
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)

@@ -36,7 +36,7 @@ VARIANTS: Final = ("row", "semaphore", "undertone", "broadcast", "asyncio")
 _ARROW_ROWS: Final = 1024
 _BROADCAST_ROWS: Final = 32
 
-Score = Callable[["DataFrame"], "DataFrame"]
+ScoreFrame = Callable[["DataFrame"], "DataFrame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,11 @@ def spark(
         raise click.UsageError(f"--variants '{', '.join(sorted(unknown))}' is invalid: use {', '.join(VARIANTS)}")
     if "broadcast" in variants and (fleet or target):
         raise click.UsageError("the variant broadcast needs --model, without --fleet and --target")
-    found = [PARAGRAPH] * paragraphs if fleet else read_texts(texts, repeat)
+    all_texts = [PARAGRAPH] * paragraphs if fleet else read_texts(texts, repeat)
     items = batch_items or (BATCH_ITEMS if fleet else Settings().batch_items)
     results = []
     for name in variants:
-        sent = found[: max(1, round(len(found) * row_share))] if name == "row" else found
+        sent = all_texts[: max(1, round(len(all_texts) * row_share))] if name == "row" else all_texts
         with _service(name, fleet=fleet, model=model, target=target) as address:
             service = functools.partial(Service, address, Settings(mode=Mode.BATCH, batch_items=items))
             match name:
@@ -153,7 +153,7 @@ def _stub(target: str) -> pb_grpc.ClassifierStub:
     return pb_grpc.ClassifierStub(grpc.insecure_channel(target))
 
 
-def _row(target: str) -> Score:
+def _row(target: str) -> ScoreFrame:
     from pyspark.sql.functions import udf
 
     @udf("string")
@@ -163,7 +163,7 @@ def _row(target: str) -> Score:
     return lambda paragraphs: paragraphs.select(label("text"))
 
 
-def _semaphore(target: str, permits: int) -> Score:
+def _semaphore(target: str, permits: int) -> ScoreFrame:
     import pandas as pd
     from pyspark.sql.functions import pandas_udf  # type: ignore[attr-defined]
 
@@ -185,7 +185,7 @@ def _semaphore(target: str, permits: int) -> Score:
     return lambda paragraphs: paragraphs.select(label("text"))
 
 
-def _undertone(service: Any) -> Score:
+def _undertone(service: Any) -> ScoreFrame:
     from undertone_batch import predict
 
     return lambda paragraphs: predict(paragraphs, service)
@@ -204,7 +204,7 @@ def _load_model(folder: str) -> tuple[Any, Any, Any]:
     return tokenizer, model, model.signatures["serving_default"]
 
 
-def _broadcast(model: str) -> Score:
+def _broadcast(model: str) -> ScoreFrame:
     folder = str(BenchModel.find(model).folder)
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
@@ -225,7 +225,7 @@ def _broadcast(model: str) -> Score:
     return lambda paragraphs: paragraphs.select("text").mapInArrow(score, "label long")
 
 
-def _in_spark(name: str, make: Callable[[], Score], texts: Sequence[str], cores: int) -> _Result:
+def _in_spark(name: str, make: Callable[[], ScoreFrame], texts: Sequence[str], cores: int) -> _Result:
     import pandas as pd
     from pyspark.sql import SparkSession
     from pyspark.sql.functions import col

@@ -43,7 +43,7 @@ _CONCURRENCY: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class _Target:
     """A sidecar's address, and the processes whose CPU time counts."""
 
     target: str
@@ -79,8 +79,8 @@ def telemetry(model: str, texts: Sequence[Path], repeat: int, rounds: int) -> Re
     served = BenchModel.find(model)
     with (
         tempfile.TemporaryDirectory(prefix="undertone-") as folder,
-        _observed_pod(served, folder) as (on, pod),
-        _plain_sidecar(pod, served, Path(folder, "plain.log")) as off,
+        _pod_with_telemetry(served, folder) as (on, pod),
+        _sidecar_without_telemetry(pod, served, Path(folder, "plain.log")) as off,
     ):
         runs = asyncio.run(_measure({ON: on, OFF: off}, paragraphs, rounds))
     return _report(served.label, runs)
@@ -103,7 +103,7 @@ def _receive(folder: str, parent: Connection) -> None:
 
 
 @contextmanager
-def _observed_pod(model: BenchModel, folder: str) -> Iterator[tuple[_Side, Pod]]:
+def _pod_with_telemetry(model: BenchModel, folder: str) -> Iterator[tuple[_Target, Pod]]:
     """A pod with every adapter on, and a process that receives its telemetry."""
     context = multiprocessing.get_context("spawn")
     connection, remote = context.Pipe()
@@ -114,7 +114,7 @@ def _observed_pod(model: BenchModel, folder: str) -> Iterator[tuple[_Side, Pod]]
         flags = (f"--dogstatsd={agent}", f"--otlp-endpoint={collector}", "--trace-sample=0.01", "--log-format=json")
         with running_pod(model, flags) as pod:
             connection.send(pod.metrics_url)
-            yield _Side(pod.target, {"sidecar": pod.pids["sidecar"], "receiver": receiver.pid or 0}), pod
+            yield _Target(pod.target, {"sidecar": pod.pids["sidecar"], "receiver": receiver.pid or 0}), pod
             connection.send(None)
             progress(f"received: {connection.recv()}")
     finally:
@@ -123,7 +123,7 @@ def _observed_pod(model: BenchModel, folder: str) -> Iterator[tuple[_Side, Pod]]
 
 
 @contextmanager
-def _plain_sidecar(pod: Pod, model: BenchModel, log: Path) -> Iterator[_Side]:
+def _sidecar_without_telemetry(pod: Pod, model: BenchModel, log: Path) -> Iterator[_Target]:
     """A second sidecar on the pod's model server, with every adapter off."""
     (port,) = free_ports(1)
     flags = (f"--model-dir={model.base}", f"--model-server={pod.model_server}", f"--port={port}", "--metrics-port=off")
@@ -135,7 +135,7 @@ def _plain_sidecar(pod: Pod, model: BenchModel, log: Path) -> Iterator[_Side]:
             if process.poll() is not None:
                 raise BenchError(f"the sidecar ended:\n{log.read_text()}")
             time.sleep(0.1)
-        yield _Side(f"localhost:{port}", {"sidecar": process.pid})
+        yield _Target(f"localhost:{port}", {"sidecar": process.pid})
     finally:
         stop(process)
 
@@ -160,7 +160,7 @@ _LOADS: Final[Mapping[str, Callable[[str, Sequence[str]], Awaitable[None]]]] = {
 }
 
 
-async def _run(side: _Side, load: str, texts: Sequence[str]) -> _Run:
+async def _run(side: _Target, load: str, texts: Sequence[str]) -> _Run:
     meter = CpuMeter(side.pids)
     started = time.perf_counter()
     await _LOADS[load](side.target, texts)
@@ -168,7 +168,7 @@ async def _run(side: _Side, load: str, texts: Sequence[str]) -> _Run:
     return _Run(len(texts) / seconds, 1000 * sum(meter.read().values()) / len(texts))
 
 
-async def _measure(sides: Mapping[str, _Side], texts: Sequence[str], rounds: int) -> dict[tuple[str, str], list[_Run]]:
+async def _measure(sides: Mapping[str, _Target], texts: Sequence[str], rounds: int) -> dict[tuple[str, str], list[_Run]]:
     """Runs by load and side."""
     for side in sides.values():
         for load in _LOADS:

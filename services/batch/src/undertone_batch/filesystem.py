@@ -29,7 +29,7 @@ class FileSystem:
             self._files = self._path("").getFileSystem(self._configuration)
 
     def names(self, folder: str) -> list[str]:
-        """The sorted names in a folder, without hidden ones; empty if the folder does not exist."""
+        """The sorted names in a folder, except hidden names. Empty if it does not exist."""
         with self._explain_errors(folder):
             if not self._files.exists(self._path(folder)):
                 return []

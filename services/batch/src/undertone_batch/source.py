@@ -122,7 +122,7 @@ class Source:
         text_hash = sql.sha2(text.cast("binary"), 256)
         checked = rows.select(
             sql.when(valid_id, ident).alias("id"),
-            # Without it, all paragraphs without a valid id would be copies of one.
+            # Without a key, all paragraphs without a valid id would be copies of one paragraph.
             sql.when(~valid_id, sql.concat_ws(" ", sql.sha2(ident.cast("binary"), 256), text_hash)).alias("key"),
             text.alias("text"),
             text_hash.alias("text_sha256"),

@@ -111,7 +111,7 @@ class Summary:
         waves: The committed waves.
         executors: The metrics of each executor.
         version: The version of the table after the run.
-        rows: Its rows, with those that are marked as deleted.
+        rows: Rows of that version, including rows that are marked as deleted.
         finished_at: None during the run.
         error: Why the run failed; None if it did not.
     """

@@ -24,7 +24,7 @@ def bucket_of(ident: Column, bucket_count: int) -> Column:
 
 
 def schema(labels: Iterable[str]) -> StructType:
-    """The columns of the table: those of `undertone score` without NOT_IN_SPARK, and `deleted_at`.
+    """The columns of the table: `undertone score`'s without NOT_IN_SPARK, and `deleted_at`.
 
     Raises:
         OutputError: an emotion is named like another column.

@@ -24,10 +24,10 @@ class PendingBatch:
     def add_failures(self) -> bool:
         """Adds the failures that follow the last outcome. Returns whether the batch is complete."""
         while len(self.outcomes) < len(self.paragraphs):
-            following = self.paragraphs[len(self.outcomes)]
-            if not isinstance(following, Failure):
+            next_paragraph = self.paragraphs[len(self.outcomes)]
+            if not isinstance(next_paragraph, Failure):
                 return False
-            self.outcomes.append(following)
+            self.outcomes.append(next_paragraph)
         return True
 
 

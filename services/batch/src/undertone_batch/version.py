@@ -26,7 +26,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The contents of a version file. Data files never change; a new version lists different ones.
+    """The contents of a version file. Data files never change; a new version lists new files.
 
     Attributes:
         bucket_count: The number of hash buckets of ids. Fixed when the table is created.
@@ -71,7 +71,7 @@ class Version:
         return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))
 
     def check_rows(self, buckets: Mapping[int, Bucket], added: Mapping[int, int]) -> None:
-        """Checks that new buckets have as many rows as those of this version and the added ones.
+        """Checks that new buckets have the rows of this version plus the added rows.
 
         Raises:
             OutputError: rows were lost or duplicated.

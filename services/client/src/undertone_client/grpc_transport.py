@@ -38,7 +38,7 @@ def open_channel(target: str, tls: Tls | None, interceptors: Sequence[grpc.aio.C
 
 
 class GrpcTransport:
-    """Sends requests over a gRPC channel. Maps gRPC's exceptions to those of this package.
+    """Sends requests over a gRPC channel. Maps gRPC's exceptions to this package's exceptions.
 
     Args:
         target: gRPC target; see `validate_target`.

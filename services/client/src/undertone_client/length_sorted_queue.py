@@ -59,7 +59,7 @@ class LengthSortedQueue:
         return len(self._by_length)
 
     def add(self, paragraph: QueuedParagraph) -> None:
-        """Add a paragraph. Its number must be higher than all earlier ones."""
+        """Add a paragraph. Its number must be higher than the numbers of earlier paragraphs."""
         insort(self._by_length, paragraph)
         self._by_age[paragraph.number] = paragraph
 

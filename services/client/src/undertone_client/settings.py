@@ -31,7 +31,7 @@ class Tls:
 
     def __post_init__(self) -> None:
         if (self.cert_file is None) != (self.key_file is None):
-            raise SettingsError("a client certificate and its key belong together: give both or neither")
+            raise SettingsError("cert_file and key_file belong together: set both or neither")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Settings:
         batch_characters: the largest number of characters in a call. A longer paragraph is sent
             alone.
         lookahead_items, lookahead_characters: the largest number of paragraphs and characters that
-            `score` holds: waiting, in flight, or waiting for their turn in the output. With larger
-            values, calls have paragraphs of more similar length and the client uses more memory.
+            `score` holds: queued, in flight, or finished but not yet yielded. With larger values,
+            calls have paragraphs of more similar length and the client uses more memory.
             These values also bound the number of calls in flight.
         tls: None uses plaintext.
 
@@ -95,7 +95,8 @@ def validate_target(target: str) -> str:
     """Return `target` if it is valid: `host:port`, `dns:///host:port`, `unix:/path`.
 
     Raises:
-        SettingsError: it is empty, contains white space, has a URL scheme, or has an invalid port.
+        SettingsError: the target is empty, contains white space, or has a URL scheme or an invalid
+            port.
     """
     if not target or any(character.isspace() for character in target):
         raise SettingsError(f"target {target!r} is invalid: give host:port, such as {DEFAULT_TARGET}")

@@ -84,7 +84,7 @@ class ClientHooks(TypedDict, total=False):
 
 
 def client_hooks(telemetry: Telemetry, target: str) -> ClientHooks:
-    """The hooks for everything that `telemetry` has enabled. No hooks if nothing is enabled.
+    """Arguments of `Client` for the metrics and traces that `telemetry` has enabled, if any.
 
     Used as `Client(target, **client_hooks(telemetry, target))`. The catalogue of `telemetry` must
     contain `CATALOGUE`.
@@ -105,9 +105,9 @@ def client_hooks(telemetry: Telemetry, target: str) -> ClientHooks:
 
 
 def measure(event: Event) -> Iterator[Measurement]:
-    """The measurements of an event.
+    """Convert an event into measurements.
 
-    `undertone_telemetry.rpc.CallMetrics` adds those of the gRPC calls.
+    `undertone_telemetry.rpc.CallMetrics` measures the gRPC calls.
     """
     match event:
         case ClientOpened():

@@ -44,9 +44,9 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """The service's time for a request, by stage.
+    """Duration of each stage of a request in the service.
 
-    For a batch, each value is the largest among its paragraphs.
+    For a batch, each value is the maximum over its paragraphs.
     """
 
     queue_seconds: float
@@ -93,7 +93,7 @@ class Failure:
 
     Args:
         paragraph: the paragraph.
-        status: the gRPC status of its last attempt.
+        status: the gRPC status of the last attempt.
         reason: the explanation that the service gave.
         attempts: number of attempts. 0 if the paragraph was never sent.
     """
@@ -126,9 +126,9 @@ class ServedModel:
     """The model that the service has loaded.
 
     Args:
-        model: its identity.
-        labels: its emotions, in order.
-        max_tokens: its longest sequence, in tokens.
+        model: identity of the model.
+        labels: emotions of the model, in order.
+        max_tokens: maximum sequence length of the model, in tokens.
         limits: the limits of the service.
         contract: the complete model contract, as the service sent it.
     """

@@ -105,7 +105,7 @@ def _plan_threads(sidecar_flags: Sequence[str]) -> Mapping[str, str]:
 
 
 def _executable(program: str) -> str:
-    """Path of a program beside this interpreter or on the PATH. Raises PodError."""
+    """Path of a program in this interpreter's folder or on the PATH. Raises PodError."""
     path = Path(sys.executable).with_name(program)
     executable = str(path) if path.exists() else shutil.which(program)
     if executable is None:

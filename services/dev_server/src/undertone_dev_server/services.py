@@ -140,8 +140,9 @@ def _require_spec(request: Any) -> None:
 
 
 def _requested_version(spec: model_pb2.ModelSpec) -> int | None:
-    """The version number in a request; None means the newest. The server has no version labels, so
-    it refuses each.
+    """The version number in a request; None means the newest version.
+
+    Refuses version labels, because the server has none.
     """
     match spec.WhichOneof("version_choice"):
         case "version":

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = "undertone-sidecar"
     command: click.Command = serve
     if arguments[:1] == [plan.name]:
-        # Not a click.Group, which would require --model-dir for this command, too.
+        # A click.Group would require --model-dir for this command, too.
         name, command, arguments = f"{name} {plan.name}", plan, arguments[1:]
     try:
         return int(command.main(arguments, prog_name=name, standalone_mode=False))

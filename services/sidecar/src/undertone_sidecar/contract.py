@@ -64,11 +64,11 @@ class Contract:
     def check_signature(self, served: Signature) -> None:
         """Raises ContractError if the signature of the model server does not accept our batches."""
         expected = _expected_signature(len(self.labels))
-        for kind, wanted, found in (
+        for kind, ours, theirs in (
             ("input", expected.inputs, served.inputs),
             ("output", expected.outputs, served.outputs),
         ):
-            if problem := _difference(kind, wanted, found):
+            if problem := _difference(kind, ours, theirs):
                 raise ContractError(
                     f"model {self.name} version {self.version}: the model server's signature {SIGNATURE} {problem}: "
                     "check that the sidecar's --model-dir and the model server's base path contain the same export"
@@ -127,12 +127,12 @@ def _specs(tensors: Iterable[contract_pb2.TensorContract]) -> dict[str, TensorSp
     return {tensor.name: TensorSpec(tensor.dtype, tuple(tensor.shape)) for tensor in tensors}
 
 
-def _difference(kind: str, wanted: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec]) -> str | None:
-    for name, spec in wanted.items():
-        if name not in found:
-            return f"has no {kind} {name!r} (it has {sorted(found)})"
-        if not spec.is_accepted_by(found[name]):
-            return f"has {kind} {name!r} as {found[name]}, expected {spec}"
-    if kind == "input" and (extra := sorted(set(found) - set(wanted))):
+def _difference(kind: str, expected: Mapping[str, TensorSpec], served: Mapping[str, TensorSpec]) -> str | None:
+    for name, spec in expected.items():
+        if name not in served:
+            return f"has no {kind} {name!r} (it has {sorted(served)})"
+        if not spec.is_accepted_by(served[name]):
+            return f"has {kind} {name!r} as {served[name]}, expected {spec}"
+    if kind == "input" and (extra := sorted(set(served) - set(expected))):
         return f"needs the input {extra[0]!r}, which the sidecar does not send"
     return None

@@ -76,8 +76,8 @@ async def drain(
 
     Args:
         server: The server to stop.
-        health: Its health.
-        tracker: Its calls in flight.
+        health: Health of the server.
+        tracker: Calls in flight of the server.
         refuse_calls: Makes the server refuse new calls.
         delay_seconds: Time before `refuse_calls`.
         grace_seconds: Maximum duration of the drain, the delay included.

@@ -60,7 +60,7 @@ class PaddedLengths:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The properties of a model version. A call uses those of one version only."""
+    """The properties of a model version. A call uses one version only."""
 
     contract: Contract
     tokenizer: Tokenizer

@@ -27,19 +27,19 @@ class Tokenizer:
     tokens. The special tokens are read from the tokenizer itself, with a probe text.
     """
 
-    def __init__(self, rust: tokenizers.Tokenizer, executor: Executor) -> None:
-        """Changes settings of `rust`. Raises ValueError if it does not add special tokens."""
+    def __init__(self, tokenizer: tokenizers.Tokenizer, executor: Executor) -> None:
+        """Changes settings of `tokenizer`. Raises ValueError if it does not add special tokens."""
         # The file contains the truncation and padding of the training.
-        rust.no_truncation()
-        rust.no_padding()
-        content = rust.encode(_PROBE, add_special_tokens=False).ids
-        whole = rust.encode(_PROBE)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        content = tokenizer.encode(_PROBE, add_special_tokens=False).ids
+        whole = tokenizer.encode(_PROBE)
         before = next((i for i, special in enumerate(whole.special_tokens_mask) if not special), 0)
         after = before + len(content)
         if not content or whole.ids[before:after] != content or len(whole.ids) - len(content) == 0:
             raise ValueError("it does not put special tokens around a text, as a BERT tokenizer does")
-        self._rust = rust
-        self._words = WordCache(rust) if WordCache.supports(rust) else None
+        self._tokenizer = tokenizer
+        self._words = WordCache(tokenizer) if WordCache.supports(tokenizer) else None
         self._executor = executor
         self._prefix = np.array(whole.ids[:before], dtype=np.int32)
         self._suffix = np.array(whole.ids[after:], dtype=np.int32)
@@ -69,7 +69,7 @@ class Tokenizer:
     @property
     def vocabulary_size(self) -> int:
         """One more than the largest token id."""
-        return max(self._rust.get_vocab().values()) + 1
+        return max(self._tokenizer.get_vocab().values()) + 1
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text without special tokens, in one task of the thread pool."""
@@ -78,7 +78,7 @@ class Tokenizer:
     def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
         if self._words is not None:
             return self._words.encode(texts)
-        encodings = self._rust.encode_batch_fast(list(texts), add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def wrap(self, content: TokenIds) -> TokenIds:

@@ -56,7 +56,7 @@ class JobFailed:
     """The job failed or was stopped `at` seconds since 1970.
 
     Attributes:
-        reason: For people. It contains no text of a paragraph.
+        reason: Explanation for people, without the text of a paragraph.
     """
 
     job: str

@@ -128,7 +128,7 @@ class PushgatewayPusher:
             catalogue: The metrics to push. A Pushgateway keeps them after the process has ended, so
                 metrics that describe a running process do not belong there.
             on_failure: Called after each failed push.
-            push: For tests.
+            push: Sends the metrics. Tests replace it.
         """
         self._url = url
         self._job = job

@@ -32,7 +32,7 @@ def test_dash_reads_standard_input(command: Command) -> None:
     assert (result.exit_code, "byte 2 is not UTF-8" in result.output) == (2, True)
 
 
-def test_policy(command: Command) -> None:
+def test_policy_option_reaches_the_service(command: Command) -> None:
     assert json.loads(command("classify", "--policy", "truncate", "word " * 600).output)["truncated"] is True
     result = command("classify", "--policy", "reject", "word " * 600)
     assert (result.exit_code, "602 tokens" in result.output) == (1, True)

@@ -24,24 +24,24 @@ def rows(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def failed_run(command: Command, hosted: FakeClassifier, rows: Path, tmp_path: Path) -> Path:
+def failed_run(command: Command, threaded_service: FakeClassifier, rows: Path, tmp_path: Path) -> Path:
     """The folder of a complete run with four dead letters, in three of its six parts."""
-    hosted.item_faults = {f"Text {index}.": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in POISONED}
+    threaded_service.item_faults = {f"Text {index}.": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in POISONED}
     out = tmp_path / "interrupted"
     assert command("score", rows, "--id-column", "key", "--out", out, *SMALL).exit_code == 1
     assert [failure["id"] for failure in read_failures(out)] == [f"k{index}" for index in POISONED]
-    hosted.calls.clear()
+    threaded_service.calls.clear()
     return out
 
 
 def test_only_dead_letters_are_sent_and_the_table_becomes_complete(
-    command: Command, hosted: FakeClassifier, rows: Path, failed_run: Path, tmp_path: Path
+    command: Command, threaded_service: FakeClassifier, rows: Path, failed_run: Path, tmp_path: Path
 ) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in RunFolder(failed_run).parts()}
-    hosted.item_faults = {}
+    threaded_service.item_faults = {}
     result = command("replay", failed_run)
     assert (result.exit_code, "scored  4" in result.output) == (0, True)
-    assert sorted(hosted.paragraphs()) == sorted(f"Text {index}." for index in POISONED)
+    assert sorted(threaded_service.paragraphs()) == sorted(f"Text {index}." for index in POISONED)
     assert read_failures(failed_run) == []
     changed = {path.name for path in RunFolder(failed_run).parts() if path.stat().st_mtime_ns != before[path.name]}
     assert changed == {"part-00000.parquet", "part-00002.parquet", "part-00005.parquet"}
@@ -54,49 +54,51 @@ def test_only_dead_letters_are_sent_and_the_table_becomes_complete(
     assert mine["calls"]["attempts"]["OK"] > theirs["calls"]["attempts"]["OK"]
 
 
-def test_replay_without_dead_letters_changes_nothing(command: Command, hosted: FakeClassifier, failed_run: Path) -> None:
-    hosted.item_faults = {}
+def test_replay_without_dead_letters_changes_nothing(
+    command: Command, threaded_service: FakeClassifier, failed_run: Path
+) -> None:
+    threaded_service.item_faults = {}
     command("replay", failed_run)
-    hosted.calls.clear()
+    threaded_service.calls.clear()
     before = (failed_run / "run.json").read_bytes(), read_table(failed_run)
     result = command("replay", failed_run)
     assert (result.exit_code, "every paragraph has a score" in result.output) == (0, True)
     assert ((failed_run / "run.json").read_bytes(), read_table(failed_run)) == before
-    assert hosted.calls == []
+    assert threaded_service.calls == []
 
 
-def test_repeated_failure_has_the_new_reason(command: Command, hosted: FakeClassifier, failed_run: Path) -> None:
-    hosted.item_faults = {"Text 9.": ItemFault(grpc.StatusCode.OUT_OF_RANGE, "still broken")}
+def test_repeated_failure_has_the_new_reason(command: Command, threaded_service: FakeClassifier, failed_run: Path) -> None:
+    threaded_service.item_faults = {"Text 9.": ItemFault(grpc.StatusCode.OUT_OF_RANGE, "still broken")}
     assert command("replay", failed_run).exit_code == 1
     (failure,) = read_failures(failed_run)
     assert (failure["id"], failure["status"], failure["reason"]) == ("k9", "OUT_OF_RANGE", "still broken")
     assert read_manifest(failed_run)["counts"] == {"scored": 21, "failed": 1, "kept": 0}
-    hosted.item_faults = {}
+    threaded_service.item_faults = {}
     assert command("replay", failed_run).exit_code == 0
     assert sum(map(len, read_table(failed_run).values())) == PARAGRAPHS
 
 
-def test_changed_text_is_not_sent(command: Command, hosted: FakeClassifier, rows: Path, failed_run: Path) -> None:
-    hosted.item_faults = {}
+def test_changed_text_is_not_sent(command: Command, threaded_service: FakeClassifier, rows: Path, failed_run: Path) -> None:
+    threaded_service.item_faults = {}
     rows.write_text(rows.read_text().replace("Text 9.", "Another."))
     result = command("replay", failed_run)
     assert (result.exit_code, "not scored, because their text has changed: 1" in result.output) == (1, True)
-    assert sorted(hosted.paragraphs()) == ["Text 1.", "Text 2.", "Text 21."]
+    assert sorted(threaded_service.paragraphs()) == ["Text 1.", "Text 2.", "Text 21."]
     assert [(failure["id"], failure["reason"]) for failure in read_failures(failed_run)] == [("k9", "broken")]
 
 
 def test_replay_killed_before_the_manifest_was_written_continues(
-    command: Command, hosted: FakeClassifier, failed_run: Path
+    command: Command, threaded_service: FakeClassifier, failed_run: Path
 ) -> None:
-    hosted.item_faults = {}
+    threaded_service.item_faults = {}
     old_files = {name: (failed_run / name).read_bytes() for name in ("run.json", "failures.jsonl")}
     command("replay", failed_run)
     complete = read_table(failed_run)
     for name, content in old_files.items():  # as if killed between the last part and the manifest
         (failed_run / name).write_bytes(content)
-    hosted.calls.clear()
+    threaded_service.calls.clear()
     assert command("replay", failed_run).exit_code == 0
-    assert hosted.paragraphs() == []
+    assert threaded_service.paragraphs() == []
     assert (read_failures(failed_run), read_table(failed_run), read_manifest(failed_run)["counts"]["failed"]) == (
         [],
         complete,
@@ -139,12 +141,12 @@ def replace_text(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_different_model_is_an_error(command: Command, hosted: FakeClassifier, failed_run: Path) -> None:
-    hosted.version = 2
+def test_different_model_is_an_error(command: Command, threaded_service: FakeClassifier, failed_run: Path) -> None:
+    threaded_service.version = 2
     result = command("replay", failed_run)
     assert (result.exit_code, "contains scores of fake version 1 fp32" in result.output) == (2, True)
     assert "serves fake version 2 fp32" in result.output
-    assert hosted.paragraphs() == []
+    assert threaded_service.paragraphs() == []
 
 
 def test_folder_without_a_run(command: Command, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_empty_input_makes_an_empty_table(command: Command, tmp_path: Path, suff
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv", ".parquet"])
 def test_paragraph_of_ten_megabytes_is_a_dead_letter(
-    command: Command, hosted: FakeClassifier, tmp_path: Path, suffix: str
+    command: Command, threaded_service: FakeClassifier, tmp_path: Path, suffix: str
 ) -> None:
     out = tmp_path / "out"
     path = write_texts(tmp_path / f"a{suffix}", ["Before.", MEGABYTES_10.strip(), "After."])
@@ -138,7 +138,7 @@ def test_paragraph_of_ten_megabytes_is_a_dead_letter(
     (failure,) = read_failures(out)
     assert (failure["status"], failure["attempts"]) == ("INVALID_ARGUMENT", 0)
     assert failure["reason"] == "9999999 bytes of text, the service accepts 262144"
-    assert sorted(hosted.paragraphs()) == ["After.", "Before."]
+    assert sorted(threaded_service.paragraphs()) == ["After.", "Before."]
     assert "word word" not in (out / "failures.jsonl").read_text()
 
 
@@ -152,13 +152,13 @@ def test_paragraph_of_ten_megabytes_is_a_dead_letter(
     ],
 )
 def test_unreadable_input_creates_no_folder(
-    command: Command, hosted: FakeClassifier, tmp_path: Path, name: str, data: bytes, message: str
+    command: Command, threaded_service: FakeClassifier, tmp_path: Path, name: str, data: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(data)
     result = command("score", tmp_path / name, "--out", tmp_path / "out")
     assert (result.exit_code, message in " ".join(result.output.split())) == (2, True), result.output
     assert not (tmp_path / "out").exists()
-    assert hosted.calls == []
+    assert threaded_service.calls == []
 
 
 def test_column_of_nulls(command: Command, tmp_path: Path) -> None:
@@ -200,13 +200,15 @@ def test_full_disk_for_temporary_files(tmp_path: Path) -> None:
     assert (result.exit_code, "SQLITE_TMPDIR" in result.output) == (2, True), result.output
 
 
-def test_folder_is_unchanged_if_the_run_cannot_continue(command: Command, hosted: FakeClassifier, tmp_path: Path) -> None:
+def test_folder_is_unchanged_if_the_run_cannot_continue(
+    command: Command, threaded_service: FakeClassifier, tmp_path: Path
+) -> None:
     path, out = write_texts(tmp_path / "a.jsonl", ["One.", None]), tmp_path / "out"
     command("score", path, "--out", out)
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
     gone = command("score", path, "--out", out, "--target", "127.0.0.1:1")
     assert (gone.exit_code, "127.0.0.1:1 does not answer" in gone.output) == (3, True)
-    hosted.version = 2
+    threaded_service.version = 2
     other = command("score", path, "--out", out)
     assert (other.exit_code, "model: the folder has fake version 1 fp32, this command has fake" in other.output) == (2, True)
     assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before

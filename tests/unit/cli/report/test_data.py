@@ -42,7 +42,7 @@ def test_damaged_manifest(folder: Path) -> None:
     assert "run.json is not a valid manifest" in refusal(folder)
 
 
-def test_empty_run(scored: ScoredFolder) -> None:
+def test_run_without_paragraphs_has_no_report(scored: ScoredFolder) -> None:
     assert "contains no scores: no paragraph was scored" in refusal(scored.write())
 
 

@@ -8,8 +8,8 @@ from undertone_cli.report.palette import emotion_indices, reading_order, tones
 NINE = ["joy", "sadness", "anger", "fear", "anticipation", "surprise", "love", "disgust", "neutral"]
 
 
-def luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

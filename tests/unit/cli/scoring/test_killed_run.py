@@ -43,7 +43,7 @@ def run(service: FakeClassifier, *arguments: object) -> int:
 
 
 def killed(service: FakeClassifier, after_calls: int, *arguments: object) -> bool:
-    """Run the command as a process and kill it after so many calls; False if it had ended."""
+    """Run the command as a process and kill it after `after_calls` calls. False if it had ended."""
     service.calls.clear()
     command = [sys.executable, "-m", "undertone_cli", *map(str, arguments)]
     with subprocess.Popen(command, env=os.environ | {"UNDERTONE_TARGET": service.target}) as process:
@@ -53,39 +53,39 @@ def killed(service: FakeClassifier, after_calls: int, *arguments: object) -> boo
     return process.returncode == -9
 
 
-def test_killed_runs_and_replays_make_the_same_table(hosted: FakeClassifier, rows: Path, tmp_path: Path) -> None:
+def test_killed_runs_and_replays_make_the_same_table(threaded_service: FakeClassifier, rows: Path, tmp_path: Path) -> None:
     chance = random.Random(20_261_121)
     broken = {
         f"Text {index} {'long ' * (index % 9)}": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in range(0, 180, 31)
     }
-    hosted.item_faults = broken
+    threaded_service.item_faults = broken
     uninterrupted, interrupted = tmp_path / "uninterrupted", tmp_path / "interrupted"
-    assert run(hosted, "score", rows, "--out", uninterrupted, *OPTIONS) == 1
+    assert run(threaded_service, "score", rows, "--out", uninterrupted, *OPTIONS) == 1
 
-    hosted.delay_seconds = 0.005
+    threaded_service.delay_seconds = 0.005
     kept: set[str] = set()
     for _ in range(KILLS):
-        assert killed(hosted, chance.randrange(3, 20), "score", rows, "--out", interrupted, *OPTIONS, *BUSY)
+        assert killed(threaded_service, chance.randrange(3, 20), "score", rows, "--out", interrupted, *OPTIONS, *BUSY)
         now = saved_ids(interrupted)
         assert kept <= now, "a row was lost"
         kept = now
     assert 0 < len(kept) < PARAGRAPHS
-    hosted.delay_seconds = 0
-    hosted.calls.clear()
-    assert run(hosted, "score", rows, "--out", interrupted, *OPTIONS) == 1
-    sent = [ident for call in hosted.calls for ident in call.ids]
+    threaded_service.delay_seconds = 0
+    threaded_service.calls.clear()
+    assert run(threaded_service, "score", rows, "--out", interrupted, *OPTIONS) == 1
+    sent = [ident for call in threaded_service.calls for ident in call.ids]
     assert kept.isdisjoint(sent)
     assert read_table(interrupted) == read_table(uninterrupted)
     assert read_failures(interrupted) == read_failures(uninterrupted)
 
-    hosted.item_faults = {}
-    hosted.delay_seconds = 0.02
+    threaded_service.item_faults = {}
+    threaded_service.delay_seconds = 0.02
     replay = ("--batch-items", "1", "--limit", "1", "--quiet")
-    assert killed(hosted, 6, "replay", interrupted, *replay, *BUSY)
+    assert killed(threaded_service, 6, "replay", interrupted, *replay, *BUSY)
     assert read_failures(interrupted) == read_failures(uninterrupted)
-    hosted.delay_seconds = 0
+    threaded_service.delay_seconds = 0
     for out in (interrupted, uninterrupted):
-        assert run(hosted, "replay", out, *replay) == 1  # null texts stay dead letters
+        assert run(threaded_service, "replay", out, *replay) == 1  # null texts stay dead letters
     assert read_table(interrupted) == read_table(uninterrupted)
     assert read_failures(interrupted) == read_failures(uninterrupted)
     runs = [read_manifest(out) for out in (interrupted, uninterrupted)]

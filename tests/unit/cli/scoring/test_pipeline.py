@@ -50,7 +50,7 @@ async def test_table_has_a_row_for_each_paragraph_in_input_order(tmp_path: Path,
     assert row["label"] == max(EMOTIONS, key=lambda emotion: row[emotion])
 
 
-async def test_schema(tmp_path: Path, service: FakeClassifier) -> None:
+async def test_parts_have_the_documented_schema(tmp_path: Path, service: FakeClassifier) -> None:
     await run_pipeline(write_texts(tmp_path / "a.jsonl", ["text"]), tmp_path / "out", service)
     schema = pq.read_schema(tmp_path / "out" / "scores" / "part-00000.parquet")
     fixed = {

@@ -25,7 +25,7 @@ def write_report(path: Path, output: Path, *, with_text: bool = False) -> Path:
     """Write the report on the folder `path` to the file `output`, and return `output`.
 
     With `with_text`, read the inputs again and quote the strongest paragraphs. The page says how
-    many of their texts the inputs do not contain any more.
+    many of their texts are no longer in the inputs.
 
     Raises:
         OutputError: the folder has no manifest or no scores, has scores of different models, or is

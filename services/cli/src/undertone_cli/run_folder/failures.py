@@ -60,7 +60,7 @@ class FailureFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        with suppress(OSError):  # data that could not be flushed is not needed any more
+        with suppress(OSError):  # data that could not be flushed is no longer needed
             self._file.close()
         with suppress(OSError):
             temporary_path(self._folder.failures).unlink(missing_ok=True)

@@ -47,7 +47,7 @@ class Throughput:
         return not self._samples or seconds - self._samples[-1].seconds >= self._interval
 
     def add(self, sample: Sample) -> None:
-        """Add a sample. Its `seconds` must not be less than those of the last one."""
+        """Add a sample. Its `seconds` must not be less than in the last sample."""
         self._samples.append(sample)
         while len(self._samples) > MAX_SAMPLES:
             self._interval *= 2

@@ -16,9 +16,9 @@ class BreakerSettings:
 
     Args:
         consecutive_failures: the breaker opens after this number of failures in a row.
-        failure_rate: it also opens when at least this share of the last `window_calls` calls
-            failed.
-        window_calls: number of calls over which `failure_rate` is computed.
+        failure_rate: the breaker also opens when at least this share of the last `window_calls`
+            attempts failed.
+        window_calls: number of attempts over which `failure_rate` is computed.
         open_seconds: time from opening to the first probe. Doubles after each failed probe.
         max_open_seconds: the longest time between probes.
         patience_seconds: how long calls of `Mode.BATCH` wait for the breaker to close before they

@@ -32,7 +32,7 @@ class AttemptFinished:
 
     Args:
         method: name of the gRPC method, without its service.
-        status: its gRPC status. CANCELLED if the caller cancelled it.
+        status: gRPC status of the attempt. CANCELLED if the caller cancelled it.
         seconds: duration from sending to the end.
         waited_seconds: time that it waited for a slot.
         refused_status: status of the first refused paragraph. None if no paragraph was refused.

@@ -40,15 +40,15 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     blank ones fail with INVALID_ARGUMENT, as in the real service.
 
     Attributes:
-        delay_seconds: time before each reply. It and the attributes up to `gates` may be changed at
-            any time.
+        delay_seconds: time before each reply. This attribute and the following ones, up to `gates`,
+            may be changed at any time.
         version: the model version in replies.
         limits: the limits in replies of GetModel.
-        faults: the ends of the next calls, one for each.
+        faults: the results of the next calls, one for each call.
         item_faults: failures of paragraphs, by text.
-        poison: the ends of all calls that contain a text, by text.
-        gate: holds back calls with paragraphs while it is not set.
-        gates: hold back calls that contain a text while they are not set, by text.
+        poison: the result of each call that contains a text, by text.
+        gate: calls with paragraphs wait until this event is set.
+        gates: calls that contain a text wait until its event is set, by text.
         calls: all calls so far.
         in_flight: the number of calls in flight.
         most_in_flight: the largest number of calls in flight so far.

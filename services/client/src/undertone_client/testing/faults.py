@@ -9,13 +9,13 @@ from undertone_client.transport import Method
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The end of one call as a whole.
+    """The scripted result of a whole call.
 
     Args:
-        status: the gRPC status. OK answers the call after all.
+        status: the gRPC status. With OK, the call is answered normally.
         reason: the details of the status.
-        pushback_ms: pushback in the trailers, in milliseconds. None sends none.
-        delay_seconds: time before the call ends. `math.inf` never answers.
+        pushback_ms: pushback in the trailers, in milliseconds. None sends no pushback.
+        delay_seconds: time before the call ends. With `math.inf`, the call is never answered.
     """
 
     status: grpc.StatusCode
@@ -32,7 +32,7 @@ class ItemFault:
         status: the gRPC status.
         reason: the details of the status.
         times: number of failures before the paragraph is scored. None fails always.
-        pushback_ms: pushback in the trailers of its batch, in milliseconds. None sends none.
+        pushback_ms: pushback in the trailers of the batch, in milliseconds. None sends no pushback.
     """
 
     status: grpc.StatusCode
@@ -49,8 +49,8 @@ class ReceivedCall:
         method: name of the gRPC method.
         ids: ids of the paragraphs, in order.
         texts: texts of the paragraphs, in order.
-        seconds_left: time until its deadline. None without a deadline.
-        lane: the lane in its metadata.
+        seconds_left: time until the deadline of the call. None without a deadline.
+        lane: the lane in the metadata of the call.
     """
 
     method: Method

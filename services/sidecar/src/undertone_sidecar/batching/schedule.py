@@ -39,7 +39,7 @@ class Schedule:
 
         Args:
             lane: The lane of the new requests.
-            tokens: Their padded tokens.
+            tokens: Padded tokens of the new requests.
             slot_seconds: Returns the estimated seconds until a slot is free.
             remaining: Seconds until the caller's deadline.
         """

@@ -20,8 +20,8 @@ class _Mount:
 def read_quota(root: Path) -> float | None:
     """CPUs that this process may use on average. None without a limit.
 
-    The tightest limit of its control group and the groups above counts, in cgroup v1 and v2:
-    machines in transition have both. `root` contains /proc and /sys.
+    The lowest limit of its control group and all parent groups applies. Reads cgroup v1 and v2,
+    because a machine may have both. `root` contains /proc and /sys.
     """
     groups = dict(_read_groups(root))
     folders = chain.from_iterable(

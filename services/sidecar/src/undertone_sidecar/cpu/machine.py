@@ -41,7 +41,7 @@ class Machine:
         allowed: Hardware threads that the process may use.
         cores: Physical cores of these hardware threads.
         quota: CPUs that the cgroup allows on average. None without a limit.
-        instruction_set: The fastest one.
+        instruction_set: Fastest instruction set of the CPU.
     """
 
     allowed: int
@@ -82,7 +82,7 @@ def _read_allowed(root: Path) -> frozenset[int]:
 def _siblings(root: Path, cpu: int) -> frozenset[int]:
     """Hardware threads of the same core, which share its vector and matrix units."""
     topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
-    for name in ("core_cpus_list", "thread_siblings_list"):  # The second one is the name before Linux 5.3.
+    for name in ("core_cpus_list", "thread_siblings_list"):  # The second name is that of Linux before 5.3.
         try:
             return _parse_list((topology / name).read_text("utf-8"))
         except OSError:
@@ -100,7 +100,7 @@ def _parse_list(text: str) -> frozenset[int]:
 
 
 def _read_instruction_set(root: Path) -> InstructionSet:
-    """The fastest one. GENERIC if it is unknown, or the CPU is not x86."""
+    """Fastest instruction set of the CPU. GENERIC if it is unknown, or the CPU is not x86."""
     try:
         cpuinfo = (root / "proc/cpuinfo").read_text("utf-8")
     except OSError:

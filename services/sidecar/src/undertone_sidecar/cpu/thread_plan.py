@@ -14,13 +14,13 @@ PASSTHROUGH: Final = "passthrough"
 TOKEN_BUDGET: Final = "token-budget"  # noqa: S105 — not a password
 
 _MAX_TOKENIZERS: Final = 4
-"""One thread tokenizes thousands of paragraphs a second, more than the model can score."""
+"""Maximum number of threads that tokenize. Each tokenizes thousands of paragraphs a second."""
 
 _PASSTHROUGH_CALLS: Final = 16
-"""Calls from which a model server that forms batches by itself can choose."""
+"""Calls in flight to a model server that forms batches by itself."""
 
 _SPARE_CALLS: Final = 8
-"""Additional calls that the model server needs threads for: versions, health probes, operators."""
+"""Additional threads of the model server, for calls about versions and for health probes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class Pod:
 
     Attributes:
         serving: The fake model server.
-        serving_address: Its address.
+        serving_address: Address of the fake model server.
         sidecar: The sidecar.
         channel: A caller's channel to the sidecar.
         stub: A caller's stub on the channel.

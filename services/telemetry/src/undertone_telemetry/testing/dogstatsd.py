@@ -46,7 +46,7 @@ class FakeAgent:
     def __init__(self, address: str, listener: socket.socket, *, reading: bool = True) -> None:
         """
         Args:
-            address: For --dogstatsd.
+            address: Value for --dogstatsd.
             reading: False: reads only in `packets` and `metrics`.
         """
         self.address = address

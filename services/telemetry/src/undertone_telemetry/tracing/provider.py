@@ -86,7 +86,8 @@ class Tracing:
     def call_span(self, name: str, paragraphs: int) -> Iterator[None]:
         """The span of one call of the client library, with its attempts, waits and retries."""
         attributes = {"undertone.paragraphs": paragraphs}
-        # Not the exception: its message might quote a paragraph. Attempts carry their status codes.
+        # The exception is not recorded, because its message might quote a paragraph. The spans of
+        # the attempts have the status codes.
         with self.tracer.start_as_current_span(
             name, attributes=attributes, record_exception=False, set_status_on_exception=False
         ) as span:
