@@ -36,7 +36,11 @@ demo_texts_option = click.option(
 
 def repeat_option(default: int) -> Callable[[Command], Command]:
     return click.option(
-        "--repeat", default=default, show_default=True, type=click.IntRange(1), help="How often a run scores the texts."
+        "--repeat",
+        default=default,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Number of times that a run scores the texts.",
     )
 
 

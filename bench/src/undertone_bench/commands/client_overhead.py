@@ -53,8 +53,8 @@ Examples:
 def client_overhead(paragraphs: int, items: int, in_flight: int, profile: bool, rounds: int) -> Report:
     """Measure the CPU time of the client per paragraph.
 
-    The service is a process of its own that answers with a prepared reply, so that this process
-    does little but the client's work. The time is user and system time of this process, gRPC's
+    The service is a separate process that answers with a prepared reply, so that this process
+    does almost only the client's work. The time is user and system time of this process, gRPC's
     threads included. For comparison, the same calls are made without the client.
     """
     texts = [Paragraph(_TEXT[: 200 + index * 37 % 300], f"novel/{index:06}") for index in range(paragraphs)]

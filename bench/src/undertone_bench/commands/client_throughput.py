@@ -95,7 +95,7 @@ Examples:
 def client_throughput(warm_up: float, seconds: float, permits: int, batch_items: int) -> Report:
     """Compare three ways to call a simulated fleet, which answers 300 paragraphs per second.
 
-    The fleet has 90 pods and runs in a process of its own behind a real socket. It does not fail.
+    The fleet has 90 pods and runs in a separate process behind a real socket. It does not fail.
     """
     variants: dict[str, Callable[[str, _Stopwatch], None]] = {
         "row": _row,

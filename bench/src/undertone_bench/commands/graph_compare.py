@@ -89,7 +89,13 @@ Examples:
     help="Architecture. The weights are random.",
 )
 @click.option(
-    "--shape", "shapes", type=ShapeType(), multiple=True, default=["8x128", "16x64"], show_default=True, help="Repeatable."
+    "--shape",
+    "shapes",
+    type=ShapeType(),
+    multiple=True,
+    default=["8x128", "16x64"],
+    show_default=True,
+    help="Shape of a batch; repeatable.",
 )
 @rounds_option(3)
 @click.option("--runs", default=3, show_default=True, help="Timed runs per round, variant and shape.")
@@ -97,7 +103,7 @@ Examples:
 def compare(model: str, shapes: Sequence[Shape], rounds: int, runs: int) -> Report:
     """Compare the exported graph with a conventional one, with int8 and with OpenVINO.
 
-    Each variant runs in a process of its own with all CPUs, in a Session as in TF Serving. The
+    Each variant runs in a separate process with all CPUs, in a Session as in TF Serving. The
     variants take turns in alternating order. Takes five minutes; BERT-base needs 12 GB of memory.
     """
     machine = Environment.read()

@@ -33,7 +33,7 @@ Examples:
   undertone-bench simulation serve --port 50051
   undertone-bench simulation serve --pods 8 --call-seconds 0.001 --unavailable 0.05"""
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port. Default: a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port. Default: a free port.")
 @click.option("--seed", type=int, default=0, help="Seed of faults and load balancing.")
 @click.option("--pods", type=click.IntRange(1), default=4, show_default=True, help="Number of pods.")
 @click.option("--call-seconds", default=0.002, show_default=True, help="Service time of a call.")

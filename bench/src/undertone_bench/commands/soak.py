@@ -106,9 +106,7 @@ Examples:
     type=click.FloatRange(0, 1),
     help="Share of scored paragraphs at which `undertone score` is killed. 0 disables the kill.",
 )
-@click.option(
-    "--time-limit", default=RUN_SECONDS, show_default=True, metavar="SECONDS", help="For one run of `undertone score`."
-)
+@click.option("--time-limit", default=RUN_SECONDS, show_default=True, metavar="SECONDS", help="Maximum time of one run.")
 @output_option
 def soak(count: int, through: str, faults: float, restart: float, kill_at: float, time_limit: float, output: Path) -> None:
     """Score many paragraphs while services fail, and check every score.

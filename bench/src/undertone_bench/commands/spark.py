@@ -93,7 +93,7 @@ def spark(
 ) -> Report:
     """Compare ways to score paragraphs in Spark.
 
-    Each variant runs twice over the same paragraphs in a Spark session of its own; the second run
+    Each variant runs twice over the same paragraphs in a separate Spark session; the second run
     is measured. Memory is the peak of the largest Python worker.
     """
     from undertone_batch import Service

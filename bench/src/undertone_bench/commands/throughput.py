@@ -69,9 +69,9 @@ Examples:
     type=click.IntRange(32),
     help="Paragraphs of undertone, ideal and openvino. The slower variants get fewer.",
 )
-@click.option("--budget", default=2048, show_default=True, help="Padded tokens of an optimal batch, at most.")
+@click.option("--budget", default=2048, show_default=True, help="Maximum padded tokens of an optimal batch.")
 @click.option("--append", is_flag=True, help="Add the rounds to those of the report in --output.")
-@click.option("--baseline", help="Model of the variant paper, if not --model, such as one in fp32.")
+@click.option("--baseline", help="Model of the variant paper, such as a model in fp32. Default: --model.")
 @reporting
 def throughput(experiment: Experiment, names: str, count: int, budget: int, append: bool, baseline: str | None) -> Report:
     """Compare ways to serve a model: paragraphs per second, padding, CPU time and GFLOP/s.
