@@ -7,13 +7,8 @@ import pytest
 from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.conftest import Pod
-from tests.integration.support.callers import answers_alone, ask, ask_batch, assert_correct, paragraphs
-from tests.integration.support.processes import Launcher, Sidecar, until
-
-
-async def wait_for_calls(sidecar: Sidecar, method: str, count: int) -> None:
-    """Waits until `count` calls are in flight."""
-    await asyncio.to_thread(until, lambda: sidecar.calls_running(method) == count, f"{count} calls of {method} are in flight")
+from tests.integration.support.callers import answers_alone, ask, ask_batch, assert_correct, paragraphs, wait_for_calls
+from tests.integration.support.processes import Launcher
 
 
 async def test_cancelled_calls_do_not_affect_other_calls(pod: Pod) -> None:
@@ -23,10 +18,10 @@ async def test_cancelled_calls_do_not_affect_other_calls(pod: Pod) -> None:
         answers = await answers_alone(stub, texts)
         with pod.model_server.paused():
             calls = [asyncio.create_task(ask(stub, text)) for text in texts]
-            await wait_for_calls(pod.sidecar, "Classify", len(texts))
+            await wait_for_calls(pod.sidecar, Classify=len(texts))
             for call in calls[::2]:
                 call.cancel()
-            await wait_for_calls(pod.sidecar, "Classify", len(texts) // 2)
+            await wait_for_calls(pod.sidecar, Classify=len(texts) // 2)
         replies = await asyncio.gather(*calls[1::2])
         assert all(
             isinstance(outcome, asyncio.CancelledError) for outcome in await asyncio.gather(*calls[::2], return_exceptions=True)

@@ -159,15 +159,6 @@ def test_an_installation_brings_these_packages(line: str) -> None:
     assert closure(line) == INSTALLATIONS[line]
 
 
-def test_the_client_library_brings_only_grpc_and_the_protos() -> None:
-    unwanted = {"pyarrow", "rich", "jinja2", "click", *PROMETHEUS, *DATADOG, *OTEL, *TELEMETRY} - PROTOS
-    assert closure("undertone-client") & unwanted == set()
-
-
-def test_the_plain_command_brings_no_telemetry_backend() -> None:
-    assert closure("undertone") & ({*PROMETHEUS, *DATADOG, *OTEL} - PROTOS) == set()
-
-
 @pytest.mark.parametrize("dist", ["undertone", "undertone-batch", "undertone-protos", "undertone-sidecar"])
 def test_every_module_imports_with_only_the_packages_of_its_dist(dist: str) -> None:
     assert failed_imports(modules(dist), closure(dist)) == {}

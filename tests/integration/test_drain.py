@@ -6,20 +6,19 @@ import signal
 import grpc
 
 from tests.integration.conftest import Pod
-from tests.integration.support.callers import TOLERANCE, answers_alone, ask_batch, assert_correct, paragraphs, under_load
-from tests.integration.support.processes import Launcher, Sidecar, until
+from tests.integration.support.callers import (
+    TOLERANCE,
+    answers_alone,
+    ask_batch,
+    assert_correct,
+    paragraphs,
+    under_load,
+    wait_for_calls,
+)
+from tests.integration.support.processes import Launcher
 
 BATCHES = 20
 CALLERS = 8
-
-
-async def wait_for_calls(sidecar: Sidecar, **calls: int) -> None:
-    """Waits until there are this many calls of each method in flight."""
-
-    def are_in_flight() -> bool:
-        return all(sidecar.calls_running(method) == count for method, count in calls.items())
-
-    await asyncio.to_thread(until, are_in_flight, f"calls in flight: {calls}")
 
 
 async def test_a_drain_under_load_finishes_all_accepted_calls(pod: Pod, launch: Launcher) -> None:

@@ -2,20 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
 from undertone_cli.__main__ import undertone
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.small_disk import small_disk
-
-
-def rows(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """Rows of each part, without the time of the score."""
-    parts = {part.name: pq.read_table(part) for part in sorted((out / "scores").glob("part-*.parquet"))}
-    return {name: part.drop_columns(["scored_at"]).to_pylist() for name, part in parts.items()}
+from tests.unit.support.command import read_table
 
 
 def test_run_continues_after_the_disk_is_enlarged(tmp_path: Path) -> None:
@@ -36,12 +29,12 @@ def test_run_continues_after_the_disk_is_enlarged(tmp_path: Path) -> None:
             assert "No space left on device; free some space, then run the same command again to continue" in full.output
             assert json.loads((out / "run.json").read_text())["complete"] is False
             assert list(out.rglob(".*.aside")) == []
-            kept = sum(map(len, rows(out).values()))
+            kept = sum(map(len, read_table(out).values()))
             assert 0 < kept < 500
             service.received_texts()
             disk.grow(kilobytes=4096)
             assert score(out).exit_code == 0
             assert len(service.received_texts()) == 500 - kept
-            assert rows(out) == rows(tmp_path / "uninterrupted")
+            assert read_table(out) == read_table(tmp_path / "uninterrupted")
     finally:
         service.close()

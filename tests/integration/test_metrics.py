@@ -16,7 +16,7 @@ from undertone_telemetry.dispatch import CATALOGUE as TELEMETRY
 from undertone_telemetry.testing import StatsDMetric, sum_counters, udp_agent, unix_agent
 
 from tests.integration.conftest import Pod
-from tests.integration.support.callers import ask, ask_batch, paragraphs
+from tests.integration.support.callers import ask, ask_batch, paragraphs, wait_for_calls
 from tests.integration.support.processes import Launcher, Sidecar
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/metrics.md"
@@ -106,9 +106,7 @@ async def test_a_drain_loses_no_metrics(pod: Pod, launch: Launcher, tmp_path: Pa
         async with sidecar.connected() as stub:
             with pod.model_server.paused():
                 calls = [asyncio.create_task(ask_batch(stub, texts)) for _ in range(CALLS)]
-                await asyncio.to_thread(
-                    sidecar.until, lambda: sidecar.calls_running("ClassifyBatch") == CALLS, "all calls are in flight"
-                )
+                await wait_for_calls(sidecar, ClassifyBatch=CALLS)
                 sidecar.signal(signal.SIGTERM)
                 await asyncio.to_thread(sidecar.until, lambda: '"draining"' in sidecar.log, "the sidecar drains")
             await asyncio.gather(*calls)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.conftest import Pod
 from tests.integration.support.callers import TOLERANCE, answers_alone, ask, assert_correct, paragraphs, under_load
 from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SECONDS, command, until
+from tests.unit.support.command import read_table
 
 TEXTS = paragraphs(64, seed=6)
 
@@ -57,8 +57,7 @@ def wait_for_end(run: "subprocess.Popen[str]") -> tuple[int, str]:
 
 def table(out: Path) -> list[dict[str, Any]]:
     """All rows in order, without their time."""
-    parts = sorted((out / "scores").glob("part-*.parquet"))
-    return [{**row, "scored_at": None} for part in parts for row in pq.read_table(part).to_pylist()]
+    return [row for rows in read_table(out).values() for row in rows]
 
 
 def test_a_run_interrupted_by_a_killed_model_server_is_continued_to_the_same_table(own_pod: Pod, tmp_path: Path) -> None:

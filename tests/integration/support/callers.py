@@ -11,7 +11,7 @@ import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
-from tests.integration.support.processes import TIMEOUT_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS, Sidecar, until
 
 Stub: TypeAlias = "classifier_pb2_grpc.ClassifierAsyncStub"  # a name of the type stubs only
 Reply: TypeAlias = classifier_pb2.ClassifyResponse
@@ -54,6 +54,15 @@ def assert_correct(replies: Sequence[tuple[str, Reply]], answers: Mapping[str, P
     for text, reply in replies:
         assert reply.probabilities == pytest.approx(answers[text], abs=TOLERANCE, rel=0)
         assert reply.label == reply.labels[max(range(len(reply.labels)), key=reply.probabilities.__getitem__)]
+
+
+async def wait_for_calls(sidecar: Sidecar, **calls: int) -> None:
+    """Waits until there are this many calls of each method in flight."""
+
+    def are_in_flight() -> bool:
+        return all(sidecar.calls_running(method) == count for method, count in calls.items())
+
+    await asyncio.to_thread(until, are_in_flight, f"calls in flight: {calls}")
 
 
 class Load:

@@ -94,13 +94,7 @@ def make_request() -> Callable[..., predict_pb2.PredictRequest]:
     """
 
     def make(**spec: object) -> predict_pb2.PredictRequest:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = "emotions"
-        for field, value in spec.items():
-            if field == "version":
-                request.model_spec.version.value = value
-            else:
-                setattr(request.model_spec, field, value)
+        request = predict_pb2.PredictRequest(model_spec={"name": "emotions", **spec})
         request.inputs["input_ids"].CopyFrom(tf.make_tensor_proto(np.array([[1, 2, 3], [4, 5, 0]], np.int32)))
         request.inputs["attention_mask"].CopyFrom(tf.make_tensor_proto(np.array([[1, 1, 1], [1, 1, 0]], np.int32)))
         return request

@@ -18,20 +18,8 @@ from undertone_dev_server.testing import FakeServable, echo_signature
 BFLOAT16 = tf.bfloat16.as_numpy_dtype
 
 DTYPES = [
-    "float32",
-    "float64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "bool",
-    "float16",
-    BFLOAT16,
-    "complex64",
+    *("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("bool", "float16", BFLOAT16, "complex64"),
 ]
 
 

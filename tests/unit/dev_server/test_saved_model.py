@@ -36,21 +36,15 @@ def test_damaged_graph_is_a_load_error_that_names_the_file(tiny_model: Path, tmp
     assert error.value.status is grpc.StatusCode.DATA_LOSS
 
 
-def test_missing_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) -> None:
-    half = tmp_path / "half"
-    shutil.copytree(tiny_model, half)
-    shutil.rmtree(half / "variables")
-    with pytest.raises(LoadError, match="variables"):
-        load(half)
-
-
-def test_truncated_variables_are_a_load_error(tiny_model: Path, tmp_path: Path) -> None:
-    cut = tmp_path / "cut"
-    shutil.copytree(tiny_model, cut)
-    for data in (cut / "variables").glob("variables.data*"):
-        data.write_bytes(data.read_bytes()[:10])
-    with pytest.raises(LoadError):
-        load(cut)
+@pytest.mark.parametrize(("size", "message"), [(None, "variables"), (10, None)], ids=["missing", "truncated"])
+def test_incomplete_variables_are_a_load_error(tiny_model: Path, tmp_path: Path, size: int | None, message: str | None) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    if size is None:
+        shutil.rmtree(folder / "variables")
+    for data in (folder / "variables").glob("variables.data*"):
+        data.write_bytes(data.read_bytes()[:size])
+    with pytest.raises(LoadError, match=message):
+        load(folder)
 
 
 def test_folder_without_a_graph_is_a_load_error(tmp_path: Path) -> None:

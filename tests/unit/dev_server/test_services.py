@@ -54,7 +54,7 @@ def test_predict_on_both_sockets(sockets: tuple[str, str], which: int, make_requ
     assert response.model_spec.signature_name == "serving_default"
 
 
-@pytest.mark.parametrize("spec", [{"version": 3}, {"signature_name": "serving_default"}], ids=str)
+@pytest.mark.parametrize("spec", [{"version": {"value": 3}}, {"signature_name": "serving_default"}], ids=str)
 def test_predict_by_version_and_signature(channel: grpc.Channel, make_request: MakeRequest, spec: dict[str, object]) -> None:
     response = predict(channel, make_request(**spec))
     assert list(response.outputs) == ["probabilities"]
@@ -98,14 +98,7 @@ def put(alias: str, array: np.ndarray) -> Change:
 
 
 def spec(**fields: object) -> Change:
-    def change(request: predict_pb2.PredictRequest) -> None:
-        for field, value in fields.items():
-            if field == "version":
-                request.model_spec.version.value = value
-            else:
-                setattr(request.model_spec, field, value)
-
-    return change
+    return lambda request: request.model_spec.MergeFrom(predict_pb2.PredictRequest(model_spec=fields).model_spec)
 
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -113,10 +106,14 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 REFUSALS: dict[str, tuple[Change, grpc.StatusCode, str]] = {
     "no spec": (lambda r: r.ClearField("model_spec"), INVALID, "Missing ModelSpec"),
-    "no name": (spec(name=""), INVALID, "ModelSpec has no name specified."),
+    "no name": (lambda r: r.model_spec.ClearField("name"), INVALID, "ModelSpec has no name specified."),
     "unknown model": (spec(name="tone"), NOT_FOUND, "Servable not found for request: Latest(tone)"),
-    "unknown model and version": (spec(name="tone", version=1), NOT_FOUND, "Servable not found for request: Specific(tone, 1)"),
-    "unknown version": (spec(version=9), NOT_FOUND, "Servable not found for request: Specific(emotions, 9)"),
+    "unknown model and version": (
+        spec(name="tone", version={"value": 1}),
+        NOT_FOUND,
+        "Servable not found for request: Specific(tone, 1)",
+    ),
+    "unknown version": (spec(version={"value": 9}), NOT_FOUND, "Servable not found for request: Specific(emotions, 9)"),
     "version label": (spec(version_label="beta"), INVALID, "Unrecognized servable version label: beta"),
     "unknown signature": (
         spec(signature_name="classify"),

@@ -12,6 +12,9 @@ from undertone_model.errors import DataError
 LABELS = list(GOEMOTIONS)
 
 
+NUMBERS = [f"text\t{number}\tid" for number in ("28", "-1", "1,,2")]
+
+
 @pytest.fixture
 def comments(tmp_path: Path) -> Path:
     (tmp_path / "labels.txt").write_text("\n".join(LABELS) + "\n")
@@ -48,17 +51,7 @@ def test_data_set_has_the_hash_of_its_file(comments: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [
-        "",
-        "no tabs",
-        "text\t3",
-        "text\t3\tid\tmore",
-        "text\tjoy\tid",
-        "text\t\tid",
-        "text\t28\tid",
-        "text\t-1\tid",
-        "text\t1,,2\tid",
-    ],
+    ["", "no tabs", "text\t3", "text\t3\tid\tmore", "text\tjoy\tid", "text\t\tid", *NUMBERS],
 )
 def test_error_names_file_and_line_of_a_malformed_comment(comments: Path, line: str) -> None:
     (comments / "test.tsv").write_text(f"fine\t1\tid\n{line}\nfine\t1\tid\n")

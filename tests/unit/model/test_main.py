@@ -161,16 +161,7 @@ def test_training_without_stories(corpora: Path, tiny: Path, tmp_path: Path) -> 
 
 def test_process_prints_only_the_result(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LOG_LEVEL)
-    command = [
-        sys.executable,
-        "-m",
-        "undertone_model",
-        "export",
-        str(tmp_path),
-        "--checkpoint",
-        str(tiny),
-        "--precision",
-        "fp32",
-    ]
+    options = ("--checkpoint", str(tiny), "--precision", "fp32")
+    command = [sys.executable, "-m", "undertone_model", "export", str(tmp_path), *options]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{tmp_path / 'tiny' / '1'}\n", "")
