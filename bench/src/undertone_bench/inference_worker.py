@@ -43,7 +43,7 @@ class _Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class ComputeTime:
     """Elapsed seconds for all batches, and CPU seconds of all threads."""
 
     seconds: float
@@ -54,9 +54,10 @@ class InferenceWorker:
     """A process with one model, which it loads upon the first call."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
-        """`variables` is the process's environment.
+        """`variables` is the environment of the process.
 
-        Default: that of a pod's model server, then this process's.
+        By default, it is the recommended environment of a model server, overridden by this
+        process's environment.
         """
         self._folder = folder
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_load_tensorflow)
@@ -78,7 +79,7 @@ class InferenceWorker:
         """
         return self._pool.submit(_peak, dtype).result()
 
-    def compute(self, engine: str, batches: Sequence[Batch]) -> Computed:
+    def compute(self, engine: str, batches: Sequence[Batch]) -> ComputeTime:
         """Compute the batches with one of three engines.
 
         `session`: TensorFlow with its default number of threads, one batch after the other.
@@ -120,12 +121,12 @@ def _peak(dtype: str) -> float:
     return 2 * rows * inner * columns / best
 
 
-def _compute(name: str, folder: Path, batches: Sequence[Batch]) -> Computed:
+def _compute(name: str, folder: Path, batches: Sequence[Batch]) -> ComputeTime:
     engine = _engines.get(name) or _engines.setdefault(name, _LOADERS[name](folder))
     started, cpu = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(engine.concurrency) as pool:
         list(pool.map(engine.compute, batches))
-    return Computed(time.perf_counter() - started, time.process_time() - cpu)
+    return ComputeTime(time.perf_counter() - started, time.process_time() - cpu)
 
 
 def _session_engine(folder: Path) -> _Engine:

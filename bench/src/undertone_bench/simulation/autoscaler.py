@@ -1,6 +1,6 @@
 """The algorithm of the HorizontalPodAutoscaler (autoscaling/v2) for CPU utilization.
 
-Source: Kubernetes documentation, "Horizontal Pod Autoscaling", Algorithm details. Modelled are: the
+Source: Kubernetes documentation, "Horizontal Pod Autoscaling", Algorithm details. It models the
 ratio of mean utilization to the target; the tolerance; pods that are not ready and count as idle
 when scaling up; the minimum and maximum; the default policy for scaling up (at most the larger of
 doubling and four pods per period); and the stabilization window for scaling down.
@@ -40,7 +40,7 @@ class Autoscaler:
     def desired_replicas(self, now: float, pods: int, utilizations: Sequence[float]) -> int:
         """The new number of replicas.
 
-        `pods` is the number of existing pods, `utilizations` has those of the ready ones.
+        `pods` is the number of existing pods, `utilizations` has the utilization of each ready pod.
         """
         desired = self._recommend(pods, utilizations)
         self._recommendations.append((now, desired))

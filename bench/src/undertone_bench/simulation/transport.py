@@ -1,6 +1,6 @@
 """A transport of the client that leads to a simulated fleet instead of a socket.
 
-Kept from gRPC: messages are serialized, each attempt has a deadline that ends it with
+As with gRPC, messages are serialized, each attempt has a deadline that ends it with
 DEADLINE_EXCEEDED, and cancelling the caller cancels the attempt.
 """
 

@@ -34,7 +34,7 @@ class Chunk:
 def sliding_chunks(tokens: int, *, width: int, overlap: int) -> tuple[Chunk, ...]:
     """Chunks of `width` tokens that cover all tokens.
 
-    Each shares at least `overlap` tokens with the one before.
+    Each chunk shares at least `overlap` tokens with the previous chunk.
 
     The last chunk starts early enough to have the full width, so that the model always sees enough
     context. A paragraph that fits has one chunk of its own length.
@@ -58,7 +58,7 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) ->
         tokens: Tokens of the paragraph, without special tokens.
         width: Maximum tokens of a chunk without its special tokens.
         overlap: Tokens that neighbouring chunks share.
-        policy: What to do if the paragraph does not fit.
+        policy: Handling of a paragraph that does not fit.
 
     Raises:
         ParagraphError: The paragraph does not fit and the policy is REJECT.

@@ -28,7 +28,7 @@ _WARM_UP_TIMEOUT_SECONDS: Final = 300.0
 class PaddedLengths:
     """Sequence lengths in tokens to which batches are padded, ascending.
 
-    The last one is the model's maximum.
+    The last length is the model's maximum.
 
     The model server optimizes its graph once for each length, whatever the number of rows. So there
     are few lengths, and all of them are warmed up. The steps grow with the length, so that padding

@@ -23,28 +23,28 @@ _PARTS: Final = re.compile(r"""[!"'(),.:;?‘’“”–—…-]|[^\s!"'(),.:;?
 """Parts of a word: punctuation marks, which are tokenized one by one, and the text between them."""
 
 _MAX_BYTES: Final = 8 * 2**20
-"""Enough for about eighty thousand words."""
+"""Maximum memory of the cache. It holds about eighty thousand words."""
 
 
 class WordCache:
-    """Tokenizes like `rust`, without special tokens. Thread-safe.
+    """Tokenizes like `tokenizer`, without special tokens. Thread-safe.
 
     A word is the text between white space, punctuation included. The cache is cleared when its
     words need more than `max_bytes` of memory. Frequent words soon return.
     """
 
-    def __init__(self, rust: tokenizers.Tokenizer, *, max_bytes: int = _MAX_BYTES) -> None:
-        """`supports(rust)` must be true."""
-        self._rust = rust
+    def __init__(self, tokenizer: tokenizers.Tokenizer, *, max_bytes: int = _MAX_BYTES) -> None:
+        """`supports(tokenizer)` must be true."""
+        self._tokenizer = tokenizer
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._cache: dict[str, bytes] = {}
         self._bytes = 0
 
     @staticmethod
-    def supports(rust: tokenizers.Tokenizer) -> bool:
+    def supports(tokenizer: tokenizers.Tokenizer) -> bool:
         """Whether the tokenizer works word by word, as BERT's do."""
-        description = json.loads(rust.to_str())
+        description = json.loads(tokenizer.to_str())
         normalizer, pre_tokenizer = description["normalizer"] or {}, description["pre_tokenizer"] or {}
         if normalizer.get("type") != "BertNormalizer" or pre_tokenizer.get("type") != "BertPreTokenizer":
             return False
@@ -72,7 +72,7 @@ class WordCache:
         new_words = {word: _PARTS.findall(word) for word in words.difference(cache)}
         if new_words:
             new_parts = list(set(chain.from_iterable(new_words.values())).difference(cache))
-            encodings = self._rust.encode_batch_fast(new_parts, add_special_tokens=False)
+            encodings = self._tokenizer.encode_batch_fast(new_parts, add_special_tokens=False)
             token_ids = (np.array(encoding.ids, np.int32).tobytes() for encoding in encodings)
             cache.update(zip(new_parts, token_ids, strict=True))
             cache.update((word, b"".join(map(cache.__getitem__, parts))) for word, parts in new_words.items())

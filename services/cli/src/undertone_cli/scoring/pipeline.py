@@ -128,7 +128,7 @@ class Pipeline:
                 continue
             part, saved = self._parts.add(paragraph)
             if saved is not None:
-                self._keep(paragraph, saved)
+                self._keep_saved_score(paragraph, saved)
             elif self._replay is not None and (record := self._replay.record_if_changed(paragraph)) is not None:
                 self._write_failure(part, paragraph, record)
             elif paragraph.text is None:
@@ -152,7 +152,7 @@ class Pipeline:
             self._write_result(pending.part, pending.paragraph, result)
         self._check_available(outcome)
 
-    def _keep(self, paragraph: InputParagraph, score: TextScore) -> None:
+    def _keep_saved_score(self, paragraph: InputParagraph, score: TextScore) -> None:
         self._cache.add_score(paragraph.text_sha256, score)
         if self._replay is None:
             self._counts.add_kept(score.label, score.tokens)

@@ -29,7 +29,7 @@ class CallCounts:
     Args:
         attempts: attempts by gRPC status name, retries and hedges included. Attempts that the
             caller cancelled do not count.
-        refused: batch replies with refused paragraphs, by the status of the first.
+        refused: batch replies with refused paragraphs, by status of the first refused paragraph.
         retried: attempts that followed a failed attempt of the same call.
         hedged: attempts that were sent in parallel to another attempt of the same call.
         recovered: attempts that failed or had refused paragraphs, in calls that succeeded later or

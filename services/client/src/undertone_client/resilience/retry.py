@@ -101,8 +101,8 @@ class OverloadGrace:
     """The period in which RESOURCE_EXHAUSTED does not count as a failure.
 
     A call that is refused while other calls succeed has its own period, which starts with its first
-    refusal. While no call succeeds, all calls of the client share one period. Calls that start
-    after its end get no further period.
+    refusal. While no call succeeds, all calls of the client share one period. A call that starts
+    after the end of the shared period has no period of its own.
 
     Args:
         patience_seconds: length of the period.
