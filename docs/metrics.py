@@ -72,7 +72,7 @@ def _without_calls(catalogue: Iterable[Metric]) -> tuple[Metric, ...]:
 SECTIONS: Final = (
     Section(
         "Calls, server side",
-        "Unary calls that the sidecar receives, from `undertone_telemetry.interceptors.ServerEventInterceptor`.",
+        "Unary calls received by the sidecar, from `undertone_telemetry.interceptors.ServerEventInterceptor`.",
         SERVER_CATALOGUE,
     ),
     Section(

@@ -17,8 +17,8 @@ INTRODUCTION = """\
 # undertone
 
 Serves emotion scores of paragraphs on Kubernetes 1.29 or newer. Each pod contains a preprocessing
-sidecar and TF Serving. The pods run on tainted nodes with fast CPUs and scale at 70 % CPU utilization.
-Envoy balances each gRPC call separately, and also accepts JSON.
+sidecar and TF Serving. The pods run on tainted nodes with fast CPUs and scale at 70 % CPU
+utilization. Envoy balances each gRPC call separately, and also accepts JSON.
 
     helm install undertone oci://ghcr.io/undertone/charts/undertone \\
       --namespace undertone --create-namespace
@@ -28,7 +28,8 @@ From a checkout of the repository:
 
     helm install undertone deploy/helm/undertone --namespace undertone --create-namespace
 
-- [Operations](../../../docs/how-to/operations.md): install, configure, observe, scale, upgrade, alerts.
+- [Operations](../../../docs/how-to/operations.md): install, configure, observe, scale,
+  upgrade, alerts.
 - [Node pools](../../../docs/how-to/node-pools.md) on EKS, GKE and AKS.
 - `values-kind.yaml` configures small pods for the cluster in
   [deploy/kind/cluster.yaml](../../kind/cluster.yaml).

@@ -38,8 +38,8 @@ class ThreadSettings:
     model_calls: int = field(
         default=0,
         metadata=option(
-            "Maximum calls to the model server in flight. 0 = automatic: the number of its CPUs, or 16 with "
-            "--batching passthrough. 1 gives all CPUs to each call.",
+            "Maximum calls to the model server in flight. 0 = automatic: the number of the model "
+            "server's CPUs, or 16 with --batching passthrough. 1 gives all CPUs to each call.",
             click.IntRange(0, 4096),
             "CALLS",
         ),
@@ -64,7 +64,7 @@ class ThreadSettings:
         default=0,
         metadata=option(
             "Threads of an operation (intra_op) with which the model server was started. The sidecar checks that "
-            "they fit its CPUs. 0 = unknown.",
+            "they fit the model server's CPUs. 0 = unknown.",
             click.IntRange(min=0),
             "THREADS",
         ),
