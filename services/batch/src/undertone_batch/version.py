@@ -56,7 +56,7 @@ class Version:
     def successor(
         self, buckets: Mapping[int, Bucket], run: str, committed_at: datetime, backfill_began_at: datetime | None = None
     ) -> Self:
-        """The next version, in which `buckets` replace those with the same numbers."""
+        """The next version. `buckets` replace the buckets with the same numbers."""
         return replace(
             self,
             number=self.number + 1,
@@ -101,8 +101,8 @@ class Version:
         """
         try:
             document: dict[str, Any] = json.loads(text)
-            found = document.pop("format")
-            if found == FORMAT:
+            file_format = document.pop("format")
+            if file_format == FORMAT:
                 backfill_began_at = document.pop("backfill_began_at")
                 return cls(
                     number=int(document["number"]),
@@ -117,7 +117,7 @@ class Version:
             raise OutputError(
                 f"{file} is not a version file of a table ({error!r}): delete it to return to the previous version"
             ) from None
-        raise OutputError(f"{file} has format {found}, but this release reads {FORMAT}: use the release that wrote it")
+        raise OutputError(f"{file} has format {file_format}, but this release reads {FORMAT}: use the release that wrote it")
 
 
 def _buckets(document: Mapping[str, Any]) -> Iterator[tuple[int, Bucket]]:

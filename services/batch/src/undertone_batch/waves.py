@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 MAX_TASK_ROWS = 5000
-"""Enough paragraphs to find some of similar length, few enough to lose with an executor."""
+"""Maximum rows of a task: enough for calls of similar lengths, and few to lose with an executor."""
 
 MIN_TASK_ROWS = 256
-"""Smaller tasks cost more than they save."""
+"""Minimum rows of a task. The overhead of smaller tasks exceeds their benefit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Wave:
     paragraphs: int
 
     def task_count(self, slots: int) -> int:
-        """The number of tasks if `slots` tasks can run at once; a multiple of it if possible."""
-        least = math.ceil(self.paragraphs / MAX_TASK_ROWS)
-        most = max(1, self.paragraphs // MIN_TASK_ROWS)
-        return min(max(math.ceil(least / slots), 1) * slots, most)
+        """The number of tasks for `slots` slots. A multiple of `slots` if possible."""
+        min_tasks = math.ceil(self.paragraphs / MAX_TASK_ROWS)
+        max_tasks = max(1, self.paragraphs // MIN_TASK_ROWS)
+        return min(max(math.ceil(min_tasks / slots), 1) * slots, max_tasks)
 
 
 def divide(to_score: Mapping[int, int], wave_rows: int) -> Iterator[Wave]:

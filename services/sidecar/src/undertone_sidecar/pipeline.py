@@ -79,7 +79,7 @@ class _Submitted:
 
 
 def no_span() -> None:
-    """For calls without traces."""
+    """Returns None: the call has no trace span."""
 
 
 class Pipeline:

@@ -1,4 +1,4 @@
-"""HedgeSent calls, over real sockets."""
+"""Hedged calls, over real sockets."""
 
 from collections.abc import AsyncIterator
 

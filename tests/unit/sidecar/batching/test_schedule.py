@@ -62,7 +62,7 @@ def test_a_staggered_call_ends_at_a_distance_from_the_others(
 
 
 @pytest.mark.parametrize("slots", [2, 3, 8])
-def test_calls_that_start_together_soon_end_one_after_the_other(slots: int) -> None:
+def test_calls_that_start_together_are_staggered_later(slots: int) -> None:
     """An online request then never waits much longer than the duration of a call divided by the
     slots.
     """
