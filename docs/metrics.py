@@ -28,11 +28,11 @@ catalogues in the code. Tests compare it with the metrics of running processes.
 
 | process | endpoint for Prometheus | metrics |
 |---|---|---|
-| sidecar | `--metrics-port`, 9464 by default | calls of both sides, sidecar, telemetry |
-| `undertone score`, `replay` | `--metrics-port`; `--pushgateway` for the job metrics | calls, client, jobs, telemetry |
-| `undertone-batch`, driver | the same | jobs, telemetry. Clients in Spark's workers send metrics to Datadog only |
-| TF Serving | 8501, `/monitoring/prometheus/metrics` | its own; the chart enables them |
-| Envoy | its metrics port, `/stats/prometheus` | its own |
+| sidecar | `--metrics-port`, 9464 by default | calls (server and client side), sidecar, telemetry |
+| `undertone score`, `replay` | `--metrics-port` or `--pushgateway` (jobs) | calls (client side), client, jobs, telemetry |
+| `undertone-batch` (driver) | `--metrics-port` or `--pushgateway` (jobs) | jobs, telemetry; Spark's workers use Datadog only |
+| TF Serving | port 8501, `/monitoring/prometheus/metrics` | metrics of TF Serving, which the chart enables |
+| Envoy | port 9902 in the chart, `/stats/prometheus` | metrics of Envoy |
 
 The first three also export `process_*`: CPU seconds, memory, open files. Durations are in seconds,
 with buckets from 1 ms to 65.5 s, each twice the previous one. Sizes are in bytes, with buckets from
@@ -42,16 +42,16 @@ with buckets from 1 ms to 65.5 s, each twice the previous one. Sizes are in byte
 to an agent, without the suffix `_total`. Labels become tags, counters become counts, histograms
 become distributions. A background thread sends once a second. If a histogram has more than 64
 observations in that second, a random sample of about 64 is sent with its sampling rate. `DD_ENV`,
-`DD_SERVICE` and `DD_VERSION` become tags of everything. After SIGTERM, everything counted so far is
-sent before the process exits.
+`DD_SERVICE` and `DD_VERSION` become tags of all metrics. After SIGTERM, the process sends the
+remaining metrics before it exits.
 
-**Telemetry never fails a call.** Errors of an adapter are counted in
-`undertone_telemetry_errors_total` and the first one is logged. An agent that is absent or does not
-read costs packets, which are counted there, too.
+**Telemetry never fails a call.** `undertone_telemetry_errors_total` counts the errors of an adapter
+(a receiver of metrics, events or traces). The process logs the first error. If the Datadog agent is
+absent or too slow, packets are lost, and the same metric counts them.
 
 **Packages.** `--metrics-port` and `--pushgateway` need `pip install
 'undertone-telemetry[prometheus]'`, `--dogstatsd` needs `[datadog]`, `--trace-sample` needs
-`[otel]`. The images contain all of them; `pip install undertone` none.
+`[otel]`. The images contain all of these extras. `pip install undertone` contains none.
 """
 
 

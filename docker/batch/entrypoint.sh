@@ -1,7 +1,7 @@
 #!/bin/bash
-# The entrypoint that Spark requires of an image on Kubernetes: it starts pods with the argument `driver`
-# or `executor`, and further settings in the environment. Other arguments are a command, for example
-# undertone score.
+# The entrypoint that Spark on Kubernetes requires. Spark starts pods with the argument `driver` or
+# `executor`, and with settings in environment variables. Other arguments are a command to run, for
+# example undertone score.
 set -euo pipefail
 
 case ${1:-} in

@@ -30,7 +30,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
-eventually() { for _ in {1..200}; do "$@" && return; sleep 3; done; fail "still false after ten minutes: $*"; }
+eventually() { for _ in {1..200}; do "$@" && return; sleep 3; done; fail "the condition is not true after ten minutes: $*"; }
 kubectl() { command kubectl --namespace "$HELM_NAMESPACE" "$@"; }
 classify() { timeout 10 buf curl --protocol grpc --http2-prior-knowledge --data '{"text": "At last, home!"}' "http://$target/undertone.v1.Classifier/Classify"; }
 ready() { [[ $(kubectl get deployment/undertone-inference --output 'jsonpath={.status.readyReplicas}') == "$1" ]]; }
@@ -52,7 +52,7 @@ nodes='{range .items[*]}{.spec.nodeName}{"\n"}{end}'
 kubectl get nodes --selector workload=undertone --output "jsonpath=$tainted" |
     awk 'NF == 2 {print $1}' | sort >"$folder/pool"
 kubectl get pods --selector "$inference" --output "jsonpath=$nodes" | sort --unique >"$folder/used"
-[[ -s $folder/used && -z $(comm -23 "$folder/used" "$folder/pool") ]] || fail "they run on: $(cat "$folder/used")"
+[[ -s $folder/used && -z $(comm -23 "$folder/used" "$folder/pool") ]] || fail "inference pods run on other nodes: $(comm -23 "$folder/used" "$folder/pool")"
 
 say "gRPC and JSON through the load balancer"
 command kubectl --namespace "$HELM_NAMESPACE" port-forward service/undertone-envoy 50051:50051 >/dev/null &
@@ -69,9 +69,9 @@ kubectl rollout restart deployment/undertone-inference
 kubectl rollout status deployment/undertone-inference --timeout 15m
 kubectl delete --grace-period=1 "$(kubectl get pods --selector "$inference" --output name | head -1)"
 eventually ready 3
-kill "$load" || fail "the load ended before it was stopped"
-wait "$load" || [[ $? == 143 ]] || fail "the load ended with exit code $?"
-[[ -n $(find "$folder/scores" -name 'part-*') ]] || fail "the load has no scores"
+kill "$load" || fail "undertone score ended before the test stopped it"
+wait "$load" || [[ $? == 143 ]] || fail "undertone score ended with exit code $?"
+[[ -n $(find "$folder/scores" -name 'part-*') ]] || fail "undertone score wrote no scores"
 [[ ! -s $folder/scores/failures.jsonl ]] || fail "$(head -1 "$folder/scores/failures.jsonl")"
 
 say "without load: scale down"

@@ -38,7 +38,7 @@ _SHED: Final = Metric(
 _RECOVERED: Final = Metric(
     "undertone_client_recovered_total",
     Kind.COUNTER,
-    "Attempts that failed or refused paragraphs, in calls that succeeded later or were split in two.",
+    "Attempts that failed or rejected paragraphs. Their call succeeded later or was split in two.",
 )
 _PARAGRAPHS: Final = Metric(
     "undertone_client_paragraphs_total", Kind.COUNTER, "Finished paragraphs, by their last status code. OK: scored.", _CODE

@@ -13,10 +13,10 @@ from undertone_sidecar.events import Listener
 from undertone_sidecar.health import Health
 
 _QUIET_SECONDS: Final = 0.1
-"""Pause without calls before the stop, which cancels calls that gRPC has not delivered yet."""
+"""Time without calls before the server stops. A stop cancels calls that gRPC has not delivered."""
 
 _MAX_QUIET_WAIT_SECONDS: Final = 1.0
-"""Limit of the wait for such a pause, for callers that keep calling."""
+"""Maximum wait for a time without calls. Callers that keep calling must not delay the stop."""
 
 _FLUSH_SECONDS: Final = 0.5
 """Time for gRPC to write the last replies while a health watcher keeps its connection open."""
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class InFlightTracker:
-    """Counts the server's calls in flight. A listener that forwards its events to another one."""
+    """Counts the server's calls in flight. Receives call events and forwards them to `listener`."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

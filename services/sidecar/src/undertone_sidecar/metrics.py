@@ -33,7 +33,7 @@ _TOKENIZE: Final = Metric(
     buckets=DURATION_BUCKETS,
 )
 _QUEUE: Final = Metric(
-    "undertone_queue_seconds", Kind.HISTOGRAM, "Time of a sequence in the queue.", ("lane",), DURATION_BUCKETS
+    "undertone_queue_seconds", Kind.HISTOGRAM, "Time that a sequence waits in the queue.", ("lane",), DURATION_BUCKETS
 )
 _BATCHES: Final = Metric(
     "undertone_batches_total",
@@ -54,7 +54,7 @@ _SENT_TOKENS: Final = Metric(
     "undertone_tokens_total", Kind.COUNTER, "Tokens sent to the model server, by kind: text or padding.", ("kind",)
 )
 _SHED: Final = Metric(
-    "undertone_shed_paragraphs_total", Kind.COUNTER, "Paragraphs refused without queueing.", ("lane", "reason")
+    "undertone_shed_paragraphs_total", Kind.COUNTER, "Paragraphs rejected before they enter the queue.", ("lane", "reason")
 )
 _DROPPED: Final = Metric(
     "undertone_dropped_sequences_total",
@@ -64,12 +64,12 @@ _DROPPED: Final = Metric(
 )
 _READY: Final = Metric("undertone_ready", Kind.GAUGE, "1 if the sidecar serves a model, else 0.")
 _MODEL: Final = Metric(
-    "undertone_model_info", Kind.INFO, "The served model, or the last one.", ("name", "version", "precision")
+    "undertone_model_info", Kind.INFO, "The served model, or the model that was served last.", ("name", "version", "precision")
 )
 _MISMATCH: Final = Metric(
     "undertone_model_mismatch",
     Kind.GAUGE,
-    "1 if the newest model version cannot be served, because its files or the model server disagree with its contract, else 0.",
+    "1 if the contract of the newest model version does not match its files or the model server, else 0.",
 )
 
 CATALOGUE: Final = (

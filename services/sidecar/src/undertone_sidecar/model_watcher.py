@@ -37,10 +37,11 @@ log = logging.getLogger(__name__)
 class ModelWatcher:
     """Checks the model server periodically. Implements Models for the pipeline.
 
-    Serves the newest version that is ready in the model server and has a complete folder. First, it
-    checks the contract against the model server, and warms up some of the padded lengths. It warms
-    up the others while it serves: the graph is optimized by then, so that a new length costs
-    milliseconds only. Each reason for not serving is logged once.
+    Serves the newest version that is ready in the model server and has a complete folder. Before
+    it serves a version, it checks the contract against the model server, and warms up some of the
+    padded lengths. It warms up the other lengths later, while it serves: the graph is then
+    optimized, and the first call of a length takes only milliseconds more. Each reason for not
+    serving is logged once.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ModelWatcher:
             health: Becomes ready with the first version.
             executor: Thread pool for files and tokenizers.
             overlap: Tokens that neighbouring chunks share.
-            budget: Maximum tokens of a batch.
+            budget: Maximum number of tokens in a batch.
             poll_seconds: Time between checks.
             instruction_set: Instruction set of the CPU. Logged with the precision of the model.
             listener: Receives events.
@@ -173,9 +174,9 @@ class ModelWatcher:
             self._listener(MismatchChanged(mismatch))
 
     def _complete_versions(self, versions: Iterable[int]) -> list[int]:
-        """The served version, whose files are not read again, and those with a complete folder.
+        """The versions with a complete folder. The served version is not checked again.
 
-        The exporter writes the contract last.
+        A folder with a contract is complete, because the exporter writes the contract last.
         """
         served = self._model.version if self._model and self._available else None
         return [version for version in versions if version == served or (self._folder / str(version) / CONTRACT_FILE).is_file()]
@@ -218,7 +219,7 @@ class ModelWatcher:
         self._warm_up_task = asyncio.create_task(self._warm_up_later(model), name="warm-up")
 
     async def _warm_up_later(self, model: Model) -> None:
-        # A caller's call or the next check meets the same error and handles it.
+        # The next call or the next check gets the same error and handles it.
         with suppress(SidecarError):
             await warm_up(self._backend, model, model.lengths.warm_later)
 

@@ -173,7 +173,7 @@ def _plan(machine: Machine, settings: Settings) -> ThreadPlan:
     if problems and not settings.auto:
         raise SettingsError("\n".join(problems))
     for problem in problems:
-        log.warning("too many threads, corrected as far as the sidecar can: %s", problem)
+        log.warning("too many threads; the sidecar corrects only its own: %s", problem)
     planned = plan_threads(machine, settings)
     if settings.tokenizer_threads and not problems:
         planned = replace(planned, tokenizers=settings.tokenizer_threads)

@@ -79,7 +79,8 @@ class TFServing:
     async def signature(self, version: int) -> Signature:
         request = predict_pb2.GetModelMetadataRequest(model_spec=self._model_spec(version), metadata_field=["signature_def"])
         response = await self._call(self._prediction.GetModelMetadata(request, timeout=_METADATA_TIMEOUT_SECONDS))
-        # Unpack() would check the type's full name, which is TF Serving's.
+        # Any.Unpack() would fail: the type URL has TF Serving's package name, not the name in our
+        # protos.
         signatures = predict_pb2.SignatureDefMap.FromString(response.metadata["signature_def"].value).signature_def
         if SIGNATURE not in signatures:
             raise ModelServerError(f"version {version} has no signature {SIGNATURE}; it has {sorted(signatures)}")

@@ -47,4 +47,4 @@ async def test_an_oversubscribed_sidecar_starts_only_with_auto(base: Path, caplo
             pass
     async with running_pod(base, auto=True, **threads):
         pass
-    assert "too many threads, corrected as far as the sidecar can: --model-server-threads is 10000" in caplog.text
+    assert "too many threads; the sidecar corrects only its own: --model-server-threads is 10000" in caplog.text

@@ -11,7 +11,7 @@ _UNLIMITED: Final = {"max", "-1"}
 
 @dataclass(frozen=True, slots=True)
 class _Mount:
-    """A mounted hierarchy: the folder `mount_point` is the control group `root`."""
+    """A mounted cgroup hierarchy. The folder `mount_point` contains the control group `root`."""
 
     root: str
     mount_point: Path

@@ -29,7 +29,7 @@ class InstructionSet(Enum):
 
     @property
     def has_bf16(self) -> bool:
-        """Whether the CPU has bfloat16. Emulated bfloat16 is slower than float32."""
+        """Whether the CPU has bfloat16 instructions. Emulated bfloat16 is slower than float32."""
         return self in (InstructionSet.AMX, InstructionSet.AVX512_BF16)
 
 
@@ -51,7 +51,7 @@ class Machine:
 
     @property
     def cpus(self) -> float:
-        """Usable CPUs."""
+        """Number of CPUs that the process can use on average."""
         return self.allowed if self.quota is None else min(self.allowed, self.quota)
 
     def __str__(self) -> str:

@@ -25,7 +25,7 @@ _SPARE_CALLS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadSettings:
-    """Settings that determine thread counts. Both commands have them."""
+    """Settings that determine thread counts, of `undertone-sidecar` and of its command `plan`."""
 
     batching: str = field(
         default=TOKEN_BUDGET,
@@ -84,7 +84,7 @@ class ThreadSettings:
 
 @dataclass(frozen=True, slots=True)
 class ThreadPlan:
-    """Thread counts.
+    """Thread counts of sidecar and model server.
 
     Attributes:
         model_calls: Maximum calls to the model server in flight.
@@ -117,11 +117,11 @@ def plan_threads(machine: Machine, settings: ThreadSettings) -> ThreadPlan:
     core, so a second thread gains nothing. Fractions of a CPU are rounded down, because all threads
     of an operation wait for the slowest.
 
-    There are as many calls in flight as cores, and each is computed by one thread. That avoids a
-    wait for the slowest thread after each of about a hundred operations, which dominates with few
-    tokens. With fewer calls, the remaining cores work inside operations. All calls share these
-    threads, and each call adds one. A model server that forms batches by itself uses all cores
-    inside operations.
+    There are as many calls in flight as cores, and one thread computes each call. If several
+    threads computed a call, all of them would wait for the slowest after each operation. These
+    waits take most of the time if a call has few tokens. If there are fewer calls than cores, the
+    remaining cores work inside operations; all calls share these threads. A model server that
+    forms batches itself uses all cores inside operations.
 
     If sidecar and model server share the machine, tokenization may use half of it in bursts.
     """
