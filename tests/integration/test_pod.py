@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,22 @@ def test_an_unknown_command_is_named_before_the_start(folder: Path) -> None:
     assert done.returncode == 2
     assert "the program no-such-program is not on the PATH" in done.stderr
     assert "starting" not in done.stderr
+
+
+def test_a_busy_port_is_named_before_the_start_of_a_process(folder: Path) -> None:
+    with socket.create_server(("localhost", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = run_pod(folder, f"--port={port}")
+    assert done.returncode == 1
+    assert f"undertone-pod: port {port} of localhost is in use" in done.stderr
+    assert "ready on" not in done.stderr
+
+
+def test_a_log_file_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+    log = tmp_path / "missing" / "pod.log"
+    done = run_pod(folder, f"--log_file={log}")
+    assert done.returncode == 2
+    assert f"Invalid value for '--log_file': {log} cannot be written: No such file or directory" in done.stderr
 
 
 def test_a_pod_that_cannot_serve_ends_with_an_error(folder: Path) -> None:

@@ -7,6 +7,8 @@ drains.
 import contextlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -47,7 +49,8 @@ class Pod:
         for process in self.processes.values():
             if (code := process.poll()) is not None:
                 program = Path(str(process.args[0])).name  # type: ignore[index]
-                raise PodError(f"{program} ended with exit code {code}; see its log")
+                end = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+                raise PodError(f"{program} {end}; see its log")
 
     def wait(self) -> NoReturn:
         """Waits until a process ends, which raises PodError."""
@@ -72,6 +75,7 @@ def run(
     --flag=value and override the pod's own flags. `undertone-sidecar plan` sets the numbers of
     threads; environment variables override it.
     """
+    _check_port(port)
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as stack:
         model_server = f"unix://{folder}/model.sock"
         threads = _plan_threads(sidecar_flags)
@@ -89,6 +93,15 @@ def run(
         pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar})
         _wait_until(lambda: _is_serving(pod.target), pod, ready_timeout_seconds)
         yield pod
+
+
+def _check_port(port: int) -> None:
+    """Raises PodError if a program listens on the port.
+
+    The readiness check would otherwise reach that program, which may be another pod.
+    """
+    with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1.0):
+        raise PodError(f"port {port} of localhost is in use: stop the program that uses it, or use another --port")
 
 
 def _plan_threads(sidecar_flags: Sequence[str]) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import IO, Final, NoReturn
 
 import click
 
@@ -44,6 +44,13 @@ def _model_folder(_context: click.Context, _parameter: click.Parameter, folder: 
         f"{folder} contains no version of a model, such as {folder}/1/{GRAPH_FILE}; use the folder of one model"
         + (f", such as {models[0]}" if models else "")
     )
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="'--log_file'") from None
 
 
 def _program(_context: click.Context, _parameter: click.Parameter, command: tuple[str, ...]) -> tuple[str, ...]:
@@ -114,7 +121,7 @@ def _command(
     # same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(log_file.open("wb")) if log_file else None
+        log = stack.enter_context(_open_log(log_file)) if log_file else None
         print(f"starting the pod{f' (log: {log_file})' if log else ''}", file=sys.stderr)
         pod = stack.enter_context(run(model_base_path.resolve(), port, ready_timeout_seconds, log))
         print(f"ready on {pod.target}{'' if command else '; Ctrl-C stops'}", file=sys.stderr)

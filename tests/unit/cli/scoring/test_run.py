@@ -135,6 +135,7 @@ async def test_lost_service_is_exit_code_3(service: FakeClassifier, novel: Path,
     code, output = await end(process)
     assert code == 3
     assert f"{service.target} does not answer" in output
+    assert f"The scores so far are saved in {out}; run the same command again to continue." in output
     service.gate.set()
     async with service:
         assert (await end(await start(service, *score(novel, out))))[0] == 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from undertone_client import Client, ClientState, RetryPolicy, Settings
+from undertone_client import Client, ClientState, DeadlineExceededError, RetryPolicy, Settings, UnavailableError
 from undertone_client.jobs import (
     CommandError,
     ConnectionOptions,
@@ -21,6 +21,7 @@ from undertone_client.jobs import (
     OutputError,
     RetryOptions,
     Terminated,
+    command_error,
 )
 from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.options import option_group
@@ -95,6 +96,7 @@ class ScoringRun:
         self._options = options
         self._folder = folder
         self._console = Console(stderr=True, quiet=options.quiet or session.log_messages)
+        self._pipeline_started = False
         items = options.batch_items
         self._settings = connection.settings(
             batch_items=items, lookahead_items=max(DEFAULTS.lookahead_items, 2 * items), **retry.settings()
@@ -124,6 +126,11 @@ class ScoringRun:
             raise CommandError(f"interrupted; {saved}", ExitCode.INTERRUPTED) from None
         except Terminated:
             raise CommandError(f"terminated; {saved}", ExitCode.TERMINATED) from None
+        except (UnavailableError, DeadlineExceededError) as error:
+            if not self._pipeline_started:
+                raise
+            message = command_error(error, self._session.target).format_message()
+            raise CommandError(f"{message} {saved[0].upper()}{saved[1:]}.", ExitCode.UNREACHABLE) from None
         if not counts.failed:
             return ExitCode.OK
         paragraphs = "1 paragraph has" if counts.failed == 1 else f"{counts.failed:,} paragraphs have"
@@ -168,6 +175,7 @@ class ScoringRun:
         self, manifest: Manifest, inputs: InputSet, counts: RunCounts, failed: FailedParagraphs | None
     ) -> None:
         start = time.monotonic()
+        self._pipeline_started = True
         async with self._session.client(self._settings) as client:
             with (
                 progress_display(self._console, counts, print_line=self._print) as display,
