@@ -1,7 +1,25 @@
-"""Setup for all tests."""
+"""Setup for all tests, and the chart with the helm that renders it."""
 
 import signal
+from pathlib import Path
+
+import pytest
+from undertone_bench.chart import Chart, find_helm
+
+from tests.chart.support.paths import CHART
 
 # A shell starts background jobs with SIGINT ignored, and the tests' child processes would inherit
 # this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of helm."""
+    return find_helm(tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def chart(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    """The chart. Each set of values is rendered once in a session."""
+    return Chart(helm, tmp_path_factory.mktemp("home"), CHART)

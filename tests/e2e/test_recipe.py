@@ -6,17 +6,12 @@ import subprocess
 
 import pytest
 import yaml
-from undertone_bench.chart import Chart, find_helm
+from undertone_bench.chart import Chart
 
 from tests.chart.support.paths import CHART, ROOT
 
 SCRIPT = ROOT / "tests/e2e/run.sh"
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
-
-
-@pytest.fixture(scope="module")
-def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
-    return Chart(find_helm(tmp_path_factory.mktemp("helm")), tmp_path_factory.mktemp("home"), CHART)
 
 
 def test_shellcheck_passes() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, ModelServer, Sidecar, command, running
 
 LOG_CHARACTERS = 10_000
@@ -91,6 +92,14 @@ def launch() -> Iterator[Launcher]:
     """Starts processes that are stopped after the test."""
     with Launcher() as launcher:
         yield launcher
+
+
+@pytest.fixture
+def service() -> Iterator[BackgroundService]:
+    """A scripted service with its own thread."""
+    service = BackgroundService()
+    yield service
+    service.close()
 
 
 @pytest.fixture

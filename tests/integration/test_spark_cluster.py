@@ -37,13 +37,6 @@ def two_hosts(tmp_path: Path) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture
-def service() -> Iterator[BackgroundService]:
-    service = BackgroundService()
-    yield service
-    service.close()
-
-
 @contextmanager
 def driver(master: str, service: BackgroundService, folder: Path) -> Iterator[None]:
     """Runs `undertone-batch run` on TEXTS with both executors. Waits for its success at the end."""

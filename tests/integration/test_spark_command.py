@@ -19,39 +19,35 @@ pytestmark = needs_java
 TEXTS = {str(number): f"Paragraph {number} of a run that is killed" for number in range(400)}
 
 
-def test_a_killed_driver_loses_no_committed_score(tmp_path: Path) -> None:
+def test_a_killed_driver_loses_no_committed_score(service: BackgroundService, tmp_path: Path) -> None:
     source, table = tmp_path / "source.parquet", tmp_path / "table"
     pq.write_table(pa.table({"id": list(TEXTS), "text": list(TEXTS.values())}), source)
-    service = BackgroundService()
     options = ["--mode=backfill", f"--source={source}", f"--table={table}", f"--target={service.target}"]
     program = [command("undertone-batch"), "run", *options, "--buckets=2", "--wave-rows=1", "--limit=2"]
     environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit_arguments("local[2,4]", SETTINGS)}
+    driver = subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        driver = subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-        try:
-            until(lambda: driver.poll() is not None or (table / "versions/00000001.json").exists(), "the first commit")
-            service.close_gate()
-            service.wait_for_in_flight(1)
-        finally:
-            os.killpg(driver.pid, signal.SIGKILL)
-            driver.wait()
-        committed = read(table)
-        assert 0 < len(committed) < len(TEXTS)
-        until(lambda: service.fake.in_flight == 0, "the calls of the killed processes have ended")
-        service.open_gate()
-        service.received_texts()
-        with reports() as received:
-            second = subprocess.run(
-                [*program, *received.flags],
-                check=False,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_SECONDS,
-            )
-            events = received.events()
+        until(lambda: driver.poll() is not None or (table / "versions/00000001.json").exists(), "the first commit")
+        service.close_gate()
+        service.wait_for_in_flight(1)
     finally:
-        service.close()
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    committed = read(table)
+    assert 0 < len(committed) < len(TEXTS)
+    until(lambda: service.fake.in_flight == 0, "the calls of the killed processes have ended")
+    service.open_gate()
+    service.received_texts()
+    with reports() as received:
+        second = subprocess.run(
+            [*program, *received.flags],
+            check=False,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        events = received.events()
     assert second.returncode == 0, second.stderr
     assert [event.title for event in events] == ["undertone job backfill started", "undertone job backfill succeeded"]
     push = received.gateway.pushes[-1]

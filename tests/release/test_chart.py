@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from undertone_bench.chart import find_helm
 
 from release.chart import CHART, check_package, example_digests, image_names, package, pin_digests, read_digests
 from release.errors import ReleaseError
@@ -23,11 +22,6 @@ other:
     repository: docker.io/envoyproxy/envoy
     digest: ""
 """
-
-
-@pytest.fixture(scope="module")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return find_helm(tmp_path_factory.mktemp("helm"))
 
 
 def test_packaged_chart_pins_every_image(helm: Path, tmp_path: Path) -> None:

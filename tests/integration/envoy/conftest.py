@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import grpc
 import pytest
-from undertone_bench.chart import Chart, find_helm
+from undertone_bench.chart import Chart
 from undertone_bench.processes import free_ports
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_sidecar.testing import write_version
 
-from tests.chart.support.paths import CHART
 from tests.integration.support.callers import Stub
 from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer
 from tests.integration.support.processes import Sidecar
@@ -22,11 +21,6 @@ class Fleet:
 
     sidecars: dict[int, Sidecar]
     model_server: FakeModelServer
-
-
-@pytest.fixture(scope="session")
-def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
-    return Chart(find_helm(tmp_path_factory.mktemp("helm")), tmp_path_factory.mktemp("home"), CHART)
 
 
 @pytest.fixture(scope="session")

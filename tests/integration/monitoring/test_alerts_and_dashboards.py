@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
-import pytest
-from undertone_bench.chart import Chart, find_helm
+from undertone_bench.chart import Chart
 from undertone_bench.envoy import LOOPBACK
 from undertone_bench.processes import free_ports
 from undertone_sidecar.testing import LABELS, FakeTFServing, write_version
@@ -89,11 +88,6 @@ async def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < end, await asyncio.to_thread(what)
         await asyncio.sleep(0.2)
-
-
-@pytest.fixture
-def chart(tmp_path: Path) -> Chart:
-    return Chart(find_helm(tmp_path), tmp_path, CHART)
 
 
 async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart, pod: Pod, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, ScoringJob, read_scores
 from undertone_batch.diff import DiffKind
 from undertone_batch.errors import TooManyFailedError
+from undertone_bench.commands.spark import python_workers
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import until
-from tests.integration.support.spark import needs_java, python_workers
+from tests.integration.support.spark import needs_java
 from tests.integration.support.spark_jobs import (
     TOO_LONG,
     assert_score_of,

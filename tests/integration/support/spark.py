@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from undertone_bench.processes import child_processes
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 
@@ -47,10 +46,3 @@ def spark_session(folder: Path) -> Iterator[SparkSession]:
             yield session
         finally:
             session.stop()
-
-
-def python_workers(session: SparkSession) -> list[int]:
-    """The process ids of the session's Python workers. Java's child is a daemon that forks them."""
-    gateway = session.sparkContext._gateway
-    assert gateway is not None
-    return [worker for daemon in child_processes(gateway.proc.pid) for worker in child_processes(daemon)]

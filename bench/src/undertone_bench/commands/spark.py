@@ -248,12 +248,12 @@ def _in_spark(name: str, make: Callable[[], ScoreFrame], texts: Sequence[str], c
 
         run()
         rate = len(texts) / run()
-        return _Result(name, len(texts), rate, max(map(peak_resident_bytes, _python_workers(session))))
+        return _Result(name, len(texts), rate, max(map(peak_resident_bytes, python_workers(session))))
     finally:
         session.stop()
 
 
-def _python_workers(session: "SparkSession") -> list[int]:
+def python_workers(session: "SparkSession") -> list[int]:
     """Process ids of the session's Python workers. Java starts a daemon, which forks them."""
     gateway = session.sparkContext._gateway
     assert gateway is not None
