@@ -105,3 +105,22 @@ def test_a_command_chooses_fields_and_overrides_attributes() -> None:
     text = " ".join(run(command, "--help").output.split())
     assert "--metrics-port PORT Port. [env var: UNDERTONE_METRICS_PORT; default: 9464; 0<=x<=65535]" in text
     assert "--dogstatsd" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics-port=x"], "'x' is not a valid integer."),
+        (["--metrics-port=-1"], "-1 is not in the range 0<=x<=65535."),
+        (["--trace-sample=x"], "'x' is not a valid number."),
+        (["--trace-sample=nan"], "nan is not a number."),
+    ],
+)
+def test_an_invalid_number_is_named_with_its_type_or_range(arguments: list[str], message: str) -> None:
+    @click.command()
+    @telemetry_options("metrics_port", "trace_sample")
+    def command(telemetry: TelemetrySettings) -> None:
+        click.echo(telemetry)
+
+    result = run(command, *arguments)
+    assert (result.exit_code, message in result.output) == (2, True), result.output

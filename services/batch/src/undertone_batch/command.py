@@ -20,7 +20,7 @@ from undertone_client.jobs import (
     retry_options,
 )
 from undertone_telemetry import TelemetrySettings
-from undertone_telemetry.options import telemetry_options
+from undertone_telemetry.options import IntegerRange, telemetry_options
 from undertone_telemetry.periodic import PeriodicThread
 
 from undertone_batch.config import JobConfig, RunMode, Service, new_run_id
@@ -93,7 +93,7 @@ Examples:
 @click.option("--text-column", default="text", show_default=True, help="Column with the text of the paragraph.")
 @click.option(
     "--min-characters",
-    type=click.IntRange(min=0),
+    type=IntegerRange(min=0),
     default=MIN_CHARACTERS,
     show_default=True,
     help="Minimum length of a paragraph. Shorter ones are not scored.",

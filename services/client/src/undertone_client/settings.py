@@ -1,5 +1,6 @@
 """Settings of a client: one frozen object, validated as a whole."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +79,8 @@ class Settings:
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
-        if not self.timeout_seconds > 0:
-            raise SettingsError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0")
+        if not 0 < self.timeout_seconds < math.inf:
+            raise SettingsError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0, and finite")
         if self.deadline_seconds is not None and not self.deadline_seconds > 0:
             raise SettingsError(f"deadline_seconds is {self.deadline_seconds}; it must be more than 0, or None")
         for name in ("batch_items", "batch_characters", "lookahead_items", "lookahead_characters"):

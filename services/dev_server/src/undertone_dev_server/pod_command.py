@@ -14,7 +14,7 @@ import click
 
 from undertone_dev_server.folders import GRAPH_FILE, find_versions
 from undertone_dev_server.pod import Pod, PodError, run
-from undertone_dev_server.settings import CONTEXT_SETTINGS, option
+from undertone_dev_server.settings import CONTEXT_SETTINGS, IntegerRange, option
 
 PROGRAM: Final = "undertone-pod"
 
@@ -85,7 +85,7 @@ Exit codes:
 @option(
     "port",
     metavar="PORT",
-    type=click.IntRange(1, 65535),
+    type=IntegerRange(1, 65535),
     default=50051,
     show_default=True,
     help="Port of the sidecar on localhost.",

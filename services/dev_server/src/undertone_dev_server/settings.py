@@ -23,7 +23,15 @@ MAX_SOCKET_PATH_BYTES: Final = 107
 """The size of sockaddr_un.sun_path on Linux, without its terminating zero."""
 
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-PORT: Final = click.IntRange(0, 65535)
+
+
+class IntegerRange(click.IntRange):
+    """An integer in a range. Help and errors call it an integer."""
+
+    name = "integer"
+
+
+PORT: Final = IntegerRange(0, 65535)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -144,7 +152,7 @@ Examples:
 @option(
     "grpc_max_threads",
     metavar="N",
-    type=click.IntRange(1),
+    type=IntegerRange(1),
     default=lambda: 4 * _available_cpus(),
     show_default="4 for each CPU",
     help="Maximum number of concurrent calls. Further calls fail with RESOURCE_EXHAUSTED.",
@@ -152,14 +160,14 @@ Examples:
 @option(
     "tensorflow_intra_op_parallelism",
     metavar="N",
-    type=click.IntRange(0),
+    type=IntegerRange(0),
     default=0,
     help="Threads within one operation. 0: automatic.",
 )
 @option(
     "tensorflow_inter_op_parallelism",
     metavar="N",
-    type=click.IntRange(0),
+    type=IntegerRange(0),
     default=0,
     help="Operations that run concurrently. 0: automatic.",
 )

@@ -1,10 +1,10 @@
 """Command-line options as metadata of dataclass fields, and additional option types."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import click
+from undertone_telemetry.options import NumberRange
 
 
 def option(
@@ -19,16 +19,6 @@ def option(
         attributes: Further arguments of click.option.
     """
     return {"help": help_text, "type": kind, "metavar": metavar, **attributes}
-
-
-class NumberRange(click.FloatRange):
-    """A number in a range. Rejects NaN, which click.FloatRange accepts."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is not a number.", param, ctx)
-        return number
 
 
 class Cpus(NumberRange):

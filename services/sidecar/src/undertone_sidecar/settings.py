@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import click
 from undertone_telemetry import TelemetryError, TelemetrySettings
-from undertone_telemetry.options import Decorator, field_option, option_group, telemetry_option
+from undertone_telemetry.options import Decorator, IntegerRange, NumberRange, field_option, option_group, telemetry_option
 
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.cpu.thread_plan import PASSTHROUGH
 from undertone_sidecar.errors import SettingsError
-from undertone_sidecar.options import NumberRange, PortOrOff, option
+from undertone_sidecar.options import PortOrOff, option
 from undertone_sidecar.request_limits import RequestLimits
 
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -56,14 +56,14 @@ class Settings(ThreadSettings):
     )
     port: int = field(
         default=50051,
-        metadata=option("Port of the gRPC service. 0 picks a free port and logs it.", click.IntRange(0, 65535), "PORT"),
+        metadata=option("Port of the gRPC service. 0 picks a free port and logs it.", IntegerRange(0, 65535), "PORT"),
     )
     batch_tokens: int = field(
-        default=2048, metadata=option("Maximum tokens of a batch, padding included.", click.IntRange(min=16), "TOKENS")
+        default=2048, metadata=option("Maximum tokens of a batch, padding included.", IntegerRange(min=16), "TOKENS")
     )
     chunk_overlap: int = field(
         default=64,
-        metadata=option("Tokens that neighbouring chunks of an over-length paragraph share.", click.IntRange(min=0), "TOKENS"),
+        metadata=option("Tokens that neighbouring chunks of an over-length paragraph share.", IntegerRange(min=0), "TOKENS"),
     )
     batch_lane_share: float = field(
         default=0.1,
@@ -75,7 +75,7 @@ class Settings(ThreadSettings):
         default=131072,
         metadata=option(
             "Maximum tokens in the queue of a lane. Further requests fail with RESOURCE_EXHAUSTED.",
-            click.IntRange(min=1),
+            IntegerRange(min=1),
             "TOKENS",
         ),
     )
@@ -83,22 +83,22 @@ class Settings(ThreadSettings):
         default=8192,
         metadata=option(
             "Maximum paragraphs of a lane in the sidecar. Further paragraphs fail with RESOURCE_EXHAUSTED.",
-            click.IntRange(min=1),
+            IntegerRange(min=1),
             "PARAGRAPHS",
         ),
     )
     max_paragraph_bytes: int = field(
-        default=65536, metadata=option("Maximum size of a paragraph in UTF-8.", click.IntRange(min=1), "BYTES")
+        default=65536, metadata=option("Maximum size of a paragraph in UTF-8.", IntegerRange(min=1), "BYTES")
     )
     max_paragraph_characters: int = field(
-        default=32768, metadata=option("Maximum length of a paragraph.", click.IntRange(min=1), "CHARACTERS")
+        default=32768, metadata=option("Maximum length of a paragraph.", IntegerRange(min=1), "CHARACTERS")
     )
     max_batch_paragraphs: int = field(
-        default=256, metadata=option("Maximum paragraphs in one ClassifyBatch.", click.IntRange(min=1), "PARAGRAPHS")
+        default=256, metadata=option("Maximum paragraphs in one ClassifyBatch.", IntegerRange(min=1), "PARAGRAPHS")
     )
     max_batch_bytes: int = field(
         default=1048576,
-        metadata=option("Maximum size of all texts in one ClassifyBatch, in UTF-8.", click.IntRange(min=1), "BYTES"),
+        metadata=option("Maximum size of all texts in one ClassifyBatch, in UTF-8.", IntegerRange(min=1), "BYTES"),
     )
     predict_timeout_seconds: float = field(
         default=30.0,

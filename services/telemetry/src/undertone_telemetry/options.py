@@ -4,6 +4,7 @@ Needs the extra `undertone-telemetry[options]` (click).
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, Final, TypeVar
@@ -20,9 +21,28 @@ ENVIRONMENT_PREFIX: Final = "UNDERTONE_"
 TRACE_FIELDS: Final = ("otlp_endpoint", "trace_sample")
 """The fields of TelemetrySettings for a command that sends traces but no metrics."""
 
+
+class IntegerRange(click.IntRange):
+    """An integer in a range. Help and errors call it an integer."""
+
+    name = "integer"
+
+
+class NumberRange(click.FloatRange):
+    """A number in a range. Rejects NaN, which click.FloatRange accepts."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
 _TYPES: Final[dict[str, click.ParamType[Any]]] = {
-    "metrics_port": click.IntRange(0, 65535),
-    "trace_sample": click.FloatRange(0, 1),
+    "metrics_port": IntegerRange(0, 65535),
+    "trace_sample": NumberRange(0, 1),
     "log_format": click.Choice(LOG_FORMATS),
 }
 

@@ -28,6 +28,7 @@ def test_unreachable_service_is_exit_code_3(
         (("--ca-file", __file__), "add --tls"),
         (("--tls", "--cert", __file__), "both or neither"),
         (("--timeout", "0"), "--timeout"),
+        (("--timeout", "inf"), "timeout_seconds is inf; it must be more than 0, and finite"),
         (("--ca-file", "absent.pem"), "does not exist"),
     ],
 )

@@ -18,7 +18,7 @@ from undertone_client.jobs import (
 from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import Policy
 from undertone_telemetry import TelemetrySettings
-from undertone_telemetry.options import telemetry_options
+from undertone_telemetry.options import IntegerRange, telemetry_options
 
 from undertone_cli.readers import Format, ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
@@ -74,7 +74,7 @@ differences.
 @policy_option
 @click.option("--overwrite", is_flag=True, help="Discard the scores of an earlier run in the folder.")
 @click.option(
-    "--rows-per-part", type=click.IntRange(min=1), default=10_000, show_default=True, help="Paragraphs in a Parquet file."
+    "--rows-per-part", type=IntegerRange(min=1), default=10_000, show_default=True, help="Paragraphs in a Parquet file."
 )
 @retry_options
 @run_options

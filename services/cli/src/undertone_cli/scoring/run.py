@@ -24,7 +24,7 @@ from undertone_client.jobs import (
     command_error,
 )
 from undertone_client.values import Policy, ServedModel
-from undertone_telemetry.options import option_group
+from undertone_telemetry.options import IntegerRange, NumberRange, option_group
 
 from undertone_cli.readers import InputSet, Inspection, inspect_inputs
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, read_failures
@@ -59,14 +59,14 @@ run_options = option_group(
         "--batch-items",
         envvar="UNDERTONE_BATCH_ITEMS",
         show_envvar=True,
-        type=click.IntRange(min=1),
+        type=IntegerRange(min=1),
         default=DEFAULTS.batch_items,
         show_default=True,
         help="Maximum number of paragraphs in a call.",
     ),
     click.option(
         "--checkpoint",
-        type=click.FloatRange(min=0),
+        type=NumberRange(min=0),
         default=10.0,
         show_default=True,
         metavar="SECONDS",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from undertone_telemetry.options import Decorator, option_group
+from undertone_telemetry.options import Decorator, IntegerRange, NumberRange, option_group
 
 from undertone_client.errors import SettingsError
 from undertone_client.resilience import BreakerSettings, LimitSettings, RetryPolicy
@@ -64,7 +64,7 @@ connection_options = option_group(
         "--timeout",
         envvar="UNDERTONE_TIMEOUT",
         show_envvar=True,
-        type=click.FloatRange(min=0, min_open=True),
+        type=NumberRange(min=0, min_open=True),
         default=Settings().timeout_seconds,
         show_default=True,
         metavar="SECONDS",
@@ -124,14 +124,14 @@ retry_options = option_group(
     ),
     click.option(
         "--attempts",
-        type=click.IntRange(min=1),
+        type=IntegerRange(min=1),
         default=RetryPolicy().attempts,
         show_default=True,
         help="Maximum number of attempts of a call. Attempts while the service is down or overloaded do not count.",
     ),
     click.option(
         "--patience",
-        type=click.FloatRange(min=0),
+        type=NumberRange(min=0),
         default=BreakerSettings().patience_seconds,
         show_default=True,
         metavar="SECONDS",

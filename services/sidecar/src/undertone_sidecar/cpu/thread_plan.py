@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import click
+from undertone_telemetry.options import IntegerRange
 
 from undertone_sidecar.cpu.machine import Machine
 from undertone_sidecar.options import Cpus, option
@@ -40,7 +41,7 @@ class ThreadSettings:
         metadata=option(
             "Maximum calls to the model server in flight. 0 = automatic: the number of the model "
             "server's CPUs, or 16 with --batching passthrough. 1 gives all CPUs to each call.",
-            click.IntRange(0, 4096),
+            IntegerRange(0, 4096),
             "CALLS",
         ),
     )
@@ -48,7 +49,7 @@ class ThreadSettings:
         default=0,
         metadata=option(
             "Threads that tokenize. 0 = automatic; `undertone-sidecar plan` prints the number.",
-            click.IntRange(0, 64),
+            IntegerRange(0, 64),
             "THREADS",
         ),
     )
@@ -65,7 +66,7 @@ class ThreadSettings:
         metadata=option(
             "Threads of an operation (intra_op) with which the model server was started. The sidecar checks that "
             "they fit the model server's CPUs. 0 = unknown.",
-            click.IntRange(min=0),
+            IntegerRange(min=0),
             "THREADS",
         ),
     )
