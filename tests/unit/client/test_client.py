@@ -307,5 +307,9 @@ async def test_unreadable_certificates_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.pem cannot be read"):
         async with Client(settings=Settings(tls=Tls(ca_file=tmp_path / "absent.pem"))):
             pass
+    (tmp_path / "text.pem").write_text("no certificate")
+    with pytest.raises(SettingsError, match=r"text\.pem is not a PEM file"):
+        async with Client(settings=Settings(tls=Tls(ca_file=tmp_path / "text.pem"))):
+            pass
     with pytest.raises(SettingsError, match="both or neither"):
         Tls(cert_file=tmp_path / "cert.pem")

@@ -99,5 +99,7 @@ def _credentials(tls: Tls) -> grpc.ChannelCredentials:
             contents.append(None if path is None else path.read_bytes())
         except OSError as error:
             raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from None
+        if contents[-1] is not None and b"-----BEGIN " not in contents[-1]:
+            raise SettingsError(f"{path} is not a PEM file: use a file with lines such as -----BEGIN CERTIFICATE-----")
     roots, key, chain = contents
     return grpc.ssl_channel_credentials(root_certificates=roots, private_key=key, certificate_chain=chain)
