@@ -100,8 +100,6 @@ def test_containers_share_a_socket(chart: Chart) -> None:
         (4, {}),
         ("3.5", {"model-calls": 1}),
         ("16", {"model-calls": "2"}),
-        ("4", {"batching": "passthrough"}),
-        ("4", {"batching": "passthrough", "model-calls": 64}),
     ],
 )
 def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
@@ -109,7 +107,7 @@ def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
 ) -> None:
     values = {"modelServer": {"resources": {"limits": {"cpu": limit}}}, "sidecar": {"settings": settings}}
     given = [f"--{name}={value}" for name, value in flags(sidecar(chart, values)).items()]
-    relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls=", "--batching="))]
+    relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls="))]
     planned = plan_threads(read_machine(), read_settings(*relevant, f"--model-dir={CHART}"))
     server = flags(model_server(chart, values))
     assert int(server["tensorflow_intra_op_parallelism"]) == planned.intra_op

@@ -47,10 +47,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
     )
 
 
+def batch_limits(queue_tokens: int = 10_000) -> BatchLimits:
+    return BatchLimits(budget=128, slots=1, queue_tokens=queue_tokens, batch_share=0.1)
+
+
 def make_pipeline(
     backend: FakeBackend, models: Sequence[Model], *, queue_tokens: int = 10_000, max_paragraphs: int = 1000
 ) -> Pipeline:
-    limits = BatchLimits(budget=128, rows=128, slots=1, queue_tokens=queue_tokens, batch_share=0.1)
+    limits = batch_limits(queue_tokens)
     batcher = MicroBatcher(backend, limits, call_seconds=30, margin_seconds=0, clock=FakeClock())
     return Pipeline(FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=max_paragraphs, clock=FakeClock())
 
@@ -192,27 +196,29 @@ async def test_a_call_is_unavailable_if_versions_keep_disappearing(models: tuple
         await classify(make_pipeline(backend, models), "rain")
 
 
-class SilentBatcher:
-    """A batcher that never sets a result."""
+class RecordingBatcher(MicroBatcher):
+    """A batcher that keeps the futures of its results."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: FakeBackend) -> None:
+        super().__init__(backend, batch_limits(), call_seconds=30, margin_seconds=0, clock=FakeClock())
         self.futures: list[asyncio.Future[Scored]] = []
-        self.called = asyncio.Event()
 
     def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
-        results = [asyncio.get_running_loop().create_future() for _ in requests]
+        results = super().submit(requests)
         self.futures += results
-        self.called.set()
         return results
 
 
 async def test_a_cancelled_call_cancels_all_its_requests(models: tuple[Model, Model]) -> None:
-    batcher = SilentBatcher()
+    backend = FakeBackend()
+    backend.hold()
+    batcher = RecordingBatcher(backend)
     pipeline = Pipeline(FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=10, clock=FakeClock())
     call = asyncio.create_task(classify(pipeline, "rain", SENTENCE * 6))
-    await batcher.called.wait()
+    await backend.wait_for_calls()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
     assert len(batcher.futures) > 2
     assert all(future.cancelled() for future in batcher.futures)
+    await batcher.close()

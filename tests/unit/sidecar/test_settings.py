@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from undertone_sidecar import Settings, SettingsError
 from undertone_sidecar.__main__ import serve
+from undertone_sidecar.plan_command import plan
 from undertone_sidecar.testing import read_settings
 from undertone_telemetry import TelemetrySettings
 
@@ -64,12 +65,10 @@ def test_one_error_lists_all_problems(tmp_path: Path) -> None:
             max_batch_bytes=10,
             tokenizer_threads=65,
             log_format="xml",
-            batching="whole",
             batch_lane_share=1.0,
         )
     lines = str(error.value).splitlines()
-    assert len(lines) == 12
-    assert "--batching: 'whole' is not one of 'token-budget', 'passthrough'." in lines
+    assert len(lines) == 11
     assert "--batch-tokens: 0 is not in the range x>=16." in lines
     assert "--poll-seconds: nan is not a number." in lines
     assert "--model-server 'nowhere' is invalid: use host:port or unix:///path/to/socket" in lines
@@ -101,17 +100,21 @@ def test_an_error_names_the_flag_the_variable_and_the_remedy(
     assert message in error.value.format_message()
 
 
-def test_passthrough_limits_batches_to_one_request(tmp_path: Path) -> None:
-    assert Settings(model_dir=tmp_path).batch_limits(3).slots == 3
-    limits = read_settings("--model-dir", str(tmp_path), "--batching=passthrough", "--model-calls=7").batch_limits(7)
-    assert (limits.slots, limits.rows) == (7, 1)
+@pytest.mark.parametrize("command", [serve, plan])
+@pytest.mark.parametrize(("arguments", "environment"), [(["--batching=passthrough"], {}), ([], {"UNDERTONE_BATCHING": "x"})])
+def test_the_removed_option_batching_is_refused_with_its_remedy(
+    command: click.Command, arguments: list[str], environment: dict[str, str]
+) -> None:
+    result = CliRunner(env=environment).invoke(command, arguments)
+    assert (result.exit_code, "the option was removed" in result.output) == (2, True)
+    assert "remove the option and the variable" in result.output
 
 
 def test_the_help_describes_every_option_with_its_default_and_its_variable_in_100_columns() -> None:
     result = CliRunner(env={"COLUMNS": "100"}).invoke(serve, ["--help"])
     assert max(map(len, result.output.splitlines())) <= 100
     text = " ".join(result.output.split())
-    options = {option.name: option for option in serve.params if option.name != "version"}
+    options = {option.name: option for option in serve.params if option.name not in ("version", "batching")}
     assert options.keys() == {setting.name for setting in fields(Settings)}
     for name, option in options.items():
         assert isinstance(option, click.Option)

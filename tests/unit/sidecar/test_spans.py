@@ -51,7 +51,7 @@ def listener(tracing: Tracing) -> SpanListener:
 
 
 def make_batcher(backend: FakeBackend, listener: SpanListener, clock: FakeClock) -> MicroBatcher:
-    limits = BatchLimits(budget=512, rows=512, slots=1, queue_tokens=100_000, batch_share=0.1)
+    limits = BatchLimits(budget=512, slots=1, queue_tokens=100_000, batch_share=0.1)
     return MicroBatcher(backend, limits, call_seconds=30, margin_seconds=0, clock=clock, listener=listener)
 
 

@@ -1,5 +1,13 @@
 {{/* Checks of values that depend on each other, which the schema cannot express. */}}
 {{- define "undertone.checks" -}}
+{{- if hasKey .Values.sidecar.settings "batching" }}
+{{- fail (printf "sidecar.settings.batching is %v: the setting was removed, because only the sidecar forms batches: remove it, and remove --enable_batching and --batching_parameters_file from modelServer.extraArgs" .Values.sidecar.settings.batching) }}
+{{- end }}
+{{- range .Values.modelServer.extraArgs }}
+{{- if regexMatch `^--(enable_batching|batching_parameters_file)(=|$)` (toString .) | and (ne (toString .) "--enable_batching=false") }}
+{{- fail (printf "modelServer.extraArgs contains %s: remove it, because the sidecar forms the batches; TF Serving's batching refuses unequal lengths, or pads their attention masks with ones, which changes the scores" .) }}
+{{- end }}
+{{- end }}
 {{- $scaling := .Values.autoscaling }}
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas is %d and autoscaling.maxReplicas %d: the minimum must not exceed the maximum" (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}

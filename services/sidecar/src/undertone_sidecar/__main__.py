@@ -13,7 +13,7 @@ from undertone_telemetry import logs
 
 from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
 from undertone_sidecar.plan_command import plan
-from undertone_sidecar.settings import CONTEXT_SETTINGS, SectionedCommand, Settings, settings_options
+from undertone_sidecar.settings import CONTEXT_SETTINGS, SectionedCommand, Settings, removed_options, settings_options
 from undertone_sidecar.sidecar import Sidecar
 
 _EXIT_CODES: Final[Mapping[type[ConfigurationError], int]] = {SettingsError: 2, ContractError: 3, PortError: 4}
@@ -51,6 +51,7 @@ Exit codes:
   5  the drain was incomplete: calls in flight were cancelled""",
 )
 @settings_options()
+@removed_options
 @click.version_option(package_name="undertone-sidecar", prog_name="undertone-sidecar")
 def serve(settings: Settings) -> int:
     """Serve undertone.v1.Classifier: score the emotions of paragraphs over gRPC.

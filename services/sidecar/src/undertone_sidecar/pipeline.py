@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from undertone_sidecar.batching import Batcher, Lane, Request, Scored
+from undertone_sidecar.batching import Lane, MicroBatcher, Request, Scored
 from undertone_sidecar.chunks import Chunk, OverlengthPolicy, Probabilities, merge, split
 from undertone_sidecar.errors import (
     DeadlineError,
@@ -88,7 +88,7 @@ class Pipeline:
     def __init__(
         self,
         models: Models,
-        batcher: Batcher,
+        batcher: MicroBatcher,
         limits: RequestLimits,
         *,
         overlap: int,

@@ -11,7 +11,7 @@ from undertone_telemetry.options import ENVIRONMENT_PREFIX, option_group
 
 from undertone_sidecar.cpu import Machine, ThreadPlan, ThreadSettings, oversubscription, plan_threads, read_machine
 from undertone_sidecar.errors import SettingsError
-from undertone_sidecar.settings import CONTEXT_SETTINGS, thread_options
+from undertone_sidecar.settings import CONTEXT_SETTINGS, removed_options, thread_options
 
 
 def _text(machine: Machine, planned: ThreadPlan) -> str:
@@ -65,7 +65,7 @@ _FORMATS: Final[Mapping[str, Callable[[Machine, ThreadPlan], str]]] = {"text": _
 Examples:
   undertone-sidecar plan
   eval "$(undertone-sidecar plan --format shell)"
-  undertone-sidecar plan --json --model-server-cpus=1500m --batching=passthrough --model-calls=64
+  undertone-sidecar plan --json --model-server-cpus=3500m --model-calls=1
 
 \b
 Exit codes:
@@ -73,6 +73,7 @@ Exit codes:
   2  invalid option, or more threads than CPUs""",
 )
 @option_group("settings", ThreadSettings, *thread_options())
+@removed_options
 @click.option(
     "--format",
     "output_format",

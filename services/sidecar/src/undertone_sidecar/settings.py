@@ -1,18 +1,25 @@
 """The settings of the sidecar: one frozen object, made from flags and environment variables."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from undertone_telemetry import TelemetryError, TelemetrySettings
-from undertone_telemetry.options import Decorator, IntegerRange, NumberRange, field_option, option_group, telemetry_option
+from undertone_telemetry.options import (
+    ENVIRONMENT_PREFIX,
+    Decorator,
+    IntegerRange,
+    NumberRange,
+    field_option,
+    option_group,
+    telemetry_option,
+)
 
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
-from undertone_sidecar.cpu.thread_plan import PASSTHROUGH
 from undertone_sidecar.errors import SettingsError
 from undertone_sidecar.options import PortOrOff, option
 from undertone_sidecar.request_limits import RequestLimits
@@ -160,7 +167,6 @@ class Settings(ThreadSettings):
         """Limits of the batcher with `model_calls` calls to the model server in flight."""
         return BatchLimits(
             budget=self.batch_tokens,
-            rows=1 if self.batching == PASSTHROUGH else self.batch_tokens,
             slots=model_calls,
             queue_tokens=self.max_queue_tokens,
             batch_share=self.batch_lane_share,
@@ -219,7 +225,7 @@ class Settings(ThreadSettings):
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Model and network": ("model_dir", "model_name", "model_server", "host", "port"),
-    "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share", "batching"),
+    "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share"),
     "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "model_server_threads", "auto"),
     "Limits": (
         "max_queue_tokens",
@@ -255,6 +261,26 @@ class SectionedCommand(click.Command):
 def thread_options() -> list[Decorator[Any]]:
     """The options of ThreadSettings."""
     return [field_option(ThreadSettings, setting.name) for setting in fields(ThreadSettings)]
+
+
+def _refuse_removed(_: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.UsageError(
+            f"{option.opts[0]} {value!r} (env var: {option.envvar!r}): the option was removed, because only the sidecar forms "
+            "batches: remove the option and the variable"
+        )
+
+
+def removed_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds hidden options that refuse flags and environment variables of earlier versions."""
+    return click.option(
+        "--batching",
+        envvar=f"{ENVIRONMENT_PREFIX}BATCHING",
+        hidden=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_refuse_removed,
+    )(command)
 
 
 def settings_options() -> Decorator[Any]:

@@ -24,9 +24,8 @@ def request(tokens: int, *, first: int = 1, version: int = 1, deadline: float = 
     return Request(ids, LENGTHS.fit(tokens), version, deadline, lane)
 
 
-def limits(budget: int = 512, *, rows: int | None = None, slots: int = 1, queue_tokens: int = 100_000) -> BatchLimits:
-    rows = budget if rows is None else rows
-    return BatchLimits(budget=budget, rows=rows, slots=slots, queue_tokens=queue_tokens, batch_share=0.1)
+def limits(budget: int = 512, *, slots: int = 1, queue_tokens: int = 100_000) -> BatchLimits:
+    return BatchLimits(budget=budget, slots=slots, queue_tokens=queue_tokens, batch_share=0.1)
 
 
 def make_batcher(
@@ -64,14 +63,14 @@ arrivals = st.lists(
 )
 
 
-@pytest.mark.parametrize(("passthrough", "slots"), [(False, 1), (False, 3), (True, 4)])
+@pytest.mark.parametrize("slots", [1, 3])
 @given(arrivals=arrivals, budget=st.integers(512, 4096))
 @settings(max_examples=25, deadline=None)
 async def test_every_request_gets_its_own_result_exactly_once(
-    passthrough: bool, slots: int, arrivals: list[tuple[int, str, int, Lane]], budget: int
+    slots: int, arrivals: list[tuple[int, str, int, Lane]], budget: int
 ) -> None:
     backend, clock = FakeBackend(), FakeClock(100.0)
-    batch_limits = limits(budget, rows=1 if passthrough else None, slots=slots, queue_tokens=10**6)
+    batch_limits = limits(budget, slots=slots, queue_tokens=10**6)
     batcher = MicroBatcher(backend, batch_limits, call_seconds=30, margin_seconds=0.01, clock=clock)
     futures: list[asyncio.Future[Scored]] = []
     for number, (tokens, state, version, lane) in enumerate(arrivals):
@@ -95,8 +94,6 @@ async def test_every_request_gets_its_own_result_exactly_once(
     assert sorted(first_ids(backend.batches)) == wanted
     assert all(batch.input_ids.size <= budget for batch in backend.batches)
     assert all(batch.input_ids.shape[1] in LENGTHS.values for batch in backend.batches)
-    if passthrough:
-        assert all(len(batch.input_ids) == 1 for batch in backend.batches)
     assert backend.max_in_flight <= slots
 
 

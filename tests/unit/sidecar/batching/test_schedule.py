@@ -15,7 +15,7 @@ BUDGET, LENGTH = 2048, 64
 
 
 def make_schedule(slots: int) -> Schedule:
-    return Schedule(BatchLimits(budget=BUDGET, rows=BUDGET, slots=slots, queue_tokens=10**6, batch_share=0.1))
+    return Schedule(BatchLimits(budget=BUDGET, slots=slots, queue_tokens=10**6, batch_share=0.1))
 
 
 def add(schedule: Schedule, lane: Lane, count: int = 1) -> None:

@@ -25,8 +25,8 @@ def request(tokens: int, *, version: int = 1) -> Request:
     return Request(np.zeros(tokens, dtype=np.int32), LENGTHS.fit(tokens), version, math.inf)
 
 
-def select(queue: LaneQueue, *, budget: int = 2048, max_rows: int = 2048, max_padding: float = 0) -> BatchSelection | None:
-    return select_batch(queue, budget=budget, max_rows=max_rows, max_padding=max_padding, is_wanted=lambda _: True)
+def select(queue: LaneQueue, *, budget: int = 2048, max_padding: float = 0) -> BatchSelection | None:
+    return select_batch(queue, budget=budget, max_padding=max_padding, is_wanted=lambda _: True)
 
 
 def paragraph_tokens(rng: random.Random) -> int:
@@ -70,10 +70,10 @@ def test_a_saturated_queue_needs_at_most_eight_percent_of_padding(overhead_token
 arrivals = st.lists(st.lists(st.tuples(st.sampled_from(LENGTHS.values), st.integers(1, 2)), max_size=20), max_size=30)
 
 
-@given(arrivals, st.integers(16, 2048), st.integers(1, 8), st.floats(0, 200), st.integers(0, 3000))
+@given(arrivals, st.integers(16, 2048), st.floats(0, 200), st.integers(0, 3000))
 @settings(max_examples=60, deadline=None)
 def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
-    arrivals: list[list[tuple[int, int]]], budget: int, max_rows: int, max_padding: float, starvation_limit: int
+    arrivals: list[list[tuple[int, int]]], budget: int, max_padding: float, starvation_limit: int
 ) -> None:
     queue = LaneQueue(starvation_limit)
     added: list[Request] = []
@@ -85,13 +85,13 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
             queue.add(added[-1])
         queued = list(queue)
         overdue = [each for each in queued if queue.is_overdue(each)]
-        selection = select(queue, budget=budget, max_rows=max_rows, max_padding=max_padding)
+        selection = select(queue, budget=budget, max_padding=max_padding)
         if selection is None:
             assert not queued
             continue
         requests = selection.requests
         assert selection.length == max(each.padded_length for each in requests)
-        assert len(requests) == 1 or (selection.padded_tokens <= budget and len(requests) <= max_rows)
+        assert len(requests) == 1 or selection.padded_tokens <= budget
         assert len({each.version for each in requests}) == 1
         # The oldest request is always selected, and overdue requests precede all others, in order
         # of arrival.
@@ -103,7 +103,7 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
         if skipped:
             first_skipped = same_version.index(skipped[0])
             longest = max(each.padded_length for each in same_version[: first_skipped + 1])
-            assert (first_skipped + 1) * longest > budget or first_skipped + 1 > max_rows
+            assert (first_skipped + 1) * longest > budget
         if not overdue:
             assert sum(selection.length - each.padded_length for each in requests) <= max_padding
         assert selected_overdue == sorted(selected_overdue, key=queued.index)
@@ -126,7 +126,7 @@ def test_overdue_requests_keep_their_order_across_versions() -> None:
         younger = request(64)
         queue.add(younger)
         queue.remove(younger)
-    selection = select(queue, budget=1000, max_rows=2, max_padding=16)
+    selection = select(queue, budget=48, max_padding=16)
     assert selection is not None
     assert selection.requests == (others[0], others[2])
 
@@ -144,7 +144,7 @@ def test_a_long_request_is_overtaken_by_no_more_than_the_starvation_limit() -> N
     while True:
         while queue.tokens < 2000:
             queue.add(request(16))
-        selection = select(queue, budget=256, max_rows=256)
+        selection = select(queue, budget=256)
         assert selection is not None
         for selected in selection.requests:
             queue.remove(selected)
@@ -161,7 +161,7 @@ def test_unwanted_requests_are_removed_and_leave_room_for_others() -> None:
     for each in requests:
         queue.add(each)
     wanted = requests[1::2]
-    selection = select_batch(queue, budget=640, max_rows=640, max_padding=0, is_wanted=lambda each: each in wanted)
+    selection = select_batch(queue, budget=640, max_padding=0, is_wanted=lambda each: each in wanted)
     assert selection is not None
     assert list(selection.requests) == wanted
 

@@ -21,8 +21,6 @@ from tests.unit.support.machines import quota_files, write_machine
         (2, ThreadSettings(model_server_cpus=6), (6, 1, 6, 14, 2)),
         (2, ThreadSettings(model_server_cpus=6, model_calls=1), (1, 6, 1, 9, 2)),
         (4, ThreadSettings(model_calls=2), (2, 3, 2, 10, 2)),
-        (4, ThreadSettings(batching="passthrough"), (16, 4, 1, 24, 2)),
-        (4, ThreadSettings(batching="passthrough", model_calls=64), (64, 4, 1, 72, 2)),
     ],
 )
 def test_planned_threads_fit_the_cpus(tmp_path: Path, cpus: float, settings: ThreadSettings, counts: tuple[int, ...]) -> None:
@@ -31,7 +29,6 @@ def test_planned_threads_fit_the_cpus(tmp_path: Path, cpus: float, settings: Thr
     found = (plan.model_calls, plan.intra_op, plan.inter_op, plan.grpc_max_threads, plan.tokenizers)
     assert found == counts
     as_planned = ThreadSettings(
-        batching=settings.batching,
         model_calls=plan.model_calls,
         tokenizer_threads=plan.tokenizers,
         model_server_threads=plan.intra_op,

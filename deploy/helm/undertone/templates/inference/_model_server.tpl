@@ -6,8 +6,7 @@ The thread counts are those of `undertone-sidecar plan`. Each concurrent call ha
 */}}
 {{- $limit := .Values.modelServer.resources.limits.cpu | toString }}
 {{- $cores := ternary (div (trimSuffix "m" $limit | int) 1000) ($limit | float64 | floor | int) (hasSuffix "m" $limit) | max 1 }}
-{{- $calls := index .Values.sidecar.settings "model-calls" | default 0 | int | default $cores }}
-{{- if eq (index .Values.sidecar.settings "batching" | default "" | toString) "passthrough" }}{{ $calls = 1 }}{{ end -}}
+{{- $calls := index .Values.sidecar.settings "model-calls" | default 0 | int | default $cores -}}
 image: {{ include "undertone.image" (dict "root" . "image" .Values.modelServer.image) }}
 imagePullPolicy: {{ .Values.modelServer.image.pullPolicy }}
 command:

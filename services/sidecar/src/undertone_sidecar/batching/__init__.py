@@ -2,6 +2,6 @@
 
 from undertone_sidecar.batching.admission import BatchLimits
 from undertone_sidecar.batching.batcher import MicroBatcher
-from undertone_sidecar.batching.request import Batcher, Lane, Request, Scored
+from undertone_sidecar.batching.request import Lane, Request, Scored
 
-__all__ = ["BatchLimits", "Batcher", "Lane", "MicroBatcher", "Request", "Scored"]
+__all__ = ["BatchLimits", "Lane", "MicroBatcher", "Request", "Scored"]

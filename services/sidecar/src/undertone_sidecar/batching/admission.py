@@ -20,7 +20,6 @@ class BatchLimits:
 
     Attributes:
         budget: Maximum padded tokens of a batch.
-        rows: Maximum requests of a batch.
         slots: Maximum Predict calls in flight.
         queue_tokens: Maximum padded tokens in the queue of a lane.
         batch_share: Minimum share of all tokens for the batch lane while it has requests, from 0 to
@@ -28,7 +27,6 @@ class BatchLimits:
     """
 
     budget: int
-    rows: int
     slots: int
     queue_tokens: int
     batch_share: float
@@ -72,13 +70,11 @@ class Backlog:
 
     Attributes:
         tokens: Padded tokens of the queued requests of both lanes that are served first.
-        requests: Number of these requests.
         lane_tokens: Padded tokens in the queue of the new request's lane.
         slot_seconds: Estimated seconds until a slot for a Predict call is free.
     """
 
     tokens: float
-    requests: float
     lane_tokens: int
     slot_seconds: float
 
@@ -119,8 +115,7 @@ class AdmissionControl:
         return None
 
     def _drain_seconds(self, backlog: Backlog) -> float:
-        calls = max(backlog.tokens / self._limits.budget, backlog.requests / self._limits.rows)
-        return self._cost.seconds(backlog.tokens, calls) / self._limits.slots
+        return self._cost.seconds(backlog.tokens, backlog.tokens / self._limits.budget) / self._limits.slots
 
 
 def _clamp(retry_seconds: float) -> float:

@@ -88,6 +88,15 @@ class MicroBatcher:
         self._closed = False
 
     def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
+        """Accepts all requests or none. They belong to one paragraph and share lane and deadline.
+
+        Every accepted request gets exactly one result. Cancelling a result withdraws its request. A
+        result fails with DeadlineError, with UnavailableError, or with an error of Backend.predict.
+
+        Raises:
+            OverloadedError: The queue is full, or the deadline cannot be met.
+            UnavailableError: The sidecar is shutting down.
+        """
         if self._closed:
             raise UnavailableError(SHUTTING_DOWN)
         now = self._clock()

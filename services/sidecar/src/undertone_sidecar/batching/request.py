@@ -1,10 +1,8 @@
 """Input and output of the batcher."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
 
 from undertone_sidecar.chunks import Probabilities
 from undertone_sidecar.tokenizer import TokenIds
@@ -51,18 +49,3 @@ class Request:
     result: asyncio.Future[Scored] = field(init=False)
     enqueued_at: float = field(init=False)
     tokens_before: int = field(init=False)
-
-
-class Batcher(Protocol):
-    """Scores requests. Every accepted request gets exactly one result."""
-
-    def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
-        """Accepts all requests or none. They belong to one paragraph and share lane and deadline.
-
-        Cancelling a result withdraws its request. A result fails with DeadlineError, with
-        UnavailableError, or with an error of Backend.predict.
-
-        Raises:
-            OverloadedError: The queue is full, or the deadline cannot be met.
-            UnavailableError: The sidecar is shutting down.
-        """

@@ -79,7 +79,6 @@ class Schedule:
             selection = select_batch(
                 queue,
                 budget=budget,
-                max_rows=self._limits.rows,
                 max_padding=min(self.cost.overhead_tokens, _MAX_PADDING_SHARE * self._limits.budget),
                 is_wanted=is_wanted,
             )
@@ -115,7 +114,7 @@ class Schedule:
         return self._fair_share.next_lane(online_waiting=bool(self._online_queue), batch_waiting=bool(self._batch_queue))
 
     def _budget(self, lane: Lane, remaining_seconds: Callable[[], Sequence[float]] = tuple) -> int:
-        if lane is Lane.ONLINE or not self._fair_share.is_online_active or self._limits.rows == 1:
+        if lane is Lane.ONLINE or not self._fair_share.is_online_active:
             return self._limits.budget
         # The next online request waits for a call to end, so batch calls are as short as they can
         # be at _MIN_EFFICIENCY.
@@ -128,10 +127,10 @@ class Schedule:
     def _backlog(self, lane: Lane, slot_seconds: float) -> Backlog:
         online, batch = self._online_queue, self._batch_queue
         if lane is Lane.BATCH:
-            return Backlog(online.tokens + batch.tokens, len(online) + len(batch), batch.tokens, slot_seconds)
+            return Backlog(online.tokens + batch.tokens, batch.tokens, slot_seconds)
         # The batch lane takes its share of the calls in the meantime.
         online_share = 1 - self._limits.batch_share if batch else 1.0
-        return Backlog(online.tokens / online_share, len(online) / online_share, online.tokens, slot_seconds)
+        return Backlog(online.tokens / online_share, online.tokens, slot_seconds)
 
 
 def stagger(seconds: float, remaining_seconds: Sequence[float], *, slots: int) -> float:

@@ -29,18 +29,18 @@ class BatchSelection:
 
 
 def select_batch(
-    queue: LaneQueue, *, budget: int, max_rows: int, max_padding: float, is_wanted: Callable[[Request], bool]
+    queue: LaneQueue, *, budget: int, max_padding: float, is_wanted: Callable[[Request], bool]
 ) -> BatchSelection | None:
     """Selects the next batch. Returns None if the queue has no wanted request.
 
     Starts with the oldest request and the overdue requests that follow it. Then adds requests of
-    the nearest lengths, shorter or longer, within `budget` padded tokens and `max_rows` requests.
-    It stops when padding to one length would cost more than `max_padding` tokens, because a second
-    call is cheaper then. A request that is longer than the budget gets its own batch.
+    the nearest lengths, shorter or longer, within `budget` padded tokens. It stops when padding to
+    one length would cost more than `max_padding` tokens, because a second call is cheaper then. A
+    request that is longer than the budget gets its own batch.
 
     Selected requests stay in the queue. Unwanted requests that are found on the way are removed.
     """
-    selected = _select_oldest(queue, budget, max_rows, is_wanted)
+    selected = _select_oldest(queue, budget, is_wanted)
     if not selected:
         return None
     length = max(request.padded_length for request in selected)
@@ -50,7 +50,7 @@ def select_batch(
     lengths = sorted(buckets)
     longer = bisect_right(lengths, length)
     shorter = longer - 1
-    while len(selected) < max_rows and length * (len(selected) + 1) <= budget:
+    while length * (len(selected) + 1) <= budget:
         # `per_row` is the padding of each added request, `growth` the additional padding of those
         # selected before.
         if shorter >= 0 and (longer == len(lengths) or length - lengths[shorter] <= lengths[longer] - length):
@@ -72,7 +72,7 @@ def select_batch(
             longer = len(lengths)
             continue
         longest = max(length, candidate)
-        room = min(budget // longest, max_rows) - len(selected)
+        room = budget // longest - len(selected)
         if per_row:
             room = min(room, int(padding_left // per_row))
         found = list(islice(_available(queue, buckets[candidate], taken, is_wanted), max(room, 0)))
@@ -83,7 +83,7 @@ def select_batch(
     return BatchSelection(tuple(selected), length)
 
 
-def _select_oldest(queue: LaneQueue, budget: int, max_rows: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
+def _select_oldest(queue: LaneQueue, budget: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
     """The oldest request, and the overdue requests of its version that fit with it."""
     selected: list[Request] = []
     length = 0
@@ -97,7 +97,7 @@ def _select_oldest(queue: LaneQueue, budget: int, max_rows: int, is_wanted: Call
                 break
             if request.version != selected[0].version:
                 continue
-            if new_length * (len(selected) + 1) > budget or len(selected) == max_rows:
+            if new_length * (len(selected) + 1) > budget:
                 break
         selected.append(request)
         length = new_length

@@ -11,14 +11,8 @@ from undertone_telemetry.options import IntegerRange
 from undertone_sidecar.cpu.machine import Machine
 from undertone_sidecar.options import Cpus, option
 
-PASSTHROUGH: Final = "passthrough"
-TOKEN_BUDGET: Final = "token-budget"  # noqa: S105 — not a password
-
 _MAX_TOKENIZERS: Final = 4
 """Maximum number of threads that tokenize. Each tokenizes thousands of paragraphs a second."""
-
-_PASSTHROUGH_CALLS: Final = 16
-"""Calls in flight to a model server that forms batches by itself."""
 
 _SPARE_CALLS: Final = 8
 """Additional threads of the model server, for calls about versions and for health probes."""
@@ -28,19 +22,11 @@ _SPARE_CALLS: Final = 8
 class ThreadSettings:
     """Settings that determine thread counts, of `undertone-sidecar` and of its command `plan`."""
 
-    batching: str = field(
-        default=TOKEN_BUDGET,
-        metadata=option(
-            "token-budget: the sidecar forms batches. passthrough: each sequence is a separate call, "
-            "for a model server that forms batches (TF Serving's --enable_batching).",
-            click.Choice((TOKEN_BUDGET, PASSTHROUGH)),
-        ),
-    )
     model_calls: int = field(
         default=0,
         metadata=option(
             "Maximum calls to the model server in flight. 0 = automatic: the number of the model "
-            "server's CPUs, or 16 with --batching passthrough. 1 gives all CPUs to each call.",
+            "server's CPUs. 1 gives all CPUs to each call.",
             IntegerRange(0, 4096),
             "CALLS",
         ),
@@ -121,8 +107,7 @@ def plan_threads(machine: Machine, settings: ThreadSettings) -> ThreadPlan:
     There are as many calls in flight as cores, and one thread computes each call. If several
     threads computed a call, all of them would wait for the slowest after each operation. These
     waits take most of the time if a call has few tokens. If there are fewer calls than cores, the
-    remaining cores work inside operations; all calls share these threads. A model server that
-    forms batches itself uses all cores inside operations.
+    remaining cores work inside operations; all calls share these threads.
 
     If sidecar and model server share the machine, tokenization may use half of it in bursts.
     """
@@ -131,14 +116,11 @@ def plan_threads(machine: Machine, settings: ThreadSettings) -> ThreadPlan:
         cores, tokenizers = max(1, int(settings.model_server_cpus)), whole_cpus
     else:
         cores, tokenizers = min(machine.cores, whole_cpus), max(1, whole_cpus // 2)
-    if settings.batching == PASSTHROUGH:
-        calls, inter_op = settings.model_calls or _PASSTHROUGH_CALLS, 1
-    else:
-        calls = inter_op = min(settings.model_calls, _max_server_threads(machine, settings)) or cores
+    calls = min(settings.model_calls, _max_server_threads(machine, settings)) or cores
     return ThreadPlan(
         model_calls=calls,
-        intra_op=max(1, cores - inter_op + 1),
-        inter_op=inter_op,
+        intra_op=max(1, cores - calls + 1),
+        inter_op=calls,
         grpc_max_threads=calls + _SPARE_CALLS,
         tokenizers=min(_MAX_TOKENIZERS, tokenizers),
     )
@@ -158,7 +140,7 @@ def oversubscription(machine: Machine, settings: ThreadSettings) -> Iterator[str
         )
     server_cpus, max_threads = settings.model_server_cpus, _max_server_threads(machine, settings)
     server = f"{server_cpus:g} CPUs (--model-server-cpus)" if server_cpus else f"the sidecar's CPUs: {machine}"
-    if settings.batching != PASSTHROUGH and settings.model_calls > max_threads:
+    if settings.model_calls > max_threads:
         yield (
             f"--model-calls is {settings.model_calls}, with one thread each, but the model server runs on {server}: "
             "use 0 for the planned number, or --auto"
