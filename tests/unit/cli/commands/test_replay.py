@@ -78,13 +78,40 @@ def test_repeated_failure_has_the_new_reason(command: Command, threaded_service:
     assert sum(map(len, read_table(failed_run).values())) == PARAGRAPHS
 
 
-def test_changed_text_is_not_sent(command: Command, threaded_service: FakeClassifier, rows: Path, failed_run: Path) -> None:
+@pytest.mark.parametrize("rows_per_part", [4, 10_000])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [line for line in lines if "k9" not in line],
+        lambda lines: [line for line in lines if "k21" not in line],
+        lambda lines: [line.replace("Text 9.", "Another.") for line in lines],
+        lambda lines: [*lines, '{"key": "new", "text": "New."}\n'],
+        lambda lines: lines[::-1],
+        lambda lines: [],
+    ],
+    ids=["row deleted", "last row deleted", "text changed", "row added", "order reversed", "emptied"],
+)
+def test_changed_input_is_refused_and_no_dead_letter_is_lost(
+    command: Command,
+    threaded_service: FakeClassifier,
+    rows: Path,
+    tmp_path: Path,
+    change: Callable[[list[str]], list[str]],
+    rows_per_part: int,
+) -> None:
+    threaded_service.item_faults = {f"Text {index}.": ItemFault(grpc.StatusCode.INTERNAL, "broken") for index in POISONED}
+    out = tmp_path / "out"
+    assert command("score", rows, "--id-column", "key", "--out", out, "--rows-per-part", rows_per_part).exit_code == 1
     threaded_service.item_faults = {}
-    rows.write_text(rows.read_text().replace("Text 9.", "Another."))
-    result = command("replay", failed_run)
-    assert (result.exit_code, "not scored, because their text has changed: 1" in result.output) == (1, True)
-    assert sorted(threaded_service.paragraphs()) == ["Text 1.", "Text 2.", "Text 21."]
-    assert [(failure["id"], failure["reason"]) for failure in read_failures(failed_run)] == [("k9", "broken")]
+    threaded_service.calls.clear()
+    rows.write_text("".join(change(rows.read_text().splitlines(keepends=True))))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    result = command("replay", out)
+    output = " ".join(result.output.split())
+    assert (result.exit_code, f"{rows} has changed since it was scored" in output) == (2, True), output
+    assert "restore it, or score the changed inputs into another folder" in output
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert threaded_service.paragraphs() == []
 
 
 def test_replay_killed_before_the_manifest_was_written_continues(
@@ -110,7 +137,6 @@ def test_replay_killed_before_the_manifest_was_written_continues(
     ("spoil", "message"),
     [
         (lambda rows, out: rows.unlink(), "no longer exists"),
-        (lambda rows, out: rows.write_text(rows.read_text().partition("\n")[2]), "the input has changed"),
         (lambda rows, out: (out / "run.json").unlink(), "contains scores but no run.json"),
         (
             lambda rows, out: replace_text(out / "run.json", '"complete": true,\n  "calls"', '"complete": false,\n  "calls"'),
@@ -122,8 +148,20 @@ def test_replay_killed_before_the_manifest_was_written_continues(
         ),
         (lambda rows, out: (out / "failures.jsonl").write_text("{}\n"), "failures.jsonl, line 1: not a failure record"),
         (lambda rows, out: (out / "failures.jsonl").write_text(""), "neither a score nor a line in failures.jsonl"),
+        (
+            lambda rows, out: replace_text(out / "failures.jsonl", '"id": "k21"', '"id": "k99"'),
+            "'k21' has neither a score nor a line in failures.jsonl",
+        ),
     ],
-    ids=["missing", "moved rows", "no manifest", "incomplete", "standard input", "invalid failure", "lost failures"],
+    ids=[
+        "missing",
+        "no manifest",
+        "incomplete",
+        "standard input",
+        "invalid failure",
+        "lost failures",
+        "other failure",
+    ],
 )
 def test_folders_that_cannot_be_replayed(
     command: Command, rows: Path, failed_run: Path, spoil: Callable[[Path, Path], None], message: str
@@ -133,6 +171,16 @@ def test_folders_that_cannot_be_replayed(
     result = command("replay", failed_run)
     assert (result.exit_code, message in " ".join(result.output.split())) == (2, True), result.output
     assert (read_table(failed_run), (failed_run / "failures.jsonl").read_bytes()) == before
+
+
+def test_dead_letter_without_paragraph_is_kept(command: Command, threaded_service: FakeClassifier, failed_run: Path) -> None:
+    threaded_service.item_faults = {}
+    path = failed_run / "failures.jsonl"
+    path.write_text(path.read_text() + json.dumps({**read_failures(failed_run)[-1], "id": "k99"}) + "\n")
+    before = path.read_bytes()
+    result = command("replay", failed_run)
+    assert (result.exit_code, "names 'k99', which has no score" in " ".join(result.output.split())) == (2, True), result.output
+    assert path.read_bytes() == before
 
 
 def replace_text(path: Path, old: str, new: str) -> None:
@@ -145,7 +193,7 @@ def test_different_model_is_an_error(command: Command, threaded_service: FakeCla
     threaded_service.version = 2
     result = command("replay", failed_run)
     assert (result.exit_code, "contains scores of fake version 1 fp32" in result.output) == (2, True)
-    assert "serves fake version 2 fp32" in result.output
+    assert "serves fake version 2 fp32; serve fake version 1 fp32" in " ".join(result.output.split())
     assert threaded_service.paragraphs() == []
 
 

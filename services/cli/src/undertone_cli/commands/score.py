@@ -122,9 +122,10 @@ Examples:
   undertone replay scores/reviews
   undertone replay scores/reviews --limit 2 --timeout 120
 
-The command reads the texts again from the inputs that run.json names. It does not send a text that
-has changed since it failed. A paragraph that gets a score moves from failures.jsonl to its place in
-the table. A paragraph that fails again stays in failures.jsonl with the new reason. To continue a
+The command reads the texts again from the inputs that run.json names. If an input has changed since
+it was scored, the command changes nothing and exits with 2. A paragraph that gets a score moves from
+failures.jsonl to its place in the table. A paragraph that fails again stays in failures.jsonl with
+the new reason. To continue a
 replay that was interrupted or killed, run the same command again.
 
 {EXIT_CODES}"""

@@ -6,7 +6,7 @@ The formats are text, JSONL, CSV and Parquet. Error messages name the place in t
 from undertone_cli.readers.discovery import find_inputs
 from undertone_cli.readers.formats import Format, ReadOptions
 from undertone_cli.readers.inputs import Input, InputSet
-from undertone_cli.readers.inspection import Fingerprint, Inspection, inspect_inputs
+from undertone_cli.readers.inspection import Fingerprint, Inspection, check_unchanged, inspect_inputs
 from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds
 from undertone_cli.readers.read_ahead import read_ahead
 
@@ -19,6 +19,7 @@ __all__ = [
     "Inspection",
     "ReadOptions",
     "UniqueIds",
+    "check_unchanged",
     "find_inputs",
     "inspect_inputs",
     "read_ahead",

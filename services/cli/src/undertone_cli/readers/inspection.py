@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -104,6 +105,25 @@ def inspect_inputs(inputs: InputSet) -> Inspection:
         if source.rereadable and source.name not in streams:
             _drain(source, hash_stream(source, source.stream()))
     return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs)
+
+
+def check_unchanged(fingerprints: Iterable[Fingerprint]) -> None:
+    """Read all inputs, and compare their hashes with the fingerprints. Pipes are not read.
+
+    Raises:
+        InputError: an input has changed or cannot be read.
+    """
+    for recorded in fingerprints:
+        source = recorded.input
+        if recorded.sha256 is None:
+            continue
+        stream = HashingStream(source.stream())
+        _drain(source, stream)
+        if stream.sha256 != recorded.sha256:
+            raise InputError(
+                f"{source.display_name} has changed since it was scored (SHA-256 {recorded.sha256[:12]} then, "
+                f"{stream.sha256[:12]} now); restore it, or score the changed inputs into another folder"
+            )
 
 
 def _drain(source: Input, stream: HashingStream) -> None:

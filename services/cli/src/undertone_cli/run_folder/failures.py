@@ -108,41 +108,55 @@ def read_failures(folder: RunFolder) -> Iterator[FailureRecord]:
 
 
 class FailedParagraphs:
-    """Selects the paragraphs in failures.jsonl for a replay.
+    """The dead letters that a replay has not scored yet. It checks them against the input.
 
-    The records and the input have the same order, so that one pass over each is enough.
+    The records and the input have the same order, so that one pass over each is enough. No record
+    is dropped: each belongs to a paragraph that has a score, or that is sent again.
 
-    Attributes:
-        changed: number of paragraphs whose text has changed since they failed. They are not
-            scored, because a score of another text would not belong in the table.
+    Args:
+        records: the records of failures.jsonl.
+        shards: the shards of the folder.
+        rows_per_part: number of paragraphs of a part.
     """
 
     def __init__(self, records: Iterable[FailureRecord], shards: Iterable[Shard], rows_per_part: int) -> None:
         self._records = iter(records)
         self._parts = {shard.number for shard in shards if shard.failed}
         self._rows_per_part = rows_per_part
-        self.changed = 0
+        self._next = next(self._records, None)
 
     def in_affected_part(self, paragraph: InputParagraph) -> bool:
         """Whether the paragraph belongs to a part that has failures."""
         return paragraph.ordinal // self._rows_per_part in self._parts
 
-    def record_if_changed(self, paragraph: InputParagraph) -> FailureRecord | None:
-        """The record of a paragraph without a score, if its text has changed since it failed.
+    def take(self, paragraph: InputParagraph, *, scored: bool) -> None:
+        """Take the record of the next paragraph of the input.
 
-        None if the text is the same, so that the paragraph can be sent.
+        Args:
+            paragraph: the paragraph.
+            scored: whether the paragraph has a score. It may then have a record, too: of a replay
+                that was killed after it had scored the paragraph.
 
         Raises:
-            OutputError: the paragraph has no record.
+            OutputError: the paragraph has neither a score nor a record of this text.
         """
-        # Skips records of paragraphs that an earlier replay scored before it was killed.
-        record = next((record for record in self._records if record.id == paragraph.id), None)
-        if record is None:
+        record = self._next
+        if record is not None and (record.id, record.text_sha256) == (paragraph.id, paragraph.text_sha256):
+            self._next = next(self._records, None)
+        elif not scored:
             raise OutputError(
-                f"{paragraph.location}: {paragraph.id!r} has neither a score nor a line in failures.jsonl, because the input "
-                "has changed; score it into another folder"
+                f"{paragraph.location}: {paragraph.id!r} has neither a score nor a line in failures.jsonl; run the same "
+                "`undertone score` again: it scores every paragraph that has no score"
             )
-        if record.text_sha256 == paragraph.text_sha256:
-            return None
-        self.changed += 1
-        return record
+
+    def check_all_taken(self) -> None:
+        """Check at the end of the input that no record is left.
+
+        Raises:
+            OutputError: a record belongs to no paragraph of the input.
+        """
+        if self._next is not None:
+            raise OutputError(
+                f"failures.jsonl names {self._next.id!r}, which has no score and is not where the input had it; run the same "
+                "`undertone score` again: it scores every paragraph that has no score"
+            )

@@ -114,6 +114,8 @@ class Pipeline:
                             self._write_outcome(outcome)
                             self._parts.close_finished()
                             self._checkpoint()
+                if self._replay is not None:
+                    self._replay.check_all_taken()
                 self._parts.finish(self._paragraphs_read)
             except BaseException as error:
                 self._save_interrupted(error)
@@ -127,10 +129,10 @@ class Pipeline:
             if self._replay is not None and not self._replay.in_affected_part(paragraph):
                 continue
             part, saved = self._parts.add(paragraph)
+            if self._replay is not None:
+                self._replay.take(paragraph, scored=saved is not None)
             if saved is not None:
                 self._keep_saved_score(paragraph, saved)
-            elif self._replay is not None and (record := self._replay.record_if_changed(paragraph)) is not None:
-                self._write_failure(part, paragraph, record)
             elif paragraph.text is None:
                 reason = paragraph.problem or "no text"
                 self._write_failure(part, paragraph, FailureRecord.of(paragraph, "INVALID_ARGUMENT", reason, attempts=0))

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -26,7 +26,7 @@ from undertone_client.jobs import (
 from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.options import IntegerRange, NumberRange, option_group
 
-from undertone_cli.readers import InputSet, Inspection, inspect_inputs
+from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, read_failures
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
@@ -105,7 +105,7 @@ class ScoringRun:
     def score(self, inputs: InputSet, policy: Policy, rows_per_part: int, *, overwrite: bool) -> ExitCode:
         """Score all paragraphs of the inputs; `overwrite` deletes the folder's earlier run."""
         self._report_skipped(inputs)
-        with self._console.status("Reading the inputs") if self._console.is_terminal else nullcontext():
+        with self._status("Reading the inputs"):
             inspection = inspect_inputs(inputs)
         return self._run(self._score(inputs, inspection, policy, rows_per_part, overwrite=overwrite))
 
@@ -157,14 +157,11 @@ class ScoringRun:
             identity = manifest.identity
             inputs = InputSet((source.input for source in identity.sources), identity.options)
             _check_rereadable(inputs)
+            with self._status("Reading the inputs"):
+                check_unchanged(identity.sources)
             failed = FailedParagraphs(read_failures(self._folder), manifest.shards, identity.rows_per_part)
             counts = RunCounts(total=manifest.failed)
             await self._run_pipeline(manifest, inputs, counts, failed)
-        if failed.changed:
-            self._print(
-                f"Dead letters that were not scored, because their text has changed: {failed.changed:,}. "
-                "Score the changed inputs into another folder."
-            )
         return counts
 
     async def _served_model(self) -> ServedModel:
@@ -244,8 +241,12 @@ class ScoringRun:
         if (served.model, served.labels) != (identity.model, identity.labels):
             raise OutputError(
                 f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves {served.model}; "
-                "serve {identity.model}, or score everything into another folder"
+                f"serve {identity.model}, or score everything into another folder"
             )
+
+    def _status(self, text: str) -> AbstractContextManager[object]:
+        """Shows the text on a terminal while the body runs."""
+        return self._console.status(text) if self._console.is_terminal else nullcontext()
 
     def _report_skipped(self, inputs: InputSet) -> None:
         if skipped := inputs.skipped:
