@@ -4,7 +4,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2
+from undertone_sidecar.health import CLASSIFIER
 from undertone_sidecar.testing import Pod, running_pod
 
 REQUEST = classifier_pb2.ClassifyRequest(text="the rain had stopped")
@@ -36,6 +38,30 @@ async def test_calls_are_accepted_during_the_drain_delay(base: Path) -> None:
         assert await pod.stub.Classify(REQUEST).code() is grpc.StatusCode.OK
         pod.force_stop.set()
         await pod.run
+
+
+async def test_health_stays_serving_until_load_balancers_know_other_pods(base: Path) -> None:
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    async with running_pod(base, drain_serving_seconds=0.3, drain_delay_seconds=25) as pod:
+        stub = health_pb2_grpc.HealthStub(pod.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(service=service)) for service in ("", CLASSIFIER)]
+        pod.stop.set()
+        codes = [await pod.stub.Classify(REQUEST).code()]
+        for watch in watches:
+            assert (await watch.read()).status == serving
+            assert (await watch.read()).status == not_serving
+            codes.append(await pod.stub.Classify(REQUEST).code())
+        pod.force_stop.set()
+        await pod.run
+    assert codes == [grpc.StatusCode.OK] * 3
+
+
+async def test_a_sidecar_that_was_never_ready_drains_at_once(base: Path) -> None:
+    async with running_pod(
+        base, ready=False, drain_serving_seconds=600, drain_delay_seconds=600, grace_period_seconds=1200
+    ) as pod:
+        pod.stop.set()
+        assert await pod.run is True
 
 
 async def test_new_calls_are_refused_while_accepted_calls_are_finished(pod: Pod) -> None:

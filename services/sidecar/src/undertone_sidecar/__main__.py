@@ -38,7 +38,8 @@ Example:
 
 \b
 Signals:
-  SIGTERM and SIGINT start a drain: health becomes NOT_SERVING, and accepted calls are finished.
+  SIGTERM and SIGINT start a drain: after --drain-serving-seconds, health becomes NOT_SERVING;
+  after --drain-delay-seconds, new calls are refused, and accepted calls are finished.
   A second signal stops the sidecar at once.
 
 \b

@@ -1,4 +1,4 @@
-"""Graceful shutdown: report NOT_SERVING, refuse new calls, finish accepted calls."""
+"""Graceful shutdown: keep serving, report NOT_SERVING, refuse new calls, finish accepted calls."""
 
 import asyncio
 import logging
@@ -65,36 +65,43 @@ async def drain(
     tracker: InFlightTracker,
     refuse_calls: Callable[[], None],
     *,
+    serving_seconds: float,
     delay_seconds: float,
     grace_seconds: float,
     force_stop: asyncio.Event,
 ) -> bool:
     """Drains and stops the server.
 
-    Health becomes NOT_SERVING first. Calls are still accepted for `delay_seconds`, because load
-    balancers check health only every few seconds.
+    Health stays SERVING for `serving_seconds`, because load balancers that find pods by DNS may not
+    know the successor of this pod before. Then health becomes NOT_SERVING. Calls are still accepted
+    for `delay_seconds`, because load balancers check health only every few seconds. Both times are
+    0 if the server was never ready: no load balancer sends calls to it.
 
     Args:
         server: The server to stop.
         health: Health of the server.
         tracker: Calls in flight of the server.
         refuse_calls: Makes the server refuse new calls.
-        delay_seconds: Time before `refuse_calls`.
-        grace_seconds: Maximum duration of the drain, the delay included.
+        serving_seconds: Time before health becomes NOT_SERVING.
+        delay_seconds: Time from then until `refuse_calls`.
+        grace_seconds: Maximum duration of the drain, both times included.
         force_stop: Ends the drain when set.
 
     Returns:
         Whether all accepted calls were finished.
     """
-    await health.shut_down()
-    log.info("draining", extra={"delay_seconds": delay_seconds, "grace_seconds": grace_seconds})
-    finishing = asyncio.create_task(_finish(server, tracker, refuse_calls, delay_seconds))
+    if not health.was_ready:
+        serving_seconds = delay_seconds = 0.0
+    times = {"serving_seconds": serving_seconds, "delay_seconds": delay_seconds, "grace_seconds": grace_seconds}
+    log.info("draining", extra=times)
+    finishing = asyncio.create_task(_finish(server, health, tracker, refuse_calls, serving_seconds, delay_seconds))
     forced = asyncio.create_task(force_stop.wait())
     await asyncio.wait([finishing, forced], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
     finished = finishing.done()
     for task in (finishing, forced):
         task.cancel()
     await asyncio.gather(finishing, forced, return_exceptions=True)
+    await health.shut_down()
     # Cancels calls that are still in flight.
     await server.stop(None)
     if finished:
@@ -105,8 +112,15 @@ async def drain(
 
 
 async def _finish(
-    server: grpc.aio.Server, tracker: InFlightTracker, refuse_calls: Callable[[], None], delay_seconds: float
+    server: grpc.aio.Server,
+    health: Health,
+    tracker: InFlightTracker,
+    refuse_calls: Callable[[], None],
+    serving_seconds: float,
+    delay_seconds: float,
 ) -> None:
+    await asyncio.sleep(serving_seconds)
+    await health.shut_down()
     await asyncio.sleep(delay_seconds)
     refuse_calls()
     await tracker.wait_idle()

@@ -14,10 +14,16 @@ _READINESS_SERVICES: Final = ("", CLASSIFIER)
 
 
 class Health:
-    """Readiness, under the names "" and undertone.v1.Classifier, and liveness."""
+    """Readiness, under the names "" and undertone.v1.Classifier, and liveness.
+
+    Attributes:
+        servicer: The health service.
+        was_ready: Whether the sidecar has ever been ready.
+    """
 
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()
+        self.was_ready = False
 
     async def start(self) -> None:
         """Reports SERVING for liveness and NOT_SERVING for readiness."""
@@ -26,6 +32,7 @@ class Health:
 
     async def set_ready(self, *, ready: bool) -> None:
         """Reports whether the sidecar is ready. Has no effect after `shut_down`."""
+        self.was_ready = self.was_ready or ready
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in _READINESS_SERVICES:
             await self.servicer.set(service, status)

@@ -129,10 +129,18 @@ class Settings(ThreadSettings):
             "SECONDS",
         ),
     )
+    drain_serving_seconds: float = field(
+        default=0.0,
+        metadata=option(
+            "Time for which health stays SERVING in a drain, until load balancers that find pods by DNS know other pods.",
+            NumberRange(min=0),
+            "SECONDS",
+        ),
+    )
     drain_delay_seconds: float = field(
         default=0.0,
         metadata=option(
-            "Time for which a drain still accepts calls, until load balancers have read NOT_SERVING.",
+            "Time for which a drain still accepts calls after health is NOT_SERVING, until load balancers have read it.",
             NumberRange(min=0),
             "SECONDS",
         ),
@@ -140,7 +148,7 @@ class Settings(ThreadSettings):
     grace_period_seconds: float = field(
         default=30.0,
         metadata=option(
-            "Maximum duration of a drain, the delay included. Calls in flight are then cancelled.",
+            "Maximum duration of a drain, both times above included. Calls in flight are then cancelled.",
             NumberRange(min=0),
             "SECONDS",
         ),
@@ -221,6 +229,12 @@ class Settings(ThreadSettings):
                 f"--drain-delay-seconds is {self.drain_delay_seconds}: use at most --grace-period-seconds, "
                 f"{self.grace_period_seconds}, which includes it"
             )
+        elif self.drain_serving_seconds + self.drain_delay_seconds > self.grace_period_seconds:
+            yield (
+                f"--drain-serving-seconds is {self.drain_serving_seconds} and --drain-delay-seconds "
+                f"{self.drain_delay_seconds}: their sum must not exceed --grace-period-seconds, "
+                f"{self.grace_period_seconds}, which includes both"
+            )
 
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -239,6 +253,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "predict_timeout_seconds",
         "deadline_margin_seconds",
         "poll_seconds",
+        "drain_serving_seconds",
         "drain_delay_seconds",
         "grace_period_seconds",
     ),

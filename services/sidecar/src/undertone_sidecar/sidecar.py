@@ -139,6 +139,7 @@ class Sidecar:
                 self._health,
                 self._tracker,
                 self._servicer.refuse_calls,
+                serving_seconds=self._settings.drain_serving_seconds,
                 delay_seconds=self._settings.drain_delay_seconds,
                 grace_seconds=self._settings.grace_period_seconds,
                 force_stop=force_stop,
