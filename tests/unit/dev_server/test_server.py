@@ -1,13 +1,11 @@
 """The server: limit of concurrent calls, health, new versions under load, start and stop."""
 
-import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import grpc
 import pytest
@@ -20,11 +18,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 from undertone_dev_server.errors import SettingsError
-from undertone_dev_server.model import Model
 from undertone_dev_server.saved_model import SavedModelLoader
 from undertone_dev_server.servable import Loader
 from undertone_dev_server.server import DevelopmentServer
-from undertone_dev_server.services import PredictionService
 from undertone_dev_server.settings import Settings
 from undertone_dev_server.testing import FakeLoader, write_version
 
@@ -50,10 +46,17 @@ def echo_request() -> predict_pb2.PredictRequest:
     return request
 
 
-def start_call(channel: grpc.Channel) -> "grpc.Future[predict_pb2.PredictResponse]":
+def start_call(channel: grpc.Channel, timeout: float = 30) -> "grpc.Future[predict_pb2.PredictResponse]":
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    call: grpc.Future[predict_pb2.PredictResponse] = stub.Predict.future(echo_request(), timeout=30)
+    call: grpc.Future[predict_pb2.PredictResponse] = stub.Predict.future(echo_request(), timeout=timeout)
     return call
+
+
+def status_of(call: "grpc.Future[predict_pb2.PredictResponse]") -> grpc.StatusCode | None:
+    """Waits for the end of the call. Returns the status of its failure, or None if it succeeded."""
+    error = call.exception()
+    assert error is None or isinstance(error, grpc.RpcError)
+    return error.code() if error else None
 
 
 def wait_for_status(channel: grpc.Channel, expected: dict[int, int]) -> get_model_status_pb2.GetModelStatusResponse:
@@ -67,12 +70,12 @@ def wait_for_status(channel: grpc.Channel, expected: dict[int, int]) -> get_mode
     raise AssertionError(f"expected the versions {expected}, found {response}")
 
 
-def test_calls_beyond_the_limit_are_refused_but_not_health_checks(
+def test_n_threads_run_n_minus_1_calls_and_health_checks_need_none(
     tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
 ) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
-    with serving(tmp_path, loader, threads=2) as (_, channel):
+    with serving(tmp_path, loader, threads=3) as (_, channel):
         wait_until_serving(channel)
         (servable,) = loader.loaded
         servable.gate.clear()
@@ -84,6 +87,10 @@ def test_calls_beyond_the_limit_are_refused_but_not_health_checks(
             assert isinstance(refused, grpc.RpcError)
             assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert refused.details() == "Server Threadpool Exhausted"
+        with pytest.raises(grpc.RpcError, match="Server Threadpool Exhausted"):
+            model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(
+                get_model_status_pb2.GetModelStatusRequest(model_spec={"name": "emotions"}), timeout=10
+            )
         health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -182,7 +189,7 @@ def test_new_versions_under_load_fail_no_call(
 def test_error_names_a_port_in_use(sockets: tuple[str, str], tmp_path: Path) -> None:
     port = int(sockets[0].rpartition(":")[2])
     with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{port}.*--port"):
-        DevelopmentServer(Settings("emotions", tmp_path, grpc_max_threads=1, port=port), FakeLoader()).start()
+        DevelopmentServer(Settings("emotions", tmp_path, grpc_max_threads=2, port=port), FakeLoader()).start()
 
 
 def test_socket_of_a_killed_server_is_replaced(
@@ -192,7 +199,7 @@ def test_socket_of_a_killed_server_is_replaced(
     path = tmp_path_factory.mktemp("s") / "s"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    settings = Settings("emotions", tmp_path, grpc_max_threads=1, port=0, grpc_socket_path=path)
+    settings = Settings("emotions", tmp_path, grpc_max_threads=2, port=0, grpc_socket_path=path)
     server = DevelopmentServer(settings, FakeLoader())
     server.start()
     with grpc.insecure_channel(f"unix:{path}") as channel:
@@ -201,28 +208,26 @@ def test_socket_of_a_killed_server_is_replaced(
     assert not path.exists()
 
 
-@pytest.mark.parametrize(("remaining", "active"), [(0.0, True), (5.0, False), (math.inf, False)])
-def test_call_after_its_deadline_or_cancellation_is_not_run(tmp_path: Path, remaining: float, active: bool) -> None:
+@pytest.mark.parametrize("end", ["deadline", "cancellation"])
+def test_call_occupies_its_thread_until_its_run_has_ended(
+    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None], end: str
+) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
-    model = Model("emotions", tmp_path, loader)
-    model.reconcile()
+    with serving(tmp_path, loader, threads=2) as (_, channel):
+        wait_until_serving(channel)
+        (servable,) = loader.loaded
+        servable.gate.clear()
+        call = start_call(channel, timeout=0.5 if end == "deadline" else 30)
+        servable.entered.acquire()
+        if end == "deadline":
+            assert status_of(call) is grpc.StatusCode.DEADLINE_EXCEEDED
+        else:
+            call.cancel()
+        assert [status_of(start_call(channel)) for _ in range(10)] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 10
 
-    class Aborted(Exception):  # noqa: N818
-        pass
-
-    class EndedContext:
-        """Context of a call that ended while it was queued."""
-
-        def time_remaining(self) -> float:
-            return remaining
-
-        def is_active(self) -> bool:
-            return active
-
-        def abort(self, code: grpc.StatusCode, details: str) -> None:
-            raise Aborted(code, details)
-
-    with pytest.raises(Aborted, match="DEADLINE_EXCEEDED"):
-        PredictionService(model).Predict(echo_request(), cast("grpc.ServicerContext", EndedContext()))
-    assert not loader.loaded[0].entered.acquire(blocking=False)
+        servable.gate.set()
+        for _ in range(10_000):
+            if (status := status_of(start_call(channel))) is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                break
+        assert status is None, "the thread is free after the run"

@@ -78,7 +78,7 @@ def test_options_override_environment_variables(monkeypatch: pytest.MonkeyPatch)
         ([BASE, "--model_config_file=models.config"], "No such option '--model_config_file'"),
         ([BASE, "--port=65536"], "65536 is not in the range"),
         ([BASE, "--rest_api_port=70000"], "70000 is not in the range"),
-        ([BASE, "--grpc_max_threads=0"], "0 is not in the range"),
+        ([BASE, "--grpc_max_threads=1"], "1 is not in the range"),
         ([BASE, "--tensorflow_intra_op_parallelism=-1"], "-1 is not in the range"),
         ([BASE, "--file_system_poll_wait_seconds=-1"], "-1 is not a duration"),
         ([BASE, "--file_system_poll_wait_seconds=inf"], "inf is not a duration"),

@@ -10,15 +10,17 @@ TF_SERVING_METHODS = "/tensorflow.serving."
 
 
 class CallLimiter(grpc.ServerInterceptor):
-    """Runs at most `limit` calls of TF Serving's services at once. Further calls fail with
-    RESOURCE_EXHAUSTED.
+    """Runs at most `max_threads` - 1 calls of TF Serving's services at once. Further calls fail
+    with RESOURCE_EXHAUSTED.
 
-    This reproduces gRPC's thread quota in TF Serving (`--grpc_max_threads`). Health checks do not
-    count, because a busy server is healthy; gRPC's own `maximum_concurrent_rpcs` would count them.
+    This reproduces gRPC's thread quota in TF Serving (`--grpc_max_threads`), where one of the
+    threads waits for the next call. A call has its thread until its run has ended, also after its
+    deadline or its cancellation. GetModelStatus and GetModelMetadata need a thread, too. Health
+    checks do not; gRPC's own `maximum_concurrent_rpcs` would count them.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._slots = threading.BoundedSemaphore(limit)
+    def __init__(self, max_threads: int) -> None:
+        self._slots = threading.BoundedSemaphore(max_threads - 1)
         self._changed = threading.Condition()
         self._in_flight = 0
 

@@ -7,7 +7,6 @@ DevServerError
     ├── InvalidCallError        INVALID_ARGUMENT
     ├── ServableNotFoundError   NOT_FOUND
     ├── UnknownSignatureError   FAILED_PRECONDITION
-    ├── DeadlinePassedError     DEADLINE_EXCEEDED
     └── GraphError              the status that TensorFlow returned
 """
 
@@ -60,12 +59,6 @@ class UnknownSignatureError(CallError):
     """The model does not have the requested signature."""
 
     status = grpc.StatusCode.FAILED_PRECONDITION
-
-
-class DeadlinePassedError(CallError):
-    """The call's deadline passed, or the call was cancelled, before the graph ran."""
-
-    status = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class GraphError(CallError):

@@ -11,11 +11,12 @@ graph, which takes seconds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.python.client import pywrap_tf_session
 from tensorflow_serving.apis import prediction_log_pb2
 
 from undertone_dev_server import predict
@@ -69,17 +70,28 @@ class SavedModel:
     def __init__(self, session: "tf.compat.v1.Session", signatures: Mapping[str, SignatureDef]) -> None:
         self._session = session
         self.signatures = signatures
+        session._extend_graph()
 
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Array], timeout: float | None) -> Sequence[Array]:
+        # `Session.run` of Python converts dtypes and refuses other shapes than the placeholders'.
+        # TF Serving calls the Session of C++, which does neither. This is that Session.
+        arguments = {self._output(name): array for name, array in feeds.items()}
+        results = [self._output(name) for name in fetches]
         options = None
         if timeout is not None:
-            options = tf.compat.v1.RunOptions(timeout_in_ms=max(int(timeout * 1000), 1))
+            message = tf.compat.v1.RunOptions(timeout_in_ms=max(int(timeout * 1000), 1))
+            options = pywrap_tf_session.TF_NewBufferFromString(message.SerializeToString())
         try:
-            outputs: Sequence[Array] = self._session.run(list(fetches), dict(feeds), options=options)
+            outputs: Sequence[Array] = self._session._call_tf_sessionrun(options, arguments, results, [], None)
         except tf.errors.OpError as error:
-            message = error.message.removeprefix(PYTHON_PREFIX)
-            raise GraphError(message, STATUS_BY_NUMBER[error.error_code]) from error
+            raise GraphError(error.message, STATUS_BY_NUMBER[error.error_code]) from error
+        finally:
+            if options is not None:
+                pywrap_tf_session.TF_DeleteBuffer(options)
         return outputs
+
+    def _output(self, name: str) -> Any:
+        return self._session.graph.get_tensor_by_name(name)._as_tf_output()
 
     def close(self) -> None:
         self._session.close()

@@ -23,8 +23,9 @@ class Servable(Protocol):
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Array], timeout: float | None) -> Sequence[Array]:
         """Computes the tensors named in `fetches` from `feeds`, which maps tensor names to arrays.
 
-        `timeout` is in seconds; None means no limit. Raises GraphError. Several threads may call it
-        concurrently.
+        `timeout` is in seconds; None means no limit. As in TF Serving, operations are not
+        interrupted: a graph without loops is computed to its end, and the run then fails with
+        DEADLINE_EXCEEDED. Raises GraphError. Several threads may call it concurrently.
         """
 
     def close(self) -> None:

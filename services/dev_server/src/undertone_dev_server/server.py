@@ -18,7 +18,9 @@ from undertone_dev_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HEALTH_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+HEALTH_SERVICES = ("", "PredictionService", "ModelService")
+"""TF Serving's names, which lack the package of the services."""
+
 # Additional threads refuse calls beyond the limit and answer health checks while all others are
 # busy.
 SPARE_THREADS = 4

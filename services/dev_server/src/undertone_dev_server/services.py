@@ -10,7 +10,7 @@ import grpc
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
 from undertone_dev_server import predict
-from undertone_dev_server.errors import CallError, DeadlinePassedError, InvalidCallError, ServableNotFoundError
+from undertone_dev_server.errors import CallError, InvalidCallError, ServableNotFoundError
 from undertone_dev_server.metrics import Metrics
 from undertone_dev_server.model import Lease, Model
 
@@ -98,7 +98,9 @@ class ModelService:
     ) -> get_model_status_pb2.GetModelStatusResponse:
         with _abort_on_error(context):
             _require_spec(request)
-            name, version = request.model_spec.name, _requested_version(request.model_spec)
+            # TF Serving ignores a version label here.
+            spec = request.model_spec
+            name, version = spec.name, int(spec.version.value) if spec.HasField("version") else None
             statuses = self._model.statuses() if name == self._model.name else []
             statuses = [status for status in statuses if version in (None, status.version)]
             if not statuses:
@@ -154,12 +156,8 @@ def _requested_version(spec: model_pb2.ModelSpec) -> int | None:
 
 
 def _timeout(context: grpc.ServicerContext) -> float | None:
-    """Seconds until the call's deadline, or None without one. Raises DeadlinePassedError if the
-    call has ended.
-    """
-    remaining = context.time_remaining()
-    if remaining <= 0 or not context.is_active():
-        raise DeadlinePassedError("the deadline passed, or the call was cancelled, before the model ran")
+    """Seconds until the call's deadline, at least 0, or None without a deadline."""
+    remaining = max(context.time_remaining(), 0.0)
     return None if remaining > MAX_TIMEOUT_SECONDS else remaining
 
 

@@ -152,10 +152,10 @@ Examples:
 @option(
     "grpc_max_threads",
     metavar="N",
-    type=IntegerRange(1),
+    type=IntegerRange(2),
     default=lambda: 4 * _available_cpus(),
     show_default="4 for each CPU",
-    help="Maximum number of concurrent calls. Further calls fail with RESOURCE_EXHAUSTED.",
+    help="Threads for gRPC. N threads run N - 1 concurrent calls; further calls fail with RESOURCE_EXHAUSTED.",
 )
 @option(
     "tensorflow_intra_op_parallelism",

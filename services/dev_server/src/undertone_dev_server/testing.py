@@ -35,7 +35,8 @@ def echo_signature() -> SignatureDef:
 class FakeServable:
     """Returns its input `x` as its output `y`.
 
-    A run releases `entered`, then waits for the event `gate`, which is set initially.
+    A run releases `entered`, then waits for the event `gate`, which is set initially. The timeout
+    does not end the wait, because TF Serving computes a run to its end.
     `closed_while_running` is True if the servable was closed during a run, which is an error of the
     caller.
     """
@@ -56,7 +57,7 @@ class FakeServable:
             self._running += 1
         self.entered.release()
         try:
-            self.gate.wait(timeout)
+            self.gate.wait()
             return [feeds["x:0"] for _ in fetches]
         finally:
             with self._lock:
