@@ -125,9 +125,14 @@ class Pipeline:
         return self._models.current()
 
     async def classify(
-        self, paragraphs: Sequence[Paragraph], policy: OverlengthPolicy, deadline: float, lane: Lane = Lane.ONLINE
+        self,
+        paragraphs: Sequence[Paragraph],
+        policy: OverlengthPolicy,
+        deadline: float,
+        lane: Lane = Lane.ONLINE,
+        caller: str = "",
     ) -> Answer:
-        """Scores the paragraphs of a call.
+        """Scores the paragraphs of a call. Callers of a lane get equal shares of it.
 
         Raises:
             SidecarError: No paragraph could be processed: no model, full queue, or deadline passed.
@@ -140,7 +145,7 @@ class Pipeline:
         answer = Answer(model, (), StageSeconds(0.0, 0.0, 0.0))
         if texts:
             with self._count_in_progress(lane, len(texts)):
-                answer = await self._score(model, texts, policy, deadline, lane)
+                answer = await self._score(model, texts, policy, deadline, lane, caller)
             scored = iter(answer.outcomes)
             outcomes = [next(scored) if outcome is None else outcome for outcome in outcomes]
         return Answer(answer.model, tuple(outcome for outcome in outcomes if outcome is not None), answer.stages)
@@ -166,10 +171,12 @@ class Pipeline:
         finally:
             self._in_progress[lane] -= paragraphs
 
-    async def _score(self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane) -> Answer:
+    async def _score(
+        self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
+    ) -> Answer:
         """Scores all texts with one version. Starts again if the version is replaced."""
         for _ in range(_MAX_VERSIONS_PER_CALL):
-            answer = await self._score_with_version(model, texts, policy, deadline, lane)
+            answer = await self._score_with_version(model, texts, policy, deadline, lane, caller)
             if not any(isinstance(outcome, VersionGoneError) for outcome in answer.outcomes):
                 return answer
             model = await self._models.refresh()
@@ -178,14 +185,14 @@ class Pipeline:
         )
 
     async def _score_with_version(
-        self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane
+        self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
     ) -> Answer:
         started = self._clock()
         contents = await model.tokenizer.encode(texts)
         tokenize_seconds = self._clock() - started
         self._listener(Tokenized(len(texts), sum(map(len, contents)), tokenize_seconds))
         span = self._current_span()
-        paragraphs = [self._submit(model, content, policy, deadline, lane, span) for content in contents]
+        paragraphs = [self._submit(model, content, policy, deadline, lane, caller, span) for content in contents]
         refusals = [paragraph for paragraph in paragraphs if isinstance(paragraph, RetryableError)]
         if len(refusals) == len(paragraphs):
             raise refusals[0]
@@ -211,6 +218,7 @@ class Pipeline:
         policy: OverlengthPolicy,
         deadline: float,
         lane: Lane,
+        caller: str,
         span: object | None,
     ) -> _Submitted | SidecarError:
         if not len(content):
@@ -219,7 +227,7 @@ class Pipeline:
             chunks = split(len(content), width=model.width, overlap=self._overlap, policy=policy)
             sequences = [model.tokenizer.wrap(content[chunk.start : chunk.stop]) for chunk in chunks]
             requests = [
-                Request(token_ids, model.lengths.fit(len(token_ids)), model.version, deadline, lane, span)
+                Request(token_ids, model.lengths.fit(len(token_ids)), model.version, deadline, lane, span, caller)
                 for token_ids in sequences
             ]
             return _Submitted(len(content), chunks, self._batcher.submit(requests))

@@ -14,6 +14,7 @@ from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.batching import Lane
+from undertone_sidecar.caller import caller_of
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import SHUTTING_DOWN, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
@@ -43,9 +44,18 @@ log = logging.getLogger(__name__)
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     """The service over a pipeline, whose clock must be time.monotonic."""
 
-    def __init__(self, pipeline: Pipeline, limits: RequestLimits, *, listener: Listener = ignore) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        limits: RequestLimits,
+        *,
+        trust_caller_metadata: bool = False,
+        listener: Listener = ignore,
+    ) -> None:
+        """`trust_caller_metadata` is the argument trust_metadata of caller_of."""
         self._pipeline = pipeline
         self._limits = limits
+        self._trust_caller_metadata = trust_caller_metadata
         self._listener = listener
         self._shutting_down = False
 
@@ -59,7 +69,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             self._check_running()
             policy, lane = _policy(request.overlength_policy), _lane(context)
             paragraph = Paragraph(request.text, request.id)
-            answer = await self._pipeline.classify([paragraph], policy, _deadline(context, started), lane)
+            answer = await self._pipeline.classify(
+                [paragraph], policy, _deadline(context, started), lane, self._caller(context)
+            )
             self._report(answer.outcomes)
             (outcome,) = answer.outcomes
             if isinstance(outcome, BaseException):
@@ -77,7 +89,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             policy, lane = _policy(request.overlength_policy), _lane(context)
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
-            answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started), lane)
+            answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started), lane, self._caller(context))
             self._report(answer.outcomes)
             response, retry_after = _batch_response(paragraphs, answer, started)
             if retry_after is not None:
@@ -105,6 +117,14 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     def _check_running(self) -> None:
         if self._shutting_down:
             raise UnavailableError(SHUTTING_DOWN)
+
+    def _caller(self, context: _Context) -> str:
+        return caller_of(
+            context.invocation_metadata() or (),
+            peer=context.peer(),
+            certificate_names=context.peer_identities() or (),
+            trust_metadata=self._trust_caller_metadata,
+        )
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
         scored = [outcome for outcome in outcomes if isinstance(outcome, Classified)]

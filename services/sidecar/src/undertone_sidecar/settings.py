@@ -65,6 +65,18 @@ class Settings(ThreadSettings):
         default=50051,
         metadata=option("Port of the gRPC service. 0 picks a free port and logs it.", IntegerRange(0, 65535), "PORT"),
     )
+    trust_caller_metadata: bool = field(
+        default=False,
+        metadata=option(
+            "Identify callers by the metadata x-undertone-caller. Only for sidecars that receive all "
+            "calls through a load balancer that overwrites it, as the chart's Envoy does. Otherwise, callers are "
+            "identified by their client certificate, or by their IP address.",
+            click.BOOL,
+            "[true|false]",
+            is_flag=False,
+            flag_value="true",
+        ),
+    )
     batch_tokens: int = field(
         default=2048, metadata=option("Maximum tokens of a batch, padding included.", IntegerRange(min=16), "TOKENS")
     )
@@ -238,7 +250,7 @@ class Settings(ThreadSettings):
 
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Model and network": ("model_dir", "model_name", "model_server", "host", "port"),
+    "Model and network": ("model_dir", "model_name", "model_server", "host", "port", "trust_caller_metadata"),
     "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share"),
     "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "model_server_threads", "auto"),
     "Limits": (

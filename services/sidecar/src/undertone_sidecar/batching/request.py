@@ -35,6 +35,7 @@ class Request:
         deadline: Time on the batcher's clock in seconds. Infinity if the caller set no deadline.
         lane: Priority class.
         span: Trace span of the caller's call, passed to event listeners. None if it is not traced.
+        caller: Identity of the caller. Callers of a lane get equal shares of it.
         result: Set by the batcher when it accepts the request.
         enqueued_at: Time on the batcher's clock in seconds. Set by the batcher.
         tokens_before: Tokens that entered the queue earlier. Set by LaneQueue.
@@ -46,6 +47,7 @@ class Request:
     deadline: float
     lane: Lane = Lane.ONLINE
     span: object | None = None
+    caller: str = ""
     result: asyncio.Future[Scored] = field(init=False)
     enqueued_at: float = field(init=False)
     tokens_before: int = field(init=False)

@@ -1,0 +1,38 @@
+import pytest
+from undertone_sidecar.caller import CALLER, caller_of
+
+PEER = "ipv4:192.0.2.7:50123"
+
+
+@pytest.mark.parametrize(
+    ("peer", "caller"),
+    [
+        (PEER, "192.0.2.7"),
+        ("ipv6:%5B2001:db8:1:2:3::4%5D:443", "2001:db8:1:2::/64"),
+        ("ipv6:[2001:db8:1:2:ffff::]:443", "2001:db8:1:2::/64"),
+        ("ipv6:%5B::ffff:192.0.2.7%5D:443", "192.0.2.7"),
+        ("unix:", "unix"),
+    ],
+)
+def test_a_direct_caller_is_identified_by_its_address_without_the_port(peer: str, caller: str) -> None:
+    assert caller_of([], peer=peer, trust_metadata=False) == caller
+
+
+def test_the_metadata_counts_only_if_they_are_trusted() -> None:
+    metadata = [("user-agent", "test"), (CALLER, "reader-1")]
+    assert caller_of(metadata, peer=PEER, trust_metadata=True) == "reader-1"
+    assert caller_of(metadata, peer=PEER, trust_metadata=False) == "192.0.2.7"
+    assert caller_of([(CALLER, "")], peer=PEER, trust_metadata=True) == "192.0.2.7"
+
+
+def test_a_client_certificate_has_precedence_over_the_address() -> None:
+    assert caller_of([], peer=PEER, certificate_names=[b"reader.example"], trust_metadata=False) == "reader.example"
+
+
+def test_the_addresses_of_an_ipv6_network_are_one_caller_and_long_identities_are_bounded() -> None:
+    def trusted(identity: str) -> str:
+        return caller_of([(CALLER, identity)], peer=PEER, trust_metadata=True)
+
+    assert trusted("2001:db8::1") == trusted("2001:db8::ffff") != trusted("2001:db8:0:1::1")
+    assert len(trusted("x" * 5000)) <= 128
+    assert trusted("x" * 5000) != trusted("x" * 5001)
