@@ -16,10 +16,10 @@ SETTINGS = Settings(batch_items=3, limit=LimitSettings.fixed(2), lookahead_items
 
 
 async def run_pipeline(
-    path: Path, out: Path, service: FakeClassifier, *, rows_per_part: int = 5, **options: Any
+    path: Path, out: Path, service: FakeClassifier, *, rows_per_part: int = 5, read: ReadOptions | None = None, **options: Any
 ) -> tuple[Manifest, RunCounts]:
     """Score a file at NOON, or continue its run; `options` are those of `Pipeline`."""
-    inputs = find_inputs([str(path)], ReadOptions())
+    inputs = find_inputs([str(path)], read or ReadOptions())
     inspection = inspect_inputs(inputs)
     model = Model("fake", 1, "fp32")
     identity = RunIdentity(inspection.fingerprints, inputs.options, rows_per_part, model, EMOTIONS, Policy.CHUNK_MEAN)

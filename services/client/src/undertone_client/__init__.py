@@ -27,9 +27,21 @@ from undertone_client.resilience import (
 from undertone_client.resilience.resilient_transport import ClientState
 from undertone_client.settings import Settings, Tls, validate_target
 from undertone_client.transport import CallState, Mode, Reply, Request, Transport
-from undertone_client.values import Failure, Model, Outcome, Paragraph, Policy, Score, ServedModel, ServiceLimits, Timings
+from undertone_client.values import (
+    MAX_ID_CHARACTERS,
+    Failure,
+    Model,
+    Outcome,
+    Paragraph,
+    Policy,
+    Score,
+    ServedModel,
+    ServiceLimits,
+    Timings,
+)
 
 __all__ = [
+    "MAX_ID_CHARACTERS",
     "AccessDeniedError",
     "BreakerSettings",
     "BreakerState",

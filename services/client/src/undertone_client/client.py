@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from types import TracebackType
 from typing import Self
@@ -11,8 +11,9 @@ from typing import Self
 import grpc
 
 from undertone_client.batch import BatchCall
-from undertone_client.errors import ServiceError
+from undertone_client.errors import ServiceError, service_error
 from undertone_client.grpc_transport import GrpcTransport
+from undertone_client.paragraph_check import as_paragraph, as_paragraphs, rejection
 from undertone_client.resilience.events import Listener, ParagraphsFailed, ParagraphsScored
 from undertone_client.resilience.resilient_transport import ClientState, ResilientTransport
 from undertone_client.settings import DEFAULT_TARGET, Settings, validate_target
@@ -89,11 +90,14 @@ class Client:
 
         Raises:
             InvalidParagraphError: the paragraph is empty, too long, or longer than the model's
-                sequence with `Policy.REJECT`.
+                sequence with `Policy.REJECT`; or its id is too long.
+            TypeError: `text` is neither a string nor a `Paragraph`.
             ServiceError: the call failed. `undertone_client.errors` lists the subclasses.
         """
-        paragraph = _paragraph(text)
+        paragraph = as_paragraph(text, "text")
         try:
+            if (reason := rejection(paragraph)) is not None:
+                raise service_error(grpc.StatusCode.INVALID_ARGUMENT, reason, attempts=0)
             with self._call_context("Classify", 1):
                 request = single_request(paragraph, policy)
                 reply = await self._transport.send(request, self._transport.start_call(Mode.ONLINE))
@@ -105,18 +109,30 @@ class Client:
         return score
 
     async def classify_batch(
-        self, paragraphs: Sequence[str | Paragraph], *, policy: Policy = Policy.CHUNK_MEAN
+        self, paragraphs: Iterable[str | Paragraph], *, policy: Policy = Policy.CHUNK_MEAN
     ) -> list[Outcome]:
         """Score several paragraphs in one call. Returns a score or a failure for each, in order.
 
         Only refused paragraphs are sent again. A request that fails with INVALID_ARGUMENT or
         INTERNAL is split in two until the paragraph that causes it is isolated. Any other error
         becomes a failure of each paragraph: `ServiceError` is not raised. The caller must respect
-        the service's limits; `score` does so itself.
+        the service's limits; `score` does so itself. A paragraph that no service accepts, because
+        its id is too long or it is not valid Unicode, is not sent and becomes a failure.
+
+        Raises:
+            TypeError: an element is neither a string nor a `Paragraph`. Nothing is sent.
         """
-        if not paragraphs:
-            return []
-        return await self._score_batch([_paragraph(paragraph) for paragraph in paragraphs], policy)
+        checked = as_paragraphs(paragraphs)
+        failures = {
+            index: Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, reason, attempts=0)
+            for index, paragraph in enumerate(checked)
+            if (reason := rejection(paragraph)) is not None
+        }
+        for failure in failures.values():
+            self._emit_failure(failure)
+        valid = [paragraph for index, paragraph in enumerate(checked) if index not in failures]
+        outcomes = iter(await self._score_batch(valid, policy) if valid else ())
+        return [failures[index] if index in failures else next(outcomes) for index in range(len(checked))]
 
     async def score(
         self, paragraphs: Source, *, ordered: bool = True, policy: Policy = Policy.CHUNK_MEAN
@@ -139,10 +155,12 @@ class Client:
         Raises:
             ServiceError: the request for the service's limits failed. Nothing was read from the
                 source.
-            TypeError: the source is a single string, or an item is not a paragraph.
+            TypeError: the source is not iterable or is a single string, or an item is not a
+                paragraph.
         """
-        if isinstance(paragraphs, str):
-            raise TypeError("score() takes many paragraphs; for one string use classify()")
+        if isinstance(paragraphs, str | bytes | Paragraph) or not isinstance(paragraphs, Iterable | AsyncIterable):
+            kind = type(paragraphs).__name__
+            raise TypeError(f"score() takes an iterable of paragraphs, not {kind}; for one paragraph use classify()")
         limits = (await self._get_model(Mode.BATCH)).limits
         stream = Stream(
             lambda batch: self._score_batch(batch, policy),
@@ -186,7 +204,3 @@ class Client:
 
     def _emit_failure(self, failure: Failure) -> None:
         self._transport.emit(ParagraphsFailed(failure.status, 1))
-
-
-def _paragraph(value: str | Paragraph) -> Paragraph:
-    return Paragraph(value) if isinstance(value, str) else value

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 import grpc
 
 from undertone_client.length_sorted_queue import CallBounds, LengthSortedQueue, QueuedParagraph
+from undertone_client.paragraph_check import as_paragraph, rejection
 from undertone_client.settings import Settings
 from undertone_client.values import Failure, Outcome, Paragraph, ServiceLimits
 
@@ -123,10 +124,8 @@ class Stream:
             self._progress.set()
 
     async def _add(self, item: str | Paragraph) -> None:
-        paragraph = Paragraph(item) if isinstance(item, str) else item
-        if not isinstance(paragraph, Paragraph):
-            raise TypeError(f"a paragraph must be a str or a Paragraph, not {type(item).__name__}")
         number = self._read_count
+        paragraph = as_paragraph(item, f"paragraph {number} of the source")
         self._read_count += 1
         self._held_characters += len(paragraph.text)
         size, rejection = self._check(paragraph)
@@ -147,11 +146,9 @@ class Stream:
 
     def _check(self, paragraph: Paragraph) -> tuple[int, str | None]:
         """The size of the paragraph in a request in bytes, and the reason why it cannot be sent."""
-        try:
-            text_bytes = len(paragraph.text.encode())
-            id_bytes = len(paragraph.id.encode())
-        except UnicodeEncodeError as error:
-            return 0, f"not encodable as UTF-8: lone surrogate at character {error.start}"
+        if (reason := rejection(paragraph)) is not None:
+            return 0, reason
+        text_bytes, id_bytes = len(paragraph.text.encode()), len(paragraph.id.encode())
         if 0 < self._limits.max_paragraph_bytes < text_bytes:
             return 0, f"{text_bytes} bytes of text, the service accepts {self._limits.max_paragraph_bytes}"
         if 0 < self._limits.max_paragraph_characters < len(paragraph.text):

@@ -8,6 +8,9 @@ from undertone_protos.v1 import contract_pb2
 
 from undertone_client.errors import ServiceError, service_error
 
+MAX_ID_CHARACTERS = 256
+"""Longest id that the service accepts, in Unicode code points."""
+
 
 class Policy(enum.StrEnum):
     """Handling of a paragraph with more tokens than the model's longest sequence."""
@@ -24,7 +27,11 @@ class Policy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A text to score, and an id of the caller's choice. The service does not interpret the id."""
+    """A text to score, and an id of the caller's choice. The service does not interpret the id.
+
+    An id has at most `MAX_ID_CHARACTERS` characters. A paragraph with a longer id fails with
+    INVALID_ARGUMENT and is not sent.
+    """
 
     text: str = field(repr=False)  # keeps the text out of the caller's logs and tracebacks
     id: str = ""

@@ -37,6 +37,7 @@ def test_integers_are_valid_ids(tmp_path: Path) -> None:
         ('""', "the column 'key' has no id"),
         ("1.5", "the id is of type float"),
         ("true", "the id is of type bool"),
+        (f'"{"x" * 5000}"', "the id has 5,000 characters, the limit is 4,096; name another column with --id-column"),
     ],
 )
 def test_invalid_id(tmp_path: Path, ident: str, message: str) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 import grpc
 import pyarrow.parquet as pq
-from undertone_cli.readers import InputParagraph
+from undertone_cli.readers import InputParagraph, ReadOptions
 from undertone_cli.run_folder import Manifest, Part, TextScore
 from undertone_cli.scoring.monitor import RunCounts
 from undertone_cli.scoring.texts import MAX_DUPLICATES, PendingTexts, ResultCache, TextFailure
@@ -64,6 +64,26 @@ async def test_every_paragraph_of_a_failed_text_is_a_dead_letter(tmp_path: Path,
     assert reasons == ["the text is empty", *["poison"] * 5, *["the text is empty"] * 5]
 
 
+async def test_long_id_fails_neither_its_paragraph_nor_others_with_the_text(tmp_path: Path, service: FakeClassifier) -> None:
+    rows = [("x" * 295, "same"), ("good", "same"), ("y" * 300, "other"), ("short", "other")]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"key": key, "text": text}) + "\n" for key, text in rows))
+    manifest, _ = await run_pipeline(path, tmp_path / "out", service, read=ReadOptions(id_column="key"))
+    assert (manifest.scored, manifest.failed) == (4, 0)
+    assert pq.read_table(tmp_path / "out" / "scores")["id"].to_pylist() == [key for key, _ in rows]
+
+
+async def test_paragraphs_of_files_in_deep_folders_are_scored(tmp_path: Path, service: FakeClassifier) -> None:
+    folder = tmp_path / "corpus" / Path(*["a folder with a long name"] * 20)
+    folder.mkdir(parents=True)
+    write_texts(folder / "novel.txt", ["One.", "Two."])
+    manifest, _ = await run_pipeline(tmp_path / "corpus", tmp_path / "out", service)
+    assert (manifest.scored, manifest.failed) == (2, 0)
+    idents = pq.read_table(tmp_path / "out" / "scores")["id"].to_pylist()
+    assert [ident.rpartition("/")[2] for ident in idents] == ["0000", "0001"]
+    assert len(idents[0]) > 500
+
+
 async def test_number_of_waiting_duplicates_is_bounded() -> None:
     pending, part = PendingTexts(), cast("Part", object())
     paragraphs = [
@@ -73,7 +93,7 @@ async def test_number_of_waiting_duplicates_is_bounded() -> None:
     room = asyncio.ensure_future(pending.wait_for_room())
     await asyncio.sleep(0)
     assert not room.done()
-    waiting = pending.pop("a/0")
+    waiting = pending.pop(0)
     await room
     assert [each.paragraph.ordinal for each in waiting] == list(range(MAX_DUPLICATES + 2))
     assert {each.paragraph.text for each in waiting[1:]} == {None}

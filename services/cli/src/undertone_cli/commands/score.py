@@ -69,7 +69,7 @@ differences.
     help="Format of the inputs.  [default: from the suffix of each file; text for standard input]",
 )
 @click.option("--text-column", default="text", show_default=True, help="Column with the text.")
-@click.option("--id-column", help="Column with the id.  [default: ids are <document>/<position>]")
+@click.option("--id-column", help="Column with the id, of at most 4,096 characters.  [default: ids are <document>/<position>]")
 @click.option("--document-column", help="Column with the document's name.  [default: the file's name]")
 @policy_option
 @click.option("--overwrite", is_flag=True, help="Discard the scores of an earlier run in the folder.")
@@ -125,8 +125,7 @@ Examples:
 The command reads the texts again from the inputs that run.json names. If an input has changed since
 it was scored, the command changes nothing and exits with 2. A paragraph that gets a score moves from
 failures.jsonl to its place in the table. A paragraph that fails again stays in failures.jsonl with
-the new reason. To continue a
-replay that was interrupted or killed, run the same command again.
+the new reason. To continue a replay that was interrupted or killed, run the same command again.
 
 {EXIT_CODES}"""
 )

@@ -11,6 +11,9 @@ from typing import Self
 
 from undertone_client.jobs import InputError
 
+MAX_NAME_CHARACTERS = 4096
+"""Longest id and longest name of a document. A longer value is more likely a text."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
@@ -101,7 +104,8 @@ def number_paragraphs(
         ids: checks that ids are unique; None does not check.
 
     Raises:
-        InputError: an id is missing, is neither a string nor an integer, or is a duplicate.
+        InputError: an id is missing, too long, neither a string nor an integer, or a duplicate; or
+            the name of a document is too long or of another type.
     """
     positions: Counter[str] = Counter()
     for ordinal, (default, record) in enumerate(records):
@@ -123,6 +127,11 @@ def _checked_name(value: object, kind: str, location: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        if len(value) > MAX_NAME_CHARACTERS:
+            raise InputError(
+                f"{location}: the {kind} has {len(value):,} characters, the limit is {MAX_NAME_CHARACTERS:,}; "
+                f"name another column with --{kind}-column"
+            )
         if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
             return value
         raise InputError(f"{location}: the {kind} contains a lone surrogate, which is not a valid character")

@@ -140,7 +140,9 @@ class Pipeline:
                 self._counts.repeated += 1
                 self._write_result(part, paragraph, cached)
             elif self._pending.add(part, paragraph):
-                yield Paragraph(paragraph.text, paragraph.id)
+                # The service limits the length of ids, and it may refuse an id. With the ordinal as
+                # id, each refusal depends on the text alone, as the cache of results requires.
+                yield Paragraph(paragraph.text, str(paragraph.ordinal))
             else:
                 self._counts.repeated += 1
                 await self._pending.wait_for_room()
@@ -148,7 +150,7 @@ class Pipeline:
     def _write_outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, Score):
             self._check_model(outcome)
-        waiting = self._pending.pop(outcome.paragraph.id)
+        waiting = self._pending.pop(int(outcome.paragraph.id))
         result = self._cache.add(waiting[0].paragraph.text_sha256, outcome)
         for pending in waiting:
             self._write_result(pending.part, pending.paragraph, result)

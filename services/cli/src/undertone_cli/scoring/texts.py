@@ -99,7 +99,7 @@ class PendingTexts:
 
     def __init__(self) -> None:
         self._by_hash: dict[str, list[PendingParagraph]] = {}
-        self._hash_by_id: dict[str, str] = {}
+        self._hash_by_ordinal: dict[int, str] = {}
         self._duplicates = 0
         self._room = asyncio.Event()
 
@@ -108,7 +108,7 @@ class PendingTexts:
         waiting = self._by_hash.get(paragraph.text_sha256)
         if waiting is None:
             self._by_hash[paragraph.text_sha256] = [PendingParagraph(part, paragraph)]
-            self._hash_by_id[paragraph.id] = paragraph.text_sha256
+            self._hash_by_ordinal[paragraph.ordinal] = paragraph.text_sha256
             return True
         waiting.append(PendingParagraph(part, replace(paragraph, text=None)))  # one copy of the text is enough
         self._duplicates += 1
@@ -120,9 +120,9 @@ class PendingTexts:
             self._room.clear()
             await self._room.wait()
 
-    def pop(self, ident: str) -> list[PendingParagraph]:
-        """Remove the text sent with this id. Returns its paragraphs, the sent one first."""
-        waiting = self._by_hash.pop(self._hash_by_id.pop(ident))
+    def pop(self, ordinal: int) -> list[PendingParagraph]:
+        """Remove the text of a paragraph that was sent. Returns its paragraphs, that one first."""
+        waiting = self._by_hash.pop(self._hash_by_ordinal.pop(ordinal))
         self._duplicates -= len(waiting) - 1
         self._room.set()
         return waiting

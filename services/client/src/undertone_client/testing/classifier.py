@@ -16,6 +16,7 @@ from undertone_protos.v1 import contract_pb2
 from undertone_client.errors import PUSHBACK_KEY
 from undertone_client.testing.faults import Fault, ItemFault, ReceivedCall
 from undertone_client.transport import Method
+from undertone_client.values import MAX_ID_CHARACTERS
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -36,8 +37,9 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     """A gRPC server of the public API on a loopback socket.
 
     Used as `async with FakeClassifier() as service`. A paragraph has as many tokens as words, plus
-    two. Paragraphs of more than 512 tokens are chunked, truncated or rejected by their policy, and
-    blank ones fail with INVALID_ARGUMENT, as in the real service.
+    two. Paragraphs of more than 512 tokens are chunked, truncated or rejected by their policy.
+    Blank ones and those with an id of more than 256 characters fail with INVALID_ARGUMENT, as in
+    the real service.
 
     Attributes:
         delay_seconds: time before each reply. This attribute and the following ones, up to `gates`,
@@ -128,7 +130,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
 
     async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:  # noqa: N802 - gRPC
         async with self._receive("Classify", [request], context):
-            outcome = self._score(request.text, request.overlength_policy)
+            outcome = self._score(request.text, request.id, request.overlength_policy)
             if isinstance(outcome, ItemFault):
                 await context.abort(outcome.status, outcome.reason, _trailers(outcome.pushback_ms))
                 raise AssertionError("abort always raises")
@@ -151,7 +153,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
             timings = pb.Timings(total_seconds=self.delay_seconds)
             reply = pb.ClassifyBatchResponse(labels=self.labels, timings=timings, model=self._model())
             for paragraph in request.paragraphs:
-                outcome = self._score(paragraph.text, request.overlength_policy)
+                outcome = self._score(paragraph.text, paragraph.id, request.overlength_policy)
                 result = reply.results.add(id=paragraph.id)
                 if isinstance(outcome, ItemFault):
                     if outcome.pushback_ms is not None:
@@ -202,11 +204,13 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         async with self._arrival:
             await self._arrival.wait_for(condition)
 
-    def _score(self, text: str, policy: pb.OverlengthPolicy.ValueType) -> pb.Classification | ItemFault:
+    def _score(self, text: str, ident: str, policy: pb.OverlengthPolicy.ValueType) -> pb.Classification | ItemFault:
         fault = self.item_faults.get(text)
         if fault is not None and (fault.times is None or self._item_failures[text] < fault.times):
             self._item_failures[text] += 1
             return fault
+        if len(ident) > MAX_ID_CHARACTERS:
+            return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, f"id has {len(ident)} characters")
         if not text.strip():
             return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, "the text is empty")
         tokens = len(text.split()) + 2
