@@ -1,5 +1,6 @@
 """The load balancer: Envoy, a GRPCRoute or none."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from tests.chart.support.paths import CHART
 from tests.chart.support.pods import pod_spec
 
 DESCRIPTOR = CHART / "files/envoy/classifier.binpb"
+SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 
 
 def envoy(**values: Any) -> Mapping[str, Any]:
@@ -114,6 +116,25 @@ def test_drain_hook_ends_within_the_grace_period(chart: Chart) -> None:
     spec = pod_spec(manifests.one("Deployment", "-envoy"))
     assert spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["bash", "config/drain.sh", "9999", "7", "80"]
     assert spec["terminationGracePeriodSeconds"] > 87
+
+
+def test_an_envoy_is_ready_only_after_it_had_a_healthy_sidecar(chart: Chart) -> None:
+    probes = container(chart)
+    assert probes["startupProbe"]["httpGet"] == {"path": "/healthy", "port": "metrics"}
+    assert probes["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "metrics"}
+    assert probes["livenessProbe"]["httpGet"] == {"path": "/live", "port": "metrics"}
+    # A model that loads for as long as the values permit must not restart Envoy.
+    longest = SCHEMA["properties"]["inference"]["properties"]["startupSeconds"]["maximum"]
+    assert probes["startupProbe"]["periodSeconds"] * probes["startupProbe"]["failureThreshold"] >= longest
+
+
+def test_a_rollout_of_envoy_waits_for_models_and_load_balancers(chart: Chart) -> None:
+    manifests = chart.render({**envoy(drain={"leaveSeconds": 30}), "inference": {"startupSeconds": 1000}})
+    spec = manifests.one("Deployment", "-envoy")["spec"]
+    assert spec["minReadySeconds"] == 30
+    assert (
+        spec["progressDeadlineSeconds"] == manifests.one("Deployment", "-inference")["spec"]["progressDeadlineSeconds"] > 2000
+    )
 
 
 def test_key_of_the_authority_is_not_mounted(chart: Chart) -> None:

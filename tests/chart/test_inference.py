@@ -149,12 +149,48 @@ def test_startup_probes_allow_the_configured_time(chart: Chart) -> None:
         assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] == 90
 
 
+def deployment(chart: Chart, values: Mapping[str, Any]) -> Manifest:
+    return dict(chart.render(values).one("Deployment", "-inference")["spec"])
+
+
 def test_grace_period_is_longer_than_the_drain(chart: Chart) -> None:
-    values = {"inference": {"drain": {"delaySeconds": 20, "periodSeconds": 100}}}
+    values = {"inference": {"drain": {"servingSeconds": 50, "delaySeconds": 20, "periodSeconds": 100}}}
     given = flags(sidecar(chart, values))
+    assert given["drain-serving-seconds"] == "50"
     assert given["drain-delay-seconds"] == "20"
-    assert given["grace-period-seconds"] == "100"
-    assert inference_pod(chart, values)["terminationGracePeriodSeconds"] > 100
+    assert given["grace-period-seconds"] == "150"
+    assert inference_pod(chart, values)["terminationGracePeriodSeconds"] == 165
+
+
+@pytest.mark.parametrize(
+    ("balancer", "seconds"),
+    [
+        # The cached answer, the DNS query, the health check, and the margin.
+        ({}, 60 + 2 + 2 + 1 + 5),
+        ({"dnsCacheSeconds": 0}, 0 + 2 + 2 + 1 + 5),
+        ({"envoy": {"dnsRefreshSeconds": 5.5, "healthCheck": {"healthyThreshold": 3}}}, 60 + 6 + 6 + 1 + 5),
+        ({"type": "none"}, 60 + 5),
+        ({"type": "gatewayAPI", "gatewayAPI": {"parentRefs": [{"name": "public"}]}}, 5),
+    ],
+)
+def test_pods_serve_until_load_balancers_know_their_successors(chart: Chart, balancer: Mapping[str, Any], seconds: int) -> None:
+    values = {"loadBalancer": balancer, "inference": {"startupSeconds": 100}}
+    spec = deployment(chart, values)
+    assert flags(sidecar(chart, values))["drain-serving-seconds"] == str(seconds)
+    assert spec["minReadySeconds"] == seconds
+    assert spec["progressDeadlineSeconds"] == 500 + seconds
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == seconds + 45 + 15
+
+
+def test_pods_of_nodes_that_stop_at_short_notice_can_drain_faster_than_updates(chart: Chart) -> None:
+    values = {"inference": {"drain": {"servingSeconds": 0, "periodSeconds": 15}}}
+    spec = deployment(chart, values)
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 30
+    assert spec["minReadySeconds"] == 70
+
+
+def test_a_sidecar_that_hangs_is_restarted_without_a_drain(chart: Chart) -> None:
+    assert sidecar(chart)["livenessProbe"]["terminationGracePeriodSeconds"] < 20
 
 
 def test_rolling_update_keeps_full_capacity(chart: Chart) -> None:
@@ -175,7 +211,7 @@ def test_sidecar_accepts_its_flags(chart: Chart, files: tuple[str, ...], tmp_pat
     arguments = [re.sub(r"^--model-dir=.*", f"--model-dir={tmp_path}", argument) for argument in container["args"]]
     settings = read_settings(*arguments)
     assert settings.served_name == "emotions"
-    assert settings.grace_period_seconds >= settings.drain_delay_seconds
+    assert settings.grace_period_seconds >= settings.drain_serving_seconds + settings.drain_delay_seconds
 
 
 def test_pods_of_each_version_are_spread(chart: Chart) -> None:

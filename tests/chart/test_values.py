@@ -23,6 +23,7 @@ PARAGRAPH = """'{"text": "At last, home!"}'"""
 SET_BY_THE_CHART = {
     "dogstatsd",
     "drain-delay-seconds",
+    "drain-serving-seconds",
     "grace-period-seconds",
     "host",
     "metrics-port",
@@ -112,6 +113,7 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
     [
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas is 5 and autoscaling.maxReplicas 4"),
         ({"inference": {"drain": {"delaySeconds": 60}}}, "inference.drain.delaySeconds is 60"),
+        (envoy(healthCheck={"intervalSeconds": 5}), "inference.drain.delaySeconds is 10: the health checks of Envoy need 11 s"),
         ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0: a rolling update could replace no pod"),
         (
             envoy(autoscaling={"minReplicas": 11}),

@@ -16,6 +16,11 @@
 {{- if gt (int $drain.delaySeconds) (int $drain.periodSeconds) }}
 {{- fail (printf "inference.drain.delaySeconds is %d: it must not exceed inference.drain.periodSeconds (%d), which includes it" (int $drain.delaySeconds) (int $drain.periodSeconds)) }}
 {{- end }}
+{{- $check := .Values.loadBalancer.envoy.healthCheck }}
+{{- $notice := addf (mulf $check.intervalSeconds $check.unhealthyThreshold) $check.timeoutSeconds }}
+{{- if and (eq .Values.loadBalancer.type "envoy") (lt (float64 $drain.delaySeconds) $notice) (ne (int $drain.delaySeconds) 0) }}
+{{- fail (printf "inference.drain.delaySeconds is %d: the health checks of Envoy need %v s to notice the end of a pod (loadBalancer.envoy.healthCheck: intervalSeconds * unhealthyThreshold + timeoutSeconds): use at least this time" (int $drain.delaySeconds) $notice) }}
+{{- end }}
 {{- $strategy := .Values.inference.strategy }}
 {{- if and (has (toString $strategy.maxSurge) (list "0" "0%")) (has (toString $strategy.maxUnavailable) (list "0" "0%")) }}
 {{- fail "inference.strategy.maxSurge and inference.strategy.maxUnavailable are both 0: a rolling update could replace no pod" }}
