@@ -84,7 +84,11 @@ class ParagraphShed:
 
 @dataclass(frozen=True, slots=True)
 class RequestDropped:
-    """A sequence left the queue without a Predict call. `reason` is "cancelled" or "expired"."""
+    """A sequence left the queue without a Predict call.
+
+    `reason` is "cancelled", "expired" or "pushed_out": removed from a full queue, because its
+    caller had more tokens in the queue than the caller of a new paragraph.
+    """
 
     lane: str
     reason: str

@@ -20,7 +20,7 @@ def make_schedule(slots: int) -> Schedule:
 
 def add(schedule: Schedule, lane: Lane, count: int = 1) -> None:
     for _ in range(count):
-        schedule.add(Request(np.zeros(LENGTH, dtype=np.int32), LENGTH, 1, math.inf, lane))
+        schedule.add([Request(np.zeros(LENGTH, dtype=np.int32), LENGTH, 1, math.inf, lane)])
 
 
 def start_next(

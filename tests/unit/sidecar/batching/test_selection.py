@@ -2,13 +2,14 @@
 
 import math
 import random
+from itertools import accumulate
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_sidecar.batching import Request
-from undertone_sidecar.batching.lanes import LaneQueue
+from undertone_sidecar.batching.lane_queue import LaneQueue
 from undertone_sidecar.batching.selection import BatchSelection, pad_batch, select_batch
 from undertone_sidecar.chunks import sliding_chunks
 from undertone_sidecar.model import PaddedLengths
@@ -55,12 +56,11 @@ def test_a_saturated_queue_needs_at_most_eight_percent_of_padding(overhead_token
     for number in range(400):
         while queue.tokens < 16 * 2048:
             for size in sequence_tokens(rng):
-                queue.add(request(size))
+                queue.add([request(size)])
         selection = select(queue, max_padding=overhead_tokens)
         assert selection is not None
         assert selection.padded_tokens <= 2048
-        for selected in selection.requests:
-            queue.remove(selected)
+        queue.serve(selection.requests)
         if number >= 50:
             tokens += sum(len(selected.token_ids) for selected in selection.requests)
             padded += selection.padded_tokens
@@ -82,9 +82,10 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
     while pending or len(queue):
         for length, version in pending.pop(0) if pending else ():
             added.append(request(length, version=version))
-            queue.add(added[-1])
+            queue.add(added[-1:])
         queued = list(queue)
-        overdue = [each for each in queued if queue.is_overdue(each)]
+        before = accumulate((each.padded_length for each in queued), initial=0)
+        overdue = [each for each, tokens in zip(queued, before, strict=False) if queue.is_overdue(tokens)]
         selection = select(queue, budget=budget, max_padding=max_padding)
         if selection is None:
             assert not queued
@@ -107,8 +108,7 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
         if not overdue:
             assert sum(selection.length - each.padded_length for each in requests) <= max_padding
         assert selected_overdue == sorted(selected_overdue, key=queued.index)
-        for each in requests:
-            queue.remove(each)
+        queue.serve(requests)
         sent += requests
     assert sorted(sent, key=added.index) == added
     assert queue.tokens == 0
@@ -117,15 +117,15 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
 def test_overdue_requests_keep_their_order_across_versions() -> None:
     queue = LaneQueue(0)
     first = request(64)
-    queue.add(first)
+    queue.add([first])
     others = [request(length, version=version) for length, version in [(24, 2), (16, 1), (16, 2), (24, 2)]]
     for other in others:
-        queue.add(other)
-    queue.remove(first)
-    while not all(queue.is_overdue(other) for other in others):
+        queue.add([other])
+    queue.serve([first])
+    while not queue.is_overdue(sum(other.padded_length for other in others)):
         younger = request(64)
-        queue.add(younger)
-        queue.remove(younger)
+        queue.add([younger])
+        queue.serve([younger])
     selection = select(queue, budget=48, max_padding=16)
     assert selection is not None
     assert selection.requests == (others[0], others[2])
@@ -137,20 +137,19 @@ def test_a_long_request_is_overtaken_by_no_more_than_the_starvation_limit() -> N
     """
     queue = LaneQueue(1000)
     for _ in range(3):
-        queue.add(request(16))
+        queue.add([request(16)])
     long = request(512)
-    queue.add(long)
+    queue.add([long])
     overtaken = 0
     while True:
         while queue.tokens < 2000:
-            queue.add(request(16))
+            queue.add([request(16)])
         selection = select(queue, budget=256)
         assert selection is not None
-        for selected in selection.requests:
-            queue.remove(selected)
+        queue.serve(selection.requests)
         if long in selection.requests:
             break
-        younger = [selected for selected in selection.requests if selected.tokens_before > long.tokens_before]
+        younger = [selected for selected in selection.requests if selected.position > long.position]
         overtaken += sum(selected.padded_length for selected in younger)
     assert overtaken <= 1000 + 256
 
@@ -159,7 +158,7 @@ def test_unwanted_requests_are_removed_and_leave_room_for_others() -> None:
     queue = LaneQueue(10_000)
     requests = [request(64) for _ in range(20)]
     for each in requests:
-        queue.add(each)
+        queue.add([each])
     wanted = requests[1::2]
     selection = select_batch(queue, budget=640, max_padding=0, is_wanted=lambda each: each in wanted)
     assert selection is not None
@@ -170,7 +169,7 @@ def test_unwanted_requests_are_removed_and_leave_room_for_others() -> None:
 def test_lengths_are_combined_only_within_the_maximum_padding(max_padding: float, expected: list[int]) -> None:
     queue = LaneQueue(10_000)
     for length in (32, 96, 352):
-        queue.add(request(length))
+        queue.add([request(length)])
     selection = select(queue, max_padding=max_padding)
     assert selection is not None
     assert sorted(each.padded_length for each in selection.requests) == expected

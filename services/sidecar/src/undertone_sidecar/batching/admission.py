@@ -70,7 +70,7 @@ class Backlog:
 
     Attributes:
         tokens: Padded tokens of the queued requests of both lanes that are served first.
-        lane_tokens: Padded tokens in the queue of the new request's lane.
+        lane_tokens: Padded tokens in the queue of the new request's lane that stay there.
         slot_seconds: Estimated seconds until a slot for a Predict call is free.
     """
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
+from typing import Final
 
 import grpc
 
@@ -24,6 +25,11 @@ from undertone_sidecar.errors import (
     status_of,
 )
 from undertone_sidecar.events import BatchAnswered, BatchSent, Listener, ParagraphShed, RequestDropped, ignore
+
+_PUSHED_OUT: Final = (
+    "the queue is full, and the paragraph was removed because this caller had the most tokens in it: "
+    "retry later, or send fewer paragraphs at a time"
+)
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +112,9 @@ class MicroBatcher:
         for request in requests:
             request.result = loop.create_future()
             request.enqueued_at = now
-            self._schedule.add(request)
             results.append(request.result)
+        for request in self._schedule.add(requests):
+            self._push_out(request, now)
         if not self._wake_scheduled:
             # Later in this iteration of the event loop, so that requests that arrive together share
             # a batch.
@@ -128,11 +135,11 @@ class MicroBatcher:
         self._schedule.remove_unwanted(lambda _: False)
 
     def _admit(self, requests: Sequence[Request], now: float) -> None:
-        lane, remaining = requests[0].lane, requests[0].deadline - self._margin_seconds - now
+        lane, caller, remaining = requests[0].lane, requests[0].caller, requests[0].deadline - self._margin_seconds - now
         tokens = sum(request.padded_length for request in requests)
 
         def check() -> Refusal | None:
-            return self._schedule.refusal(lane, tokens, slot_seconds=self._slot_seconds, remaining=remaining)
+            return self._schedule.refusal(lane, caller, tokens, slot_seconds=self._slot_seconds, remaining=remaining)
 
         refusal = check()
         if refusal and not self._unwanted_removed:
@@ -144,6 +151,12 @@ class MicroBatcher:
         if refusal:
             self._listener(ParagraphShed(lane.value, refusal.reason.value, len(requests), tokens))
             raise OverloadedError(str(refusal), retry_after=refusal.retry_after)
+
+    def _push_out(self, request: Request, now: float) -> None:
+        """Fails a request that was removed from a full queue."""
+        if not request.result.done():
+            request.result.set_exception(OverloadedError(_PUSHED_OUT))
+        self._listener(RequestDropped(request.lane.value, "pushed_out", now - request.enqueued_at, request.span))
 
     def _slot_seconds(self) -> float:
         """Estimated seconds until a slot is free."""

@@ -1,67 +1,14 @@
-"""The queue of a lane, and the scheduler that shares the model server between the two lanes."""
+"""The scheduler that shares the model server between the two lanes."""
 
-from collections.abc import Iterator, Mapping
 from typing import Final
 
-from undertone_sidecar.batching.request import Lane, Request
+from undertone_sidecar.batching.request import Lane
 
 _IDLE_BATCHES: Final = 16
 """Full batches of the batch lane after which an empty online lane counts as idle."""
 
 _MAX_CREDIT_BATCHES: Final = 4
 """Maximum excess of the batch lane over its share, in full batches. The rest is forgotten."""
-
-
-class LaneQueue:
-    """First-in, first-out queue of one lane, with buckets by model version and padded length.
-
-    Requests can leave from any position. Age is counted in tokens instead of seconds, so the bound
-    holds at any speed: a request is overdue once `starvation_limit` tokens of younger requests have
-    left before it. Requests become overdue in order of arrival.
-    """
-
-    def __init__(self, starvation_limit: int) -> None:
-        self._starvation_limit: Final = starvation_limit
-        # Dictionaries serve as ordered sets.
-        self._requests: dict[Request, None] = {}
-        self._buckets: dict[tuple[int, int], dict[Request, None]] = {}
-        self._added_tokens = 0
-        self._removed_tokens = 0
-
-    def __len__(self) -> int:
-        return len(self._requests)
-
-    def __iter__(self) -> Iterator[Request]:
-        """Oldest first."""
-        return iter(self._requests)
-
-    @property
-    def tokens(self) -> int:
-        """Sum of the padded lengths of all requests in the queue."""
-        return self._added_tokens - self._removed_tokens
-
-    def add(self, request: Request) -> None:
-        request.tokens_before = self._added_tokens
-        self._added_tokens += request.padded_length
-        self._requests[request] = None
-        self._buckets.setdefault((request.version, request.padded_length), {})[request] = None
-
-    def remove(self, request: Request) -> None:
-        """Raises KeyError if the request is not in the queue."""
-        del self._requests[request]
-        key = request.version, request.padded_length
-        bucket = self._buckets[key]
-        del bucket[request]
-        if not bucket:
-            del self._buckets[key]
-        self._removed_tokens += request.padded_length
-
-    def is_overdue(self, request: Request) -> bool:
-        return self._removed_tokens - request.tokens_before >= self._starvation_limit
-
-    def buckets(self, version: int) -> Mapping[int, Mapping[Request, None]]:
-        """Requests for a model version by padded length, oldest first in each bucket."""
-        return {length: bucket for (key, length), bucket in self._buckets.items() if key == version}
 
 
 class FairShare:

@@ -38,7 +38,8 @@ class Request:
         caller: Identity of the caller. Callers of a lane get equal shares of it.
         result: Set by the batcher when it accepts the request.
         enqueued_at: Time on the batcher's clock in seconds. Set by the batcher.
-        tokens_before: Tokens that entered the queue earlier. Set by LaneQueue.
+        paragraph: Number of its paragraph. Set by LaneQueue.
+        position: Position in the fair order: virtual start time and number. Set by LaneQueue.
     """
 
     token_ids: TokenIds
@@ -50,4 +51,5 @@ class Request:
     caller: str = ""
     result: asyncio.Future[Scored] = field(init=False)
     enqueued_at: float = field(init=False)
-    tokens_before: int = field(init=False)
+    paragraph: int = field(init=False)
+    position: tuple[int, int] = field(init=False)

@@ -6,7 +6,8 @@ from typing import Final
 
 from undertone_sidecar.batching.admission import AdmissionControl, Backlog, BatchLimits, Refusal
 from undertone_sidecar.batching.cost import CostModel
-from undertone_sidecar.batching.lanes import FairShare, LaneQueue
+from undertone_sidecar.batching.lane_queue import LaneQueue
+from undertone_sidecar.batching.lanes import FairShare
 from undertone_sidecar.batching.request import Lane, Request
 from undertone_sidecar.batching.selection import BatchSelection, select_batch
 
@@ -31,21 +32,37 @@ class Schedule:
         self._fair_share = FairShare(share=limits.batch_share, budget=limits.budget)
         self._admission = AdmissionControl(self.cost, limits)
 
-    def add(self, request: Request) -> None:
-        self._queue(request.lane).add(request)
+    def add(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Adds the requests of one paragraph, which `refusal` did not refuse.
 
-    def refusal(self, lane: Lane, tokens: int, *, slot_seconds: Callable[[], float], remaining: float) -> Refusal | None:
-        """The reason to refuse `tokens` more tokens. None to accept them.
+        Returns:
+            Requests of other callers that were removed, because the queue would be too full.
+        """
+        queue, caller = self._queue(requests[0].lane), requests[0].caller
+        removed = self._room_for(queue, caller, _tokens(requests)) or ()
+        for request in removed:
+            queue.remove(request)
+        queue.add(requests)
+        return removed
+
+    def refusal(
+        self, lane: Lane, caller: str, tokens: int, *, slot_seconds: Callable[[], float], remaining: float
+    ) -> Refusal | None:
+        """The reason to refuse `tokens` more tokens of a caller. None to accept them.
 
         Args:
             lane: The lane of the new requests.
+            caller: The caller of the new requests.
             tokens: Padded tokens of the new requests.
             slot_seconds: Returns the estimated seconds until a slot is free.
             remaining: Seconds until the caller's deadline.
         """
-        if not self._admission.needs_check(tokens, self._queue(lane).tokens, remaining=remaining):
+        queue = self._queue(lane)
+        if not self._admission.needs_check(tokens, queue.tokens, remaining=remaining):
             return None
-        return self._admission.refusal(tokens, self._backlog(lane, slot_seconds()), remaining=remaining)
+        lane_tokens = queue.tokens - _tokens(self._room_for(queue, caller, tokens) or ())
+        backlog = self._backlog(lane, caller, tokens, lane_tokens, slot_seconds())
+        return self._admission.refusal(tokens, backlog, remaining=remaining)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
         for queue in (self._online_queue, self._batch_queue):
@@ -93,8 +110,7 @@ class Schedule:
     def start(self, selection: BatchSelection) -> None:
         """Removes the requests of a batch that is sent, and charges their lane."""
         queue = self._queue(selection.lane)
-        for request in selection.requests:
-            queue.remove(request)
+        queue.serve(selection.requests)
         batch_waiting = selection.lane is Lane.BATCH or bool(self._batch_queue)
         self._fair_share.record(selection.lane, selection.padded_tokens, batch_waiting=batch_waiting)
 
@@ -110,6 +126,9 @@ class Schedule:
     def _queue(self, lane: Lane) -> LaneQueue:
         return self._online_queue if lane is Lane.ONLINE else self._batch_queue
 
+    def _room_for(self, queue: LaneQueue, caller: str, tokens: int) -> Sequence[Request] | None:
+        return queue.room_for(caller, tokens, queue.tokens + tokens - self._limits.queue_tokens)
+
     def _next_lane(self) -> Lane | None:
         return self._fair_share.next_lane(online_waiting=bool(self._online_queue), batch_waiting=bool(self._batch_queue))
 
@@ -124,13 +143,20 @@ class Schedule:
             tokens = self.cost.tokens_within(seconds)
         return min(self._limits.budget, int(tokens) + 1)
 
-    def _backlog(self, lane: Lane, slot_seconds: float) -> Backlog:
-        online, batch = self._online_queue, self._batch_queue
+    def _backlog(self, lane: Lane, caller: str, tokens: int, lane_tokens: int, slot_seconds: float) -> Backlog:
+        queue = self._queue(lane)
+        # Until the last new request is served, each other caller gets at most as many tokens as
+        # this caller.
+        first = min(queue.tokens, queue.backlogs.capped_sum(queue.backlogs[caller] + tokens))
         if lane is Lane.BATCH:
-            return Backlog(online.tokens + batch.tokens, batch.tokens, slot_seconds)
+            return Backlog(self._online_queue.tokens + first, lane_tokens, slot_seconds)
         # The batch lane takes its share of the calls in the meantime.
-        online_share = 1 - self._limits.batch_share if batch else 1.0
-        return Backlog(online.tokens / online_share, online.tokens, slot_seconds)
+        online_share = 1 - self._limits.batch_share if self._batch_queue else 1.0
+        return Backlog(first / online_share, lane_tokens, slot_seconds)
+
+
+def _tokens(requests: Iterable[Request]) -> int:
+    return sum(request.padded_length for request in requests)
 
 
 def stagger(seconds: float, remaining_seconds: Sequence[float], *, slots: int) -> float:

@@ -1,14 +1,14 @@
 """Selects the requests of the next batch, and pads them."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from undertone_sidecar.backend import Batch
-from undertone_sidecar.batching.lanes import LaneQueue
+from undertone_sidecar.batching.lane_queue import Entry, LaneQueue
 from undertone_sidecar.batching.request import Lane, Request
 
 
@@ -33,14 +33,14 @@ def select_batch(
 ) -> BatchSelection | None:
     """Selects the next batch. Returns None if the queue has no wanted request.
 
-    Starts with the oldest request and the overdue requests that follow it. Then adds requests of
-    the nearest lengths, shorter or longer, within `budget` padded tokens. It stops when padding to
-    one length would cost more than `max_padding` tokens, because a second call is cheaper then. A
-    request that is longer than the budget gets its own batch.
+    Starts with the first request in fair order and the overdue requests that follow it. Then adds
+    requests of the nearest lengths, shorter or longer, within `budget` padded tokens. It stops when
+    padding to one length would cost more than `max_padding` tokens, because a second call is
+    cheaper then. A request that is longer than the budget gets its own batch.
 
     Selected requests stay in the queue. Unwanted requests that are found on the way are removed.
     """
-    selected = _select_oldest(queue, budget, is_wanted)
+    selected = _select_first(queue, budget, is_wanted)
     if not selected:
         return None
     length = max(request.padded_length for request in selected)
@@ -83,31 +83,33 @@ def select_batch(
     return BatchSelection(tuple(selected), length)
 
 
-def _select_oldest(queue: LaneQueue, budget: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
-    """The oldest request, and the overdue requests of its version that fit with it."""
+def _select_first(queue: LaneQueue, budget: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
+    """The first request, and the overdue requests of its version that fit with it."""
     selected: list[Request] = []
-    length = 0
-    for request in list(queue):
+    length = tokens_before = 0
+    for request in queue:
         if not is_wanted(request):
             queue.remove(request)
             continue
         new_length = max(length, request.padded_length)
         if selected:
-            if not queue.is_overdue(request):
+            if not queue.is_overdue(tokens_before):
                 break
             if request.version != selected[0].version:
+                tokens_before += request.padded_length
                 continue
             if new_length * (len(selected) + 1) > budget:
                 break
         selected.append(request)
+        tokens_before += request.padded_length
         length = new_length
     return selected
 
 
 def _available(
-    queue: LaneQueue, bucket: Iterable[Request], taken: set[Request], is_wanted: Callable[[Request], bool]
+    queue: LaneQueue, bucket: Sequence[Entry], taken: set[Request], is_wanted: Callable[[Request], bool]
 ) -> Iterator[Request]:
-    for request in list(bucket):
+    for _, _, request in list(bucket):
         if request in taken:
             continue
         if is_wanted(request):
