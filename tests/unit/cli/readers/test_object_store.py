@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import boto3  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
@@ -42,8 +45,9 @@ FILES = {
 class Store:
     """The bucket `books-bucket`."""
 
-    def __init__(self, scheme: str, options: str, filesystem: pafs.FileSystem) -> None:
+    def __init__(self, scheme: str, options: str, filesystem: pafs.FileSystem, host: str = "") -> None:
         self.scheme = scheme
+        self.host = host
         self.options = options
         self.filesystem = filesystem
 
@@ -69,7 +73,7 @@ def s3() -> Iterator[Store]:
             options = f"region=us-east-1&scheme=http&endpoint_override={host}:{port}"
             filesystem, _ = pafs.FileSystem.from_uri(f"s3://books-bucket?{options}&allow_bucket_creation=true")
             filesystem.create_dir("books-bucket")
-            store = Store("s3://", options, filesystem)
+            store = Store("s3://", options, filesystem, f"{host}:{port}")
 
             def put(key: str, content: bytes) -> None:
                 with filesystem.open_output_stream(f"books-bucket/{key}") as stream:
@@ -188,14 +192,128 @@ def test_output_cannot_be_in_an_object_store(s3: Store, target: str) -> None:
     assert "which object stores do not have" in " ".join(result.output.split())
 
 
+ODD_KEYS = (
+    "what?.txt",
+    "a&b=c.txt",
+    "100%.txt",
+    "100%25.txt",
+    "hash#tag.txt",
+    "two  spaces .txt",
+    "plus+plus.txt",
+    "größe/日本.txt",
+    "user:secret@host.txt",
+    "question?region=x/inner.txt",
+    "s3:/bucket/key.txt",
+)
+
+
+@pytest.fixture
+def odd_bucket(s3: Store) -> Iterator[Callable[..., str]]:
+    """Makes a bucket with these keys. Each object contains its own key. Returns the address."""
+    client = boto3.client("s3", endpoint_url=f"http://{s3.host}", region_name="us-east-1")
+    client.create_bucket(Bucket="odd-bucket")
+
+    def fill(keys: Iterable[str]) -> str:
+        for key in keys:
+            client.put_object(Bucket="odd-bucket", Key=f"in/{key}", Body=key.encode())
+        return f"s3://odd-bucket/in?{s3.options}"
+
+    yield fill
+    for each in client.list_objects_v2(Bucket="odd-bucket").get("Contents", ()):
+        client.delete_object(Bucket="odd-bucket", Key=each["Key"])
+    client.delete_bucket(Bucket="odd-bucket")
+
+
+def test_keys_with_special_characters_are_read(odd_bucket: Callable[..., str], target: str, tmp_path: Path) -> None:
+    address = odd_bucket(ODD_KEYS)
+    for name in (address, address.replace("/in?", "/in/**/*.txt?")):
+        found = open_inputs(name)
+        assert sorted(paragraph.text or "" for paragraph in found.paragraphs()) == sorted(ODD_KEYS)
+    out = tmp_path / "out"
+    result = CliRunner().invoke(undertone, ["score", address, "--out", str(out), "--target", target])
+    assert result.exit_code == 0, result.output
+    assert pq.read_table(out / "scores").num_rows == len(ODD_KEYS)
+    replayed = CliRunner().invoke(undertone, ["replay", str(out), "--target", target])
+    assert (replayed.exit_code, "every paragraph has a score" in replayed.output) == (0, True), replayed.output
+
+
+@pytest.mark.parametrize("key", ["up/../down.txt", "./here.txt", "a//b.txt", "/lead.txt"])
+def test_key_that_http_clients_change_is_refused(odd_bucket: Callable[..., str], key: str) -> None:
+    address = odd_bucket(["down.txt", "here.txt", "a/b.txt", "lead.txt", key])
+    with pytest.raises(InputError, match=rf"s3://odd-bucket/in/{key} cannot be read: its key has a part that is empty"):
+        open_inputs(address)
+
+
+@pytest.fixture
+def eavesdropper() -> Iterator[tuple[str, list[str]]]:
+    """Address of an HTTP server, and the requests that it has received."""
+    requests: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            requests.append(self.rfile.readline(65_536).decode(errors="replace"))
+            self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}", requests
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("options_of_the_user", [True, False])
+def test_key_with_options_does_not_redirect_the_reader(
+    s3: Store,
+    odd_bucket: Callable[..., str],
+    eavesdropper: tuple[str, list[str]],
+    target: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options_of_the_user: bool,
+) -> None:
+    host, requests = eavesdropper
+    address = odd_bucket(["page.txt", f"other?region=us-east-1&scheme=http&endpoint_override={host}"])
+    if not options_of_the_user:
+        address = address.partition("?")[0]
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{s3.host}")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    out = tmp_path / "out"
+    result = CliRunner().invoke(undertone, ["score", address, "--format", "text", "--out", str(out), "--target", target])
+    assert (result.exit_code, requests) == (0, []), result.output
+    assert pq.read_table(out / "scores").num_rows == 2
+    assert CliRunner().invoke(undertone, ["replay", str(out), "--target", target]).exit_code == 0
+    assert requests == []
+
+
+def test_addresses_with_options_in_an_old_manifest_are_not_parsed(
+    s3: Store, odd_bucket: Callable[..., str], target: str, tmp_path: Path
+) -> None:
+    address, out = odd_bucket(["page.jsonl"]), tmp_path / "out"
+    arguments = ["score", address, "--format", "jsonl", "--out", str(out), "--target", target]
+    boto3.client("s3", endpoint_url=f"http://{s3.host}", region_name="us-east-1").put_object(
+        Bucket="odd-bucket", Key="in/page.jsonl", Body=b'{"text": "One."}\n{"text": null}\n'
+    )
+    assert CliRunner().invoke(undertone, arguments).exit_code == 1
+    manifest = json.loads((out / "run.json").read_text())
+    for source in manifest["sources"]:
+        del source["address"]  # as earlier releases wrote it
+    (out / "run.json").write_text(json.dumps(manifest))
+    result = CliRunner().invoke(undertone, ["replay", str(out), "--target", target])
+    assert (result.exit_code, "run the same `undertone score` again" in " ".join(result.output.split())) == (2, True)
+    assert CliRunner().invoke(undertone, arguments).exit_code == 1
+    assert CliRunner().invoke(undertone, ["replay", str(out), "--target", target]).exit_code == 1
+
+
 def test_parts_of_an_address() -> None:
     address = ObjectAddress.parse("s3://bucket/a key/b.txt?region=eu-central-1&scheme=http")
     assert address is not None
     assert (address.path, address.options) == ("bucket/a key/b.txt", "region=eu-central-1&scheme=http")
     assert address.display_name == "s3://bucket/a key/b.txt"
     assert str(address.with_path("bucket/c")) == "s3://bucket/c?region=eu-central-1&scheme=http"
-    assert ObjectAddress.parse(str(address)) == address
     anonymous = ObjectAddress.parse("gs://anonymous@public/data/")
     assert anonymous is not None
+    assert ObjectAddress("s3", "", "bucket/line\nbreak\x1b[2J.txt", "").display_name == "s3://bucket/line\\nbreak\\x1b[2J.txt"
     assert (str(anonymous), anonymous.display_name) == ("gs://anonymous@public/data", "gs://public/data")
     assert ObjectAddress.parse("s3-notes.txt") is None

@@ -7,6 +7,7 @@ from undertone_cli.readers.discovery import find_inputs
 from undertone_cli.readers.formats import Format, ReadOptions
 from undertone_cli.readers.inputs import Input, InputSet
 from undertone_cli.readers.inspection import Fingerprint, Inspection, check_unchanged, inspect_inputs
+from undertone_cli.readers.names import printable
 from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds
 from undertone_cli.readers.read_ahead import read_ahead
 
@@ -22,5 +23,6 @@ __all__ = [
     "check_unchanged",
     "find_inputs",
     "inspect_inputs",
+    "printable",
     "read_ahead",
 ]

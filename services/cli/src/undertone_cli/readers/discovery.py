@@ -1,9 +1,7 @@
 """Finds the inputs that the arguments of a command name: files, folders, patterns and addresses."""
 
-import glob
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import pyarrow.fs as pafs
@@ -11,10 +9,16 @@ from undertone_client.jobs import InputError
 
 from undertone_cli.readers.formats import FORMAT_BY_SUFFIX, Format, ReadOptions
 from undertone_cli.readers.inputs import STDIN, Input, InputSet
+from undertone_cli.readers.local_files import FolderWalk, is_ignored, special_kind
+from undertone_cli.readers.names import printable, valid_unicode
 from undertone_cli.readers.object_store import ObjectAddress
+from undertone_cli.readers.patterns import matches
 
 WILDCARDS = "*?["
 """Characters that make a name a pattern. In an address, `?` starts the options instead."""
+
+UNREADABLE_SEGMENTS = frozenset({"", ".", ".."})
+"""Segments of a key that HTTP clients remove from a URL."""
 
 
 def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | None = None) -> InputSet:
@@ -23,7 +27,8 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
     A name is a file, a folder (all files below it), a pattern, an address or `-`. In a pattern,
     `*`, `?` and `[...]` match within a name, and `**` matches any number of folders; a folder that
     matches stands for all files below it. Files are ignored if their name, or that of a folder on
-    their path, starts with a dot or an underscore (`_SUCCESS`, `.DS_Store`). A file that is found
+    their path, starts with a dot or an underscore (`_SUCCESS`, `.DS_Store`). Symbolic links are
+    followed, except those that lead to a folder above them. A file that is found
     in a folder or by a pattern has the relative path without suffix as its document.
 
     Args:
@@ -32,113 +37,132 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
         exclude: a folder whose files are ignored, such as the output folder.
 
     Raises:
-        InputError: a name has no file or no known format, or two inputs have the same document.
+        InputError: a name has no file or no known format, a folder or a file cannot be read, or two
+            inputs have the same document.
     """
-    inputs: list[Input] = []
-    skipped: list[str] = []
+    search = _Search(options.format, exclude)
     for name in names:
-        _find(name, options.format, exclude, inputs, skipped)
-    return InputSet(inputs, options, skipped=skipped)
+        search.add(name)
+    return InputSet(search.inputs, options, skipped=search.skipped, loops=search.loops)
 
 
-def _find(name: str, input_format: Format | None, exclude: Path | None, inputs: list[Input], skipped: list[str]) -> None:
-    if name == STDIN:
-        if input_format is Format.PARQUET:
-            raise InputError("Parquet cannot be read from standard input, because its index is at the end; name a file")
-        inputs.append(Input(name, input_format or Format.TEXT, "stdin"))
-        return
-    if (address := ObjectAddress.parse(name)) is not None:
-        files = _files_in_store(address)
-        if files is None:
-            inputs.append(_input(str(address), PurePosixPath(address.path.split("/")[-1]), input_format))
-            return
-        name = address.display_name
-    elif "://" in name:
-        raise InputError(f"{name}: addresses must start with s3:// or gs://; copy the input to a local file first")
-    elif (path := Path(name)).is_dir():
-        files = ((str(path / relative), relative) for relative in _walk(path, exclude))
-    elif path.exists():
-        inputs.append(_input(name, PurePosixPath(path.name), input_format))
-        return
-    elif any(character in name for character in WILDCARDS):
-        files = _matching_files(name, exclude)
-    else:
-        raise InputError(f"{name} does not exist")
-    _add_files(name, files, input_format, inputs, skipped)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file or an object in a folder. `problem` says why it cannot be read."""
+
+    name: str
+    relative: str
+    address: ObjectAddress | None = None
+    problem: str | None = None
 
 
-def _files_in_store(address: ObjectAddress) -> Iterator[tuple[str, str]] | None:
-    """Address and relative path of each file below a prefix or of a pattern; None for an object."""
-    segments = address.path.split("/")
-    first_wildcard = next((index for index, segment in enumerate(segments) if "*" in segment or "[" in segment), len(segments))
-    if first_wildcard < len(segments):
-        base, pattern = address.with_path("/".join(segments[:first_wildcard])), segments[first_wildcard:]
-        return (
-            (str(address.with_path(path)), relative)
-            for path, relative in base.files_below()
-            if _matches(relative.split("/"), pattern)
-        )
-    match address.file_type():
-        case pafs.FileType.File:
-            return None
-        case pafs.FileType.Directory:
-            return ((str(address.with_path(path)), relative) for path, relative in address.files_below())
-    raise InputError(f"{address.display_name} does not exist")
+@dataclass(slots=True)
+class _Search:
+    """Collects the inputs of all names."""
 
+    format: Format | None
+    exclude: Path | None
+    inputs: list[Input] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
 
-def _walk(folder: Path, exclude: Path | None) -> Iterator[str]:
-    """Relative paths of all files below a folder."""
-    excluded = exclude.resolve() if exclude else None
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if Path(parent, name).resolve() != excluded]
-        yield from (str(Path(parent, name).relative_to(folder)) for name in files)
-
-
-def _matching_files(pattern: str, exclude: Path | None) -> Iterator[tuple[str, str]]:
-    base = Path(pattern)
-    while any(character in str(base) for character in WILDCARDS):
-        base = base.parent
-    excluded = exclude.resolve() if exclude else None
-    for match in map(Path, glob.iglob(pattern, recursive=True)):  # noqa: PTH207 - patterns may be absolute
-        if match.is_dir():
-            if match.resolve() != excluded:
-                paths = (match / relative for relative in _walk(match, exclude))
-                yield from ((str(path), str(path.relative_to(base))) for path in paths)
-        elif excluded is None or not match.resolve().is_relative_to(excluded):
-            yield str(match), str(match.relative_to(base))
-
-
-def _matches(segments: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path, or a folder on it, matches a pattern."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return any(_matches(segments[index:], pattern[1:]) for index in range(len(segments) + 1))
-    return bool(segments) and fnmatchcase(segments[0], pattern[0]) and _matches(segments[1:], pattern[1:])
-
-
-def _add_files(
-    name: str, files: Iterator[tuple[str, str]], input_format: Format | None, inputs: list[Input], skipped: list[str]
-) -> None:
-    found, unknown = [], []
-    # A pattern with ** can find the same file more than once.
-    for path, relative_path in sorted(set(files), key=lambda file: file[1]):
-        relative = PurePosixPath(relative_path)
-        if any(segment.startswith((".", "_")) for segment in relative.parts):
-            continue
-        if input_format is None and relative.suffix.lower() not in FORMAT_BY_SUFFIX:
-            unknown.append(relative_path)
+    def add(self, name: str) -> None:
+        """Add the inputs of one argument."""
+        if name == STDIN:
+            if self.format is Format.PARQUET:
+                raise InputError("Parquet cannot be read from standard input, because its index is at the end; name a file")
+            self.inputs.append(Input(name, self.format or Format.TEXT, "stdin"))
+        elif (address := ObjectAddress.parse(name)) is not None:
+            files = _objects(address)
+            if files is None:
+                self._add_input(str(address), address.path.split("/")[-1], address)
+            else:
+                self._add_files(address.display_name, files)
+        elif "://" in name:
+            scheme, _, path = name.partition("://")
+            remedy = f"name the file as {path}" if scheme == "file" else "copy the input to a local file first"
+            raise InputError(f"{printable(name)}: addresses must start with s3:// or gs://; {remedy}")
         else:
-            found.append(_input(path, relative, input_format))
-    if not found:
-        hint = f"; the format of {unknown[0]} is unknown: set it with --format" if unknown else ""
-        raise InputError(f"{name}: there is no file to read{hint}")
-    inputs += found
-    skipped += unknown
+            self._add_path(name)
+
+    def _add_path(self, name: str) -> None:
+        path = Path(name)
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            if not any(character in name for character in WILDCARDS):
+                raise InputError(f"{printable(name)} does not exist") from None
+            segments = path.parts
+            first = next(index for index, segment in enumerate(segments) if set(segment) & set(WILDCARDS))
+            self._add_walk(name, FolderWalk(Path(*segments[:first]), segments[first:], self.exclude))
+        except OSError as error:
+            raise InputError(f"{printable(name)} cannot be read: {error.strerror or error}") from None
+        except ValueError:  # a null character
+            raise InputError(f"{printable(name)} does not exist") from None
+        else:
+            if path.is_dir():
+                self._add_walk(name, FolderWalk(path, exclude=self.exclude))
+                return
+            if (kind := special_kind(mode)) in ("a socket", "a device"):
+                raise InputError(f"{printable(name)} is {kind}; name a file, or pass - to read standard input")
+            self._add_input(name, path.name)
+
+    def _add_walk(self, name: str, walk: FolderWalk) -> None:
+        if not walk.folder.is_dir():
+            raise InputError(f"{printable(name)}: there is no file to read")
+        self._add_files(printable(name), (_Found(file.path, file.relative, problem=file.problem) for file in walk.files()))
+        self.loops += walk.loops
+
+    def _add_files(self, name: str, files: Iterable[_Found]) -> None:
+        found = 0
+        unknown: list[str] = []
+        for file in sorted(files, key=lambda file: file.relative):
+            relative = PurePosixPath(file.relative)
+            if self.format is None and relative.suffix.lower() not in FORMAT_BY_SUFFIX:
+                unknown.append(printable(file.relative))
+                continue
+            if file.problem is not None:
+                display_name = file.address.display_name if file.address else printable(file.name)
+                raise InputError(f"{display_name} {file.problem}")
+            # A file with the name of standard input in the current folder.
+            self._add_input(f"./{file.name}" if file.name == STDIN else file.name, file.relative, file.address)
+            found += 1
+        if not found:
+            hint = f"; the format of {unknown[0]} is unknown: set it with --format" if unknown else ""
+            raise InputError(f"{name}: there is no file to read{hint}")
+        self.skipped += unknown
+
+    def _add_input(self, name: str, relative: str, address: ObjectAddress | None = None) -> None:
+        path = PurePosixPath(relative)
+        file_format = self.format or FORMAT_BY_SUFFIX.get(path.suffix.lower())
+        if file_format is None:
+            raise InputError(
+                f"{printable(name)}: the suffix {path.suffix!r} does not determine the format; set it with --format"
+            )
+        self.inputs.append(Input(name, file_format, valid_unicode(str(path.with_suffix(""))), address))
 
 
-def _input(name: str, relative: PurePosixPath, input_format: Format | None) -> Input:
-    file_format = input_format or FORMAT_BY_SUFFIX.get(relative.suffix.lower())
-    if file_format is None:
-        raise InputError(f"{name}: the suffix {relative.suffix!r} does not determine the format; set it with --format")
-    return Input(name, file_format, str(relative.with_suffix("")))
+def _objects(address: ObjectAddress) -> Iterator[_Found] | None:
+    """The objects below a prefix or of a pattern; None if the address is that of an object."""
+    segments = address.path.split("/")
+    first = next((index for index, segment in enumerate(segments) if "*" in segment or "[" in segment), len(segments))
+    base, pattern = address.with_path("/".join(segments[:first])), segments[first:]
+    if not pattern:
+        match address.file_type():
+            case pafs.FileType.File:
+                return None
+            case pafs.FileType.NotFound:
+                raise InputError(f"{address.display_name} does not exist")
+    return (
+        _Found(str(found), relative, found, _key_problem(relative))
+        for path, relative in base.files_below()
+        if matches(parts := relative.split("/"), pattern) and not any(is_ignored(part) for part in parts)
+        for found in (base.with_path(path),)
+    )
+
+
+def _key_problem(relative: str) -> str | None:
+    """Why an object cannot be read. Arrow's HTTP client would request another key in its place."""
+    if UNREADABLE_SEGMENTS.isdisjoint(relative.split("/")):
+        return None
+    return "cannot be read: its key has a part that is empty, '.' or '..'; copy it to another key"

@@ -10,6 +10,7 @@ from typing import Any
 from undertone_client.jobs import InputError
 
 from undertone_cli.readers.formats import Format, ReadOptions, read_csv, read_jsonl, read_parquet, read_text
+from undertone_cli.readers.names import printable
 from undertone_cli.readers.object_store import ObjectAddress
 from undertone_cli.readers.paragraphs import InputParagraph, RawRecord, UniqueIds, number_paragraphs
 
@@ -24,11 +25,14 @@ class Input:
         name: path or address; `-` is standard input.
         format: format of the content.
         document: name of the document of all paragraphs, unless a column has the name.
+        address: address of an object; None for a file and for standard input. `name` is never
+            parsed, because a key may look like an address with options.
     """
 
     name: str
     format: Format
     document: str
+    address: ObjectAddress | None = None
 
     @property
     def is_stdin(self) -> bool:
@@ -38,15 +42,14 @@ class Input:
     @property
     def rereadable(self) -> bool:
         """Whether the input can be read again: a regular file or an object, not a pipe."""
-        return not self.is_stdin and (ObjectAddress.parse(self.name) is not None or Path(self.name).is_file())
+        return not self.is_stdin and (self.address is not None or Path(self.name).is_file())
 
     @property
     def display_name(self) -> str:
         """The name in messages, without credentials."""
         if self.is_stdin:
             return "standard input"
-        address = ObjectAddress.parse(self.name)
-        return address.display_name if address else self.name
+        return self.address.display_name if self.address else printable(self.name)
 
     def stream(self) -> io.RawIOBase:
         """Open the input, and return its bytes from the start.
@@ -54,8 +57,8 @@ class Input:
         Raises:
             InputError: the input cannot be opened.
         """
-        if address := ObjectAddress.parse(self.name):
-            return address.stream()
+        if self.address is not None:
+            return self.address.stream()
         # Python cannot close sys.stdin at exit while the reader thread waits for input.
         try:
             return io.FileIO(0, closefd=False) if self.is_stdin else io.FileIO(self.name)
@@ -68,8 +71,7 @@ class Input:
         Raises:
             InputError: the input cannot be opened.
         """
-        address = ObjectAddress.parse(self.name)
-        return address.file() if address else self.name
+        return self.address.file() if self.address else self.name
 
 
 StreamFilter = Callable[[Input, io.RawIOBase], io.RawIOBase]
@@ -86,15 +88,19 @@ class InputSet:
         inputs: the inputs.
         options: how the inputs are read.
         skipped: files in folders that are ignored, because their suffix has no known format.
+        loops: symbolic links that are ignored, because they lead to a folder above them.
 
     Raises:
         InputError: two inputs have the same document name, which would make duplicate ids.
     """
 
-    def __init__(self, inputs: Iterable[Input], options: ReadOptions, *, skipped: Iterable[str] = ()) -> None:
+    def __init__(
+        self, inputs: Iterable[Input], options: ReadOptions, *, skipped: Iterable[str] = (), loops: Iterable[str] = ()
+    ) -> None:
         self.options = options
         self.inputs = tuple(inputs)
         self.skipped = tuple(skipped)
+        self.loops = tuple(loops)
         by_document: defaultdict[str, list[Input]] = defaultdict(list)
         for source in self.inputs:
             if options.document_column is None or source.format is Format.TEXT:

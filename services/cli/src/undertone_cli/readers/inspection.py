@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +11,8 @@ from undertone_client.jobs import InputError
 
 from undertone_cli.readers.formats import Format
 from undertone_cli.readers.inputs import Input, InputSet
+from undertone_cli.readers.names import printable
+from undertone_cli.readers.object_store import ObjectAddress
 from undertone_cli.readers.paragraphs import UniqueIds
 
 READ_BYTES = 1024 * 1024
@@ -59,17 +61,47 @@ class Fingerprint:
     document: str
     bytes: int | None
     sha256: str | None
+    address: ObjectAddress | None = None
 
     @classmethod
     def of(cls, source: Input, stream: HashingStream | None) -> Self:
         """The fingerprint of an input that was read to the end, or of a pipe (no stream)."""
         size, digest = (stream.bytes, stream.sha256) if stream else (None, None)
-        return cls(source.name, source.format, source.document, size, digest)
+        return cls(source.name, source.format, source.document, size, digest, source.address)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The fingerprint of a source in run.json."""
+        address = document.get("address")
+        return cls(**{**document, "address": ObjectAddress(**address) if address else None})
 
     @property
     def input(self) -> Input:
-        """The input that has this fingerprint."""
-        return Input(self.name, Format(self.format), self.document)
+        """The input that has this fingerprint.
+
+        Raises:
+            InputError: an earlier release wrote the fingerprint, without the parts of the address.
+        """
+        address = self.address
+        if address is None and self._is_object:
+            if "?" in self.name:  # a part of the key, or the start of the options
+                raise InputError(
+                    f"{self.display_name}: run.json was written by an earlier release and does not say which part of the "
+                    "address is the key; run the same `undertone score` again: it also retries the failures"
+                )
+            address = ObjectAddress.parse(self.name)
+        return Input(self.name, Format(self.format), self.document, address)
+
+    @property
+    def display_name(self) -> str:
+        """The name in messages, without credentials."""
+        if self.address is None and self._is_object:
+            return printable(self.name.partition("?")[0])
+        return self.input.display_name
+
+    @property
+    def _is_object(self) -> bool:
+        return self.name.startswith(("s3://", "gs://"))
 
 
 @dataclass(frozen=True, slots=True)

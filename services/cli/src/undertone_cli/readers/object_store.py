@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.names import printable
+
 READ_BYTES = 4 * 1024 * 1024
 """Size of one read request: large enough to make its latency negligible."""
 
@@ -40,7 +42,10 @@ class ObjectAddress:
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """The address. None if `name` is not an address of an object store.
+        """The address that a user gave. None if `name` is not an address of an object store.
+
+        Only for addresses of users: the key of an object that was found in a store may contain a
+        question mark, and what follows it must not become options.
 
         Raises:
             InputError: the address contains credentials, which run.json would show, or no bucket.
@@ -65,10 +70,10 @@ class ObjectAddress:
     @property
     def display_name(self) -> str:
         """The address without user and options, for messages."""
-        return f"{self.scheme}://{self.path}"
+        return f"{self.scheme}://{printable(self.path)}"
 
     def with_path(self, path: str) -> "ObjectAddress":
-        """Another address in the same store."""
+        """Another address in the same store. `path` is a bucket and a key of any characters."""
         return replace(self, path=path)
 
     def file_type(self) -> Any:
@@ -91,7 +96,7 @@ class ObjectAddress:
         with self._input_errors():
             infos = self._store().get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
         for path in sorted(info.path for info in infos if info.type == pafs.FileType.File):
-            yield path, path.removeprefix(self.path).lstrip("/")
+            yield path, path.removeprefix(f"{self.path}/")
 
     def stream(self) -> io.RawIOBase:
         """The object's bytes from the start, fetched as they are read; reading raises OSError.

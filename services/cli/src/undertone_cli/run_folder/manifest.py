@@ -1,6 +1,7 @@
 """run.json: the identity of a folder's run, and its progress."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from undertone_cli.readers import Fingerprint, Format, ReadOptions
 from undertone_cli.run_folder.throughput import Sample
 
 SCHEMA_VERSION = 3
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class RunIdentity:
 
 
 def _describe(source: Fingerprint | None) -> str:
-    return "no further input" if source is None else f"{source.input.display_name} ({(source.sha256 or 'a pipe')[:12]})"
+    return "no further input" if source is None else f"{source.display_name} ({(source.sha256 or 'a pipe')[:12]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Manifest:
         rows_per_part = int(options.pop("rows_per_part"))
         model = dict(document["model"])
         labels = tuple(model.pop("labels"))
-        sources = tuple(Fingerprint(**source) for source in document["sources"])
+        sources = tuple(map(Fingerprint.from_json, document["sources"]))
         input_format = options.pop("format")
         read = ReadOptions(**options, format=Format(input_format) if input_format else None)
         finished, counts = document["finished_at"], document["counts"]
@@ -230,7 +232,9 @@ def _json(document: dict[str, Any]) -> str:
     """JSON with a line for each key and for each object in a list, readable with many shards."""
 
     def dumps(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
+        # A file name that is not UTF-8 contains surrogates, which only an escape sequence can hold.
+        return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value)
 
     def lines(value: Any) -> str:
         if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -26,7 +26,7 @@ from undertone_client.jobs import (
 from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.options import IntegerRange, NumberRange, option_group
 
-from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs
+from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs, printable
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, read_failures
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
@@ -223,6 +223,9 @@ class ScoringRun:
                 f"{self._folder.path} contains another run. Inputs, options or model differ:\n  {listed}\n"
                 "Use another --out, or discard the recorded run with --overwrite"
             )
+        elif manifest.identity != identity:  # the inputs have moved; a replay reads them at their new place
+            manifest = replace(manifest, identity=identity)
+            self._folder.write_manifest(manifest)
         return manifest
 
     def _complete_manifest(self) -> Manifest:
@@ -253,6 +256,9 @@ class ScoringRun:
             suffixes = ", ".join(sorted({PurePosixPath(name).suffix or "none" for name in skipped}))
             files = "1 file was" if len(skipped) == 1 else f"{len(skipped):,} files were"
             self._print(f"{files} skipped, because the suffix does not determine the format ({suffixes}); see --format")
+        if loops := inputs.loops:
+            links = "1 symbolic link was" if len(loops) == 1 else f"{len(loops):,} symbolic links were"
+            self._print(f"{links} skipped, because it would lead to the same files again ({printable(loops[0])})")
 
     def _print(self, text: str) -> None:
         """Print a line to standard error, or log it with --log-format json."""
