@@ -88,6 +88,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "envoy": _command("envoy", _PARTS, "Measure the cost of the chart's Envoy."),
     "telemetry": _command("telemetry", _PARTS, "Measure the cost of metrics, traces and logs."),
     "client-overhead": _command("client_overhead", _PARTS, "Measure CPU time of the client per paragraph."),
+    "rollouts": _command("rollouts", _PARTS, "Count failed calls in rollouts, drains and kills."),
     "spark": _command("spark", _PARTS, "Compare ways to score paragraphs in Spark."),
     "graph": _command("graph", _GRAPH, "Time, profile and check the exported TensorFlow graph."),
     "client-throughput": _command("client_throughput", _FLEET, "Compare ways to call a fleet of 90 pods."),

@@ -20,6 +20,7 @@ from undertone_bench.processes import free_ports, stop
 LOOPBACK: Final = "127.0.0.1"
 
 _READY_SECONDS: Final = 60.0
+_CARES: Final = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,12 @@ class EnvoyDeployment:
         *,
         envoy_values: Mapping[str, Any] | None = None,
         chart_values: Mapping[str, Any] | None = None,
+        dns_port: int | None = None,
     ) -> Self:
         """Render the chart with loopback addresses for Envoy and for the sidecars' ports.
 
-        `envoy_values` are below loadBalancer.envoy, `chart_values` at the top.
+        `envoy_values` are below loadBalancer.envoy, `chart_values` at the top. Without `sidecars`,
+        Envoy finds the headless Service by DNS. It asks the server on `dns_port` of this machine.
         """
         local = {
             "address": LOOPBACK,
@@ -68,6 +71,8 @@ class EnvoyDeployment:
         config, deployment = manifests.one("ConfigMap", "-envoy"), manifests.one("Deployment", "-envoy")
         files = {f"config/{name}": text.encode() for name, text in config["data"].items()}
         files |= {f"config/{name}": base64.b64decode(data) for name, data in config["binaryData"].items()}
+        if dns_port is not None:
+            files["config/envoy.yaml"] += _resolver(dns_port)
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         command = [*container["command"], *container["args"]]
         return cls(
@@ -77,8 +82,18 @@ class EnvoyDeployment:
         )
 
 
-def healthy_sidecars(admin_port: int) -> set[int]:
-    """Ports of the sidecars that Envoy sends calls to now.
+def _resolver(port: int) -> bytes:
+    """A part of Envoy's configuration: ask the DNS server on this port, and no other."""
+    address = {"socket_address": {"address": LOOPBACK, "port_value": port}}
+    options = {"use_tcp_for_dns_lookups": False, "no_default_search_domain": True}
+    config = {"@type": _CARES, "resolvers": [address], "dns_resolver_options": options}
+    resolver = {"name": "envoy.network.dns_resolver.cares", "typed_config": config}
+    # JSON is YAML.
+    return f"\ntyped_dns_resolver_config: {json.dumps(resolver)}\n".encode()
+
+
+def healthy_addresses(admin_port: int) -> set[tuple[str, int]]:
+    """Addresses and ports of the sidecars that Envoy sends calls to now.
 
     Raises OSError if Envoy does not answer.
     """
@@ -90,10 +105,18 @@ def healthy_sidecars(admin_port: int) -> set[int]:
         connection.close()
     (sidecars,) = (cluster for cluster in clusters if cluster["name"] == "sidecars")
     return {
-        host["address"]["socket_address"]["port_value"]
+        (host["address"]["socket_address"]["address"], host["address"]["socket_address"]["port_value"])
         for host in sidecars.get("host_statuses", ())
         if not any(flag is True for flag in host["health_status"].values())
     }
+
+
+def healthy_sidecars(admin_port: int) -> set[int]:
+    """Ports of the sidecars that Envoy sends calls to now.
+
+    Raises OSError if Envoy does not answer.
+    """
+    return {port for _, port in healthy_addresses(admin_port)}
 
 
 @contextlib.contextmanager
@@ -109,7 +132,7 @@ def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
         (folder / name).write_bytes(content)
     log = folder / "envoy.log"
     with log.open("wb") as output:
-        command = [_find(deployment.command[0]), *deployment.command[1:]]
+        command = [find_program(deployment.command[0]), *deployment.command[1:]]
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
         _wait_until_healthy(process, ports.admin, sidecar, log)
@@ -118,7 +141,7 @@ def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
         stop(process)
 
 
-def _find(program: str) -> str:
+def find_program(program: str) -> str:
     """The program beside this Python interpreter, or on the PATH. Raises BenchError."""
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.exists() else shutil.which(program)

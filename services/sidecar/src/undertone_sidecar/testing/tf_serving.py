@@ -25,6 +25,7 @@ class FakeTFServing:
     Attributes:
         versions: Available versions. Can be changed at any time.
         labels: Number of labels.
+        seconds: Minimum duration of a Predict call.
         input_dtype: Data type of the inputs in the signature.
         shapes: Rows and length of the Predict calls so far.
         served: Versions of the Predict calls so far.
@@ -39,6 +40,7 @@ class FakeTFServing:
         self.name = name
         self.versions = set(versions)
         self.labels = labels
+        self.seconds = 0.0
         self.input_dtype: tensor_pb2.DataType.ValueType = tensor_pb2.DATA_TYPE_INT32
         self.shapes: list[tuple[int, int]] = []
         self._called = asyncio.Event()
@@ -100,6 +102,8 @@ class FakeTFServing:
         self._called.set()
         self.served.append(version)
         self.metadata.append(dict(context.invocation_metadata()))
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
         if not self._released.is_set():
             self.hanging.set()
             await self._released.wait()

@@ -1,0 +1,130 @@
+"""The cluster: DNS, inference pods, Envoy pods, and load through Envoy."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from undertone_bench.chart import Chart
+from undertone_bench.cluster.controllers import Deployment, Endpoints
+from undertone_bench.cluster.dns import DnsServer
+from undertone_bench.cluster.load import Load
+from undertone_bench.cluster.pods import EnvoyPod, InferencePod, limits_of, pod_spec, scaled
+from undertone_bench.envoy import EnvoyDeployment, EnvoyPorts, healthy_addresses
+
+REPLICAS: Final = 2
+
+_SIDECAR_SETTINGS: Final = ("--chunk-overlap=8",)
+"""Flags for the model of write_version, whose sequences are short."""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A running cluster."""
+
+    inference: Deployment[InferencePod]
+    envoys: Deployment[EnvoyPod]
+    dns: DnsServer
+    load: Load
+    max_unavailable: int
+
+    async def wait_gone(self) -> None:
+        """Waits until no pod is terminating."""
+        while any(pod.terminating for pod in (*self.inference.pods, *self.envoys.pods)):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+    async def wait_used(self) -> None:
+        """Waits until all pods are ready, and every Envoy sends calls to all ready pods."""
+        while True:
+            envoys, pods = self.envoys.ready_pods(), self.inference.ready_pods()
+            if len(envoys) == len(pods) == REPLICAS:
+                wanted = {(pod.address, 50051) for pod in pods}
+                with contextlib.suppress(OSError):
+                    used = [await asyncio.to_thread(healthy_addresses, pod.ports.admin) for pod in envoys]
+                    if all(wanted <= one for one in used):
+                        return
+            await asyncio.sleep(0.2)
+
+    async def drain(self) -> None:
+        """Evicts every pod as soon as the PodDisruptionBudget allows it."""
+        for pod in self.inference.ready_pods():
+            await self.inference.evict(pod, max_unavailable=self.max_unavailable)
+        await self.inference.wait_available()
+
+
+@contextlib.asynccontextmanager
+async def running_cluster(
+    chart: Chart,
+    model: Path,
+    folder: Path,
+    *,
+    number: int,
+    cache_seconds: int,
+    in_flight: int,
+    predict_seconds: float,
+    values: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Cluster]:
+    """Starts a cluster and its load, and stops it at the end of the block.
+
+    Args:
+        chart: The chart.
+        model: Folder of the versions of a model of write_version.
+        folder: An existing folder for files of the processes.
+        number: 1 to 250. Pods have addresses of 127.NUMBER.0.0/16.
+        cache_seconds: The time for which DNS caches answers.
+        in_flight: Calls in flight.
+        predict_seconds: Duration of a Predict call.
+        values: Values of the chart.
+
+    Raises:
+        BenchError: A program is not installed.
+    """
+    manifests = chart.render({**(values or {}), "test": {"enabled": False}})
+    deployment, budget = manifests.one("Deployment", "-inference"), manifests.one("PodDisruptionBudget", "-inference")
+    name = f"{manifests.one('Service', '-inference')['metadata']['name']}.reading.svc.cluster.local"
+    numbers = itertools.count(1)
+    addresses = (f"127.{number}.{count // 200}.{count % 200 + 1}" for count in itertools.count())
+    dns = DnsServer(folder, name, cache_seconds=cache_seconds)
+
+    def inference_pod() -> InferencePod:
+        return InferencePod(
+            f"inference-{next(numbers)}",
+            next(addresses),
+            pod_spec(deployment),
+            folder,
+            model,
+            settings=_SIDECAR_SETTINGS,
+            seconds=predict_seconds,
+        )
+
+    def envoy_pod() -> EnvoyPod:
+        ports = EnvoyPorts.free()
+        rendered = EnvoyDeployment.render(chart, [], ports, chart_values=values, dns_port=dns.port)
+        own = folder / f"envoy-{next(numbers)}"
+        own.mkdir()
+        return EnvoyPod(own.name, pod_spec(manifests.one("Deployment", "-envoy")), own, rendered, ports)
+
+    inference = Deployment(inference_pod, replicas=REPLICAS, **limits_of(deployment))
+    envoys = Deployment(envoy_pod, replicas=REPLICAS, **limits_of(manifests.one("Deployment", "-envoy")))
+    cluster = Cluster(
+        inference,
+        envoys,
+        dns,
+        Load(in_flight),
+        # Percentages of a PodDisruptionBudget are rounded up.
+        scaled(budget["spec"]["maxUnavailable"], REPLICAS, up=True),
+    )
+    with dns:
+        tasks = [asyncio.create_task(run) for run in (inference.run(), envoys.run(), Endpoints(inference, dns.publish).run())]
+        try:
+            await cluster.wait_used()
+            targets = [f"127.0.0.1:{pod.ports.api}" for pod in envoys.ready_pods()]
+            tasks.append(asyncio.create_task(cluster.load.run(targets)))
+            yield cluster
+        finally:
+            for task in reversed(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
