@@ -32,6 +32,7 @@
 {{- include "undertone.checkMetrics" . }}
 {{- include "undertone.checkTelemetry" . }}
 {{- include "undertone.checkTls" . }}
+{{- include "undertone.checkCallers" . }}
 {{- include "undertone.checkSpark" . }}
 {{- end }}
 
@@ -87,6 +88,46 @@ inference pods, which use plaintext.
 {{- if and $tls.clientCASecretName (not .Values.clients.mutualTls) }}
 {{- fail "clients.mutualTls is false, so Envoy would reject `helm test` and the jobs (loadBalancer.envoy.tls.clientCASecretName is set): set clients.mutualTls=true, with tls.crt and tls.key in the Secret of clients.tlsSecretName, or set test.enabled=false and enable no jobs" }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Authentication and identity of callers need each other's values. */}}
+{{- define "undertone.checkCallers" -}}
+{{- $envoy := .Values.loadBalancer.envoy }}
+{{- $authentication := $envoy.authentication }}
+{{- $jwks := $authentication.jwt.jwks }}
+{{- if and (ne $authentication.type "none") (ne .Values.loadBalancer.type "envoy") }}
+{{- fail (printf "loadBalancer.envoy.authentication.type is %s, but loadBalancer.type is %s: only Envoy authenticates callers, so set loadBalancer.type=envoy or authentication.type=none" $authentication.type .Values.loadBalancer.type) }}
+{{- end }}
+{{- if and (eq $authentication.type "apiKey") (not $authentication.apiKey.secretName) }}
+{{- fail "loadBalancer.envoy.authentication.apiKey.secretName is empty: name the Secret with the API keys, because authentication.type is apiKey" }}
+{{- end }}
+{{- if eq $authentication.type "jwt" }}
+{{- if not $authentication.jwt.issuer }}
+{{- fail "loadBalancer.envoy.authentication.jwt.issuer is empty: set it to the claim iss of the tokens" }}
+{{- end }}
+{{- if not $authentication.jwt.audiences }}
+{{- fail "loadBalancer.envoy.authentication.jwt.audiences is empty: list the accepted claims aud, because tokens for other services must not be accepted" }}
+{{- end }}
+{{- if ne (len (compact (list $jwks.url $jwks.configMapName $jwks.secretName))) 1 }}
+{{- fail "loadBalancer.envoy.authentication.jwt.jwks must have one source of keys: set one of url, configMapName and secretName" }}
+{{- end }}
+{{- if and $jwks.url .Values.networkPolicy.enabled (not .Values.networkPolicy.jwks) }}
+{{- fail "networkPolicy.jwks is empty, so Envoy cannot download loadBalancer.envoy.authentication.jwt.jwks.url: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" }}
+{{- end }}
+{{- end }}
+{{- if and (eq $envoy.callers.identity "authentication") (eq $authentication.type "none") }}
+{{- fail "loadBalancer.envoy.callers.identity is authentication, but authentication.type is none: set authentication.type, or another identity" }}
+{{- end }}
+{{- if and (eq $envoy.callers.identity "certificate") (not $envoy.tls.clientCASecretName) }}
+{{- fail "loadBalancer.envoy.callers.identity is certificate, but Envoy asks for no certificates: set loadBalancer.envoy.tls.clientCASecretName, or another identity" }}
+{{- end }}
+{{- if and (eq $envoy.callers.identity "header") (not $envoy.callers.header) }}
+{{- fail "loadBalancer.envoy.callers.header is empty: name the request header, because callers.identity is header" }}
+{{- end }}
+{{- $clients := or .Values.test.enabled .Values.batch.backfill.enabled .Values.batch.daily.enabled }}
+{{- if and $clients (ne $authentication.type "none") (not .Values.clients.credentials.secretName) }}
+{{- fail "clients.credentials.secretName is empty, so Envoy would reject `helm test` and the jobs (loadBalancer.envoy.authentication.type is set): name a Secret with their credentials, or set test.enabled=false and enable no jobs" }}
 {{- end }}
 {{- end }}
 

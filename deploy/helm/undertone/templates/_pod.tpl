@@ -56,6 +56,10 @@ matchExpressions:
 - {name: UNDERTONE_KEY, value: /etc/undertone/tls/tls.key}
 {{- end }}
 {{- end }}
+{{- if .Values.clients.credentials.secretName }}
+- name: {{ ternary "UNDERTONE_TOKEN_FILE" "UNDERTONE_API_KEY_FILE" (eq .Values.loadBalancer.envoy.authentication.type "jwt") }}
+  value: /etc/undertone/credentials/credential
+{{- end }}
 {{- end }}
 
 {{/* Volumes of pods that call the service. */}}
@@ -67,6 +71,14 @@ matchExpressions:
   secret:
     secretName: {{ . }}
 {{- end }}
+{{- with .Values.clients.credentials }}
+{{- if .secretName }}
+- name: credentials
+  secret:
+    secretName: {{ .secretName }}
+    items: [{key: {{ .key }}, path: credential}]
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Mounts of the volumes in undertone.clientVolumes. */}}
@@ -76,6 +88,11 @@ matchExpressions:
 {{- if .Values.clients.tlsSecretName }}
 - name: tls
   mountPath: /etc/undertone/tls
+  readOnly: true
+{{- end }}
+{{- if .Values.clients.credentials.secretName }}
+- name: credentials
+  mountPath: /etc/undertone/credentials
   readOnly: true
 {{- end }}
 {{- end }}

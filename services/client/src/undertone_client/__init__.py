@@ -1,6 +1,7 @@
 """Async client of Undertone: scores one paragraph, a batch, or a stream of millions."""
 
 from undertone_client.client import Client
+from undertone_client.credentials import Credentials
 from undertone_client.errors import (
     AccessDeniedError,
     CircuitOpenError,
@@ -51,6 +52,7 @@ __all__ = [
     "CircuitOpenError",
     "Client",
     "ClientState",
+    "Credentials",
     "DeadlineExceededError",
     "Failure",
     "HedgingSettings",

@@ -1,11 +1,12 @@
 """The innermost transport: gRPC. The only module that handles gRPC channels and gRPC exceptions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
+from undertone_client.credentials import CredentialsReader
 from undertone_client.errors import SettingsError, from_rpc
 from undertone_client.settings import Settings, Tls
 from undertone_client.transport import CallState, Mode, Reply, Request
@@ -22,7 +23,7 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 5000),
 )
 
-_LANES = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
+_LANES: Mapping[Mode, tuple[tuple[str, str], ...]] = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
 """Metadata that selects the service's lane: it prefers online calls to batch calls."""
 
 
@@ -42,7 +43,8 @@ class GrpcTransport:
 
     Args:
         target: gRPC target; see `validate_target`.
-        settings: `timeout_seconds` is the deadline of one attempt, `tls` secures the channel.
+        settings: `timeout_seconds` is the deadline of one attempt, `tls` secures the channel,
+            `credentials` are sent with each call.
         interceptors: interceptors of the channel, outermost first.
         clock: a monotonic clock, in seconds.
     """
@@ -57,6 +59,8 @@ class GrpcTransport:
         self._target = target
         self._timeout_seconds = settings.timeout_seconds
         self._tls = settings.tls
+        self._credentials = settings.credentials
+        self._reader: CredentialsReader | None = None
         self._interceptors = interceptors
         self._clock = clock
         self._channel: grpc.aio.Channel | None = None
@@ -66,8 +70,9 @@ class GrpcTransport:
         """Open the channel.
 
         Raises:
-            SettingsError: a certificate file cannot be read.
+            SettingsError: a file of a certificate or of credentials cannot be read.
         """
+        self._reader = CredentialsReader(self._credentials) if self._credentials else None
         self._channel = open_channel(self._target, self._tls, self._interceptors)
         self._stub = pb_grpc.ClassifierStub(self._channel)
 
@@ -84,7 +89,8 @@ class GrpcTransport:
         timeout = self._timeout_seconds
         if call.deadline != math.inf:
             timeout = max(0.0, min(timeout, call.deadline - self._clock()))
-        rpc = getattr(self._stub, request.method)(request.message, timeout=timeout, metadata=_LANES[call.mode])
+        metadata = _LANES[call.mode] + (self._reader.metadata() if self._reader else ())
+        rpc = getattr(self._stub, request.method)(request.message, timeout=timeout, metadata=metadata)
         try:
             message = await rpc
             return read_reply(message, await rpc.trailing_metadata())

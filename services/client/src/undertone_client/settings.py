@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from undertone_client.credentials import Credentials
 from undertone_client.errors import SettingsError
 from undertone_client.resilience.breaker import BreakerSettings
 from undertone_client.resilience.hedging import HedgingSettings
@@ -59,6 +60,7 @@ class Settings:
             calls have paragraphs of more similar length and the client uses more memory.
             These values also bound the number of calls in flight.
         tls: None uses plaintext.
+        credentials: None sends no credentials. They are secret, so use TLS outside a cluster.
 
     Raises:
         SettingsError: a value is invalid.
@@ -77,6 +79,7 @@ class Settings:
     lookahead_items: int = 8192
     lookahead_characters: int = 8_000_000
     tls: Tls | None = None
+    credentials: Credentials | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout_seconds < math.inf:

@@ -9,6 +9,10 @@ data:
     {{- tpl (.Files.Get "files/envoy/bootstrap.yaml") . | trim | nindent 4 }}
   drain.sh: |
     {{- .Files.Get "files/envoy/drain.sh" | trim | nindent 4 }}
+  {{- if eq .Values.loadBalancer.envoy.authentication.type "apiKey" }}
+  api-keys.sh: |
+    {{- .Files.Get "files/envoy/api-keys.sh" | trim | nindent 4 }}
+  {{- end }}
   {{- if $tls.secretName }}
   certificate.yaml: |
     {{- .Files.Get "files/envoy/certificate.yaml" | trim | nindent 4 }}

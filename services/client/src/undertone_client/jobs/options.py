@@ -7,6 +7,7 @@ from typing import Any
 import click
 from undertone_telemetry.options import Decorator, IntegerRange, NumberRange, option_group
 
+from undertone_client.credentials import Credentials
 from undertone_client.errors import SettingsError
 from undertone_client.resilience import BreakerSettings, LimitSettings, RetryPolicy
 from undertone_client.settings import DEFAULT_TARGET, Settings, Tls
@@ -18,7 +19,7 @@ class ConnectionOptions:
     """Values of the options that say which service to call and how to connect to it.
 
     Raises:
-        SettingsError: TLS files are given without --tls.
+        SettingsError: TLS files are given without --tls, or two kinds of credentials.
     """
 
     target: str
@@ -27,10 +28,14 @@ class ConnectionOptions:
     ca_file: Path | None
     cert: Path | None
     key: Path | None
+    api_key_file: Path | None
+    token_file: Path | None
 
     def __post_init__(self) -> None:
         if not self.tls and (self.ca_file or self.cert or self.key):
             raise SettingsError("--ca-file, --cert and --key need TLS: add --tls.")
+        if self.api_key_file and self.token_file:
+            raise SettingsError("--api-key-file and --token-file exclude each other: give one of them.")
 
     def settings(self, **fields: Any) -> Settings:
         """Client settings with this connection; `fields` are further fields of `Settings`.
@@ -39,7 +44,9 @@ class ConnectionOptions:
             SettingsError: the settings contradict each other.
         """
         tls = Tls(self.ca_file, self.cert, self.key) if self.tls else None
-        return Settings(timeout_seconds=self.timeout, tls=tls, **fields)
+        has_credentials = self.api_key_file or self.token_file
+        credentials = Credentials(self.api_key_file, self.token_file) if has_credentials else None
+        return Settings(timeout_seconds=self.timeout, tls=tls, credentials=credentials, **fields)
 
 
 def _file_option(flag: str, text: str) -> Decorator[Any]:
@@ -80,6 +87,10 @@ connection_options = option_group(
     _file_option("--ca-file", "Root certificates to trust instead (PEM; needs --tls)."),
     _file_option("--cert", "Client certificate (PEM; needs --tls and --key)."),
     _file_option("--key", "Private key of --cert (PEM; needs --tls and --cert)."),
+    _file_option("--api-key-file", "File with an API key, sent in the metadata x-api-key. Use --tls outside a cluster."),
+    _file_option(
+        "--token-file", "File with a JSON Web Token, sent in the metadata authorization. It is read again when it changes."
+    ),
 )
 """Adds the argument `connection` to a command."""
 
