@@ -43,6 +43,10 @@ def envoy(**values: Any) -> Mapping[str, Any]:
     return {"loadBalancer": {"envoy": values}}
 
 
+def jwt(**jwks: Any) -> Mapping[str, Any]:
+    return {"type": "jwt", "jwt": {"issuer": "https://issuer.example", "audiences": ["undertone"], "jwks": jwks}}
+
+
 def monitoring(**values: Any) -> Mapping[str, Any]:
     return {"monitoring": values}
 
@@ -144,6 +148,23 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
         ),
         ({"modelServer": {"extraArgs": ["--enable_batching=true"]}}, "modelServer.extraArgs contains --enable_batching=true"),
         (envoy(tls={"clientCASecretName": "clients"}), "loadBalancer.envoy.tls.secretName is empty"),
+        (envoy(authentication={"type": "apiKey"}), "authentication.apiKey.secretName is empty"),
+        (envoy(authentication={"type": "jwt"}), "authentication.jwt.issuer is empty"),
+        (envoy(authentication={"type": "jwt", "jwt": {"issuer": "a"}}), "authentication.jwt.audiences is empty"),
+        (envoy(authentication=jwt()), "authentication.jwt.jwks must have one source of keys"),
+        (envoy(authentication=jwt(url="https://a/", secretName="b")), "authentication.jwt.jwks must have one source of keys"),
+        (envoy(authentication=jwt(url="https://a/")), "networkPolicy.jwks is empty"),
+        (
+            envoy(authentication={"type": "apiKey", "apiKey": {"secretName": "keys"}}),
+            "clients.credentials.secretName is empty, so Envoy would reject `helm test` and the jobs",
+        ),
+        (
+            {"loadBalancer": {"type": "none", "envoy": {"authentication": {"type": "apiKey"}}}},
+            "only Envoy authenticates callers",
+        ),
+        (envoy(callers={"identity": "authentication"}), "callers.identity is authentication, but authentication.type is none"),
+        (envoy(callers={"identity": "certificate"}), "callers.identity is certificate, but Envoy asks for no certificates"),
+        (envoy(callers={"identity": "header"}), "callers.header is empty"),
         ({"loadBalancer": {"type": "gatewayAPI"}}, "name the Gateway"),
         ({"autoscaling": {"type": "keda"}, "networkPolicy": {"enabled": False}}, "autoscaling.keda.prometheusUrl is empty"),
         ({"model": {"source": "claim"}}, "model.claim.name is empty"),

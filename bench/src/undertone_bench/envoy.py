@@ -75,6 +75,8 @@ class EnvoyDeployment:
             files["config/envoy.yaml"] += _resolver(dns_port)
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         command = [*container["command"], *container["args"]]
+        if command[0] == "bash":
+            command[0] = "/bin/bash"
         return cls(
             files,
             tuple(part.replace("$(CPUS)", "1") for part in command),

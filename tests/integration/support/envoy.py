@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from undertone_bench.chart import Chart
 from undertone_bench.envoy import LOOPBACK, EnvoyDeployment, EnvoyPorts, healthy_sidecars
 
-from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, Process
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, Process, command
 
 QUICK: Final[Mapping[str, Any]] = {
     "healthCheck": {"intervalSeconds": 0.2, "timeoutSeconds": 2},
@@ -77,7 +77,7 @@ class Envoy(Process):
         self.remount(deployment.files)
         self.remount(mounts)
         self._pre_stop = deployment.pre_stop
-        super().__init__(*deployment.command, log=log)
+        super().__init__(*(command(part) if part == "envoy" else part for part in deployment.command), log=log)
 
     def start(self) -> None:
         with self._log.open("ab") as output:
