@@ -38,6 +38,32 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "loadBalancer": {"envoy": {"tls": {"secretName": "undertone-tls", "clientCASecretName": "callers"}}},
         "clients": {"tlsSecretName": "undertone-client", "mutualTls": True},
     },
+    "API keys": {
+        "loadBalancer": {
+            "envoy": {
+                "authentication": {"type": "apiKey", "apiKey": {"secretName": "api-keys"}},
+                "rateLimit": {"callsPerSecond": 1000, "perCaller": {"callsPerSecond": 100}},
+                "reflection": False,
+            }
+        },
+        "clients": {"credentials": {"secretName": "api-keys"}},
+    },
+    "JSON Web Tokens": {
+        "loadBalancer": {
+            "envoy": {
+                "authentication": {
+                    "type": "jwt",
+                    "jwt": {
+                        "issuer": "https://issuer.example",
+                        "audiences": ["undertone"],
+                        "jwks": {"url": "https://issuer.example/keys"},
+                    },
+                }
+            }
+        },
+        "networkPolicy": {"jwks": _BUCKET_EGRESS["objectStore"]},
+        "clients": {"credentials": {"secretName": "token", "key": "token"}},
+    },
     "PodMonitor": {
         "monitoring": {"monitor": "pod", "labels": {"release": "prometheus"}, "datadog": True, "prometheusRule": True},
         "networkPolicy": _PROMETHEUS,
