@@ -2,20 +2,19 @@
 
 import csv
 import enum
+import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.lines import read_lines
 from undertone_cli.readers.paragraphs import RawRecord
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MAX_LINE_BYTES = 64 * 1024 * 1024
-"""Maximum size of a line. Bounds the memory for a file without line ends."""
 MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024
 """Maximum length of a paragraph. Bounds the memory for a text file without blank lines."""
 MAX_CSV_FIELD_CHARACTERS = 64 * 1024 * 1024
@@ -76,7 +75,7 @@ class ReadOptions:
         return self.text_column, self.id_column, self.document_column
 
 
-def read_text(stream: BinaryIO, name: str) -> Iterator[RawRecord]:
+def read_text(stream: "io.BufferedReader[Any]", name: str) -> Iterator[RawRecord]:
     """A record for each block of non-blank lines, without the white space around it.
 
     Raises:
@@ -84,7 +83,7 @@ def read_text(stream: BinaryIO, name: str) -> Iterator[RawRecord]:
     """
     lines: list[str] = []
     first_line = characters = 0
-    for number, line in _lines(stream, name):
+    for number, line in _universal_lines(read_lines(stream, name)):
         if line.strip():
             first_line = first_line or number
             lines.append(line)
@@ -101,18 +100,22 @@ def read_text(stream: BinaryIO, name: str) -> Iterator[RawRecord]:
         yield _text_record(name, first_line, lines)
 
 
-def read_jsonl(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[RawRecord]:
+def read_jsonl(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) -> Iterator[RawRecord]:
     """A record for each non-blank line. A field that is missing after the first line is null.
 
     Raises:
-        InputError: a line is not a JSON object, or the first line lacks a column.
+        InputError: a line is not a JSON object or has a field twice, or the first line lacks a
+            column.
     """
     checked = False
-    for number, line in _lines(stream, name):
+    keys = [json.dumps(column) for column in options.columns if column is not None]
+    for number, line in read_lines(stream, name):
         if not line.strip():
             continue
         location = f"{name}, line {number}"
         row = _parse_json(line, location)
+        if any(line.count(key) > 1 for key in keys):
+            _check_repeated_fields(line, location, options)
         if not checked:
             _check_columns(row.keys(), location, options)
             checked = True
@@ -120,14 +123,15 @@ def read_jsonl(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[Ra
         yield RawRecord(location, text, ident, document)
 
 
-def read_csv(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[RawRecord]:
-    """A record for each row of RFC 4180 with a header. A field that a short row lacks is null.
+def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) -> Iterator[RawRecord]:
+    """A record for each row of RFC 4180 with a header. Blank lines are ignored.
 
     Raises:
-        InputError: the header is missing, a column is missing, or a row cannot be parsed.
+        InputError: the header is missing, a column is missing, a row cannot be parsed, or it has
+            another number of fields than the header. Empty fields beyond the header's are ignored.
     """
     csv.field_size_limit(MAX_CSV_FIELD_CHARACTERS)
-    rows = csv.reader((line for _, line in _lines(stream, name)), strict=True)
+    rows = csv.reader((line for _, line in read_lines(stream, name)), strict=True)
     end_of_previous = 0
     try:
         header = next(rows, None)
@@ -138,15 +142,29 @@ def read_csv(stream: BinaryIO, name: str, options: ReadOptions) -> Iterator[RawR
         end_of_previous = rows.line_num
         for row in rows:
             location, end_of_previous = f"{name}, line {end_of_previous + 1}", rows.line_num
-            if row:
-                values = (row[index] if index is not None and index < len(row) else None for index in indexes)
-                text, ident, document = values
-                yield RawRecord(location, text, ident, document)
+            if not row:
+                continue
+            if len(row) != len(header) and (len(row) < len(header) or any(row[len(header) :])):
+                raise InputError(f"{location}: {_ragged_row(len(row), len(header))}")
+            text, ident, document = (None if index is None else row[index] for index in indexes)
+            yield RawRecord(location, text, ident, document)
     except csv.Error as error:
         # The parser notices an unclosed quote only far below the row that contains it.
         start = end_of_previous + 1
         hint = f"; the row starts in line {start}: check it for an unclosed quote" if rows.line_num > start else ""
+        if "new-line character" in str(error):
+            hint = "; its lines end with a carriage return only: convert it with: tr '\\r' '\\n' < FILE > NEW"
         raise InputError(f"{name}, line {rows.line_num}: not valid CSV ({error}){hint}") from None
+
+
+def _ragged_row(fields: int, expected: int) -> str:
+    """Why a row is refused: a part of its text would be lost, or belong to another column."""
+    remedy = (
+        "put each field that contains a comma into double quotes"
+        if fields > expected
+        else "put each field that contains a line break into double quotes, and write empty fields as ,,"
+    )
+    return f"{fields} fields, but the header has {expected} columns; {remedy}"
 
 
 def read_parquet(file: Any, name: str, options: ReadOptions) -> Iterator[RawRecord]:
@@ -181,25 +199,17 @@ def read_parquet(file: Any, name: str, options: ReadOptions) -> Iterator[RawReco
         raise InputError(f"{name}: a string after row {row} is not UTF-8; rewrite the file with valid strings") from None
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Line numbers from 1, and lines with their ends, without a byte order mark.
-
-    Raises:
-        InputError: a line is not UTF-8 or too long, or the stream cannot be read.
-    """
+def _universal_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Splits lines at single carriage returns, too, which end the lines of old text files."""
     number = 0
-    try:
-        for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b""), start=1):
-            if len(line) > MAX_LINE_BYTES:
-                raise InputError(f"{name}, line {number}: longer than {MAX_LINE_BYTES} bytes; check the format (--format)")
-            yield number, (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name}, line {number}: byte 0x{error.object[error.start]:02x} is not UTF-8; "
-            "convert the file first, for example with: iconv -f LATIN1 -t UTF-8"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{name}, after line {number}: {error.strerror or error}") from None
+    for _, line in lines:
+        if "\r" not in line or line.find("\r") == len(line) - 2:
+            number += 1
+            yield number, line
+            continue
+        for part in line.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True):
+            number += 1
+            yield number, part
 
 
 def _text_record(name: str, first_line: int, lines: list[str]) -> RawRecord:
@@ -221,6 +231,19 @@ def _parse_json(line: str, location: str) -> dict[str, object]:
     if not isinstance(row, dict):
         raise InputError(f"{location}: a JSON {type(row).__name__}; each line must be one JSON object")
     return row
+
+
+def _check_repeated_fields(line: str, location: str, options: ReadOptions) -> None:
+    """Check that the object has each named field once. Python takes the last one in silence."""
+    fields: list[str] = []
+
+    def keep_names(pairs: list[tuple[str, object]]) -> None:
+        fields[:] = [name for name, _ in pairs]  # the outermost object is the last
+
+    json.loads(line, object_pairs_hook=keep_names)
+    for column in options.columns:
+        if column is not None and fields.count(column) > 1:
+            raise InputError(f"{location}: the object has {fields.count(column)} fields {column!r}; give it one")
 
 
 def _check_columns(present: Collection[str], location: str, options: ReadOptions) -> None:
