@@ -90,7 +90,7 @@ class BenchModel:
         policy = OverlengthPolicy.TRUNCATE if truncate else OverlengthPolicy.CHUNK_MEAN
         for encoding in self.tokenizer.encode_batch_fast(list(texts)):
             first, *content, last = encoding.ids
-            for chunk in split(len(content), width=width, overlap=_CHUNK_OVERLAP, policy=policy):
+            for chunk in split(len(content), width=width, overlap=_CHUNK_OVERLAP, policy=policy, max_chunks=sys.maxsize):
                 yield np.array([first, *content[chunk.start : chunk.stop], last], np.int32)
 
     def lengths(self, texts: Sequence[str], *, truncate: bool = False) -> list[int]:

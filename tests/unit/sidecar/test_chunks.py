@@ -22,6 +22,21 @@ def test_chunks_cover_every_token_and_their_new_tokens_add_up(size: tuple[int, i
     assert all(later.start <= earlier.stop - overlap for earlier, later in pairwise(chunks))
 
 
+@given(sizes, st.integers(1, 50))
+@settings(max_examples=100, deadline=None)
+def test_a_paragraph_with_more_chunks_than_the_limit_is_refused_with_their_number(
+    size: tuple[int, int, int], max_chunks: int
+) -> None:
+    tokens, width, overlap = size
+    chunks = sliding_chunks(tokens, width=width, overlap=overlap)
+    policy = OverlengthPolicy.CHUNK_MEAN
+    if len(chunks) <= max_chunks:
+        assert split(tokens, width=width, overlap=overlap, policy=policy, max_chunks=max_chunks) == chunks
+    else:
+        with pytest.raises(ParagraphError, match=f"{tokens} tokens .* {len(chunks)} chunks; the limit is {max_chunks} chunks"):
+            split(tokens, width=width, overlap=overlap, policy=policy, max_chunks=max_chunks)
+
+
 @given(
     sizes,
     st.integers(2, 9),
@@ -62,13 +77,13 @@ def test_the_result_of_one_chunk_is_returned_unchanged() -> None:
 
 @pytest.mark.parametrize("policy", OverlengthPolicy)
 def test_a_paragraph_that_fits_is_one_chunk_under_every_policy(policy: OverlengthPolicy) -> None:
-    assert split(30, width=30, overlap=8, policy=policy) == (Chunk(0, 30, 30),)
+    assert split(30, width=30, overlap=8, policy=policy, max_chunks=100) == (Chunk(0, 30, 30),)
 
 
 def test_truncation_keeps_the_beginning() -> None:
-    assert split(31, width=30, overlap=8, policy=OverlengthPolicy.TRUNCATE) == (Chunk(0, 30, 30),)
+    assert split(31, width=30, overlap=8, policy=OverlengthPolicy.TRUNCATE, max_chunks=100) == (Chunk(0, 30, 30),)
 
 
 def test_a_rejection_names_both_lengths_and_the_remedy() -> None:
     with pytest.raises(ParagraphError, match=r"31 tokens.*at most 30.*shorten"):
-        split(31, width=30, overlap=8, policy=OverlengthPolicy.REJECT)
+        split(31, width=30, overlap=8, policy=OverlengthPolicy.REJECT, max_chunks=100)

@@ -23,6 +23,7 @@ async def pod(base: Path) -> AsyncIterator[Pod]:
         max_paragraph_characters=500,
         max_batch_paragraphs=4,
         max_batch_bytes=1200,
+        max_paragraph_chunks=8,
         max_queue=64,
         deadline_margin_seconds=0.0,
     ) as started:
@@ -66,6 +67,10 @@ async def test_a_batch_has_results_in_order_and_an_error_for_each_bad_paragraph(
         (classifier_pb2.ClassifyRequest(text="\u200b"), "no character that the model can read"),
         (classifier_pb2.ClassifyRequest(text=f"{RARE} " * 80), "640 characters; the limit is 500: split"),
         (classifier_pb2.ClassifyRequest(text=RARE + "漢" * 400), "1207 bytes in UTF-8; the limit is 600: split"),
+        (
+            classifier_pb2.ClassifyRequest(text="a " * 200),
+            "200 tokens without special tokens, which are 9 chunks; the limit is 8 chunks, or 184 tokens: split it",
+        ),
         (classifier_pb2.ClassifyRequest(text=RARE, overlength_policy=9), "overlength_policy 9 is unknown; send one of"),  # type: ignore[arg-type]
         (classifier_pb2.ClassifyRequest(text=RARE, id="i" * 257), "id has 257 characters; the limit is 256"),
         (

@@ -51,7 +51,7 @@ def sliding_chunks(tokens: int, *, width: int, overlap: int) -> tuple[Chunk, ...
     return tuple(chunks)
 
 
-def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) -> tuple[Chunk, ...]:
+def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, max_chunks: int) -> tuple[Chunk, ...]:
     """The chunks of a paragraph under a policy.
 
     Args:
@@ -59,9 +59,11 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) ->
         width: Maximum tokens of a chunk without its special tokens.
         overlap: Tokens that neighbouring chunks share.
         policy: Handling of a paragraph that does not fit.
+        max_chunks: Maximum number of chunks.
 
     Raises:
-        ParagraphError: The paragraph does not fit and the policy is REJECT.
+        ParagraphError: The paragraph does not fit and the policy is REJECT, or it has too many
+            chunks.
     """
     if tokens <= width:
         return (Chunk(0, tokens, tokens),)
@@ -74,6 +76,14 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy) ->
                 "shorten it, or use an overlength_policy other than OVERLENGTH_POLICY_REJECT"
             )
         case OverlengthPolicy.CHUNK_MEAN | OverlengthPolicy.CHUNK_MAX:
+            step = width - overlap
+            most = width + (max_chunks - 1) * step
+            if tokens > most:
+                chunks = 1 + -(-(tokens - width) // step)
+                raise ParagraphError(
+                    f"text has {tokens} tokens without special tokens, which are {chunks} chunks; the limit is {max_chunks} "
+                    f"chunks, or {most} tokens: split it into paragraphs, or use OVERLENGTH_POLICY_TRUNCATE"
+                )
             return sliding_chunks(tokens, width=width, overlap=overlap)
 
 

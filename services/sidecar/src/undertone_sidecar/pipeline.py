@@ -224,7 +224,13 @@ class Pipeline:
         if not len(content):
             return ParagraphError("text has no character that the model can read; send at least one visible character")
         try:
-            chunks = split(len(content), width=model.width, overlap=self._overlap, policy=policy)
+            chunks = split(
+                len(content),
+                width=model.width,
+                overlap=self._overlap,
+                policy=policy,
+                max_chunks=self._limits.paragraph_chunks,
+            )
             sequences = [model.tokenizer.wrap(content[chunk.start : chunk.stop]) for chunk in chunks]
             requests = [
                 Request(token_ids, model.lengths.fit(len(token_ids)), model.version, deadline, lane, span, caller)

@@ -13,12 +13,16 @@ _PARAGRAPH_OVERHEAD_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """Inclusive upper limits. Bytes count UTF-8, characters are Unicode code points."""
+    """Inclusive upper limits. Bytes count UTF-8, characters are Unicode code points.
+
+    `paragraph_chunks` limits the parts of a paragraph that is longer than the model's maximum.
+    """
 
     paragraph_bytes: int
     paragraph_characters: int
     batch_paragraphs: int
     batch_bytes: int
+    paragraph_chunks: int = 32
 
     @property
     def message_bytes(self) -> int:

@@ -112,6 +112,15 @@ class Settings(ThreadSettings):
     max_paragraph_characters: int = field(
         default=32768, metadata=option("Maximum length of a paragraph.", IntegerRange(min=1), "CHARACTERS")
     )
+    max_paragraph_chunks: int = field(
+        default=32,
+        metadata=option(
+            "Maximum chunks of a paragraph that is longer than the model's maximum. 32 chunks of 512 tokens are "
+            "about 14,000 tokens: English text within --max-paragraph-characters has less than 20 chunks.",
+            IntegerRange(min=1),
+            "CHUNKS",
+        ),
+    )
     max_batch_paragraphs: int = field(
         default=256, metadata=option("Maximum paragraphs in one ClassifyBatch.", IntegerRange(min=1), "PARAGRAPHS")
     )
@@ -199,6 +208,7 @@ class Settings(ThreadSettings):
             paragraph_characters=self.max_paragraph_characters,
             batch_paragraphs=self.max_batch_paragraphs,
             batch_bytes=self.max_batch_bytes,
+            paragraph_chunks=self.max_paragraph_chunks,
         )
 
     @property
@@ -258,6 +268,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "max_queue",
         "max_paragraph_bytes",
         "max_paragraph_characters",
+        "max_paragraph_chunks",
         "max_batch_paragraphs",
         "max_batch_bytes",
     ),

@@ -176,3 +176,28 @@ def test_an_equal_caller_does_not_push_out_paragraphs() -> None:
     add(queue, "b", 496)
     assert queue.room_for("b", 16, 16) is None
     assert queue.room_for("c", 16, 16) == [request for request in queue if request.caller == "a"]
+
+
+def test_new_callers_do_not_starve_the_second_request_of_a_caller() -> None:
+    queue = LaneQueue(STARVATION_LIMIT)
+    _, second = add(queue, "other", 512, 512)
+    for number in range(200):
+        add(queue, f"new-{number}", 512)
+    batches = 0
+    while second in queue:
+        batches += 1
+        served = serve_batch(queue)
+        for number in range(len(served)):
+            add(queue, f"new-{batches}-{number}", 512)
+    assert batches <= 5 * 201 * 512 / BUDGET
+
+
+def test_callers_that_come_once_are_forgotten() -> None:
+    queue = LaneQueue(STARVATION_LIMIT)
+    most = 0
+    for number in range(2000):
+        add(queue, f"new-{number}", LENGTHS[number % len(LENGTHS)])
+        if queue.tokens > 16 * BUDGET:
+            serve_batch(queue)
+        most = max(most, queue.callers - len(queue.backlogs))
+    assert most < 500

@@ -10,8 +10,11 @@ from typing import Final, TypeAlias
 from undertone_sidecar.batching.backlogs import Backlogs
 from undertone_sidecar.batching.request import Request
 
-Entry: TypeAlias = tuple[int, int, Request]
+Entry: TypeAlias = tuple[float, int, Request]
 """Virtual start time, number of arrival, and request."""
+
+_MAX_LEAD_SHARE: Final = 1 / 64
+"""Maximum lead of the virtual time over the first request, as a share of the starvation limit."""
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +24,7 @@ class _Caller:
     `finish` is the virtual time at which its newest request ends. `requests` has the oldest first.
     """
 
-    finish: int
+    finish: float
     requests: dict[Request, None] = field(default_factory=dict)  # An ordered set.
 
 
@@ -29,9 +32,9 @@ class LaneQueue:
     """Queue of one lane in fair order, with buckets by model version and padded length.
 
     The order is that of start-time fair queueing (Goyal, Vin and Cheng, 1996). Virtual time counts
-    padded tokens. A request starts when the previous request of its caller ends, or now if that is
-    later. So the requests of one caller are served in order of arrival, callers with a backlog get
-    equal shares, and a caller without a backlog is served next.
+    padded tokens for each caller. A request starts when the previous request of its caller ends, or
+    now if that is later. So the requests of one caller are served in order of arrival, callers with
+    a backlog get equal shares, and a caller without a backlog is served next.
 
     Requests can leave from any position. A request that leaves without being served is not charged
     to its caller. Each operation takes O(log requests) comparisons. Only callers that have requests
@@ -47,12 +50,17 @@ class LaneQueue:
         self._callers: dict[str, _Caller] = {}
         self._arrivals = count()
         self._tokens = 0
-        self._now = 0
+        # Virtual time: the start of the first request, and the tokens that each caller could have
+        # received. The second one advances even if new callers arrive all the time, who would
+        # otherwise be served before the second request of any other caller.
+        self._first_start = 0.0
+        self._fair_tokens = 0.0
+        self._max_lead: Final = max(1.0, _MAX_LEAD_SHARE * starvation_limit)
         # Served before their turn: virtual start time and tokens of requests, and the virtual time
         # at which callers without requests may be forgotten.
-        self._overtaking: list[tuple[int, int]] = []
+        self._overtaking: list[tuple[float, int]] = []
         self._overtaking_tokens = 0
-        self._ahead: list[tuple[int, str]] = []
+        self._ahead: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         return len(self._order)
@@ -65,6 +73,11 @@ class LaneQueue:
     def tokens(self) -> int:
         """Sum of the padded lengths of all requests in the queue."""
         return self._tokens
+
+    @property
+    def callers(self) -> int:
+        """Number of callers that are remembered."""
+        return len(self._callers)
 
     def add(self, requests: Sequence[Request]) -> None:
         """Adds the requests of one paragraph."""
@@ -96,11 +109,13 @@ class LaneQueue:
     def serve(self, requests: Sequence[Request]) -> None:
         """Removes requests that are sent. Raises KeyError if one is not in the queue."""
         served: dict[str, int] = {}
+        callers = len(self.backlogs)
         for request in requests:
             self._take(request)
             served[request.caller] = served.get(request.caller, 0) + request.padded_length
             heappush(self._overtaking, (request.position[0], request.padded_length))
             self._overtaking_tokens += request.padded_length
+        self._fair_tokens += sum(served.values()) / callers
         self._advance()
         for name, tokens in served.items():
             self.backlogs.change(name, -tokens)
@@ -166,21 +181,28 @@ class LaneQueue:
         return caller
 
     def _advance(self) -> None:
-        """Sets the virtual time to the start of the first request."""
+        """Advances the virtual time after requests have left."""
         if not self._order:
             # A caller that was served before its turn took nothing from other callers.
+            self._first_start = self._fair_tokens
             self._callers.clear()
             self._overtaking.clear()
             self._overtaking_tokens = 0
             self._ahead.clear()
             return
-        self._now = max(self._now, self._order[0][0])
-        while self._overtaking and self._overtaking[0][0] <= self._now:
+        self._first_start = self._order[0][0]
+        self._fair_tokens = max(self._fair_tokens, self._first_start)
+        while self._overtaking and self._overtaking[0][0] <= self._first_start:
             self._overtaking_tokens -= heappop(self._overtaking)[1]
         while self._ahead and self._ahead[0][0] <= self._now:
             name = heappop(self._ahead)[1]
             if caller := self._callers.get(name):
                 self._forget_unless_ahead(name, caller)
+
+    @property
+    def _now(self) -> float:
+        """The virtual time at which the request of a new caller starts."""
+        return min(self._fair_tokens, self._first_start + self._max_lead)
 
     def _forget_unless_ahead(self, name: str, caller: _Caller) -> None:
         if caller.requests:

@@ -52,4 +52,4 @@ class Request:
     result: asyncio.Future[Scored] = field(init=False)
     enqueued_at: float = field(init=False)
     paragraph: int = field(init=False)
-    position: tuple[int, int] = field(init=False)
+    position: tuple[float, int] = field(init=False)
