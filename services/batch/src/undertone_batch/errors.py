@@ -28,6 +28,7 @@ class TooManyFailedError(JobError):
 
 _SERVICE_ERROR = re.compile(r"^undertone_client\.errors\.\w+: ([A-Z_]+): (.*)$", re.MULTILINE)
 _CAUSE = re.compile(r"^(?:Caused by: |: )?([\w.$]+(?:Exception|Error)): (.*)$", re.MULTILINE)
+_MALFORMED_CSV = re.compile(r"MALFORMED_CSV_RECORD|MALFORMED_RECORD_IN_PARSING")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -44,6 +45,11 @@ def explain_spark_errors() -> Iterator[None]:
         text = str(error)
         if match := _SERVICE_ERROR.search(text):
             raise service_error(grpc.StatusCode[match[1]], match[2]) from None
+        if _MALFORMED_CSV.search(text):  # Spark's message quotes the row, which is text of a user
+            raise JobError(
+                "a row of the CSV source has more or fewer fields than its header, so that a part of a text would be lost. Put"
+                " fields with commas or line breaks into double quotes, or accept the loss with --option mode=PERMISSIVE"
+            ) from None
         causes = _CAUSE.findall(text)
         raise JobError(add_remedy(": ".join(causes[-1]) if causes else text.splitlines()[0])) from None
 

@@ -16,7 +16,11 @@ from undertone_batch.table import bucket_of
 MIN_CHARACTERS = 15
 """Shorter paragraphs are not scored (Ganiev et al., section 4)."""
 
-DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {"csv": {"header": "true", "multiLine": "true", "escape": '"'}}
+DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "csv": {"header": "true", "multiLine": "true", "escape": '"', "mode": "FAILFAST", "columnPruning": "false"}
+}
+"""Without FAILFAST, Spark drops the fields beyond those of the header, which may be half a text.
+With column pruning it does not notice them."""
 
 PACKAGES: Mapping[str, str] = {
     "delta": "io.delta:delta-spark_{}_2.13",
@@ -43,7 +47,7 @@ class Source:
             catalogs (Iceberg, Delta, Hive).
         format: A data source of Spark: `parquet`, `json`, `csv`, `delta`, `iceberg`; or `table`.
         options: Options of the data source. By default, CSV files have a header and quoted line
-            breaks.
+            breaks, and a row with another number of fields than the header ends the run.
         id_column: The column with the id, of any type. Ids are converted to strings.
         text_column: The column with the text.
         min_characters: Paragraphs with fewer characters, without white space around them, are left
