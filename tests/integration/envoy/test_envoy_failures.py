@@ -59,7 +59,10 @@ async def test_retries_stay_within_their_budget(launch_envoy: EnvoyLauncher) -> 
     async with (
         ScriptedPod(fail_once) as one,
         ScriptedPod(fail_once) as other,
-        envoy_for(launch_envoy, [one, other], outlierDetection=NEVER) as (envoy, stub),
+        envoy_for(launch_envoy, [one, other], outlierDetection=NEVER, retries={"budgetPercent": 20, "budgetLeast": 3}) as (
+            envoy,
+            stub,
+        ),
     ):
         calls = [asyncio.create_task(classify_code(stub, str(number))) for number in range(CALLS)]
         refused = "cluster.sidecars.upstream_rq_retry_overflow"
@@ -97,8 +100,10 @@ async def test_a_healthy_pod_that_does_not_answer_is_ejected(launch_envoy: Envoy
         assert len(good.ids) == calls
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED])
-async def test_deadlines_and_overload_neither_eject_a_pod_nor_cause_retries(
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL]
+)
+async def test_deadlines_overload_and_errors_neither_eject_a_pod_nor_cause_retries(
     launch_envoy: EnvoyLauncher, code: grpc.StatusCode
 ) -> None:
     async with ScriptedPod(failing(code)) as pod, ScriptedPod(failing(code)) as other:

@@ -54,7 +54,8 @@ class Envoy(Process):
     directory.
 
     `values` are chart values below loadBalancer.envoy, `others` the other chart values. `mounts`
-    are files by their path, written before the start.
+    are files by their path, written before the start. With `dns_port`, Envoy asks the DNS server on
+    this port of this machine.
     """
 
     def __init__(
@@ -67,11 +68,14 @@ class Envoy(Process):
         values: Mapping[str, Any],
         others: Mapping[str, Any],
         mounts: Mapping[str, bytes],
+        dns_port: int | None = None,
     ) -> None:
         ports = EnvoyPorts.free()
         self.api, self.metrics, self.admin = ports.api, ports.metrics, ports.admin
         self.target = f"{LOOPBACK}:{self.api}"
-        deployment = EnvoyDeployment.render(chart, sidecars, ports, envoy_values={**QUICK, **values}, chart_values=others)
+        deployment = EnvoyDeployment.render(
+            chart, sidecars, ports, envoy_values={**QUICK, **values}, chart_values=others, dns_port=dns_port
+        )
         self._folder = folder
         self._generation = itertools.count(1)
         self.remount(deployment.files)
@@ -119,6 +123,10 @@ class Envoy(Process):
         (line,) = request(self.admin, "GET", f"/stats?filter=^{name}$").body.decode().splitlines()
         return int(line.rpartition(" ")[2])
 
+    def healthy(self) -> bool:
+        """Whether the startup probe succeeds."""
+        return request(self.metrics, "GET", "/healthy").status == 200
+
     def used(self) -> set[int]:
         """The ports of the sidecars that calls are sent to at the moment."""
         return healthy_sidecars(self.admin)
@@ -156,6 +164,7 @@ class EnvoyLauncher(Launcher):
         *,
         mounts: Mapping[str, bytes] | None = None,
         others: Mapping[str, Any] | None = None,
+        dns_port: int | None = None,
         **values: Any,
     ) -> Envoy:
         """A ready Envoy, which may not have checked the health of the sidecars yet.
@@ -164,6 +173,13 @@ class EnvoyLauncher(Launcher):
         """
         log = self._log("envoy")
         envoy = Envoy(
-            self._chart, sidecars, log.with_suffix(".d"), log, values=values, others=others or {}, mounts=mounts or {}
+            self._chart,
+            sidecars,
+            log.with_suffix(".d"),
+            log,
+            values=values,
+            others=others or {},
+            mounts=mounts or {},
+            dns_port=dns_port,
         )
         return self._watched(envoy).until_ready()

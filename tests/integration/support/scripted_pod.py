@@ -13,16 +13,23 @@ Behaviour: TypeAlias = Callable[[classifier_pb2.ClassifyRequest, Context], Await
 
 
 class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
-    """Answers calls with `behaviour`, and is always healthy.
+    """Answers calls with `behaviour`, and is healthy until `set_health` changes it.
 
-    Records the ids of the requests in `ids`.
+    Records the ids of the requests in `ids`. Listens on `host`, and on a free port by default.
     """
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.ids: list[str] = []
-        self.port = 0
+        self.host = host
+        self.port = port
         self._behaviour = behaviour
+        self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
+
+    async def set_health(self, *, serving: bool) -> None:
+        """Sets the health status of the Classifier."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set("undertone.v1.Classifier", status)
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         self.ids.append(request.id)
@@ -37,12 +44,11 @@ class ScriptedPod(classifier_pb2_grpc.ClassifierServicer):
         raise NotImplementedError
 
     async def __aenter__(self) -> Self:
-        healthy = health.aio.HealthServicer()
-        await healthy.set("undertone.v1.Classifier", health_pb2.HealthCheckResponse.SERVING)
+        await self.set_health(serving=True)
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(healthy, self._server)
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.port = self._server.add_insecure_port(f"{self.host}:{self.port}")
         await self._server.start()
         return self
 

@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
 from undertone_sidecar.chunks import OverlengthPolicy
-from undertone_sidecar.errors import DeadlineError, OverloadedError, ParagraphError, UnavailableError, VersionGoneError
+from undertone_sidecar.errors import (
+    DeadlineError,
+    ModelServerLostError,
+    OverloadedError,
+    ParagraphError,
+    UnavailableError,
+    VersionGoneError,
+)
 from undertone_sidecar.model import Model, read_model
 from undertone_sidecar.pipeline import Answer, Classified, Paragraph, Pipeline
 from undertone_sidecar.request_limits import RequestLimits
@@ -207,6 +214,17 @@ class RecordingBatcher(MicroBatcher):
         results = super().submit(requests)
         self.futures += results
         return results
+
+
+async def test_the_loss_of_the_model_server_fails_the_whole_call_so_that_another_pod_can_answer_it(
+    models: tuple[Model, Model],
+) -> None:
+    backend = FakeBackend()
+    # The texts need two batches. The model server is lost after the first.
+    backend.fails = lambda _: ModelServerLostError("lost") if len(backend.batches) > 1 else None
+    with pytest.raises(ModelServerLostError):
+        await classify(make_pipeline(backend, models), *[SENTENCE] * 20)
+    assert len(backend.batches) > 1
 
 
 async def test_a_cancelled_call_cancels_all_its_requests(models: tuple[Model, Model]) -> None:

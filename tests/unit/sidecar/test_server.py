@@ -9,6 +9,7 @@ import grpc.aio
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from undertone_protos.v1 import classifier_pb2
+from undertone_sidecar.server import HEALTH_CHECK_FAIL
 from undertone_sidecar.testing import LABELS, Pod, running_pod
 
 SENTENCE = "The rain had stopped, and she laughed at last. "
@@ -141,6 +142,8 @@ async def test_status_codes_of_the_model_server_are_mapped(
     assert ("grpc-retry-pushback-ms" in trailer) == (
         expected in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
     )
+    # Envoy stops calling a pod without a model server, and no other pod.
+    assert (HEALTH_CHECK_FAIL in trailer) == (expected is grpc.StatusCode.UNAVAILABLE)
 
 
 async def test_an_invalid_response_of_the_model_server_is_an_internal_error(pod: Pod) -> None:

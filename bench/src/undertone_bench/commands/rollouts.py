@@ -21,6 +21,9 @@ from undertone_bench.options import finish, output_option, progress
 from undertone_bench.report import Report, Table
 
 CONTAINERS: Final = ("model-server", "sidecar", "envoy")
+_NOTICE_SECONDS: Final = 0.5
+"""Time until the client's connection to a killed Envoy is closed. It sends calls meanwhile."""
+
 KINDS: Final = ("rollout", "drain", *(f"kill of {name}" for name in CONTAINERS))
 
 
@@ -164,16 +167,14 @@ async def _disturb(
     """
     killed = dict.fromkeys(kinds, 0)
     for number in range(max(rollouts, drains, -(-kills // 2))):
-        if number < rollouts:
-            await recorder.record("rollout", cluster.inference.rollout)
-        if number < drains:
-            await recorder.record("drain", cluster.drain)
-        await recorder.record("rollout" if number < rollouts else "drain", cluster.wait_gone, new=False)
+        for kind, count, action in (("rollout", rollouts, cluster.inference.rollout), ("drain", drains, cluster.drain)):
+            if number < count:
+                await recorder.record(kind, action)
+                await recorder.record(kind, cluster.wait_gone, new=False)
         for name, turn in itertools.product(kinds, range(2)):
             if killed[name] < kills:
                 killed[name] += 1
                 await recorder.record_kill(cluster, name, turn)
-    await recorder.record("drain" if drains else "rollout", cluster.wait_gone, new=False)
 
 
 class Recorder:
@@ -210,7 +211,7 @@ class Recorder:
         started, calls, failures = time.monotonic(), self._load.calls, len(self._load.failures)
         yield
         failed = self._load.failures[failures:]
-        lost = [failure for failure in failed if killed_envoy and failure.started <= started]
+        lost = [failure for failure in failed if killed_envoy and failure.started <= started + _NOTICE_SECONDS]
         event.seconds += time.monotonic() - started
         event.calls += self._load.calls - calls
         event.in_flight += len(lost)

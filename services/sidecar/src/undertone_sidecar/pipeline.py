@@ -200,8 +200,10 @@ class Pipeline:
         # requests.
         futures = [result for paragraph in paragraphs if isinstance(paragraph, _Submitted) for result in paragraph.results]
         results = await asyncio.gather(*futures, return_exceptions=True)
-        if any(isinstance(result, ModelServerLostError) for result in results):
+        if lost := next((result for result in results if isinstance(result, ModelServerLostError)), None):
             self._models.report_failure()
+            # For the whole call, so that Envoy retries it on another pod.
+            raise lost
         remaining = iter(results)
         outcomes = tuple(
             _merge_results(model, paragraph, list(islice(remaining, len(paragraph.results))), policy)

@@ -25,6 +25,12 @@ from undertone_sidecar.request_limits import RequestLimits, text_bytes
 PUSHBACK: Final = "grpc-retry-pushback-ms"
 """Trailer of gRPC's retry design (gRFC A6): milliseconds until the client may retry."""
 
+HEALTH_CHECK_FAIL: Final = "x-envoy-immediate-health-check-fail"
+"""Header by which Envoy sends no further calls to this pod until a health check succeeds.
+
+Envoy removes it from replies to callers. Other load balancers ignore it.
+"""
+
 LANE: Final = "undertone-lane"
 """Metadata key of a call's lane: "online" (the default) or "batch"."""
 
@@ -222,5 +228,8 @@ async def _abort(context: _Context, error: Exception) -> NoReturn:
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("request failed with %s\n%s", type(error).__name__, frames)
     trailer = () if status.retry_after is None else _pushback(status.retry_after)
+    if status.code is grpc.StatusCode.UNAVAILABLE:
+        # A pod that refuses calls has the fewest calls in flight, so Envoy would prefer it.
+        trailer += ((HEALTH_CHECK_FAIL, "true"),)
     await context.abort(status.code, status.message, trailing_metadata=trailer)
     raise AssertionError("abort returned")
