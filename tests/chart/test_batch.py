@@ -19,7 +19,13 @@ BUCKET = COMBINATIONS["jobs to a bucket"]
 
 
 def backfill(chart: Chart, values: Mapping[str, Any]) -> Manifest:
-    return chart.render(values).one("Job")
+    return chart.render(values).one("CronJob", "-backfill")
+
+
+def backfill_spec(chart: Chart, values: Mapping[str, Any]) -> Manifest:
+    """The spec of the Jobs that kubectl creates."""
+    spec: Manifest = backfill(chart, values)["spec"]["jobTemplate"]["spec"]
+    return spec
 
 
 def command(container: Manifest, folder: Path, program: str) -> list[str]:
@@ -42,32 +48,39 @@ def test_default_creates_no_jobs(chart: Chart) -> None:
 
 
 def test_backfill_has_a_deadline_and_retries(chart: Chart) -> None:
-    spec = backfill(chart, CLAIM)["spec"]
+    spec = backfill_spec(chart, CLAIM)
     assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (86400, 6)
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
 
 def test_finished_backfill_is_kept_by_default(chart: Chart) -> None:
-    assert "ttlSecondsAfterFinished" not in backfill(chart, CLAIM)["spec"]
+    assert "ttlSecondsAfterFinished" not in backfill_spec(chart, CLAIM)
     batch = {**CLAIM["batch"], "backfill": {**CLAIM["batch"]["backfill"], "keepSeconds": 0}}
-    assert backfill(chart, {**CLAIM, "batch": batch})["spec"]["ttlSecondsAfterFinished"] == 0
+    assert backfill_spec(chart, {**CLAIM, "batch": batch})["ttlSecondsAfterFinished"] == 0
 
 
 def test_invalid_options_fail_the_job_and_evictions_do_not_count(chart: Chart) -> None:
-    ignored, failed = backfill(chart, CLAIM)["spec"]["podFailurePolicy"]["rules"]
+    ignored, failed = backfill_spec(chart, CLAIM)["podFailurePolicy"]["rules"]
     assert (ignored["action"], ignored["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
     assert failed["action"] == "FailJob"
     assert failed["onExitCodes"] == {"containerName": "score", "operator": "In", "values": [2]}
 
 
-def test_changed_backfill_has_another_name(chart: Chart) -> None:
-    other = {"batch": {**CLAIM["batch"], "backfill": {"enabled": True, "inputs": ["/input/more.parquet"]}}}
-    names = {backfill(chart, values)["metadata"]["name"] for values in (CLAIM, CLAIM, other)}
-    assert len(names) == 2
+def test_no_job_is_an_object_of_the_release_because_helm_waits_for_jobs(chart: Chart) -> None:
+    for values in (CLAIM, BUCKET, COMBINATIONS["Spark"]):
+        manifests = chart.render(values)
+        assert not manifests.of("Job")
+        backfill, daily = manifests.one("CronJob", "-backfill"), manifests.one("CronJob", "-daily")
+        assert (backfill["spec"]["suspend"], daily["spec"]["suspend"]) == (True, False)
+
+
+def test_notes_have_the_command_that_starts_a_backfill(chart: Chart) -> None:
+    assert "create job --from cronjob/spring-undertone-backfill backfill-1" in chart.notes(CLAIM)
+    assert "create job" not in chart.notes()
 
 
 def test_daily_runs_are_not_concurrent(chart: Chart) -> None:
-    spec = chart.render(CLAIM).one("CronJob")["spec"]
+    spec = chart.render(CLAIM).one("CronJob", "-daily")["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"
     assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 2 * * *", "Etc/UTC", False)
     assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
@@ -88,7 +101,7 @@ def test_backfill_runs_the_undertone_command(chart: Chart, tmp_path: Path) -> No
 
 def test_spark_runs_the_batch_command_with_one_table(chart: Chart) -> None:
     manifests = chart.render(COMBINATIONS["Spark"])
-    jobs = {"backfill": manifests.one("Job")["spec"], "daily": manifests.one("CronJob")["spec"]["jobTemplate"]["spec"]}
+    jobs = {mode: manifests.one("CronJob", f"-{mode}")["spec"]["jobTemplate"]["spec"] for mode in ("backfill", "daily")}
     for mode, job in jobs.items():
         (container,) = job["template"]["spec"]["containers"]
         command: list[str] = [*container["command"], *container["args"]]
@@ -113,7 +126,7 @@ def test_spark_writes_to_the_bucket(chart: Chart) -> None:
 
 
 def test_daily_runs_write_to_a_directory_for_each_day(chart: Chart, tmp_path: Path) -> None:
-    (container,) = pod_spec(chart.render(CLAIM).one("CronJob"))["containers"]
+    (container,) = pod_spec(chart.render(CLAIM).one("CronJob", "-daily"))["containers"]
     (folder,) = command(container, tmp_path, 'printf "%s\\n" "$3"')
     assert [len(part) for part in folder.removeprefix("/output/daily/").split("-")] == [4, 2, 2]
 

@@ -20,8 +20,8 @@ def sidecar(chart: Chart, values: Mapping[str, Any]) -> Manifest:
     return _only_container(inference_pod(chart, values))
 
 
-def job(chart: Chart, values: Mapping[str, Any], kind: str = "Job") -> Manifest:
-    return _only_container(pod_spec(chart.render(values).one(kind)))
+def job(chart: Chart, values: Mapping[str, Any], kind: str = "backfill") -> Manifest:
+    return _only_container(pod_spec(chart.render(values).one("CronJob", f"-{kind}")))
 
 
 def _only_container(spec: Manifest) -> Manifest:
@@ -76,10 +76,10 @@ def test_sidecar_accepts_its_telemetry_settings(chart: Chart, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize(("kind", "name"), [("Job", "spring-undertone-backfill"), ("CronJob", "spring-undertone-daily")])
-def test_jobs_accept_their_telemetry_settings(chart: Chart, kind: str, name: str) -> None:
+@pytest.mark.parametrize("kind", ["backfill", "daily"])
+def test_jobs_accept_their_telemetry_settings(chart: Chart, kind: str) -> None:
     settings = settings_of(job(chart, ALL, kind))
-    assert settings["job"] == name
+    assert settings["job"] == f"spring-undertone-{kind}"
     TelemetrySettings(
         metrics_port=int(settings["metrics_port"]),
         metrics_host=settings["metrics_host"],
@@ -96,7 +96,7 @@ def test_jobs_accept_their_telemetry_settings(chart: Chart, kind: str, name: str
 def test_rules_select_jobs_by_their_names(chart: Chart) -> None:
     groups = chart.render(ALL).one("PrometheusRule")["spec"]["groups"]
     late = next(rule["expr"] for group in groups for rule in group["rules"] if rule.get("alert") == "UndertoneBatchLate")
-    assert f'job="{settings_of(job(chart, ALL, "CronJob"))["job"]}"' in late
+    assert f'job="{settings_of(job(chart, ALL, "daily"))["job"]}"' in late
 
 
 def test_jobs_are_scraped(chart: Chart) -> None:
