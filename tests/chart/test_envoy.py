@@ -53,7 +53,8 @@ def test_envoy_accepts_its_configuration(chart: Chart, tmp_path: Path, values: M
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "classifier.binpb").write_bytes(DESCRIPTOR.read_bytes())
-    (folder / "envoy.yaml").write_text(chart.render(values).one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
+    for name, text in chart.render(values).one("ConfigMap", "-envoy")["data"].items():
+        (folder / name).write_text(text)
     program = [Path(sys.executable).with_name("envoy"), *container(chart)["args"], "--mode", "validate"]
     command = [str(part).replace("$(CPUS)", "1") for part in program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -13,6 +13,8 @@ data:
   api-keys.sh: |
     {{- .Files.Get "files/envoy/api-keys.sh" | trim | nindent 4 }}
   {{- end }}
+  requests.lua: |
+    {{- .Files.Get "files/envoy/requests.lua" | trim | nindent 4 }}
   {{- if $tls.secretName }}
   certificate.yaml: |
     {{- .Files.Get "files/envoy/certificate.yaml" | trim | nindent 4 }}
