@@ -121,6 +121,20 @@ async def test_undecodable_bytes_are_an_invalid_argument(pod: Pod, caplog: pytes
 
 
 @pytest.mark.parametrize(
+    "method", ["/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
+)
+async def test_undecodable_messages_of_streams_are_an_invalid_argument(
+    pod: Pod, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = pod.channel.stream_stream(method)
+    for data in (b"\x0a\x02\xff\xfe", b"\x0a\xff", b"a" * 40_000):
+        call = stream(iter([data]))
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "Traceback" not in caplog.text
+    await pod.wait_health(serving=True)
+
+
+@pytest.mark.parametrize(
     ("server_code", "expected"),
     [
         (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),

@@ -12,6 +12,7 @@ import click
 from undertone_telemetry import logs
 
 from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
+from undertone_sidecar.garbage import FullCollections
 from undertone_sidecar.plan_command import plan
 from undertone_sidecar.settings import CONTEXT_SETTINGS, SectionedCommand, Settings, removed_options, settings_options
 from undertone_sidecar.sidecar import Sidecar
@@ -97,10 +98,13 @@ async def _run(settings: Settings) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     sidecar = Sidecar(settings)
+    collections = FullCollections(lambda: sidecar.calls_in_flight)
+    collecting = asyncio.create_task(collections.run(), name="full-collections")
     try:
         await sidecar.start()
         return await sidecar.run(stop, force_stop)
     finally:
+        collecting.cancel()
         await sidecar.close()
 
 

@@ -34,6 +34,10 @@ class InFlightTracker:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
     async def wait_idle(self) -> None:
         """Waits until no call is in flight."""
         await self._idle.wait()

@@ -25,6 +25,8 @@ import grpc
 
 SHUTTING_DOWN: Final = "the sidecar is shutting down: retry, another replica will answer"
 
+UNDECODABLE: Final = "the request cannot be decoded: send the message of the method, with all texts in UTF-8"
+
 
 class SidecarError(Exception):
     """Base class."""

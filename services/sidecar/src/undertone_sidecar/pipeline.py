@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -27,6 +28,9 @@ from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tokenizer import TokenIds
 
 _MAX_VERSIONS_PER_CALL: Final = 5
+
+_MAX_BLOCKING_SECONDS: Final = 0.002
+"""Time that one call may use the event loop for at a stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,18 +196,25 @@ class Pipeline:
         tokenize_seconds = self._clock() - started
         self._listener(Tokenized(len(texts), sum(map(len, contents)), tokenize_seconds))
         span = self._current_span()
-        paragraphs = [self._submit(model, content, policy, deadline, lane, caller, span) for content in contents]
+        submit = partial(self._submit, model, policy=policy, deadline=deadline, lane=lane, caller=caller, span=span)
+        paragraphs = await self._submit_all(contents, submit)
         refusals = [paragraph for paragraph in paragraphs if isinstance(paragraph, RetryableError)]
         if len(refusals) == len(paragraphs):
-            raise refusals[0]
+            try:
+                raise refusals[0]
+            finally:
+                # The traceback refers to this frame, which must not refer to the error.
+                del paragraphs, refusals
         # If the call is cancelled, gather cancels all of these futures, and the batcher drops their
         # requests.
-        futures = [result for paragraph in paragraphs if isinstance(paragraph, _Submitted) for result in paragraph.results]
-        results = await asyncio.gather(*futures, return_exceptions=True)
+        results = await asyncio.gather(*_results(paragraphs), return_exceptions=True)
         if lost := next((result for result in results if isinstance(result, ModelServerLostError)), None):
             self._models.report_failure()
             # For the whole call, so that Envoy retries it on another pod.
-            raise lost
+            try:
+                raise lost
+            finally:
+                del lost, results
         remaining = iter(results)
         outcomes = tuple(
             _merge_results(model, paragraph, list(islice(remaining, len(paragraph.results))), policy)
@@ -213,10 +224,29 @@ class Pipeline:
         )
         return Answer(model, outcomes, _stage_seconds(tokenize_seconds, results))
 
+    async def _submit_all(
+        self, contents: Sequence[TokenIds], submit: "Callable[[TokenIds], _Submitted | SidecarError]"
+    ) -> "list[_Submitted | SidecarError]":
+        """Submits all paragraphs. Large calls give way to other calls in between."""
+        paragraphs: list[_Submitted | SidecarError] = []
+        started = self._clock()
+        try:
+            for content in contents:
+                paragraphs.append(submit(content))
+                if self._clock() - started > _MAX_BLOCKING_SECONDS:
+                    await asyncio.sleep(0)
+                    started = self._clock()
+        except asyncio.CancelledError:
+            for result in _results(paragraphs):
+                result.cancel()
+            raise
+        return paragraphs
+
     def _submit(
         self,
         model: Model,
         content: TokenIds,
+        *,
         policy: OverlengthPolicy,
         deadline: float,
         lane: Lane,
@@ -241,6 +271,10 @@ class Pipeline:
             return _Submitted(len(content), chunks, self._batcher.submit(requests))
         except SidecarError as error:
             return error
+
+
+def _results(paragraphs: "Iterable[_Submitted | SidecarError]") -> "list[asyncio.Future[Scored]]":
+    return [result for paragraph in paragraphs if isinstance(paragraph, _Submitted) for result in paragraph.results]
 
 
 def _merge_results(

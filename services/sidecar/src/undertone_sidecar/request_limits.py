@@ -38,13 +38,18 @@ class RequestLimits:
         """Raises ParagraphError."""
         if len(identifier) > MAX_ID_CHARACTERS:
             raise ParagraphError(f"id has {len(identifier)} characters; the limit is {MAX_ID_CHARACTERS}: use a shorter id")
-        if not text or text.isspace():
-            raise ParagraphError("text is empty or white space only; send at least one visible character")
+        # The lengths first: the other checks read the whole text.
         if len(text) > self.paragraph_characters:
             raise ParagraphError(
                 f"text has {len(text)} characters; the limit is {self.paragraph_characters}: split it into paragraphs"
             )
-        if (size := text_bytes(text)) > self.paragraph_bytes:
+        self.check_text_bytes(text_bytes(text))
+        if not text or text.isspace():
+            raise ParagraphError("text is empty or white space only; send at least one visible character")
+
+    def check_text_bytes(self, size: int) -> None:
+        """Checks the size of a paragraph's text in UTF-8. Raises ParagraphError."""
+        if size > self.paragraph_bytes:
             raise ParagraphError(
                 f"text has {size} bytes in UTF-8; the limit is {self.paragraph_bytes}: split it into paragraphs"
             )

@@ -14,6 +14,7 @@ from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.batching import Lane
+from undertone_sidecar.call_guard import PUSHBACK
 from undertone_sidecar.caller import caller_of
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import SHUTTING_DOWN, RequestError, UnavailableError, status_of
@@ -21,9 +22,6 @@ from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
 from undertone_sidecar.model import Model
 from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, Pipeline
 from undertone_sidecar.request_limits import RequestLimits, text_bytes
-
-PUSHBACK: Final = "grpc-retry-pushback-ms"
-"""Trailer of gRPC's retry design (gRFC A6): milliseconds until the client may retry."""
 
 HEALTH_CHECK_FAIL: Final = "x-envoy-immediate-health-check-fail"
 """Header by which Envoy sends no further calls to this pod until a health check succeeds.
@@ -80,11 +78,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             )
             self._report(answer.outcomes)
             (outcome,) = answer.outcomes
-            if isinstance(outcome, BaseException):
-                raise outcome
-            return _response(request.id, answer, outcome, started)
+            if isinstance(outcome, Classified):
+                return _response(request.id, answer, outcome, started)
         except Exception as error:
             await _abort(context, error)
+        # Not raised: its traceback would refer to this frame, and this frame to the outcome.
+        return await _abort(context, outcome)
 
     async def ClassifyBatch(  # noqa: N802
         self, request: classifier_pb2.ClassifyBatchRequest, context: _Context
@@ -93,6 +92,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         try:
             self._check_running()
             policy, lane = _policy(request.overlength_policy), _lane(context)
+            self._limits.check_batch(len(request.paragraphs), 0)
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
             answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started), lane, self._caller(context))
@@ -221,7 +221,7 @@ def _pushback(seconds: float) -> tuple[tuple[str, str], ...]:
     return ((PUSHBACK, str(math.ceil(seconds * 1000))),)
 
 
-async def _abort(context: _Context, error: Exception) -> NoReturn:
+async def _abort(context: _Context, error: BaseException) -> NoReturn:
     status = status_of(error)
     if status.code is grpc.StatusCode.INTERNAL:
         # Without the message, which may contain the text if another library raised the error.

@@ -4,21 +4,23 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_telemetry import Telemetry, TelemetryError
 from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
 
+from undertone_sidecar import accept_loop
 from undertone_sidecar.batching import MicroBatcher
+from undertone_sidecar.call_guard import CallGuard, CallLimits
 from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_threads, read_machine
 from undertone_sidecar.decode_errors import DecodeErrorInterceptor
 from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.health import CLASSIFIER, Health
+from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
 from undertone_sidecar.pipeline import Pipeline, no_span
@@ -30,6 +32,16 @@ if TYPE_CHECKING:
     from undertone_telemetry.tracing import Tracing
 
     from undertone_sidecar.spans import SpanListener
+
+_MAX_CONNECTIONS: Final = 4096
+_MAX_STREAMS_PER_CONNECTION: Final = 1024
+_MAX_PENDING_CALLS: Final = 8192
+"""Maximum calls of a method that gRPC has received and the event loop has not accepted yet."""
+
+_BUFFERED_BYTES_PER_CALL: Final = 16 * 1024
+"""Bytes of a call that gRPC buffers before the call's message is read."""
+
+_HANDSHAKE_MILLISECONDS: Final = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +99,14 @@ class Sidecar:
         )
         self._tracker = InFlightTracker(listener)
         handlers = [tracing.server_interceptor()] if tracing else []
-        self._server = grpc.aio.server(
-            interceptors=[ServerEventInterceptor(self._tracker), *handlers, DecodeErrorInterceptor()],
-            options=_server_options(settings),
+        self._server = accept_loop.server(
+            [
+                CallGuard(CallLimits(), self._tracker),
+                ServerEventInterceptor(self._tracker),
+                *handlers,
+                DecodeErrorInterceptor(message_checks(settings.request_limits)),
+            ],
+            _server_options(settings),
         )
         self._servicer = ClassifierServicer(
             pipeline,
@@ -102,6 +119,10 @@ class Sidecar:
         reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.port = 0
         self.metrics_port: int | None = None
+
+    @property
+    def calls_in_flight(self) -> int:
+        return self._tracker.in_flight
 
     async def start(self) -> None:
         """Opens the ports, and sets `port` and `metrics_port`. Raises PortError."""
@@ -205,6 +226,16 @@ def _server_options(settings: Settings) -> tuple[tuple[str, int], ...]:
         ("grpc.max_receive_message_length", settings.request_limits.message_bytes),
         # By default, two sidecars could share a port without an error.
         ("grpc.so_reuseport", 0),
+        # By default, gRPC cancels calls of a burst at random, without a status that clients retry.
+        # CallGuard answers the calls that are too many.
+        ("grpc.server.max_pending_requests", _MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING_CALLS),
+        ("grpc.max_concurrent_streams", _MAX_STREAMS_PER_CONNECTION),
+        ("grpc.max_allowed_incoming_connections", _MAX_CONNECTIONS),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
+        # gRPC would otherwise buffer megabytes of each call before CallGuard reads it.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _BUFFERED_BYTES_PER_CALL),
         # Allows clients and load balancers to ping idle connections. By default, gRPC closes such
         # connections.
         ("grpc.keepalive_permit_without_calls", 1),

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
@@ -60,19 +59,11 @@ def method_path(method: str | bytes) -> str:
     return method.decode() if isinstance(method, bytes) else method
 
 
-@dataclass(slots=True, eq=False)
-class _Reply:
-    """A handler's reply. The serializer, which runs later, sets the size."""
-
-    message: Any
-    size: int | None = None
-
-
 class ServerEventInterceptor(grpc.aio.ServerInterceptor):
-    """Emits events from receiving a request to sending its status.
+    """Emits events from receiving a request to the end of its handler.
 
-    Must be the outermost interceptor, which sees the serialized messages. Streams emit no events:
-    those of health checks and reflection last as long as the client likes.
+    It must be outside of all interceptors that decode messages, because it sees them serialized.
+    Streams emit no events: those of health checks and reflection last as long as the client likes.
     """
 
     def __init__(self, listener: Callable[[CallEvent], None], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -99,35 +90,28 @@ class ServerEventInterceptor(grpc.aio.ServerInterceptor):
         def deserialize_with_size(data: bytes) -> tuple[Any, int]:
             return deserialize(data), len(data)
 
-        def serialize_and_set_size(reply: _Reply) -> bytes:
-            data = serialize(reply.message)
-            reply.size = len(data)
-            return data
-
-        async def handle(request: tuple[Any, int], context: Any) -> _Reply:
+        async def handle(request: tuple[Any, int], context: Any) -> bytes:
             message, size = request
             start = self._clock()
-            cancelled = False
-            reply = _Reply(None)
-
-            def finish(rpc: Any) -> None:
-                # The code is None if the handler did not set one.
-                code = grpc.StatusCode.CANCELLED if cancelled else rpc.code() or grpc.StatusCode.OK
-                self._listener(CallFinished(Side.SERVER, method, code.name, self._clock() - start, reply.size))
-
+            code, reply_size = grpc.StatusCode.CANCELLED, None
             self._listener(CallStarted(Side.SERVER, method, size, context.time_remaining()))
-            context.add_done_callback(finish)
+            # Not with context.add_done_callback(): the callback and the call would refer to each
+            # other, and keep the memory of each call until the next garbage collection.
             try:
-                reply.message = await behaviour(message, context)
+                reply: bytes = serialize(await behaviour(message, context))
+                code, reply_size = context.code() or grpc.StatusCode.OK, len(reply)
             except asyncio.CancelledError:
                 # The client cancelled the call, or its deadline passed.
-                cancelled = True
                 raise
+            except BaseException:
+                # context.abort() sets the code.
+                code = context.code() or grpc.StatusCode.UNKNOWN
+                raise
+            finally:
+                self._listener(CallFinished(Side.SERVER, method, code.name, self._clock() - start, reply_size))
             return reply
 
-        return grpc.unary_unary_rpc_method_handler(
-            handle, request_deserializer=deserialize_with_size, response_serializer=serialize_and_set_size
-        )
+        return grpc.unary_unary_rpc_method_handler(handle, request_deserializer=deserialize_with_size)
 
 
 def _identity(data: bytes) -> bytes:

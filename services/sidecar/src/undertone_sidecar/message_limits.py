@@ -1,0 +1,70 @@
+"""Checks of encoded requests, before they are decoded."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from undertone_protos.v1 import classifier_pb2
+
+from undertone_sidecar.errors import UNDECODABLE, RequestError
+from undertone_sidecar.request_limits import RequestLimits
+from undertone_sidecar.wire_scan import FieldScanner, MalformedError, TooManyFieldsError
+
+Check = Callable[[bytes], None]
+"""Checks the bytes of a request. Raises RequestError."""
+
+_SERVICE: Final[str] = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
+
+_UNCHECKED_BYTES: Final = 32 * 1024
+"""Maximum size of a message that is decoded without a check. That takes less than 1 ms."""
+
+_FIELDS_PER_PARAGRAPH: Final = 4
+"""More fields than a paragraph has, and its own field in the batch."""
+
+_OTHER_FIELDS: Final = 16
+
+_TEXT: Final[int] = classifier_pb2.ClassifyRequest.TEXT_FIELD_NUMBER
+_PARAGRAPHS: Final[int] = classifier_pb2.ClassifyBatchRequest.PARAGRAPHS_FIELD_NUMBER
+_PARAGRAPH_TEXT: Final[int] = classifier_pb2.Paragraph.TEXT_FIELD_NUMBER
+
+
+def message_checks(limits: RequestLimits) -> Mapping[str, Check]:
+    """The checks of the methods with large messages, by path. `check_small` is for all others."""
+
+    def check_paragraph(data: bytes) -> None:
+        if len(data) <= _UNCHECKED_BYTES:
+            return
+        with _refusals("the request has too many fields: send text, id and overlength_policy once each"):
+            fields = FieldScanner(_OTHER_FIELDS).scan(data, 0, len(data))
+        limits.check_text_bytes(sum(stop - start for number, start, stop in fields if number == _TEXT))
+
+    def check_batch(data: bytes) -> None:
+        if len(data) <= _UNCHECKED_BYTES:
+            return
+        maximum = limits.batch_paragraphs
+        scanner = FieldScanner(_FIELDS_PER_PARAGRAPH * maximum + _OTHER_FIELDS)
+        too_many = f"the batch has more than {maximum} paragraphs, or repeated fields; the limit is {maximum} paragraphs: "
+        with _refusals(f"{too_many}send several smaller batches"):
+            paragraphs = [field for field in scanner.scan(data, 0, len(data)) if field[0] == _PARAGRAPHS]
+            limits.check_batch(len(paragraphs), 0)
+            texts = (field for _, start, stop in paragraphs for field in scanner.scan(data, start, stop))
+            size = sum(stop - start for number, start, stop in texts if number == _PARAGRAPH_TEXT)
+        limits.check_batch(len(paragraphs), size)
+
+    return {f"/{_SERVICE}/Classify": check_paragraph, f"/{_SERVICE}/ClassifyBatch": check_batch}
+
+
+def check_small(data: bytes) -> None:
+    """Refuses a large message of a method whose valid messages are small."""
+    if len(data) > _UNCHECKED_BYTES:
+        raise RequestError(f"the request has {len(data)} bytes; the limit of this method is {_UNCHECKED_BYTES}: shorten it")
+
+
+@contextmanager
+def _refusals(too_many_fields: str) -> Iterator[None]:
+    try:
+        yield
+    except TooManyFieldsError:
+        raise RequestError(too_many_fields) from None
+    except MalformedError:
+        raise RequestError(UNDECODABLE) from None
