@@ -71,15 +71,18 @@ class BatchAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ParagraphShed:
-    """A paragraph was refused before it entered the queue.
+    """Paragraphs were refused before they entered the queue.
 
-    `items` is its number of sequences. `reason` is "queue_full" or "deadline".
+    `items` and `tokens` are the number and the tokens of their sequences, 0 if they are not known
+    yet. `reason` is "queue_full" or "deadline". Before the text is tokenized, `reason` is
+    "lane_full" or "caller_share".
     """
 
     lane: str
     reason: str
     items: int
     tokens: int
+    paragraphs: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Measure:
             case BatchAnswered():
                 pass  # The metrics of the Predict call contain this.
             case ParagraphShed():
-                yield Measurement(_SHED, 1, (event.lane, event.reason))
+                yield Measurement(_SHED, event.paragraphs, (event.lane, event.reason))
             case RequestDropped():
                 yield Measurement(_DROPPED, 1, (event.lane, event.reason))
             case ReadinessChanged():

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +14,15 @@ from undertone_sidecar.chunks import Chunk, OverlengthPolicy, Probabilities, mer
 from undertone_sidecar.errors import (
     DeadlineError,
     ModelServerLostError,
-    OverloadedError,
     ParagraphError,
     RetryableError,
     SidecarError,
     UnavailableError,
     VersionGoneError,
 )
-from undertone_sidecar.events import Listener, Tokenized, ignore
+from undertone_sidecar.events import Listener, ParagraphShed, Tokenized, ignore
 from undertone_sidecar.model import Model, Models
+from undertone_sidecar.progress import Progress, ProgressLimitError
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tokenizer import TokenIds
 
@@ -108,8 +107,9 @@ class Pipeline:
             batcher: Scores sequences.
             limits: Limits of each paragraph.
             overlap: Tokens that neighbouring chunks share.
-            max_paragraphs: Maximum paragraphs of one lane in the pipeline. It bounds the work that
-                is not tokenized yet, which the batcher cannot bound.
+            max_paragraphs: Maximum paragraphs of one lane in the pipeline, shared between callers
+                (see Progress). It bounds the work that is not tokenized yet, which the batcher
+                cannot bound.
             clock: Time in seconds, for deadlines. The same as the batcher's.
             listener: Receives events.
             current_span: Returns the trace span of the current call, for Request.span.
@@ -118,11 +118,10 @@ class Pipeline:
         self._batcher = batcher
         self._limits = limits
         self._overlap = overlap
-        self._max_paragraphs = max_paragraphs
         self._clock = clock
         self._listener = listener
         self._current_span = current_span
-        self._in_progress: Counter[Lane] = Counter()
+        self._progress = {lane: Progress(lane.value, max_paragraphs) for lane in Lane}
 
     def model(self) -> Model:
         """The served model. Raises UnavailableError."""
@@ -148,7 +147,7 @@ class Pipeline:
         model = self._models.current()
         answer = Answer(model, (), StageSeconds(0.0, 0.0, 0.0))
         if texts:
-            with self._count_in_progress(lane, len(texts)):
+            with self._count_in_progress(lane, caller, len(texts)):
                 answer = await self._score(model, texts, policy, deadline, lane, caller)
             scored = iter(answer.outcomes)
             outcomes = [next(scored) if outcome is None else outcome for outcome in outcomes]
@@ -162,18 +161,13 @@ class Pipeline:
         return None
 
     @contextmanager
-    def _count_in_progress(self, lane: Lane, paragraphs: int) -> Iterator[None]:
-        in_progress = self._in_progress[lane]
-        if in_progress and in_progress + paragraphs > self._max_paragraphs:
-            raise OverloadedError(
-                f"{in_progress} paragraphs of the lane {lane.value} are in progress; the limit is {self._max_paragraphs}: "
-                "retry later"
-            )
-        self._in_progress[lane] += paragraphs
+    def _count_in_progress(self, lane: Lane, caller: str, paragraphs: int) -> Iterator[None]:
         try:
-            yield
-        finally:
-            self._in_progress[lane] -= paragraphs
+            with self._progress[lane].count(caller, paragraphs):
+                yield
+        except ProgressLimitError as error:
+            self._listener(ParagraphShed(lane.value, error.reason, 0, 0, paragraphs))
+            raise
 
     async def _score(
         self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
