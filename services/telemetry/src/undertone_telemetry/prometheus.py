@@ -4,12 +4,10 @@ Needs the extra `undertone-telemetry[prometheus]`.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,12 +16,13 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
+    make_wsgi_app,
     pushadd_to_gateway,
-    start_http_server,
 )
 from prometheus_client.registry import Collector
 
 from undertone_telemetry.metrics import Kind, Measurement, Metric, Notification
+from undertone_telemetry.page_server import PageServer
 
 PUSH_TIMEOUT_SECONDS: Final = 3.0
 
@@ -84,22 +83,18 @@ class PrometheusAdapter:
 
 
 class MetricsServer:
-    """Serves a registry at http://host:port/metrics, in its own thread."""
+    """Serves a registry at http://host:port/metrics, in its own threads."""
 
     def __init__(self, adapter: PrometheusAdapter, host: str, port: int) -> None:
         """Raises OSError if the port cannot be opened. Port 0 picks a free one."""
-        self._server: WSGIServer
-        self._thread: threading.Thread
-        self._server, self._thread = start_http_server(port, host, registry=adapter.registry)
+        self._server = PageServer(make_wsgi_app(adapter.registry), host, port)
 
     @property
     def port(self) -> int:
-        return self._server.server_port
+        return self._server.port
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
 
 class Push(Protocol):
