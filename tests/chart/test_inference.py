@@ -64,18 +64,19 @@ def test_tf_serving_reads_its_configuration_files(chart: Chart) -> None:
     assert {"containerPort": int(flags(server)["rest_api_port"]), "name": "model-metrics"} in server["ports"]
 
 
-def test_development_server_handles_signals_itself(chart: Chart) -> None:
+def test_development_server_is_started_as_tf_serving_is(chart: Chart) -> None:
     server = model_server(chart, DEV_SERVER)
     assert server["image"] == f"ghcr.io/undertone/dev-server:{(ROOT / 'VERSION').read_text().strip()}"
-    assert server["command"][0] == "undertone-dev-server"
+    assert server["command"][:3] == ["/bin/bash", "/etc/undertone/serve.sh", "undertone-dev-server"]
 
 
 def test_development_server_accepts_its_flags(chart: Chart, tmp_path: Path) -> None:
     given = flags(model_server(chart, DEV_SERVER))
-    if "monitoring_config_file" in given:
-        config = chart.render(DEV_SERVER).one("ConfigMap", "-inference")["data"]["monitoring.config"]
-        (tmp_path / "monitoring.config").write_text(config)
-        given["monitoring_config_file"] = str(tmp_path / "monitoring.config")
+    data = chart.render(DEV_SERVER).one("ConfigMap", "-inference")["data"]
+    for flag, name in (("model_config_file", "models.config"), ("monitoring_config_file", "monitoring.config")):
+        assert given[flag] == f"/etc/undertone/{name}"
+        given[flag] = str(tmp_path / name)
+        (tmp_path / name).write_text(data[name])
     given["grpc_socket_path"] = str(tmp_path / "s")
     settings = dev_server.parse([f"--{flag}={value}" for flag, value in given.items()])
     assert (settings.model_name, str(settings.model_base_path)) == ("emotions", "/models/emotions")

@@ -73,20 +73,24 @@ TF_SERVING: Final = Section(
     (
         Panel(
             "Requests",
-            "Answered requests per second, by status.",
+            # The model name is the one in the request, which the caller chooses.
+            "Answered requests per second, by status. NOT_FOUND includes requests for unknown models.",
             Unit.PER_SECOND,
-            (Target(Rate(Series(":tensorflow:serving:request_count", ("model_name", "status"))), "{model_name} {status}"),),
+            (Target(Rate(Series(":tensorflow:serving:request_count", ("status",))), "{status}"),),
             Visualization.STACK,
         ),
         Panel(
             "Latency",
-            "The duration of requests in TF Serving. The graph alone is the computation of the model.",
+            "The duration of successful requests in TF Serving. The graph alone is the computation of the model.",
             Unit.MICROSECONDS,
             (
                 Target(Quantile(Series(":tensorflow:serving:request_latency", ("model_name",)), 0.5), "p50 {model_name}"),
                 Target(Quantile(Series(":tensorflow:serving:request_latency", ("model_name",)), 0.99), "p99 {model_name}"),
                 Target(
-                    Quantile(Series(":tensorflow:serving:runtime_latency", ("model_name",)), 0.99),
+                    # The requests of the warm-up have no model name.
+                    Quantile(
+                        Series(":tensorflow:serving:runtime_latency", ("model_name",), not_equal={"model_name": ""}), 0.99
+                    ),
                     "p99 of the graph {model_name}",
                 ),
             ),

@@ -150,6 +150,7 @@ class ModelServer(Process):
             f"--monitoring_config_file={monitoring}",
             "--tensorflow_intra_op_parallelism=1",
             "--file_system_poll_wait_seconds=0.2",
+            "--load_retry_interval_micros=200000",
             log=log,
         )
 

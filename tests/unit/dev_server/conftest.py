@@ -14,7 +14,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import tensorflow as tf
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
 from undertone_dev_server.saved_model import SavedModelLoader
 from undertone_dev_server.server import DevelopmentServer
@@ -71,14 +70,18 @@ def sockets(tmp_path_factory: pytest.TempPathFactory, install: Callable[[Path, i
     # The path of a Unix socket is limited to 107 bytes.
     socket = tmp_path_factory.mktemp("s") / "s"
     settings = Settings(
-        "emotions", base_path, grpc_max_threads=8, port=0, grpc_socket_path=socket, file_system_poll_wait_seconds=0.05
+        "emotions",
+        base_path,
+        grpc_max_threads=8,
+        port=0,
+        grpc_socket_path=socket,
+        file_system_poll_wait_seconds=0.05,
+        load_retry_interval_micros=-1,
     )
     server = DevelopmentServer(settings, SavedModelLoader(intra_op_threads=1, inter_op_threads=1))
     port = server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        wait_until_serving(channel)
     yield f"127.0.0.1:{port}", f"unix:{socket}"
-    server.stop(grace_seconds=0)
+    server.stop()
 
 
 @pytest.fixture
@@ -100,17 +103,3 @@ def make_request() -> Callable[..., predict_pb2.PredictRequest]:
         return request
 
     return make
-
-
-def wait_until_serving(channel: grpc.Channel) -> None:
-    """Watches the server's health until it is SERVING."""
-    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60, wait_for_ready=True)
-    for response in watch:
-        if response.status == health_pb2.HealthCheckResponse.SERVING:
-            watch.cancel()
-            return
-
-
-@pytest.fixture(name="wait_until_serving", scope="session")
-def wait_until_serving_fixture() -> Callable[[grpc.Channel], None]:
-    return wait_until_serving

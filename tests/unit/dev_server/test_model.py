@@ -12,17 +12,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from undertone_dev_server.errors import ServableNotFoundError
-from undertone_dev_server.model import Model, State
+from undertone_dev_server.model import NEWEST, Model
+from undertone_dev_server.states import Retries, State
 from undertone_dev_server.testing import FakeLoader, FakeServable, write_version
+from undertone_dev_server.version_policy import VersionPolicy
+
+ONCE = Retries(0)
 
 
-def model_of(base_path: Path) -> tuple[Model, FakeLoader]:
+def model_of(base_path: Path, policy: VersionPolicy = NEWEST, retries: Retries = ONCE) -> tuple[Model, FakeLoader]:
     loader = FakeLoader()
-    return Model("emotions", base_path, loader), loader
+    return Model("emotions", base_path, loader, policy, retries), loader
 
 
 def states(model: Model) -> dict[int, State]:
     return {status.version: status.state for status in model.statuses()}
+
+
+def available(model: Model) -> bool:
+    return State.AVAILABLE in states(model).values()
 
 
 def newest(model: Model) -> int:
@@ -34,9 +42,7 @@ def test_newest_version_is_served(tmp_path: Path) -> None:
     model, _ = model_of(tmp_path)
     write_version(tmp_path, 2)
     write_version(tmp_path, 10)
-    assert not model.available
     model.reconcile()
-    assert model.available
     assert newest(model) == 10
     assert states(model) == {10: State.AVAILABLE}
 
@@ -58,23 +64,104 @@ def test_old_version_is_unloaded_after_its_last_call(tmp_path: Path) -> None:
     assert states(model) == {2: State.AVAILABLE, 1: State.END}
 
 
-def test_version_that_fails_to_load_keeps_the_old_version_and_reports_why(tmp_path: Path) -> None:
-    model, loader = model_of(tmp_path)
+def test_failed_load_is_retried_while_the_old_version_answers(tmp_path: Path) -> None:
+    """As BasicManager::Load with `max_num_load_retries` and `load_retry_interval_micros`."""
     write_version(tmp_path, 1)
+    seen: list[tuple[float, dict[int, State], int]] = []
+
+    def pause(seconds: float) -> bool:
+        seen.append((seconds, states(model), newest(model)))
+        return False
+
+    model, loader = model_of(tmp_path, retries=Retries(5, 60.0, pause))
     model.reconcile()
-    write_version(tmp_path, 2, broken=True)
-    for _ in range(3):
-        model.reconcile()
+    (tmp_path / "2").mkdir()
+    model.reconcile()
+    assert loader.attempts == ["1"] + ["2"] * 6
+    assert seen == [(60.0, {2: State.LOADING, 1: State.AVAILABLE}, 1)] * 5
     assert newest(model) == 1
     failed = model.statuses()[0]
     assert (failed.version, failed.state) == (2, State.END)
-    assert "is broken" in str(failed.error)
-    assert len(loader.loaded) == 1
+    assert "has no graph" in str(failed.error)
 
+    # TF Serving gives up. The version is loaded once its folder was away.
     write_version(tmp_path, 2)
     model.reconcile()
+    assert newest(model) == 1
+    (tmp_path / "2").rename(tmp_path / "away")
+    model.reconcile()
+    (tmp_path / "away").rename(tmp_path / "2")
+    model.reconcile()
     assert newest(model) == 2
-    assert model.statuses()[0].error is None
+    assert states(model) == {2: State.AVAILABLE, 1: State.END}
+
+
+def test_retry_loads_a_copy_that_is_complete_in_the_meantime(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+
+    def copy(_seconds: float) -> bool:
+        write_version(tmp_path, 1)
+        return False
+
+    model, loader = model_of(tmp_path, retries=Retries(5, 60.0, copy))
+    model.reconcile()
+    assert loader.attempts == ["1", "1"]
+    assert newest(model) == 1
+
+
+def test_stop_ends_the_retries(tmp_path: Path) -> None:
+    write_version(tmp_path, 1, broken=True)
+    model, loader = model_of(tmp_path, retries=Retries(5, 60.0, lambda _: True))
+    model.reconcile()
+    assert loader.attempts == ["1"]
+
+
+def test_latest_versions_are_served_beside_each_other(tmp_path: Path) -> None:
+    model, loader = model_of(tmp_path, VersionPolicy(latest=2))
+    for version in (1, 2):
+        write_version(tmp_path, version)
+    model.reconcile()
+    assert states(model) == {2: State.AVAILABLE, 1: State.AVAILABLE}
+    with model.lease(1) as lease:
+        assert lease.servable is loader.loaded[1]
+    write_version(tmp_path, 3)
+    model.reconcile()
+    assert states(model) == {3: State.AVAILABLE, 2: State.AVAILABLE, 1: State.END}
+
+
+def test_specific_version_is_served_whatever_is_beside_it(tmp_path: Path) -> None:
+    model, loader = model_of(tmp_path, VersionPolicy(specific=frozenset({2, 7})))
+    for version in (1, 2, 3):
+        write_version(tmp_path, version)
+    model.reconcile()
+    assert states(model) == {2: State.AVAILABLE}
+    assert loader.attempts == ["2"]
+
+
+def test_all_versions_are_served(tmp_path: Path) -> None:
+    model, _ = model_of(tmp_path, VersionPolicy(latest=None))
+    for version in (1, 2, 3):
+        write_version(tmp_path, version)
+    model.reconcile()
+    assert states(model) == dict.fromkeys((3, 2, 1), State.AVAILABLE)
+
+
+def test_first_loads_run_concurrently(tmp_path: Path) -> None:
+    """The second version is available while the load of the first one is retried."""
+    retrying, stop = threading.Event(), threading.Event()
+
+    def pause(_seconds: float) -> bool:
+        retrying.set()
+        return stop.wait()
+
+    model, _ = model_of(tmp_path, VersionPolicy(latest=2), Retries(5, 60.0, pause))
+    write_version(tmp_path, 1)
+    write_version(tmp_path, 2, broken=True)
+    model.reconcile(concurrently=True)
+    assert model.wait_for_first_load(stop)
+    retrying.wait()
+    assert states(model) == {2: State.LOADING, 1: State.AVAILABLE}
+    stop.set()
 
 
 def test_deleting_the_newest_version_rolls_back(tmp_path: Path) -> None:
@@ -95,7 +182,7 @@ def test_nothing_is_served_without_versions_on_disk(tmp_path: Path) -> None:
     model.reconcile()
     shutil.rmtree(tmp_path / "1")
     model.reconcile()
-    assert not model.available
+    assert not available(model)
     assert loader.loaded[0].times_closed == 1
     with pytest.raises(ServableNotFoundError, match=r"^Servable not found for request: Latest\(emotions\)$"), model.lease(None):
         pass
@@ -183,11 +270,11 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule()
     def reconcile(self) -> None:
-        before = self.model.available
+        before = available(self.model)
         self.model.reconcile()
         on_disk = any(self.base_path.iterdir())
         if before and on_disk:
-            assert self.model.available, "the model stays available while a version is on disk"
+            assert available(self.model), "the model stays available while a version is on disk"
 
     @rule(version=st.none() | st.integers(1, 4))
     def lease(self, version: int | None) -> None:

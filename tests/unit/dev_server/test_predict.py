@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from undertone_dev_server import predict
 from undertone_dev_server.errors import InvalidCallError
+from undertone_dev_server.metrics import Metrics
 from undertone_dev_server.testing import FakeServable, echo_signature
 
 
@@ -18,7 +19,7 @@ def request_of(*aliases: str) -> predict_pb2.PredictRequest:
 
 
 def test_response_names_the_signature(tmp_path: Path) -> None:
-    response = predict.run(FakeServable(tmp_path), request_of("x"), timeout=None)
+    response = predict.run(FakeServable(tmp_path), request_of("x"), None, Metrics())
     assert response.model_spec.signature_name == "serving_default"
     assert tf.make_ndarray(response.outputs["y"]).tolist() == [1, 2]
 

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
-from undertone_dev_server.errors import SettingsError
+from undertone_dev_server.errors import SettingsError, StartError
 from undertone_dev_server.saved_model import SavedModelLoader
 from undertone_dev_server.servable import Loader
 from undertone_dev_server.server import DevelopmentServer
@@ -30,14 +30,21 @@ END = get_model_status_pb2.ModelVersionStatus.END
 
 @contextmanager
 def serving(base_path: Path, load: Loader, *, threads: int = 8) -> Iterator[tuple[DevelopmentServer, grpc.Channel]]:
-    settings = Settings("emotions", base_path, grpc_max_threads=threads, port=0, file_system_poll_wait_seconds=0.02)
+    settings = Settings(
+        "emotions",
+        base_path,
+        grpc_max_threads=threads,
+        port=0,
+        file_system_poll_wait_seconds=0.02,
+        load_retry_interval_micros=1000,
+    )
     server = DevelopmentServer(settings, load)
     port = server.start()
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             yield server, channel
     finally:
-        server.stop(grace_seconds=0)
+        server.stop()
 
 
 def echo_request() -> predict_pb2.PredictRequest:
@@ -70,13 +77,10 @@ def wait_for_status(channel: grpc.Channel, expected: dict[int, int]) -> get_mode
     raise AssertionError(f"expected the versions {expected}, found {response}")
 
 
-def test_n_threads_run_n_minus_1_calls_and_health_checks_need_none(
-    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
-) -> None:
+def test_n_threads_run_n_minus_1_calls_and_health_checks_need_none(tmp_path: Path) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
     with serving(tmp_path, loader, threads=3) as (_, channel):
-        wait_until_serving(channel)
         (servable,) = loader.loaded
         servable.gate.clear()
         running = [start_call(channel) for _ in range(2)]
@@ -99,27 +103,47 @@ def test_n_threads_run_n_minus_1_calls_and_health_checks_need_none(
         assert start_call(channel).result().model_spec.version.value == 1
 
 
-def test_health_is_serving_once_a_version_is_available(tmp_path: Path) -> None:
-    with serving(tmp_path / "emotions", FakeLoader()) as (_, channel):
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
-        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        write_version(tmp_path / "emotions", 1)
-        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+def test_server_listens_once_a_version_is_available(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("s") / "s"
+    settings = Settings("emotions", tmp_path, 2, port=0, grpc_socket_path=path, file_system_poll_wait_seconds=0.02)
+    loader = FakeLoader()
+    loader.gate.clear()
+    server = DevelopmentServer(settings, loader)
+    with ThreadPoolExecutor(1) as starter:
+        port = starter.submit(server.start)
+        write_version(tmp_path, 1)
+        loader.entered.acquire()
+        assert not path.exists()
+        loader.gate.set()
+        with grpc.insecure_channel(f"127.0.0.1:{port.result()}") as channel:
+            health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+            assert health.status == health_pb2.HealthCheckResponse.SERVING
+            assert status_of(start_call(channel)) is None
+    server.stop()
 
 
-def test_calls_are_not_found_before_a_version_is_available(tmp_path: Path) -> None:
-    with serving(tmp_path / "emotions", FakeLoader()) as (_, channel):
-        refused = start_call(channel).exception()
-        assert isinstance(refused, grpc.RpcError)
-        assert refused.code() is grpc.StatusCode.NOT_FOUND
+def test_health_stays_serving_without_a_version(tmp_path: Path) -> None:
+    folder = write_version(tmp_path, 1)
+    with serving(tmp_path, FakeLoader()) as (_, channel):
+        folder.rename(tmp_path / "away")
+        wait_for_status(channel, {1: END})
+        assert status_of(start_call(channel)) is grpc.StatusCode.NOT_FOUND
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
 
 
-def test_status_reports_why_a_version_failed_to_load(
-    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
-) -> None:
+def test_server_without_a_version_that_loads_does_not_start(tmp_path: Path) -> None:
+    write_version(tmp_path, 1, broken=True)
+    settings = Settings("emotions", tmp_path, 2, port=0, load_retry_interval_micros=-1)
+    server = DevelopmentServer(settings, FakeLoader())
+    with pytest.raises(StartError, match="no version of the model emotions became available"):
+        server.start()
+    server.stop()
+
+
+def test_status_reports_why_a_version_failed_to_load(tmp_path: Path) -> None:
     write_version(tmp_path, 1)
     with serving(tmp_path, FakeLoader()) as (_, channel):
-        wait_until_serving(channel)
         write_version(tmp_path, 2, broken=True)
         failed = wait_for_status(channel, {2: END, 1: AVAILABLE}).model_version_status[0]
         assert failed.status.error_code == grpc.StatusCode.DATA_LOSS.value[0]
@@ -127,41 +151,12 @@ def test_status_reports_why_a_version_failed_to_load(
         assert start_call(channel).result().model_spec.version.value == 1
 
 
-def test_stop_reports_not_serving_and_finishes_running_calls(
-    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None]
-) -> None:
-    write_version(tmp_path, 1)
-    loader = FakeLoader()
-    with serving(tmp_path, loader) as (server, channel):
-        wait_until_serving(channel)
-        (servable,) = loader.loaded
-        servable.gate.clear()
-        running = start_call(channel)
-        servable.entered.acquire()
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
-        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-
-        stopping = threading.Thread(target=server.stop, args=(30,))
-        stopping.start()
-        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert not running.done()
-        servable.gate.set()
-        assert running.result().model_spec.version.value == 1
-        stopping.join()  # before the 30 s are over, although the watch is open
-        assert servable.times_closed == 1
-        assert not servable.closed_while_running
-
-
 def test_new_versions_under_load_fail_no_call(
-    tmp_path: Path,
-    install: Callable[[Path, int], None],
-    make_request: Callable[..., predict_pb2.PredictRequest],
-    wait_until_serving: Callable[[grpc.Channel], None],
+    tmp_path: Path, install: Callable[[Path, int], None], make_request: Callable[..., predict_pb2.PredictRequest]
 ) -> None:
     versions = range(1, 6)
     install(tmp_path, versions[0])
     with serving(tmp_path, SavedModelLoader(1, 1), threads=16) as (_, channel):
-        wait_until_serving(channel)
         done = threading.Event()
 
         def call_until_done() -> list[int]:
@@ -188,13 +183,14 @@ def test_new_versions_under_load_fail_no_call(
 
 def test_error_names_a_port_in_use(sockets: tuple[str, str], tmp_path: Path) -> None:
     port = int(sockets[0].rpartition(":")[2])
+    write_version(tmp_path, 1)
+    server = DevelopmentServer(Settings("emotions", tmp_path, grpc_max_threads=2, port=port), FakeLoader())
     with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{port}.*--port"):
-        DevelopmentServer(Settings("emotions", tmp_path, grpc_max_threads=2, port=port), FakeLoader()).start()
+        server.start()
+    server.stop()
 
 
-def test_socket_of_a_killed_server_is_replaced(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, wait_until_serving: Callable[[grpc.Channel], None]
-) -> None:
+def test_socket_of_a_killed_server_is_replaced(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     write_version(tmp_path, 1)
     path = tmp_path_factory.mktemp("s") / "s"
     with socket.socket(socket.AF_UNIX) as left:
@@ -203,19 +199,16 @@ def test_socket_of_a_killed_server_is_replaced(
     server = DevelopmentServer(settings, FakeLoader())
     server.start()
     with grpc.insecure_channel(f"unix:{path}") as channel:
-        wait_until_serving(channel)
-    server.stop(grace_seconds=0)
+        assert status_of(start_call(channel)) is None
+    server.stop()
     assert not path.exists()
 
 
 @pytest.mark.parametrize("end", ["deadline", "cancellation"])
-def test_call_occupies_its_thread_until_its_run_has_ended(
-    tmp_path: Path, wait_until_serving: Callable[[grpc.Channel], None], end: str
-) -> None:
+def test_call_occupies_its_thread_until_its_run_has_ended(tmp_path: Path, end: str) -> None:
     write_version(tmp_path, 1)
     loader = FakeLoader()
     with serving(tmp_path, loader, threads=2) as (_, channel):
-        wait_until_serving(channel)
         (servable,) = loader.loaded
         servable.gate.clear()
         call = start_call(channel, timeout=0.5 if end == "deadline" else 30)

@@ -7,6 +7,7 @@ import click
 import pytest
 from undertone_dev_server.errors import SettingsError
 from undertone_dev_server.settings import Settings, parse, recommended_environment
+from undertone_dev_server.version_policy import VersionPolicy
 
 BASE = "--model_base_path=/models/emotions"
 
@@ -24,6 +25,8 @@ def test_defaults_are_tf_servings() -> None:
     assert settings.port == 8500
     assert settings.grpc_socket_path is None
     assert settings.file_system_poll_wait_seconds == 1
+    assert (settings.max_num_load_retries, settings.load_retry_interval_micros) == (5, 60_000_000)
+    assert settings.version_policy == VersionPolicy(latest=1)
     assert settings.grpc_max_threads % 4 == 0
     assert settings.host == "127.0.0.1", "TF Serving listens on all interfaces"
 
@@ -43,6 +46,8 @@ def test_every_option_sets_its_field(tmp_path: Path) -> None:
             "--tensorflow_intra_op_parallelism=2",
             "--tensorflow_inter_op_parallelism=1",
             "--file_system_poll_wait_seconds=0.5",
+            "--max_num_load_retries=2",
+            "--load_retry_interval_micros=-1",
         ]
     )
     assert settings == Settings(
@@ -57,6 +62,8 @@ def test_every_option_sets_its_field(tmp_path: Path) -> None:
         tensorflow_intra_op_parallelism=2,
         tensorflow_inter_op_parallelism=1,
         file_system_poll_wait_seconds=0.5,
+        max_num_load_retries=2,
+        load_retry_interval_micros=-1,
     )
 
 
@@ -71,11 +78,11 @@ def test_options_override_environment_variables(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing option '--model_base_path' (env var: 'UNDERTONE_MODEL_BASE_PATH')"),
+        ([], "set --model_base_path or --model_config_file"),
         ([BASE, "--model_name="], "--model_name is empty"),
         ([BASE, "--port=http"], "'--port' (env var: 'UNDERTONE_PORT'): 'http' is not a valid"),
         ([BASE, "--prot=1"], "No such option '--prot'"),
-        ([BASE, "--model_config_file=models.config"], "No such option '--model_config_file'"),
+        ([BASE, "--enable_batching"], "No such option '--enable_batching'"),
         ([BASE, "--port=65536"], "65536 is not in the range"),
         ([BASE, "--rest_api_port=70000"], "70000 is not in the range"),
         ([BASE, "--grpc_max_threads=1"], "1 is not in the range"),

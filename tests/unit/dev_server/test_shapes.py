@@ -15,6 +15,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2
 from undertone_dev_server import predict
 from undertone_dev_server.errors import GraphError
+from undertone_dev_server.metrics import Metrics
 from undertone_dev_server.saved_model import SavedModel, SavedModelLoader
 
 tf1 = tf.compat.v1
@@ -71,7 +72,7 @@ def answer(model: SavedModel, x: Any, *output_filter: str, signature: str = "") 
     request = predict_pb2.PredictRequest(output_filter=output_filter)
     request.model_spec.signature_name = signature
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.asarray(x, np.float32)))
-    response = predict.run(model, request, timeout=10)
+    response = predict.run(model, request, 10, Metrics())
     return {alias: tf.make_ndarray(tensor).tolist() for alias, tensor in response.outputs.items()}
 
 
@@ -113,5 +114,5 @@ def test_no_dtype_is_converted(half_plus_three: SavedModel, dtype: type) -> None
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.array([[b"1" if dtype is object else 1]], dtype)))
     name = types_pb2.DataType.Name(request.inputs["x"].dtype).removeprefix("DT_").lower()
     with pytest.raises(GraphError, match=rf"^Expects arg\[0\] to be float but {name} is provided$") as error:
-        predict.run(half_plus_three, request, timeout=10)
+        predict.run(half_plus_three, request, 10, Metrics())
     assert error.value.status.name == "INVALID_ARGUMENT"

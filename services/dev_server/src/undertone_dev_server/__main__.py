@@ -5,24 +5,27 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from undertone_dev_server.errors import SettingsError
+from undertone_dev_server.errors import SettingsError, StartError
 from undertone_dev_server.settings import PROGRAM, Settings, parse, recommended_environment
 
-SHUTDOWN_GRACE_SECONDS = 5.0
+START_FAILED = 255
+"""TF Serving's exit code if it cannot start, -1 of a byte."""
 TENSORFLOW_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT and returns 0. Returns 2 for invalid settings.
+    """Serves until a signal kills the process. Returns 2 for invalid settings and 255 if no version
+    of the model can be loaded.
 
-    While TensorFlow is being imported, a signal ends the process at once.
+    No signal has a handler, as in TF Serving: SIGTERM and SIGINT end the process at once, but as
+    process 1 of a container it ignores both.
     """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         _serve(parse(sys.argv[1:] if arguments is None else arguments))
@@ -32,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         print(f"{PROGRAM}: {message}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
+    except StartError as error:
+        print(f"{PROGRAM}: failed to start: {error}", file=sys.stderr)
+        return START_FAILED
     return 0
 
 
@@ -45,29 +49,13 @@ def _serve(settings: Settings) -> None:
         os.environ.setdefault(name, value)
     with _quiet_tensorflow():
         # The import takes seconds. --help and invalid options do not need it.
+        from undertone_dev_server.metrics import Metrics
         from undertone_dev_server.saved_model import SavedModelLoader
         from undertone_dev_server.server import DevelopmentServer
-    stop_requested = _handle_stop_signals()
-    load = SavedModelLoader(settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism)
-    server = DevelopmentServer(settings, load)
-    server.start()
-    stop_requested.wait()
-    log.info("stopping: running calls have %.0f s to finish", SHUTDOWN_GRACE_SECONDS)
-    server.stop(SHUTDOWN_GRACE_SECONDS)
-    log.info("stopped")
-
-
-def _handle_stop_signals() -> threading.Event:
-    """Returns an event that SIGTERM and SIGINT set. A second signal ends the process at once."""
-    stop_requested = threading.Event()
-
-    def stop(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop_requested.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    return stop_requested
+    metrics = Metrics()
+    load = SavedModelLoader(settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism, metrics)
+    DevelopmentServer(settings, load, metrics).start()
+    signal.pause()
 
 
 @contextlib.contextmanager

@@ -21,15 +21,6 @@ class CallLimiter(grpc.ServerInterceptor):
 
     def __init__(self, max_threads: int) -> None:
         self._slots = threading.BoundedSemaphore(max_threads - 1)
-        self._changed = threading.Condition()
-        self._in_flight = 0
-
-    def wait_idle(self, timeout: float) -> bool:
-        """Waits until every admitted call is answered. Returns False if some are not after
-        `timeout` seconds.
-        """
-        with self._changed:
-            return self._changed.wait_for(lambda: self._in_flight == 0, timeout)
 
     def intercept_service(
         self,
@@ -49,7 +40,6 @@ class CallLimiter(grpc.ServerInterceptor):
             # The slot is released before the answer is sent. A client that has its answer can call
             # again at once.
             try:
-                self._count_until_answered(context)
                 return method(request, context)
             finally:
                 self._slots.release()
@@ -59,14 +49,3 @@ class CallLimiter(grpc.ServerInterceptor):
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
-
-    def _count_until_answered(self, context: grpc.ServicerContext) -> None:
-        with self._changed:
-            self._in_flight += 1
-        if not context.add_callback(self._answered):
-            self._answered()  # the call has already ended
-
-    def _answered(self) -> None:
-        with self._changed:
-            self._in_flight -= 1
-            self._changed.notify_all()

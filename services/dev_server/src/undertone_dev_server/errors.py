@@ -3,6 +3,7 @@
 DevServerError
 ├── SettingsError               a flag, a variable or a configuration file is invalid: exit code 2
 ├── LoadError                   a version cannot be loaded: GetModelStatus reports the reason
+├── StartError                  no version became available: exit code 255
 └── CallError                   a call ends with a gRPC status
     ├── InvalidCallError        INVALID_ARGUMENT
     ├── ServableNotFoundError   NOT_FOUND
@@ -29,6 +30,10 @@ class LoadError(DevServerError):
     def __init__(self, message: str, status: grpc.StatusCode = grpc.StatusCode.DATA_LOSS) -> None:
         super().__init__(message)
         self.status = status
+
+
+class StartError(DevServerError):
+    """Every version has failed to load, or the server was stopped before the first load."""
 
 
 class CallError(DevServerError):

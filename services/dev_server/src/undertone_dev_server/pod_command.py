@@ -37,13 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _model_folder(_context: click.Context, _parameter: click.Parameter, folder: Path) -> Path:
     if not folder.is_dir():
         raise click.BadParameter(f"the folder {folder} does not exist; create it with `undertone-model export build/models`")
-    if find_versions(folder):
+    if _has_version(folder):
         return folder
-    models = sorted(str(path) for path in folder.iterdir() if path.is_dir() and find_versions(path))
+    models = sorted(str(path) for path in folder.iterdir() if path.is_dir() and _has_version(path))
     raise click.BadParameter(
         f"{folder} contains no version of a model, such as {folder}/1/{GRAPH_FILE}; use the folder of one model"
         + (f", such as {models[0]}" if models else "")
     )
+
+
+def _has_version(folder: Path) -> bool:
+    return any((version / GRAPH_FILE).is_file() for version in find_versions(folder).values())
 
 
 def _open_log(path: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
 from undertone_dev_server.errors import InvalidCallError, UnknownSignatureError
+from undertone_dev_server.metrics import Metrics
 from undertone_dev_server.servable import Array, Servable, SignatureDef
 from undertone_dev_server.tensors import decode, encode
 
@@ -24,14 +25,17 @@ class PreparedCall:
     fetches: Mapping[str, str]
 
 
-def run(servable: Servable, request: predict_pb2.PredictRequest, timeout: float | None) -> predict_pb2.PredictResponse:
+def run(
+    servable: Servable, request: predict_pb2.PredictRequest, timeout: float | None, metrics: Metrics
+) -> predict_pb2.PredictResponse:
     """Answers a request. The caller adds the model's name and version to the response.
 
     `timeout` is in seconds; None means no limit. See Servable.run. Raises the errors of `prepare`,
     and GraphError.
     """
     call = prepare(servable.signatures, request)
-    outputs = servable.run(list(call.fetches.values()), call.feeds, timeout)
+    with metrics.measure_graph(request.model_spec.name):
+        outputs = servable.run(list(call.fetches.values()), call.feeds, timeout)
     response = predict_pb2.PredictResponse()
     response.model_spec.signature_name = call.signature_name
     for alias, output in zip(call.fetches, outputs, strict=True):

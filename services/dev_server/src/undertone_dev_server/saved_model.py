@@ -9,7 +9,7 @@ graph, which takes seconds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +17,13 @@ import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.saved_model import loader_impl
 from tensorflow_serving.apis import prediction_log_pb2
 
 from undertone_dev_server import predict
-from undertone_dev_server.errors import STATUS_BY_NUMBER, GraphError, InvalidCallError, LoadError, UnknownSignatureError
+from undertone_dev_server.errors import STATUS_BY_NUMBER, CallError, GraphError, InvalidCallError, LoadError
+from undertone_dev_server.folders import GRAPH_FILE
+from undertone_dev_server.metrics import Metrics
 from undertone_dev_server.servable import Array, Servable, SignatureDef
 
 SERVE_TAG: Final = "serve"
@@ -33,12 +36,13 @@ PYTHON_PREFIX: Final = "Graph execution error:\n\n"
 class SavedModelLoader:
     """Loads SavedModels into Sessions.
 
-    The fields are the numbers of threads within an operation and between operations; 0 lets
-    TensorFlow choose. TensorFlow fixes both for the process when the first Session opens.
+    The first two fields are the numbers of threads within an operation and between operations; 0
+    lets TensorFlow choose. TensorFlow fixes both for the process when the first Session opens.
     """
 
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    metrics: Metrics = field(default_factory=Metrics)
 
     def __call__(self, folder: Path) -> "SavedModel":
         """Loads and warms up the graph with the tag `serve`. Raises LoadError with TensorFlow's
@@ -50,9 +54,10 @@ class SavedModelLoader:
         session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             with session.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(folder))
-            model = SavedModel(session, dict(meta_graph.signature_def))
-            warm_up(folder, model)
+                signatures = _restore(session, folder)
+            model = SavedModel(session, signatures)
+            with self.metrics.measure_warmup(str(folder)):
+                warm_up(folder, model, self.metrics)
         except LoadError:
             session.close()
             raise
@@ -97,7 +102,22 @@ class SavedModel:
         self._session.close()
 
 
-def warm_up(folder: Path, servable: Servable) -> int:
+def _restore(session: "tf.compat.v1.Session", folder: Path) -> dict[str, SignatureDef]:
+    """Loads the graph with its variables, and returns its signatures.
+
+    As in TF Serving's `LoadSavedModel`, a folder without the index of the variables counts as a
+    graph without variables. If the folder is still being copied, the version becomes available, and
+    its calls fail.
+    """
+    loader = loader_impl.SavedModelLoader(str(folder))
+    saver, _ = loader.load_graph(session.graph, [SERVE_TAG])
+    if Path(f"{loader.variables_path}.index").is_file():
+        loader.restore_variables(session, saver)
+    loader.run_init_ops(session, [SERVE_TAG])
+    return dict(loader.get_meta_graph_def_from_tags([SERVE_TAG]).signature_def)
+
+
+def warm_up(folder: Path, servable: Servable, metrics: Metrics) -> int:
     """Answers the Predict requests in `folder/WARMUP_FILE`, a TFRecord file of PredictionLog
     messages.
 
@@ -113,12 +133,12 @@ def warm_up(folder: Path, servable: Servable) -> int:
             log = prediction_log_pb2.PredictionLog.FromString(record)
             if log.WhichOneof("log_type") != "predict_log":
                 raise InvalidCallError(f"it is a {log.WhichOneof('log_type')}; only predict_log is supported")
-            predict.run(servable, log.predict_log.request, None)
+            predict.run(servable, log.predict_log.request, None, metrics)
             count += 1
     except (tf.errors.DataLossError, DecodeError) as error:
         raise LoadError(f"{path}: record {count} is damaged: {error}", grpc.StatusCode.DATA_LOSS) from None
-    except (InvalidCallError, UnknownSignatureError, GraphError) as error:
-        raise LoadError(f"{path}: record {count}: {error}", grpc.StatusCode.INVALID_ARGUMENT) from None
+    except CallError as error:
+        raise LoadError(f"{path}: record {count}: {error}", error.status) from None
     return count
 
 
@@ -126,6 +146,8 @@ def _load_error(folder: Path, error: Exception) -> LoadError:
     match error:
         case tf.errors.OpError():
             return LoadError(error.message.removeprefix(PYTHON_PREFIX), STATUS_BY_NUMBER[error.error_code])
+        case OSError() if not (folder / GRAPH_FILE).exists():
+            return LoadError(f"there is no {GRAPH_FILE} in {folder}: {error}", grpc.StatusCode.NOT_FOUND)
         case RuntimeError():
             return LoadError(str(error), grpc.StatusCode.NOT_FOUND)  # no graph has the tag `serve`
         case _:

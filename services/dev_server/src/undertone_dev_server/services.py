@@ -12,7 +12,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from undertone_dev_server import predict
 from undertone_dev_server.errors import CallError, InvalidCallError, ServableNotFoundError
 from undertone_dev_server.metrics import Metrics
-from undertone_dev_server.model import Lease, Model
+from undertone_dev_server.model import Model
+from undertone_dev_server.states import Lease
 
 log = logging.getLogger(__name__)
 
@@ -26,17 +27,17 @@ MAX_TIMEOUT_SECONDS = 10 * 365 * 24 * 3600.0
 class PredictionService:
     """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
-    def __init__(self, model: Model, metrics: Metrics | None = None) -> None:
+    def __init__(self, model: Model, metrics: Metrics) -> None:
         self._model = model
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics
 
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
         name = request.model_spec.name
         with _abort_on_error(context), self._metrics.measure_request(name):
             _require_spec(request)
             timeout = _timeout(context)
-            with self._lease(request.model_spec) as lease, self._metrics.measure_graph(name):
-                response = predict.run(lease.servable, request, timeout)
+            with self._lease(request.model_spec) as lease:
+                response = predict.run(lease.servable, request, timeout, self._metrics)
             response.model_spec.name = name
             response.model_spec.version.value = lease.version
             return response

@@ -14,13 +14,16 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from undertone_dev_server import monitoring_config
+from undertone_dev_server import model_config, monitoring_config
 from undertone_dev_server.errors import SettingsError
+from undertone_dev_server.version_policy import VersionPolicy
 
 PROGRAM: Final = "undertone-dev-server"
 ENVIRONMENT_FILE: Final = "model-server.env"
 MAX_SOCKET_PATH_BYTES: Final = 107
 """The size of sockaddr_un.sun_path on Linux, without its terminating zero."""
+
+NEWEST: Final = VersionPolicy()
 
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -42,7 +45,8 @@ class Settings:
 
     Port 0 selects a free port. The metrics are served on `rest_api_port` at the URL path
     `monitoring_path`, unless the port is None or the path is empty. With 0 threads, TensorFlow
-    chooses the number. With a poll wait of 0 seconds, the server looks for versions once.
+    chooses the number. With a poll wait of 0 seconds, the server looks for versions once. The model
+    and its `version_policy` come from the configuration file, if there is one.
     """
 
     model_name: str
@@ -56,6 +60,9 @@ class Settings:
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     file_system_poll_wait_seconds: float = 1.0
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+    version_policy: VersionPolicy = NEWEST
 
 
 def option(name: str, **attributes: Any) -> Callable[[_Command], _Command]:
@@ -130,8 +137,14 @@ Examples:
     "model_base_path",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    required=True,
     help="Folder that contains the version folders. The server waits for it if it does not exist.",
+)
+@option(
+    "model_config_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="ModelServerConfig in text format with one model and the policy of its versions. It replaces --model_name and "
+    "--model_base_path.",
 )
 @option("host", metavar="ADDRESS", default="127.0.0.1", help="Address to listen on. 0.0.0.0: all interfaces.")
 @option("port", metavar="PORT", type=PORT, default=8500, help="TCP port for gRPC. 0: a free port, which is logged.")
@@ -179,8 +192,28 @@ Examples:
     callback=_seconds,
     help="Interval between two searches for new versions. 0: search once, at the start.",
 )
+@option(
+    "max_num_load_retries",
+    metavar="N",
+    type=IntegerRange(0),
+    default=5,
+    help="Retries after a failed load of a version.",
+)
+@option(
+    "load_retry_interval_micros",
+    metavar="MICROSECONDS",
+    type=int,
+    default=60_000_000,
+    help="Interval between two attempts to load a version. Negative: no wait.",
+)
 def _command(
-    *, model_name: str, model_base_path: Path, monitoring_config_file: Path | None, rest_api_port: int | None, **options: Any
+    *,
+    model_name: str,
+    model_base_path: Path | None,
+    model_config_file: Path | None,
+    monitoring_config_file: Path | None,
+    rest_api_port: int | None,
+    **options: Any,
 ) -> Settings:
     """Serve a TensorFlow SavedModel over TF Serving's gRPC API.
 
@@ -194,17 +227,25 @@ def _command(
         build/models/emotions/1/saved_model.pb
         build/models/emotions/1/variables/...
 
-    The newest version is served. When a new version folder appears, the server loads that version,
-    switches to it without a failed call, and unloads the old version after its last call.
+    The newest version is served, unless --model_config_file has another policy. When a new version
+    folder appears, the server loads that version at once, switches to it without a failed call, and
+    unloads the old version after its last call. Therefore write a version to another folder and
+    rename it (mv) when it is complete.
     """
+    policy = NEWEST
+    if model_config_file:
+        model_name, model_base_path, policy = model_config.read(model_config_file)
     if not model_name:
         raise SettingsError("--model_name is empty; set it to the name of the model in requests")
+    if model_base_path is None:
+        raise SettingsError("there is no model; set --model_base_path or --model_config_file")
     monitoring_path = monitoring_config.read(monitoring_config_file) if monitoring_config_file else ""
     if monitoring_path and rest_api_port is None:
         raise SettingsError("--monitoring_config_file enables the metrics, but they have no port; set --rest_api_port")
     return Settings(
         model_name=model_name,
         model_base_path=model_base_path.absolute(),
+        version_policy=policy,
         monitoring_path=monitoring_path,
         rest_api_port=rest_api_port,
         **options,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import grpc
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -70,15 +71,28 @@ class FakeServable:
 
 
 class FakeLoader:
-    """Loads FakeServables from folders of `write_version`. `loaded` holds all of them, oldest
-    first.
+    """Loads FakeServables from folders of `write_version`.
+
+    `loaded` holds all of them, oldest first. `attempts` has the names of the folders, also of those
+    that failed. A load releases `entered`, then waits for the event `gate`, which is set initially.
     """
 
     def __init__(self) -> None:
         self.loaded: list[FakeServable] = []
+        self.attempts: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
 
     def __call__(self, folder: Path) -> FakeServable:
-        if (folder / GRAPH_FILE).read_bytes() == BROKEN:
+        self.attempts.append(folder.name)
+        self.entered.release()
+        self.gate.wait()
+        try:
+            broken = (folder / GRAPH_FILE).read_bytes() == BROKEN
+        except OSError as error:
+            raise LoadError(f"{folder} has no graph", grpc.StatusCode.NOT_FOUND) from error
+        if broken:
             raise LoadError(f"{folder} is broken")
         servable = FakeServable(folder)
         self.loaded.append(servable)
