@@ -27,8 +27,8 @@ class Batch:
 class Backend(Protocol):
     """Scores batches."""
 
-    async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109 — passed to gRPC
-        """Scores of each row, within `timeout` seconds.
+    async def predict(self, batch: Batch, *, timeout: float | None) -> Scores:  # noqa: ASYNC109 — passed to gRPC
+        """Scores of each row, within `timeout` seconds. None waits until the call has ended.
 
         Raises:
             DeadlineError, OverloadedError, ModelServerLostError, VersionGoneError, ModelServerError

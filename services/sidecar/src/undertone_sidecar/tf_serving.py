@@ -61,7 +61,7 @@ class TFServing:
         self._prediction = PredictionServiceStub(self._channel)
         self._model = ModelServiceStub(self._channel)
 
-    async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109
+    async def predict(self, batch: Batch, *, timeout: float | None) -> Scores:  # noqa: ASYNC109
         request = predict_pb2.PredictRequest(model_spec=self._model_spec(batch.version), output_filter=[PROBABILITIES])
         request.model_spec.signature_name = SIGNATURE
         pack_int32(batch.input_ids, request.inputs[INPUT_IDS])

@@ -1,6 +1,7 @@
 """Admission control: refuses requests if the queue is full or the deadline cannot be met."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -10,8 +11,11 @@ from undertone_sidecar.batching.cost import CostModel
 _MIN_RETRY_SECONDS: Final = 0.05
 _MAX_RETRY_SECONDS: Final = 10.0
 
-_FORECAST_FACTOR: Final = 0.8
-"""Factor of the forecast duration. Below 1, only requests that are clearly too late are refused."""
+_EFFICIENCY: Final = 0.9
+"""Share of its duration that an efficient call spends on tokens instead of overhead."""
+
+_MAX_CALL_SHARE: Final = 0.5
+"""Maximum share of a deadline that is reserved for an efficient call instead of the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +75,12 @@ class Backlog:
     Attributes:
         tokens: Padded tokens of the queued requests of both lanes that are served first.
         lane_tokens: Padded tokens in the queue of the new request's lane that stay there.
-        slot_seconds: Estimated seconds until a slot for a Predict call is free.
+        slots: Estimated seconds until each slot for Predict calls is free. 0 for a free slot.
     """
 
     tokens: float
     lane_tokens: int
-    slot_seconds: float
+    slots: Sequence[float]
 
 
 class AdmissionControl:
@@ -89,12 +93,12 @@ class AdmissionControl:
     def needs_check(self, tokens: int, lane_tokens: int, *, remaining: float) -> bool:
         """Whether `refusal` could refuse `tokens` more tokens. If not, the forecast can be skipped.
 
-        A request that finds the queue of its lane empty is always accepted: it will find no better
-        moment, and every call improves the forecast.
+        A request that finds the queue of its lane empty is accepted whatever its size, because it
+        will find no better moment.
         """
-        return bool(lane_tokens) and (
-            lane_tokens + tokens > self._limits.queue_tokens or (self._cost.is_reliable and remaining < math.inf)
-        )
+        if lane_tokens and lane_tokens + tokens > self._limits.queue_tokens:
+            return True
+        return self._cost.is_reliable and remaining < math.inf
 
     def refusal(self, tokens: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
         """The refusal of requests with `tokens` padded tokens. None if they are accepted.
@@ -104,18 +108,55 @@ class AdmissionControl:
             backlog: Work that is served before them.
             remaining: Seconds until the deadline.
         """
-        wait = backlog.slot_seconds + self._drain_seconds(backlog)
-        needed = wait + self._cost.seconds(tokens, math.ceil(tokens / self._limits.budget))
-        if backlog.lane_tokens + tokens > self._limits.queue_tokens:
+        wait = start_seconds(self._work_seconds(backlog.tokens), backlog.slots)
+        all_done = start_seconds(self._work_seconds(backlog.tokens + tokens), backlog.slots)
+        needed = max(wait + self._call_seconds(tokens, backlog, remaining), all_done)
+        if backlog.lane_tokens and backlog.lane_tokens + tokens > self._limits.queue_tokens:
             # Half of the queue will be empty then. If all callers came back at once for the first
             # free place, most would fail.
             return Refusal(RefusalReason.QUEUE_FULL, needed, remaining, _clamp(wait / 2))
-        if self._cost.is_reliable and _FORECAST_FACTOR * needed > remaining:
+        if self._cost.is_reliable and needed > remaining:
             return Refusal(RefusalReason.DEADLINE, needed, remaining, _clamp(needed - remaining))
         return None
 
-    def _drain_seconds(self, backlog: Backlog) -> float:
-        return self._cost.seconds(backlog.tokens, backlog.tokens / self._limits.budget) / self._limits.slots
+    @property
+    def _efficient_tokens(self) -> float:
+        """Padded tokens of the smallest efficient call."""
+        return min(self._cost.overhead_tokens * _EFFICIENCY / (1 - _EFFICIENCY), self._limits.budget)
+
+    def _work_seconds(self, tokens: float) -> float:
+        """Duration of the calls for `tokens` padded tokens, one after the other.
+
+        Deadlines may allow no larger calls than efficient ones.
+        """
+        return self._cost.seconds(tokens, tokens / max(1.0, self._efficient_tokens))
+
+    def _call_seconds(self, tokens: int, backlog: Backlog, remaining: float) -> float:
+        """Duration of the call that will contain the new requests.
+
+        A call is efficient only if it may take requests from the queue beside the new ones. If
+        requests were accepted that leave no time for this, all calls would be short, and their
+        overhead would take most of the capacity.
+        """
+        own = self._cost.cautious_seconds(min(tokens, self._limits.budget))
+        efficient = min(self._efficient_tokens, backlog.tokens + tokens)
+        return max(own, min(self._cost.cautious_seconds(efficient), _MAX_CALL_SHARE * remaining))
+
+
+def start_seconds(work: float, slots: Sequence[float]) -> float:
+    """Seconds until a slot is free after the slots together have done `work` seconds of calls.
+
+    `slots` are the seconds until each slot is free. The work is divided as evenly as possible.
+    """
+    ordered = sorted(slots)
+    level = ordered[0]
+    busy = 0.0
+    for count, free in enumerate(ordered, 1):
+        busy += free
+        level = (work + busy) / count
+        if count == len(ordered) or level <= ordered[count]:
+            break
+    return max(level, ordered[0])
 
 
 def _clamp(retry_seconds: float) -> float:

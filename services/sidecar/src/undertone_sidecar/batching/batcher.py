@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+import math
+import random
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import grpc
 
+from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Backend, Batch, Scores
 from undertone_sidecar.batching.admission import BatchLimits, Refusal
 from undertone_sidecar.batching.request import Request, Scored
@@ -19,6 +23,7 @@ from undertone_sidecar.errors import (
     SHUTTING_DOWN,
     DeadlineError,
     ModelServerError,
+    ModelServerLostError,
     OverloadedError,
     SidecarError,
     UnavailableError,
@@ -31,6 +36,10 @@ _PUSHED_OUT: Final = (
     "retry later, or send fewer paragraphs at a time"
 )
 
+_PROBE_INTERVAL: Final = 10.0
+"""Idle time after which the forecast refuses no request, as a multiple of the request's call. If
+all requests were refused because of a wrong forecast, no call would correct it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,13 +49,15 @@ class _Prefetched:
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _PredictCall:
-    """A Predict call in flight."""
+    """A Predict call in flight. `watchdog` runs when the call exceeds its maximum duration."""
 
     requests: Sequence[Request]
     padded_tokens: int
     sent_at: float
+    watchdog: asyncio.TimerHandle
+    is_overdue: bool = field(default=False)
 
 
 class MicroBatcher:
@@ -56,7 +67,11 @@ class MicroBatcher:
 
     A batch is formed when a slot becomes free, without waiting for more requests. It takes all
     requests that arrived in the meantime. If more than a full batch is queued, the next batch is
-    selected and padded during the current call. Cancelled and expired requests are never sent.
+    selected and padded during the current call. Requests that are cancelled, or whose deadline would
+    pass before their call ends, are never sent.
+
+    A slot is free when its Predict call has ended. The deadlines of requests do not end a call,
+    because TF Serving computes an abandoned call to its end.
     """
 
     def __init__(
@@ -68,16 +83,22 @@ class MicroBatcher:
         margin_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         listener: Listener = ignore,
+        activity: Activity | None = None,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         """Creates an idle batcher.
 
         Args:
             backend: The model server.
             limits: Sizes of batches and queues.
-            call_seconds: Maximum duration of a Predict call.
-            margin_seconds: Time before the latest deadline of its requests at which a call ends.
+            call_seconds: Maximum duration of a Predict call. The requests of a longer call fail with
+                ModelServerLostError. The call keeps its slot, because it is still computed, until
+                it ends or the connection is lost.
+            margin_seconds: Time before the deadline of a request at which its call must end.
             clock: Time in seconds. The deadlines of requests refer to it.
             listener: Receives events.
+            activity: Counts Predict calls.
+            jitter: Returns random numbers from 0 to 1, which spread the retries of callers.
         """
         self._backend = backend
         self._call_seconds = call_seconds
@@ -86,7 +107,10 @@ class MicroBatcher:
         self._listener = listener
         self._schedule = Schedule(limits)
         self._prefetched: _Prefetched | None = None
+        self._activity = activity or Activity()
+        self._jitter = jitter
         self._slots = limits.slots
+        self._last_end = -math.inf
         self._calls: list[_PredictCall] = []
         self._tasks: dict[asyncio.Task[None], _PredictCall] = {}
         self._wake_scheduled = False
@@ -126,7 +150,8 @@ class MicroBatcher:
         """Refuses new requests, and fails all others with UnavailableError."""
         self._closed = True
         tasks = dict(self._tasks)
-        for task in tasks:
+        for task, call in tasks.items():
+            call.watchdog.cancel()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for request in (*(request for call in tasks.values() for request in call.requests), *self._schedule.requests()):
@@ -137,9 +162,11 @@ class MicroBatcher:
     def _admit(self, requests: Sequence[Request], now: float) -> None:
         lane, caller, remaining = requests[0].lane, requests[0].caller, requests[0].deadline - self._margin_seconds - now
         tokens = sum(request.padded_length for request in requests)
+        if self._is_probe(tokens, now):
+            remaining = math.inf
 
         def check() -> Refusal | None:
-            return self._schedule.refusal(lane, caller, tokens, slot_seconds=self._slot_seconds, remaining=remaining)
+            return self._schedule.refusal(lane, caller, tokens, slots=self._slot_seconds, remaining=remaining)
 
         refusal = check()
         if refusal and not self._unwanted_removed:
@@ -150,7 +177,7 @@ class MicroBatcher:
             refusal = check()
         if refusal:
             self._listener(ParagraphShed(lane.value, refusal.reason.value, len(requests), tokens))
-            raise OverloadedError(str(refusal), retry_after=refusal.retry_after)
+            raise OverloadedError(str(refusal), retry_after=refusal.retry_after * (1 + self._jitter()))
 
     def _push_out(self, request: Request, now: float) -> None:
         """Fails a request that was removed from a full queue."""
@@ -158,9 +185,13 @@ class MicroBatcher:
             request.result.set_exception(OverloadedError(_PUSHED_OUT))
         self._listener(RequestDropped(request.lane.value, "pushed_out", now - request.enqueued_at, request.span))
 
-    def _slot_seconds(self) -> float:
-        """Estimated seconds until a slot is free."""
-        return 0.0 if self._has_free_slot else self._remaining_seconds()[0]
+    def _is_probe(self, tokens: int, now: float) -> bool:
+        """Whether a request must correct the forecast: the model server has been idle for long."""
+        return not self._calls and now - self._last_end > _PROBE_INTERVAL * self._schedule.cost.seconds(tokens)
+
+    def _slot_seconds(self) -> list[float]:
+        """Estimated seconds until each slot is free."""
+        return [0.0] * (self._slots - len(self._calls)) + self._remaining_seconds()
 
     def _remaining_after_next_completion(self) -> list[float]:
         """Remaining seconds of the other calls once the earliest has finished."""
@@ -170,7 +201,7 @@ class MicroBatcher:
     def _remaining_seconds(self) -> list[float]:
         """Estimated remaining seconds of each call in flight, ascending."""
         now, cost = self._clock(), self._schedule.cost
-        return sorted(max(0.0, call.sent_at + cost.seconds(call.padded_tokens) - now) for call in self._calls)
+        return sorted(cost.remaining_seconds(call.padded_tokens, now - call.sent_at) for call in self._calls)
 
     @property
     def _has_free_slot(self) -> bool:
@@ -201,11 +232,13 @@ class MicroBatcher:
             self._keep_or_drop,
             free_slots=self._slots - len(self._calls),
             remaining_seconds=self._remaining_seconds,
+            token_limit=partial(self._token_limit, start=self._clock()),
         )
 
     def _send(self, selection: BatchSelection, batch: Batch, *, prefetched: bool) -> None:
         requests = selection.requests
-        call = _PredictCall(requests, selection.padded_tokens, self._clock())
+        watchdog = asyncio.get_running_loop().call_later(self._call_seconds, lambda: self._on_overdue(call))
+        call = _PredictCall(requests, selection.padded_tokens, self._clock(), watchdog)
         # An empty context: the current one may belong to a caller, or to the previous batch.
         context = Context()
         context.run(
@@ -221,17 +254,19 @@ class MicroBatcher:
                 spans=_spans(requests),
             ),
         )
-        latest = max(request.deadline for request in requests)
-        timeout = min(self._call_seconds, latest - self._margin_seconds - call.sent_at)
         self._unwanted_removed = False
         self._calls.append(call)
-        task = asyncio.create_task(self._run(call, batch, timeout), name="predict", context=context)
+        task = asyncio.create_task(self._run(call, batch), name="predict", context=context)
         self._tasks[task] = call
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
-    async def _run(self, call: _PredictCall, batch: Batch, timeout: float) -> None:  # noqa: ASYNC109 — passed to gRPC
-        outcome = await self._predict(batch, timeout)
-        seconds = self._clock() - call.sent_at
+    async def _run(self, call: _PredictCall, batch: Batch) -> None:
+        outcome = await self._predict(batch)
+        self._last_end = self._clock()
+        seconds = self._last_end - call.sent_at
+        call.watchdog.cancel()
+        self._activity.completed += not isinstance(outcome, ModelServerLostError)
+        self._activity.overdue -= call.is_overdue
         code = status_of(outcome).code if isinstance(outcome, Exception) else grpc.StatusCode.OK
         if not isinstance(outcome, Exception):
             self._schedule.cost.observe(call.padded_tokens, seconds)
@@ -246,10 +281,10 @@ class MicroBatcher:
             _set_results(call, outcome, seconds)
         self._prefetch()
 
-    async def _predict(self, batch: Batch, timeout: float) -> Scores | Exception:  # noqa: ASYNC109 — passed to gRPC
+    async def _predict(self, batch: Batch) -> Scores | Exception:
         """Returns the scores, or the error that every request of the batch gets."""
         try:
-            return await self._backend.predict(batch, timeout=timeout)
+            return await self._backend.predict(batch, timeout=None)
         except SidecarError as error:
             if isinstance(error, ModelServerError):
                 log.error("batch failed", extra={"shape": batch.input_ids.shape, "reason": str(error)})
@@ -258,11 +293,28 @@ class MicroBatcher:
             log.exception("batch failed", extra={"shape": batch.input_ids.shape})
             return error
 
+    def _on_overdue(self, call: _PredictCall) -> None:
+        """Answers the callers of a call that exceeds its maximum duration."""
+        call.is_overdue = True
+        self._activity.overdue += 1
+        error = ModelServerLostError(f"the model server has not finished a call in {self._call_seconds:g} s: retry later")
+        log.error("the model server is stuck", extra={"tokens": call.padded_tokens, "seconds": self._call_seconds})
+        requests = list(call.requests)
+        if all(call.is_overdue for call in self._calls) and not self._has_free_slot:
+            requests += self._schedule.requests()
+        for request in requests:
+            if not request.result.done():
+                request.result.set_exception(error)
+
     def _prefetch(self) -> None:
         """Prepares the next batch while all slots are busy, if a full batch is queued."""
         if self._prefetched or self._has_free_slot or self._closed or not self._schedule.has_full_batch():
             return
-        selection = self._schedule.next_batch(self._keep_or_drop, remaining_seconds=self._remaining_after_next_completion)
+        selection = self._schedule.next_batch(
+            self._keep_or_drop,
+            remaining_seconds=self._remaining_after_next_completion,
+            token_limit=partial(self._token_limit, start=self._clock() + self._remaining_seconds()[0]),
+        )
         if selection:
             self._prefetched = _Prefetched(selection, pad_batch(selection))
 
@@ -270,27 +322,56 @@ class MicroBatcher:
         """The prefetched batch, if its lane is still next and all its requests are wanted."""
         prefetched, self._prefetched = self._prefetched, None
         if prefetched and self._schedule.is_current(prefetched.selection):
-            now = self._clock()
-            if all(self._is_wanted(request, now) for request in prefetched.selection.requests):
+            now, selection = self._clock(), prefetched.selection
+            if all(
+                self._reason_to_drop(request, now) is None and selection.padded_tokens <= self._token_limit(request, start=now)
+                for request in selection.requests
+            ):
                 return prefetched
         return None
 
-    def _is_wanted(self, request: Request, now: float) -> bool:
-        return not request.result.done() and request.deadline - self._margin_seconds > now
+    def _token_limit(self, request: Request, *, start: float) -> float:
+        """Maximum padded tokens of a batch that starts at `start` and ends before the deadline.
+
+        At least the request's own length.
+        """
+        if request.deadline == math.inf:
+            return math.inf
+        remaining = request.deadline - self._margin_seconds - start
+        return max(request.padded_length, self._schedule.cost.tokens_within(remaining, cautious=True))
+
+    def _reason_to_drop(self, request: Request, now: float) -> str | None:
+        """Why the request must not be sent. None if it may be sent."""
+        if request.deadline - self._margin_seconds <= now:
+            return "expired"
+        if request.result.done():
+            return "cancelled"
+        cost, tokens = self._schedule.cost, request.padded_length
+        remaining = request.deadline - self._margin_seconds - now
+        if cost.is_reliable and cost.cautious_seconds(tokens) > remaining and not self._is_probe(tokens, now):
+            return "late"
+        return None
 
     def _keep_or_drop(self, request: Request) -> bool:
-        """Whether the request is wanted. If not, reports it, and fails it if it has expired."""
+        """Whether the request may be sent. If not, reports it, and fails it if it has no result."""
         now = self._clock()
-        if self._is_wanted(request, now):
+        reason = self._reason_to_drop(request, now)
+        if reason is None:
             return True
-        expired = not request.result.done()
-        if expired:
-            request.result.set_exception(
-                DeadlineError("the deadline passed while the paragraph waited for the model server: set a longer deadline")
-            )
-        reason = "expired" if expired else "cancelled"
+        if not request.result.done():
+            request.result.set_exception(self._drop_error(request, reason, now))
         self._listener(RequestDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
         return False
+
+    def _drop_error(self, request: Request, reason: str, now: float) -> SidecarError:
+        if reason == "expired":
+            return DeadlineError("the deadline passed while the paragraph waited for the model server: set a longer deadline")
+        needed = self._schedule.cost.cautious_seconds(request.padded_length)
+        return OverloadedError(
+            f"the answer needs about {needed:.2g} s, but the deadline is in {request.deadline - now:.2g} s: "
+            "retry later, or set a longer deadline",
+            retry_after=needed * (1 + self._jitter()),
+        )
 
 
 def _spans(requests: Sequence[Request]) -> tuple[object | None, ...]:

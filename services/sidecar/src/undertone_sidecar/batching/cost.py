@@ -1,5 +1,7 @@
 """Estimates the duration of Predict calls from recent calls."""
 
+from collections import deque
+from statistics import median
 from typing import Final
 
 _DECAY: Final = 0.98
@@ -18,6 +20,19 @@ _OUTLIER_ERRORS: Final = 3.0
 _MIN_SAMPLES: Final = 8
 """Samples needed before the estimate may refuse requests."""
 
+_DRIFT_SAMPLES: Final = 7
+"""Recent samples whose median is the drift. Outliers do not change a median; four samples do."""
+
+_CAUTION_SAMPLES: Final = 32
+_CAUTION_QUANTILE: Final = 0.9
+"""A cautious estimate is long enough for this share of the last samples."""
+
+_MAX_CAUTION: Final = 1.5
+"""Maximum ratio of the cautious estimate to the estimate, however irregular the calls are."""
+
+_OVERRUN_SHARE: Final = 0.25
+"""Remaining time of a call that exceeds its estimate, as a share of the excess."""
+
 
 class CostModel:
     """Linear model: seconds = a + b x padded tokens.
@@ -27,6 +42,9 @@ class CostModel:
     Outliers are weighted down as in Huber's M-estimator (Huber 1964), so that a paused machine or a
     graph optimization does not distort the estimate. A lasting change does get through, because the
     usual error grows with it.
+
+    The fit follows a change slowly. The drift follows it after four calls: it is the median ratio
+    of the last durations to the fit, and a factor of all estimates.
     """
 
     def __init__(self) -> None:
@@ -36,6 +54,9 @@ class CostModel:
         self._samples = 0
         self._seconds_per_call = _PRIOR_SECONDS
         self._seconds_per_token = _PRIOR_SECONDS_PER_TOKEN
+        self._ratios: deque[float] = deque(maxlen=_CAUTION_SAMPLES)
+        self._drift = 1.0
+        self._caution = 1.0
 
     @property
     def is_reliable(self) -> bool:
@@ -49,15 +70,29 @@ class CostModel:
 
     def seconds(self, tokens: float, calls: float = 1.0) -> float:
         """Duration of `calls` consecutive calls with `tokens` padded tokens in total."""
-        return calls * self._seconds_per_call + tokens * self._seconds_per_token
+        return self._drift * self._fitted_seconds(tokens, calls)
 
-    def tokens_within(self, seconds: float) -> float:
+    def cautious_seconds(self, tokens: float) -> float:
+        """A duration that nine of ten calls with `tokens` padded tokens do not exceed."""
+        return self._caution * self.seconds(tokens)
+
+    def remaining_seconds(self, tokens: float, elapsed: float) -> float:
+        """Remaining seconds of a call that has run for `elapsed` seconds.
+
+        The longer a call exceeds its estimate, the longer it will still take.
+        """
+        estimate = self.seconds(tokens)
+        return estimate - elapsed if elapsed < estimate else _OVERRUN_SHARE * (elapsed - estimate)
+
+    def tokens_within(self, seconds: float, *, cautious: bool = False) -> float:
         """Padded tokens of a call of this duration. 0 if the overhead alone takes longer."""
-        return max(0.0, seconds - self._seconds_per_call) / self._seconds_per_token
+        factor = self._drift * (self._caution if cautious else 1.0)
+        return max(0.0, seconds / factor - self._seconds_per_call) / self._seconds_per_token
 
     def observe(self, tokens: int, seconds: float) -> None:
         """Adds a sample: a call with `tokens` padded tokens took `seconds`."""
-        error = abs(seconds - self.seconds(tokens))
+        fitted = self._fitted_seconds(tokens)
+        error = abs(seconds - fitted)
         weight = 1.0
         if self._samples >= 2:
             threshold = _OUTLIER_ERRORS * self._usual_error
@@ -72,6 +107,18 @@ class CostModel:
         self._xx = _DECAY * self._xx + weight * tokens * tokens
         self._xy = _DECAY * self._xy + weight * tokens * seconds
         self._fit()
+        if fitted > 0 and self._samples > 2:
+            self._ratios.append(seconds / fitted)
+            self._set_factors()
+
+    def _fitted_seconds(self, tokens: float, calls: float = 1.0) -> float:
+        return calls * self._seconds_per_call + tokens * self._seconds_per_token
+
+    def _set_factors(self) -> None:
+        self._drift = median(list(self._ratios)[-_DRIFT_SAMPLES:])
+        ordered = sorted(self._ratios)
+        quantile = ordered[min(len(ordered) - 1, int(_CAUTION_QUANTILE * len(ordered)))]
+        self._caution = min(max(1.0, quantile / self._drift), _MAX_CAUTION) if self._drift else 1.0
 
     def _fit(self) -> None:
         weight, y = self._weight + _PRIOR_WEIGHT, self._y + _PRIOR_WEIGHT * _PRIOR_SECONDS

@@ -9,7 +9,7 @@ from undertone_sidecar.batching.cost import CostModel
 from undertone_sidecar.batching.lane_queue import LaneQueue
 from undertone_sidecar.batching.lanes import FairShare
 from undertone_sidecar.batching.request import Lane, Request
-from undertone_sidecar.batching.selection import BatchSelection, select_batch
+from undertone_sidecar.batching.selection import BatchSelection, no_token_limit, select_batch
 
 _STARVATION_LIMIT_BATCHES: Final = 16
 """Full batches of younger requests that may overtake a request before it becomes overdue."""
@@ -46,7 +46,7 @@ class Schedule:
         return removed
 
     def refusal(
-        self, lane: Lane, caller: str, tokens: int, *, slot_seconds: Callable[[], float], remaining: float
+        self, lane: Lane, caller: str, tokens: int, *, slots: Callable[[], Sequence[float]], remaining: float
     ) -> Refusal | None:
         """The reason to refuse `tokens` more tokens of a caller. None to accept them.
 
@@ -54,14 +54,14 @@ class Schedule:
             lane: The lane of the new requests.
             caller: The caller of the new requests.
             tokens: Padded tokens of the new requests.
-            slot_seconds: Returns the estimated seconds until a slot is free.
+            slots: Returns the estimated seconds until each slot is free.
             remaining: Seconds until the caller's deadline.
         """
         queue = self._queue(lane)
         if not self._admission.needs_check(tokens, queue.tokens, remaining=remaining):
             return None
         lane_tokens = queue.tokens - _tokens(self._room_for(queue, caller, tokens) or ())
-        backlog = self._backlog(lane, caller, tokens, lane_tokens, slot_seconds())
+        backlog = self._backlog(lane, caller, tokens, lane_tokens, slots())
         return self._admission.refusal(tokens, backlog, remaining=remaining)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
@@ -76,6 +76,7 @@ class Schedule:
         *,
         free_slots: int = 1,
         remaining_seconds: Callable[[], Sequence[float]] = tuple,
+        token_limit: Callable[[Request], float] = no_token_limit,
     ) -> BatchSelection | None:
         """Selects the batch to send now. Its requests stay in the queue until `start`.
 
@@ -84,6 +85,8 @@ class Schedule:
             free_slots: Slots to fill. If the queue holds less than a full batch for each, the slots
                 share it, so that one call does not do all of the work.
             remaining_seconds: Returns the remaining seconds of each other call in flight.
+            token_limit: Returns the maximum padded tokens of a batch that ends before the deadline
+                of a request.
 
         Returns:
             None if no queued request is wanted.
@@ -98,6 +101,7 @@ class Schedule:
                 budget=budget,
                 max_padding=min(self.cost.overhead_tokens, _MAX_PADDING_SHARE * self._limits.budget),
                 is_wanted=is_wanted,
+                token_limit=token_limit,
             )
             if selection:
                 return selection
@@ -143,16 +147,16 @@ class Schedule:
             tokens = self.cost.tokens_within(seconds)
         return min(self._limits.budget, int(tokens) + 1)
 
-    def _backlog(self, lane: Lane, caller: str, tokens: int, lane_tokens: int, slot_seconds: float) -> Backlog:
+    def _backlog(self, lane: Lane, caller: str, tokens: int, lane_tokens: int, slots: Sequence[float]) -> Backlog:
         queue = self._queue(lane)
         # Until the last new request is served, each other caller gets at most as many tokens as
         # this caller.
         first = min(queue.tokens, queue.backlogs.capped_sum(queue.backlogs[caller] + tokens))
         if lane is Lane.BATCH:
-            return Backlog(self._online_queue.tokens + first, lane_tokens, slot_seconds)
+            return Backlog(self._online_queue.tokens + first, lane_tokens, slots)
         # The batch lane takes its share of the calls in the meantime.
         online_share = 1 - self._limits.batch_share if self._batch_queue else 1.0
-        return Backlog(first / online_share, lane_tokens, slot_seconds)
+        return Backlog(first / online_share, lane_tokens, slots)
 
 
 def _tokens(requests: Iterable[Request]) -> int:

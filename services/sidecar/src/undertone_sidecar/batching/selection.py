@@ -1,9 +1,9 @@
 """Selects the requests of the next batch, and pads them."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -28,21 +28,36 @@ class BatchSelection:
         return len(self.requests) * self.length
 
 
+def no_token_limit(_: Request) -> float:
+    """Returns infinity: the deadline of a request limits no batch."""
+    return math.inf
+
+
 def select_batch(
-    queue: LaneQueue, *, budget: int, max_padding: float, is_wanted: Callable[[Request], bool]
+    queue: LaneQueue,
+    *,
+    budget: int,
+    max_padding: float,
+    is_wanted: Callable[[Request], bool],
+    token_limit: Callable[[Request], float] = no_token_limit,
 ) -> BatchSelection | None:
     """Selects the next batch. Returns None if the queue has no wanted request.
+
+    `token_limit` returns the maximum padded tokens of a batch that ends before the deadline of a
+    request. It is at least the padded length of every wanted request.
 
     Starts with the first request in fair order and the overdue requests that follow it. Then adds
     requests of the nearest lengths, shorter or longer, within `budget` padded tokens. It stops when
     padding to one length would cost more than `max_padding` tokens, because a second call is
-    cheaper then. A request that is longer than the budget gets its own batch.
+    cheaper then. A request that is longer than the budget gets its own batch. A request whose
+    deadline does not allow the batch stays in the queue.
 
     Selected requests stay in the queue. Unwanted requests that are found on the way are removed.
     """
-    selected = _select_first(queue, budget, is_wanted)
+    selected = _select_first(queue, budget, is_wanted, token_limit)
     if not selected:
         return None
+    budget = int(min(budget, *map(token_limit, selected)))
     length = max(request.padded_length for request in selected)
     padding_left = max_padding - sum(length - request.padded_length for request in selected)
     taken = set(selected)
@@ -72,10 +87,16 @@ def select_batch(
             longer = len(lengths)
             continue
         longest = max(length, candidate)
-        room = budget // longest - len(selected)
-        if per_row:
-            room = min(room, int(padding_left // per_row))
-        found = list(islice(_available(queue, buckets[candidate], taken, is_wanted), max(room, 0)))
+        room = len(queue) if per_row == 0 else int(padding_left // per_row)
+        found: list[Request] = []
+        for request in _available(queue, buckets[candidate], taken, is_wanted):
+            tokens = longest * (len(selected) + len(found) + 1)
+            if tokens > budget or len(found) == room:
+                break
+            limit = token_limit(request)
+            if tokens <= limit:
+                found.append(request)
+                budget = int(min(budget, limit))
         if found:
             selected += found
             length = longest
@@ -83,7 +104,9 @@ def select_batch(
     return BatchSelection(tuple(selected), length)
 
 
-def _select_first(queue: LaneQueue, budget: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
+def _select_first(
+    queue: LaneQueue, budget: float, is_wanted: Callable[[Request], bool], token_limit: Callable[[Request], float]
+) -> list[Request]:
     """The first request, and the overdue requests of its version that fit with it."""
     selected: list[Request] = []
     length = tokens_before = 0
@@ -98,8 +121,9 @@ def _select_first(queue: LaneQueue, budget: int, is_wanted: Callable[[Request], 
             if request.version != selected[0].version:
                 tokens_before += request.padded_length
                 continue
-            if new_length * (len(selected) + 1) > budget:
+            if new_length * (len(selected) + 1) > min(budget, token_limit(request)):
                 break
+        budget = min(budget, token_limit(request))
         selected.append(request)
         tokens_before += request.padded_length
         length = new_length

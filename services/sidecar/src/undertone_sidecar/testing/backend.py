@@ -38,7 +38,7 @@ class FakeBackend:
 
     Attributes:
         batches: Batches of the calls so far.
-        timeouts: Timeouts of the calls so far, in seconds.
+        timeouts: Timeouts of the calls so far, in seconds, or None.
         in_flight: Number of calls in flight.
         max_in_flight: Maximum of `in_flight` so far.
         fails: Called with each batch. Returns an error to raise, or None.
@@ -48,7 +48,7 @@ class FakeBackend:
         """Each call advances `clock` by `seconds`."""
         self.labels = labels
         self.batches: list[Batch] = []
-        self.timeouts: list[float] = []
+        self.timeouts: list[float | None] = []
         self.in_flight = 0
         self.max_in_flight = 0
         self.fails: Callable[[Batch], Exception | None] = lambda _: None
@@ -72,7 +72,7 @@ class FakeBackend:
         """Lets all calls finish."""
         self._released.set()
 
-    async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109
+    async def predict(self, batch: Batch, *, timeout: float | None) -> Scores:  # noqa: ASYNC109
         self.batches.append(batch)
         self.timeouts.append(timeout)
         self._called.set()

@@ -1,0 +1,109 @@
+"""A simulated TF Serving for tests on a virtual clock: cores, threads, and runs that do not stop."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from undertone_sidecar.backend import Batch, Scores
+from undertone_sidecar.errors import DeadlineError, OverloadedError
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One run of the graph. `work` is its remaining seconds on a core of its own."""
+
+    work: float
+    ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class SimulatedModelServer:
+    """A Backend whose runs take time on a number of cores, as those of TF Serving.
+
+    A run is computed to its end, even if its call was cancelled or its timeout passed. Runs share
+    the cores equally, and a run uses one core at most. Calls beyond the number of threads fail with
+    OverloadedError.
+
+    Attributes:
+        slowdown: Factor of the duration of the runs that start from now on.
+        busy_seconds: CPU seconds of all runs so far.
+        max_runs: Maximum number of concurrent runs so far.
+        shapes: Rows and length of the batches so far.
+    """
+
+    def __init__(
+        self, *, cores: int, threads: int, call_seconds: float, token_seconds: float, noise: float = 0.0, seed: int = 0
+    ) -> None:
+        """Creates an idle server.
+
+        Args:
+            cores: Cores that the runs share.
+            threads: Maximum number of concurrent runs.
+            call_seconds: Fixed duration of a run.
+            token_seconds: Additional duration for each padded token.
+            noise: Standard deviation of the duration, as a share of the duration.
+            seed: Seed of the noise.
+        """
+        self.slowdown = 1.0
+        self.busy_seconds = 0.0
+        self.max_runs = 0
+        self.shapes: list[tuple[int, int]] = []
+        self._cores = cores
+        self._threads = threads
+        self._call_seconds = call_seconds
+        self._token_seconds = token_seconds
+        self._noise = noise
+        self._random = random.Random(seed)
+        self._runs: list[_Run] = []
+        self._updated_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def runs(self) -> int:
+        """Number of concurrent runs now."""
+        return len(self._runs)
+
+    async def predict(self, batch: Batch, *, timeout: float | None) -> Scores:  # noqa: ASYNC109
+        if len(self._runs) >= self._threads:
+            raise OverloadedError("the model server is overloaded: retry later")
+        rows, length = batch.input_ids.shape
+        self.shapes.append((rows, length))
+        factor = max(0.5, 1 + self._noise * self._random.gauss(0, 1)) * self.slowdown
+        run = _Run((self._call_seconds + self._token_seconds * rows * length) * factor)
+        self._advance()
+        self._runs.append(run)
+        self.max_runs = max(self.max_runs, len(self._runs))
+        self._set_timer()
+        try:
+            # A timeout and a cancellation end the call, but not the run.
+            async with asyncio.timeout(timeout):
+                await asyncio.shield(run.ended)
+        except TimeoutError:
+            raise DeadlineError("the model server did not respond in time") from None
+        return np.full((rows, 2), 0.5, dtype=np.float32)
+
+    def _advance(self) -> None:
+        """Computes the runs up to the present time, and ends those that are complete."""
+        now = asyncio.get_running_loop().time()
+        share = min(1.0, self._cores / len(self._runs)) if self._runs else 0.0
+        elapsed, self._updated_at = now - self._updated_at, now
+        self.busy_seconds += elapsed * share * len(self._runs)
+        for run in self._runs:
+            run.work -= elapsed * share
+        for run in [run for run in self._runs if run.work <= 1e-9]:
+            self._runs.remove(run)
+            run.ended.set_result(None)
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._runs:
+            share = min(1.0, self._cores / len(self._runs))
+            seconds = min(run.work for run in self._runs) / share
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._advance()
+        self._set_timer()
