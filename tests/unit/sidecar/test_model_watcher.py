@@ -75,6 +75,30 @@ async def test_a_busy_model_server_stays_available(base: Path) -> None:
         assert await classify_code(pod) is grpc.StatusCode.OK
 
 
+async def test_slow_status_checks_do_not_withdraw_the_model_while_calls_complete(base: Path) -> None:
+    async with running_pod(base) as pod:
+        pod.serving.status_fails = grpc.StatusCode.DEADLINE_EXCEEDED
+        for _ in range(5):
+            before = pod.serving.status_calls
+            while pod.serving.status_calls < before + 2:
+                assert await classify_code(pod) is grpc.StatusCode.OK
+        # Without calls, the model server counts as lost after a few checks.
+        await pod.wait_health(serving=False)
+
+
+async def test_a_stuck_call_makes_the_pod_unready_until_it_ends(base: Path) -> None:
+    async with running_pod(base, predict_timeout_seconds=0.2) as pod:
+        pod.serving.hold()
+        call = pod.stub.Classify(REQUEST)
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert "has not finished a call in 0.2 s" in (await call.details() or "")
+        await pod.wait_health(serving=False)
+        assert await classify_code(pod) is grpc.StatusCode.UNAVAILABLE
+        pod.serving.release()
+        await pod.wait_health(serving=True)
+        assert await classify_code(pod) is grpc.StatusCode.OK
+
+
 async def test_a_new_version_replaces_the_old_one_without_a_failed_call(base: Path) -> None:
     async with running_pod(base) as pod:
         seen = {version: asyncio.Event() for version in (1, 2, 3)}

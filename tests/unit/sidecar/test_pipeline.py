@@ -1,5 +1,6 @@
 import asyncio
 import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,6 +151,19 @@ async def test_a_call_after_its_deadline_is_not_sent(models: tuple[Model, Model]
     with pytest.raises(DeadlineError):
         await make_pipeline(backend, models).classify([Paragraph("rain", "")], OverlengthPolicy.CHUNK_MEAN, -1.0)
     assert backend.batches == []
+
+
+async def test_at_the_deadline_a_call_gets_the_results_that_it_has(models: tuple[Model, Model]) -> None:
+    backend = FakeBackend()
+    limits = BatchLimits(budget=128, slots=1, queue_tokens=10_000, batch_share=0.1)
+    batcher = MicroBatcher(backend, limits, call_seconds=30, margin_seconds=0)
+    pipeline = Pipeline(FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=10, margin_seconds=9.9)
+    backend.fails = lambda batch: backend.hold()
+    paragraphs = [Paragraph(text, "") for text in ("rain", SENTENCE * 6)]
+    answer = await pipeline.classify(paragraphs, OverlengthPolicy.CHUNK_MEAN, time.monotonic() + 10)
+    assert [type(outcome) for outcome in answer.outcomes] == [Classified, DeadlineError]
+    backend.release()
+    await batcher.close()
 
 
 async def test_a_full_queue_fails_the_whole_call_only_if_no_paragraph_was_accepted(models: tuple[Model, Model]) -> None:

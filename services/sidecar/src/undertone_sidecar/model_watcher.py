@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Backend, Catalog
 from undertone_sidecar.contract import CONTRACT_FILE
 from undertone_sidecar.cpu import InstructionSet
@@ -29,7 +30,7 @@ _Argument = TypeVar("_Argument")
 _Result = TypeVar("_Result")
 
 _MAX_BUSY_CHECKS: Final = 3
-"""Consecutive checks that a busy model server may leave unanswered."""
+"""Consecutive checks that a busy model server may leave unanswered while no call completes."""
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class ModelWatcher:
         budget: int,
         poll_seconds: float,
         instruction_set: InstructionSet,
+        activity: Activity | None = None,
         listener: Listener = ignore,
     ) -> None:
         """Creates a watcher without a model.
@@ -72,6 +74,8 @@ class ModelWatcher:
             budget: Maximum number of tokens in a batch.
             poll_seconds: Time between checks.
             instruction_set: Instruction set of the CPU. Logged with the precision of the model.
+            activity: Predict calls. While calls complete, the model server is alive, however slowly
+                it responds to checks. While a call is overdue, it is stuck.
             listener: Receives events.
         """
         self._folder = folder
@@ -91,6 +95,8 @@ class ModelWatcher:
         self._logged_reasons: set[str] = set()
         self._mismatch = False
         self._busy_checks = 0
+        self._activity = activity or Activity()
+        self._completed = 0
         self._wake = asyncio.Event()
         self._next_check: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._warm_up_task: asyncio.Task[None] | None = None
@@ -130,7 +136,8 @@ class ModelWatcher:
                 await self._withdraw(str(error))
             except (DeadlineError, OverloadedError) as error:
                 # A model server that computes on all cores responds late, but is still available.
-                self._busy_checks += 1
+                completed, self._completed = self._completed, self._activity.completed
+                self._busy_checks = self._busy_checks + 1 if completed == self._completed else 0
                 if self._busy_checks > _MAX_BUSY_CHECKS or not self._available:
                     await self._withdraw(str(error))
             except SidecarError as error:
@@ -142,6 +149,8 @@ class ModelWatcher:
                 await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
 
     async def _check(self) -> None:
+        if self._activity.overdue:
+            raise UnavailableError("the model server is stuck: a call exceeds --predict-timeout-seconds")
         versions = await self._catalog.versions()
         self._busy_checks = 0
         candidates = await self._in_thread(self._complete_versions, versions)

@@ -1,6 +1,7 @@
 """Path of a call through the sidecar: check, tokenize, split, batch, merge."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ class Pipeline:
         *,
         overlap: int,
         max_paragraphs: int,
+        margin_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         listener: Listener = ignore,
         current_span: Callable[[], object | None] = no_span,
@@ -110,6 +112,8 @@ class Pipeline:
             max_paragraphs: Maximum paragraphs of one lane in the pipeline, shared between callers
                 (see Progress). It bounds the work that is not tokenized yet, which the batcher
                 cannot bound.
+            margin_seconds: Time before the deadline of a call at which paragraphs without a result
+                fail with DeadlineError, so that the caller gets the other results.
             clock: Time in seconds, for deadlines. The same as the batcher's.
             listener: Receives events.
             current_span: Returns the trace span of the current call, for Request.span.
@@ -118,6 +122,7 @@ class Pipeline:
         self._batcher = batcher
         self._limits = limits
         self._overlap = overlap
+        self._margin_seconds = margin_seconds
         self._clock = clock
         self._listener = listener
         self._current_span = current_span
@@ -199,9 +204,7 @@ class Pipeline:
             finally:
                 # The traceback refers to this frame, which must not refer to the error.
                 del paragraphs, refusals
-        # If the call is cancelled, gather cancels all of these futures, and the batcher drops their
-        # requests.
-        results = await asyncio.gather(*_results(paragraphs), return_exceptions=True)
+        results = await _results_before(_results(paragraphs), deadline - self._margin_seconds - self._clock())
         if lost := next((result for result in results if isinstance(result, ModelServerLostError)), None):
             self._models.report_failure()
             # For the whole call, so that Envoy retries it on another pod.
@@ -269,6 +272,27 @@ class Pipeline:
 
 def _results(paragraphs: "Iterable[_Submitted | SidecarError]") -> "list[asyncio.Future[Scored]]":
     return [result for paragraph in paragraphs if isinstance(paragraph, _Submitted) for result in paragraph.results]
+
+
+async def _results_before(futures: Sequence[asyncio.Future[Scored]], seconds: float) -> list[Scored | BaseException]:
+    """The results that are available within `seconds`, and a DeadlineError for each other future.
+
+    The other futures are cancelled, also if the call is cancelled, so that the batcher drops their
+    requests.
+    """
+    try:
+        if futures:
+            await asyncio.wait(futures, timeout=None if seconds == math.inf else max(0.0, seconds))
+    finally:
+        for future in futures:
+            future.cancel()
+    return [_result(future) for future in futures]
+
+
+def _result(future: asyncio.Future[Scored]) -> Scored | BaseException:
+    if future.cancelled():
+        return DeadlineError("the deadline passed before the paragraph was scored: set a longer deadline")
+    return future.exception() or future.result()
 
 
 def _merge_results(

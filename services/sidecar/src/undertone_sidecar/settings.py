@@ -131,13 +131,16 @@ class Settings(ThreadSettings):
     predict_timeout_seconds: float = field(
         default=30.0,
         metadata=option(
-            "Timeout of a call to the model server. The callers' deadlines can shorten it.", NumberRange(min=0.001), "SECONDS"
+            "Maximum duration of a call to the model server. A longer call fails for its callers, and the sidecar is not "
+            "ready until the call ends.",
+            NumberRange(min=0.001),
+            "SECONDS",
         ),
     )
     deadline_margin_seconds: float = field(
         default=0.01,
         metadata=option(
-            "Time that is left for the reply: a call to the model server ends this long before the caller's deadline.",
+            "Time that is left for the reply: the sidecar answers a call this long before the caller's deadline.",
             NumberRange(min=0),
             "SECONDS",
         ),

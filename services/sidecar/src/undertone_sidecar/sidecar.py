@@ -13,6 +13,7 @@ from undertone_telemetry import Telemetry, TelemetryError
 from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
 
 from undertone_sidecar import accept_loop
+from undertone_sidecar.activity import Activity
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.call_guard import CallGuard, CallLimits
 from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_threads, read_machine
@@ -67,12 +68,14 @@ class Sidecar:
                 *([tracing.client_interceptor(settings.model_server)] if tracing else []),
             ],
         )
+        activity = Activity()
         self._batcher = MicroBatcher(
             self._backend,
             settings.batch_limits(planned.model_calls),
             call_seconds=settings.predict_timeout_seconds,
             margin_seconds=settings.deadline_margin_seconds,
             listener=listener,
+            activity=activity,
         )
         self._health = Health()
         self._watcher = ModelWatcher(
@@ -86,6 +89,7 @@ class Sidecar:
             budget=settings.batch_tokens,
             poll_seconds=settings.poll_seconds,
             instruction_set=machine.instruction_set,
+            activity=activity,
             listener=listener,
         )
         pipeline = Pipeline(
@@ -94,6 +98,7 @@ class Sidecar:
             settings.request_limits,
             overlap=settings.chunk_overlap,
             max_paragraphs=settings.max_queue,
+            margin_seconds=settings.deadline_margin_seconds,
             listener=listener,
             current_span=span_listener.current_span if span_listener else no_span,
         )

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Batch
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
-from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError, UnavailableError
+from undertone_sidecar.errors import DeadlineError, ModelServerError, ModelServerLostError, OverloadedError, UnavailableError
 from undertone_sidecar.events import BatchAnswered, BatchSent, Event, ParagraphShed, RequestDropped
 from undertone_sidecar.model import PaddedLengths
 from undertone_sidecar.testing import FakeBackend, FakeClock, probabilities
@@ -34,14 +35,18 @@ def make_batcher(
     *,
     queue_tokens: int = 100_000,
     events: list[Event] | None = None,
+    activity: Activity | None = None,
+    call_seconds: float = 30,
 ) -> MicroBatcher:
     return MicroBatcher(
         backend,
         limits(queue_tokens=queue_tokens),
-        call_seconds=30,
+        call_seconds=call_seconds,
         margin_seconds=0.01,
         clock=clock or FakeClock(),
         listener=(lambda _: None) if events is None else events.append,
+        activity=activity,
+        jitter=lambda: 0.0,
     )
 
 
@@ -239,17 +244,77 @@ async def test_a_request_is_refused_only_if_its_deadline_cannot_be_met() -> None
     accepted.append(submit(batcher, request(500, deadline=clock() + 7)))
     backend.release()
     assert all(isinstance(scored, Scored) for scored in await asyncio.gather(*accepted))
-    # With an empty queue, a request is accepted whatever the forecast.
-    assert isinstance(await submit(batcher, request(500, deadline=clock() + 1.5)), Scored)
     await batcher.close()
 
 
-async def test_the_timeout_of_a_call_is_its_latest_deadline_less_the_margin() -> None:
-    backend, clock = FakeBackend(), FakeClock(5.0)
+async def test_an_idle_batcher_refuses_a_request_that_is_too_late_but_tries_again_after_a_while() -> None:
+    """Without the retry, a forecast that is too long would never be corrected."""
+    clock = FakeClock()
+    backend = FakeBackend(clock=clock, seconds=2.0)
     batcher = make_batcher(backend, clock)
-    await asyncio.gather(submit(batcher, request(10, deadline=6.0)), submit(batcher, request(10, deadline=7.0)))
-    await asyncio.gather(submit(batcher, request(10)), submit(batcher, request(10, deadline=6.0)))
-    assert backend.timeouts == pytest.approx([1.99, 30.0])
+    for _ in range(10):
+        await submit(batcher, request(500))
+    with pytest.raises(OverloadedError, match=r"but the deadline is in 1\.5 s"):
+        batcher.submit([request(500, deadline=clock() + 1.51)])
+    clock.advance(21)
+    assert isinstance(await submit(batcher, request(500, deadline=clock() + 1.51)), Scored)
+    with pytest.raises(OverloadedError):
+        batcher.submit([request(500, deadline=clock() + 1.51)])
+    await batcher.close()
+
+
+async def test_neither_a_deadline_nor_a_cancellation_ends_a_call_or_frees_its_slot() -> None:
+    backend, clock = FakeBackend(), FakeClock()
+    backend.hold()
+    batcher = make_batcher(backend, clock)
+    first, second = submit(batcher, request(10, deadline=1.0)), submit(batcher, request(10))
+    await backend.wait_for_calls()
+    first.cancel()
+    second.cancel()
+    clock.advance(5.0)
+    third = submit(batcher, request(10, first=3))
+    await asyncio.sleep(0.01)
+    assert (backend.in_flight, len(backend.batches), backend.timeouts) == (1, 1, [None])
+    backend.release()
+    await third
+    assert first_ids(backend.batches) == [1, 1, 3]
+    await batcher.close()
+
+
+async def test_a_request_that_became_too_late_in_the_queue_is_answered_without_a_call() -> None:
+    clock, events = FakeClock(), list[Event]()
+    backend = FakeBackend(clock=clock, seconds=2.0)
+    batcher = make_batcher(backend, clock, events=events)
+    for _ in range(10):
+        await submit(batcher, request(500))
+    backend.hold()
+    running = submit(batcher, request(500))
+    await backend.wait_for_calls(11)
+    late, patient = submit(batcher, request(500, first=7, deadline=clock() + 5.0)), submit(batcher, request(500, first=8))
+    clock.advance(1.5)  # The call takes longer than usual.
+    backend.release()
+    await running
+    with pytest.raises(OverloadedError, match=r"needs about 2 s, but the deadline is in 1\.5 s") as dropped:
+        await late
+    assert dropped.value.retry_after == pytest.approx(2.0, rel=0.1)
+    await patient
+    assert first_ids(backend.batches)[-1] == 8
+    assert RequestDropped("online", "late", 3.5, None) in events
+    await batcher.close()
+
+
+async def test_a_call_that_exceeds_its_maximum_fails_for_its_callers_and_keeps_its_slot() -> None:
+    backend, activity = FakeBackend(), Activity()
+    backend.hold()
+    batcher = make_batcher(backend, activity=activity, call_seconds=0.01)
+    stuck, queued = submit(batcher, request(10)), submit(batcher, request(500))
+    for result in (stuck, queued):
+        with pytest.raises(ModelServerLostError, match=r"has not finished a call in 0.01 s: retry later"):
+            await result
+    assert (activity.overdue, activity.completed, backend.in_flight) == (1, 0, 1)
+    backend.release()
+    assert isinstance(await submit(batcher, request(10)), Scored)
+    assert (activity.overdue, activity.completed) == (0, 2)
     await batcher.close()
 
 

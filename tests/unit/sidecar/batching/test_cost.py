@@ -67,3 +67,28 @@ def test_costs_are_never_negative(history: list[tuple[int, float]]) -> None:
         cost.observe(tokens, seconds)
         assert cost.seconds(1024) >= 0
         assert cost.overhead_tokens >= 0
+
+
+def test_the_drift_follows_a_lasting_change_after_four_calls() -> None:
+    cost = CostModel()
+    observe(cost, 0.005, 1e-4, 200)
+    observe(cost, 0.01, 2e-4, 4, seed=1)
+    assert cost.seconds(2048) == pytest.approx(0.01 + 2e-4 * 2048, rel=0.15)
+
+
+def test_nine_of_ten_calls_do_not_exceed_the_cautious_estimate() -> None:
+    cost = CostModel()
+    observe(cost, 0.005, 1e-4, 200, noise=0.2)
+    seconds = 0.005 + 1e-4 * 1024
+    assert 1.1 * seconds < cost.cautious_seconds(1024) < 1.25 * seconds
+    assert cost.seconds(cost.tokens_within(seconds)) == pytest.approx(seconds)
+    assert cost.cautious_seconds(cost.tokens_within(seconds, cautious=True)) == pytest.approx(seconds)
+
+
+@given(st.floats(0, 100))
+def test_a_call_that_exceeds_its_estimate_is_expected_to_take_longer(elapsed: float) -> None:
+    cost = CostModel()
+    observe(cost, 0.005, 1e-3, 50)
+    estimate = cost.seconds(1024)
+    remaining = cost.remaining_seconds(1024, elapsed)
+    assert remaining == pytest.approx(estimate - elapsed if elapsed < estimate else (elapsed - estimate) / 4)

@@ -109,3 +109,36 @@ def test_free_slots_share_the_queued_requests(queued: int, free_slots: int, rows
         found.append(len(selection.requests))
         free_slots -= 1
     assert found == rows
+
+
+def test_a_batch_is_only_as_large_as_the_deadlines_of_its_requests_allow() -> None:
+    schedule = make_schedule(1)
+    urgent = Request(np.zeros(LENGTH, dtype=np.int32), LENGTH, 1, 1.0)
+    add(schedule, Lane.ONLINE, 2)
+    schedule.add([urgent])
+    add(schedule, Lane.ONLINE, 20)
+
+    def next_requests() -> list[Request]:
+        # The deadline of the urgent request allows five rows.
+        limit = lambda request: 5 * LENGTH if request is urgent else math.inf  # noqa: E731
+        selection = schedule.next_batch(lambda _: True, token_limit=limit)
+        assert selection is not None
+        schedule.start(selection)
+        return list(selection.requests)
+
+    first = next_requests()
+    assert urgent in first
+    assert len(first) == 5
+    assert len(next_requests()) == 18
+
+
+def test_a_request_stays_in_the_queue_if_its_deadline_does_not_allow_the_batch() -> None:
+    schedule = make_schedule(1)
+    urgent = Request(np.zeros(LENGTH, dtype=np.int32), LENGTH, 1, 1.0)
+    add(schedule, Lane.ONLINE, 4)
+    schedule.add([urgent])
+    limit = lambda request: 2 * LENGTH if request is urgent else math.inf  # noqa: E731
+    selection = schedule.next_batch(lambda _: True, token_limit=limit)
+    assert selection is not None
+    assert len(selection.requests) == 4
+    assert urgent not in selection.requests

@@ -110,13 +110,15 @@ class AdmissionControl:
         """
         wait = start_seconds(self._work_seconds(backlog.tokens), backlog.slots)
         all_done = start_seconds(self._work_seconds(backlog.tokens + tokens), backlog.slots)
-        needed = max(wait + self._call_seconds(tokens, backlog, remaining), all_done)
+        call = self._call_seconds(tokens, backlog, remaining)
+        needed = max(wait + call, all_done)
         if backlog.lane_tokens and backlog.lane_tokens + tokens > self._limits.queue_tokens:
             # Half of the queue will be empty then. If all callers came back at once for the first
             # free place, most would fail.
             return Refusal(RefusalReason.QUEUE_FULL, needed, remaining, _clamp(wait / 2))
         if self._cost.is_reliable and needed > remaining:
-            return Refusal(RefusalReason.DEADLINE, needed, remaining, _clamp(needed - remaining))
+            # Before a call has ended, there is room for no other request.
+            return Refusal(RefusalReason.DEADLINE, needed, remaining, _clamp(max(needed - remaining, call)))
         return None
 
     @property

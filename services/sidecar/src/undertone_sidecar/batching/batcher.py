@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -40,6 +40,9 @@ _PROBE_INTERVAL: Final = 10.0
 """Idle time after which the forecast refuses no request, as a multiple of the request's call. If
 all requests were refused because of a wrong forecast, no call would correct it."""
 
+_SWEEP_SECONDS: Final = 1e-4
+"""Minimum time between two searches of the queue for requests to drop, for each request in it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -51,13 +54,12 @@ class _Prefetched:
 
 @dataclass(slots=True, eq=False)
 class _PredictCall:
-    """A Predict call in flight. `watchdog` runs when the call exceeds its maximum duration."""
+    """A Predict call in flight. It is overdue when it exceeds the maximum duration of a call."""
 
     requests: Sequence[Request]
     padded_tokens: int
     sent_at: float
-    watchdog: asyncio.TimerHandle
-    is_overdue: bool = field(default=False)
+    is_overdue: bool = False
 
 
 class MicroBatcher:
@@ -67,8 +69,8 @@ class MicroBatcher:
 
     A batch is formed when a slot becomes free, without waiting for more requests. It takes all
     requests that arrived in the meantime. If more than a full batch is queued, the next batch is
-    selected and padded during the current call. Requests that are cancelled, or whose deadline would
-    pass before their call ends, are never sent.
+    selected and padded during the current call. Requests that are cancelled, or whose deadline
+    would pass before their call ends, are never sent.
 
     A slot is free when its Predict call has ended. The deadlines of requests do not end a call,
     because TF Serving computes an abandoned call to its end.
@@ -91,9 +93,9 @@ class MicroBatcher:
         Args:
             backend: The model server.
             limits: Sizes of batches and queues.
-            call_seconds: Maximum duration of a Predict call. The requests of a longer call fail with
-                ModelServerLostError. The call keeps its slot, because it is still computed, until
-                it ends or the connection is lost.
+            call_seconds: Maximum duration of a Predict call. The requests of a longer call fail
+                with ModelServerLostError. The call keeps its slot, because it is still computed,
+                until it ends or the connection is lost.
             margin_seconds: Time before the deadline of a request at which its call must end.
             clock: Time in seconds. The deadlines of requests refer to it.
             listener: Receives events.
@@ -114,7 +116,7 @@ class MicroBatcher:
         self._calls: list[_PredictCall] = []
         self._tasks: dict[asyncio.Task[None], _PredictCall] = {}
         self._wake_scheduled = False
-        self._unwanted_removed = False
+        self._next_sweep = -math.inf
         self._closed = False
 
     def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
@@ -150,8 +152,7 @@ class MicroBatcher:
         """Refuses new requests, and fails all others with UnavailableError."""
         self._closed = True
         tasks = dict(self._tasks)
-        for task, call in tasks.items():
-            call.watchdog.cancel()
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for request in (*(request for call in tasks.values() for request in call.requests), *self._schedule.requests()):
@@ -169,11 +170,11 @@ class MicroBatcher:
             return self._schedule.refusal(lane, caller, tokens, slots=self._slot_seconds, remaining=remaining)
 
         refusal = check()
-        if refusal and not self._unwanted_removed:
-            # Cancelled and expired requests must not cause a refusal. To remove them once for each
-            # batch is enough.
-            self._unwanted_removed = True
-            self._schedule.remove_unwanted(self._keep_or_drop)
+        if refusal and now >= self._next_sweep:
+            # Cancelled and expired requests must not cause a refusal, nor requests that will be too
+            # late when a slot is free. The interval bounds the CPU time of this search.
+            self._schedule.remove_unwanted(partial(self._keep_or_drop, start=now + min(self._slot_seconds())))
+            self._next_sweep = now + _SWEEP_SECONDS * len(self._schedule)
             refusal = check()
         if refusal:
             self._listener(ParagraphShed(lane.value, refusal.reason.value, len(requests), tokens))
@@ -237,8 +238,7 @@ class MicroBatcher:
 
     def _send(self, selection: BatchSelection, batch: Batch, *, prefetched: bool) -> None:
         requests = selection.requests
-        watchdog = asyncio.get_running_loop().call_later(self._call_seconds, lambda: self._on_overdue(call))
-        call = _PredictCall(requests, selection.padded_tokens, self._clock(), watchdog)
+        call = _PredictCall(requests, selection.padded_tokens, self._clock())
         # An empty context: the current one may belong to a caller, or to the previous batch.
         context = Context()
         context.run(
@@ -254,17 +254,20 @@ class MicroBatcher:
                 spans=_spans(requests),
             ),
         )
-        self._unwanted_removed = False
+        self._next_sweep = -math.inf
         self._calls.append(call)
         task = asyncio.create_task(self._run(call, batch), name="predict", context=context)
         self._tasks[task] = call
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def _run(self, call: _PredictCall, batch: Batch) -> None:
-        outcome = await self._predict(batch)
+        watchdog = asyncio.get_running_loop().call_later(self._call_seconds, self._on_overdue, call)
+        try:
+            outcome = await self._predict(batch)
+        finally:
+            watchdog.cancel()
         self._last_end = self._clock()
         seconds = self._last_end - call.sent_at
-        call.watchdog.cancel()
         self._activity.completed += not isinstance(outcome, ModelServerLostError)
         self._activity.overdue -= call.is_overdue
         code = status_of(outcome).code if isinstance(outcome, Exception) else grpc.StatusCode.OK
@@ -324,7 +327,8 @@ class MicroBatcher:
         if prefetched and self._schedule.is_current(prefetched.selection):
             now, selection = self._clock(), prefetched.selection
             if all(
-                self._reason_to_drop(request, now) is None and selection.padded_tokens <= self._token_limit(request, start=now)
+                self._reason_to_drop(request, now, now) is None
+                and selection.padded_tokens <= self._token_limit(request, start=now)
                 for request in selection.requests
             ):
                 return prefetched
@@ -340,22 +344,25 @@ class MicroBatcher:
         remaining = request.deadline - self._margin_seconds - start
         return max(request.padded_length, self._schedule.cost.tokens_within(remaining, cautious=True))
 
-    def _reason_to_drop(self, request: Request, now: float) -> str | None:
-        """Why the request must not be sent. None if it may be sent."""
+    def _reason_to_drop(self, request: Request, now: float, start: float) -> str | None:
+        """Why the request must not be sent at `start`. None if it may be sent."""
         if request.deadline - self._margin_seconds <= now:
             return "expired"
         if request.result.done():
             return "cancelled"
         cost, tokens = self._schedule.cost, request.padded_length
-        remaining = request.deadline - self._margin_seconds - now
+        remaining = request.deadline - self._margin_seconds - start
         if cost.is_reliable and cost.cautious_seconds(tokens) > remaining and not self._is_probe(tokens, now):
             return "late"
         return None
 
-    def _keep_or_drop(self, request: Request) -> bool:
-        """Whether the request may be sent. If not, reports it, and fails it if it has no result."""
+    def _keep_or_drop(self, request: Request, *, start: float = -math.inf) -> bool:
+        """Whether the request may be sent at `start`, or now if that is later.
+
+        If not, reports the request, and fails it if it has no result.
+        """
         now = self._clock()
-        reason = self._reason_to_drop(request, now)
+        reason = self._reason_to_drop(request, now, max(now, start))
         if reason is None:
             return True
         if not request.result.done():

@@ -30,6 +30,9 @@ _CAUTION_QUANTILE: Final = 0.9
 _MAX_CAUTION: Final = 1.5
 """Maximum ratio of the cautious estimate to the estimate, however irregular the calls are."""
 
+_MAX_RATIO: Final = 1000.0
+"""Maximum ratio of a duration to its estimate, and of an estimate to the duration."""
+
 _OVERRUN_SHARE: Final = 0.25
 """Remaining time of a call that exceeds its estimate, as a share of the excess."""
 
@@ -107,8 +110,8 @@ class CostModel:
         self._xx = _DECAY * self._xx + weight * tokens * tokens
         self._xy = _DECAY * self._xy + weight * tokens * seconds
         self._fit()
-        if fitted > 0 and self._samples > 2:
-            self._ratios.append(seconds / fitted)
+        if fitted > 0 and seconds > 0 and self._samples > 2:
+            self._ratios.append(min(max(seconds / fitted, 1 / _MAX_RATIO), _MAX_RATIO))
             self._set_factors()
 
     def _fitted_seconds(self, tokens: float, calls: float = 1.0) -> float:
@@ -117,8 +120,8 @@ class CostModel:
     def _set_factors(self) -> None:
         self._drift = median(list(self._ratios)[-_DRIFT_SAMPLES:])
         ordered = sorted(self._ratios)
-        quantile = ordered[min(len(ordered) - 1, int(_CAUTION_QUANTILE * len(ordered)))]
-        self._caution = min(max(1.0, quantile / self._drift), _MAX_CAUTION) if self._drift else 1.0
+        quantile = ordered[int(_CAUTION_QUANTILE * (len(ordered) - 1))]
+        self._caution = min(max(1.0, quantile / self._drift), _MAX_CAUTION)
 
     def _fit(self) -> None:
         weight, y = self._weight + _PRIOR_WEIGHT, self._y + _PRIOR_WEIGHT * _PRIOR_SECONDS

@@ -118,6 +118,10 @@ class Schedule:
         batch_waiting = selection.lane is Lane.BATCH or bool(self._batch_queue)
         self._fair_share.record(selection.lane, selection.padded_tokens, batch_waiting=batch_waiting)
 
+    def __len__(self) -> int:
+        """Number of queued requests."""
+        return len(self._online_queue) + len(self._batch_queue)
+
     def requests(self) -> Iterable[Request]:
         """All queued requests."""
         return [*self._online_queue, *self._batch_queue]

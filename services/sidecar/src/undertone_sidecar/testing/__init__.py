@@ -3,6 +3,7 @@
 from undertone_sidecar.testing.backend import FakeBackend, FakeClock, probabilities
 from undertone_sidecar.testing.model import LABELS, tiny_tokenizer, write_version
 from undertone_sidecar.testing.pod import Pod, read_settings, running_pod
+from undertone_sidecar.testing.simulated_model_server import SimulatedModelServer
 from undertone_sidecar.testing.tf_serving import FakeTFServing
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "FakeClock",
     "FakeTFServing",
     "Pod",
+    "SimulatedModelServer",
     "probabilities",
     "read_settings",
     "running_pod",

@@ -1,4 +1,4 @@
-"""A simulated TF Serving for tests on a virtual clock: cores, threads, and runs that do not stop."""
+"""A simulated TF Serving for tests on a virtual clock, whose runs cannot be stopped."""
 
 import asyncio
 import random
@@ -54,7 +54,7 @@ class SimulatedModelServer:
         self._call_seconds = call_seconds
         self._token_seconds = token_seconds
         self._noise = noise
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 — not for cryptography
         self._runs: list[_Run] = []
         self._updated_at = 0.0
         self._timer: asyncio.TimerHandle | None = None

@@ -33,6 +33,7 @@ class FakeTFServing:
         fails: Called with each Predict request. Returns a status code to fail with, or None.
         changes: Changes the scores of each response.
         status_fails: Status code to fail GetModelStatus with, or None.
+        status_calls: Number of GetModelStatus calls so far.
         hanging: Set when a Predict call hangs because of `hold`.
     """
 
@@ -50,6 +51,7 @@ class FakeTFServing:
         self.changes: Callable[[Scores], Scores] = lambda scores: scores
         self.hanging = asyncio.Event()
         self.status_fails: grpc.StatusCode | None = None
+        self.status_calls = 0
         self._released = asyncio.Event()
         self._released.set()
         self._server: grpc.aio.Server | None = None
@@ -131,6 +133,7 @@ class FakeTFServing:
         return response
 
     async def _status(self, request: predict_pb2.GetModelStatusRequest, context: Any) -> predict_pb2.GetModelStatusResponse:
+        self.status_calls += 1
         if self.status_fails:
             await context.abort(self.status_fails, "as the test asked")
         if request.model_spec.name != self.name:
