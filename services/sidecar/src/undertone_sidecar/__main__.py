@@ -63,7 +63,7 @@ def serve(settings: Settings) -> int:
 
     Each option has an environment variable. The command line has precedence.
     """
-    logs.configure(settings.log_format, traced=settings.telemetry.traced)
+    logs.configure_service(settings.log_format, traced=settings.telemetry.traced)
     return 0 if asyncio.run(_run(settings)) else _DRAIN_INCOMPLETE
 
 
@@ -72,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The tokenizer would start a thread for each core, in competition with the model server. Our
     # thread pool is enough.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # gRPC's core writes a line to standard error for each bad header of a caller, and blocks until
+    # it is read.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     arguments = sys.argv[1:] if arguments is None else arguments
     name = "undertone-sidecar"
     command: click.Command = serve

@@ -1,6 +1,7 @@
 """A server of grpc.aio that accepts calls fast, and survives method names that are not UTF-8."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, cast
@@ -115,6 +116,16 @@ def _chained(interceptors: Sequence[grpc.aio.ServerInterceptor], handlers: Mappi
     return chained
 
 
+def _is_not_caused_by_caller(record: logging.LogRecord) -> bool:
+    """A filter of gRPC's log.
+
+    gRPC logs a traceback if a call ends, by its deadline or its caller, while the server sends the
+    status, and for metadata that is not UTF-8.
+    """
+    error = record.exc_info[0] if record.exc_info else None
+    return error is None or not issubclass(error, cygrpc.ExecuteBatchError | UnicodeDecodeError)
+
+
 class _Server(_server.Server):
     def __init__(self, interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, Any]]) -> None:
         self._loop = cygrpc.get_working_loop()
@@ -123,4 +134,5 @@ class _Server(_server.Server):
 
 def server(interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, Any]]) -> grpc.aio.Server:
     """Like grpc.aio.server(), with another accept loop. CallGuard must be the first interceptor."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_not_caused_by_caller)
     return cast("grpc.aio.Server", _Server(interceptors, options))

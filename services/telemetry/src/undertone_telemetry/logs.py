@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from undertone_telemetry.log_limit import RepetitionLimit
+from undertone_telemetry.log_writer import LogWriter
 from undertone_telemetry.metrics import Level, Measurement, Notification
 
 _STANDARD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -17,6 +19,8 @@ _LEVELS: Final = {
     Level.WARNING: logging.WARNING,
     Level.ERROR: logging.ERROR,
 }
+
+_REPETITIONS_PER_SECOND: Final = 5
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +76,21 @@ def configure(log_format: str, *, traced: bool = False) -> None:
         log_format: "plain" or "json".
         traced: Add the ids of the current span to each line. Imports OpenTelemetry.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    _install(logging.StreamHandler(sys.stderr), log_format, traced=traced)
+
+
+def configure_service(log_format: str, *, traced: bool = False) -> None:
+    """As `configure`, for a process that serves calls.
+
+    A thread writes the log, so that a reader that has stopped does not block calls. Repeated
+    records, which bad callers can cause, are suppressed and counted.
+    """
+    writer = LogWriter(limit=RepetitionLimit(_REPETITIONS_PER_SECOND))
+    writer.start()
+    _install(writer.handler, log_format, traced=traced)
+
+
+def _install(handler: logging.Handler, log_format: str, *, traced: bool) -> None:
     if traced:
         from undertone_telemetry.tracing import TraceIdFilter
 
