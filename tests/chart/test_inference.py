@@ -106,7 +106,10 @@ def test_containers_share_a_socket(chart: Chart) -> None:
 def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
     chart: Chart, limit: object, settings: Mapping[str, object]
 ) -> None:
-    values = {"modelServer": {"resources": {"limits": {"cpu": limit}}}, "sidecar": {"settings": settings}}
+    values = {
+        "modelServer": {"resources": {"requests": {"cpu": limit}, "limits": {"cpu": limit}}},
+        "sidecar": {"settings": settings},
+    }
     given = [f"--{name}={value}" for name, value in flags(sidecar(chart, values)).items()]
     relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls="))]
     planned = plan_threads(read_machine(), read_settings(*relevant, f"--model-dir={CHART}"))
@@ -118,7 +121,7 @@ def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
 @pytest.mark.parametrize(("limit", "cpus"), [("2", 2.0), (4, 4.0), ("1500m", 1.5)])
 def test_sidecar_receives_the_cpu_limit_of_the_model_server(chart: Chart, limit: object, cpus: float) -> None:
     """The sidecar sees only the limit of its own container, from which it plans its own threads."""
-    given = sidecar(chart, {"modelServer": {"resources": {"limits": {"cpu": limit}}}})
+    given = sidecar(chart, {"modelServer": {"resources": {"requests": {"cpu": limit}, "limits": {"cpu": limit}}}})
     relevant = ["--model-server-cpus=" + flags(given)["model-server-cpus"], f"--model-dir={CHART}"]
     assert read_settings(*relevant).model_server_cpus == cpus
     assert "env" not in given

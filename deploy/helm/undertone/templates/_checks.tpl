@@ -29,6 +29,20 @@
 {{- if gt (int $envoy.minReplicas) (int $envoy.maxReplicas) }}
 {{- fail (printf "loadBalancer.envoy.autoscaling.minReplicas is %d and loadBalancer.envoy.autoscaling.maxReplicas %d: the minimum must not exceed the maximum" (int $envoy.minReplicas) (int $envoy.maxReplicas)) }}
 {{- end }}
+{{- $settings := .Values.sidecar.settings }}
+{{- $limits := list (list "max-batch-bytes" 1048576 "max-paragraph-bytes" 65536) (list "max-queue" 8192 "max-batch-paragraphs" 256) }}
+{{- range $limits }}
+{{- $upper := get $settings (index . 0) | default (index . 1) | int64 }}
+{{- $lower := get $settings (index . 2) | default (index . 3) | int64 }}
+{{- if lt $upper $lower }}
+{{- fail (printf "sidecar.settings.%s is %d, less than %s (%d): raise the first, or lower the second" (index . 0) $upper (index . 2) $lower) }}
+{{- end }}
+{{- end }}
+{{- include "undertone.checkResources" . }}
+{{- include "undertone.checkCidrs" . }}
+{{- include "undertone.checkPorts" . }}
+{{- include "undertone.checkPodLabels" . }}
+{{- include "undertone.checkTimeZone" . }}
 {{- include "undertone.checkMetrics" . }}
 {{- include "undertone.checkTelemetry" . }}
 {{- include "undertone.checkTls" . }}

@@ -7,18 +7,23 @@ Names and labels. Templates about a component have the argument (dict "root" $ "
 {{- end }}
 
 {{/*
-The release name, followed by the chart name unless the release name contains it. At most 40 characters,
-because templates append suffixes.
+The release name, followed by the chart name unless the release name contains it. Services need a DNS label
+that starts with a letter, and templates append suffixes. Therefore dots become hyphens, a name that starts
+with a digit gets a prefix, and a long name is truncated. The hash of the original name makes such names
+unique again.
 */}}
 {{- define "undertone.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- .Values.fullnameOverride }}
 {{- else }}
 {{- $name := include "undertone.name" . }}
-{{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- if and (le (len $full) 40) (regexMatch "^[a-z][a-z0-9-]*$" $full) }}
+{{- $full }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- $valid := replace "." "-" $full }}
+{{- if regexMatch "^[0-9]" $valid }}{{ $valid = printf "r-%s" $valid }}{{ end }}
+{{- printf "%s-%s" ($valid | trunc 31 | trimSuffix "-") (sha256sum $full | trunc 8) }}
 {{- end }}
 {{- end }}
 {{- end }}

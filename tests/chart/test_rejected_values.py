@@ -1,0 +1,202 @@
+"""Values that Kubernetes or Envoy would reject, most of them only at run time."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from undertone_bench.chart import Chart, HelmError
+
+from tests.chart.support.combinations import COMBINATIONS
+from tests.chart.support.paths import CHART
+from tests.chart.support.pods import inference_pod
+
+SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+JOBS = COMBINATIONS["jobs to a claim"]["batch"]
+
+
+def resources(requests: Mapping[str, object], limits: Mapping[str, object]) -> Mapping[str, Any]:
+    return {"resources": {"requests": requests, "limits": limits}}
+
+
+def envoy(**values: Any) -> Mapping[str, Any]:
+    return {"loadBalancer": {"envoy": values}}
+
+
+def clients(cidr: str, *exceptions: str) -> Mapping[str, Any]:
+    return {"networkPolicy": {"clients": [{"ipBlock": {"cidr": cidr, "except": list(exceptions)}}]}}
+
+
+def daily(**values: Any) -> Mapping[str, Any]:
+    return {"batch": {**JOBS, "daily": {**JOBS["daily"], **values}}}
+
+
+REJECTED: list[tuple[Mapping[str, Any], str]] = [
+    # Requests and limits.
+    (
+        {"modelServer": resources({"cpu": "3"}, {"cpu": "2500m"})},
+        "modelServer.resources.requests.cpu is 3, more than the limit 2500m: lower the request, or raise the limit",
+    ),
+    ({"sidecar": resources({"memory": "1Gi"}, {"memory": "512Mi"})}, "sidecar.resources.requests.memory is 1Gi, more than"),
+    ({"sidecar": resources({"memory": "1G"}, {"memory": "900Mi"})}, "sidecar.resources.requests.memory is 1G, more than"),
+    (envoy(**resources({"ephemeral-storage": "2Gi"}, {})), "envoy.resources.requests.ephemeral-storage is 2Gi, more than"),
+    ({"batch": resources({"cpu": 3}, {})}, "batch.resources.requests.cpu is 3, more than the limit 2"),
+    ({"test": resources({"cpu": 1}, {})}, "test.resources.requests.cpu is 1, more than"),
+    ({"model": resources({"cpu": "30"}, {})}, "model.resources.requests.cpu is 30, more than"),
+    ({"sidecar": resources({}, {"memory": "512m"})}, "sidecar.resources.limits.memory is 512m, less than 1 MiB"),
+    ({"sidecar": resources({"memory": 512}, {})}, "sidecar.resources.requests.memory is 512, less than 1 MiB"),
+    ({"sidecar": resources({}, {"cpu": 0})}, "sidecar.resources.limits.cpu is 0"),
+    ({"sidecar": resources({}, {"cpu": -1})}, "/sidecar/resources/limits/cpu'"),
+    # Jobs.
+    (
+        daily(timeZone="Mars/Phobos"),
+        "batch.daily.timeZone is Mars/Phobos, which is no time zone: use a name such as Europe/Berlin",
+    ),
+    (daily(timeZone="Local"), "batch.daily.timeZone is Local"),
+    (daily(schedule="99 2 * * *"), "/batch/daily/schedule'"),
+    (daily(schedule="0 2 * * mox"), "/batch/daily/schedule'"),
+    (daily(schedule="@noon"), "/batch/daily/schedule'"),
+    # Network.
+    (clients("10.0.0.0/33"), "networkPolicy.clients has the CIDR 10.0.0.0/33, which is invalid: use a form such as 10.0.0.0/8"),
+    (clients("10.0.0.256/8"), "networkPolicy.clients has the CIDR 10.0.0.256/8"),
+    (clients("10.0.0.1"), "networkPolicy.clients has the CIDR 10.0.0.1"),
+    (clients("fd00::/129"), "networkPolicy.clients has the CIDR fd00::/129"),
+    (clients("10.0.0.0/8", "10.1.0.0/40"), "networkPolicy.clients has the CIDR 10.1.0.0/40"),
+    (
+        {"networkPolicy": {"objectStore": [{"to": [{"ipBlock": {"cidr": "all"}}]}]}},
+        "networkPolicy.objectStore has the CIDR all",
+    ),
+    ({"networkPolicy": {"clients": [{"podSelecter": {}}]}}, "/networkPolicy/clients/0'"),
+    ({"networkPolicy": {"telemetry": [{"ports": [{"port": 70000}]}]}}, "/networkPolicy/telemetry/0/ports/0/port'"),
+    (envoy(ports={"metrics": 9901}), "loadBalancer.envoy.ports: api is 50051, metrics 9901 and admin 9901"),
+    (envoy(address="localhost"), "/loadBalancer/envoy/address'"),
+    ({"telemetry": {"dogstatsd": {"mode": "address", "address": "agent:99999"}}}, "/telemetry/dogstatsd/address'"),
+    ({"telemetry": {"otlp": {"endpoint": "http://collector:99999"}}}, "/telemetry/otlp/endpoint'"),
+    # Names and labels.
+    ({"inference": {"podLabels": {"team": "a b"}}}, "/inference/podLabels/team'"),
+    ({"inference": {"podLabels": {"bad key": "a"}}}, "/inference/podLabels'"),
+    ({"inference": {"podLabels": {"app.kubernetes.io/name": "other"}}}, "inference.podLabels sets app.kubernetes.io/name"),
+    (envoy(podLabels={"app.kubernetes.io/instance": "other"}), "loadBalancer.envoy.podLabels sets app.kubernetes.io/instance"),
+    ({"inference": {"podAnnotations": {"bad key": "a"}}}, "/inference/podAnnotations'"),
+    ({"nodePool": {"key": "bad key"}}, "/nodePool/key'"),
+    ({"nodePool": {"value": "-a"}}, "/nodePool/value'"),
+    ({"nodePool": {"tolerations": [{"key": "a", "operater": "Exists"}]}}, "/nodePool/tolerations/0'"),
+    ({"inference": {"priorityClassName": "Serving Class"}}, "/inference/priorityClassName'"),
+    (envoy(tls={"secretName": "My_Secret"}), "/loadBalancer/envoy/tls/secretName'"),
+    ({"fullnameOverride": "1st"}, "/fullnameOverride'"),
+    ({"sidecar": {"image": {"repository": "Registry/Sidecar"}}}, "/sidecar/image/repository'"),
+    ({"sidecar": {"image": {"tag": ".1"}}}, "/sidecar/image/tag'"),
+    # Settings of the sidecar.
+    ({"sidecar": {"settings": {"batch-tokens": "many"}}}, "/sidecar/settings/batch-tokens'"),
+    ({"sidecar": {"settings": {"batch-lane-share": 1}}}, "/sidecar/settings/batch-lane-share'"),
+    ({"sidecar": {"settings": {"log-format": "xml"}}}, "/sidecar/settings/log-format'"),
+    (
+        {"sidecar": {"settings": {"max-batch-bytes": 1000}}},
+        "sidecar.settings.max-batch-bytes is 1000, less than max-paragraph-bytes (65536)",
+    ),
+    (
+        {"sidecar": {"settings": {"max-queue": "100"}}},
+        "sidecar.settings.max-queue is 100, less than max-batch-paragraphs (256)",
+    ),
+    # Numbers that Helm would write as 1e+06, which Envoy and Kubernetes cannot read.
+    (envoy(timeouts={"callSeconds": 1000000}), "/loadBalancer/envoy/timeouts/callSeconds'"),
+    (envoy(maxConnectionSeconds=1000000), "/loadBalancer/envoy/maxConnectionSeconds'"),
+    ({"inference": {"revisionHistoryLimit": 1000000}}, "/inference/revisionHistoryLimit'"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), REJECTED, ids=lambda part: "" if isinstance(part, str) else json.dumps(part))
+def test_a_wrong_value_is_refused_by_name(chart: Chart, values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(HelmError) as error:
+        chart.render({"networkPolicy": {"enabled": False}, **values})
+    assert message in str(error.value)
+
+
+ACCEPTED: list[Mapping[str, Any]] = [
+    {"modelServer": resources({"cpu": 2}, {"cpu": "2000m"})},
+    {"sidecar": resources({"memory": "1G"}, {"memory": "1Gi"})},
+    {"sidecar": resources({"memory": 536870912}, {"memory": "512Mi"})},
+    *(daily(timeZone=zone) for zone in ("Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC", "Etc/GMT+5", "Zulu")),
+    *(daily(schedule=cron) for cron in ("@daily", "*/15 0-6,22 1 JAN-mar mon", "0 2 * * 1-5/2", "0 2 ? * 7", "@every 2h30m")),
+    *(clients(cidr) for cidr in ("0.0.0.0/0", "10.1.2.3/32", "::/0", "2001:db8::/48", "::ffff:10.0.0.0/104")),
+    {"inference": {"podLabels": {"example.com/team": "", "a": "b_c.d-e"}, "podAnnotations": {"example.com/a": "b c\nd"}}},
+    {"nodePool": {"tolerations": [{"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]}},
+    {"sidecar": {"image": {"repository": "registry.example:5000/team/side_car", "tag": "v1.0"}}},
+    {"sidecar": {"settings": {"batch-tokens": "1024", "batch-lane-share": "0.2", "poll-seconds": 0.5, "model-calls": 0}}},
+    {"telemetry": {"otlp": {"endpoint": "http://[fd00::1]:4317"}}},
+    envoy(address="::"),
+]
+
+
+@pytest.mark.parametrize("values", ACCEPTED, ids=json.dumps)
+def test_unusual_but_valid_values_are_accepted(chart: Chart, values: Mapping[str, Any]) -> None:
+    chart.render({"networkPolicy": {"enabled": False}, **values})
+
+
+@pytest.mark.parametrize("release", ["emotions.prod", "1st", "9.lives", "r" * 53])
+def test_every_release_name_gives_valid_names(chart: Chart, release: str) -> None:
+    """Services need a DNS label (RFC 1035); Helm also allows dots, and a digit at the start."""
+    manifests = chart.render(COMBINATIONS["jobs to a claim"], release=release)
+    for manifest in manifests:
+        name = manifest["metadata"]["name"]
+        assert name.replace("-", "").isalnum()
+        assert name[0].isalpha()
+        assert len(name) <= (52 if manifest["kind"] == "CronJob" else 63)
+
+
+def test_releases_whose_names_share_their_beginning_have_different_names(chart: Chart) -> None:
+    shared = "a-team-with-a-very-long-name-for-its-emotions"
+    releases = (f"{shared}-1", f"{shared}-2", "a.b", "a-b", "1a", "undertone-1a")
+    names = [chart.render(release=release).one("Deployment", "-inference")["metadata"]["name"] for release in releases]
+    assert len(set(names)) == len(releases)
+
+
+def test_ordinary_release_names_are_unchanged(chart: Chart) -> None:
+    for release, expected in {"spring": "spring-undertone", "undertone": "undertone", "my-undertone": "my-undertone"}.items():
+        assert chart.render(release=release).one("Deployment", "-inference")["metadata"]["name"] == f"{expected}-inference"
+
+
+def test_notes_tell_how_to_check_priority_classes(chart: Chart) -> None:
+    values = {"inference": {"priorityClassName": "serving"}, "loadBalancer": {"envoy": {"priorityClassName": "edge"}}}
+    notes = chart.notes(values)
+    assert "kubectl get priorityclass edge serving" in notes
+    assert "priorityclass" not in chart.notes()
+
+
+def numbers(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All numbers of the schema, by their path."""
+    kinds = schema.get("type")
+    if not {"integer", "number"}.isdisjoint([kinds] if isinstance(kinds, str) else kinds or []):
+        yield path, schema
+    for name in ("properties", "definitions"):
+        for key, value in schema.get(name, {}).items():
+            yield from numbers(value, f"{path}/{key}")
+    for part in (schema.get("items"), schema.get("additionalProperties"), *schema.get("oneOf", ())):
+        if isinstance(part, Mapping):
+            yield from numbers(part, path)
+
+
+def test_every_number_has_a_maximum_that_helm_writes_with_digits() -> None:
+    """Helm reads numbers as floating-point, and writes them from 1e6 with an exponent."""
+    written_as_integers = {
+        "/model/version",
+        "/loadBalancer/envoy/maxRequestBytes",
+        "/wholeNumber",
+        "/quantity",
+    }
+    found = dict(numbers(SCHEMA))
+    assert found.keys() >= written_as_integers
+    for path, schema in found.items():
+        maximum = schema.get("maximum", schema.get("exclusiveMaximum"))
+        assert path in written_as_integers or (maximum is not None and maximum <= 999_999), path
+
+
+def test_pods_have_no_numbers_with_exponents(chart: Chart) -> None:
+    values = {"model": {"version": 20261129}, "sidecar": {"settings": {"max-batch-bytes": 4194304}}}
+    (flag,) = [
+        argument
+        for container in inference_pod(chart, values)["containers"]
+        for argument in container.get("args", ())
+        if argument.startswith("--max-batch-bytes=")
+    ]
+    assert flag == "--max-batch-bytes=4194304"
