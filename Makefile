@@ -37,13 +37,15 @@ check: .venv/ready ## Lint, check types, and compare generated files with their 
 	$(BIN)/python -m release check
 
 .PHONY: bench
-bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/performance.md; takes 45 minutes
+bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/performance.md; takes 55 minutes
 	$(BIN)/undertone-bench throughput --model demo
 	$(BIN)/undertone-bench throughput --model bert-base --paragraphs 128 --rounds 3
 	$(BIN)/undertone-bench latency --model demo
 	$(BIN)/undertone-bench latency --model bert-base --rounds 2 --seconds 60
 	$(BIN)/undertone-bench lanes --model demo
 	$(BIN)/undertone-bench lanes --model bert-base --rounds 2 --seconds 120
+	$(BIN)/undertone-bench goodput --model demo
+	$(BIN)/undertone-bench goodput --model bert-base --tokens 500 --load 1 --load 3 --seconds 12 --bound 2
 	$(BIN)/undertone-bench cost --model demo
 	$(BIN)/undertone-bench sidecar --model demo --paragraphs 200000
 	$(BIN)/undertone-bench publish

@@ -82,6 +82,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "throughput": _command("throughput", _POD, "Compare ways to serve a model by paragraphs per second."),
     "latency": _command("latency", _POD, "Measure latency under Poisson load against unloaded latency."),
     "lanes": _command("lanes", _POD, "Measure how online calls and a batch job slow each other down."),
+    "goodput": _command("goodput", _POD, "Measure answers within their deadline under overload."),
     "cost": _command("cost", _POD, "Measure time per paragraph by length, separate and mixed."),
     "load": _command("load", _POD, "Load a service with Classify calls, open loop or closed loop."),
     "sidecar": _command("sidecar", _PARTS, "Measure CPU time and memory of the sidecar."),

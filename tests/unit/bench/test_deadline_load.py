@@ -1,0 +1,76 @@
+"""The load generator with deadlines, against a service in this process."""
+
+import asyncio
+import os
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement
+from undertone_bench.workload import Paragraph
+from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+
+
+class Service(classifier_pb2_grpc.ClassifierServicer):
+    """Answers every second call, refuses the others, and never answers calls with below 0.2 s."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def Classify(  # noqa: N802
+        self, request: classifier_pb2.ClassifyRequest, context: "grpc.aio.ServicerContext[object, object]"
+    ) -> classifier_pb2.ClassifyResponse:
+        # The stub of gRPC lacks None, for calls without a deadline.
+        if (context.time_remaining() or 1.0) < 0.2:
+            await asyncio.Event().wait()
+        self.calls += 1
+        if self.calls % 2:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+        return classifier_pb2.ClassifyResponse(label="joy")
+
+    async def ClassifyBatch(self, request: object, context: object) -> classifier_pb2.ClassifyBatchResponse:  # noqa: N802
+        raise NotImplementedError
+
+    async def GetModel(self, request: object, context: object) -> classifier_pb2.GetModelResponse:  # noqa: N802
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undertone_bench.deadline_load.LEAD_IN_SECONDS", 0.1)
+    monkeypatch.setattr("undertone_bench.deadline_load._SETTLE_SECONDS", 0.0)
+
+
+async def measure(serving: bool) -> tuple[Measurement, Measurement, Measurement]:
+    server, servicer = grpc.aio.server(), health.aio.HealthServicer()
+    status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+    await servicer.set("", status)
+    classifier_pb2_grpc.add_ClassifierServicer_to_server(Service(), server)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    port = server.add_insecure_port("localhost:0")
+    await server.start()
+    load = DeadlineLoad(f"localhost:{port}", [Paragraph("rain", 3)], {"service": os.getpid()})
+    closed = await load.closed_loop(2, [NEVER], 0.3)
+    opened = await load.open_loop(200, [0.15], 0.3)
+    complete = await load.complete_open_loop(100, 0.2)
+    await load.close()
+    await server.stop(None)
+    return closed, opened, complete
+
+
+async def test_codes_latencies_cpu_time_and_health_are_measured() -> None:
+    closed, opened, complete = await measure(serving=True)
+    assert set(closed.codes) == {"OK", "RESOURCE_EXHAUSTED"}
+    assert closed.codes["OK"] == len(closed.latencies) > 0
+    assert closed.goodput == pytest.approx(len(closed.latencies) / closed.seconds)
+    assert closed.cpu_seconds_per_answer >= 0
+    assert set(opened.codes) == {"DEADLINE_EXCEEDED"}
+    assert opened.goodput == 0
+    assert sum(complete.codes.values()) > 0
+    assert (closed.healthy, opened.healthy) == (1.0, 1.0)
+
+
+async def test_a_service_that_is_not_serving_is_unhealthy() -> None:
+    closed, _, _ = await measure(serving=False)
+    assert closed.healthy == 0
