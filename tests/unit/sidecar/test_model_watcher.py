@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
-from undertone_protos.tfserving.v1 import tensor_pb2
+from undertone_protos.tfserving.v1 import predict_pb2, tensor_pb2
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.errors import ContractError
 from undertone_sidecar.testing import LABELS, Pod, running_pod, write_version
@@ -159,14 +159,80 @@ async def test_a_version_without_its_folder_is_served_until_the_model_server_unl
         assert (await pod.stub.Classify(REQUEST)).model.version == 1
 
 
+ERRORS_OF_A_NEW_VERSION = (
+    grpc.StatusCode.FAILED_PRECONDITION,  # its variables are missing
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+
+
+@pytest.mark.parametrize("code", ERRORS_OF_A_NEW_VERSION, ids=lambda code: code.name)
+async def test_a_new_version_that_does_not_answer_is_not_served_while_the_old_one_answers(
+    base: Path, code: grpc.StatusCode, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_pod(base) as pod:
+        write_version(base, 2)
+        attempts = []
+
+        def fails(request: predict_pb2.PredictRequest) -> grpc.StatusCode | None:
+            if request.model_spec.version.value == 1:
+                return None
+            attempts.append(request)
+            return code
+
+        pod.serving.fails = fails
+        pod.serving.versions = {1, 2}
+        while len(attempts) < 6:
+            response = await pod.stub.Classify(REQUEST)
+            assert response.model.version == 1
+        await pod.wait_metric("undertone_model_mismatch", 1)
+        assert "version 2 cannot be served, version 1 remains: " in caplog.text
+        assert "not serving" not in caplog.text
+        pod.serving.fails = lambda _: None
+        while (await pod.stub.Classify(REQUEST)).model.version != 2:
+            pass
+        await pod.wait_metric("undertone_model_mismatch", 0)
+
+
+async def test_an_older_version_is_served_if_the_newest_does_not_answer_at_the_start(base: Path) -> None:
+    write_version(base, 2)
+    async with running_pod(base, ready=False) as pod:
+        broken = grpc.StatusCode.FAILED_PRECONDITION
+        pod.serving.versions = {1, 2}
+        pod.serving.fails = lambda request: broken if request.model_spec.version.value == 2 else None
+        await pod.serving.start(pod.serving_address)
+        await pod.wait_health(serving=True)
+        assert (await pod.stub.Classify(REQUEST)).model.version == 1
+
+
+async def test_the_reason_names_a_version_that_cannot_score_and_the_remedy(
+    base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The model server has unloaded the old version, so that no version is left."""
+    async with running_pod(base) as pod:
+        write_version(base, 2)
+        pod.serving.fails = lambda request: grpc.StatusCode.FAILED_PRECONDITION
+        pod.serving.versions = {2}
+        await pod.wait_health(serving=False)
+        assert "not serving: version 2 is ready in the model server but cannot score" in caplog.text
+        assert "away and back (mv)" in caplog.text
+        pod.serving.fails = lambda _: None
+        await pod.wait_health(serving=True)
+        assert (await pod.stub.Classify(REQUEST)).model.version == 2
+
+
 async def test_a_damaged_new_version_is_refused_and_the_old_version_stays(base: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with running_pod(base) as pod:
         folder = write_version(base, 2)
         (folder / "contract.json").write_text("{")
         pod.serving.versions = {1, 2}
         with caplog.at_level(logging.ERROR):
-            while "is not a model contract" not in caplog.text:
+            while "version 2 cannot be served, version 1 remains: " not in caplog.text:
                 assert (await pod.stub.Classify(REQUEST)).model.version == 1
+        assert "is not a model contract" in caplog.text
+        assert "not serving" not in caplog.text
         await pod.wait_metric("undertone_model_mismatch", 1)
         await pod.wait_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
         pod.serving.versions = {1}

@@ -17,12 +17,15 @@ from undertone_sidecar.cpu import InstructionSet
 from undertone_sidecar.errors import (
     ConfigurationError,
     DeadlineError,
+    ModelServerError,
+    ModelServerLostError,
     OverloadedError,
     SidecarError,
     UnavailableError,
     VersionGoneError,
 )
 from undertone_sidecar.events import Listener, MismatchChanged, ReadinessChanged, ServedModel, ignore
+from undertone_sidecar.failed_versions import FailedVersions
 from undertone_sidecar.health import Health
 from undertone_sidecar.model import Model, read_model, warm_up
 
@@ -38,11 +41,12 @@ log = logging.getLogger(__name__)
 class ModelWatcher:
     """Checks the model server periodically. Implements Models for the pipeline.
 
-    Serves the newest version that is ready in the model server and has a complete folder. Before
-    it serves a version, it checks the contract against the model server, and warms up some of the
-    padded lengths. It warms up the other lengths later, while it serves: the graph is then
-    optimized, and the first call of a length takes only milliseconds more. Each reason for not
-    serving is logged once.
+    Serves the newest version that is ready in the model server, has a complete folder, and answers.
+    Before it serves a version, it checks the contract against the model server, and warms up some
+    of the padded lengths. It warms up the other lengths later, while it serves: the graph is then
+    optimized, and the first call of a length takes only milliseconds more. While a version cannot
+    be loaded, the previous version is served as long as the model server has it. Each reason for
+    not serving is logged once.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class ModelWatcher:
         self._available = False
         self._has_served = False
         self._logged_reasons: set[str] = set()
+        self._failed = FailedVersions(poll_seconds, time.monotonic)
         self._mismatch = False
         self._busy_checks = 0
         self._activity = activity or Activity()
@@ -154,18 +159,27 @@ class ModelWatcher:
         versions = await self._catalog.versions()
         self._busy_checks = 0
         candidates = await self._in_thread(self._complete_versions, versions)
-        first_error: ConfigurationError | None = None
+        served = self._model.version if self._available and self._model and self._model.version in versions else None
+        self._failed.keep(versions)
+        first_error: SidecarError | None = None
         for version in candidates:
-            if self._available and self._model and self._model.version == version:
+            if version == served:
                 break
+            if served is not None and (error := self._failed.postponed(version)):
+                first_error = first_error or error
+                continue
             try:
                 model = await self._load(version)
-            except ConfigurationError as error:
-                first_error = first_error or error
-                if self._has_served or version != candidates[-1]:
-                    self._log_once(str(error), logging.ERROR)
             except VersionGoneError:
                 continue
+            except ModelServerLostError:
+                raise
+            except SidecarError as error:
+                if served is None and isinstance(error, DeadlineError | OverloadedError):
+                    raise
+                first_error = first_error or error
+                if self._failed.add(version, error):
+                    self._log_failure(version, served, error, last=version == candidates[-1])
             else:
                 await self._serve(model)
                 break
@@ -176,6 +190,12 @@ class ModelWatcher:
                 f"(ready: {list(versions)}, also present: {candidates})"
             )
         self._set_mismatch(mismatch=first_error is not None)
+
+    def _log_failure(self, version: int, served: int | None, error: SidecarError, *, last: bool) -> None:
+        if served is not None:
+            log.error("version %d cannot be served, version %d remains: %s", version, served, error)
+        elif self._has_served or not last:  # else the caller logs or raises it
+            log.error("version %d cannot be served: %s", version, error)
 
     def _set_mismatch(self, *, mismatch: bool) -> None:
         if mismatch is not self._mismatch:
@@ -199,12 +219,18 @@ class ModelWatcher:
         model.contract.check_signature(await self._catalog.signature(version))
         # If the served version was unloaded, calls wait for this one. A slow first response is
         # better than none.
-        calls = await warm_up(
-            self._backend,
-            model,
-            model.lengths.warm_before_ready,
-            should_stop=lambda: self._available and self._wake.is_set(),
-        )
+        try:
+            calls = await warm_up(
+                self._backend,
+                model,
+                model.lengths.warm_before_ready,
+                should_stop=lambda: self._available and self._wake.is_set(),
+            )
+        except ModelServerError as error:
+            raise ModelServerError(
+                f"version {version} is ready in the model server but cannot score ({error}): if it was loaded before "
+                f"its copy was complete, move the directory {folder} away and back (mv), so that it is loaded again"
+            ) from None
         log.info("warmed up", extra={"version": version, "calls": calls, "seconds": round(time.monotonic() - started, 3)})
         return model
 

@@ -27,6 +27,9 @@ _Reply = TypeVar("_Reply")
 _METADATA_TIMEOUT_SECONDS: Final = 5.0
 """Timeout of calls about versions and signatures. A busy model server responds late."""
 
+_VERSION_GONE: Final = ("Servable not found for request:", "Could not find ")
+"""Beginnings of TF Serving's messages for a model or version that it does not serve."""
+
 _CHANNEL_OPTIONS: Final = (
     # Reconnects quickly to a restarted model server. The default backoff of gRPC grows to two
     # minutes.
@@ -115,7 +118,8 @@ class TFServing:
                 return DeadlineError("the model server did not respond in time: set a longer deadline, or retry later")
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return OverloadedError("the model server is overloaded: retry later")
-            case grpc.StatusCode.NOT_FOUND:
+            # A kernel that misses a variable responds NOT_FOUND, too.
+            case grpc.StatusCode.NOT_FOUND if details.startswith(_VERSION_GONE):
                 return VersionGoneError(f"the model server does not serve the model {self._name}: {details[:200]}")
             case _:
                 return ModelServerError(f"the model server responded {code.name}: {details[:200]}")

@@ -94,7 +94,8 @@ class FakeTFServing:
     async def _predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
         version = await self._check_version(request.model_spec, context)
         if code := self.fails(request):
-            await context.abort(code, "as the test asked")
+            gone = "Servable not found for request: " if code is grpc.StatusCode.NOT_FOUND else ""
+            await context.abort(code, f"{gone}as the test asked")
         arrays = {}
         for name, tensor in request.inputs.items():
             shape = [dim.size for dim in tensor.tensor_shape.dim]
