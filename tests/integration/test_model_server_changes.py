@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import Pod
 from tests.integration.support.callers import TOLERANCE, answers_alone, ask, assert_correct, paragraphs, under_load
-from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SECONDS, command, until
+from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SECONDS, Launcher, command, until
 from tests.unit.support.command import read_table
 
 TEXTS = paragraphs(64, seed=6)
@@ -117,3 +117,37 @@ async def test_a_new_version_and_its_rollback_fail_no_call(own_pod: Pod, exports
             assert_correct(replies, expected)
         assert all(answers[1][text] != pytest.approx(answers[2][text], abs=1e-3) for text in TEXTS)
         assert (await ask(stub, TEXTS[0])).model.version == 1
+
+
+async def test_a_version_that_is_copied_slowly_fails_no_call(
+    base: Path, exports: Path, tmp_path: Path, launch: Launcher
+) -> None:
+    """As `kubectl cp` or `aws s3 sync` write it: file by file, into the final folder.
+
+    The model server keeps two versions. It loads the new one before its variables exist, and
+    reports it as AVAILABLE.
+    """
+    folder = Path(shutil.copytree(base, tmp_path / "emotions"))
+    model_server = launch.model_server(folder, "latest { num_versions: 2 }")
+    sidecar = launch.sidecar(folder, model_server.target).until_serving()
+    async with sidecar.connected() as stub, under_load(stub, TEXTS, callers=4) as load:
+        (folder / "2").mkdir()
+        for name in ("saved_model.pb", "contract.json", "tokenizer.json"):
+            shutil.copy(exports / "2" / name, folder / "2" / name)
+        failed = "version 2 cannot be served, version 1 remains"
+        await asyncio.to_thread(sidecar.until, lambda: failed in sidecar.log, "the sidecar has tried version 2")
+        assert "version 2 is available" in model_server.log
+        shutil.copytree(exports / "2" / "variables", folder / "2" / "variables")
+        await load.more_replies(100)
+        assert {reply.model.version for _, reply in load.replies} == {1}
+
+        # The remedy in the message.
+        (folder / "2").rename(tmp_path / "away")
+        unloaded = "version 2 is unloaded"
+        await asyncio.to_thread(model_server.until, lambda: unloaded in model_server.log, unloaded)
+        (tmp_path / "away").rename(folder / "2")
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while load.replies[-1][1].model.version != 2:
+                await load.more_replies(1)
+    assert load.refusals == []
+    assert "not serving" not in sidecar.log.partition('"ready"')[2]

@@ -132,18 +132,23 @@ class Process:
 
 
 class ModelServer(Process):
-    """undertone-dev-server for the folder `base` on a Unix socket, with metrics at METRICS_PATH."""
+    """undertone-dev-server for the folder `base` on a Unix socket, with metrics at METRICS_PATH.
+
+    It serves the newest version, or those of the `policy`, a ServableVersionPolicy in text format.
+    """
 
     METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
-    def __init__(self, base: Path, socket: Path, log: Path) -> None:
+    def __init__(self, base: Path, socket: Path, log: Path, policy: str = "latest {}") -> None:
         self.target = f"unix:{socket}"
         monitoring = socket.with_suffix(".config")
         monitoring.write_text(f'prometheus_config {{ enable: true path: "{self.METRICS_PATH}" }}')
+        models = socket.with_suffix(".models")
+        model = f'name: "{base.name}" base_path: "{base}" model_platform: "tensorflow"'
+        models.write_text(f"model_config_list {{ config {{ {model} model_version_policy {{ {policy} }} }} }}")
         super().__init__(
             "undertone-dev-server",
-            f"--model_name={base.name}",
-            f"--model_base_path={base}",
+            f"--model_config_file={models}",
             f"--grpc_socket_path={socket}",
             "--port=0",
             "--rest_api_port=0",
@@ -243,8 +248,8 @@ class Launcher:
             process.stop()
         shutil.rmtree(self._folder)
 
-    def model_server(self, base: Path) -> ModelServer:
-        return self._watched(ModelServer(base, self._folder / "model.sock", self._log("model-server")))
+    def model_server(self, base: Path, policy: str = "latest {}") -> ModelServer:
+        return self._watched(ModelServer(base, self._folder / "model.sock", self._log("model-server"), policy))
 
     def sidecar(self, base: Path, model_server: str, *flags: str) -> Sidecar:
         return self._watched(Sidecar(base, model_server, *flags, log=self._log("sidecar")))
