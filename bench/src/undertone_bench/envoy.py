@@ -20,6 +20,9 @@ from undertone_bench.processes import free_ports, stop
 LOOPBACK: Final = "127.0.0.1"
 
 _READY_SECONDS: Final = 60.0
+_REMOVED: Final = "pending_dynamic_removal"
+"""Flag of a sidecar that is missing in the last DNS answer. Envoy uses it while it is healthy."""
+
 _CARES: Final = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 
 
@@ -94,11 +97,22 @@ def _resolver(port: int) -> bytes:
     return f"\ntyped_dns_resolver_config: {json.dumps(resolver)}\n".encode()
 
 
-def healthy_addresses(admin_port: int) -> set[tuple[str, int]]:
-    """Addresses and ports of the sidecars that Envoy sends calls to now.
+@dataclass(frozen=True, slots=True)
+class SidecarStatus:
+    """A sidecar as Envoy sees it.
 
-    Raises OSError if Envoy does not answer.
+    `used` tells whether Envoy sends calls to it. `in_dns` is false if it is missing in the last DNS
+    answer.
     """
+
+    address: str
+    port: int
+    used: bool
+    in_dns: bool
+
+
+def sidecar_statuses(admin_port: int) -> list[SidecarStatus]:
+    """All sidecars that Envoy knows. Raises OSError if Envoy does not answer."""
     connection = http.client.HTTPConnection(LOOPBACK, admin_port, timeout=_READY_SECONDS)
     try:
         connection.request("GET", "/clusters?format=json")
@@ -106,11 +120,13 @@ def healthy_addresses(admin_port: int) -> set[tuple[str, int]]:
     finally:
         connection.close()
     (sidecars,) = (cluster for cluster in clusters if cluster["name"] == "sidecars")
-    return {
-        (host["address"]["socket_address"]["address"], host["address"]["socket_address"]["port_value"])
-        for host in sidecars.get("host_statuses", ())
-        if not any(flag is True for flag in host["health_status"].values())
-    }
+    statuses = []
+    for host in sidecars.get("host_statuses", ()):
+        socket, health = host["address"]["socket_address"], dict(host["health_status"])
+        removed = health.pop(_REMOVED, False)
+        unusable = any(flag is True for flag in health.values())
+        statuses.append(SidecarStatus(socket["address"], socket["port_value"], used=not unusable, in_dns=not removed))
+    return statuses
 
 
 def healthy_sidecars(admin_port: int) -> set[int]:
@@ -118,7 +134,7 @@ def healthy_sidecars(admin_port: int) -> set[int]:
 
     Raises OSError if Envoy does not answer.
     """
-    return {port for _, port in healthy_addresses(admin_port)}
+    return {status.port for status in sidecar_statuses(admin_port) if status.used}
 
 
 @contextlib.contextmanager

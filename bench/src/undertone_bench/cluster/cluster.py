@@ -13,7 +13,7 @@ from undertone_bench.cluster.controllers import Deployment, Endpoints
 from undertone_bench.cluster.dns import DnsServer
 from undertone_bench.cluster.load import Load
 from undertone_bench.cluster.pods import EnvoyPod, InferencePod, limits_of, pod_spec, scaled
-from undertone_bench.envoy import EnvoyDeployment, EnvoyPorts, healthy_addresses
+from undertone_bench.envoy import EnvoyDeployment, EnvoyPorts, sidecar_statuses
 
 REPLICAS: Final = 2
 
@@ -41,10 +41,10 @@ class Cluster:
         while True:
             envoys, pods = self.envoys.ready_pods(), self.inference.ready_pods()
             if len(envoys) == len(pods) == REPLICAS:
-                wanted = {(pod.address, 50051) for pod in pods}
+                wanted = {pod.address for pod in pods}
                 with contextlib.suppress(OSError):
-                    used = [await asyncio.to_thread(healthy_addresses, pod.ports.admin) for pod in envoys]
-                    if all(wanted <= one for one in used):
+                    known = [await asyncio.to_thread(sidecar_statuses, pod.ports.admin) for pod in envoys]
+                    if all(wanted <= {status.address for status in one if status.used} for one in known):
                         return
             await asyncio.sleep(0.2)
 
@@ -65,7 +65,9 @@ async def running_cluster(
     cache_seconds: int,
     in_flight: int,
     predict_seconds: float,
+    load_seconds: float,
     values: Mapping[str, Any] | None = None,
+    envoy_values: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Cluster]:
     """Starts a cluster and its load, and stops it at the end of the block.
 
@@ -77,12 +79,14 @@ async def running_cluster(
         cache_seconds: The time for which DNS caches answers.
         in_flight: Calls in flight.
         predict_seconds: Duration of a Predict call.
-        values: Values of the chart.
+        load_seconds: Time that a model server needs to start.
+        values: Values of the chart, without loadBalancer.
+        envoy_values: Values below loadBalancer.envoy.
 
     Raises:
         BenchError: A program is not installed.
     """
-    manifests = chart.render({**(values or {}), "test": {"enabled": False}})
+    manifests = chart.render({**(values or {}), "loadBalancer": {"envoy": envoy_values or {}}, "test": {"enabled": False}})
     deployment, budget = manifests.one("Deployment", "-inference"), manifests.one("PodDisruptionBudget", "-inference")
     name = f"{manifests.one('Service', '-inference')['metadata']['name']}.reading.svc.cluster.local"
     numbers = itertools.count(1)
@@ -97,12 +101,12 @@ async def running_cluster(
             folder,
             model,
             settings=_SIDECAR_SETTINGS,
-            seconds=predict_seconds,
+            server_flags=(f"--seconds={predict_seconds}", f"--load-seconds={load_seconds}"),
         )
 
     def envoy_pod() -> EnvoyPod:
         ports = EnvoyPorts.free()
-        rendered = EnvoyDeployment.render(chart, [], ports, chart_values=values, dns_port=dns.port)
+        rendered = EnvoyDeployment.render(chart, [], ports, envoy_values=envoy_values, chart_values=values, dns_port=dns.port)
         own = folder / f"envoy-{next(numbers)}"
         own.mkdir()
         return EnvoyPod(own.name, pod_spec(manifests.one("Deployment", "-envoy")), own, rendered, ports)

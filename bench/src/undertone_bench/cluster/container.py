@@ -63,6 +63,11 @@ class Container:
         """Waits until the startup probe has succeeded once."""
         await self._started.wait()
 
+    async def wait_not_ready(self) -> None:
+        """Waits until the container is not ready."""
+        while self.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
     async def run(self) -> None:
         """Runs the container until `stop`. If cancelled, kills the process."""
         back_off = 0.0

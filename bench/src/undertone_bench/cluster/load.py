@@ -39,6 +39,12 @@ class Load:
         self.failures: list[Failure] = []
         self._in_flight = in_flight
 
+    async def wait_calls(self, count: int) -> None:
+        """Waits for the end of `count` further calls."""
+        wanted = self.calls + count
+        while self.calls < wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
     async def run(self, targets: Sequence[str]) -> None:
         """Calls the targets, host:port, in turn until cancelled."""
         # Retries of gRPC itself are off, except for calls that no server has seen.

@@ -94,7 +94,15 @@ class InferencePod(Pod):
     """A sidecar on port 50051 of the address `address`, and a fake model server."""
 
     def __init__(
-        self, name: str, address: str, spec: Manifest, folder: Path, model: Path, *, settings: Sequence[str], seconds: float
+        self,
+        name: str,
+        address: str,
+        spec: Manifest,
+        folder: Path,
+        model: Path,
+        *,
+        settings: Sequence[str],
+        server_flags: Sequence[str],
     ) -> None:
         """Creates a pod that is not started.
 
@@ -105,7 +113,7 @@ class InferencePod(Pod):
             folder: An existing folder for the socket and the logs.
             model: Folder of the model's versions.
             settings: Additional flags of the sidecar.
-            seconds: Duration of a Predict call.
+            server_flags: Additional flags of the fake model server.
         """
         super().__init__(name, spec, folder)
         self.address = address
@@ -124,7 +132,7 @@ class InferencePod(Pod):
             "undertone_bench.fake_model_server",
             f"unix:{self._socket}",
             model.name,
-            f"--seconds={seconds}",
+            *server_flags,
             "--ignore-signals",
         ]
         self._model_server = Container(

@@ -92,6 +92,13 @@ Examples:
     help="Duration of a call of the model server.",
 )
 @click.option(
+    "--load-seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Time that the model server needs to start.",
+)
+@click.option(
     "--chart",
     "path",
     default=CHART,
@@ -128,6 +135,7 @@ async def _run(
     callers: Sequence[int],
     parallel: int,
     predict_seconds: float,
+    load_seconds: float,
 ) -> list[Event]:
     model = home / "emotions"
     write_version(model, 1)
@@ -146,6 +154,7 @@ async def _run(
                 cache_seconds=cache,
                 in_flight=count,
                 predict_seconds=predict_seconds,
+                load_seconds=load_seconds,
             ) as cluster,
         ):
             recorder = Recorder(cluster, cache, count)
