@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, Service, read_scores
-from undertone_client import UnavailableError
+from undertone_client import BreakerSettings, UnavailableError
 from undertone_client.jobs import InputError, OutputError
 
 from tests.integration.support.background_service import BackgroundService
@@ -33,8 +33,9 @@ def test_errors_are_explained_and_change_nothing(spark: SparkSession, service: B
     with pytest.raises(InputError, match=r"source: the column 'text' has type bigint, .* set --text-column"):
         run(spark, config)
     write_source(config, {"1": "A paragraph that is never sent"})
+    impatient = replace(SETTINGS, breaker=BreakerSettings(patience_seconds=0))
     with pytest.raises(UnavailableError):
-        run(spark, config, service=Service("127.0.0.1:1", SETTINGS))
+        run(spark, config, service=Service("127.0.0.1:1", impatient))
     with pytest.raises(OutputError, match=r"cannot use /proc/table/"):  # not even root can write there
         run(spark, config, table="/proc/table")
     assert service.received_texts() == []

@@ -1,7 +1,6 @@
 """The client against a fake service on a socket."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -278,16 +277,6 @@ def test_invalid_targets_are_rejected(target: str) -> None:
 def test_invalid_settings_are_rejected(invalid: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match=next(iter(invalid))):
         Settings(**invalid)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*request, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
 
 
 async def test_mutual_tls(certificate: tuple[Path, Path]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +11,10 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from undertone_client import CallCounts, Client, Mode, ServedModel, UndertoneError
-from undertone_client.jobs import OutputError
+from undertone_client import CallCounts, UndertoneError
+from undertone_client.jobs import OutputError, wait_for_service
 
-from undertone_batch.config import JobConfig, RunMode, Service
+from undertone_batch.config import JobConfig, RunMode
 from undertone_batch.dataframe import predict
 from undertone_batch.diff import CHANGING_KINDS, KINDS_TO_SCORE, DiffKind, TargetState, compare
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
@@ -28,6 +29,9 @@ ARROW_ROWS = 1024
 
 ARROW_BYTES = 8_000_000
 """The approximate maximum of an Arrow batch, for long paragraphs."""
+
+CANCELLATION_POLL_SECONDS = 0.2
+"""How often a run that waits for the service looks whether it was cancelled."""
 
 log = logging.getLogger("undertone_batch")
 
@@ -121,7 +125,9 @@ class ScoringJob:
         config = self._config
         source = config.source.read(self._spark)
         version = self._table.current() or Version(0, config.bucket_count, (), config.run_id, self._summary.started_at)
-        served = asyncio.run(_served_model(config.service))
+        served = asyncio.run(
+            wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
+        )
         since = None
         if config.mode is RunMode.BACKFILL:
             since = version.backfill_began_at or self._summary.started_at
@@ -144,6 +150,14 @@ class ScoringJob:
         if version.number == 0 or (since is not None and version.backfill_began_at is not None):
             self._commit(version.successor({}, config.run_id, self._clock()))
         self._table.vacuum(config.run_id)
+
+    async def _sleep_until_cancelled(self, seconds: float) -> None:
+        """Sleeps. Raises JobError once the run is cancelled."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._cancelled:  # noqa: ASYNC110 - a thread sets it
+            await asyncio.sleep(min(left, CANCELLATION_POLL_SECONDS))
+        if self._cancelled:
+            raise JobError("the run was cancelled")
 
     def _waves(self, source: DataFrame, version: Version, target: TargetState) -> Iterator[Wave]:
         with self._step("comparing the source with the table"):
@@ -218,10 +232,3 @@ class ScoringJob:
             yield
         finally:
             context.setJobDescription(None)  # type: ignore[arg-type]  # Spark accepts None
-
-
-async def _served_model(service: Service) -> ServedModel:
-    # Online mode does not wait for an absent service: the user learns at once that the target is
-    # wrong.
-    async with Client(service.target, settings=replace(service.settings, mode=Mode.ONLINE)) as client:
-        return await client.model()

@@ -119,6 +119,16 @@ POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
 """Statuses of a batch that a single paragraph may have caused."""
 
 
+_MISCONFIGURED = ("SSL_ERROR_SSL", "CERTIFICATE_VERIFY_FAILED", "TSI_PROTOCOL_FAILURE", "Trying to connect an http1.x server")
+"""Parts of gRPC's explanations of connections that can never succeed: TLS is used on one side only,
+the certificate is not trusted or has another name, or the server does not speak HTTP/2."""
+
+
+def is_misconfigured(error: ServiceError) -> bool:
+    """Whether a connection failed in a way that neither a retry nor time can change."""
+    return error.status is grpc.StatusCode.UNAVAILABLE and any(part in error.reason for part in _MISCONFIGURED)
+
+
 def is_retryable(status: grpc.StatusCode, mode: Mode) -> bool:
     """Whether a call that failed with `status` may be retried.
 

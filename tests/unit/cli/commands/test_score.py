@@ -210,7 +210,7 @@ def test_folder_is_unchanged_if_the_run_cannot_continue(
     path, out = write_texts(tmp_path / "a.jsonl", ["One.", None]), tmp_path / "out"
     command("score", path, "--out", out)
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    gone = command("score", path, "--out", out, "--target", "127.0.0.1:1")
+    gone = command("score", path, "--out", out, "--target", "127.0.0.1:1", "--patience", 0)
     assert (gone.exit_code, "127.0.0.1:1 does not answer" in gone.output) == (3, True)
     threaded_service.version = 2
     other = command("score", path, "--out", out)

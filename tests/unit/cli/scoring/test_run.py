@@ -142,6 +142,34 @@ async def test_lost_service_is_exit_code_3(service: FakeClassifier, novel: Path,
     assert sum(map(len, read_table(out).values())) == PARAGRAPHS
 
 
+async def until_waiting(process: asyncio.subprocess.Process, service: FakeClassifier) -> None:
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while f"waiting for the service at {service.target}: " not in (await process.stderr.readline()).decode():
+            assert process.returncode is None
+
+
+async def test_run_waits_for_a_service_that_starts_later(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
+    await service.stop()
+    process = await start(service, *score(novel, tmp_path / "out"))
+    await until_waiting(process, service)
+    async with service:
+        code, output = await end(process)
+    assert (code, f"scored  {PARAGRAPHS}" in output) == (0, True), output
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_signal_ends_the_wait_for_a_service(
+    service: FakeClassifier, novel: Path, tmp_path: Path, how: signal.Signals, code: int
+) -> None:
+    await service.stop()
+    process = await start(service, *score(novel, tmp_path / "out"))
+    await until_waiting(process, service)
+    process.send_signal(how)
+    assert (await end(process))[0] == code
+    assert not (tmp_path / "out").exists()
+
+
 async def test_run_waits_for_an_overloaded_service(service: FakeClassifier, novel: Path, tmp_path: Path) -> None:
     service.item_faults = {
         f"Paragraph {'long ' * (index % 9)}number {index}.": ItemFault(

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from undertone_client import Client, ClientState, DeadlineExceededError, RetryPolicy, Settings, UnavailableError
+from undertone_client import ClientState, DeadlineExceededError, Settings, UnavailableError
 from undertone_client.jobs import (
     CommandError,
     ConnectionOptions,
@@ -22,6 +22,7 @@ from undertone_client.jobs import (
     RetryOptions,
     Terminated,
     command_error,
+    wait_for_service,
 )
 from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.options import IntegerRange, NumberRange, option_group
@@ -33,8 +34,6 @@ from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.pipeline import Pipeline
 
 DEFAULTS = Settings()
-STARTUP_RETRY = RetryPolicy(attempts=3)
-"""Policy of the first call: a user should learn within seconds that the service is down."""
 MAX_UNAVAILABLE_CALLS = 4
 """Consecutive full calls that may fail with UNAVAILABLE, after all retries, before a run ends."""
 REPORT_SECONDS = 1.0
@@ -165,8 +164,7 @@ class ScoringRun:
         return counts
 
     async def _served_model(self) -> ServedModel:
-        async with Client(self._session.target, settings=replace(self._settings, retry=STARTUP_RETRY)) as client:
-            return await client.model()
+        return await wait_for_service(self._session.target, self._settings, self._print)
 
     async def _run_pipeline(
         self, manifest: Manifest, inputs: InputSet, counts: RunCounts, failed: FailedParagraphs | None

@@ -5,6 +5,7 @@ The columns of a scores table are in `undertone_client.jobs.score_columns`, whic
 
 from undertone_client.jobs.errors import InputError, OutputError, Terminated
 from undertone_client.jobs.exits import EXIT_CODES, CommandError, ExitCode, command_error, explain_errors
+from undertone_client.jobs.first_contact import wait_for_service
 from undertone_client.jobs.options import (
     ConnectionOptions,
     RetryOptions,
@@ -32,4 +33,5 @@ __all__ = [
     "job_session",
     "policy_option",
     "retry_options",
+    "wait_for_service",
 ]

@@ -14,6 +14,7 @@ from undertone_client.errors import (
     SettingsError,
     UnavailableError,
     UndertoneError,
+    is_misconfigured,
 )
 from undertone_client.jobs.errors import InputError, OutputError, Terminated
 from undertone_client.jobs.options import ConnectionOptions
@@ -81,6 +82,9 @@ def command_error(error: BaseException, target: str) -> click.ClickException:
             return CommandError("interrupted", ExitCode.INTERRUPTED)
         case Terminated():
             return CommandError("terminated", ExitCode.TERMINATED)
+        case UnavailableError() if is_misconfigured(error):
+            remedy = "Check --tls, --ca-file, --cert and the name in the server's certificate."
+            return CommandError(f"{target} does not accept the connection ({error}). {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() | DeadlineExceededError():
             remedy = "Check that the service is running, or name another address with --target or UNDERTONE_TARGET."
             return CommandError(f"{target} does not answer ({error}). {remedy}", ExitCode.UNREACHABLE)

@@ -142,11 +142,13 @@ retry_options = option_group(
     ),
     click.option(
         "--patience",
+        envvar="UNDERTONE_PATIENCE",
+        show_envvar=True,
         type=NumberRange(min=0),
         default=BreakerSettings().patience_seconds,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for a service that is down or overloaded.",
+        help="How long to wait for a service that has not started, is down or is overloaded.",
     ),
 )
 """Adds the argument `retry` to a command."""
