@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 from undertone_batch.command import undertone_batch
 from undertone_bench.chart import Chart, Manifest
@@ -51,6 +52,14 @@ def test_backfill_has_a_deadline_and_retries(chart: Chart) -> None:
     spec = backfill_spec(chart, CLAIM)
     assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (86400, 6)
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize("runner", ["client", "spark"])
+def test_jobs_wait_for_the_service_as_long_as_the_values_say(chart: Chart, runner: str) -> None:
+    for seconds, expected in ((None, "1800"), (90, "90")):
+        batch = {**CLAIM["batch"], "runner": runner, **({} if seconds is None else {"patienceSeconds": seconds})}
+        container = pod_spec(backfill(chart, {**CLAIM, "batch": batch}))["containers"][0]
+        assert {"name": "UNDERTONE_PATIENCE", "value": expected} in container["env"]
 
 
 def test_finished_backfill_is_kept_by_default(chart: Chart) -> None:

@@ -85,6 +85,7 @@ template:
   env:
     {{- include "undertone.clientEnv" .root | nindent 4 }}
     {{- include "undertone.jobTelemetryEnv" (dict "root" .root "component" .component) | nindent 4 }}
+    - {name: UNDERTONE_PATIENCE, value: {{ $batch.patienceSeconds | toString | quote }}}
     {{- if and (eq $batch.runner "spark") $batch.sparkSubmitArgs }}
     # PySpark passes these options to spark-submit.
     - name: PYSPARK_SUBMIT_ARGS
