@@ -103,15 +103,19 @@ def test_containers_share_a_socket(chart: Chart) -> None:
         ("16", {"model-calls": "2"}),
     ],
 )
+@pytest.mark.parametrize("threads_per_core", [1, 2])
 def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
-    chart: Chart, limit: object, settings: Mapping[str, object]
+    chart: Chart, limit: object, settings: Mapping[str, object], threads_per_core: int
 ) -> None:
     values = {
-        "modelServer": {"resources": {"requests": {"cpu": limit}, "limits": {"cpu": limit}}},
+        "modelServer": {
+            "resources": {"requests": {"cpu": limit}, "limits": {"cpu": limit}},
+            "threadsPerCore": threads_per_core,
+        },
         "sidecar": {"settings": settings},
     }
     given = [f"--{name}={value}" for name, value in flags(sidecar(chart, values)).items()]
-    relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--model-calls="))]
+    relevant = [flag for flag in given if flag.startswith(("--model-server-cpus=", "--threads-per-core=", "--model-calls="))]
     planned = plan_threads(read_machine(), read_settings(*relevant, f"--model-dir={CHART}"))
     server = flags(model_server(chart, values))
     assert int(server["tensorflow_intra_op_parallelism"]) == planned.intra_op

@@ -86,3 +86,14 @@ def test_disruption_budget_allows_a_tenth_and_unready_pods(chart: Chart) -> None
 def test_null_creates_no_disruption_budget(chart: Chart) -> None:
     budgets = chart.render(COMBINATIONS["minimal"]).of("PodDisruptionBudget")
     assert not [budget for budget in budgets if budget["metadata"]["name"].endswith("-inference")]
+
+
+@pytest.mark.parametrize(("threads_per_core", "percent"), [(1, 70), (2, 35)])
+def test_the_cpu_target_is_relative_to_the_cpus_that_the_model_server_can_use(
+    chart: Chart, threads_per_core: int, percent: int
+) -> None:
+    server = {"modelServer": {"threadsPerCore": threads_per_core}}
+    (metric,) = chart.render(server).one("HorizontalPodAutoscaler", "-inference")["spec"]["metrics"]
+    assert metric["containerResource"]["target"]["averageUtilization"] == percent
+    keda = chart.render({**COMBINATIONS["keda"], **server}).one("ScaledObject")["spec"]["triggers"]
+    assert [trigger["metadata"]["value"] for trigger in keda if trigger["type"] == "cpu"] == [str(percent)]

@@ -33,6 +33,7 @@ SET_BY_THE_CHART = {
     "model-server-cpus",
     "otlp-endpoint",
     "port",
+    "threads-per-core",
     "trace-sample",
 }
 REMOVED_FLAGS = {"batching"}

@@ -24,6 +24,19 @@ def test_the_plan_is_printed_as_text_json_or_shell_variables(tmp_path: Path, cap
     assert "export UNDERTONE_TENSORFLOW_INTER_OP_PARALLELISM=2\n" in capsys.readouterr().out
 
 
+def test_the_plan_tells_how_many_physical_cores_the_cpus_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = f"--root={write_machine(tmp_path, allowed='0-15', threads=2, files=quota_files(2))}"
+    assert main(["plan", root]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "2 CPUs are 2 hardware threads: as fast as 1 physical cores while all hardware threads of the machine are busy" in text
+    )
+    assert "--model-calls=2" in text
+    assert main(["plan", root, "--json", "--model-server-cpus=4", "--threads-per-core=2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["threads_per_core"], found["busy_physical_cores"], found["model_calls"]) == (2, 2.0, 2)
+
+
 def test_oversubscription_is_refused_with_numbers_and_remedy_or_corrected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ from undertone_dev_server.settings import recommended_environment
 
 STOP_TIMEOUT_SECONDS: Final = 40.0
 
-_THREAD_PLAN_FLAGS: Final = ("--model-calls=", "--tokenizer-threads=", "--auto")
+_THREAD_PLAN_FLAGS: Final = ("--model-calls=", "--threads-per-core=", "--tokenizer-threads=", "--auto")
 """Flags of the sidecar that `undertone-sidecar plan` needs to plan the threads."""
 
 

@@ -14,23 +14,37 @@ from undertone_sidecar.errors import SettingsError
 from undertone_sidecar.settings import CONTEXT_SETTINGS, removed_options, thread_options
 
 
-def _text(machine: Machine, planned: ThreadPlan) -> str:
+def _core_note(machine: Machine, settings: ThreadSettings) -> str:
+    """A line about the model server's physical cores. Empty without hyper-threading."""
+    if machine.threads_per_core == 1:
+        return ""
+    cpus = settings.model_server_cpus or machine.cpus
+    return (
+        f"cores          {cpus:g} CPUs are {cpus:g} hardware threads: as fast as {machine.busy_cores(cpus):g} physical cores "
+        f"while all hardware threads of the machine are busy (--threads-per-core={machine.threads_per_core} plans for that)\n"
+    )
+
+
+def _text(machine: Machine, settings: ThreadSettings, planned: ThreadPlan) -> str:
     instruction_set = machine.instruction_set
     precision = "bf16 or fp32" if instruction_set.has_bf16 else "fp32; bf16 is emulated without AMX or AVX512-BF16"
     return (
         f"machine        {machine}\n"
+        f"{_core_note(machine, settings)}"
         f"instructions   {instruction_set.label} (for a model in {precision})\n"
         f"model server   {' '.join(planned.model_server_flags)}\n"
         f"sidecar        --tokenizer-threads={planned.tokenizers} --model-calls={planned.model_calls}"
     )
 
 
-def _json(machine: Machine, planned: ThreadPlan) -> str:
+def _json(machine: Machine, settings: ThreadSettings, planned: ThreadPlan) -> str:
     values = {
         "cpus": machine.cpus,
         "cpus_allowed": machine.allowed,
         "cpu_quota": machine.quota,
         "physical_cores": machine.cores,
+        "threads_per_core": machine.threads_per_core,
+        "busy_physical_cores": machine.busy_cores(settings.model_server_cpus or machine.cpus),
         "instruction_set": machine.instruction_set.label,
         "bf16": machine.instruction_set.has_bf16,
         **{name.lower(): value for name, value in _variables(planned).items()},
@@ -39,7 +53,7 @@ def _json(machine: Machine, planned: ThreadPlan) -> str:
     return json.dumps(values, indent=2)
 
 
-def _shell(_: Machine, planned: ThreadPlan) -> str:
+def _shell(_: Machine, __: ThreadSettings, planned: ThreadPlan) -> str:
     return "\n".join(f"export {ENVIRONMENT_PREFIX}{name}={value}" for name, value in _variables(planned).items())
 
 
@@ -55,7 +69,11 @@ def _variables(planned: ThreadPlan) -> dict[str, int]:
     }
 
 
-_FORMATS: Final[Mapping[str, Callable[[Machine, ThreadPlan], str]]] = {"text": _text, "json": _json, "shell": _shell}
+_FORMATS: Final[Mapping[str, Callable[[Machine, ThreadSettings, ThreadPlan], str]]] = {
+    "text": _text,
+    "json": _json,
+    "shell": _shell,
+}
 
 
 @click.command(
@@ -118,5 +136,5 @@ def plan(settings: ThreadSettings, *, output_format: str, use_json: bool, root: 
         raise SettingsError("\n".join(problems))
     for problem in problems:
         print(f"undertone-sidecar: corrected: {problem}", file=sys.stderr)
-    print(_FORMATS["json" if use_json else output_format](machine, plan_threads(machine, settings)))
+    print(_FORMATS["json" if use_json else output_format](machine, settings, plan_threads(machine, settings)))
     return 0

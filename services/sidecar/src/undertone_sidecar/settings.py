@@ -265,7 +265,7 @@ class Settings(ThreadSettings):
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Model and network": ("model_dir", "model_name", "model_server", "host", "port", "trust_caller_metadata"),
     "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share"),
-    "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "model_server_threads", "auto"),
+    "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "threads_per_core", "model_server_threads", "auto"),
     "Limits": (
         "max_queue_tokens",
         "max_queue",

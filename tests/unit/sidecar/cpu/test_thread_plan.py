@@ -21,6 +21,11 @@ from tests.unit.support.machines import quota_files, write_machine
         (2, ThreadSettings(model_server_cpus=6), (6, 1, 6, 14, 2)),
         (2, ThreadSettings(model_server_cpus=6, model_calls=1), (1, 6, 1, 9, 2)),
         (4, ThreadSettings(model_calls=2), (2, 3, 2, 10, 2)),
+        (2, ThreadSettings(threads_per_core=2), (1, 1, 1, 9, 1)),
+        (4, ThreadSettings(threads_per_core=2), (2, 1, 2, 10, 2)),
+        (16, ThreadSettings(threads_per_core=2), (8, 1, 8, 16, 4)),
+        (2, ThreadSettings(model_server_cpus=4, threads_per_core=2), (2, 1, 2, 10, 2)),
+        (2, ThreadSettings(model_server_cpus=1.5, threads_per_core=2), (1, 1, 1, 9, 2)),
     ],
 )
 def test_planned_threads_fit_the_cpus(tmp_path: Path, cpus: float, settings: ThreadSettings, counts: tuple[int, ...]) -> None:
@@ -33,8 +38,28 @@ def test_planned_threads_fit_the_cpus(tmp_path: Path, cpus: float, settings: Thr
         tokenizer_threads=plan.tokenizers,
         model_server_threads=plan.intra_op,
         model_server_cpus=settings.model_server_cpus,
+        threads_per_core=settings.threads_per_core,
     )
     assert list(oversubscription(machine, as_planned)) == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "quota", "calls"),
+    [
+        ("0,8", None, 1),  # Exclusive CPUs: both hardware threads of one core.
+        ("0,8", 2, 1),
+        ("0-1", None, 2),  # One hardware thread of two cores.
+        ("0-1,8-9", 4, 2),
+        ("0-15", 2, 2),  # The kernel can use two cores.
+        ("0-15", None, 8),
+    ],
+)
+def test_exclusive_hardware_threads_of_a_core_count_as_one(
+    tmp_path: Path, allowed: str, quota: float | None, calls: int
+) -> None:
+    files = {} if quota is None else quota_files(quota)
+    machine = read_machine(write_machine(tmp_path, allowed=allowed, threads=2, files=files))
+    assert plan_threads(machine, ThreadSettings()).model_calls == calls
 
 
 async def test_an_oversubscribed_sidecar_starts_only_with_auto(base: Path, caplog: pytest.LogCaptureFixture) -> None:

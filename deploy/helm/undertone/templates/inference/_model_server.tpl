@@ -6,6 +6,7 @@ The thread counts are those of `undertone-sidecar plan`. Each concurrent call ha
 */}}
 {{- $limit := .Values.modelServer.resources.limits.cpu | toString }}
 {{- $cores := ternary (div (trimSuffix "m" $limit | int) 1000) ($limit | float64 | floor | int) (hasSuffix "m" $limit) | max 1 }}
+{{- $cores = div $cores (int .Values.modelServer.threadsPerCore) | max 1 }}
 {{- $calls := index .Values.sidecar.settings "model-calls" | default 0 | int | default $cores -}}
 image: {{ include "undertone.image" (dict "root" . "image" .Values.modelServer.image) }}
 imagePullPolicy: {{ .Values.modelServer.image.pullPolicy }}
@@ -69,4 +70,12 @@ volumeMounts:
     readOnly: true
   - name: tmp
     mountPath: /tmp
+{{- end }}
+
+{{/*
+The target of the autoscaler in percent of the CPU request. With two hardware threads for each core, the model
+server runs half as many threads, so it can use only half of its CPUs.
+*/}}
+{{- define "undertone.cpuPercent" -}}
+{{- div (int .Values.autoscaling.cpuPercent) (int .Values.modelServer.threadsPerCore) | max 1 }}
 {{- end }}

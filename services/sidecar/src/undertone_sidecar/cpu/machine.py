@@ -54,6 +54,15 @@ class Machine:
         """Number of CPUs that the process can use on average."""
         return self.allowed if self.quota is None else min(self.allowed, self.quota)
 
+    @property
+    def threads_per_core(self) -> int:
+        """Hardware threads of each physical core that the process may use, at least 1."""
+        return max(1, self.allowed // self.cores)
+
+    def busy_cores(self, cpus: float) -> float:
+        """Physical cores that `cpus` CPUs are worth while all hardware threads are in use."""
+        return min(self.cores, cpus / self.threads_per_core)
+
     def __str__(self) -> str:
         quota = "no cgroup quota" if self.quota is None else f"a cgroup quota of {self.quota:g}"
         return f"{self.cpus:g} CPUs ({self.allowed} hardware threads on {self.cores} physical cores, {quota})"

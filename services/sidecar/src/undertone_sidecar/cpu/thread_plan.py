@@ -47,6 +47,16 @@ class ThreadSettings:
             "CPUS",
         ),
     )
+    threads_per_core: int = field(
+        default=0,
+        metadata=option(
+            "Hardware threads of a physical core, to plan one call for each physical core: 2 for nodes with "
+            "hyper-threading whose CPUs are all in use. 0 = automatic: one call for each CPU of a limit or quota, "
+            "but not more than the physical cores that this process may use.",
+            IntegerRange(0, 8),
+            "THREADS",
+        ),
+    )
     model_server_threads: int = field(
         default=0,
         metadata=option(
@@ -104,6 +114,10 @@ def plan_threads(machine: Machine, settings: ThreadSettings) -> ThreadPlan:
     core, so a second thread gains nothing. Fractions of a CPU are rounded down, because all threads
     of an operation wait for the slowest.
 
+    A quota of two CPUs is two hardware threads. The kernel runs them on two physical cores while
+    cores are idle, and on one if other pods use all hardware threads of the node. The plan cannot
+    see the other pods, so it counts each CPU of a quota as a core unless `threads_per_core` is set.
+
     There are as many calls in flight as cores, and one thread computes each call. If several
     threads computed a call, all of them would wait for the slowest after each operation. These
     waits take most of the time if a call has few tokens. If there are fewer calls than cores, the
@@ -113,9 +127,10 @@ def plan_threads(machine: Machine, settings: ThreadSettings) -> ThreadPlan:
     """
     whole_cpus = max(1, int(machine.cpus))
     if settings.model_server_cpus:
-        cores, tokenizers = max(1, int(settings.model_server_cpus)), whole_cpus
+        server_cpus, tokenizers = int(settings.model_server_cpus), whole_cpus
     else:
-        cores, tokenizers = min(machine.cores, whole_cpus), max(1, whole_cpus // 2)
+        server_cpus, tokenizers = min(machine.cores * (settings.threads_per_core or 1), whole_cpus), max(1, whole_cpus // 2)
+    cores = max(1, server_cpus // (settings.threads_per_core or 1))
     calls = min(settings.model_calls, _max_server_threads(machine, settings)) or cores
     return ThreadPlan(
         model_calls=calls,
