@@ -181,6 +181,15 @@ async def test_a_full_queue_answers_with_retry_pushback(pod: Pod) -> None:
     assert codes.count(grpc.StatusCode.OK) >= 64
 
 
+async def test_a_call_ends_when_the_attempt_of_envoy_would_time_out(pod: Pod) -> None:
+    pod.serving.hold()
+    request = classifier_pb2.ClassifyRequest(text="rain")
+    call = pod.stub.Classify(request, timeout=3600, metadata=[("x-envoy-expected-rq-timeout-ms", "100")])
+    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "the deadline passed before the paragraph was scored" in (await call.details() or "")
+    pod.serving.release()
+
+
 async def _code(
     call: "grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]",
 ) -> tuple[grpc.StatusCode, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import time
 import traceback
 from collections import Counter
@@ -31,6 +32,12 @@ Envoy removes it from replies to callers. Other load balancers ignore it.
 
 LANE: Final = "undertone-lane"
 """Metadata key of a call's lane: "online" (the default) or "batch"."""
+
+ATTEMPT_TIMEOUT: Final = "x-envoy-expected-rq-timeout-ms"
+"""Metadata key of the milliseconds after which Envoy gives up this attempt and may send another. It
+can be shorter than the deadline of the call."""
+
+_MILLISECONDS: Final = re.compile("[0-9]{1,9}")
 
 _POLICIES: Final[dict[int, OverlengthPolicy]] = {
     classifier_pb2.OVERLENGTH_POLICY_UNSPECIFIED: OverlengthPolicy.CHUNK_MEAN,
@@ -163,6 +170,9 @@ def _lane(context: _Context) -> Lane:
 
 def _deadline(context: _Context, now: float) -> float:
     remaining: float | None = context.time_remaining()  # The type stub lacks None, for calls without a deadline.
+    attempt = next((value for key, value in context.invocation_metadata() or () if key == ATTEMPT_TIMEOUT), None)
+    if isinstance(attempt, str) and _MILLISECONDS.fullmatch(attempt):
+        remaining = min(math.inf if remaining is None else remaining, int(attempt) / 1000)
     return math.inf if remaining is None else now + remaining
 
 
