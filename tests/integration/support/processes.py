@@ -181,9 +181,14 @@ class Sidecar(Process):
     def metrics_port(self) -> int:
         return self._listening("metrics_port")
 
+    @property
+    def health_target(self) -> str:
+        """The port with grpc.health.v1 without TLS: --health-port, or the port of the service."""
+        return f"localhost:{self._listening('health_port') or self._listening('port')}"
+
     def health(self, service: str = "") -> int:
         """The current status of grpc.health.v1."""
-        with grpc.insecure_channel(self.target) as channel:
+        with grpc.insecure_channel(self.health_target) as channel:
             request = health_pb2.HealthCheckRequest(service=service)
             return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=TIMEOUT_SECONDS).status)
 
@@ -227,7 +232,7 @@ class Sidecar(Process):
 
     def _listening(self, field: str) -> int:
         lines = (json.loads(line) for line in self.log.splitlines() if '"listening"' in line)
-        return int(next(lines)[field])
+        return int(next(lines)[field] or 0)
 
 
 class Launcher:

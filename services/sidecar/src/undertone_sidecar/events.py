@@ -122,6 +122,13 @@ class MismatchChanged:
     mismatch: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateLoaded:
+    """The server uses a certificate that is valid until `expires_at`, in seconds since 1970."""
+
+    expires_at: float
+
+
 Event = (
     CallEvent
     | ParagraphsAnswered
@@ -132,6 +139,7 @@ Event = (
     | RequestDropped
     | ReadinessChanged
     | MismatchChanged
+    | CertificateLoaded
 )
 
 Listener = Callable[[Event], None]

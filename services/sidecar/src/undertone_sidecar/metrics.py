@@ -9,6 +9,7 @@ from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFini
 from undertone_sidecar.events import (
     BatchAnswered,
     BatchSent,
+    CertificateLoaded,
     Event,
     MismatchChanged,
     ParagraphsAnswered,
@@ -72,6 +73,12 @@ _MISMATCH: Final = Metric(
     "1 if the contract of the newest model version does not match its files or the model server, else 0.",
 )
 
+_CERTIFICATE: Final = Metric(
+    "undertone_tls_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    "Time at which the server's certificate expires, in seconds since 1970. Absent without TLS.",
+)
+
 CATALOGUE: Final = (
     *SERVER_CATALOGUE,
     *CLIENT_CATALOGUE,
@@ -91,6 +98,7 @@ CATALOGUE: Final = (
     _READY,
     _MODEL,
     _MISMATCH,
+    _CERTIFICATE,
 )
 
 
@@ -127,6 +135,8 @@ class Measure:
                     yield Measurement(_MODEL, 1, (event.model.name, str(event.model.version), event.model.precision))
             case MismatchChanged():
                 yield Measurement(_MISMATCH, int(event.mismatch))
+            case CertificateLoaded():
+                yield Measurement(_CERTIFICATE, event.expires_at)
 
 
 def _batch_measurements(event: BatchSent) -> Iterator[Measurement]:

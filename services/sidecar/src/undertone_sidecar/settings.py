@@ -23,6 +23,7 @@ from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
 from undertone_sidecar.options import PortOrOff, option
 from undertone_sidecar.request_limits import RequestLimits
+from undertone_sidecar.tls import TlsFiles
 
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Settings of click for both commands."""
@@ -64,6 +65,37 @@ class Settings(ThreadSettings):
     port: int = field(
         default=50051,
         metadata=option("Port of the gRPC service. 0 picks a free port and logs it.", IntegerRange(0, 65535), "PORT"),
+    )
+    tls_cert: Path | None = field(
+        default=None,
+        metadata=option(
+            "Certificate chain of the gRPC service (PEM), which then accepts TLS 1.2 and 1.3 only. Changed files are "
+            "reloaded. Needs --tls-key.",
+            click.Path(path_type=Path),
+            "FILE",
+        ),
+    )
+    tls_key: Path | None = field(
+        default=None,
+        metadata=option("Private key of --tls-cert (PEM, without a password).", click.Path(path_type=Path), "FILE"),
+    )
+    tls_client_ca: Path | None = field(
+        default=None,
+        metadata=option(
+            "CA certificates (PEM) that issue the certificates of clients. Each client must then have one (mTLS). "
+            "Needs --tls-cert.",
+            click.Path(path_type=Path),
+            "FILE",
+        ),
+    )
+    health_port: int | None = field(
+        default=None,
+        metadata=option(
+            "Port of grpc.health.v1 without TLS, or off. For probes that cannot use TLS, such as those of the kubelet. "
+            "0 picks a free port and logs it.",
+            PortOrOff(),
+            show_default="off",
+        ),
     )
     trust_caller_metadata: bool = field(
         default=False,
@@ -215,6 +247,11 @@ class Settings(ThreadSettings):
         )
 
     @property
+    def tls_files(self) -> TlsFiles | None:
+        """The files of TLS. None without TLS."""
+        return TlsFiles(self.tls_cert, self.tls_key, self.tls_client_ca) if self.tls_cert and self.tls_key else None
+
+    @property
     def telemetry(self) -> TelemetrySettings:
         """Raises TelemetryError."""
         return TelemetrySettings(
@@ -228,9 +265,10 @@ class Settings(ThreadSettings):
 
     def _problems(self) -> Iterator[str]:
         for setting in fields(self):
-            if kind := setting.metadata.get("type"):
+            value = getattr(self, setting.name)
+            if (kind := setting.metadata.get("type")) and value is not None:
                 try:
-                    kind.convert(getattr(self, setting.name), None, None)
+                    kind.convert(value, None, None)
                 except click.BadParameter as error:
                     yield f"--{setting.name.replace('_', '-')}: {error.message}"
         try:
@@ -243,6 +281,13 @@ class Settings(ThreadSettings):
             yield f"--model-server {self.model_server!r} is invalid: use host:port or unix:///path/to/socket"
         if self.port == self.metrics_port != 0:
             yield f"--port and --metrics-port are both {self.port}: use different ports"
+        if self.health_port and self.health_port in {self.port, self.metrics_port}:
+            yield f"--health-port {self.health_port} is also another port: use different ports"
+        if bool(self.tls_cert) != bool(self.tls_key):
+            given, missing = ("--tls-cert", "--tls-key") if self.tls_cert else ("--tls-key", "--tls-cert")
+            yield f"{given} is set without {missing}: set both, or none"
+        if self.tls_client_ca and not self.tls_cert:
+            yield "--tls-client-ca is set without --tls-cert: set --tls-cert and --tls-key, too"
         if self.max_batch_bytes < self.max_paragraph_bytes:
             yield (
                 f"--max-batch-bytes is {self.max_batch_bytes}: use at least --max-paragraph-bytes, {self.max_paragraph_bytes}"
@@ -264,6 +309,7 @@ class Settings(ThreadSettings):
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Model and network": ("model_dir", "model_name", "model_server", "host", "port", "trust_caller_metadata"),
+    "TLS": ("tls_cert", "tls_key", "tls_client_ca", "health_port"),
     "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share"),
     "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "threads_per_core", "model_server_threads", "auto"),
     "Limits": (

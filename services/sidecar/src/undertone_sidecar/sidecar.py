@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from undertone_protos.v1 import classifier_pb2_grpc
@@ -20,6 +21,7 @@ from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_th
 from undertone_sidecar.decode_errors import DecodeErrorInterceptor
 from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
+from undertone_sidecar.events import ignore
 from undertone_sidecar.health import CLASSIFIER, Health
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
@@ -28,6 +30,7 @@ from undertone_sidecar.pipeline import Pipeline, no_span
 from undertone_sidecar.server import ClassifierServicer
 from undertone_sidecar.settings import Settings
 from undertone_sidecar.tf_serving import TFServing
+from undertone_sidecar.tls import ServerCertificates
 
 if TYPE_CHECKING:
     from undertone_telemetry.tracing import Tracing
@@ -122,7 +125,21 @@ class Sidecar:
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self._certificates: ServerCertificates | None = None
+        if settings.tls_files:
+            self._certificates = ServerCertificates(settings.tls_files, poll_seconds=settings.poll_seconds, listener=listener)
+        self._health_server: grpc.aio.Server | None = None
+        if settings.health_port is not None:
+            self._health_server = accept_loop.server(
+                [
+                    CallGuard(CallLimits(calls=64, streams=64), ignore),
+                    DecodeErrorInterceptor(message_checks(settings.request_limits)),
+                ],
+                _server_options(settings),
+            )
+            health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
         self.port = 0
+        self.health_port: int | None = None
         self.metrics_port: int | None = None
 
     @property
@@ -130,20 +147,27 @@ class Sidecar:
         return self._tracker.in_flight
 
     async def start(self) -> None:
-        """Opens the ports, and sets `port` and `metrics_port`. Raises PortError."""
+        """Opens the ports, and sets `port`, `health_port` and `metrics_port`. Raises PortError."""
         await self._health.start()
-        self.port = self._open_port(f"{_bracketed(self._settings.host)}:{self._settings.port}")
+        credentials = self._certificates.credentials() if self._certificates else None
+        self.port = self._open_port(self._server, "--port", self._settings.port, credentials)
+        if self._health_server and self._settings.health_port is not None:
+            self.health_port = self._open_port(self._health_server, "--health-port", self._settings.health_port)
         try:
             self._telemetry.start()
         except TelemetryError as error:
             raise PortError(str(error)) from None
         self.metrics_port = self._telemetry.metrics_port
         await self._server.start()
+        if self._health_server:
+            await self._health_server.start()
         log.info(
             "listening",
             extra={
                 "host": self._settings.host,
                 "port": self.port,
+                "tls": self._certificates is not None,
+                "health_port": self.health_port,
                 "metrics_port": self.metrics_port,
                 "model": self._settings.served_name,
                 "model_server": self._settings.model_server,
@@ -161,6 +185,9 @@ class Sidecar:
         """
         watching = asyncio.create_task(self._watcher.run(), name="model-watcher")
         stopping = asyncio.create_task(stop.wait())
+        tasks = [watching, stopping]
+        if self._certificates:
+            tasks.append(asyncio.create_task(self._certificates.watch(), name="tls-files"))
         try:
             await asyncio.wait([watching, stopping], return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
@@ -176,25 +203,30 @@ class Sidecar:
                 force_stop=force_stop,
             )
         finally:
-            watching.cancel()
-            stopping.cancel()
-            await asyncio.gather(watching, stopping, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Stops immediately. Calls in flight are cancelled."""
         await self._server.stop(None)
+        if self._health_server:
+            await self._health_server.stop(None)
         await self._batcher.close()
         await self._backend.close()
         # Last, so that all events are sent. In a thread, because agents can be slow to read.
         await asyncio.to_thread(self._telemetry.close)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _open_port(self, address: str) -> int:
+    def _open_port(
+        self, server: grpc.aio.Server, flag: str, port: int, credentials: grpc.ServerCredentials | None = None
+    ) -> int:
+        address = f"{_bracketed(self._settings.host)}:{port}"
         try:
-            return self._server.add_insecure_port(address)
+            return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError:
             raise PortError(
-                f"--port {self._settings.port} cannot be opened on {self._settings.host}: "
+                f"{flag} {port} cannot be opened on {self._settings.host}: "
                 "another program may use it; use another port, or 0 for a free one"
             ) from None
 
