@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Tests the chart in the cluster of the current kubeconfig: install, upgrade, calls, autoscaling,
-# rolling update and loss of a pod under load, uninstall.
+# Tests the chart in the cluster of the current kubeconfig: install, upgrade, failed and waiting
+# jobs, calls, autoscaling, rolling update and loss of a pod under load, uninstall.
 #
 #   tests/e2e/run.sh [--model-server tf-serving|dev-server] [FLAGS OF HELM...]
 #
 # Requires helm, kubectl, curl, buf and undertone on the PATH; in the cluster, metrics-server, the
-# images of docker/, and nodes with the label and the taint workload=undertone. The test upgrades from
-# the chart of the commit $PREVIOUS (default: HEAD^).
+# images of docker/, a default StorageClass, and nodes with the label and the taint
+# workload=undertone. The test upgrades from the chart of the commit $PREVIOUS (default: HEAD^). If the
+# DNS of the cluster caches its names (deploy/kind/cache-dns.sh), set loadBalancer.dnsCacheSeconds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -34,6 +35,7 @@ eventually() { for _ in {1..200}; do "$@" && return; sleep 3; done; fail "the co
 kubectl() { command kubectl --namespace "$HELM_NAMESPACE" "$@"; }
 classify() { timeout 10 buf curl --protocol grpc --http2-prior-knowledge --data '{"text": "At last, home!"}' "http://$target/undertone.v1.Classifier/Classify"; }
 ready() { [[ $(kubectl get deployment/undertone-inference --output 'jsonpath={.status.readyReplicas}') == "$1" ]]; }
+running() { [[ $(kubectl get pods --selector "job-name=$1" --output 'jsonpath={.items[*].status.phase}') == Running ]]; }
 removed() { [[ -z $(kubectl get "$kinds" --selector "$selector" --output name) ]]; }
 
 say "install the chart of $previous, and upgrade it"
@@ -45,6 +47,31 @@ helm upgrade undertone "$chart" --reset-then-reuse-values "${flags[@]}"
 
 say "run helm test"
 helm test undertone --logs
+
+say "a failed backfill does not fail an upgrade"
+kubectl apply --filename - <<'CLAIM'
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: scores}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 100Mi}}}
+CLAIM
+backfill=(--set batch.backfill.enabled=true,batch.output.claim=scores)
+helm upgrade undertone "$chart" --reset-then-reuse-values "${flags[@]}" "${backfill[@]}" --set 'batch.backfill.inputs={/absent.txt}'
+kubectl create job --from cronjob/undertone-backfill absent-input
+kubectl wait job/absent-input --for condition=Failed --timeout 10m
+helm upgrade undertone "$chart" --reset-then-reuse-values "${flags[@]}" "${backfill[@]}" \
+    --set 'batch.backfill.inputs={/etc/os-release},batch.backfill.args={--format=text}'
+
+say "a backfill waits for a service that starts later"
+kubectl scale deployment/undertone-inference --replicas 0
+kubectl wait pods --for delete --selector "$inference" --timeout 10m
+kubectl create job --from cronjob/undertone-backfill early
+eventually running early
+kubectl scale deployment/undertone-inference --replicas 2 # the autoscaler continues from here
+kubectl wait job/early --for condition=Complete --timeout 15m
+failed=$(kubectl get job/early --output 'jsonpath={.status.failed}')
+[[ ${failed:-0} == 0 ]] || fail "$failed attempts of the backfill failed"
+kubectl rollout status deployment/undertone-inference --timeout 15m
 
 say "inference pods run on tainted nodes only"
 tainted='{range .items[*]}{.metadata.name}{" "}{.spec.taints[?(@.key=="workload")].effect}{"\n"}{end}'
