@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from grpc_health.v1 import health, health_pb2
+from grpc_health.v1 import health_pb2
 from undertone_protos.v1 import classifier_pb2
+
+from undertone_sidecar.health_service import HealthService
 
 CLASSIFIER: Final[str] = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 
@@ -22,12 +24,12 @@ class Health:
     """
 
     def __init__(self) -> None:
-        self.servicer = health.aio.HealthServicer()
+        self.servicer = HealthService()
         self.was_ready = False
 
     async def start(self) -> None:
         """Reports SERVING for liveness and NOT_SERVING for readiness."""
-        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await self.set_ready(ready=False)
 
     async def set_ready(self, *, ready: bool) -> None:
@@ -35,8 +37,8 @@ class Health:
         self.was_ready = self.was_ready or ready
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in _READINESS_SERVICES:
-            await self.servicer.set(service, status)
+            self.servicer.set(service, status)
 
     async def shut_down(self) -> None:
         """Reports NOT_SERVING for all services, from now on."""
-        await self.servicer.enter_graceful_shutdown()
+        self.servicer.shut_down()
