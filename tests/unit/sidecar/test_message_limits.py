@@ -46,6 +46,14 @@ def test_the_texts_are_counted_before_the_message_is_decoded() -> None:
         check("Classify")(classifier_pb2.ClassifyRequest(text="漢" * 30_000).SerializeToString())
 
 
+def test_the_ids_are_counted_before_the_message_is_decoded() -> None:
+    paragraphs = [classifier_pb2.Paragraph(text="rain", id="i" * 2000) for _ in range(256)]
+    with pytest.raises(RequestError, match="512000 bytes in UTF-8; the limit for all ids of a call is 262144"):
+        check("ClassifyBatch")(classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs).SerializeToString())
+    with pytest.raises(RequestError, match="300000 bytes"):
+        check("Classify")(classifier_pb2.ClassifyRequest(text="rain", id="i" * 300_000).SerializeToString())
+
+
 def test_the_largest_valid_messages_pass() -> None:
     paragraphs = [classifier_pb2.Paragraph(text="a" * 4096, id="漢" * 256) for _ in range(256)]
     policy = classifier_pb2.OVERLENGTH_POLICY_TRUNCATE

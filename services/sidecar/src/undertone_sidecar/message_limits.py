@@ -1,5 +1,6 @@
 """Checks of encoded requests, before they are decoded."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -24,8 +25,10 @@ _FIELDS_PER_PARAGRAPH: Final = 4
 _OTHER_FIELDS: Final = 16
 
 _TEXT: Final[int] = classifier_pb2.ClassifyRequest.TEXT_FIELD_NUMBER
+_ID: Final[int] = classifier_pb2.ClassifyRequest.ID_FIELD_NUMBER
 _PARAGRAPHS: Final[int] = classifier_pb2.ClassifyBatchRequest.PARAGRAPHS_FIELD_NUMBER
 _PARAGRAPH_TEXT: Final[int] = classifier_pb2.Paragraph.TEXT_FIELD_NUMBER
+_PARAGRAPH_ID: Final[int] = classifier_pb2.Paragraph.ID_FIELD_NUMBER
 
 
 def message_checks(limits: RequestLimits) -> Mapping[str, Check]:
@@ -37,6 +40,7 @@ def message_checks(limits: RequestLimits) -> Mapping[str, Check]:
         with _refusals("the request has too many fields: send text, id and overlength_policy once each"):
             fields = FieldScanner(_OTHER_FIELDS).scan(data, 0, len(data))
         limits.check_text_bytes(sum(stop - start for number, start, stop in fields if number == _TEXT))
+        limits.check_ids(sum(stop - start for number, start, stop in fields if number == _ID))
 
     def check_batch(data: bytes) -> None:
         if len(data) <= _UNCHECKED_BYTES:
@@ -47,9 +51,12 @@ def message_checks(limits: RequestLimits) -> Mapping[str, Check]:
         with _refusals(f"{too_many}send several smaller batches"):
             paragraphs = [field for field in scanner.scan(data, 0, len(data)) if field[0] == _PARAGRAPHS]
             limits.check_batch(len(paragraphs), 0)
-            texts = (field for _, start, stop in paragraphs for field in scanner.scan(data, start, stop))
-            size = sum(stop - start for number, start, stop in texts if number == _PARAGRAPH_TEXT)
-        limits.check_batch(len(paragraphs), size)
+            sizes: Counter[int] = Counter()
+            for _, first, last in paragraphs:
+                for number, start, stop in scanner.scan(data, first, last):
+                    sizes[number] += stop - start
+        limits.check_batch(len(paragraphs), sizes[_PARAGRAPH_TEXT])
+        limits.check_ids(sizes[_PARAGRAPH_ID])
 
     return {f"/{_SERVICE}/Classify": check_paragraph, f"/{_SERVICE}/ClassifyBatch": check_batch}
 

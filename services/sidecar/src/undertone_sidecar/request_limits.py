@@ -7,6 +7,7 @@ from undertone_sidecar.errors import ParagraphError, RequestError
 
 MAX_ID_CHARACTERS: Final = 256
 
+_MAX_ID_BYTES: Final = 4 * MAX_ID_CHARACTERS
 _ENVELOPE_BYTES: Final = 64 * 1024
 _PARAGRAPH_OVERHEAD_BYTES: Final = 32
 
@@ -31,7 +32,7 @@ class RequestLimits:
         gRPC refuses larger messages with RESOURCE_EXHAUSTED, which clients retry. A call that is
         moderately too large must reach these limits instead, which refuse it with INVALID_ARGUMENT.
         """
-        ids = self.batch_paragraphs * (4 * MAX_ID_CHARACTERS + _PARAGRAPH_OVERHEAD_BYTES)
+        ids = self.batch_paragraphs * (_MAX_ID_BYTES + _PARAGRAPH_OVERHEAD_BYTES)
         return 2 * (max(self.batch_bytes, self.paragraph_bytes) + ids) + _ENVELOPE_BYTES
 
     def check_paragraph(self, text: str, identifier: str) -> None:
@@ -52,6 +53,13 @@ class RequestLimits:
         if size > self.paragraph_bytes:
             raise ParagraphError(
                 f"text has {size} bytes in UTF-8; the limit is {self.paragraph_bytes}: split it into paragraphs"
+            )
+
+    def check_ids(self, size: int) -> None:
+        """Raises RequestError. `size` is the total size of the ids of a call, in bytes."""
+        if size > (limit := self.batch_paragraphs * _MAX_ID_BYTES):
+            raise RequestError(
+                f"the ids have {size} bytes in UTF-8; the limit for all ids of a call is {limit}: use shorter ids"
             )
 
     def check_batch(self, paragraphs: int, size: int) -> None:
