@@ -110,7 +110,9 @@ shuts down sends it for calls that it has not started (grpc/grpc issue 41785). A
 caller has no status."""
 
 BREAKER_FAILURES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
-"""Statuses that the circuit breaker counts as failures. Others prove that the service is up."""
+"""Statuses that the circuit breaker counts as failures. Others prove that the service is up.
+A server whose queue of pending calls is full sends CANCELLED, too: `GrpcTransport` converts this
+case to RESOURCE_EXHAUSTED, which does not count."""
 
 OVERLOAD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED})
 """Statuses that lower the concurrency limit."""
@@ -118,6 +120,9 @@ OVERLOAD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCE
 POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
 """Statuses of a batch that a single paragraph may have caused."""
 
+
+_TOO_LARGE = "larger than max"
+"""Part of gRPC's explanation of a message that exceeds the limit of the server or of the client."""
 
 _MISCONFIGURED = ("SSL_ERROR_SSL", "CERTIFICATE_VERIFY_FAILED", "TSI_PROTOCOL_FAILURE", "Trying to connect an http1.x server")
 """Parts of gRPC's explanations of connections that can never succeed: TLS is used on one side only,
@@ -149,6 +154,9 @@ def from_rpc(error: grpc.aio.AioRpcError, *, attempts: int = 1) -> ServiceError:
     """The exception for an error of gRPC, with the pushback in its trailers."""
     pushback = pushback_seconds(error.trailing_metadata())
     reason = error.details() or "no details were given"
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in reason:
+        # Not overload: the same message is refused again, but a part of it may be accepted.
+        return service_error(grpc.StatusCode.INVALID_ARGUMENT, f"the message is too large: {reason}", attempts=attempts)
     return service_error(error.code(), reason, attempts=attempts, pushback_seconds=pushback)
 
 

@@ -1,5 +1,6 @@
 """The innermost transport: gRPC. The only module that handles gRPC channels and gRPC exceptions."""
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,7 +8,7 @@ import grpc
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from undertone_client.credentials import CredentialsReader
-from undertone_client.errors import SettingsError, from_rpc
+from undertone_client.errors import OverloadedError, SettingsError, from_rpc
 from undertone_client.settings import Settings, Tls
 from undertone_client.transport import CallState, Mode, Reply, Request
 from undertone_client.wire import read_reply
@@ -22,6 +23,11 @@ OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5000),
 )
+
+FULL_QUEUE = "the server cancelled the call, but stays connected: its queue of pending calls is full"
+
+DISCONNECT_SECONDS = 0.05
+"""Time in which a server that shuts down closes its connections after it has cancelled calls."""
 
 _LANES: Mapping[Mode, tuple[tuple[str, str], ...]] = {Mode.ONLINE: (), Mode.BATCH: (("undertone-lane", "batch"),)}
 """Metadata that selects the service's lane: it prefers online calls to batch calls."""
@@ -95,7 +101,23 @@ class GrpcTransport:
             message = await rpc
             return read_reply(message, await rpc.trailing_metadata())
         except grpc.aio.AioRpcError as error:
+            if _is_reset(error) and await self._is_connected():
+                raise OverloadedError(grpc.StatusCode.RESOURCE_EXHAUSTED, FULL_QUEUE, attempts=call.attempts) from None
             raise from_rpc(error, attempts=call.attempts) from None
+
+    async def _is_connected(self) -> bool:
+        """Whether the server still accepts calls, shortly after it has cancelled one.
+
+        A gRPC server cancels calls for two reasons, with the same status and details: its queue of
+        pending calls is full, or it shuts down. In the second case it closes its connections, too.
+        """
+        await asyncio.sleep(DISCONNECT_SECONDS)
+        return self._channel is not None and self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+
+def _is_reset(error: grpc.aio.AioRpcError) -> bool:
+    """Whether the server's gRPC library cancelled the call, and not a service with a status."""
+    return error.code() is grpc.StatusCode.CANCELLED and error.details() == "CANCELLED"
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:
