@@ -19,6 +19,7 @@ from undertone_sidecar.errors import (
     UnavailableError,
     VersionGoneError,
 )
+from undertone_sidecar.events import Event, Tokenized
 from undertone_sidecar.model import Model, read_model
 from undertone_sidecar.pipeline import Answer, Classified, Paragraph, Pipeline
 from undertone_sidecar.request_limits import RequestLimits
@@ -153,6 +154,32 @@ async def test_a_call_after_its_deadline_is_not_sent(models: tuple[Model, Model]
     assert backend.batches == []
 
 
+async def test_a_call_that_a_full_queue_refuses_is_not_tokenized(models: tuple[Model, Model]) -> None:
+    backend, events, third = FakeBackend(), list[Event](), asyncio.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Tokenized):
+            events.append(event)
+        if len(events) == 3:
+            third.set()
+
+    limits = BatchLimits(budget=128, slots=1, queue_tokens=20, batch_share=0.1)
+    batcher = MicroBatcher(backend, limits, call_seconds=30, margin_seconds=0, clock=FakeClock())
+    pipeline = Pipeline(FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=10, clock=FakeClock(), listener=listen)
+    await classify(pipeline, SENTENCE)
+    backend.hold()
+    waiting = [asyncio.create_task(classify(pipeline, SENTENCE))]
+    await backend.wait_for_calls(2)
+    waiting.append(asyncio.create_task(classify(pipeline, SENTENCE)))
+    await third.wait()
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="the queue is full"):
+        await classify(pipeline, SENTENCE, SENTENCE)
+    assert len(events) == 3
+    backend.release()
+    await asyncio.gather(*waiting)
+
+
 async def test_at_the_deadline_a_call_gets_the_results_that_it_has(models: tuple[Model, Model]) -> None:
     backend = FakeBackend()
     limits = BatchLimits(budget=128, slots=1, queue_tokens=10_000, batch_share=0.1)
@@ -223,6 +250,9 @@ class RecordingBatcher(MicroBatcher):
     def __init__(self, backend: FakeBackend) -> None:
         super().__init__(backend, batch_limits(), call_seconds=30, margin_seconds=0, clock=FakeClock())
         self.futures: list[asyncio.Future[Scored]] = []
+
+    def check(self, lane: Lane, caller: str, tokens: int, deadline: float) -> None:
+        pass
 
     def submit(self, requests: Sequence[Request]) -> list[asyncio.Future[Scored]]:
         results = super().submit(requests)

@@ -25,6 +25,7 @@ from undertone_sidecar.events import Listener, ParagraphShed, Tokenized, ignore
 from undertone_sidecar.model import Model, Models
 from undertone_sidecar.progress import Progress, ProgressLimitError
 from undertone_sidecar.request_limits import RequestLimits
+from undertone_sidecar.token_estimate import TokenEstimate
 from undertone_sidecar.tokenizer import TokenIds
 
 _MAX_VERSIONS_PER_CALL: Final = 5
@@ -123,6 +124,7 @@ class Pipeline:
         self._limits = limits
         self._overlap = overlap
         self._margin_seconds = margin_seconds
+        self._token_estimate = TokenEstimate()
         self._clock = clock
         self._listener = listener
         self._current_span = current_span
@@ -152,6 +154,7 @@ class Pipeline:
         model = self._models.current()
         answer = Answer(model, (), StageSeconds(0.0, 0.0, 0.0))
         if texts:
+            self._check_queue(model, texts, deadline, lane, caller)
             with self._count_in_progress(lane, caller, len(texts)):
                 answer = await self._score(model, texts, policy, deadline, lane, caller)
             scored = iter(answer.outcomes)
@@ -164,6 +167,11 @@ class Pipeline:
         except ParagraphError as error:
             return error
         return None
+
+    def _check_queue(self, model: Model, texts: Sequence[str], deadline: float, lane: Lane, caller: str) -> None:
+        """Refuses a call before it is tokenized, if its shortest paragraph would be refused."""
+        tokens = self._token_estimate.least_tokens(min(map(len, texts)))
+        self._batcher.check(lane, caller, model.lengths.fit(min(tokens, model.width)), deadline)
 
     @contextmanager
     def _count_in_progress(self, lane: Lane, caller: str, paragraphs: int) -> Iterator[None]:
@@ -193,7 +201,9 @@ class Pipeline:
         started = self._clock()
         contents = await model.tokenizer.encode(texts)
         tokenize_seconds = self._clock() - started
-        self._listener(Tokenized(len(texts), sum(map(len, contents)), tokenize_seconds))
+        tokens = sum(map(len, contents))
+        self._token_estimate.observe(sum(map(len, texts)), tokens)
+        self._listener(Tokenized(len(texts), tokens, tokenize_seconds))
         span = self._current_span()
         submit = partial(self._submit, model, policy=policy, deadline=deadline, lane=lane, caller=caller, span=span)
         paragraphs = await self._submit_all(contents, submit)

@@ -16,7 +16,7 @@ import grpc
 from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Backend, Batch, Scores
 from undertone_sidecar.batching.admission import BatchLimits, Refusal
-from undertone_sidecar.batching.request import Request, Scored
+from undertone_sidecar.batching.request import Lane, Request, Scored
 from undertone_sidecar.batching.schedule import Schedule
 from undertone_sidecar.batching.selection import BatchSelection, pad_batch
 from undertone_sidecar.errors import (
@@ -132,7 +132,8 @@ class MicroBatcher:
         if self._closed:
             raise UnavailableError(SHUTTING_DOWN)
         now = self._clock()
-        self._admit(requests, now)
+        first, tokens = requests[0], sum(request.padded_length for request in requests)
+        self._admit(first.lane, first.caller, tokens, first.deadline, items=len(requests), now=now)
         loop = asyncio.get_running_loop()
         results = []
         for request in requests:
@@ -148,6 +149,10 @@ class MicroBatcher:
             loop.call_soon(self._wake)
         return results
 
+    def check(self, lane: Lane, caller: str, tokens: int, deadline: float) -> None:
+        """Raises OverloadedError if a request with `tokens` padded tokens would be refused."""
+        self._admit(lane, caller, tokens, deadline, items=0, now=self._clock())
+
     async def close(self) -> None:
         """Refuses new requests, and fails all others with UnavailableError."""
         self._closed = True
@@ -160,9 +165,8 @@ class MicroBatcher:
                 request.result.set_exception(UnavailableError(SHUTTING_DOWN))
         self._schedule.remove_unwanted(lambda _: False)
 
-    def _admit(self, requests: Sequence[Request], now: float) -> None:
-        lane, caller, remaining = requests[0].lane, requests[0].caller, requests[0].deadline - self._margin_seconds - now
-        tokens = sum(request.padded_length for request in requests)
+    def _admit(self, lane: Lane, caller: str, tokens: int, deadline: float, *, items: int, now: float) -> None:
+        remaining = deadline - self._margin_seconds - now
         if self._is_probe(tokens, now):
             remaining = math.inf
 
@@ -177,7 +181,7 @@ class MicroBatcher:
             self._next_sweep = now + _SWEEP_SECONDS * len(self._schedule)
             refusal = check()
         if refusal:
-            self._listener(ParagraphShed(lane.value, refusal.reason.value, len(requests), tokens))
+            self._listener(ParagraphShed(lane.value, refusal.reason.value, items, tokens))
             raise OverloadedError(str(refusal), retry_after=refusal.retry_after * (1 + self._jitter()))
 
     def _push_out(self, request: Request, now: float) -> None:
