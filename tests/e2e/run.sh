@@ -55,7 +55,7 @@ kind: PersistentVolumeClaim
 metadata: {name: scores}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 100Mi}}}
 CLAIM
-backfill=(--set batch.backfill.enabled=true,batch.output.claim=scores)
+backfill=(--set 'batch.backfill.enabled=true,batch.output.claim=scores')
 helm upgrade undertone "$chart" --reset-then-reuse-values "${flags[@]}" "${backfill[@]}" --set 'batch.backfill.inputs={/absent.txt}'
 kubectl create job --from cronjob/undertone-backfill absent-input
 kubectl wait job/absent-input --for condition=Failed --timeout 10m
