@@ -11,6 +11,7 @@ import pytest
 import yaml
 from undertone_bench.chart import Chart, Manifest
 
+from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART
 from tests.chart.support.pods import pod_spec
 
@@ -164,3 +165,30 @@ def test_type_none_creates_no_load_balancer(chart: Chart) -> None:
     manifests = chart.render({"loadBalancer": {"type": "none"}})
     assert not manifests.of("GRPCRoute")
     assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]
+
+
+def test_notes_show_how_to_send_credentials_and_warn_without_tls(chart: Chart) -> None:
+    notes = chart.notes(COMBINATIONS["API keys"])
+    assert notes.count('-H "x-api-key: $CREDENTIAL"') == 2
+    assert "WARNING: callers send their credentials without encryption" in notes
+    assert '-H "authorization: Bearer $CREDENTIAL"' in chart.notes(COMBINATIONS["JSON Web Tokens"])
+    assert "CREDENTIAL" not in chart.notes()
+
+
+@pytest.mark.parametrize(("combination", "variable"), [("API keys", "API_KEY"), ("JSON Web Tokens", "TOKEN")])
+def test_the_test_pod_sends_credentials(chart: Chart, combination: str, variable: str) -> None:
+    pod = chart.render(COMBINATIONS[combination]).one("Pod", "-test")["spec"]
+    (container,) = pod["containers"]
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert environment[f"UNDERTONE_{variable}_FILE"] == "/etc/undertone/credentials/credential"
+    (volume,) = [volume["secret"] for volume in pod["volumes"] if volume["name"] == "credentials"]
+    assert volume["items"][0]["path"] == "credential"
+
+
+def test_api_keys_are_in_no_config_map_and_in_memory_only(chart: Chart) -> None:
+    manifests = chart.render(COMBINATIONS["API keys"])
+    config = manifests.one("ConfigMap", "-envoy")["data"]
+    assert "credentials" not in config["envoy.yaml"]
+    volumes = {volume["name"]: volume for volume in pod_spec(manifests.one("Deployment", "-envoy"))["volumes"]}
+    assert volumes["api-keys"]["secret"]["secretName"] == "api-keys"
+    assert volumes["run"]["emptyDir"]["medium"] == "Memory"
