@@ -187,8 +187,11 @@ def test_the_test_pod_sends_credentials(chart: Chart, combination: str, variable
 
 def test_api_keys_are_in_no_config_map_and_in_memory_only(chart: Chart) -> None:
     manifests = chart.render(COMBINATIONS["API keys"])
-    config = manifests.one("ConfigMap", "-envoy")["data"]
-    assert "credentials" not in config["envoy.yaml"]
+    config = yaml.safe_load(manifests.one("ConfigMap", "-envoy")["data"]["envoy.yaml"])
+    (chain,) = config["static_resources"]["listeners"][0]["filter_chains"]
+    filters = {each["name"]: each for each in chain["filters"][0]["typed_config"]["http_filters"]}
+    source = filters["undertone.authentication"]["config_discovery"]["config_source"]
+    assert source["path_config_source"] == {"path": "run/api-keys.json"}
     volumes = {volume["name"]: volume for volume in pod_spec(manifests.one("Deployment", "-envoy"))["volumes"]}
     assert volumes["api-keys"]["secret"]["secretName"] == "api-keys"
     assert volumes["run"]["emptyDir"]["medium"] == "Memory"
