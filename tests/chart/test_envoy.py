@@ -45,7 +45,7 @@ def container(chart: Chart, **values: Any) -> Manifest:
     [
         envoy(),
         envoy(address="::", rateLimit={"callsPerSecond": 100}),
-        envoy(retries={"conditions": []}, timeouts={"callSeconds": 0.5}, maxRequestBytes=4294967295),
+        envoy(retries={"conditions": []}, timeouts={"callSeconds": 0.5}, maxRequestBytes=16777216, maxConnections=500),
         traced("http://collector.monitoring:4317", 0.001),
         traced("https://[2001:db8::7]", 1),
     ],

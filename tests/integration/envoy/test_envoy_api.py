@@ -66,7 +66,7 @@ async def test_get_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> Non
         ("POST", "/v1/paragraphs:classify", b'{"txt": "rain"}', 400, 3, "unknown"),
         ("POST", "/v1/paragraphs:classify?colour=blue", b'{"text": "rain"}', 400, 3, ""),
         ("POST", "/v1/paragraphs:classify", b"", 400, 3, "the body is empty"),
-        ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * 70_000), 400, 3, "the limit is 32768"),
+        ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * 70_000), 400, 3, "the limit is 65536"),
         ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * LIMIT), 413, 3, "Payload Too Large"),
         ("POST", "/v1/paragraphs:translate", b"{}", 404, 5, "no such method"),
         ("GET", "/v1/paragraphs:classify", None, 405, 12, "send POST"),

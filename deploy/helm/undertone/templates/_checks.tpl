@@ -39,6 +39,7 @@
 {{- end }}
 {{- end }}
 {{- include "undertone.checkResources" . }}
+{{- include "undertone.checkEnvoyMemory" . }}
 {{- include "undertone.checkCidrs" . }}
 {{- include "undertone.checkPorts" . }}
 {{- include "undertone.checkPodLabels" . }}

@@ -20,7 +20,6 @@ end
 local FORWARDED = {
   ["content-type"] = is_short_text(128),
   ["grpc-encoding"] = is_compressed,
-  ["grpc-timeout"] = is_short_text(9),
   ["traceparent"] = is_short_text(128),
   ["tracestate"] = is_short_text(512),
   ["undertone-lane"] = is_short_text(64),
@@ -41,7 +40,7 @@ local function check_headers(headers)
       if not accepts or not accepts(value) then
         removed[#removed + 1] = name
       end
-      if name == "grpc-timeout" and not (#value <= 9 and value:find("^%d+[HMSmun]$")) then
+      if name == "x-undertone-timeout" and not (#value <= 9 and value:find("^%d+[HMSmun]$")) then
         status, message = "400", "the header grpc-timeout is invalid: send at most 8 digits and a unit, for example 500m"
       elseif name == "grpc-encoding" and value ~= "identity" and not is_compressed(value) then
         status, message = "501", "the compression of the header grpc-encoding is not supported: send gzip, deflate or identity"
@@ -222,6 +221,7 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path, encoding = headers:get(":path"), headers:get("grpc-encoding")
+  local timeout = headers:get("x-undertone-timeout")
   local json = BODIES[path] or path:find("^/v1/")
   local status, message = check_headers(headers)
   if not status and not json and handle:streamInfo():protocol() ~= "HTTP/2" then
@@ -238,5 +238,14 @@ function envoy_on_request(handle)
   end
   if message then
     refuse(handle, status, message)
+  else
+    headers = handle:headers() -- the former object is invalid after the wait for the body
+    headers:add("x-undertone-checked", "1")
+    if timeout then
+      headers:replace("grpc-timeout", timeout)
+    end
+    if not json then
+      handle:clearRouteCache() -- the transcoder does it for JSON
+    end
   end
 end

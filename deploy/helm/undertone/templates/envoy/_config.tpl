@@ -1,4 +1,27 @@
 {{/*
+The bounds of Envoy's memory in bytes, as JSON:
+  heap         the heap beyond which Envoy refuses everything: the limit of the container without 64 MiB for the
+               program and its threads, and 96 MiB for what callers send between two measurements (0.1 s)
+  connections  connections at their maximum number, each with 64 KiB for the state of TLS and HTTP/2
+*/}}
+{{- define "undertone.envoy.memory" -}}
+{{- $envoy := .Values.loadBalancer.envoy -}}
+{{- $limit := include "undertone.quantity" (default "512Mi" $envoy.resources.limits.memory) | float64 | int64 -}}
+{{- dict "limit" $limit "heap" (sub $limit (mul 160 1048576)) "connections" (mul 65536 (int64 $envoy.maxConnections)) | toJson -}}
+{{- end }}
+
+{{/* The heap must hold all connections and some requests. */}}
+{{- define "undertone.checkEnvoyMemory" -}}
+{{- $budget := include "undertone.envoy.memory" . | fromJson }}
+{{- $envoy := .Values.loadBalancer.envoy }}
+{{- $needed := add (mul 2 (int64 $budget.connections)) (mul 8 (int64 $envoy.maxRequestBytes)) (mul 16 1048576) }}
+{{- if and (eq .Values.loadBalancer.type "envoy") (lt (int64 $budget.heap) $needed) }}
+{{- $most := div (sub (int64 $budget.heap) (add (mul 8 (int64 $envoy.maxRequestBytes)) (mul 16 1048576))) 131072 }}
+{{- fail (printf "loadBalancer.envoy.resources.limits.memory is %v, too little for loadBalancer.envoy.maxConnections (%d) and loadBalancer.envoy.maxRequestBytes (%d): raise it to %dMi, or lower maxConnections to %d" $envoy.resources.limits.memory (int64 $envoy.maxConnections) (int64 $envoy.maxRequestBytes) (add 161 (div $needed 1048576)) (max 0 $most)) }}
+{{- end }}
+{{- end }}
+
+{{/*
 The data of Envoy's ConfigMap. An annotation of the Envoy pods contains the checksum of the data. The labels
 are excluded, because they contain the version of the chart.
 */}}

@@ -1,0 +1,121 @@
+"""Envoy's memory stays below the limit of its container while callers attack it."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from undertone_bench.chart import Chart
+from undertone_bench.processes import peak_resident_bytes
+from undertone_protos.v1 import classifier_pb2_grpc
+
+from tests.integration.envoy.conftest import Fleet
+from tests.integration.support.callers import Stub, under_load
+from tests.integration.support.envoy import Envoy, EnvoyLauncher
+from tests.integration.support.http2 import Http2Connection, grpc_headers
+
+LIMIT_BYTES: Final = 512 * 1024 * 1024
+"""The default memory limit of the container."""
+
+LARGE_BYTES: Final = 4_190_000
+"""A request that is just small enough."""
+
+UNFINISHED: Final = struct.pack(">BI", 0, LARGE_BYTES + 1000)
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+
+
+@pytest.fixture(scope="module")
+def attacked(chart: Chart, fleet: Fleet) -> Iterator[Envoy]:
+    with EnvoyLauncher(chart) as launch:
+        envoy = launch.envoy(fleet.sidecars)
+        envoy.until_used(fleet.sidecars)
+        yield envoy
+
+
+@contextlib.asynccontextmanager
+async def neighbours(envoy: Envoy) -> AsyncIterator[None]:
+    """Callers on a connection of their own, of whose calls none may fail, and a health watch."""
+    async with grpc.aio.insecure_channel(envoy.target) as channel:
+        stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        async with under_load(stub, ["the rain"], callers=2) as load:
+            await load.more_replies(2)
+            yield
+            await load.more_replies(2)
+        assert load.refusals == []
+        assert not watch.done()
+        watch.cancel()
+
+
+def send_unfinished(envoy: Envoy, count: int) -> int:
+    """Sends requests without their end on one connection. Returns how many streams were ended."""
+    with Http2Connection(envoy.api) as connection:
+        for _ in range(count):
+            stream = connection.open(grpc_headers())
+            connection.send(stream, UNFINISHED + bytes(LARGE_BYTES - 5))
+        return sum(reply.reset is not None for reply in connection.replies.values())
+
+
+def send_unfinished_over_http_1(envoy: Envoy, count: int) -> None:
+    """Sends requests without their end, each on a connection of its own."""
+    head = b"POST /v1/paragraphs:classify HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            with contextlib.suppress(OSError):  # Envoy closes connections under pressure
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", envoy.api), timeout=1))
+                connection.sendall(head % LARGE_BYTES + b'{"text": "' + bytes(LARGE_BYTES - 100))
+
+
+def reset_streams(envoy: Envoy, count: int) -> None:
+    """Opens streams and resets them at once (CVE-2023-44487)."""
+    with Http2Connection(envoy.api) as connection:
+        for number in range(count):
+            stream = connection.h2.get_next_available_stream_id()
+            connection.h2.send_headers(stream, grpc_headers())
+            connection.h2.reset_stream(stream, 8)
+            if number % 50 == 0:
+                connection.flush()
+            if connection.closed:
+                break
+        connection.flush()
+        while not connection.closed and connection.receive():
+            pass
+
+
+def flood(envoy: Envoy, frame: bytes) -> None:
+    """Sends frames that ask for an answer until Envoy closes the connection. Reads nothing."""
+    with socket.create_connection(("127.0.0.1", envoy.api)) as connection, contextlib.suppress(OSError):
+        connection.sendall(PREFACE)
+        while True:
+            connection.sendall(frame * 1000)
+
+
+async def test_unfinished_requests_end_before_the_memory_does(attacked: Envoy) -> None:
+    """They used 684 MB. The streams with the most memory end, which are the attacker's."""
+    async with neighbours(attacked):
+        assert await asyncio.to_thread(send_unfinished, attacked, 150) > 0
+    assert attacked.statistic("envoy.overload_actions.reset_high_memory_stream.count") > 0
+    assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
+
+
+async def test_unfinished_json_requests_do_not_affect_grpc(attacked: Envoy) -> None:
+    async with neighbours(attacked):
+        await asyncio.to_thread(send_unfinished_over_http_1, attacked, 100)
+    assert attacked.statistic("overload.envoy.load_shed_points.http1_server_abort_dispatch.shed_load_count") > 0
+    assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
+
+
+async def test_connections_that_reset_or_flood_are_closed(attacked: Envoy) -> None:
+    ping, settings = b"\0\0\x08\6\0\0\0\0\0" + bytes(8), b"\0\0\0\4\0\0\0\0\0"
+    continuation = b"\0\0\1\1\0\0\0\0\1\x82" + b"\0\0\0\x09\0\0\0\0\1" * 100
+    async with neighbours(attacked):
+        await asyncio.to_thread(reset_streams, attacked, 2000)
+        for frame in (ping, settings, continuation):
+            await asyncio.to_thread(flood, attacked, frame)
+    assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
