@@ -1,9 +1,6 @@
 """The model: its sources, the pinned version, and the check of its files."""
 
-import json
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,6 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, Model
 from undertone_bench.chart import Chart, HelmError, Manifest
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.paths import CHART
 from tests.chart.support.pods import find_container, inference_pod
 
 
@@ -91,62 +87,3 @@ def test_rclone_copies_from_a_bucket(chart: Chart) -> None:
     assert copying["command"][:2] == ["rclone", "copy"]
     assert copying["args"][-2:] == [":s3:models/undertone/emotions/1", "/models/emotions/1"]
     assert "--s3-env-auth=true" in copying["args"]
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    """A directory with version 3 of the model emotions, in bf16."""
-    folder = tmp_path / "emotions/3"
-    folder.mkdir(parents=True)
-    for name in ("saved_model.pb", "tokenizer.json"):
-        (folder / name).write_text("")
-    (folder / "contract.json").write_text(json.dumps({"name": "emotions", "version": "3", "precision": "bf16"}))
-    return tmp_path
-
-
-def check(
-    models: Path, version: int = 3, precision: str = "auto", name: str = "emotions"
-) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(CHART / "files/check_model.py"), str(models), name, str(version), precision]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize("precision", ["auto", "bf16"])
-def test_check_accepts_the_model(models: Path, precision: str) -> None:
-    checked = check(models, precision=precision)
-    assert (checked.returncode, checked.stdout) == (0, "emotions 3, bf16\n")
-
-
-def test_check_rejects_a_missing_version_and_lists_the_others(models: Path) -> None:
-    checked = check(models, version=4)
-    assert checked.returncode == 1
-    assert "emotions/4 does not exist" in checked.stderr
-    assert "set model.name and model.version to one of: emotions 3" in checked.stderr
-
-
-def test_check_rejects_another_precision(models: Path) -> None:
-    checked = check(models, precision="fp32")
-    assert checked.returncode == 1
-    assert "has the precision bf16, but model.precision is fp32" in checked.stderr
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda folder: (folder / "saved_model.pb").unlink(), "has no saved_model.pb"),
-        (lambda folder: (folder / "contract.json").write_text("{"), "cannot be read"),
-        (lambda folder: (folder / "contract.json").write_text("[]"), "cannot be read"),
-        (lambda folder: folder.rename(folder.with_name("5")), "contains emotions 3 according to its contract"),
-    ],
-    ids=["incomplete", "not JSON", "no contract", "renamed"],
-)
-def test_check_rejects_a_damaged_export(models: Path, damage: Callable[[Path], object], message: str) -> None:
-    damage(models / "emotions/3")
-    checked = check(models, version=5 if "according to its contract" in message else 3)
-    assert checked.returncode == 1
-    assert message in checked.stderr
-    assert "Traceback" not in checked.stderr
-
-
-def test_check_rejects_an_empty_directory(tmp_path: Path) -> None:
-    assert "one of: (none: " in check(tmp_path).stderr
