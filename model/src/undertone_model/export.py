@@ -1,7 +1,6 @@
 """Export of a model: a SavedModel for TF Serving, with its tokenizer and contract."""
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from undertone_model.errors import ExportError
 from undertone_model.gate import compare_with_fp32
 from undertone_model.serving import save_graph
 from undertone_model.sources import Source
+from undertone_model.staging import staged
 
 
 def export(
@@ -31,7 +31,7 @@ def export(
     `max_tokens` is the maximum length of a sequence in the contract; the default is the number of
     positions of the model. With bf16, the answers to `sample` must agree with float32; only random
     weights need no sample. The files are written to another folder that is then renamed, so that a
-    server which watches `folder` finds complete versions only.
+    server which watches `folder` finds complete versions only (see `staging`).
 
     Raises ExportError, and VerificationError if the answers do not agree.
     """
@@ -48,25 +48,19 @@ def export(
     target = folder / name / str(version)
     if target.exists():
         raise ExportError(f"{target} exists; use another --version or delete it")
-    # Servers take only folders with a numeric name for versions.
-    partial = target.with_name(f".{version}.writing")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_graph(source, partial, precision)
-        agreement = None
-        if needs_comparison and sample is not None:
-            agreement = compare_with_fp32(partial, source, sample, max_tokens)
-            agreement.check(target)
-        _write_warmup_requests(partial, max_tokens)
-        (partial / TOKENIZER_FILE).write_bytes(source.checkpoint.tokenizer.to_str(pretty=True).encode())
-        write_contract(partial, source, name, version, max_tokens, precision, agreement.message() if agreement else None)
-        partial.rename(target)
+        with staged(target) as folder:
+            save_graph(source, folder, precision)
+            agreement = None
+            if needs_comparison and sample is not None:
+                agreement = compare_with_fp32(folder, source, sample, max_tokens)
+                agreement.check(target)
+            _write_warmup_requests(folder, max_tokens)
+            (folder / TOKENIZER_FILE).write_bytes(source.checkpoint.tokenizer.to_str(pretty=True).encode())
+            write_contract(folder, source, name, version, max_tokens, precision, agreement.message() if agreement else None)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise ExportError(f"cannot write {target}: {reason or error}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
