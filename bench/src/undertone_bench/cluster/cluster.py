@@ -13,6 +13,7 @@ from undertone_bench.cluster.controllers import Deployment, Endpoints
 from undertone_bench.cluster.dns import DnsServer
 from undertone_bench.cluster.load import Load
 from undertone_bench.cluster.pods import EnvoyPod, InferencePod, limits_of, pod_spec, scaled
+from undertone_bench.cluster.service import VirtualService
 from undertone_bench.envoy import EnvoyDeployment, EnvoyPorts, sidecar_statuses
 
 REPLICAS: Final = 2
@@ -29,6 +30,7 @@ class Cluster:
     envoys: Deployment[EnvoyPod]
     dns: DnsServer
     load: Load
+    calling: "asyncio.Task[None]"
     max_unavailable: int
 
     async def wait_gone(self) -> None:
@@ -47,6 +49,12 @@ class Cluster:
                     if all(wanted <= {status.address for status in one if status.used} for one in known):
                         return
             await asyncio.sleep(0.2)
+
+    async def call_service(self, service: VirtualService) -> None:
+        """Directs the load to the virtual address of the Envoys."""
+        self.calling.cancel()
+        await asyncio.gather(self.calling, return_exceptions=True)
+        self.calling = asyncio.create_task(self.load.run([f"127.0.0.1:{service.port}"]))
 
     async def drain(self) -> None:
         """Evicts every pod as soon as the PodDisruptionBudget allows it."""
@@ -113,22 +121,18 @@ async def running_cluster(
 
     inference = Deployment(inference_pod, replicas=REPLICAS, **limits_of(deployment))
     envoys = Deployment(envoy_pod, replicas=REPLICAS, **limits_of(manifests.one("Deployment", "-envoy")))
-    cluster = Cluster(
-        inference,
-        envoys,
-        dns,
-        Load(in_flight),
-        # Percentages of a PodDisruptionBudget are rounded up.
-        scaled(budget["spec"]["maxUnavailable"], REPLICAS, up=True),
-    )
     with dns:
         tasks = [asyncio.create_task(run) for run in (inference.run(), envoys.run(), Endpoints(inference, dns.publish).run())]
+        load = Load(in_flight)
+        # Percentages of a PodDisruptionBudget are rounded up.
+        max_unavailable = scaled(budget["spec"]["maxUnavailable"], REPLICAS, up=True)
+        cluster = Cluster(inference, envoys, dns, load, asyncio.create_task(asyncio.sleep(0)), max_unavailable)
         try:
             await cluster.wait_used()
             targets = [f"127.0.0.1:{pod.ports.api}" for pod in envoys.ready_pods()]
-            tasks.append(asyncio.create_task(cluster.load.run(targets)))
+            cluster.calling = asyncio.create_task(load.run(targets))
             yield cluster
         finally:
-            for task in reversed(tasks):
+            for task in (cluster.calling, *reversed(tasks)):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(cluster.calling, *tasks, return_exceptions=True)

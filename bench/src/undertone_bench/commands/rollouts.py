@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,6 +17,7 @@ from undertone_sidecar.testing import write_version
 from undertone_bench.chart import CHART, Chart, find_helm
 from undertone_bench.cluster.cluster import Cluster, running_cluster
 from undertone_bench.cluster.container import Container
+from undertone_bench.cluster.service import VirtualService
 from undertone_bench.errors import BenchError
 from undertone_bench.options import finish, output_option, progress
 from undertone_bench.report import Report, Table
@@ -24,7 +26,7 @@ CONTAINERS: Final = ("model-server", "sidecar", "envoy")
 _NOTICE_SECONDS: Final = 0.5
 """Time until the client's connection to a killed Envoy is closed. It sends calls meanwhile."""
 
-KINDS: Final = ("rollout", "drain", *(f"kill of {name}" for name in CONTAINERS))
+KINDS: Final = ("rollout", "drain", *(f"kill of {name}" for name in CONTAINERS), "rollout of Envoy")
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ Examples:
 )
 @click.option("--rollouts", "rollout_count", default=5, show_default=True, type=click.IntRange(0), help="Number of rollouts.")
 @click.option("--drains", default=3, show_default=True, type=click.IntRange(0), help="Number of drains of both nodes.")
+@click.option("--envoy-rollouts", default=2, show_default=True, type=click.IntRange(0), help="Number of rollouts of Envoy.")
 @click.option("--kills", default=10, show_default=True, type=click.IntRange(0), help="Number of kills of each container.")
 @click.option(
     "--kill",
@@ -129,6 +132,7 @@ async def _run(
     *,
     rollout_count: int,
     drains: int,
+    envoy_rollouts: int,
     kills: int,
     kinds: Sequence[str],
     caches: Sequence[int],
@@ -150,7 +154,7 @@ async def _run(
                 chart,
                 model,
                 folder,
-                number=number,
+                number=number % 250 + 1,  # other runs have other addresses
                 cache_seconds=cache,
                 in_flight=count,
                 predict_seconds=predict_seconds,
@@ -159,11 +163,19 @@ async def _run(
         ):
             recorder = Recorder(cluster, cache, count)
             await _disturb(cluster, recorder, rollouts=rollout_count, drains=drains, kills=kills, kinds=kinds)
+            async with VirtualService(cluster.envoys) as service:
+                if envoy_rollouts:
+                    await cluster.call_service(service)
+                for _ in range(envoy_rollouts):
+                    await recorder.record("rollout of Envoy", cluster.envoys.rollout)
+                    await recorder.record("rollout of Envoy", cluster.wait_gone, new=False)
             return recorder.events
 
     pairs = itertools.product(callers, caches)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(cluster_events(number, cache, count)) for number, (count, cache) in enumerate(pairs, 1)]
+        tasks = [
+            group.create_task(cluster_events(number, cache, count)) for number, (count, cache) in enumerate(pairs, os.getpid())
+        ]
     return [event for task in tasks for event in task.result()]
 
 
