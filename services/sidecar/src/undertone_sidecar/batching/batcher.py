@@ -40,6 +40,12 @@ _PROBE_INTERVAL: Final = 10.0
 """Idle time after which the forecast refuses no request, as a multiple of the request's call. If
 all requests were refused because of a wrong forecast, no call would correct it."""
 
+_BUSY_SECONDS: Final = 0.05
+"""Time for which a slot stays unused after the model server refused its call."""
+
+_CALLS_PER_SLOT: Final = 100
+"""Answered calls after which one of the slots that the model server refused is tried again."""
+
 _SWEEP_SECONDS: Final = 1e-4
 """Minimum time between two searches of the queue for requests to drop, for each request in it."""
 
@@ -111,7 +117,8 @@ class MicroBatcher:
         self._prefetched: _Prefetched | None = None
         self._activity = activity or Activity()
         self._jitter = jitter
-        self._slots = limits.slots
+        self._slots = self._max_slots = limits.slots
+        self._calls_until_slot = 0
         self._last_end = -math.inf
         self._calls: list[_PredictCall] = []
         self._tasks: dict[asyncio.Task[None], _PredictCall] = {}
@@ -272,11 +279,14 @@ class MicroBatcher:
             watchdog.cancel()
         self._last_end = self._clock()
         seconds = self._last_end - call.sent_at
+        if isinstance(outcome, OverloadedError):
+            await self._on_refused(call, outcome)
         self._activity.completed += not isinstance(outcome, ModelServerLostError)
         self._activity.overdue -= call.is_overdue
         code = status_of(outcome).code if isinstance(outcome, Exception) else grpc.StatusCode.OK
         if not isinstance(outcome, Exception):
             self._schedule.cost.observe(call.padded_tokens, seconds)
+            self._try_more_slots()
         self._calls.remove(call)
         try:
             self._listener(BatchAnswered(code.name, seconds))
@@ -299,6 +309,26 @@ class MicroBatcher:
         except Exception as error:
             log.exception("batch failed", extra={"shape": batch.input_ids.shape})
             return error
+
+    def _try_more_slots(self) -> None:
+        self._calls_until_slot -= 1
+        if self._slots < self._max_slots and self._calls_until_slot <= 0:
+            self._slots += 1
+            self._calls_until_slot = _CALLS_PER_SLOT
+
+    async def _on_refused(self, call: _PredictCall, error: OverloadedError) -> None:
+        """Uses fewer slots after the model server refused a call, because its threads were busy."""
+        slots = max(1, len(self._calls) - 1)
+        if slots < self._slots:
+            log.warning(
+                "the model server refused a call: fewer calls run at once; start it with --grpc_max_threads of at least %d",
+                self._max_slots + 2,
+                extra={"model_calls": slots},
+            )
+        self._slots = min(self._slots, slots)
+        self._calls_until_slot = _CALLS_PER_SLOT
+        _set_results(call, error, 0.0)
+        await asyncio.sleep(_BUSY_SECONDS)
 
     def _on_overdue(self, call: _PredictCall) -> None:
         """Answers the callers of a call that exceeds its maximum duration."""
