@@ -202,9 +202,13 @@ async def test_the_keys_of_tokens_are_downloaded_before_the_first_call(
     launch_envoy: EnvoyLauncher, upstream: Upstream, issuer: TokenIssuer
 ) -> None:
     with key_server(issuer.key_set) as url:
-        envoy = await started(launch_envoy, upstream, authentication=jwt(url=url))
+        envoy = await started(launch_envoy, upstream, authentication=jwt(url=url, refreshSeconds=1))
         assert await code(envoy, bearer(issuer.token())) == grpc.StatusCode.OK
         assert await code(envoy, bearer(TokenIssuer("https://issuer.example").token())) == UNAUTHENTICATED
+    # The last keys stay valid while the server is down.
+    failed = "http.api.jwt_authn.jwks_fetch_failed"
+    await asyncio.to_thread(envoy.until, lambda: envoy.statistic(failed) > 0, "a download has failed")
+    assert await code(envoy, bearer(issuer.token())) == grpc.StatusCode.OK
 
 
 async def test_a_caller_over_its_limit_is_refused_and_other_callers_are_answered(
