@@ -120,6 +120,7 @@ def test_model_server_has_the_thread_counts_of_the_sidecars_plan(
     server = flags(model_server(chart, values))
     assert int(server["tensorflow_intra_op_parallelism"]) == planned.intra_op
     assert int(server["tensorflow_inter_op_parallelism"]) == planned.inter_op
+    assert int(server["grpc_max_threads"]) == planned.grpc_max_threads > planned.model_calls + 4
 
 
 @pytest.mark.parametrize(("limit", "cpus"), [("2", 2.0), (4, 4.0), ("1500m", 1.5)])

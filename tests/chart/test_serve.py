@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
+from undertone_bench.chart import Chart
 
 from tests.chart.support.paths import CHART
+from tests.chart.support.pods import find_container, inference_pod
 
 TIMEOUT_SECONDS = 20
 STUBBORN_SERVER = ("bash", "-c", "trap '' TERM INT; echo ready; while :; do sleep 0.1; done")
@@ -104,3 +107,55 @@ def test_passes_arguments_unchanged(serve: Serve) -> None:
     assert script.wait() == 0
     assert script.process.stdout
     assert script.process.stdout.read() == "--a=b c\n$HOME\n"
+
+
+@pytest.fixture
+def model_server(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a tensorflow_model_server of a version, which prints `ready` and its arguments."""
+
+    def write(version: str) -> Path:
+        program = tmp_path / "tensorflow_model_server"
+        answer = f"TensorFlow ModelServer: {version}-rc0+dev.sha.0000000"
+        program.write_text(f'#!/bin/bash\n[[ $1 == --version ]] && echo "{answer}" || echo "ready $*"\n')
+        program.chmod(0o755)
+        return program
+
+    return write
+
+
+VERSION = "2.19.1"
+
+
+@pytest.mark.parametrize("flag", ["--prot=8500", "--mixed-precision=bfloat16", "-port=8500", "8500", "--", "--model_nam"])
+def test_refuses_a_flag_that_tf_serving_would_ignore(serve: Serve, model_server: Callable[[str], Path], flag: str) -> None:
+    script = serve(str(model_server(VERSION)), "--port=8500", flag, "--enable_batching")
+    output, errors = script.process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (script.process.returncode, output) == (2, "")
+    assert f"TF Serving {VERSION} has no flag {flag}: correct modelServer.extraArgs" in errors
+
+
+def test_only_warns_of_flags_of_another_version(serve: Serve, model_server: Callable[[str], Path]) -> None:
+    script = serve(str(model_server("2.20.0")), "--new_flag=1", "--other")
+    output, errors = script.process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (script.process.returncode, output) == (0, "ready --new_flag=1 --other\n")
+    assert f"warning: TF Serving {VERSION} has no flag --new_flag=1, --other; this is another version" in errors
+
+
+def test_accepts_the_flags_of_the_chart(serve: Serve, model_server: Callable[[str], Path], chart: Chart) -> None:
+    server = find_container(inference_pod(chart), "model-server")
+    arguments = [*server["command"][3:], *server["args"]]
+    script = serve(str(model_server(VERSION)), *arguments)
+    output, errors = script.process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (output, errors) == (f"ready {' '.join(arguments)}\n", "")
+
+
+def test_does_not_check_the_flags_of_other_programs(serve: Serve) -> None:
+    script = serve("echo", "--prot=8500")
+    assert script.process.communicate(timeout=TIMEOUT_SECONDS) == ("--prot=8500\n", "")
+
+
+def test_flags_are_those_of_the_version_of_the_chart(chart: Chart) -> None:
+    tag = yaml.safe_load((CHART / "values.yaml").read_text())["modelServer"]["image"]["tag"]
+    assert f"# Version: {tag}\n" in (CHART / "files/model-server-flags.txt").read_text()
+    data = chart.render().one("ConfigMap", "-inference")["data"]
+    assert data["model-server-flags.txt"].strip() == (CHART / "files/model-server-flags.txt").read_text().strip()

@@ -5,7 +5,37 @@
 # and exited. No process in the container can kill PID 1, so TF Serving runs as a child of this
 # script.
 #
+# TF Serving prints an unknown flag and starts without it. So this script checks the flags of
+# tensorflow_model_server against model-server-flags.txt beside it, if that file exists, and ends
+# with exit code 2. For another version of TF Serving than the file's, it only warns.
+#
 # usage: serve.sh COMMAND [ARGUMENT...]
+
+# Prints the arguments of tensorflow_model_server that are not a known flag.
+unknown_flags() {
+  local argument name
+  shift
+  for argument; do
+    name=${argument%%=*}
+    [[ $name == --* ]] && grep --quiet --line-regexp --fixed-strings -- "${name#--}" "$flags" || echo "$argument"
+  done
+}
+
+flags=$(dirname "$0")/model-server-flags.txt
+if [[ ${1##*/} == tensorflow_model_server && -f $flags ]]; then
+  unknown=$(unknown_flags "$@")
+  if [[ -n $unknown ]]; then
+    version=$(sed --quiet 's/^# Version: //p' "$flags")
+    problem="TF Serving $version has no flag ${unknown//$'\n'/, }"
+    if [[ $("$1" --version 2>/dev/null) != *"ModelServer: $version"* ]]; then
+      echo "serve.sh: warning: $problem; this is another version" >&2
+    else
+      echo "serve.sh: $problem: correct modelServer.extraArgs or modelServer.command (flags have the form --name=value)" >&2
+      exit 2
+    fi
+  fi
+fi
+
 server=
 stopping=
 # Set before the server starts, so that no signal is missed.

@@ -18,6 +18,8 @@ data:
     {{- .Files.Get "files/check_model.py" | nindent 4 }}
   monitoring.config: |
     prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }
+  model-server-flags.txt: |
+    {{- .Files.Get "files/model-server-flags.txt" | nindent 4 }}
   serve.sh: |
     {{- .Files.Get "files/serve.sh" | nindent 4 }}
 {{- end }}

@@ -18,6 +18,7 @@ args:
   - --port=8500
   - --tensorflow_intra_op_parallelism={{ add1 (sub $cores $calls) | max 1 }}
   - --tensorflow_inter_op_parallelism={{ $calls }}
+  - --grpc_max_threads={{ add $calls 8 }}
   {{- with .Values.modelServer.extraArgs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -15,7 +15,10 @@ _MAX_TOKENIZERS: Final = 4
 """Maximum number of threads that tokenize. Each tokenizes thousands of paragraphs a second."""
 
 _SPARE_CALLS: Final = 8
-"""Additional threads of the model server, for calls about versions and for health probes."""
+"""Additional threads of the model server: one that accepts calls (TF Serving runs one call fewer
+than it has threads), and threads for calls about versions, for warm-up calls, and for runs that go
+on after the deadline of their call.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class ThreadPlan:
         model_calls: Maximum calls to the model server in flight.
         intra_op: The model server's threads inside an operation.
         inter_op: The model server's threads between operations.
-        grpc_max_threads: The model server's threads for gRPC calls.
+        grpc_max_threads: The model server's threads for gRPC calls. It runs one call fewer.
         tokenizers: The sidecar's threads that tokenize.
     """
 
