@@ -1,5 +1,6 @@
 """Runs of the scoring pipeline."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ async def run_pipeline(
     identity = RunIdentity(inspection.fingerprints, inputs.options, rows_per_part, model, EMOTIONS, Policy.CHUNK_MEAN)
     folder, counts = RunFolder(out), RunCounts(total=inspection.paragraphs)
     with folder.locked():
-        manifest = folder.read_manifest() or Manifest(identity, NOON)
+        manifest = replace(folder.read_manifest() or Manifest(identity, NOON), identity=identity)
         folder.write_manifest(manifest)
         async with Client(service.target, settings=SETTINGS) as client:
             pipeline = Pipeline(folder, manifest, inputs, counts, client, **{"now": lambda: NOON, **options})

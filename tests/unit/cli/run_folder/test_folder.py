@@ -1,5 +1,8 @@
 """The lock and the files of a run folder."""
 
+import errno
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,22 @@ def test_emotion_with_the_name_of_a_column() -> None:
     identity = RunIdentity((), ReadOptions(), 5, Model("fake", 1, "fp32"), ("joy", "label"), Policy.TRUNCATE)
     with pytest.raises(OutputError, match="emotion named 'label'"):
         ScoreTable(identity)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EWOULDBLOCK, "another run is writing to"),
+        (errno.ENOLCK, "cannot be locked against a second run: No locks available; its file system does not support locks now"),
+        (errno.EOPNOTSUPP, "cannot be locked against a second run: Operation not supported"),
+    ],
+)
+def test_the_reason_why_a_folder_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OutputError, match=message), RunFolder(tmp_path / "out").locked():
+        pass

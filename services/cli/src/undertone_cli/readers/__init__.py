@@ -10,6 +10,7 @@ from undertone_cli.readers.inspection import Fingerprint, Inspection, check_unch
 from undertone_cli.readers.names import printable
 from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds
 from undertone_cli.readers.read_ahead import read_ahead
+from undertone_cli.readers.snapshot import Snapshot
 
 __all__ = [
     "Fingerprint",
@@ -19,6 +20,7 @@ __all__ = [
     "InputSet",
     "Inspection",
     "ReadOptions",
+    "Snapshot",
     "UniqueIds",
     "check_unchanged",
     "find_inputs",

@@ -51,6 +51,20 @@ class Input:
             return "standard input"
         return self.address.display_name if self.address else printable(self.name)
 
+    def version(self) -> object:
+        """A value that differs after a file or an object was replaced or changed.
+
+        Raises:
+            InputError: the input cannot be opened.
+        """
+        if self.address is not None:
+            return self.address.version()
+        try:
+            status = Path(self.name).stat()
+        except OSError as error:
+            raise InputError(f"{self.display_name} cannot be read: {error.strerror or error}") from None
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
     def stream(self) -> io.RawIOBase:
         """Open the input, and return its bytes from the start.
 
@@ -131,7 +145,10 @@ class InputSet:
     def _records(self, source: Input, stream_filter: StreamFilter) -> Iterator[RawRecord]:
         name = source.display_name
         if source.format is Format.PARQUET:
+            before = source.version()
             yield from read_parquet(source.file(), name, self.options)
+            if source.version() != before:
+                raise InputError(f"{name} has changed while it was read; score a copy that does not change")
             return
         with io.BufferedReader(stream_filter(source, source.stream())) as stream:
             match source.format:

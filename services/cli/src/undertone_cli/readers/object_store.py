@@ -85,6 +85,16 @@ class ObjectAddress:
         with self._input_errors():
             return self._store().get_file_info(self.path).type
 
+    def version(self) -> object:
+        """A value that differs after the object was replaced.
+
+        Raises:
+            InputError: the store does not answer or denies access.
+        """
+        with self._input_errors():
+            info = self._store().get_file_info(self.path)
+        return info.size, info.mtime_ns
+
     def files_below(self) -> Iterator[tuple[str, str]]:
         """The objects below this address, sorted by key.
 

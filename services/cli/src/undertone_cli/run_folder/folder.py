@@ -61,8 +61,13 @@ class RunFolder:
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise OutputError(f"another run is writing to {self.path}; wait until it ends, or use another folder") from None
+            except OSError as error:
+                raise OutputError(
+                    f"{self.path} cannot be locked against a second run: {error.strerror or error}; its file system does not "
+                    "support locks now: use a folder on a local disk, and copy it afterwards"
+                ) from None
             with self.output_errors():
                 for leftover in (*self.path.glob(".*.aside"), *self.scores.glob(".*.aside")):
                     leftover.unlink()

@@ -12,7 +12,7 @@ from undertone_client.errors import UnavailableError
 from undertone_client.jobs import OutputError
 from undertone_client.values import Failure, Outcome, Paragraph, Score
 
-from undertone_cli.readers import InputParagraph, InputSet, UniqueIds, read_ahead
+from undertone_cli.readers import InputParagraph, InputSet, Snapshot, UniqueIds, read_ahead
 from undertone_cli.run_folder import (
     FailedParagraphs,
     FailureFile,
@@ -85,10 +85,16 @@ class Pipeline:
         self._parts = PartWriter(
             folder, ScoreTable(manifest.identity), self._failure_file, manifest.shards, manifest.identity.rows_per_part
         )
+        self._snapshot = Snapshot(manifest.identity.sources)
         self._pending = PendingTexts()
         self._cache = ResultCache()
         self._paragraphs_read = 0
         self._consecutive_unavailable = 0
+
+    @property
+    def grown(self) -> list[str]:
+        """Names of the inputs that have grown since they were inspected. The rest is not scored."""
+        return self._snapshot.grown
 
     async def run(self) -> Manifest:
         """Score to the end of the inputs. Returns the manifest that was written.
@@ -107,7 +113,7 @@ class Pipeline:
             ids = stack.enter_context(UniqueIds()) if check_ids else None
             await stack.enter_async_context(self._monitor.ticking())
             try:
-                async with read_ahead(self._inputs.paragraphs(ids), _characters) as paragraphs:
+                async with read_ahead(self._inputs.paragraphs(ids, self._snapshot.filter), _characters) as paragraphs:
                     to_send = self._paragraphs_to_send(paragraphs)
                     async with aclosing(self._client.score(to_send, ordered=False, policy=self._identity.policy)) as outcomes:
                         async for outcome in outcomes:

@@ -193,6 +193,7 @@ class ScoringRun:
                     max_unavailable=self._options.batch_items * MAX_UNAVAILABLE_CALLS,
                 )
                 manifest = await pipeline.run()
+            self._report_grown(pipeline.grown)
             calls = client.state().counts
         stdout = Console(quiet=self._options.quiet)
         show_summary(stdout, self._folder.path, manifest, counts, calls, time.monotonic() - start)
@@ -257,6 +258,10 @@ class ScoringRun:
         if loops := inputs.loops:
             links = "1 symbolic link was" if len(loops) == 1 else f"{len(loops):,} symbolic links were"
             self._print(f"{links} skipped, because it would lead to the same files again ({printable(loops[0])})")
+
+    def _report_grown(self, names: list[str]) -> None:
+        for name in names:
+            self._print(f"{name} has grown since the run began: the new part was not scored; score it into another folder")
 
     def _print(self, text: str) -> None:
         """Print a line to standard error, or log it with --log-format json."""
