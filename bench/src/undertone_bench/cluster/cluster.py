@@ -12,7 +12,7 @@ from undertone_bench.chart import Chart
 from undertone_bench.cluster.controllers import Deployment, Endpoints
 from undertone_bench.cluster.dns import DnsServer
 from undertone_bench.cluster.load import Load
-from undertone_bench.cluster.pods import EnvoyPod, InferencePod, limits_of, pod_spec, scaled
+from undertone_bench.cluster.pods import EnvoyPod, InferencePod, UpdateLimits, pod_spec, scaled
 from undertone_bench.cluster.service import VirtualService
 from undertone_bench.envoy import EnvoyDeployment, EnvoyPorts, sidecar_statuses
 
@@ -119,8 +119,8 @@ async def running_cluster(
         own.mkdir()
         return EnvoyPod(own.name, pod_spec(manifests.one("Deployment", "-envoy")), own, rendered, ports)
 
-    inference = Deployment(inference_pod, replicas=REPLICAS, **limits_of(deployment))
-    envoys = Deployment(envoy_pod, replicas=REPLICAS, **limits_of(manifests.one("Deployment", "-envoy")))
+    inference = Deployment(inference_pod, replicas=REPLICAS, limits=UpdateLimits.of(deployment, REPLICAS))
+    envoys = Deployment(envoy_pod, replicas=REPLICAS, limits=UpdateLimits.of(manifests.one("Deployment", "-envoy"), REPLICAS))
     with dns:
         tasks = [asyncio.create_task(run) for run in (inference.run(), envoys.run(), Endpoints(inference, dns.publish).run())]
         load = Load(in_flight)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from undertone_bench.cluster.pods import InferencePod, Pod
+from undertone_bench.cluster.pods import InferencePod, Pod, UpdateLimits
 
 P = TypeVar("P", bound=Pod)
 
@@ -20,22 +20,27 @@ class Deployment(Generic[P]):
         pods: All pods that are not gone. Terminating pods are among them.
     """
 
-    def __init__(self, create: Callable[[], P], *, replicas: int, surge: int, unavailable: int, min_ready: int) -> None:
+    def __init__(
+        self,
+        create: Callable[[], P],
+        *,
+        replicas: int,
+        limits: UpdateLimits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Creates a Deployment without pods.
 
         Args:
             create: Creates a pod that is not started.
             replicas: Number of pods.
-            surge: Number of additional pods in an update.
-            unavailable: Number of pods that may be unavailable in an update.
-            min_ready: Seconds for which a pod must be ready to be available.
+            limits: Limits of rolling updates.
+            clock: Time in seconds, to which Pod.ready_since refers.
         """
         self.pods: list[P] = []
         self._create = create
         self._replicas = replicas
-        self._surge = surge
-        self._unavailable = unavailable
-        self._min_ready = min_ready
+        self._limits = limits
+        self._clock = clock
         self._generation = 0
         self._generations: dict[str, int] = {}
 
@@ -56,14 +61,14 @@ class Deployment(Generic[P]):
         alive = [pod for pod in self.pods if not pod.terminating]
         new = [pod for pod in alive if self._generations[pod.name] == self._generation]
         old = [pod for pod in alive if self._generations[pod.name] != self._generation]
-        surge = self._surge if old else 0
+        surge = self._limits.surge if old else 0
         while len(alive) < self._replicas + surge and len(new) < self._replicas:
             pod = self._create()
             self._generations[pod.name] = self._generation
             pod.start()
             for group in (self.pods, alive, new):
                 group.append(pod)
-        least = self._replicas - self._unavailable
+        least = self._replicas - self._limits.unavailable
         # Old pods that are not available go first, but not before new pods are available.
         spare = len(alive) - least - sum(not self._is_available(pod) for pod in new)
         unavailable = [pod for pod in old if not self._is_available(pod)]
@@ -74,7 +79,7 @@ class Deployment(Generic[P]):
             pod.delete()
 
     def _is_available(self, pod: P) -> bool:
-        return pod.ready_since is not None and time.monotonic() - pod.ready_since >= self._min_ready
+        return pod.ready_since is not None and self._clock() - pod.ready_since >= self._limits.min_ready
 
     def ready_pods(self) -> list[P]:
         """The pods that are ready and not terminating."""

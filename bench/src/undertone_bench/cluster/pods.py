@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import grpc.aio
@@ -218,15 +219,29 @@ def pod_spec(deployment: Manifest) -> Manifest:
     return spec
 
 
-def limits_of(deployment: Manifest) -> Mapping[str, int]:
-    """`surge`, `unavailable` and `min_ready` of a Deployment with `replicas` in its spec."""
-    spec, replicas = deployment["spec"], int(deployment["spec"].get("replicas", 2))
-    update = spec["strategy"]["rollingUpdate"]
-    return {
-        "surge": scaled(update["maxSurge"], replicas, up=True),
-        "unavailable": scaled(update["maxUnavailable"], replicas, up=False),
-        "min_ready": int(spec.get("minReadySeconds", 0)),
-    }
+@dataclass(frozen=True, slots=True)
+class UpdateLimits:
+    """Limits of a rolling update.
+
+    Attributes:
+        surge: Number of additional pods.
+        unavailable: Number of pods that may be unavailable.
+        min_ready: Seconds for which a pod must be ready to be available.
+    """
+
+    surge: int
+    unavailable: int
+    min_ready: int
+
+    @classmethod
+    def of(cls, deployment: Manifest, replicas: int) -> Self:
+        """The limits of a rendered Deployment with this number of pods."""
+        update = deployment["spec"]["strategy"]["rollingUpdate"]
+        return cls(
+            surge=scaled(update["maxSurge"], replicas, up=True),
+            unavailable=scaled(update["maxUnavailable"], replicas, up=False),
+            min_ready=int(deployment["spec"].get("minReadySeconds", 0)),
+        )
 
 
 def scaled(value: int | str, replicas: int, *, up: bool) -> int:
