@@ -51,7 +51,17 @@ TELEMETRY: Final = {"undertone-telemetry", *GRPC}
 ALL_TELEMETRY: Final = {*TELEMETRY, *PROMETHEUS, *DATADOG, *OTEL, "click"}
 CLIENT: Final = {"undertone-client", *PROTOS}
 JOBS: Final = {*CLIENT, *TELEMETRY, "click", "pyarrow"}
-COMMAND: Final = {"undertone", *JOBS, "jinja2", "markupsafe", "rich", "markdown-it-py", "mdurl", "pygments"}
+COMMAND: Final = {
+    "undertone",
+    *JOBS,
+    "charset-normalizer",
+    "jinja2",
+    "markupsafe",
+    "rich",
+    "markdown-it-py",
+    "mdurl",
+    "pygments",
+}
 
 INSTALLATIONS: Final[Mapping[str, set[str]]] = {
     "undertone-protos": PROTOS,
