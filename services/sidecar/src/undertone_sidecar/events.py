@@ -89,8 +89,9 @@ class ParagraphShed:
 class RequestDropped:
     """A sequence left the queue without a Predict call.
 
-    `reason` is "cancelled", "expired" or "pushed_out": removed from a full queue, because its
-    caller had more tokens in the queue than the caller of a new paragraph.
+    `reason` is "cancelled", "expired", "late" or "pushed_out". A late sequence would have been
+    scored after its deadline. A sequence is pushed out of a full queue, because its caller had more
+    tokens in the queue than the caller of a new paragraph.
     """
 
     lane: str
