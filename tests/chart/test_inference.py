@@ -207,6 +207,28 @@ def test_rolling_update_keeps_full_capacity(chart: Chart) -> None:
     assert update == {"maxSurge": "25%", "maxUnavailable": 0}
 
 
+def test_a_sidecar_with_tls_has_its_files_and_probes_without_tls(chart: Chart, tmp_path: Path) -> None:
+    values = {
+        "loadBalancer": {"type": "none"},
+        "sidecar": {"tls": {"secretName": "server", "clientCASecretName": "callers"}},
+        "clients": {"tlsSecretName": "client", "mutualTls": True},
+    }
+    container = sidecar(chart, values)
+    found = flags(container)
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    for flag in ("tls-cert", "tls-key", "tls-client-ca"):
+        assert str(Path(found[flag]).parent) in mounts
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert found["health-port"] == str(ports["health"])
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["grpc"]["port"] == ports["health"]
+    (tmp_path / "emotions").mkdir()
+    settings = read_settings(*container["args"], f"--model-dir={tmp_path / 'emotions'}")
+    assert settings.tls_files is not None
+    assert not settings.trust_caller_metadata
+    assert read_settings(*sidecar(chart)["args"], f"--model-dir={tmp_path / 'emotions'}").trust_caller_metadata
+
+
 def test_settings_become_flags(chart: Chart) -> None:
     given = flags(sidecar(chart, {"sidecar": {"settings": {"max-batch-bytes": 33554432, "deadline-margin-seconds": 0.02}}}))
     assert given["max-batch-bytes"] == "33554432"

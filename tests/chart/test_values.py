@@ -196,6 +196,12 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
             "clients.mutualTls is false",
         ),
         ({"clients": {"tlsSecretName": "client"}}, "the target of `helm test` and the jobs uses plaintext"),
+        ({"sidecar": {"tls": {"clientCASecretName": "callers"}}}, "sidecar.tls.secretName is empty"),
+        (
+            {"sidecar": {"tls": {"secretName": "server", "clientCASecretName": "callers"}}},
+            "sidecar.tls.envoySecretName is empty, so the sidecars would reject Envoy",
+        ),
+        ({"loadBalancer": {"type": "none"}, "sidecar": {"tls": {"secretName": "server"}}}, "clients.tlsSecretName is empty"),
         (
             {
                 "loadBalancer": {"type": "none", "envoy": {"tls": {"secretName": "server"}}},

@@ -2,18 +2,23 @@
 
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import grpc
 import pytest
 import trustme
+from undertone_bench.processes import free_ports
 from undertone_protos.v1 import classifier_pb2_grpc
+from undertone_sidecar.testing import write_version
 
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import Stub, ask
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
 
 SERVER: Final = "127.0.0.1"
+
+TLS_FLAGS: Final = {"cert": "tls.crt", "key": "tls.key", "client-ca": "ca.crt"}
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +87,33 @@ async def test_mtls_accepts_only_callers_with_an_allowed_certificate(
     assert not await is_answered(envoy, authority)
     assert not await is_answered(envoy, authority, callers.issue_cert("stranger.example"))
     assert not await is_answered(envoy, authority, authority.issue_cert("reader.example"))
+
+
+async def test_calls_to_the_sidecars_are_encrypted_and_authenticated_in_both_directions(
+    launch_envoy: EnvoyLauncher, fleet: Fleet, authority: trustme.CA, tmp_path: Path
+) -> None:
+    base, clients, name = tmp_path / "emotions", trustme.CA(), "undertone-inference.test.svc"
+    write_version(base, 1)
+    own, envoy_own = authority.issue_cert(name), clients.issue_cert("envoy.example")
+    for file, content in {**secret(own), "tls/ca.crt": clients.cert_pem.bytes()}.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(content)
+    flags = (f"--tls-{flag}={tmp_path / 'tls' / file}" for flag, file in TLS_FLAGS.items())
+    port, metrics = free_ports(2)
+    sidecar = launch_envoy.sidecar(
+        base, fleet.model_server.target, f"--port={port}", f"--metrics-port={metrics}", "--health-port=0", *flags
+    ).until_serving()
+    mounts = {f"sidecar-client/{file[4:]}": content for file, content in secret(envoy_own).items()}
+    mounts["sidecar-ca/ca.crt"] = authority.cert_pem.bytes()
+    values = {"secretName": "a", "clientCASecretName": "b", "envoySecretName": "c", "serverName": name}
+    envoy = launch_envoy.envoy([port], mounts=mounts, others={"sidecar": {"tls": values}})
+    envoy.until_used([port])
+    async with grpc.aio.insecure_channel(envoy.target) as channel:
+        stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
+        assert (await ask(stub, "the rain")).label
+    stranger = launch_envoy.envoy([port], mounts=mounts, others={"sidecar": {"tls": {**values, "serverName": "other.svc"}}})
+    stranger.until(
+        lambda: stranger.statistic("cluster.sidecars.ssl.fail_verify_san") > 0, "Envoy refuses the name of the certificate"
+    )
+    assert stranger.used() == set()
+    assert sidecar.health() == 1

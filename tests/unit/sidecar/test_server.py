@@ -178,8 +178,8 @@ async def test_a_full_queue_answers_with_retry_pushback(pod: Pod) -> None:
     pod.serving.release()
     codes = [(await _code(call))[0] for call in calls]
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
-    # One caller may have half of the 64 paragraphs in progress.
-    assert codes.count(grpc.StatusCode.OK) >= 32
+    # One caller may have 7/8 of the 64 paragraphs in progress.
+    assert codes.count(grpc.StatusCode.OK) >= 56
 
 
 async def test_a_call_ends_when_the_attempt_of_envoy_would_time_out(pod: Pod) -> None:

@@ -91,17 +91,25 @@ The jobs and the test of this release must use TLS if and only if their target d
 inference pods, which use plaintext.
 */}}
 {{- define "undertone.checkTls" -}}
-{{- $tls := ternary .Values.loadBalancer.envoy.tls dict (eq .Values.loadBalancer.type "envoy") }}
+{{- $own := .Values.sidecar.tls }}
+{{- if and (or $own.clientCASecretName $own.envoySecretName $own.serverName) (not $own.secretName) }}
+{{- fail "sidecar.tls.secretName is empty, so the other values of sidecar.tls have no effect: name a Secret with tls.crt and tls.key, or leave all of them empty" }}
+{{- end }}
+{{- if and (eq .Values.loadBalancer.type "envoy") $own.clientCASecretName (not $own.envoySecretName) }}
+{{- fail "sidecar.tls.envoySecretName is empty, so the sidecars would reject Envoy (sidecar.tls.clientCASecretName is set): name a Secret with a client certificate in tls.crt and tls.key" }}
+{{- end }}
+{{- $direct := ternary $own dict (eq .Values.loadBalancer.type "none") }}
+{{- $tls := ternary .Values.loadBalancer.envoy.tls $direct (eq .Values.loadBalancer.type "envoy") }}
 {{- $clients := or .Values.test.enabled .Values.batch.backfill.enabled .Values.batch.daily.enabled }}
 {{- if and $clients (not $tls.secretName) .Values.clients.tlsSecretName }}
-{{- fail "clients.tlsSecretName is set, but the target of `helm test` and the jobs uses plaintext: set loadBalancer.envoy.tls.secretName (with loadBalancer.type=envoy), or leave clients.tlsSecretName empty" }}
+{{- fail "clients.tlsSecretName is set, but the target of `helm test` and the jobs uses plaintext: set loadBalancer.envoy.tls.secretName (with loadBalancer.type=envoy) or sidecar.tls.secretName (with loadBalancer.type=none), or leave clients.tlsSecretName empty" }}
 {{- end }}
 {{- if and $clients $tls.secretName }}
 {{- if not .Values.clients.tlsSecretName }}
-{{- fail "clients.tlsSecretName is empty, so `helm test` and the jobs would call Envoy without TLS (loadBalancer.envoy.tls.secretName is set): name a Secret with the ca.crt that verifies Envoy's certificate, or set test.enabled=false and enable no jobs" }}
+{{- fail "clients.tlsSecretName is empty, so `helm test` and the jobs would call the service without TLS (loadBalancer.envoy.tls.secretName or, without Envoy, sidecar.tls.secretName is set): name a Secret with the ca.crt that verifies the server's certificate, or set test.enabled=false and enable no jobs" }}
 {{- end }}
 {{- if and $tls.clientCASecretName (not .Values.clients.mutualTls) }}
-{{- fail "clients.mutualTls is false, so Envoy would reject `helm test` and the jobs (loadBalancer.envoy.tls.clientCASecretName is set): set clients.mutualTls=true, with tls.crt and tls.key in the Secret of clients.tlsSecretName, or set test.enabled=false and enable no jobs" }}
+{{- fail "clients.mutualTls is false, so the server would reject `helm test` and the jobs (loadBalancer.envoy.tls.clientCASecretName or, without Envoy, sidecar.tls.clientCASecretName is set): set clients.mutualTls=true, with tls.crt and tls.key in the Secret of clients.tlsSecretName, or set test.enabled=false and enable no jobs" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -33,6 +33,12 @@ unique again.
 {{- printf "%s-%s" (include "undertone.fullname" .root) .component }}
 {{- end }}
 
+{{/* The name in the certificate of the sidecars. */}}
+{{- define "undertone.sidecarServerName" -}}
+{{- $service := include "undertone.componentName" (dict "root" . "component" "inference") -}}
+{{- .Values.sidecar.tls.serverName | default (printf "%s.%s.svc" $service .Release.Namespace) }}
+{{- end }}
+
 {{/* The labels that select a component's pods. They must not change: selectors are immutable. */}}
 {{- define "undertone.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "undertone.name" .root }}

@@ -10,6 +10,9 @@ from undertone_sidecar.errors import OverloadedError
 LANE_FULL: Final = "lane_full"
 CALLER_SHARE: Final = "caller_share"
 
+_SHARE_OF_FREE: Final = 7
+"""Maximum paragraphs of a caller, as a multiple of the free places."""
+
 
 class ProgressLimitError(OverloadedError):
     """Too many paragraphs are in progress. `reason` is LANE_FULL or CALLER_SHARE."""
@@ -22,9 +25,10 @@ class ProgressLimitError(OverloadedError):
 class Progress:
     """Paragraphs in progress of one lane, by caller.
 
-    A caller may have at most as many paragraphs in progress as the lane has free places. So one
-    caller alone can use half of the limit, n callers can use n / (n + 1) of it, and there are
-    always free places for a further caller (dynamic threshold: Choudhury and Hahne, 1998).
+    A caller may have at most seven times as many paragraphs in progress as the lane has free
+    places. So one caller alone can use 7/8 of the limit, callers that use all they can get equal
+    shares, and a caller without paragraphs still finds a place (dynamic threshold: Choudhury and
+    Hahne, 1998).
     """
 
     def __init__(self, lane: str, limit: int) -> None:
@@ -47,7 +51,7 @@ class Progress:
                 f"{self._total} paragraphs of the lane {self._lane} are in progress; the limit is {self._limit}: retry later",
                 LANE_FULL,
             )
-        if own and own + paragraphs > free:
+        if own and own + paragraphs > _SHARE_OF_FREE * free:
             raise ProgressLimitError(
                 f"{own} paragraphs of this caller are in progress in the lane {self._lane}, and {free} of {self._limit} places "
                 "are free: retry later, or send fewer paragraphs at a time",

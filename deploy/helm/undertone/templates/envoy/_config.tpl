@@ -46,6 +46,16 @@ data:
   client-ca.yaml: |
     {{- tpl (.Files.Get "files/envoy/client-ca.yaml") . | trim | nindent 4 }}
   {{- end }}
+  {{- with .Values.sidecar.tls }}
+  {{- if .secretName }}
+  sidecar-ca.yaml: |
+    {{- tpl ($.Files.Get "files/envoy/sidecar-ca.yaml") $ | trim | nindent 4 }}
+  {{- end }}
+  {{- if .envoySecretName }}
+  sidecar-client.yaml: |
+    {{- $.Files.Get "files/envoy/sidecar-client.yaml" | trim | nindent 4 }}
+  {{- end }}
+  {{- end }}
 binaryData:
   classifier.binpb: {{ .Files.Get "files/envoy/classifier.binpb" | b64enc }}
 {{- end }}
