@@ -35,6 +35,10 @@ SET_BY_THE_CHART = {
     "port",
     "threads-per-core",
     "trace-sample",
+    "tls-cert",
+    "tls-key",
+    "tls-client-ca",
+    "health-port",
 }
 REMOVED_FLAGS = {"batching"}
 """The schema accepts them, so that the chart's own message can name the remedy."""
