@@ -22,8 +22,8 @@ MEDIAN_TOKENS, P95_TOKENS, MAX_TOKENS = 91, 340, 1031
 SIGMA = math.log(P95_TOKENS / MEDIAN_TOKENS) / 1.645
 
 
-def request(tokens: int, *, version: int = 1) -> Request:
-    return Request(np.zeros(tokens, dtype=np.int32), LENGTHS.fit(tokens), version, math.inf)
+def request(tokens: int, *, version: int = 1, caller: str = "") -> Request:
+    return Request(np.zeros(tokens, dtype=np.int32), LENGTHS.fit(tokens), version, math.inf, caller=caller)
 
 
 def select(queue: LaneQueue, *, budget: int = 2048, max_padding: float = 0) -> BatchSelection | None:
@@ -49,14 +49,14 @@ def test_the_generated_paragraphs_have_the_published_quantiles() -> None:
     assert sizes[len(sizes) * 95 // 100] == pytest.approx(P95_TOKENS, rel=0.03)
 
 
-@pytest.mark.parametrize("overhead_tokens", [0.0, 64.0, 128.0])
-def test_a_saturated_queue_needs_at_most_eight_percent_of_padding(overhead_tokens: float) -> None:
+@pytest.mark.parametrize(("overhead_tokens", "callers"), [(0.0, 1), (64.0, 1), (128.0, 1), (64.0, 8), (64.0, 64)])
+def test_a_saturated_queue_needs_at_most_eight_percent_of_padding(overhead_tokens: float, callers: int) -> None:
     rng, queue = random.Random(1), LaneQueue(16 * 2048)
     tokens = padded = 0
     for number in range(400):
         while queue.tokens < 16 * 2048:
-            for size in sequence_tokens(rng):
-                queue.add([request(size)])
+            caller = str(rng.randrange(callers))
+            queue.add([request(size, caller=caller) for size in sequence_tokens(rng)])
         selection = select(queue, max_padding=overhead_tokens)
         assert selection is not None
         assert selection.padded_tokens <= 2048

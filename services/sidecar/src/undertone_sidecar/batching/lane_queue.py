@@ -16,6 +16,10 @@ Entry: TypeAlias = tuple[float, int, Request]
 _MAX_LEAD_SHARE: Final = 1 / 64
 """Maximum lead of the virtual time over the first request, as a share of the starvation limit."""
 
+_SHARED_LIMIT_FACTOR: Final = 4
+"""Factor of the starvation limit if several callers have a backlog. The order of their requests is
+not that of arrival, so more requests overtake others, and overdue requests need more padding."""
+
 
 @dataclass(slots=True, eq=False)
 class _Caller:
@@ -126,13 +130,15 @@ class LaneQueue:
         """Whether a request has been overtaken too often, so that it must be served next.
 
         Requests overtake others if their length fits better into a batch. A request is overdue once
-        `starvation_limit` tokens of requests behind it have been served. Age is counted in tokens
-        instead of seconds, so the limit holds at any speed.
+        `starvation_limit` tokens of requests behind it have been served, or four times as many if
+        several callers have a backlog. Age is counted in tokens instead of seconds, so the limit
+        holds at any speed.
 
         Args:
             tokens_before: Tokens of the requests before it that are in the queue.
         """
-        return self._overtaking_tokens - tokens_before >= self._starvation_limit
+        limit = self._starvation_limit * (_SHARED_LIMIT_FACTOR if len(self.backlogs) > 1 else 1)
+        return self._overtaking_tokens - tokens_before >= limit
 
     def buckets(self, version: int) -> Mapping[int, Sequence[Entry]]:
         """Entries of a model version by padded length, in fair order in each bucket."""
