@@ -20,3 +20,13 @@ def test_environment_of_the_user_overrides_the_recommended_one(tmp_path: Path, m
     assert pod._start("program", [], None, defaults).wait() == 0
     environment = dict(line.split("=", 1) for line in output.read_text().splitlines() if "=" in line)
     assert {name: environment[name] for name in defaults} == defaults | {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "0"}
+
+
+def test_a_temporary_folder_whose_path_is_too_long_for_a_socket_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("t" * 100)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with pytest.raises(pod.PodError, match=r"model\.sock is \d+ bytes long; .* is 107: set TMPDIR"), pod.run(tmp_path, 0, 1.0):
+        pass

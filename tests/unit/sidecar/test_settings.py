@@ -123,3 +123,10 @@ def test_the_help_describes_every_option_with_its_default_and_its_variable_in_10
         assert f"env var: UNDERTONE_{str(name).upper()}" in text
     for expected in ("--model-dir DIR", "default: 2048", "Batching:", "Exit codes:", "Example:", "undertone-sidecar plan"):
         assert expected in text
+
+
+@pytest.mark.parametrize("scheme", ["unix:", "unix://", "unix-abstract:"])
+def test_a_socket_path_over_the_limit_of_the_system_is_refused(base: Path, scheme: str) -> None:
+    path = f"/{'s' * 107}"
+    with pytest.raises(SettingsError, match=f"--model-server: the path '{path}' .* has 108 bytes; the limit is 107"):
+        Settings(model_dir=base, model_server=f"{scheme}{path}")

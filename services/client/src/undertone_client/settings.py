@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from undertone_protos.unix_address import unix_address_problem
+
 from undertone_client.credentials import Credentials
 from undertone_client.errors import SettingsError
 from undertone_client.resilience.breaker import BreakerSettings
@@ -107,7 +109,9 @@ def validate_target(target: str) -> str:
     scheme, separator, address = target.partition("://")
     if separator and scheme.lower() in {"http", "https", "grpc", "grpcs"}:
         raise SettingsError(f"target {target!r} has a URL scheme: give {address.rstrip('/')!r} (TLS is a separate setting)")
-    port = None if target.startswith(("unix:", "vsock:")) else _PORT.search(target)
+    if problem := unix_address_problem(target):
+        raise SettingsError(f"target {target!r} is invalid: {problem}")
+    port = None if target.startswith(("unix:", "unix-abstract:", "vsock:")) else _PORT.search(target)
     if port is not None and not 1 <= int(port[1]) <= 65535:  # gRPC would silently use the port modulo 65536
         raise SettingsError(f"target {target!r} has the port {port[1]}; give one from 1 to 65535")
     return target

@@ -20,7 +20,7 @@ from typing import IO, Final, NoReturn
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from undertone_dev_server.settings import recommended_environment
+from undertone_dev_server.settings import MAX_SOCKET_PATH_BYTES, recommended_environment
 
 STOP_TIMEOUT_SECONDS: Final = 40.0
 
@@ -77,7 +77,13 @@ def run(
     """
     _check_port(port)
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as stack:
-        model_server = f"unix://{folder}/model.sock"
+        path = f"{folder}/model.sock"
+        if (length := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
+            raise PodError(
+                f"{path} is {length} bytes long; the maximum for a Unix socket is {MAX_SOCKET_PATH_BYTES}: "
+                "set TMPDIR to a folder with a shorter path"
+            )
+        model_server = f"unix://{path}"
         threads = _plan_threads(sidecar_flags)
         server_flags = (
             f"--model_name={base_path.name}",

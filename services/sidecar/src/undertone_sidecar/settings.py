@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from undertone_protos.unix_address import unix_address_problem
 from undertone_telemetry import TelemetryError, TelemetrySettings
 from undertone_telemetry.options import (
     ENVIRONMENT_PREFIX,
@@ -28,7 +29,7 @@ from undertone_sidecar.tls import TlsFiles
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Settings of click for both commands."""
 
-_TARGET: Final = re.compile(r"unix:.+|.+:\d+")
+_TARGET: Final = re.compile(r"unix(-abstract)?:.+|.+:\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +280,8 @@ class Settings(ThreadSettings):
             yield f"--model-dir {self.model_dir} is not a folder: use the folder that contains the versions' folders"
         if not _TARGET.fullmatch(self.model_server):
             yield f"--model-server {self.model_server!r} is invalid: use host:port or unix:///path/to/socket"
+        if problem := unix_address_problem(self.model_server):
+            yield f"--model-server: {problem}"
         if self.port == self.metrics_port != 0:
             yield f"--port and --metrics-port are both {self.port}: use different ports"
         if self.health_port and self.health_port in {self.port, self.metrics_port}:

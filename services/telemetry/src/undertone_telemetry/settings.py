@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 LOG_FORMATS: Final = ("plain", "json")
 
+_MAX_SOCKET_PATH_BYTES: Final = 107
+"""Maximum length of the path of a Unix socket on Linux: sun_path of unix(7), less its end."""
+
 
 class TelemetryError(ValueError):
     """Invalid settings, or a port that cannot be opened.
@@ -110,6 +113,11 @@ def parse_dogstatsd_address(address: str) -> tuple[str | None, int | None, str |
     """
     parts = urlsplit(address if "://" in address else f"udp://{address}")
     if parts.scheme in ("unix", "unixgram", "unixstream") and parts.path.startswith("/") and not parts.netloc:
+        if (length := len(parts.path.encode())) > _MAX_SOCKET_PATH_BYTES:
+            raise ValueError(
+                f"{parts.path!r}, which has {length} bytes; the limit for a Unix socket is {_MAX_SOCKET_PATH_BYTES}: "
+                "use a shorter path"
+            )
         return None, None, address
     try:
         if parts.scheme == "udp" and parts.hostname and parts.port and not parts.path.strip("/"):
