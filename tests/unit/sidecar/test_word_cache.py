@@ -81,3 +81,19 @@ async def test_a_tokenizer_that_does_not_work_word_by_word_is_not_cached() -> No
         with ThreadPoolExecutor(1) as executor:
             found = await Tokenizer(rust, executor).encode(texts)
         assert [ids.tolist() for ids in found] == [e.ids for e in rust.encode_batch(texts, add_special_tokens=False)]
+
+
+def test_a_large_batch_is_encoded_in_groups_of_bounded_size() -> None:
+    rust = plain_tokenizer()
+    sizes: list[int] = []
+
+    class Spy:
+        def encode_batch_fast(self, parts: list[str], *, add_special_tokens: bool) -> list[tokenizers.Encoding]:
+            sizes.append(sum(map(len, parts)))
+            return rust.encode_batch_fast(parts, add_special_tokens=add_special_tokens)
+
+    batch = [" ".join(f"{number}{text}" for number in range(3000)) for text in range(40)]
+    found = [ids.tolist() for ids in WordCache(Spy()).encode(batch)]  # type: ignore[arg-type]
+    assert found == [encoding.ids for encoding in rust.encode_batch(batch, add_special_tokens=False)]
+    assert len(sizes) > 1
+    assert max(sizes) <= 64 * 1024

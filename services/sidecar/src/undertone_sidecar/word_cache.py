@@ -7,7 +7,7 @@ Few words make up most of a natural text. A lookup takes a sixth of the time of 
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from sys import getsizeof
 from typing import Final
@@ -21,6 +21,12 @@ _REMOVED: Final = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")
 
 _PARTS: Final = re.compile(r"""[!"'(),.:;?‘’“”–—…-]|[^\s!"'(),.:;?‘’“”–—…-]+""")
 """Parts of a word: punctuation marks, which are tokenized one by one, and the text between them."""
+
+_GROUP_CHARACTERS: Final = 64 * 1024
+"""Characters of the texts that are encoded together.
+
+Some steps hold the interpreter's lock for all texts of a group, and the event loop waits for it.
+"""
 
 _MAX_BYTES: Final = 8 * 2**20
 """Maximum memory of the cache. It holds about eighty thousand words."""
@@ -59,6 +65,9 @@ class WordCache:
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
         """Token ids of each text."""
+        return [token_ids for group in _groups(texts) for token_ids in self._encode_group(group)]
+
+    def _encode_group(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
         split_texts = [_REMOVED.sub("", text).split() for text in texts]
         cache = self._cache_with(set(chain.from_iterable(split_texts)))
         return [np.frombuffer(b"".join(map(cache.__getitem__, words)), dtype=np.int32) for words in split_texts]
@@ -79,3 +88,15 @@ class WordCache:
             with self._lock:
                 self._bytes += sum(getsizeof(word) + getsizeof(cache[word]) for word in {*new_parts, *new_words})
         return cache
+
+
+def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Consecutive texts with up to _GROUP_CHARACTERS together, or one longer text."""
+    start = characters = 0
+    for index, text in enumerate(texts):
+        if index > start and characters + len(text) > _GROUP_CHARACTERS:
+            yield texts[start:index]
+            start, characters = index, 0
+        characters += len(text)
+    if start < len(texts):
+        yield texts[start:]
