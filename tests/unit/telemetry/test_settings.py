@@ -13,7 +13,10 @@ COLLECTOR = "http://collector:4317"
     [
         ({"metrics_port": 70000}, "--metrics-port is 70000; use a port from 0 to 65535"),
         ({"dogstatsd": "agent"}, "--dogstatsd is 'agent'; use host:port, or unix:///path/to/socket"),
-        ({"dogstatsd": f"unix:///{'s' * 107}"}, f"--dogstatsd is '/{'s' * 107}', which has 108 bytes; the limit for a Unix socket is 107"),
+        (
+            {"dogstatsd": f"unix:///{'s' * 107}"},
+            f"--dogstatsd is '/{'s' * 107}', which has 108 bytes; the limit for a Unix socket is 107",
+        ),
         ({"dogstatsd": "agent:http"}, "--dogstatsd is 'agent:http'; use"),
         ({"dogstatsd": "unix://dsd.sock"}, "--dogstatsd is 'unix://dsd.sock'; use"),
         ({"pushgateway": "gateway:9091"}, "--pushgateway is 'gateway:9091'; use a URL, such as http://pushgateway:9091"),
