@@ -54,7 +54,7 @@ def model_server(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def sidecar(chart: Chart, folder: Path, model_server: "subprocess.Popen[bytes]") -> Iterator[Sidecar]:
     """A sidecar with the flags of the chart, except for ports, paths and the delay of the drain."""
     write_version(folder / "emotions", 1)
-    values = {"inference": {"drain": {"delaySeconds": 0}}, "sidecar": {"settings": {"chunk-overlap": 8}}}
+    values = {"inference": {"drain": {"delaySeconds": 0, "servingSeconds": 0}}, "sidecar": {"settings": {"chunk-overlap": 8}}}
     arguments_of_chart = find_container(inference_pod(chart, values), "sidecar")["args"]
     local = {"model-dir": folder / "emotions", "model-server": f"unix://{folder}/model.sock", "port": 0, "metrics-port": 0}
     flags: dict[str, str] = dict(argument.removeprefix("--").split("=", 1) for argument in arguments_of_chart)

@@ -51,6 +51,7 @@ def test_default_sends_nothing(chart: Chart) -> None:
     assert {name for name in environment(job(chart, values)) if "TARGET" not in name} == {
         "UNDERTONE_JOB",
         "UNDERTONE_LOG_FORMAT",
+        "UNDERTONE_PATIENCE",
     }
 
 
