@@ -24,6 +24,7 @@ SET_BY_THE_CHART = {
     "dogstatsd",
     "drain-delay-seconds",
     "drain-serving-seconds",
+    "max-message-bytes",
     "grace-period-seconds",
     "host",
     "metrics-port",

@@ -5,10 +5,12 @@ from typing import Any
 
 import grpc
 import pytest
+from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import Stub, ask, ask_batch
 from tests.integration.support.envoy import Answer, Envoy, EnvoyLauncher, request
+from tests.integration.support.http2 import Http2Connection, grpc_frame, grpc_headers
 from tests.integration.support.processes import TIMEOUT_SECONDS, buf_curl
 
 LIMIT = 4 * 1024 * 1024
@@ -67,7 +69,14 @@ async def test_get_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> Non
         ("POST", "/v1/paragraphs:classify?colour=blue", b'{"text": "rain"}', 400, 3, ""),
         ("POST", "/v1/paragraphs:classify", b"", 400, 3, "the body is empty"),
         ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * 70_000), 400, 3, "the limit is 65536"),
-        ("POST", "/v1/paragraphs:classify", b'{"text": "%s"}' % (b"r" * LIMIT), 413, 3, "Payload Too Large"),
+        (
+            "POST",
+            "/v1/paragraphs:classify",
+            b'{"text": "%s"}' % (b"r" * LIMIT),
+            413,
+            3,
+            "larger than 4194304 bytes: send several",
+        ),
         ("POST", "/v1/paragraphs:translate", b"{}", 404, 5, "no such method"),
         ("GET", "/v1/paragraphs:classify", None, 405, 12, "send POST"),
         ("GET", "/", None, 404, 5, "no such method"),
@@ -102,6 +111,28 @@ async def test_invalid_grpc_requests_are_refused(
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await call(body, timeout=TIMEOUT_SECONDS)
     assert (refusal.value.code().name, message in (refusal.value.details() or "")) == (code, True), refusal.value
+
+
+@pytest.mark.parametrize("size", [2_700_000, 3_000_000, LIMIT - 100])
+def test_requests_up_to_the_limit_reach_the_limits_of_the_sidecar(envoy: Envoy, fleet: Fleet, size: int) -> None:
+    """gRPC's own limit would answer RESOURCE_EXHAUSTED, which clients retry."""
+    envoy.until_used(fleet.sidecars)
+    text = "r" * (size - 40)
+    message = classifier_pb2.ClassifyBatchRequest(paragraphs=[classifier_pb2.Paragraph(text=text)]).SerializeToString()
+    with Http2Connection(envoy.api) as connection:
+        reply = connection.exchange(grpc_headers("/undertone.v1.Classifier/ClassifyBatch"), grpc_frame(message))
+    assert (reply.grpc_status, "the limit is 1048576" in reply.grpc_message) == (3, True), reply
+    answer = post(envoy, "/v1/paragraphs:classifyBatch", {"paragraphs": [{"text": text}]})
+    assert (answer.status, answer.json["code"], "the limit is 1048576" in answer.json["message"]) == (400, 3, True), answer
+
+
+def test_the_largest_batch_is_accepted_with_escaped_characters(envoy: Envoy, fleet: Fleet) -> None:
+    envoy.until_used(fleet.sidecars)
+    paragraphs = [{"text": "я" * 2047 + "ю", "id": "ы" * 256} for _ in range(256)]
+    body = json.dumps({"paragraphs": paragraphs}).encode()
+    assert 3_500_000 < len(body) < LIMIT
+    answer = post(envoy, "/v1/paragraphs:classifyBatch", body)
+    assert (answer.status, len(answer.json["results"])) == (200, 256), answer.body[:300]
 
 
 def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:

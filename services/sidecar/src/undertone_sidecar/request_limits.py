@@ -17,6 +17,7 @@ class RequestLimits:
     """Inclusive upper limits. Bytes count UTF-8, characters are Unicode code points.
 
     `paragraph_chunks` limits the parts of a paragraph that is longer than the model's maximum.
+    `forwarded_bytes` is the size of the largest request that the load balancer forwards.
     """
 
     paragraph_bytes: int
@@ -24,16 +25,18 @@ class RequestLimits:
     batch_paragraphs: int
     batch_bytes: int
     paragraph_chunks: int = 32
+    forwarded_bytes: int = 4 * 1024 * 1024
 
     @property
     def message_bytes(self) -> int:
-        """Maximum message size for gRPC: twice the size of the largest valid call.
+        """Maximum message size for gRPC: that of the load balancer, or of the largest valid call.
 
-        gRPC refuses larger messages with RESOURCE_EXHAUSTED, which clients retry. A call that is
-        moderately too large must reach these limits instead, which refuse it with INVALID_ARGUMENT.
+        gRPC refuses larger messages with RESOURCE_EXHAUSTED, which clients retry. A call that the
+        load balancer forwards must reach these limits instead, which refuse it with
+        INVALID_ARGUMENT.
         """
-        ids = self.batch_paragraphs * (_MAX_ID_BYTES + _PARAGRAPH_OVERHEAD_BYTES)
-        return 2 * (max(self.batch_bytes, self.paragraph_bytes) + ids) + _ENVELOPE_BYTES
+        ids = self.batch_paragraphs * (4 * MAX_ID_CHARACTERS + _PARAGRAPH_OVERHEAD_BYTES)
+        return max(self.forwarded_bytes, max(self.batch_bytes, self.paragraph_bytes) + ids + _ENVELOPE_BYTES)
 
     def check_paragraph(self, text: str, identifier: str) -> None:
         """Raises ParagraphError."""

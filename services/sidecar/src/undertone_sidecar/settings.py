@@ -161,6 +161,15 @@ class Settings(ThreadSettings):
         default=1048576,
         metadata=option("Maximum size of all texts in one ClassifyBatch, in UTF-8.", IntegerRange(min=1), "BYTES"),
     )
+    max_message_bytes: int = field(
+        default=4194304,
+        metadata=option(
+            "Maximum size of a request message: that of the load balancer. Larger messages fail with RESOURCE_EXHAUSTED. "
+            "Messages of valid requests are always accepted.",
+            IntegerRange(1, 2147483647),
+            "BYTES",
+        ),
+    )
     predict_timeout_seconds: float = field(
         default=30.0,
         metadata=option(
@@ -245,6 +254,7 @@ class Settings(ThreadSettings):
             batch_paragraphs=self.max_batch_paragraphs,
             batch_bytes=self.max_batch_bytes,
             paragraph_chunks=self.max_paragraph_chunks,
+            forwarded_bytes=self.max_message_bytes,
         )
 
     @property
@@ -323,6 +333,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "max_paragraph_chunks",
         "max_batch_paragraphs",
         "max_batch_bytes",
+        "max_message_bytes",
     ),
     "Timeouts and shutdown": (
         "predict_timeout_seconds",
