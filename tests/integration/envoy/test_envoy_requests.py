@@ -274,6 +274,7 @@ def test_an_invalid_timeout_is_refused(envoy: Envoy, fleet: Fleet, timeout: str)
         (JSON_CLASSIFY, b"", "the body is empty"),
         (JSON_BATCH, b'{"paragraphs": [{"text": "a"}, {"txt": "rain"}]}', 'the field "txt" of each of paragraphs is unknown'),
         (JSON_BATCH, b'{"paragraphs": {"text": "rain"}}', "paragraphs must be an array"),
+        (JSON_BATCH, b'{"paragraphs": [' + b"{}," * 1_000_000 + b"{}]}", "paragraphs has more than 65536 elements"),
         (JSON_BATCH, b'{"paragraphs": ["rain"]}', "each of paragraphs must be an object"),
         (JSON_BATCH, b'{"paragraphs": [[{"text": "rain"}]]}', "each of paragraphs must be an object"),
         (JSON_BATCH, b'{"paragraphs": [], "paragraphs": []}', "the field paragraphs of the request is repeated"),
