@@ -105,6 +105,8 @@ def test_endpoints_are_the_headless_service(chart: Chart) -> None:
     assert (name, namespace, rest) == (service["metadata"]["name"], "reading", "svc.cluster.local.")
     assert address["port_value"] in {port["port"] for port in service["spec"]["ports"]}
     assert service["spec"]["clusterIP"] == "None"
+    # Envoy knows pods before they are ready, and checks their health.
+    assert service["spec"]["publishNotReadyAddresses"] is True
 
 
 def test_admin_interface_listens_on_loopback(chart: Chart) -> None:
@@ -164,6 +166,8 @@ def test_gateway_api_creates_a_route_and_no_envoy(chart: Chart) -> None:
 def test_type_none_creates_no_load_balancer(chart: Chart) -> None:
     manifests = chart.render({"loadBalancer": {"type": "none"}})
     assert not manifests.of("GRPCRoute")
+    # These callers do not check the health of the pods.
+    assert "publishNotReadyAddresses" not in manifests.one("Service", "-inference")["spec"]
     assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]
 
 

@@ -96,7 +96,9 @@ async def running_cluster(
     """
     manifests = chart.render({**(values or {}), "loadBalancer": {"envoy": envoy_values or {}}, "test": {"enabled": False}})
     deployment, budget = manifests.one("Deployment", "-inference"), manifests.one("PodDisruptionBudget", "-inference")
-    name = f"{manifests.one('Service', '-inference')['metadata']['name']}.reading.svc.cluster.local"
+    service = manifests.one("Service", "-inference")
+    name = f"{service['metadata']['name']}.reading.svc.cluster.local"
+    all_pods = bool(service["spec"].get("publishNotReadyAddresses"))
     numbers = itertools.count(1)
     addresses = (f"127.{number}.{count // 200}.{count % 200 + 1}" for count in itertools.count())
     dns = DnsServer(folder, name, cache_seconds=cache_seconds)
@@ -122,7 +124,10 @@ async def running_cluster(
     inference = Deployment(inference_pod, replicas=REPLICAS, limits=UpdateLimits.of(deployment, REPLICAS))
     envoys = Deployment(envoy_pod, replicas=REPLICAS, limits=UpdateLimits.of(manifests.one("Deployment", "-envoy"), REPLICAS))
     with dns:
-        tasks = [asyncio.create_task(run) for run in (inference.run(), envoys.run(), Endpoints(inference, dns.publish).run())]
+        tasks = [
+            asyncio.create_task(run)
+            for run in (inference.run(), envoys.run(), Endpoints(inference, dns.publish, all_pods=all_pods).run())
+        ]
         load = Load(in_flight)
         # Percentages of a PodDisruptionBudget are rounded up.
         max_unavailable = scaled(budget["spec"]["maxUnavailable"], REPLICAS, up=True)

@@ -111,12 +111,21 @@ class Deployment(Generic[P]):
 
 
 class Endpoints:
-    """Publishes the addresses of the pods that are ready and not terminating."""
+    """Publishes the addresses of the pods that are ready and not terminating, or of all pods."""
 
     def __init__(
-        self, deployment: Deployment[InferencePod], publish: Callable[[list[str]], None], *, delay_seconds: float = 1.0
+        self,
+        deployment: Deployment[InferencePod],
+        publish: Callable[[list[str]], None],
+        *,
+        all_pods: bool,
+        delay_seconds: float = 1.0,
     ) -> None:
-        """`delay_seconds` is the time until DNS knows a change."""
+        """`all_pods` is publishNotReadyAddresses of the Service.
+
+        `delay_seconds` is the time until DNS knows a change.
+        """
+        self._all_pods = all_pods
         self._deployment = deployment
         self._publish = publish
         self._delay_seconds = delay_seconds
@@ -126,7 +135,8 @@ class Endpoints:
         published: list[str] | None = None
         async with asyncio.TaskGroup() as group:
             while True:
-                addresses = sorted(pod.address for pod in self._deployment.ready_pods())
+                pods = self._deployment.pods if self._all_pods else self._deployment.ready_pods()
+                addresses = sorted(pod.address for pod in pods)
                 if addresses != published:
                     published = addresses
                     group.create_task(self._publish_later(addresses))
