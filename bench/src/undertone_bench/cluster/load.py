@@ -48,7 +48,14 @@ class Load:
     async def run(self, targets: Sequence[str]) -> None:
         """Calls the targets, host:port, in turn until cancelled."""
         # Retries of gRPC itself are off, except for calls that no server has seen.
-        options = (("grpc.lb_policy_name", "round_robin"), ("grpc.enable_retries", 0))
+        options = (
+            ("grpc.lb_policy_name", "round_robin"),
+            ("grpc.enable_retries", 0),
+            # Reconnects to an Envoy that was killed before the other Envoy is killed. The default
+            # backoff grows to two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 500),
+        )
         async with grpc.aio.insecure_channel(f"ipv4:{','.join(targets)}", options=options) as channel:
             stub = classifier_pb2_grpc.ClassifierStub(channel)
             async with asyncio.TaskGroup() as group:

@@ -222,6 +222,8 @@ class Recorder:
             # Longer than until the end of the container is known everywhere.
             await asyncio.sleep(5)
             await cluster.wait_used()
+            # The client reconnects to an Envoy that was killed.
+            await asyncio.sleep(2)
 
     @asynccontextmanager
     async def _recorded(self, kind: str, *, new: bool = True, killed_envoy: bool = False) -> AsyncIterator[None]:
