@@ -15,7 +15,7 @@ from undertone_client.values import Failure, Outcome, Paragraph, Policy, Score
 from undertone_client.wire import read_reply
 from undertone_protos.v1 import classifier_pb2 as pb
 
-POISON_STATUSES = [grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT]
+POISON_STATUSES = [grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNKNOWN]
 EXHAUSTED, UNAVAILABLE = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE
 DEADLINE = grpc.StatusCode.DEADLINE_EXCEEDED
 

@@ -113,8 +113,9 @@ class Client:
     ) -> list[Outcome]:
         """Score several paragraphs in one call. Returns a score or a failure for each, in order.
 
-        Only refused paragraphs are sent again. A request that fails with INVALID_ARGUMENT or
-        INTERNAL is split in two until the paragraph that causes it is isolated. Any other error
+        Only refused paragraphs are sent again. A request that fails with INVALID_ARGUMENT, INTERNAL
+        or UNKNOWN is split in two until the paragraph that causes it is isolated, and so is a
+        request that makes the service unavailable again and again. Any other error
         becomes a failure of each paragraph: `ServiceError` is not raised. The caller must respect
         the service's limits; `score` does so itself. A paragraph that no service accepts, because
         its id is too long or it is not valid Unicode, is not sent and becomes a failure.

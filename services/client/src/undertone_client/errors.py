@@ -117,7 +117,7 @@ case to RESOURCE_EXHAUSTED, which does not count."""
 OVERLOAD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED})
 """Statuses that lower the concurrency limit."""
 
-POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
+POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
 """Statuses of a batch that a single paragraph may have caused."""
 
 

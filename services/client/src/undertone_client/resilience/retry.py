@@ -226,6 +226,7 @@ class RetryTransport:
                     return reply
                 if remainder.is_partial:
                     self._grace.reset(call)
+                    call.unavailable_in_a_row = 0
                 request, status = remainder.request, remainder.status
                 wait = self.record_failure(status, reply.pushback_seconds, call)
                 if wait is None:
@@ -248,6 +249,7 @@ class RetryTransport:
         if not is_retryable(status, call.mode):
             return None
         is_batch = call.mode is Mode.BATCH
+        call.unavailable_in_a_row = call.unavailable_in_a_row + 1 if status is grpc.StatusCode.UNAVAILABLE else 0
         if not (is_batch and self._may_recover()):
             self._budget.record_failure()
             is_overload = is_batch and status is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -255,6 +257,8 @@ class RetryTransport:
                 call.counted_failures += 1
         is_forbidden = pushback_seconds is not None and pushback_seconds < 0
         if is_forbidden or call.counted_failures >= self._policy.attempts or not (is_batch or self._budget.allows_retry):
+            return None
+        if call.isolate_after is not None and call.unavailable_in_a_row >= call.isolate_after:
             return None
         wait = self._random() * self._max_wait(call)
         if pushback_seconds is not None:
