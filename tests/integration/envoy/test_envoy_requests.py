@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.envoy.conftest import Fleet
@@ -329,3 +331,49 @@ async def test_neighbours_succeed_beside_requests_that_are_not_grpc(envoy: Envoy
     await attacking
     assert envoy.used() == set(fleet.sidecars)
     assert envoy.statistic("cluster.sidecars.outlier_detection.ejections_enforced_total") == ejections
+
+
+PATHS = st.sampled_from([CLASSIFY, JSON_CLASSIFY, JSON_BATCH, MODEL, "/grpc.health.v1.Health/Check", "/", f"{CLASSIFY}?a"])
+TYPES = st.sampled_from([None, "application/grpc", "application/grpc+proto", "application/json", "text/plain"])
+NAMES = st.sampled_from(
+    ["grpc-encoding", "grpc-timeout", "grpc-accept-encoding", "a-bin", "te", "traceparent", "expect", "x-a"]
+)
+HEADERS = st.lists(st.tuples(NAMES, st.text(st.characters(codec="latin-1"), max_size=300)), max_size=4)
+BODIES = st.one_of(
+    st.binary(max_size=64),
+    st.sampled_from([FRAME, FRAME[:7], FRAME * 2, JSON, JSON[:-1]]),
+    st.builds(lambda message, flag: grpc_frame(message, compressed=flag), st.binary(max_size=32), st.integers(0, 255)),
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["POST", "GET", "PUT", "HEAD", "OPTIONS"]),
+    path=PATHS,
+    content_type=TYPES,
+    headers=HEADERS,
+    body=BODIES,
+    complete=st.booleans(),
+)
+def test_no_request_affects_other_callers(
+    envoy: Envoy,
+    fleet: Fleet,
+    method: str,
+    path: str,
+    content_type: str | None,
+    headers: list[tuple[str, str]],
+    body: bytes,
+    complete: bool,
+) -> None:
+    envoy.until_used(fleet.sidecars)
+    ejections = "cluster.sidecars.outlier_detection.ejections_enforced_total"
+    counters = (ejections, "cluster.sidecars.upstream_rq_retry")
+    before = [envoy.statistic(name) for name in counters]
+    with Http2Connection(envoy.api) as attacker, Http2Connection(envoy.api) as neighbour:
+        stream = attacker.open([*grpc_headers(path, _method=method, content_type=content_type), *headers])
+        attacker.send(stream, body, end=complete)
+        if complete:
+            attacker.until_ended([stream])
+        assert [neighbour.exchange(grpc_headers(), FRAME).grpc_status for _ in range(3)] == [0, 0, 0]
+    assert [envoy.statistic(name) for name in counters] == before
+    assert envoy.used() == set(fleet.sidecars)
