@@ -36,7 +36,7 @@ _PUSHED_OUT: Final = (
     "retry later, or send fewer paragraphs at a time"
 )
 
-_PROBE_INTERVAL: Final = 10.0
+_PROBE_INTERVAL: Final = 3.0
 """Idle time after which the forecast refuses no request, as a multiple of the request's call. If
 all requests were refused because of a wrong forecast, no call would correct it."""
 
