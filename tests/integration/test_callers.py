@@ -36,15 +36,19 @@ async def test_a_passed_deadline_does_not_affect_other_calls(pod: Pod) -> None:
         answers = await answers_alone(stub, texts)
         with pod.model_server.paused():
             others = [asyncio.create_task(ask(stub, text)) for text in texts]
-            # Longer than the forecast of the sidecar, which would refuse the calls otherwise.
+            # The sidecar may refuse a call whose deadline it cannot meet.
+            codes = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
             for seconds in (1e-6, 0.3, 0.5):
                 with pytest.raises(grpc.aio.AioRpcError) as late:
                     await stub.Classify(classifier_pb2.ClassifyRequest(text=texts[0]), timeout=seconds)
-                assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+                assert late.value.code() in codes
             batch = classifier_pb2.ClassifyBatchRequest(paragraphs=[classifier_pb2.Paragraph(text=texts[0])])
-            with pytest.raises(grpc.aio.AioRpcError) as late:
-                await stub.ClassifyBatch(batch, timeout=0.3)
-            assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            call = stub.ClassifyBatch(batch, timeout=0.3)
+            if (code := await call.code()) is grpc.StatusCode.OK:
+                (result,) = (await call).results
+                assert result.error.code in {late_code.value[0] for late_code in codes}
+            else:
+                assert code in codes
         assert_correct(list(zip(texts, await asyncio.gather(*others), strict=True)), answers)
 
 
