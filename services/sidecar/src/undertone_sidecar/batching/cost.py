@@ -23,6 +23,9 @@ _MIN_SAMPLES: Final = 8
 _DRIFT_SAMPLES: Final = 7
 """Recent samples whose median is the drift. Outliers do not change a median; four samples do."""
 
+_ACCELERATION_SAMPLES: Final = 3
+"""Recent samples that are all shorter than the drift, after which the drift falls."""
+
 _CAUTION_SAMPLES: Final = 32
 _CAUTION_QUANTILE: Final = 0.9
 """A cautious estimate is long enough for this share of the last samples."""
@@ -118,7 +121,10 @@ class CostModel:
         return calls * self._seconds_per_call + tokens * self._seconds_per_token
 
     def _set_factors(self) -> None:
-        self._drift = median(list(self._ratios)[-_DRIFT_SAMPLES:])
+        recent = list(self._ratios)[-_DRIFT_SAMPLES:]
+        # Follows an acceleration after three calls: while the forecast refuses requests, calls are
+        # rare.
+        self._drift = min(median(recent), max(recent[-_ACCELERATION_SAMPLES:]))
         ordered = sorted(self._ratios)
         quantile = ordered[int(_CAUTION_QUANTILE * (len(ordered) - 1))]
         self._caution = min(max(1.0, quantile / self._drift), _MAX_CAUTION)
