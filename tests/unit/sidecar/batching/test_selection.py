@@ -2,11 +2,12 @@
 
 import math
 import random
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from undertone_sidecar.batching import Request
 from undertone_sidecar.batching.lane_queue import LaneQueue
@@ -28,6 +29,10 @@ def request(tokens: int, *, version: int = 1, caller: str = "") -> Request:
 
 def select(queue: LaneQueue, *, budget: int = 2048, max_padding: float = 0) -> BatchSelection | None:
     return select_batch(queue, budget=budget, max_padding=max_padding, is_wanted=lambda _: True)
+
+
+def running_maxima(requests: Sequence[Request]) -> Iterator[int]:
+    return accumulate((each.padded_length for each in requests), max)
 
 
 def paragraph_tokens(rng: random.Random) -> int:
@@ -70,7 +75,12 @@ def test_a_saturated_queue_needs_at_most_eight_percent_of_padding(overhead_token
 arrivals = st.lists(st.lists(st.tuples(st.sampled_from(LENGTHS.values), st.integers(1, 2)), max_size=20), max_size=30)
 
 
+OVERDUE_OF_MANY_LENGTHS = [[256, 64, 176, 24, 320, 128], [24, 176, 144, 64, 72], [64, 48]]
+"""An overdue request does not fit. Those behind it do, and fill the batch in order of length."""
+
+
 @given(arrivals, st.integers(16, 2048), st.floats(0, 200), st.integers(0, 3000))
+@example([[(length, 1) for length in lengths] for lengths in OVERDUE_OF_MANY_LENGTHS], 296, 190.7, 10)
 @settings(max_examples=60, deadline=None)
 def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
     arrivals: list[list[tuple[int, int]]], budget: int, max_padding: float, starvation_limit: int
@@ -94,20 +104,16 @@ def test_every_request_is_selected_once_within_the_limits_and_the_oldest_first(
         assert selection.length == max(each.padded_length for each in requests)
         assert len(requests) == 1 or selection.padded_tokens <= budget
         assert len({each.version for each in requests}) == 1
-        # The oldest request is always selected, and overdue requests precede all others, in order
-        # of arrival.
+        # The oldest request is always selected. The overdue requests follow it in order of arrival,
+        # up to the first one that does not fit. Smaller requests, overdue or not, fill the rest.
         assert requests[0] is queued[0]
         assert overdue == queued[: len(overdue)]
-        selected_overdue = [each for each in requests if each in overdue]
         same_version = [each for each in overdue if each.version == requests[0].version]
-        skipped = [each for each in same_version if each not in requests]
-        if skipped:
-            first_skipped = same_version.index(skipped[0])
-            longest = max(each.padded_length for each in same_version[: first_skipped + 1])
-            assert (first_skipped + 1) * longest > budget
+        fitting = [longest for number, longest in enumerate(running_maxima(same_version), 1) if number * longest <= budget]
+        first = same_version[: max(1, len(fitting))]
+        assert list(requests[: len(first)]) == first
         if not overdue:
             assert sum(selection.length - each.padded_length for each in requests) <= max_padding
-        assert selected_overdue == sorted(selected_overdue, key=queued.index)
         queue.serve(requests)
         sent += requests
     assert sorted(sent, key=added.index) == added
