@@ -40,7 +40,7 @@ class Watchdog:
             if seconds > self._longest and threading.get_ident() == thread:
                 self._longest, self._callback = seconds, repr(handle)[:500]
 
-        asyncio.events.Handle._run = measured  # type: ignore[method-assign]
+        asyncio.events.Handle._run = measured  # type: ignore[assignment, method-assign]
         signal.signal(signal.SIGUSR1, lambda *_: self._write())
 
     def _write(self) -> None:

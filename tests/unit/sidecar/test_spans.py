@@ -26,7 +26,7 @@ class SpanBackend(FakeBackend):
         super().__init__()
         self.current: list[Span] = []
 
-    async def predict(self, batch: Batch, *, timeout: float) -> Scores:  # noqa: ASYNC109
+    async def predict(self, batch: Batch, *, timeout: float | None) -> Scores:  # noqa: ASYNC109
         self.current.append(get_current_span())
         return await super().predict(batch, timeout=timeout)
 
