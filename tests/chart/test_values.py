@@ -124,7 +124,7 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas is 5 and autoscaling.maxReplicas 4"),
         ({"inference": {"drain": {"delaySeconds": 60}}}, "inference.drain.delaySeconds is 60"),
         (envoy(healthCheck={"intervalSeconds": 5}), "inference.drain.delaySeconds is 10: the health checks of Envoy need 11 s"),
-        ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0: a rolling update could replace no pod"),
+        ({"inference": {"strategy": {"maxSurge": 0}}}, "are both 0, so a rolling update could replace no pod: set one"),
         (
             envoy(autoscaling={"minReplicas": 11}),
             "envoy.autoscaling.minReplicas is 11 and loadBalancer.envoy.autoscaling.maxReplicas 10",
@@ -157,8 +157,11 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
         (envoy(authentication={"type": "apiKey"}), "authentication.apiKey.secretName is empty"),
         (envoy(authentication={"type": "jwt"}), "authentication.jwt.issuer is empty"),
         (envoy(authentication={"type": "jwt", "jwt": {"issuer": "a"}}), "authentication.jwt.audiences is empty"),
-        (envoy(authentication=jwt()), "authentication.jwt.jwks must have one source of keys"),
-        (envoy(authentication=jwt(url="https://a/", secretName="b")), "authentication.jwt.jwks must have one source of keys"),
+        (envoy(authentication=jwt()), "authentication.jwt.jwks has 0 sources of keys (none is set)"),
+        (
+            envoy(authentication=jwt(url="https://a/", secretName="b")),
+            "authentication.jwt.jwks has 2 sources of keys (https://a/, b)",
+        ),
         (envoy(authentication=jwt(url="https://a/")), "networkPolicy.jwks is empty"),
         (
             envoy(authentication={"type": "apiKey", "apiKey": {"secretName": "keys"}}),
@@ -168,7 +171,17 @@ def test_schema_rejects_wrong_values_by_name(chart: Chart, values: Mapping[str, 
             {"loadBalancer": {"type": "none", "envoy": {"authentication": {"type": "apiKey"}}}},
             "only Envoy authenticates callers",
         ),
-        (envoy(callers={"identity": "authentication"}), "callers.identity is authentication, but authentication.type is none"),
+        (
+            {
+                "loadBalancer": {"type": "gatewayAPI", "gatewayAPI": {"parentRefs": [{"name": "public"}]}},
+                "sidecar": {"tls": {"secretName": "sidecars"}},
+            },
+            "clients.tlsSecretName is empty, so `helm test` and the jobs would call the service without TLS",
+        ),
+        (
+            envoy(callers={"identity": "authentication"}),
+            "callers.identity is authentication, but loadBalancer.envoy.authentication.type is none",
+        ),
         (envoy(callers={"identity": "certificate"}), "callers.identity is certificate, but Envoy asks for no certificates"),
         (envoy(callers={"identity": "header"}), "callers.header is empty"),
         ({"loadBalancer": {"type": "gatewayAPI"}}, "name the Gateway"),
@@ -299,14 +312,30 @@ def test_values_have_descriptions() -> None:
             "grpcurl -insecure -cert tls.crt -key tls.key -d",
             f"curl -k --cert tls.crt --key tls.key --json {PARAGRAPH} https://localhost:50051/v1/paragraphs:classify",
         ),
+        (
+            {
+                "loadBalancer": {"type": "none"},
+                "sidecar": {"tls": {"secretName": "sidecars"}},
+                "clients": {"tlsSecretName": "client"},
+            },
+            "grpcurl -insecure -d",
+            "",
+        ),
+        (
+            {"loadBalancer": {"envoy": {"reflection": False}}},
+            "grpcurl -plaintext -protoset deploy/helm/undertone/files/envoy/classifier.binpb -d",
+            f"curl --json {PARAGRAPH} http://localhost:50051/v1/paragraphs:classify",
+        ),
     ],
-    ids=["defaults", "none", "TLS", "mTLS"],
+    ids=["defaults", "none", "TLS", "mTLS", "none with TLS", "no reflection"],
 )
-def test_notes_have_three_commands(chart: Chart, values: Mapping[str, Any], second: str, third: str) -> None:
+def test_notes_have_commands_that_work(chart: Chart, values: Mapping[str, Any], second: str, third: str) -> None:
     notes = chart.notes(values)
-    service = "spring-undertone-inference" if "undertone classify" in third else "spring-undertone-envoy"
+    service = "spring-undertone-envoy" if "curl" in third else "spring-undertone-inference"
     assert f" 1. kubectl --namespace reading port-forward service/{service} 50051:50051\n" in notes
     assert f" 2. {second} {PARAGRAPH} localhost:50051 undertone.v1.Classifier/Classify\n" in notes
-    assert f" 3. {third}\n" in notes
+    # Without Envoy, there is no JSON, and `undertone classify` always verifies certificates.
+    assert f" 3. {third}\n" in notes if third else " 3. " not in notes
+    assert ("in the folder of a checkout" in notes) == ("-protoset" in second)
     assert "helm test spring --namespace reading" in notes
     assert "helm upgrade spring oci://ghcr.io/undertone/charts/undertone --namespace reading" in notes

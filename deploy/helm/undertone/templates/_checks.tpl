@@ -14,7 +14,7 @@
 {{- end }}
 {{- $drain := .Values.inference.drain }}
 {{- if gt (int $drain.delaySeconds) (int $drain.periodSeconds) }}
-{{- fail (printf "inference.drain.delaySeconds is %d: it must not exceed inference.drain.periodSeconds (%d), which includes it" (int $drain.delaySeconds) (int $drain.periodSeconds)) }}
+{{- fail (printf "inference.drain.delaySeconds is %d: lower it, or raise inference.drain.periodSeconds (%d), which includes it" (int $drain.delaySeconds) (int $drain.periodSeconds)) }}
 {{- end }}
 {{- $check := .Values.loadBalancer.envoy.healthCheck }}
 {{- $notice := addf (mulf $check.intervalSeconds $check.unhealthyThreshold) $check.timeoutSeconds }}
@@ -23,7 +23,7 @@
 {{- end }}
 {{- $strategy := .Values.inference.strategy }}
 {{- if and (has (toString $strategy.maxSurge) (list "0" "0%")) (has (toString $strategy.maxUnavailable) (list "0" "0%")) }}
-{{- fail "inference.strategy.maxSurge and inference.strategy.maxUnavailable are both 0: a rolling update could replace no pod" }}
+{{- fail "inference.strategy.maxSurge and inference.strategy.maxUnavailable are both 0, so a rolling update could replace no pod: set one of them above 0" }}
 {{- end }}
 {{- $envoy := .Values.loadBalancer.envoy.autoscaling }}
 {{- if gt (int $envoy.minReplicas) (int $envoy.maxReplicas) }}
@@ -87,8 +87,8 @@
 {{- end }}
 
 {{/*
-The jobs and the test of this release must use TLS if and only if their target does: Envoy, or the
-inference pods, which use plaintext.
+The jobs and the test of this release must use TLS if and only if their target does: Envoy or, without
+Envoy, the sidecars.
 */}}
 {{- define "undertone.checkTls" -}}
 {{- $own := .Values.sidecar.tls }}
@@ -98,11 +98,10 @@ inference pods, which use plaintext.
 {{- if and (eq .Values.loadBalancer.type "envoy") $own.clientCASecretName (not $own.envoySecretName) }}
 {{- fail "sidecar.tls.envoySecretName is empty, so the sidecars would reject Envoy (sidecar.tls.clientCASecretName is set): name a Secret with a client certificate in tls.crt and tls.key" }}
 {{- end }}
-{{- $direct := ternary $own dict (eq .Values.loadBalancer.type "none") }}
-{{- $tls := ternary .Values.loadBalancer.envoy.tls $direct (eq .Values.loadBalancer.type "envoy") }}
+{{- $tls := ternary .Values.loadBalancer.envoy.tls $own (eq .Values.loadBalancer.type "envoy") }}
 {{- $clients := or .Values.test.enabled .Values.batch.backfill.enabled .Values.batch.daily.enabled }}
 {{- if and $clients (not $tls.secretName) .Values.clients.tlsSecretName }}
-{{- fail "clients.tlsSecretName is set, but the target of `helm test` and the jobs uses plaintext: set loadBalancer.envoy.tls.secretName (with loadBalancer.type=envoy) or sidecar.tls.secretName (with loadBalancer.type=none), or leave clients.tlsSecretName empty" }}
+{{- fail "clients.tlsSecretName is set, but the target of `helm test` and the jobs uses plaintext: set loadBalancer.envoy.tls.secretName (with loadBalancer.type=envoy) or sidecar.tls.secretName (with another type), or leave clients.tlsSecretName empty" }}
 {{- end }}
 {{- if and $clients $tls.secretName }}
 {{- if not .Values.clients.tlsSecretName }}
@@ -120,7 +119,7 @@ inference pods, which use plaintext.
 {{- $authentication := $envoy.authentication }}
 {{- $jwks := $authentication.jwt.jwks }}
 {{- if and (ne $authentication.type "none") (ne .Values.loadBalancer.type "envoy") }}
-{{- fail (printf "loadBalancer.envoy.authentication.type is %s, but loadBalancer.type is %s: only Envoy authenticates callers, so set loadBalancer.type=envoy or authentication.type=none" $authentication.type .Values.loadBalancer.type) }}
+{{- fail (printf "loadBalancer.envoy.authentication.type is %s, but loadBalancer.type is %s: only Envoy authenticates callers, so set loadBalancer.type=envoy or loadBalancer.envoy.authentication.type=none" $authentication.type .Values.loadBalancer.type) }}
 {{- end }}
 {{- if and (eq $authentication.type "apiKey") (not $authentication.apiKey.secretName) }}
 {{- fail "loadBalancer.envoy.authentication.apiKey.secretName is empty: name the Secret with the API keys, because authentication.type is apiKey" }}
@@ -132,15 +131,16 @@ inference pods, which use plaintext.
 {{- if not $authentication.jwt.audiences }}
 {{- fail "loadBalancer.envoy.authentication.jwt.audiences is empty: list the accepted claims aud, because tokens for other services must not be accepted" }}
 {{- end }}
-{{- if ne (len (compact (list $jwks.url $jwks.configMapName $jwks.secretName))) 1 }}
-{{- fail "loadBalancer.envoy.authentication.jwt.jwks must have one source of keys: set one of url, configMapName and secretName" }}
+{{- $sources := compact (list $jwks.url $jwks.configMapName $jwks.secretName) }}
+{{- if ne (len $sources) 1 }}
+{{- fail (printf "loadBalancer.envoy.authentication.jwt.jwks has %d sources of keys (%s): set exactly one of url, configMapName and secretName" (len $sources) (join ", " $sources | default "none is set")) }}
 {{- end }}
 {{- if and $jwks.url .Values.networkPolicy.enabled (not .Values.networkPolicy.jwks) }}
 {{- fail "networkPolicy.jwks is empty, so Envoy cannot download loadBalancer.envoy.authentication.jwt.jwks.url: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" }}
 {{- end }}
 {{- end }}
 {{- if and (eq $envoy.callers.identity "authentication") (eq $authentication.type "none") }}
-{{- fail "loadBalancer.envoy.callers.identity is authentication, but authentication.type is none: set authentication.type, or another identity" }}
+{{- fail "loadBalancer.envoy.callers.identity is authentication, but loadBalancer.envoy.authentication.type is none: set authentication.type to apiKey or jwt, or use another identity" }}
 {{- end }}
 {{- if and (eq $envoy.callers.identity "certificate") (not $envoy.tls.clientCASecretName) }}
 {{- fail "loadBalancer.envoy.callers.identity is certificate, but Envoy asks for no certificates: set loadBalancer.envoy.tls.clientCASecretName, or another identity" }}
