@@ -109,7 +109,10 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "lane": ("priority of the call", ("online", "batch")),
     "prefetched": ("whether the batch was ready before the model server was free", ("true", "false")),
     "kind": ("whether the tokens belong to a text", ("text", "padding")),
-    "reason": ("why the paragraph was rejected or left the queue", ("queue_full", "deadline", "cancelled", "expired", "late")),
+    "reason": (
+        "why a paragraph was rejected (the first four), or why a sequence was not sent to the model server",
+        ("queue_full", "lane_full", "caller_share", "deadline", "cancelled", "expired", "late", "pushed_out"),
+    ),
     "name": ("name of the model, from its contract", ()),
     "version": ("version of the model; one at a time", ()),
     "precision": ("precision of the model", ("fp32", "bf16")),
