@@ -1,4 +1,7 @@
+import gc
 import logging
+import sys
+import weakref
 
 from undertone_telemetry.log_limit import RepetitionLimit
 
@@ -40,3 +43,35 @@ def test_the_memory_for_different_messages_is_bounded() -> None:
         limit.admit(record(f"call {number}"))
         limit.admit(record(f"call {number}"))
     assert len(limit._windows) <= 256
+
+
+def test_the_memory_is_bounded_while_no_summary_is_read() -> None:
+    clock = Clock()
+    limit = RepetitionLimit(1, clock=clock)
+    for second in range(2000):
+        clock.now = float(second)
+        for _ in range(2):
+            limit.admit(record("call failed"))
+    assert len(list(limit.summaries())) <= 256
+
+
+def test_the_traceback_of_a_suppressed_record_is_not_kept() -> None:
+    class Call:
+        """Objects of a call, which its traceback keeps."""
+
+    limit = RepetitionLimit(1, clock=Clock())
+
+    def fail() -> "weakref.ref[Call]":
+        call = Call()
+        try:
+            raise ValueError
+        except ValueError:
+            for _ in range(2):
+                failure = record("call failed")
+                failure.exc_info = sys.exc_info()
+                limit.admit(failure)
+        return weakref.ref(call)
+
+    kept = fail()
+    gc.collect()
+    assert kept() is None

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,10 +15,15 @@ _MESSAGE_CHARACTERS: Final = 80
 
 @dataclass(slots=True)
 class _Window:
-    """The records with one key in the current second."""
+    """The records with one key in the current second.
+
+    It does not refer to a record: a record's traceback keeps the objects of a whole call.
+    """
 
     started: float
-    record: logging.LogRecord
+    logger: str
+    level: int
+    message: str
     admitted: int = 0
     suppressed: int = 0
 
@@ -32,7 +38,8 @@ class RepetitionLimit:
         self._per_second = per_second
         self._clock = clock
         self._windows: dict[Hashable, _Window] = {}
-        self._suppressed: list[tuple[logging.LogRecord, int]] = []
+        # Bounded, because `summaries` is not called while the log is not read.
+        self._suppressed: deque[_Window] = deque(maxlen=_MAX_KEYS)
         self._lock = threading.Lock()
 
     def admit(self, record: logging.LogRecord) -> bool:
@@ -46,7 +53,8 @@ class RepetitionLimit:
                 self._close(key)
                 if len(self._windows) >= _MAX_KEYS:
                     self._close(next(iter(self._windows)))
-                window = self._windows[key] = _Window(now, record)
+                message = record.getMessage()[:_MESSAGE_CHARACTERS]
+                window = self._windows[key] = _Window(now, record.name, record.levelno, message)
             if window.admitted >= self._per_second:
                 window.suppressed += 1
                 return False
@@ -59,15 +67,12 @@ class RepetitionLimit:
         with self._lock:
             for key in [key for key, window in self._windows.items() if now - window.started >= _WINDOW_SECONDS]:
                 self._close(key)
-            suppressed, self._suppressed = self._suppressed, []
-        for record, count in suppressed:
-            yield (
-                record.name,
-                record.levelno,
-                f"suppressed {count} more records like: {record.getMessage()[:_MESSAGE_CHARACTERS]}",
-            )
+            closed = list(self._suppressed)
+            self._suppressed.clear()
+        for window in closed:
+            yield window.logger, window.level, f"suppressed {window.suppressed} more records like: {window.message}"
 
     def _close(self, key: Hashable) -> None:
         window = self._windows.pop(key, None)
         if window and window.suppressed:
-            self._suppressed.append((window.record, window.suppressed))
+            self._suppressed.append(window)
