@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ class ServerCertificates:
         self._version = _version(files)
         self._invalid_version: _Version | None = None
         self._current = _load(files)
-        self._next: grpc.ServerCertificateConfiguration | None = None
+        # A deque, because gRPC takes the configuration in another thread.
+        self._next: deque[grpc.ServerCertificateConfiguration] = deque(maxlen=1)
         listener(CertificateLoaded(self._current.expires_at))
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -73,8 +75,8 @@ class ServerCertificates:
     async def reload(self) -> None:
         """Reads the files if they changed.
 
-        Invalid files are not used. If they do not change until the next reload, they are not half
-        written, and a warning is logged once.
+        Invalid files are not used. The next reload reads them again, because they may be half
+        written. If they are then unchanged and still invalid, it logs a warning, once.
         """
         version = _version(self._files)
         if version == self._version:
@@ -87,14 +89,17 @@ class ServerCertificates:
                 log.warning("the changed TLS files are not used; the previous ones stay in use: %s", error)
             self._invalid_version = version
             return
-        self._version, self._current, self._next = version, loaded, loaded.configuration
+        self._version, self._current = version, loaded
+        self._next.append(loaded.configuration)
         self._listener(CertificateLoaded(loaded.expires_at))
         log.info("TLS files reloaded", extra={"certificate": str(self._files.certificate)})
 
     def _take_next(self) -> grpc.ServerCertificateConfiguration | None:
         """New certificates for the next handshake, once. gRPC calls it in a thread of its own."""
-        configuration, self._next = self._next, None
-        return configuration
+        try:
+            return self._next.popleft()
+        except IndexError:
+            return None
 
 
 def _version(files: TlsFiles) -> _Version:
