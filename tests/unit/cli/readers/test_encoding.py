@@ -52,7 +52,7 @@ def test_the_conversion_that_the_message_names_restores_the_text(tmp_path: Path,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b"One."), "compressed with gzip; decompress it first: zcat FILE | undertone score -"),
+        (gzip.compress(b"One.", mtime=0), "compressed with gzip; decompress it first: zcat FILE | undertone score -"),
         (b"PK\x03\x04rest", "not text but a ZIP archive"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"PAR1\x15\x04", "it is Apache Parquet: set --format parquet"),
