@@ -103,6 +103,14 @@ async def test_the_pushback_of_the_service_is_honoured(service: FakeClassifier) 
     assert wait.time.waits == [30.0]
 
 
+async def test_a_pushback_beyond_the_patience_is_not_waited_for(service: FakeClassifier) -> None:
+    service.faults.append(Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, pushback_ms=3_600_000))
+    wait = Wait(patience=600)
+    with pytest.raises(OverloadedError):
+        await wait(service.target)
+    assert wait.time.waits == []
+
+
 async def test_a_name_that_does_not_exist_yet_is_waited_for() -> None:
     wait = Wait(patience=30)
     with pytest.raises(UnavailableError, match=r"undertone\.invalid"):

@@ -24,7 +24,8 @@ WAITED_FOR = frozenset(
 )
 """Statuses of a service that starts, loads its model or is overloaded."""
 MIN_ATTEMPTS = 3
-"""Attempts even without patience."""
+"""Number of attempts without patience, unless the service asks for a longer wait than
+MAX_WAIT_SECONDS."""
 FIRST_WAIT_SECONDS = 0.25
 MAX_WAIT_SECONDS = 2.0
 """Waits between attempts. The wait doubles up to the maximum, which bounds the delay of the job
@@ -76,10 +77,12 @@ async def wait_for_service(
         except ServiceError as error:
             waited = clock() - start
             pause = max(wait, error.pushback_seconds or 0.0)
+            # The minimum of attempts must not make the job wait for a long pushback.
+            has_attempts_left = attempts < MIN_ATTEMPTS and pause <= MAX_WAIT_SECONDS
             if (
                 error.status not in WAITED_FOR
                 or is_misconfigured(error)
-                or (attempts >= MIN_ATTEMPTS and waited + pause > patience)
+                or (waited + pause > patience and not has_attempts_left)
             ):
                 error.attempts = attempts
                 raise
