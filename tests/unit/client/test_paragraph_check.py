@@ -68,8 +68,8 @@ async def test_generators_and_numpy_strings_are_scored(client: Client) -> None:
     ("bad", "reason"),
     [
         (Paragraph("same", "x" * (MAX_ID_CHARACTERS + 1)), "id has 257 characters; the limit is 256: use a shorter id"),
-        (Paragraph("x\ud800"), "not encodable as UTF-8: lone surrogate at character 1"),
-        (Paragraph("x", "\udcff"), "not encodable as UTF-8: lone surrogate at character 0"),
+        (Paragraph("x\ud800"), "text is not valid Unicode: character 1 is a lone surrogate"),
+        (Paragraph("x", "\udcff"), "id is not valid Unicode: character 0 is a lone surrogate"),
     ],
 )
 async def test_a_paragraph_that_no_service_accepts_fails_alone_and_is_not_sent(

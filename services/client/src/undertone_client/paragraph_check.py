@@ -44,10 +44,10 @@ def rejection(paragraph: Paragraph) -> str | None:
     """Why the service cannot accept the paragraph under any limits; None if it can."""
     if len(paragraph.id) > MAX_ID_CHARACTERS:
         return f"id has {len(paragraph.id)} characters; the limit is {MAX_ID_CHARACTERS}: use a shorter id"
-    for value in (paragraph.text, paragraph.id):
+    for field, value in (("text", paragraph.text), ("id", paragraph.id)):
         if not value.isascii():
             try:
                 value.encode()
             except UnicodeEncodeError as error:
-                return f"not encodable as UTF-8: lone surrogate at character {error.start}"
+                return f"{field} is not valid Unicode: character {error.start} is a lone surrogate"
     return None

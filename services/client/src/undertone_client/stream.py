@@ -128,9 +128,9 @@ class Stream:
         paragraph = as_paragraph(item, f"paragraph {number} of the source")
         self._read_count += 1
         self._held_characters += len(paragraph.text)
-        size, rejection = self._check(paragraph)
-        if rejection is not None:
-            failure = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, rejection, attempts=0)
+        size, reason = self._check(paragraph)
+        if reason is not None:
+            failure = Failure(paragraph, grpc.StatusCode.INVALID_ARGUMENT, reason, attempts=0)
             self._outcomes[number] = failure
             self._on_rejected(failure)
             self._progress.set()
