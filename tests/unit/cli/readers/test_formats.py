@@ -31,6 +31,13 @@ def test_text_is_split_on_blank_lines(tmp_path: Path) -> None:
     assert paragraphs[1].text_sha256 == sha256(b"Two.").hexdigest()
 
 
+def test_lines_end_with_a_carriage_return_but_not_with_a_form_feed_or_line_separator(tmp_path: Path) -> None:
+    path = write_input(tmp_path / "old.txt", "One\rand \x0c\x0ba half.\r\rTwo\u2028\u2028lines.\r")
+    paragraphs = read_paragraphs(path)
+    assert [paragraph.text for paragraph in paragraphs] == ["One\nand \x0c\x0ba half.", "Two\u2028\u2028lines."]
+    assert [paragraph.location for paragraph in paragraphs] == [f"{path}, line 1", f"{path}, line 4"]
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(alphabet="ab é\n", max_size=12)))
 def test_text_keeps_every_word(tmp_path_factory: pytest.TempPathFactory, paragraphs: list[str]) -> None:

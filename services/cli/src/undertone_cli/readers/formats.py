@@ -207,7 +207,8 @@ def _universal_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, st
             number += 1
             yield number, line
             continue
-        for part in line.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True):
+        # Not splitlines(), which also splits at other characters, such as a form feed.
+        for part in io.StringIO(line, newline=None):
             number += 1
             yield number, part
 
