@@ -1,7 +1,9 @@
 """`undertone replay`."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -201,3 +203,20 @@ def test_folder_without_a_run(command: Command, tmp_path: Path) -> None:
     result = command("replay", tmp_path)
     assert (result.exit_code, "has no run.json" in result.output) == (2, True)
     assert command("replay", tmp_path / "absent").exit_code == 2
+
+
+def test_inputs_are_read_outside_the_event_loop_so_that_a_signal_ends_the_reading(
+    command: Command, threaded_service: FakeClassifier, failed_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[bool] = []
+
+    def check(sources: object) -> None:
+        with suppress(RuntimeError):
+            reads.append(asyncio.get_running_loop().is_running())
+            return
+        reads.append(False)
+
+    monkeypatch.setattr("undertone_cli.scoring.run.check_unchanged", check)
+    threaded_service.item_faults = {}
+    assert command("replay", failed_run).exit_code == 0
+    assert reads == [False]

@@ -110,9 +110,14 @@ class ScoringRun:
 
     def replay(self) -> ExitCode:
         """Score the dead letters of the folder's complete run again."""
-        if not self._complete_manifest().failed:
+        manifest = self._complete_manifest()
+        if not manifest.failed:
             self._print("There are no dead letters: every paragraph has a score.")
             return ExitCode.OK
+        _check_rereadable(_recorded_inputs(manifest))
+        # Not on the event loop, where a signal would have no effect until all inputs are read.
+        with self._status("Reading the inputs"):
+            check_unchanged(manifest.identity.sources)
         return self._run(self._replay())
 
     def _run(self, work: Coroutine[Any, Any, RunCounts]) -> ExitCode:
@@ -153,14 +158,9 @@ class ScoringRun:
         with self._folder.locked():
             manifest = self._complete_manifest()
             self._check_model(manifest, served)
-            identity = manifest.identity
-            inputs = InputSet((source.input for source in identity.sources), identity.options)
-            _check_rereadable(inputs)
-            with self._status("Reading the inputs"):
-                check_unchanged(identity.sources)
-            failed = FailedParagraphs(read_failures(self._folder), manifest.shards, identity.rows_per_part)
+            failed = FailedParagraphs(read_failures(self._folder), manifest.shards, manifest.identity.rows_per_part)
             counts = RunCounts(total=manifest.failed)
-            await self._run_pipeline(manifest, inputs, counts, failed)
+            await self._run_pipeline(manifest, _recorded_inputs(manifest), counts, failed)
         return counts
 
     async def _served_model(self) -> ServedModel:
@@ -268,6 +268,11 @@ class ScoringRun:
         if self._session.log_messages and not self._options.quiet:
             log.info(text)
         self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _recorded_inputs(manifest: Manifest) -> InputSet:
+    """The inputs of a run that was recorded."""
+    return InputSet((source.input for source in manifest.identity.sources), manifest.identity.options)
 
 
 def _check_rereadable(inputs: InputSet) -> None:
