@@ -27,8 +27,7 @@ class Schedule:
     def __init__(self, limits: BatchLimits) -> None:
         self.cost = CostModel()
         self._limits = limits
-        self._online_queue = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
-        self._batch_queue = LaneQueue(_STARVATION_LIMIT_BATCHES * limits.budget)
+        self._create_queues()
         self._fair_share = FairShare(share=limits.batch_share, budget=limits.budget)
         self._admission = AdmissionControl(self.cost, limits)
 
@@ -122,9 +121,19 @@ class Schedule:
         """Number of queued requests."""
         return len(self._online_queue) + len(self._batch_queue)
 
-    def requests(self) -> Iterable[Request]:
+    def requests(self) -> Sequence[Request]:
         """All queued requests."""
         return [*self._online_queue, *self._batch_queue]
+
+    def clear(self) -> Sequence[Request]:
+        """Removes all requests, and returns them. Works in any state of the queues."""
+        requests = self.requests()
+        self._create_queues()
+        return requests
+
+    def _create_queues(self) -> None:
+        self._online_queue = LaneQueue(_STARVATION_LIMIT_BATCHES * self._limits.budget)
+        self._batch_queue = LaneQueue(_STARVATION_LIMIT_BATCHES * self._limits.budget)
 
     def has_full_batch(self) -> bool:
         """Whether a full batch is queued, which more requests would hardly improve."""
