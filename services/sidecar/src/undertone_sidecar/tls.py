@@ -70,7 +70,10 @@ class ServerCertificates:
         """Reloads changed files, until it is cancelled."""
         while True:
             await asyncio.sleep(self._poll_seconds)
-            await self.reload()
+            try:
+                await self.reload()
+            except Exception:  # such as a thread that cannot be started
+                log.exception("the TLS files could not be reloaded; the sidecar tries again")
 
     async def reload(self) -> None:
         """Reads the files if they changed.
