@@ -1,5 +1,5 @@
 import pytest
-from undertone_sidecar.caller import CALLER, caller_of
+from undertone_sidecar.caller import CALLER, _network_or_identity, caller_of
 
 PEER = "ipv4:192.0.2.7:50123"
 
@@ -36,3 +36,10 @@ def test_the_addresses_of_an_ipv6_network_are_one_caller_and_long_identities_are
     assert trusted("2001:db8::1") == trusted("2001:db8::ffff") != trusted("2001:db8:0:1::1")
     assert len(trusted("x" * 5000)) <= 128
     assert trusted("x" * 5000) != trusted("x" * 5001)
+
+
+def test_long_identities_are_not_kept_in_memory() -> None:
+    _network_or_identity.cache_clear()
+    for number in range(10):
+        caller_of([(CALLER, f"{number}" * 5000)], peer=PEER, trust_metadata=True)
+    assert _network_or_identity.cache_info().currsize == 0

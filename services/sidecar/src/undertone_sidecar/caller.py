@@ -38,15 +38,19 @@ def caller_of(
     return _host(peer)
 
 
-@lru_cache(maxsize=1024)
 def _normalized(identity: str) -> str:
     """The identity in bounded length, with the network instead of an IPv6 address."""
+    if len(identity) > _MAX_CHARACTERS:  # not in a cache, which would keep it
+        return hashlib.blake2b(identity.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return _network_or_identity(identity)
+
+
+@lru_cache(maxsize=1024)
+def _network_or_identity(identity: str) -> str:
     try:
         address = ipaddress.ip_address(identity)
     except ValueError:
-        if len(identity) <= _MAX_CHARACTERS:
-            return identity
-        return hashlib.blake2b(identity.encode("utf-8", "replace"), digest_size=16).hexdigest()
+        return identity
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     if address.ipv4_mapped:
