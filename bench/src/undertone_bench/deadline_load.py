@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -146,14 +146,14 @@ class DeadlineLoad:
         self._latencies.append(time.perf_counter() - due)
         return True
 
-    async def _watch_health(self, end: float, clock: Callable[[], float] = time.perf_counter) -> float:
-        """Share of SERVING until `end`."""
+    async def _watch_health(self, end: float) -> float:
+        """Share of health checks with SERVING, until the time `end`. At least one check is made."""
         checks: list[bool] = []
-        while clock() < end:
+        while not checks or time.perf_counter() < end:
             try:
                 reply = await self._health.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
                 checks.append(bool(reply.status == health_pb2.HealthCheckResponse.SERVING))
             except grpc.aio.AioRpcError:
                 checks.append(False)
-            await asyncio.sleep(min(_HEALTH_SECONDS, max(0.0, end - clock())))
+            await asyncio.sleep(min(_HEALTH_SECONDS, max(0.0, end - time.perf_counter())))
         return sum(checks) / len(checks)

@@ -21,6 +21,8 @@ _STATED_LOAD: Final = 3.0
 
 _PARAGRAPHS: Final = 256
 
+_POSITIVE: Final = click.FloatRange(min=0, min_open=True)
+
 MIXES: Final[Mapping[str, tuple[float, ...]]] = {
     "0.5 s": (0.5,),
     "2 s": (2.0,),
@@ -65,14 +67,52 @@ Examples:
 )
 @experiment_options(rounds=1)
 @click.option(
-    "--load", "loads", multiple=True, type=float, help="Arrival rate as a multiple of capacity. Default: 0.5, 1, 1.5, 2, 3, 4."
+    "--load",
+    "loads",
+    multiple=True,
+    type=_POSITIVE,
+    metavar="FACTOR",
+    help="Arrival rate as a multiple of the capacity; repeatable. Default: 0.5, 1, 1.5, 2, 3, 4.",
 )
-@click.option("--seconds", default=6.0, show_default=True, help="Duration of each measurement, after two seconds of load.")
-@click.option("--tokens", type=click.IntRange(3), help="Length of all paragraphs. Default: lengths as in --texts.")
-@click.option("--callers", default=16, show_default=True, help="Callers who retry 10 ms after a failed call.")
-@click.option("--bound", default=1.0, show_default=True, help="Bound of p99 in seconds for the server rate.")
-@click.option("--bisections", default=4, show_default=True, help="Steps of the search for the server rate. 0 skips it.")
-@click.option("--server-seconds", default=15.0, show_default=True, help="Duration of each step of this search.")
+@click.option(
+    "--seconds",
+    default=6.0,
+    show_default=True,
+    type=_POSITIVE,
+    metavar="SECONDS",
+    help="Duration of each measurement, after two seconds of load.",
+)
+@click.option("--tokens", type=click.IntRange(3), help="Length of all paragraphs in tokens. Default: lengths as in --texts.")
+@click.option(
+    "--callers",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of callers that retry 10 ms after a failed call.",
+)
+@click.option(
+    "--bound",
+    default=1.0,
+    show_default=True,
+    type=_POSITIVE,
+    metavar="SECONDS",
+    help="Maximum p99 latency for the server rate.",
+)
+@click.option(
+    "--bisections",
+    default=4,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Steps of the search for the server rate. 0 skips it.",
+)
+@click.option(
+    "--server-seconds",
+    default=15.0,
+    show_default=True,
+    type=_POSITIVE,
+    metavar="SECONDS",
+    help="Duration of each step of this search.",
+)
 @click.option("--target", metavar="HOST:PORT", help="Address of a running service. Default: start a pod.")
 @reporting
 def goodput(
@@ -88,8 +128,8 @@ def goodput(
 ) -> Report:
     """Compare answers within their deadline with the capacity, under overload.
 
-    The load is half of the capacity to four times. Callers have deadlines of 0.5 s, 2 s, none, or a
-    mix. The capacity is the rate with 64 callers without deadlines. The server rate is MLPerf's:
+    The arrival rate is 0.5 to 4 times the capacity. Callers have deadlines of 0.5 s, 2 s, none, or
+    a mix. The capacity is the rate with 64 callers without deadlines. The server rate is MLPerf's:
     the highest Poisson rate whose p99 latency is within --bound.
     """
     paragraphs = experiment.source.paragraphs([tokens] * _PARAGRAPHS) if tokens else experiment.paragraphs(_PARAGRAPHS)

@@ -50,7 +50,7 @@ class Event:
 @click.command(
     epilog="""\b
 Examples:
-  undertone-bench rollouts                                      the whole matrix, about 40 minutes
+  undertone-bench rollouts                                      all events, about 40 minutes
   undertone-bench rollouts --rollouts 1 --drains 0 --kills 0 --dns-cache 5
   undertone-bench rollouts --chart ../old/deploy/helm/undertone the chart of another version"""
 )
@@ -84,7 +84,8 @@ Examples:
     default=(8, 32),
     show_default=True,
     type=click.IntRange(1),
-    help="Calls; repeatable.",
+    metavar="N",
+    help="Number of calls in flight; repeatable.",
 )
 @click.option("--parallel", default=8, show_default=True, type=click.IntRange(1), help="Number of clusters at the same time.")
 @click.option(
@@ -92,14 +93,16 @@ Examples:
     default=0.5,
     show_default=True,
     type=click.FloatRange(0),
-    help="Duration of a call of the model server.",
+    metavar="SECONDS",
+    help="Duration of a Predict call of the fake model server.",
 )
 @click.option(
     "--load-seconds",
     default=5.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Time that the model server needs to start.",
+    metavar="SECONDS",
+    help="Time that the fake model server needs to start.",
 )
 @click.option(
     "--chart",
