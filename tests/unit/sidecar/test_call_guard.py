@@ -1,4 +1,4 @@
-"""Calls without a message, calls over the limits, and streams with bad messages."""
+"""Calls and streams without a message, and beyond the limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar import accept_loop
 from undertone_sidecar.call_guard import CallGuard, CallLimits
+from undertone_sidecar.health_service import HealthService
 from undertone_telemetry.rpc import CallEvent, CallFinished
 
 CLASSIFY = "/undertone.v1.Classifier/Classify"
@@ -34,6 +36,7 @@ class Servicer(classifier_pb2_grpc.ClassifierServicer):
 async def serving(limits: CallLimits) -> AsyncIterator[tuple[grpc.aio.Channel, Servicer, list[CallEvent]]]:
     events: list[CallEvent] = []
     server, servicer = accept_loop.server([CallGuard(limits, events.append)], ()), Servicer()
+    health_pb2_grpc.add_HealthServicer_to_server(HealthService(), server)
     classifier_pb2_grpc.add_ClassifierServicer_to_server(servicer, server)
     port = server.add_insecure_port("localhost:0")
     await server.start()
@@ -95,3 +98,22 @@ async def test_one_request_may_exceed_the_bytes_of_all() -> None:
     async with serving(CallLimits(request_bytes=10)) as (channel, servicer, _):
         servicer.released.set()
         await classifier_pb2_grpc.ClassifierStub(channel).Classify(REQUEST)
+
+
+async def test_streams_beyond_the_limit_are_refused_until_another_ends() -> None:
+    async with serving(CallLimits(streams=1)) as (channel, _, _):
+        stub = health_pb2_grpc.HealthStub(channel)
+        first = stub.Watch(health_pb2.HealthCheckRequest())
+        await first.read()
+        assert await stub.Watch(health_pb2.HealthCheckRequest()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        first.cancel()
+        while await (watch := stub.Watch(health_pb2.HealthCheckRequest())).read() is grpc.aio.EOF:
+            pass
+        watch.cancel()
+
+
+async def test_a_watch_without_a_message_is_refused() -> None:
+    async with serving(CallLimits()) as (channel, _, _):
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream("/grpc.health.v1.Health/Watch")()
+        await call.done_writing()
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
