@@ -12,10 +12,16 @@ from collections.abc import Callable
 from typing import Final
 
 _INTERVAL_SECONDS: Final = 10.0
+"""Time between two checks whether a full collection is due."""
+
 _MAX_SECONDS: Final = 60.0
+"""Time after a full collection at which the next one is due, however many calls are in flight."""
+
 _IDLE_CALLS: Final = 64
+"""Maximum calls in flight at which a full collection is due."""
 
 _NEVER: Final = 1_000_000_000
+"""A threshold that turns automatic full collections off."""
 
 
 class FullCollections:
@@ -52,7 +58,7 @@ class FullCollections:
             gc.unfreeze()
 
     def collect_if_due(self) -> None:
-        """Runs a full collection if few calls are in flight, or the last one is long ago."""
+        """Runs a full collection if few calls are in flight, or none has run for a minute."""
         now = self._clock()
         if self._calls_in_flight() <= _IDLE_CALLS or now - self._last >= _MAX_SECONDS:
             self._collect()

@@ -29,7 +29,7 @@ class RequestLimits:
 
     @property
     def message_bytes(self) -> int:
-        """Maximum message size for gRPC: that of the load balancer, or of the largest valid call.
+        """Maximum message size for gRPC: `forwarded_bytes`, or the largest valid call if larger.
 
         gRPC refuses larger messages with RESOURCE_EXHAUSTED, which clients retry. A call that the
         load balancer forwards must reach these limits instead, which refuse it with

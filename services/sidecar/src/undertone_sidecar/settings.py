@@ -164,8 +164,8 @@ class Settings(ThreadSettings):
     max_message_bytes: int = field(
         default=4194304,
         metadata=option(
-            "Maximum size of a request message: that of the load balancer. Larger messages fail with RESOURCE_EXHAUSTED. "
-            "Messages of valid requests are always accepted.",
+            "Maximum size of a request message. Use at least the limit of the load balancer. Larger messages fail with "
+            "RESOURCE_EXHAUSTED. Messages of valid requests are always accepted.",
             IntegerRange(1, 2147483647),
             "BYTES",
         ),

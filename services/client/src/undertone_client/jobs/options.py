@@ -87,9 +87,13 @@ connection_options = option_group(
     _file_option("--ca-file", "Root certificates to trust instead (PEM; needs --tls)."),
     _file_option("--cert", "Client certificate (PEM; needs --tls and --key)."),
     _file_option("--key", "Private key of --cert (PEM; needs --tls and --cert)."),
-    _file_option("--api-key-file", "File with an API key, sent in the metadata x-api-key. Use --tls outside a cluster."),
     _file_option(
-        "--token-file", "File with a JSON Web Token, sent in the metadata authorization. It is read again when it changes."
+        "--api-key-file", "File whose first line is an API key, sent in the metadata x-api-key. Use --tls outside a cluster."
+    ),
+    _file_option(
+        "--token-file",
+        "File whose first line is a JSON Web Token, sent in the metadata authorization. It is read again when it changes. Not "
+        "with --api-key-file.",
     ),
 )
 """Adds the argument `connection` to a command."""
