@@ -40,8 +40,9 @@ _PUSHED_OUT: Final = (
 _BUSY_SECONDS: Final = 0.05
 """Time for which a slot stays unused after the model server refused its call."""
 
-_SWEEP_SECONDS: Final = 1e-4
-"""Minimum time between two searches of the queue for requests to drop, for each request in it."""
+_SWEEP_SECONDS: Final = 1e-3
+"""Minimum time between two searches of the queue for requests to drop, for each request in it. A
+search takes about 5 µs for each request, so it takes 0.5 % of the CPU time at most."""
 
 log = logging.getLogger(__name__)
 

@@ -46,6 +46,8 @@ class Deadlines:
             return "expired"
         if request.result.done():
             return "cancelled"
+        if request.deadline == math.inf:
+            return None
         tokens = request.padded_length
         is_late = self._cost.is_reliable and self._cost.cautious_seconds(tokens) > self.remaining(request.deadline, start)
         return "late" if is_late and not self.is_probe(tokens, idle_seconds) else None
