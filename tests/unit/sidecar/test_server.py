@@ -1,6 +1,7 @@
 """The gRPC API over a real socket."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import grpc.aio
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from undertone_protos.v1 import classifier_pb2
-from undertone_sidecar.server import HEALTH_CHECK_FAIL
+from undertone_sidecar.server import ATTEMPT_TIMEOUT, HEALTH_CHECK_FAIL, attempt_seconds
 from undertone_sidecar.testing import LABELS, Pod, running_pod
 
 SENTENCE = "The rain had stopped, and she laughed at last. "
@@ -189,6 +190,12 @@ async def test_a_call_ends_when_the_attempt_of_envoy_would_time_out(pod: Pod) ->
     assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert "the deadline passed before the paragraph was scored" in (await call.details() or "")
     pod.serving.release()
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("10000", 9.0), ("", math.inf), ("1e9", math.inf), (b"10", math.inf)])
+def test_a_tenth_of_the_attempt_of_envoy_is_left_for_the_reply(value: str | bytes, seconds: float) -> None:
+    """Otherwise, Envoy has sent the call to another pod when the reply arrives."""
+    assert attempt_seconds([("te", "trailers"), (ATTEMPT_TIMEOUT, value)]) == seconds
 
 
 async def _code(

@@ -37,6 +37,13 @@ ATTEMPT_TIMEOUT: Final = "x-envoy-expected-rq-timeout-ms"
 """Metadata key of the milliseconds after which Envoy gives up this attempt and may send another. It
 can be shorter than the deadline of the call."""
 
+ATTEMPT_SHARE: Final = 0.9
+"""Share of an attempt's time within which the sidecar answers.
+
+Envoy counts from its last byte of the request to the first of the reply, and the sidecar from the
+start of the handler. An answer after the attempt costs the work of another pod.
+"""
+
 _MILLISECONDS: Final = re.compile("[0-9]{1,9}")
 
 _POLICIES: Final[dict[int, OverlengthPolicy]] = {
@@ -168,12 +175,18 @@ def _lane(context: _Context) -> Lane:
         ) from None
 
 
+def attempt_seconds(metadata: Iterable[tuple[str, str | bytes]]) -> float:
+    """Time to answer this attempt of Envoy in seconds, infinite without a limit."""
+    milliseconds = next((value for key, value in metadata if key == ATTEMPT_TIMEOUT), None)
+    if isinstance(milliseconds, str) and _MILLISECONDS.fullmatch(milliseconds):
+        return ATTEMPT_SHARE * int(milliseconds) / 1000
+    return math.inf
+
+
 def _deadline(context: _Context, now: float) -> float:
     remaining: float | None = context.time_remaining()  # The type stub lacks None, for calls without a deadline.
-    attempt = next((value for key, value in context.invocation_metadata() or () if key == ATTEMPT_TIMEOUT), None)
-    if isinstance(attempt, str) and _MILLISECONDS.fullmatch(attempt):
-        remaining = min(math.inf if remaining is None else remaining, int(attempt) / 1000)
-    return math.inf if remaining is None else now + remaining
+    seconds = attempt_seconds(context.invocation_metadata() or ())
+    return now + (seconds if remaining is None else min(remaining, seconds))
 
 
 def _model_info(model: Model) -> classifier_pb2.ModelInfo:
