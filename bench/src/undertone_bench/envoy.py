@@ -57,11 +57,13 @@ class EnvoyDeployment:
         envoy_values: Mapping[str, Any] | None = None,
         chart_values: Mapping[str, Any] | None = None,
         dns_port: int | None = None,
+        workers: int = 1,
     ) -> Self:
         """Render the chart with loopback addresses for Envoy and for the sidecars' ports.
 
         `envoy_values` are below loadBalancer.envoy, `chart_values` at the top. Without `sidecars`,
         Envoy finds the headless Service by DNS. It asks the server on `dns_port` of this machine.
+        `workers` is the number of worker threads, which is the CPU limit in Kubernetes.
         """
         local = {
             "address": LOOPBACK,
@@ -82,7 +84,7 @@ class EnvoyDeployment:
             command[0] = "/bin/bash"
         return cls(
             files,
-            tuple(part.replace("$(CPUS)", "1") for part in command),
+            tuple(part.replace("$(CPUS)", str(workers)) for part in command),
             tuple(container["lifecycle"]["preStop"]["exec"]["command"]),
         )
 

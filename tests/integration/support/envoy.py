@@ -69,12 +69,13 @@ class Envoy(Process):
         others: Mapping[str, Any],
         mounts: Mapping[str, bytes],
         dns_port: int | None = None,
+        workers: int = 1,
     ) -> None:
         ports = EnvoyPorts.free()
         self.api, self.metrics, self.admin = ports.api, ports.metrics, ports.admin
         self.target = f"{LOOPBACK}:{self.api}"
         deployment = EnvoyDeployment.render(
-            chart, sidecars, ports, envoy_values={**QUICK, **values}, chart_values=others, dns_port=dns_port
+            chart, sidecars, ports, envoy_values={**QUICK, **values}, chart_values=others, dns_port=dns_port, workers=workers
         )
         self._folder = folder
         self._generation = itertools.count(1)
@@ -165,6 +166,7 @@ class EnvoyLauncher(Launcher):
         mounts: Mapping[str, bytes] | None = None,
         others: Mapping[str, Any] | None = None,
         dns_port: int | None = None,
+        workers: int = 1,
         **values: Any,
     ) -> Envoy:
         """A ready Envoy, which may not have checked the health of the sidecars yet.
@@ -181,5 +183,6 @@ class EnvoyLauncher(Launcher):
             others=others or {},
             mounts=mounts or {},
             dns_port=dns_port,
+            workers=workers,
         )
         return self._watched(envoy).until_ready()

@@ -12,6 +12,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.settings
 
 from tests.integration.support.processes import TIMEOUT_SECONDS
 
@@ -49,9 +50,13 @@ class Reply:
 
 
 class Http2Connection:
-    """One connection in plaintext. Sends headers as they are given, without any validation."""
+    """One connection in plaintext. Sends headers as they are given, without any validation.
 
-    def __init__(self, port: int) -> None:
+    `window` is the number of bytes that the server may send on each stream. With 0, replies have
+    headers only.
+    """
+
+    def __init__(self, port: int, *, window: int | None = None) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = h2.config.H2Configuration(
@@ -64,6 +69,8 @@ class Http2Connection:
         self.h2 = h2.connection.H2Connection(config)
         self.replies: dict[int, Reply] = {}
         self.closed = False
+        if window is not None:
+            self.h2.local_settings = h2.settings.Settings(initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(_WINDOW_BYTES)
         self.flush()
