@@ -15,6 +15,7 @@ def test_unreachable_service_is_exit_code_3(
     command: Command, story: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str]
 ) -> None:
     monkeypatch.chdir(story.parent)
+    monkeypatch.setenv("UNDERTONE_PATIENCE", "0")  # a job waits 300 s for its service otherwise
     result = command(*arguments, "--target", NOWHERE)
     assert result.exit_code == 3
     assert f"{NOWHERE} does not answer" in result.output
