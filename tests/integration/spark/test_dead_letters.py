@@ -4,11 +4,14 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, ScoringJob
 from undertone_batch.diff import DiffKind
+from undertone_client import RetryPolicy
+from undertone_client.testing import Fault
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.spark import needs_java
@@ -99,3 +102,38 @@ def test_scores_of_a_model_that_replaced_the_runs_model_are_failures(
     letter = dead_letters_by_id(config)["7"]
     assert letter["status"] == "FAILED_PRECONDITION"
     assert letter["reason"] == "scored by fake version 2 fp32; this run is for fake version 1 fp32"
+
+
+def test_a_paragraph_that_makes_the_service_unavailable_does_not_end_the_runs(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    poison = "This paragraph makes the service unavailable"
+    service.fake.poison = {poison: Fault(grpc.StatusCode.UNAVAILABLE, "connection reset")}
+    # The patience of a service that is down is 300 s.
+    settings = replace(config.service.settings, retry=RetryPolicy(attempts=3, initial_seconds=0.01, max_seconds=0.05))
+    config = replace(config, service=replace(config.service, settings=settings))
+    write_source(config, {str(number): f"Paragraph {number} beside it" for number in range(3)} | {"poison": poison})
+    try:
+        for scored in (3, 0):  # the second run has no other paragraphs
+            summary = run(spark, config)
+            assert (summary.scored, summary.failed) == (scored, 1)
+    finally:
+        service.fake.poison = {}
+    letters = dead_letters(config)
+    assert [(letter["id"], letter["status"]) for letter in letters] == [("poison", "INTERNAL")] * 2
+    assert all("on this paragraph alone" in letter["reason"] for letter in letters)
+
+
+def test_long_ids_are_not_sent(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
+    """The service refuses ids of more than 256 characters."""
+    good, bad = "g" * 5_000, "b" * 5_000
+    write_source(config, {good: "There is nothing wrong with this", bad: TOO_LONG})
+    summary = run(spark, config)
+    assert (summary.scored, summary.failed) == (1, 1)
+    assert table(spark, config).keys() == {good}
+    service.received_texts()
+    assert {ident for call in service.calls for ident in call.ids} == {""}
+    (letter,) = dead_letters(config)
+    assert letter["id"] == bad
+    assert "characters" in letter["reason"] or "bytes" in letter["reason"]
+    assert "id" not in letter["reason"].split()

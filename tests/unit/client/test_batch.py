@@ -42,7 +42,7 @@ class Service:
         self.splits = 0
 
     def score(self, texts: Sequence[str], mode: Mode = Mode.BATCH) -> list[Outcome]:
-        batch = BatchCall([Paragraph(text) for text in texts], Policy.CHUNK_MEAN, self.send, self.count_split)
+        batch = BatchCall([Paragraph(text) for text in texts], Policy.CHUNK_MEAN, self, None)
         return asyncio.run(batch.run(CallState(mode)))
 
     async def send(self, request: Request, call: CallState, find_remainder: FindRemainder) -> Reply:
@@ -71,8 +71,11 @@ class Service:
                 result.error.code = status.value[0]
         return read_reply(message, ())
 
-    def count_split(self, request: Request, call: CallState) -> None:
+    def emit_recovery(self, request: Request, call: CallState) -> None:
         self.splits += 1
+
+    async def back_off(self, call: CallState) -> None:
+        raise AssertionError("there are no suspects")
 
 
 def refuse_once(refusals: dict[str, grpc.StatusCode]) -> Callable[[str], grpc.StatusCode]:

@@ -1,5 +1,6 @@
 """Runs of the scoring pipeline."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,14 @@ SETTINGS = Settings(batch_items=3, limit=LimitSettings.fixed(2), lookahead_items
 
 
 async def run_pipeline(
-    path: Path, out: Path, service: FakeClassifier, *, rows_per_part: int = 5, read: ReadOptions | None = None, **options: Any
+    path: Path,
+    out: Path,
+    service: FakeClassifier,
+    *,
+    rows_per_part: int = 5,
+    read: ReadOptions | None = None,
+    client_options: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> tuple[Manifest, RunCounts]:
     """Score a file at NOON, or continue its run; `options` are those of `Pipeline`."""
     inputs = find_inputs([str(path)], read or ReadOptions())
@@ -28,6 +36,6 @@ async def run_pipeline(
     with folder.locked():
         manifest = replace(folder.read_manifest() or Manifest(identity, NOON), identity=identity)
         folder.write_manifest(manifest)
-        async with Client(service.target, settings=SETTINGS) as client:
+        async with Client(service.target, **{"settings": SETTINGS, **(client_options or {})}) as client:
             pipeline = Pipeline(folder, manifest, inputs, counts, client, **{"now": lambda: NOON, **options})
             return await pipeline.run(), counts

@@ -4,28 +4,40 @@ Keeps the answers, sends refused paragraphs again, and isolates paragraphs that 
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
 
-from undertone_client.errors import POISON, CircuitOpenError, ServiceError, is_retryable
+from undertone_client.errors import BREAKER_FAILURES, POISON, CircuitOpenError, ServiceError, is_retryable
 from undertone_client.resilience.retry import FindRemainder, Remainder
+from undertone_client.suspects import CONTROL, MAX_ROUNDS, ROUNDS, Health, Suspects, verdict
 from undertone_client.transport import CallState, Mode, Reply, Request
-from undertone_client.values import Failure, Outcome, Paragraph, Policy
+from undertone_client.values import Failure, Outcome, Paragraph, Policy, Score
 from undertone_client.wire import batch_outcomes, batch_request
 
 WHOLE_ATTEMPTS = 5
-"""Consecutive attempts with UNAVAILABLE after which a batch is split."""
+"""Consecutive attempts that fail as if the service were down, after which a batch is split."""
 PART_ATTEMPTS = 2
 """The same for a part, which then has failed together with others before."""
 
 
-class Send(Protocol):
-    """Sends a request and its remainders; see `RetryTransport.send`."""
+class BatchTransport(Protocol):
+    """Sends requests with retries; see `ResilientTransport`."""
 
-    async def __call__(self, request: Request, call: CallState, find_remainder: FindRemainder) -> Reply: ...
+    async def send(self, request: Request, call: CallState, find_remainder: FindRemainder) -> Reply:
+        """Send a request and its remainders."""
+        ...
+
+    async def back_off(self, call: CallState) -> None:
+        """Wait after the failures of the call."""
+        ...
+
+    def emit_recovery(self, request: Request, call: CallState) -> None:
+        """Report that a failed request continues as other requests."""
+        ...
 
 
 class BatchCall:
@@ -34,37 +46,66 @@ class BatchCall:
     Args:
         paragraphs: at least one.
         policy: see `Policy`.
-        send: see `Send`.
-        emit_recovery: called when a failed request is split in two.
+        transport: see `BatchTransport`.
+        suspects: see `Suspects`. None never isolates paragraphs that make the service unavailable.
     """
 
     def __init__(
-        self,
-        paragraphs: Sequence[Paragraph],
-        policy: Policy,
-        send: Send,
-        emit_recovery: Callable[[Request, CallState], None],
+        self, paragraphs: Sequence[Paragraph], policy: Policy, transport: BatchTransport, suspects: Suspects | None
     ) -> None:
         self._paragraphs = paragraphs
         self._policy = policy
-        self._send = send
-        self._emit_recovery = emit_recovery
+        self._transport = transport
+        self._suspects = suspects
         self._outcomes: dict[int, Outcome] = {}
         self._parts: deque[_Part] = deque()
-        self._answers = 0  # replies that answered paragraphs
+        self._is_isolating = False
 
     async def run(self, call: CallState) -> list[Outcome]:
         """An outcome for each paragraph, in order. A `ServiceError` fails every paragraph."""
-        call.isolate_after = WHOLE_ATTEMPTS if call.mode is Mode.BATCH and len(self._paragraphs) > 1 else None
+        if call.mode is Mode.BATCH and self._suspects is not None:
+            call.isolate_after = WHOLE_ATTEMPTS
         self._parts.append(_Part(range(len(self._paragraphs)), call))
-        # One part after the other: a failing service must not receive more parallel calls. Halves
-        # go to the end, so that healthy parts are answered between two failures of others.
-        while self._parts:
-            await self._score(self._parts.popleft())
+        async with AsyncExitStack() as stack:
+            # One part after the other: a failing service must not receive more parallel calls.
+            # Halves go to the end, so that all parts of one size come before the smaller ones.
+            while self._parts:
+                part = self._parts.popleft()
+                if isinstance(part, _Suspect):
+                    if not self._is_isolating:
+                        await stack.enter_async_context(part.suspects.lock)
+                        self._is_isolating = True
+                    await self._isolate(part)
+                else:
+                    await self._score(part)
         return [self._outcomes[index] for index in range(len(self._paragraphs))]
 
+    async def _isolate(self, part: "_Suspect") -> None:
+        if len(part.indices) == 1:
+            await self._examine(part)
+        elif await self._send_control(part.call) is None:
+            self._fail(part.indices, part.cause, part.call)
+        else:
+            # The circuit breaker is closed now, so that the part does not wait for it.
+            await self._score(part)
+
     async def _score(self, part: "_Part") -> None:
-        pending, call = part.indices, part.call
+        undelivered = await self._deliver(part.indices, part.call)
+        if undelivered is None:
+            return
+        pending, error = undelivered.indices, undelivered.error
+        if isinstance(error, CircuitOpenError):
+            self._fail(pending, part.cause or error, part.call)
+        elif error.status in POISON and len(pending) > 1:
+            self._split(part, undelivered, part.suspects if isinstance(part, _Suspect) else None)
+        elif self._suspects is not None and self._is_suspect(error, part.call):
+            self._split(part, undelivered, self._suspects)
+        else:
+            self._fail(pending, error, part.call)
+
+    async def _deliver(self, indices: Sequence[int], call: CallState) -> "_Undelivered | None":
+        """Send paragraphs, and record their outcomes. Returns those whose call failed."""
+        pending = indices
 
         def find_remainder(reply: Reply) -> Remainder | None:
             nonlocal pending
@@ -74,7 +115,6 @@ class BatchCall:
                 self._outcomes[index] = outcome
                 if isinstance(outcome, Failure) and is_retryable(outcome.status, call.mode):
                     refused[index] = outcome.status
-            self._answers += len(refused) < len(pending)
             if not refused:
                 return None
             is_partial = len(refused) < len(pending)
@@ -84,48 +124,70 @@ class BatchCall:
             status = exhausted if exhausted in refused.values() else next(iter(refused.values()))
             return Remainder(self._request(pending), status, is_partial)
 
-        request = self._request(part.indices)
         try:
-            await self._send(request, call, find_remainder)
-        except CircuitOpenError as error:
-            self._fail(pending, part.cause or error, call)
+            await self._transport.send(self._request(indices), call, find_remainder)
         except ServiceError as error:
-            if error.status in POISON and len(pending) > 1:
-                self._split(part, pending, request, error, isolate=False)
-            elif self._is_suspect(error.status, call):
-                self._isolate(part, pending, request, error)
-            else:
-                self._fail(pending, error, call)
-        else:
-            last = [outcome for index in pending if isinstance(outcome := self._outcomes[index], Failure)]
-            if len(last) == len(pending) > 1 and all(self._is_suspect(failure.status, call) for failure in last):
-                self._split(part, pending, request, last[0].error(), isolate=True)
+            return _Undelivered(pending, error)
+        last = [outcome for index in pending if isinstance(outcome := self._outcomes[index], Failure)]
+        if len(last) == len(pending) and all(self._is_suspect(failure.error(), call) for failure in last):
+            return _Undelivered(pending, last[0].error())
+        return None
 
-    def _is_suspect(self, status: grpc.StatusCode, call: CallState) -> bool:
-        """Whether the content of a call may have made the service unavailable again and again."""
-        return call.mode is Mode.BATCH and status is grpc.StatusCode.UNAVAILABLE and call.unavailable_in_a_row >= PART_ATTEMPTS
+    def _is_suspect(self, error: ServiceError, call: CallState) -> bool:
+        """Whether the content of a call may be the reason that it failed again and again."""
+        return (
+            call.isolate_after is not None
+            and error.status in BREAKER_FAILURES
+            and call.failures_in_a_row >= min(PART_ATTEMPTS, call.isolate_after)
+        )
 
-    def _isolate(self, part: "_Part", pending: Sequence[int], request: Request, error: ServiceError) -> None:
-        """Split a call that is unavailable again and again; decide about a single paragraph."""
-        if len(pending) > 1:
-            self._split(part, pending, request, error, isolate=True)
-        elif part.cause is None or part.call.isolate_after is None or self._answers > part.answers:
-            # The call was not split, has used up all patience, or others were answered meanwhile.
-            self._fail(pending, error, part.call)
-        else:
-            # Without an answer to others, the service may be down: try once more after them, then
-            # wait as for every service that is down.
-            call = part.call.for_part()
-            call.isolate_after = None if part.is_postponed else PART_ATTEMPTS
-            self._parts.append(_Part(pending, call, error, is_postponed=True))
+    async def _examine(self, part: "_Suspect") -> None:
+        """Decide whether a single paragraph makes the service fail, or the service is down."""
+        call, error = part.call, part.cause
+        call.isolate_after = 1
+        rounds = 0
+        for _ in range(MAX_ROUNDS):
+            await self._transport.back_off(call)
+            health = await part.suspects.check_health(lambda: self._send_control(call))
+            if health is Health.DOWN:
+                break
+            undelivered = await self._deliver(part.indices, call)
+            if undelivered is None:
+                return
+            if isinstance(undelivered.error, CircuitOpenError):
+                break
+            error = undelivered.error
+            if not self._is_suspect(error, call):
+                break
+            rounds = rounds + 1 if health is Health.STEADY else 0
+            if rounds == ROUNDS:
+                status, reason = verdict(error)
+                self._outcomes[part.indices[0]] = Failure(self._paragraphs[part.indices[0]], status, reason, call.attempts)
+                return
+        self._fail(part.indices, error, call)
 
-    def _split(self, part: "_Part", pending: Sequence[int], request: Request, error: ServiceError, *, isolate: bool) -> None:
-        self._emit_recovery(request, part.call)
+    async def _send_control(self, call: CallState) -> int | None:
+        control = CallState(call.mode, call.deadline)
+        (outcome,) = await BatchCall([CONTROL], self._policy, self._transport, None).run(control)
+        return control.attempts if isinstance(outcome, Score) else None
+
+    def _split(self, part: "_Part", undelivered: "_Undelivered", suspects: Suspects | None) -> None:
+        """Send the halves of a part separately; a single suspect with control calls."""
+        pending, cause = undelivered.indices, undelivered.error
         half = len(pending) // 2
+        if half:
+            self._transport.emit_recovery(self._request(pending), part.call)
         for indices in (pending[:half], pending[half:]):
+            if not indices:
+                continue
             call = part.call.for_part()
-            call.isolate_after = PART_ATTEMPTS if isolate or part.cause is not None else part.call.isolate_after
-            self._parts.append(_Part(indices, call, error, self._answers))
+            call.unrecovered_failures = part.call.unrecovered_failures
+            if suspects is None:
+                call.isolate_after = part.call.isolate_after
+                self._parts.append(_Part(indices, call, cause))
+            else:
+                call.isolate_after = PART_ATTEMPTS
+                self._parts.append(_Suspect(indices, call, cause, suspects))
 
     def _fail(self, pending: Sequence[int], error: ServiceError, call: CallState) -> None:
         for index in pending:
@@ -136,6 +198,14 @@ class BatchCall:
 
 
 @dataclass(frozen=True, slots=True)
+class _Undelivered:
+    """Paragraphs whose call failed, and the error of its last attempt."""
+
+    indices: Sequence[int]
+    error: ServiceError
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     """A part of the batch that is still to be sent.
 
@@ -143,12 +213,16 @@ class _Part:
         indices: its paragraphs.
         call: the state of its call.
         cause: why the call that contained this part was split. None for the whole batch.
-        answers: number of answered calls of the batch before this part; 0 for a postponed one.
-        is_postponed: whether the part, a single paragraph, failed once without an answer to others.
     """
 
     indices: Sequence[int]
     call: CallState
     cause: ServiceError | None = None
-    answers: int = 0
-    is_postponed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect(_Part):
+    """A part of a call that failed again and again as if the service were down."""
+
+    cause: ServiceError
+    suspects: Suspects

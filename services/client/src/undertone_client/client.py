@@ -18,6 +18,7 @@ from undertone_client.resilience.events import Listener, ParagraphsFailed, Parag
 from undertone_client.resilience.resilient_transport import ClientState, ResilientTransport
 from undertone_client.settings import DEFAULT_TARGET, Settings, validate_target
 from undertone_client.stream import Source, Stream
+from undertone_client.suspects import Suspects
 from undertone_client.transport import Method, Mode, Transport
 from undertone_client.values import Failure, Outcome, Paragraph, Policy, Score, ServedModel
 from undertone_client.wire import model_request, served_model, single_request, single_score
@@ -70,6 +71,7 @@ class Client:
         self._call_context = call_context
         self._grpc = GrpcTransport(validate_target(target), self._settings, tuple(interceptors), clock)
         self._uses_grpc = transport is None
+        self._suspects = Suspects(random)
         self._transport = ResilientTransport(
             transport or self._grpc, self._settings, listener=listener, clock=clock, random=random, sleep=sleep
         )
@@ -115,10 +117,11 @@ class Client:
 
         Only refused paragraphs are sent again. A request that fails with INVALID_ARGUMENT, INTERNAL
         or UNKNOWN is split in two until the paragraph that causes it is isolated, and so is a
-        request that makes the service unavailable again and again. Any other error
-        becomes a failure of each paragraph: `ServiceError` is not raised. The caller must respect
-        the service's limits; `score` does so itself. A paragraph that no service accepts, because
-        its id is too long or it is not valid Unicode, is not sent and becomes a failure.
+        request that makes the service unavailable again and again (see
+        `undertone_client.suspects`). Any other error becomes a failure of each paragraph:
+        `ServiceError` is not raised. The caller must respect the service's limits; `score` does so
+        itself. A paragraph that no service accepts, because its id is too long or it is not valid
+        Unicode, is not sent and becomes a failure.
 
         Raises:
             TypeError: an element is neither a string nor a `Paragraph`. Nothing is sent.
@@ -193,7 +196,7 @@ class Client:
         return served_model(reply.message)
 
     async def _score_batch(self, paragraphs: Sequence[Paragraph], policy: Policy) -> list[Outcome]:
-        batch = BatchCall(paragraphs, policy, self._transport.send, self._transport.emit_recovery)
+        batch = BatchCall(paragraphs, policy, self._transport, self._suspects)
         with self._call_context("ClassifyBatch", len(paragraphs)):
             outcomes = await batch.run(self._transport.start_call(Mode.BATCH))
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]

@@ -43,9 +43,10 @@ class CallState:
             answered.
         overloaded_since: time of the first of these refusals, in seconds of the client's clock.
             None without a refusal.
-        unavailable_in_a_row: number of consecutive attempts of this request with UNAVAILABLE.
-        isolate_after: value of `unavailable_in_a_row` that ends the call even while it could wait,
-            so that the caller can send its parts. None for never.
+        failures_in_a_row: number of consecutive attempts of this request with a status that the
+            circuit breaker counts as a failure.
+        isolate_after: value of `failures_in_a_row` that ends the call even while it could wait, so
+            that the caller can send its parts. None for never.
     """
 
     mode: Mode = Mode.BATCH
@@ -55,7 +56,7 @@ class CallState:
     counted_failures: int = 0
     overload_refusals: int = 0
     overloaded_since: float | None = None
-    unavailable_in_a_row: int = 0
+    failures_in_a_row: int = 0
     isolate_after: int | None = None
 
     def for_part(self) -> "CallState":

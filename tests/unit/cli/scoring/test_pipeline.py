@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_cli.readers import ReadOptions, find_inputs, inspect_inputs
-from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity
+from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity
+from undertone_cli.run_folder import read_failures as read_records
 from undertone_cli.scoring.monitor import GetState, OnChange, RunCounts
 from undertone_cli.scoring.pipeline import Pipeline
-from undertone_client import Client, Model, Policy, UnavailableError
+from undertone_client import Client, Model, Policy, RetryPolicy, UnavailableError
 from undertone_client.jobs import InputError, OutputError
-from undertone_client.testing import EMOTIONS, FakeClassifier, ItemFault
+from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault
 
 from tests.unit.support.command import read_failures, read_table, write_texts
-from tests.unit.support.pipeline import NOON, run_pipeline
+from tests.unit.support.pipeline import NOON, SETTINGS, run_pipeline
 
 
 def stop_after(changes: int) -> OnChange:
@@ -268,3 +270,30 @@ async def test_clear_keeps_other_files(tmp_path: Path, service: FakeClassifier) 
     (out / "notes.txt").write_text("mine")
     RunFolder(out).clear()
     assert sorted(path.name for path in out.iterdir()) == [".lock", "notes.txt", "scores"]
+
+
+@pytest.mark.parametrize("texts", [["poison"], ["poison"] * 3, ["one", "two", "poison", "four", "five", "other poison"]])
+async def test_a_run_completes_although_paragraphs_make_the_service_unavailable(
+    tmp_path: Path, service: FakeClassifier, texts: list[str]
+) -> None:
+    poison = [index for index, text in enumerate(texts) if "poison" in text]
+    service.poison = dict.fromkeys(["poison", "other poison"], Fault(grpc.StatusCode.UNAVAILABLE, "connection reset"))
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    client = {"settings": replace(SETTINGS, retry=RetryPolicy(attempts=3)), "sleep": sleep}
+    path, out = write_texts(tmp_path / "a.jsonl", texts), tmp_path / "out"
+    manifest, replay = None, None
+    for kind in ("run", "run that retries the failures", "replay"):
+        if kind == "replay" and manifest is not None:
+            replay = FailedParagraphs(read_records(RunFolder(out)), manifest.shards, 5)
+        service.calls.clear()
+        # A single UNAVAILABLE would end the run.
+        manifest, counts = await run_pipeline(path, out, service, client_options=client, max_unavailable=1, replay=replay)
+        assert (manifest.complete, counts.failed) == (True, len(poison))
+        assert manifest.scored == len(texts) - len(poison)
+        letters = read_failures(out)
+        assert [(letter["position"], letter["status"]) for letter in letters] == [(index, "INTERNAL") for index in poison]
+        assert all("on this paragraph alone" in letter["reason"] for letter in letters)
+        assert service.paragraphs().count("poison") <= 3 * 3 + 5

@@ -113,6 +113,10 @@ class ResilientTransport:
             reason = f"no answer within deadline_seconds {self._settings.deadline_seconds}"
             raise DeadlineExceededError(grpc.StatusCode.DEADLINE_EXCEEDED, reason, attempts=call.attempts) from None
 
+    async def back_off(self, call: CallState) -> None:
+        """See `RetryTransport.back_off`."""
+        await self._retry.back_off(call)
+
     def emit_recovery(self, request: Request, call: CallState) -> None:
         """Report that the failures of the call so far were recovered."""
         self._retry.emit_recovery(request, call)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from undertone_client.errors import CircuitOpenError, ServiceError, SettingsError, is_retryable
+from undertone_client.errors import BREAKER_FAILURES, CircuitOpenError, ServiceError, SettingsError, is_retryable
 from undertone_client.resilience.events import CallRecovered, Listener, RetryScheduled
 from undertone_client.transport import CallState, Mode, Reply, Request, Transport
 
@@ -226,7 +226,7 @@ class RetryTransport:
                     return reply
                 if remainder.is_partial:
                     self._grace.reset(call)
-                    call.unavailable_in_a_row = 0
+                    call.failures_in_a_row = 0
                 request, status = remainder.request, remainder.status
                 wait = self.record_failure(status, reply.pushback_seconds, call)
                 if wait is None:
@@ -249,7 +249,7 @@ class RetryTransport:
         if not is_retryable(status, call.mode):
             return None
         is_batch = call.mode is Mode.BATCH
-        call.unavailable_in_a_row = call.unavailable_in_a_row + 1 if status is grpc.StatusCode.UNAVAILABLE else 0
+        call.failures_in_a_row = call.failures_in_a_row + 1 if status in BREAKER_FAILURES else 0
         if not (is_batch and self._may_recover()):
             self._budget.record_failure()
             is_overload = is_batch and status is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -258,13 +258,17 @@ class RetryTransport:
         is_forbidden = pushback_seconds is not None and pushback_seconds < 0
         if is_forbidden or call.counted_failures >= self._policy.attempts or not (is_batch or self._budget.allows_retry):
             return None
-        if call.isolate_after is not None and call.unavailable_in_a_row >= call.isolate_after:
+        if call.isolate_after is not None and call.failures_in_a_row >= call.isolate_after:
             return None
         wait = self._random() * self._max_wait(call)
         if pushback_seconds is not None:
             # Jitter is added, so that clients with the same pushback do not retry at the same time.
             wait += pushback_seconds
         return wait if self._clock() + wait < call.deadline else None
+
+    async def back_off(self, call: CallState) -> None:
+        """Wait as before the next attempt of a call that had `call.failures_in_a_row` failures."""
+        await self._back_off(self._random() * self._policy.max_wait(max(1, call.failures_in_a_row)))
 
     def _max_wait(self, call: CallState) -> float:
         if not self._budget.allows_retry:
