@@ -14,6 +14,7 @@ from undertone_client.jobs import InputError
 
 from undertone_cli.readers.lines import read_lines
 from undertone_cli.readers.paragraphs import RawRecord
+from undertone_cli.readers.swallowed_rows import swallowed_row
 
 MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024
 """Maximum length of a paragraph. Bounds the memory for a text file without blank lines."""
@@ -128,7 +129,8 @@ def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) 
 
     Raises:
         InputError: the header is missing, a column is missing, a row cannot be parsed, or it has
-            another number of fields than the header. Empty fields beyond the header's are ignored.
+            another number of fields than the header, or a text contains the next row. Empty fields
+            beyond the header's are ignored.
     """
     csv.field_size_limit(MAX_CSV_FIELD_CHARACTERS)
     rows = csv.reader((line for _, line in read_lines(stream, name)), strict=True)
@@ -141,11 +143,18 @@ def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) 
         indexes = [None if column is None else header.index(column) for column in options.columns]
         end_of_previous = rows.line_num
         for row in rows:
-            location, end_of_previous = f"{name}, line {end_of_previous + 1}", rows.line_num
+            start, end_of_previous = end_of_previous + 1, rows.line_num
+            location = f"{name}, line {start}"
             if not row:
                 continue
             if len(row) != len(header) and (len(row) < len(header) or any(row[len(header) :])):
                 raise InputError(f"{location}: {_ragged_row(len(row), len(header))}")
+            if end_of_previous > start and (swallowed := swallowed_row(row, len(header), indexes[1] or 0)) is not None:
+                raise InputError(
+                    f"{location}: a quoted text contains a line that looks like the row {swallowed!r}; close the quote before "
+                    "that line, and double each quotation mark in a quoted text. If the line is a part of the text, convert "
+                    "the file to JSONL"
+                )
             text, ident, document = (None if index is None else row[index] for index in indexes)
             yield RawRecord(location, text, ident, document)
     except csv.Error as error:
