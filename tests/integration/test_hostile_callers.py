@@ -176,6 +176,7 @@ async def test_deadlines_and_bad_headers_of_callers_cause_no_traceback(sidecar: 
             connection.exchange(headers, grpc_frame(b"\x0a\x01a"))  # type: ignore[arg-type]
         connection.exchange([*grpc_headers(), ("grpc-timeout", "soon")], grpc_frame(b"\x0a\x01a"))
     assert "Traceback" not in sidecar.log
+    assert "request failed" not in sidecar.log
 
 
 def test_bad_messages_do_not_stop_a_sidecar_whose_log_is_not_read(model: tuple[Path, str]) -> None:

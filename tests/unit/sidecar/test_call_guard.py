@@ -8,8 +8,9 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
-from undertone_sidecar import accept_loop
+from undertone_sidecar import grpc_server
 from undertone_sidecar.call_guard import CallGuard, CallLimits
+from undertone_sidecar.caller import CALLER
 from undertone_sidecar.health_service import HealthService
 from undertone_telemetry.rpc import CallEvent, CallFinished
 
@@ -35,7 +36,7 @@ class Servicer(classifier_pb2_grpc.ClassifierServicer):
 @asynccontextmanager
 async def serving(limits: CallLimits) -> AsyncIterator[tuple[grpc.aio.Channel, Servicer, list[CallEvent]]]:
     events: list[CallEvent] = []
-    server, servicer = accept_loop.server([CallGuard(limits, events.append)], ()), Servicer()
+    server, servicer = grpc_server.server([CallGuard(limits, events.append, trust_caller_metadata=True)], ()), Servicer()
     health_pb2_grpc.add_HealthServicer_to_server(HealthService(), server)
     classifier_pb2_grpc.add_ClassifierServicer_to_server(servicer, server)
     port = server.add_insecure_port("localhost:0")
@@ -71,11 +72,11 @@ async def test_calls_beyond_the_limit_are_refused_with_pushback() -> None:
         calls = [stub.Classify(REQUEST) for _ in range(15)]
         ended = {asyncio.create_task(call.code()): call for call in calls}
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-        while len(finished(events)) < 5 or servicer.called < 10:  # noqa: ASYNC110
+        while len(finished(events)) < 6 or servicer.called < 9:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         servicer.released.set()
         codes = [await call.code() for call in calls]
-        assert sorted(code.name for code in codes) == ["OK"] * 10 + ["RESOURCE_EXHAUSTED"] * 5
+        assert sorted(code.name for code in codes) == ["OK"] * 9 + ["RESOURCE_EXHAUSTED"] * 6
         refused = calls[codes.index(grpc.StatusCode.RESOURCE_EXHAUSTED)]
         assert int(str(dict(await refused.trailing_metadata() or ())["grpc-retry-pushback-ms"])) > 0
         # The refused and the finished calls are not counted any more.
@@ -117,3 +118,23 @@ async def test_a_watch_without_a_message_is_refused() -> None:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream("/grpc.health.v1.Health/Watch")()
         await call.done_writing()
         assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_greedy_caller_leaves_calls_and_bytes_to_other_callers() -> None:
+    large = classifier_pb2.ClassifyRequest(text="r" * 1000)
+    for limits in (CallLimits(calls=16), CallLimits(request_bytes=15_600)):
+        async with serving(limits) as (channel, servicer, events):
+            stub = classifier_pb2_grpc.ClassifierStub(channel)
+            greedy = [stub.Classify(large, metadata=((CALLER, "greedy"),)) for _ in range(40)]
+            while len(finished(events)) < 26 or servicer.called < 14:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            other = stub.Classify(large, metadata=((CALLER, "other"),))
+            while servicer.called < 15:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            servicer.released.set()
+            assert await other.code() is grpc.StatusCode.OK
+            assert sorted([(await call.code()).name for call in greedy]) == ["OK"] * 14 + ["RESOURCE_EXHAUSTED"] * 26
+            reasons = [await call.details() or "" for call in greedy]
+            assert sum("of this caller are in flight" in reason for reason in reasons) == 26
+            # Everything is released.
+            await stub.Classify(large, metadata=((CALLER, "greedy"),))

@@ -108,3 +108,15 @@ def test_log_lines_contain_their_fields(format_: str, capsys: pytest.CaptureFixt
         assert (entry["level"], entry["message"], entry["version"]) == ("INFO", "ready", 3)
     else:
         assert line.endswith("INFO    ready version=3")
+
+
+async def test_an_unsupported_version_of_grpcio_ends_the_start_with_the_remedy(base: Path) -> None:
+    code = (
+        "import sys\nimport grpc\ngrpc.__version__ = '1.99.0'\nsys.modules['undertone_sidecar.accept_loop'] = None\n"
+        "from undertone_sidecar.__main__ import main\nsys.exit(main())"
+    )
+    async with started("--model-dir", str(base), "--model-server=localhost:1", "--port=0", code=code) as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert "grpcio 1.99.0 is installed" in errors.decode()
+    assert "Traceback" not in errors.decode()

@@ -284,3 +284,31 @@ async def test_a_cancelled_call_cancels_all_its_requests(models: tuple[Model, Mo
     assert len(batcher.futures) > 2
     assert all(future.cancelled() for future in batcher.futures)
     await batcher.close()
+
+
+async def test_a_small_call_is_tokenized_before_the_large_calls_of_another_caller(models: tuple[Model, Model]) -> None:
+    tokenized: list[int] = []
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Tokenized):
+            tokenized.append(event.paragraphs)
+
+    batcher = MicroBatcher(FakeBackend(), batch_limits(10**7), call_seconds=30, margin_seconds=0, clock=FakeClock())
+    pipeline = Pipeline(
+        FakeModels(*models), batcher, LIMITS, overlap=8, max_paragraphs=5000, clock=FakeClock(), listener=listener
+    )
+    large = [Paragraph("rain " * 280, "")] * 100  # Three groups of texts.
+
+    def call(paragraphs: Sequence[Paragraph], lane: Lane, caller: str) -> "asyncio.Task[Answer]":
+        return asyncio.create_task(pipeline.classify(paragraphs, OverlengthPolicy.TRUNCATE, math.inf, lane, caller))
+
+    greedy = [call(large, lane, "greedy") for lane in (Lane.BATCH, Lane.ONLINE) for _ in range(10)]
+    await asyncio.sleep(0)
+    await call([Paragraph("rain", "")], Lane.ONLINE, "other")
+    assert tokenized.index(1) <= 2
+    for task in greedy:
+        task.cancel()
+    await asyncio.gather(*greedy, return_exceptions=True)
+    # A cancelled call keeps no thread.
+    await call([Paragraph("rain", "")], Lane.ONLINE, "other")
+    await batcher.close()

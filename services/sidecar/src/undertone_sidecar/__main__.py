@@ -11,13 +11,18 @@ from typing import Final
 import click
 from undertone_telemetry import logs
 
-from undertone_sidecar.errors import ConfigurationError, ContractError, PortError, SettingsError
+from undertone_sidecar.errors import ConfigurationError, ContractError, DependencyError, PortError, SettingsError
 from undertone_sidecar.garbage import FullCollections
 from undertone_sidecar.plan_command import plan
 from undertone_sidecar.settings import CONTEXT_SETTINGS, SectionedCommand, Settings, removed_options, settings_options
 from undertone_sidecar.sidecar import Sidecar
 
-_EXIT_CODES: Final[Mapping[type[ConfigurationError], int]] = {SettingsError: 2, ContractError: 3, PortError: 4}
+_EXIT_CODES: Final[Mapping[type[ConfigurationError], int]] = {
+    DependencyError: 1,
+    SettingsError: 2,
+    ContractError: 3,
+    PortError: 4,
+}
 _DRAIN_INCOMPLETE: Final = 5
 
 log = logging.getLogger("undertone_sidecar")
@@ -46,7 +51,7 @@ Signals:
 \b
 Exit codes:
   0  drained
-  1  unexpected error
+  1  unexpected error, or an unsupported version of grpcio
   2  invalid flag or environment variable, or more threads than CPUs
   3  invalid model files or contract
   4  a port cannot be opened

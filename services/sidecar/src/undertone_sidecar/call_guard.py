@@ -11,7 +11,9 @@ import grpc
 import grpc.aio
 from undertone_telemetry.rpc import CallEvent, CallFinished, CallStarted, Side
 
+from undertone_sidecar.caller import caller_of_call
 from undertone_sidecar.read_slots import ReadSlots, ReadTimeoutError
+from undertone_sidecar.shared_limit import SharedLimit
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -28,6 +30,8 @@ _LARGE_BYTES: Final = 256 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
     """Maximum resources of the calls in flight. They bound the memory of the sidecar.
+
+    Callers share `calls`, `request_bytes` and `reads` as in SharedLimit.
 
     Attributes:
         calls: Unary calls.
@@ -51,13 +55,22 @@ class CallGuard(grpc.aio.ServerInterceptor):
     without a complete message. This must be the outermost interceptor. The others see unary calls.
     """
 
-    def __init__(self, limits: CallLimits, listener: Callable[[CallEvent], None]) -> None:
-        """`listener` receives the events of the unary calls that do not reach their handler."""
+    def __init__(
+        self, limits: CallLimits, listener: Callable[[CallEvent], None], *, trust_caller_metadata: bool = False
+    ) -> None:
+        """Creates a guard.
+
+        Args:
+            limits: Maximum resources.
+            listener: Receives the events of the unary calls that do not reach their handler.
+            trust_caller_metadata: The argument trust_metadata of caller_of.
+        """
         self._limits = limits
         self._listener = listener
+        self._trust_caller_metadata = trust_caller_metadata
         self._slots = ReadSlots(limits.reads, limits.read_seconds)
-        self._calls = 0
-        self._bytes = 0
+        self._calls = SharedLimit(limits.calls)
+        self._bytes = SharedLimit(limits.request_bytes)
         self._streams: Counter[str] = Counter()
 
     async def intercept_service(
@@ -89,28 +102,22 @@ class CallGuard(grpc.aio.ServerInterceptor):
 
         async def handle(_: AsyncIterator[bytes], context: _Context) -> Any:
             size = 0
-            self._calls += 1
             try:
-                if self._calls > self._limits.calls:
-                    raise _RefusedError.overloaded(f"{self._limits.calls} calls are in flight")
-                data = await self._read(context)
-                if self._bytes and self._bytes + len(data) > self._limits.request_bytes:
-                    raise _RefusedError.overloaded(f"the requests in flight have {self._bytes} bytes")
-                size = len(data)
-                self._bytes += size
-                if size > _LARGE_BYTES:
-                    # To copy and to decode a large message takes milliseconds each.
-                    await asyncio.sleep(0)
-                request = deserialize(data)
-                del data  # The decoded request has its own copy.
-                return await behaviour(request, context)
+                caller = self._caller(context)
+                with self._counted(self._calls, caller, 1, "calls"):
+                    data = await self._read(caller, context)
+                    size = len(data)
+                    with self._counted(self._bytes, caller, size, "bytes of requests"):
+                        if size > _LARGE_BYTES:
+                            # To copy and to decode a large message takes milliseconds each.
+                            await asyncio.sleep(0)
+                        request = deserialize(data)
+                        del data  # The decoded request has its own copy.
+                        return await behaviour(request, context)
             except _RefusedError as refusal:
                 self._listener(CallStarted(Side.SERVER, method, size, context.time_remaining()))
                 self._listener(CallFinished(Side.SERVER, method, refusal.code.name, 0.0))
                 await refusal.abort(context)
-            finally:
-                self._calls -= 1
-                self._bytes -= size
 
         return handle
 
@@ -121,7 +128,7 @@ class CallGuard(grpc.aio.ServerInterceptor):
         async def handle(_: AsyncIterator[bytes], context: _Context) -> None:
             try:
                 with self._counted_stream(method):
-                    await behaviour(deserialize(await self._read(context)), context)
+                    await behaviour(deserialize(await self._read(self._caller(context), context)), context)
             except _RefusedError as refusal:
                 await refusal.abort(context)
 
@@ -145,14 +152,31 @@ class CallGuard(grpc.aio.ServerInterceptor):
         self._streams[method] += 1
         try:
             if self._streams[method] > self._limits.streams:
-                raise _RefusedError.overloaded(f"{self._limits.streams} streams of this method are open")
+                raise _RefusedError.overloaded(f"{self._limits.streams} streams of this method are open, which is the limit")
             yield
         finally:
             self._streams[method] -= 1
 
-    async def _read(self, context: _Context) -> bytes:
+    def _caller(self, context: _Context) -> str:
+        return caller_of_call(context, trust_metadata=self._trust_caller_metadata)
+
+    @contextmanager
+    def _counted(self, limit: SharedLimit, caller: str, amount: int, name: str) -> Iterator[None]:
+        if limit.is_full(amount):
+            raise _RefusedError.overloaded(f"{limit.used} {name} are in flight; the limit is {limit.limit}")
+        if limit.exceeds_share(caller, amount):
+            raise _RefusedError.overloaded(
+                f"{limit.used_by(caller)} {name} of this caller are in flight, and {limit.free} of {limit.limit} are free"
+            )
+        limit.add(caller, amount)
         try:
-            data = await self._slots.read(context.read)
+            yield
+        finally:
+            limit.remove(caller, amount)
+
+    async def _read(self, caller: str, context: _Context) -> bytes:
+        try:
+            data = await self._slots.read(caller, context.read)
         except ReadTimeoutError:
             raise _RefusedError(
                 # Not DEADLINE_EXCEEDED, which load balancers count as a failure of the server.
@@ -179,7 +203,7 @@ class _RefusedError(Exception):
     @classmethod
     def overloaded(cls, reason: str) -> "_RefusedError":
         trailers = ((PUSHBACK, str(_RETRY_MILLISECONDS)),)
-        return cls(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{reason}, which is the limit: retry later", trailers)
+        return cls(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{reason}: retry later", trailers)
 
     async def abort(self, context: _Context) -> NoReturn:
         await context.abort(self.code, self._reason, trailing_metadata=self._trailers)

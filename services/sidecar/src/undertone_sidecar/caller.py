@@ -4,8 +4,10 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
+
+import grpc.aio
 
 CALLER: Final = "x-undertone-caller"
 """Metadata key of the caller's identity, which a load balancer sets: any text."""
@@ -36,6 +38,16 @@ def caller_of(
     for name in certificate_names:
         return _normalized(name.decode("utf-8", "replace"))
     return _host(peer)
+
+
+def caller_of_call(context: "grpc.aio.ServicerContext[Any, Any]", *, trust_metadata: bool) -> str:
+    """The identity of the caller of a call; see caller_of."""
+    return caller_of(
+        context.invocation_metadata() or (),
+        peer=context.peer(),
+        certificate_names=context.peer_identities() or (),
+        trust_metadata=trust_metadata,
+    )
 
 
 def _normalized(identity: str) -> str:

@@ -4,6 +4,7 @@ SidecarError
 ├── ConfigurationError            operator error: ends the process at start, or refuses a version
 │   ├── SettingsError
 │   ├── PortError
+│   ├── DependencyError
 │   └── ContractError             contract.json, tokenizer.json or the model server's signature
 ├── RequestError                  caller error: a retry fails again
 │   └── ParagraphError            one paragraph of a call; does not affect the other paragraphs
@@ -42,6 +43,10 @@ class SettingsError(ConfigurationError, ValueError):
 
 class PortError(ConfigurationError):
     """A port cannot be opened."""
+
+
+class DependencyError(ConfigurationError):
+    """A library has a version that the sidecar does not support."""
 
 
 class ContractError(ConfigurationError):

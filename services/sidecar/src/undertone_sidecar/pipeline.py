@@ -22,11 +22,13 @@ from undertone_sidecar.errors import (
     VersionGoneError,
 )
 from undertone_sidecar.events import Listener, ParagraphShed, Tokenized, ignore
+from undertone_sidecar.fair_slots import FairSlots
 from undertone_sidecar.model import Model, Models
 from undertone_sidecar.progress import Progress, ProgressLimitError
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.token_estimate import TokenEstimate
 from undertone_sidecar.tokenizer import TokenIds
+from undertone_sidecar.word_cache import text_groups
 
 _MAX_VERSIONS_PER_CALL: Final = 5
 
@@ -98,6 +100,7 @@ class Pipeline:
         *,
         overlap: int,
         max_paragraphs: int,
+        tokenizer_threads: int = 1,
         margin_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         listener: Listener = ignore,
@@ -113,6 +116,7 @@ class Pipeline:
             max_paragraphs: Maximum paragraphs of one lane in the pipeline, shared between callers
                 (see Progress). It bounds the work that is not tokenized yet, which the batcher
                 cannot bound.
+            tokenizer_threads: Threads of the models' tokenizers, which callers share fairly.
             margin_seconds: Time before the deadline of a call at which paragraphs without a result
                 fail with DeadlineError, so that the caller gets the other results.
             clock: Time in seconds, for deadlines. The same as the batcher's.
@@ -124,6 +128,7 @@ class Pipeline:
         self._limits = limits
         self._overlap = overlap
         self._margin_seconds = margin_seconds
+        self._tokenizing = FairSlots(tokenizer_threads)
         self._token_estimate = TokenEstimate()
         self._clock = clock
         self._listener = listener
@@ -199,7 +204,7 @@ class Pipeline:
         self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
     ) -> Answer:
         started = self._clock()
-        contents = await model.tokenizer.encode(texts)
+        contents = await self._tokenize(model, texts, f"{lane.value}/{caller}")
         tokenize_seconds = self._clock() - started
         tokens = sum(map(len, contents))
         self._token_estimate.observe(sum(map(len, texts)), tokens)
@@ -230,6 +235,14 @@ class Pipeline:
             for paragraph in paragraphs
         )
         return Answer(model, outcomes, _stage_seconds(tokenize_seconds, results))
+
+    async def _tokenize(self, model: Model, texts: Sequence[str], caller: str) -> list[TokenIds]:
+        """Token ids of each text. Between the groups of a large call, other callers are served."""
+        contents: list[TokenIds] = []
+        for group in text_groups(texts):
+            async with self._tokenizing.slot(caller, sum(map(len, group))):
+                contents += await model.tokenizer.encode(group)
+        return contents
 
     async def _submit_all(
         self, contents: Sequence[TokenIds], submit: "Callable[[TokenIds], _Submitted | SidecarError]"

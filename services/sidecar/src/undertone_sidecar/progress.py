@@ -1,17 +1,14 @@
 """Limits the paragraphs of a lane in the sidecar, and shares the limit between callers."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from undertone_sidecar.errors import OverloadedError
+from undertone_sidecar.shared_limit import SharedLimit
 
 LANE_FULL: Final = "lane_full"
 CALLER_SHARE: Final = "caller_share"
-
-_SHARE_OF_FREE: Final = 7
-"""Maximum paragraphs of a caller, as a multiple of the free places."""
 
 
 class ProgressLimitError(OverloadedError):
@@ -23,20 +20,12 @@ class ProgressLimitError(OverloadedError):
 
 
 class Progress:
-    """Paragraphs in progress of one lane, by caller.
-
-    A caller may have at most seven times as many paragraphs in progress as the lane has free
-    places. So one caller alone can use 7/8 of the limit, callers that use all they can get equal
-    shares, and a caller without paragraphs still finds a place (dynamic threshold: Choudhury and
-    Hahne, 1998).
-    """
+    """Paragraphs in progress of one lane, by caller. Callers share the lane as in SharedLimit."""
 
     def __init__(self, lane: str, limit: int) -> None:
         """`lane` is for messages. `limit` is the maximum number of paragraphs."""
         self._lane = lane
-        self._limit = limit
-        self._total = 0
-        self._callers: Counter[str] = Counter()
+        self._places = SharedLimit(limit)
 
     @contextmanager
     def count(self, caller: str, paragraphs: int) -> Iterator[None]:
@@ -45,24 +34,20 @@ class Progress:
         Raises:
             ProgressLimitError: The call does not fit.
         """
-        own, free = self._callers.get(caller, 0), self._limit - self._total
-        if self._total and paragraphs > free:
+        places = self._places
+        if places.is_full(paragraphs):
             raise ProgressLimitError(
-                f"{self._total} paragraphs of the lane {self._lane} are in progress; the limit is {self._limit}: retry later",
+                f"{places.used} paragraphs of the lane {self._lane} are in progress; the limit is {places.limit}: retry later",
                 LANE_FULL,
             )
-        if own and own + paragraphs > _SHARE_OF_FREE * free:
+        if places.exceeds_share(caller, paragraphs):
             raise ProgressLimitError(
-                f"{own} paragraphs of this caller are in progress in the lane {self._lane}, and {free} of {self._limit} places "
-                "are free: retry later, or send fewer paragraphs at a time",
+                f"{places.used_by(caller)} paragraphs of this caller are in progress in the lane {self._lane}, "
+                f"and {places.free} of {places.limit} places are free: retry later, or send fewer paragraphs at a time",
                 CALLER_SHARE,
             )
-        self._total += paragraphs
-        self._callers[caller] += paragraphs
+        places.add(caller, paragraphs)
         try:
             yield
         finally:
-            self._total -= paragraphs
-            self._callers[caller] -= paragraphs
-            if not self._callers[caller]:
-                del self._callers[caller]
+            places.remove(caller, paragraphs)

@@ -16,7 +16,7 @@ from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.call_guard import PUSHBACK
-from undertone_sidecar.caller import caller_of
+from undertone_sidecar.caller import caller_of_call
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import SHUTTING_DOWN, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
@@ -139,12 +139,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             raise UnavailableError(SHUTTING_DOWN)
 
     def _caller(self, context: _Context) -> str:
-        return caller_of(
-            context.invocation_metadata() or (),
-            peer=context.peer(),
-            certificate_names=context.peer_identities() or (),
-            trust_metadata=self._trust_caller_metadata,
-        )
+        return caller_of_call(context, trust_metadata=self._trust_caller_metadata)
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
         scored = [outcome for outcome in outcomes if isinstance(outcome, Classified)]

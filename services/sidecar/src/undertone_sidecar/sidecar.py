@@ -4,7 +4,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
@@ -13,7 +13,7 @@ from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_telemetry import Telemetry, TelemetryError
 from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
 
-from undertone_sidecar import accept_loop
+from undertone_sidecar import grpc_server
 from undertone_sidecar.activity import Activity
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.call_guard import CallGuard, CallLimits
@@ -54,7 +54,12 @@ class Sidecar:
     """The gRPC server and everything behind it. Bound to the running event loop."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError if the settings need more threads than there are CPUs."""
+        """Builds the parts, and opens no port.
+
+        Raises:
+            SettingsError: The settings need more threads than there are CPUs.
+            DependencyError: The installed grpcio is not supported.
+        """
         self._settings = settings
         machine = read_machine()
         planned = _plan(machine, settings)
@@ -101,15 +106,16 @@ class Sidecar:
             settings.request_limits,
             overlap=settings.chunk_overlap,
             max_paragraphs=settings.max_queue,
+            tokenizer_threads=planned.tokenizers,
             margin_seconds=settings.deadline_margin_seconds,
             listener=listener,
             current_span=span_listener.current_span if span_listener else no_span,
         )
         self._tracker = InFlightTracker(listener)
         handlers = [tracing.server_interceptor()] if tracing else []
-        self._server = accept_loop.server(
+        self._server = grpc_server.server(
             [
-                CallGuard(CallLimits(), self._tracker),
+                CallGuard(CallLimits(), self._tracker, trust_caller_metadata=settings.trust_caller_metadata),
                 ServerEventInterceptor(self._tracker),
                 *handlers,
                 DecodeErrorInterceptor(message_checks(settings.request_limits)),
@@ -130,7 +136,7 @@ class Sidecar:
             self._certificates = ServerCertificates(settings.tls_files, poll_seconds=settings.poll_seconds, listener=listener)
         self._health_server: grpc.aio.Server | None = None
         if settings.health_port is not None:
-            self._health_server = accept_loop.server(
+            self._health_server = grpc_server.server(
                 [
                     CallGuard(CallLimits(calls=64, streams=64), ignore),
                     DecodeErrorInterceptor(message_checks(settings.request_limits)),
@@ -182,16 +188,19 @@ class Sidecar:
 
         Raises:
             ConfigurationError: The first model cannot be served.
+            Exception: The server cannot accept calls any more.
         """
         watching = asyncio.create_task(self._watcher.run(), name="model-watcher")
         stopping = asyncio.create_task(stop.wait())
-        tasks = [watching, stopping]
+        failing = asyncio.create_task(self._server.failure(), name="server-failure")
+        tasks: list[asyncio.Task[Any]] = [watching, stopping, failing]
         if self._certificates:
             tasks.append(asyncio.create_task(self._certificates.watch(), name="tls-files"))
         try:
-            await asyncio.wait([watching, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if watching.done():
-                await watching
+            await asyncio.wait(tasks[:3], return_when=asyncio.FIRST_COMPLETED)
+            for task in (watching, failing):
+                if task.done():
+                    await task
             return await drain(
                 self._server,
                 self._health,

@@ -65,7 +65,7 @@ class WordCache:
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
         """Token ids of each text."""
-        return [token_ids for group in _groups(texts) for token_ids in self._encode_group(group)]
+        return [token_ids for group in text_groups(texts) for token_ids in self._encode_group(group)]
 
     def _encode_group(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
         split_texts = [_REMOVED.sub("", text).split() for text in texts]
@@ -90,7 +90,7 @@ class WordCache:
         return cache
 
 
-def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def text_groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Consecutive texts with up to _GROUP_CHARACTERS together, or one longer text."""
     start = characters = 0
     for index, text in enumerate(texts):
