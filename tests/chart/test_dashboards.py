@@ -29,8 +29,9 @@ NOT_SHOWN = {
     "grpc_client_started_total",
     "grpc_server_started_total",
     "undertone_job_started_timestamp_seconds",
+    "undertone_tls_certificate_expiry_timestamp_seconds",
 }
-"""Metrics without a panel, because others show the same or only alerts use them."""
+"""Metrics without a panel: others show the same, only alerts use them, or they need TLS."""
 
 
 def queries(value: Any) -> Iterator[Any]:

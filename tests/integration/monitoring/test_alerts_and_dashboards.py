@@ -101,6 +101,8 @@ async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart,
 
         gateway = started(Pushgateway(tmp_path))
         servings, sidecars, targets = [], {}, []
+        # A long bound, because a stuck model server would end the load on the queue.
+        unbounded = "--predict-timeout-seconds=600"
         for name, flags in zip(PODS, ((), ("--dogstatsd=unix:///nowhere/dsd.socket",)), strict=True):
             folder = tmp_path / name / "emotions"
             write_version(folder, 1)
@@ -109,7 +111,13 @@ async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart,
             stack.push_async_callback(serving.stop)
             port, metrics = free_ports(2)
             model_server = f"{LOOPBACK}:{await serving.start(f'{LOOPBACK}:0')}"
-            small = ("--chunk-overlap=8", "--batch-tokens=128", "--max-queue-tokens=256", "--max-paragraph-characters=200")
+            small = (
+                "--chunk-overlap=8",
+                "--batch-tokens=128",
+                "--max-queue-tokens=256",
+                "--max-paragraph-characters=200",
+                unbounded,
+            )
             sidecars[port] = launch.sidecar(folder, model_server, f"--port={port}", f"--metrics-port={metrics}", *small, *flags)
             targets.append(Target(metrics, labels(name)))
         for sidecar in sidecars.values():
