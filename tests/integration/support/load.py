@@ -27,9 +27,10 @@ def full_text(start: str = "") -> str:
 class Load:
     """The calls of the callers. With `short`, texts have one word, so most tokens are padding."""
 
-    def __init__(self, stub: Stub) -> None:
+    def __init__(self, stub: Stub, deadline_seconds: float) -> None:
         self.short = False
         self._stub = stub
+        self._deadline_seconds = deadline_seconds
         self._numbers = itertools.count()
 
     async def call(self) -> None:
@@ -42,7 +43,7 @@ class Load:
             policy = classifier_pb2.OVERLENGTH_POLICY_TRUNCATE if number % 20 == 7 else policy
         request = classifier_pb2.ClassifyRequest(text=text, overlength_policy=policy)
         try:
-            await self._stub.Classify(request, timeout=DEADLINE_SECONDS)
+            await self._stub.Classify(request, timeout=self._deadline_seconds)
         except grpc.aio.AioRpcError as error:
             # Rejected callers wait before the next call.
             if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -55,10 +56,10 @@ class Load:
 
 
 @asynccontextmanager
-async def calling(target: str, *, callers: int) -> AsyncIterator[Load]:
+async def calling(target: str, *, callers: int, deadline_seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Load]:
     """Runs `callers` concurrent callers until the block ends."""
     async with grpc.aio.insecure_channel(target) as channel:
-        load = Load(classifier_pb2_grpc.ClassifierStub(channel))
+        load = Load(classifier_pb2_grpc.ClassifierStub(channel), deadline_seconds)
         async with _running(*(load.call_forever() for _ in range(callers))):
             yield load
 
@@ -79,6 +80,23 @@ async def paced(*servings: FakeTFServing) -> AsyncIterator[asyncio.Event]:
 
     async with _running(pace()):
         yield stopped
+
+
+@asynccontextmanager
+async def answering_slowly(*servings: FakeTFServing) -> AsyncIterator[None]:
+    """Lets the model servers answer every 5 s, until the block ends."""
+
+    async def pace() -> None:
+        while True:
+            await asyncio.sleep(5)
+            for serving in servings:
+                serving.release()
+            await asyncio.sleep(0.005)
+            for serving in servings:
+                serving.hold()
+
+    async with _running(pace()):
+        yield
 
 
 @asynccontextmanager
