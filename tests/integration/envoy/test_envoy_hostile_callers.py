@@ -178,3 +178,16 @@ async def test_every_call_of_a_burst_is_answered_or_refused_with_pushback(attack
     assert attacked.envoy.used() == set(attacked.sidecars)
     for name, peak in attacked.peak_bytes().items():
         assert peak < LIMIT_BYTES, name
+
+
+async def test_calls_above_the_circuit_breaker_are_refused_with_pushback(chart: Chart, attacked: Attacked) -> None:
+    with EnvoyLauncher(chart) as launch:
+        envoy = await asyncio.to_thread(launch.envoy, attacked.sidecars, circuitBreaker={"calls": 4})
+        await asyncio.to_thread(envoy.until_used, attacked.sidecars)
+        outcomes = Counter(
+            [
+                ((await call.code()).name, "grpc-retry-pushback-ms" in dict(await call.trailing_metadata() or ()))
+                for call in await burst(envoy.target, 300)
+            ]
+        )
+    assert set(outcomes) == {("OK", False), ("RESOURCE_EXHAUSTED", True)}
