@@ -87,8 +87,8 @@ async def json_batches_of_empty_entries(attacked: Attacked) -> None:
 async def calls_without_a_message(attacked: Attacked) -> None:
     def attack() -> None:
         with Http2Connection(attacked.envoy.api) as connection:
-            streams = [connection.open(grpc_headers(), end=True) for _ in range(100)]
-            for _ in range(100):
+            streams = [connection.open(grpc_headers(), end=True) for _ in range(60)]
+            for _ in range(60):
                 streams.append(connection.open(grpc_headers()))
                 connection.send(streams[-1], grpc_frame(b"\x0a\x04", length=100), end=True)
             replies = connection.until_ended(streams)

@@ -190,6 +190,9 @@ async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart,
                 serving.fails = lambda _: grpc.StatusCode.INTERNAL
             await fires("UndertoneErrorBudgetBurn")
             for serving in servings:
+                serving.fails = lambda _: grpc.StatusCode.UNAVAILABLE
+            await fires("UndertoneBreakerOpen")
+            for serving in servings:
                 serving.fails = lambda _: None
 
             stopped.set()
@@ -198,10 +201,6 @@ async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart,
 
             for serving in servings:
                 serving.release()
-                serving.fails = lambda _: grpc.StatusCode.UNAVAILABLE
-            await fires("UndertoneBreakerOpen")
-            for serving in servings:
-                serving.fails = lambda _: None
 
             def without_data() -> list[str]:
                 return [query for query in dashboard_queries() if not prometheus.query(query)]
