@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import grpc
 import h2.settings
@@ -41,10 +42,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
         yield base, address
 
 
+OTHER_CALLER: Final = (("x-undertone-caller", "other"),)
+"""Metadata of callers that must not share the limits of the attacker."""
+
+
 @pytest.fixture(scope="module")
 def sidecar(model: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedSidecar]:
     base, address = model
-    started = WatchedSidecar(base, address, log=tmp_path_factory.mktemp("sidecar") / "sidecar.log")
+    flag = "--trust-caller-metadata"
+    started = WatchedSidecar(base, address, flag, log=tmp_path_factory.mktemp("sidecar") / "sidecar.log")
     try:
         yield started.until_serving()
     finally:
@@ -60,7 +66,8 @@ async def others_answered(sidecar: Sidecar) -> AsyncIterator[None]:
         answered = 0
         async with sidecar.connected() as stub:
             while not stopped.is_set():
-                await stub.Classify(classifier_pb2.ClassifyRequest(text="rain"), timeout=TIMEOUT_SECONDS)
+                request = classifier_pb2.ClassifyRequest(text="rain")
+                await stub.Classify(request, timeout=TIMEOUT_SECONDS, metadata=OTHER_CALLER)
                 answered += 1
         return answered
 
