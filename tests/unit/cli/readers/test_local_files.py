@@ -15,7 +15,8 @@ from undertone_client.jobs import InputError
 
 from tests.unit.support.command import Command, read_manifest, write_texts
 
-NOBODY = 65_534
+UNPRIVILEGED_USER_ID = 65_534
+"""The user id of the account `nobody`, which folder permissions bind, unlike root."""
 
 
 def documents(*names: Path | str) -> list[str]:
@@ -93,7 +94,7 @@ def unprivileged() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(NOBODY)
+    os.seteuid(UNPRIVILEGED_USER_ID)
     try:
         yield
     finally:
