@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -298,3 +300,28 @@ async def test_reflection_lists_the_services(pod: Pod) -> None:
     response = await anext(aiter(call))
     names = {service.name for service in response.list_services_response.service}
     assert {"undertone.v1.Classifier", "grpc.health.v1.Health"} <= names
+
+
+async def test_callers_who_retry_at_once_are_slowed_down(pod: Pod) -> None:
+    """Each refusal costs CPU time, which the model server lacks."""
+    pod.serving.hold()
+    waiting = [pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain")) for _ in range(80)]
+    await asyncio.wait([asyncio.ensure_future(_code(call)) for call in waiting], return_when=asyncio.FIRST_COMPLETED)
+    refusals = 0
+
+    async def caller() -> None:
+        nonlocal refusals
+        while True:
+            code, _ = await _code(pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain")))
+            refusals += code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    started = time.monotonic()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1), asyncio.TaskGroup() as callers:
+            for _ in range(16):
+                callers.create_task(caller())
+    # A bound on the rate, so a slow machine cannot fail it: 64 a second, and one burst.
+    assert 0 < refusals <= 100 * (time.monotonic() - started)
+    pod.serving.release()
+    for call in waiting:
+        await call.code()

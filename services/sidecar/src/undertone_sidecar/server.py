@@ -1,5 +1,6 @@
 """The gRPC service undertone.v1.Classifier. The only place where errors become gRPC statuses."""
 
+import asyncio
 import logging
 import math
 import re
@@ -18,10 +19,11 @@ from undertone_sidecar.batching import Lane
 from undertone_sidecar.call_guard import PUSHBACK
 from undertone_sidecar.caller import caller_of_call
 from undertone_sidecar.chunks import OverlengthPolicy
-from undertone_sidecar.errors import SHUTTING_DOWN, RequestError, UnavailableError, status_of
+from undertone_sidecar.errors import SHUTTING_DOWN, OverloadedError, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
 from undertone_sidecar.model import Model
 from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, Pipeline
+from undertone_sidecar.refusal_pace import RefusalPace
 from undertone_sidecar.request_limits import RequestLimits, text_bytes
 
 HEALTH_CHECK_FAIL: Final = "x-envoy-immediate-health-check-fail"
@@ -75,6 +77,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self._limits = limits
         self._trust_caller_metadata = trust_caller_metadata
         self._listener = listener
+        self._pace = RefusalPace()
         self._shutting_down = False
 
     def refuse_calls(self) -> None:
@@ -83,19 +86,20 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: _Context) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         started = time.monotonic()
+        deadline = _deadline(context, started)
         try:
             self._check_running()
             policy, lane = _policy(request.overlength_policy), _lane(context)
             paragraph = Paragraph(request.text, request.id)
-            answer = await self._pipeline.classify(
-                [paragraph], policy, _deadline(context, started), lane, self._caller(context)
-            )
+            answer = await self._pipeline.classify([paragraph], policy, deadline, lane, self._caller(context))
             self._report(answer.outcomes)
             (outcome,) = answer.outcomes
             if isinstance(outcome, Classified):
                 return _response(request.id, answer, outcome, started)
         except Exception as error:
+            await self._delay_refusal(error, deadline)
             await _abort(context, error)
+        await self._delay_refusal(outcome, deadline)
         # Not raised: its traceback would refer to this frame, and this frame to the outcome.
         return await _abort(context, outcome)
 
@@ -140,6 +144,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
     def _caller(self, context: _Context) -> str:
         return caller_of_call(context, trust_metadata=self._trust_caller_metadata)
+
+    async def _delay_refusal(self, error: BaseException, deadline: float) -> None:
+        """Waits before the answer if the error is a refusal, and many calls are refused."""
+        if isinstance(error, OverloadedError):
+            now = time.monotonic()
+            if delay := self._pace.delay(now, deadline - now):
+                await asyncio.sleep(delay)
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
         scored = [outcome for outcome in outcomes if isinstance(outcome, Classified)]
