@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import grpc.aio
 from grpc._cython import cygrpc
@@ -24,16 +24,11 @@ _UNKNOWN: Final = "unknown"
 _NOT_UTF_8: Final = "the metadata of the call is not UTF-8: encode it, or use a name that ends in -bin"
 
 
-class _CallDetails:
-    """What interceptors know about a call. The metadata is decoded only if one asks for it."""
+class _CallDetails(NamedTuple):
+    """What interceptors know about a call."""
 
-    def __init__(self, method: str, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
-        self.method = method
-        self._context = context
-
-    @property
-    def invocation_metadata(self) -> Any:
-        return self._context.invocation_metadata()
+    method: str
+    invocation_metadata: Any
 
 
 class _AcceptLoop(cygrpc.AioServer):  # type: ignore[misc]
@@ -103,10 +98,11 @@ class _AcceptLoop(cygrpc.AioServer):  # type: ignore[misc]
     async def _answer(self, method: str, call: Any, loop: asyncio.AbstractEventLoop) -> None:
         context = _context(call, loop)
         try:
-            context.invocation_metadata()
+            details = _CallDetails(method, context.invocation_metadata())
         except UnicodeDecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NOT_UTF_8)
-        handler = await self._find_handler(_CallDetails(method, context))
+        handler = await self._find_handler(details)
+        del details  # The metadata can be large.
         if not handler.request_streaming:
             raise NotImplementedError("CallGuard reads the requests of unary calls")
         if handler.response_streaming:

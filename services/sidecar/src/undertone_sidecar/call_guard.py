@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 from undertone_telemetry.rpc import CallEvent, CallFinished, CallStarted, Side
 
-from undertone_sidecar.caller import caller_of_call
+from undertone_sidecar.caller import CURRENT_CALLER, caller_of_call
 from undertone_sidecar.read_slots import ReadSlots, ReadTimeoutError
 from undertone_sidecar.shared_limit import SharedLimit
 
@@ -104,6 +104,7 @@ class CallGuard(grpc.aio.ServerInterceptor):
             size = 0
             try:
                 caller = self._caller(context)
+                CURRENT_CALLER.set(caller)
                 with self._counted(self._calls, caller, 1, "calls"):
                     data = await self._read(caller, context)
                     size = len(data)

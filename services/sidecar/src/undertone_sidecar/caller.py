@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
@@ -11,6 +12,9 @@ import grpc.aio
 
 CALLER: Final = "x-undertone-caller"
 """Metadata key of the caller's identity, which a load balancer sets: any text."""
+
+CURRENT_CALLER: Final[ContextVar[str]] = ContextVar("caller")
+"""The identity of the caller of the current unary call. CallGuard sets it."""
 
 _MAX_CHARACTERS: Final = 128
 """Maximum length of an identity in memory. Longer identities are replaced by their hash."""

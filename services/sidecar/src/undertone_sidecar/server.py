@@ -17,7 +17,7 @@ from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.call_guard import PUSHBACK
-from undertone_sidecar.caller import caller_of_call
+from undertone_sidecar.caller import CURRENT_CALLER
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import SHUTTING_DOWN, OverloadedError, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
@@ -64,18 +64,9 @@ log = logging.getLogger(__name__)
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     """The service over a pipeline, whose clock must be time.monotonic."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        limits: RequestLimits,
-        *,
-        trust_caller_metadata: bool = False,
-        listener: Listener = ignore,
-    ) -> None:
-        """`trust_caller_metadata` is the argument trust_metadata of caller_of."""
+    def __init__(self, pipeline: Pipeline, limits: RequestLimits, *, listener: Listener = ignore) -> None:
         self._pipeline = pipeline
         self._limits = limits
-        self._trust_caller_metadata = trust_caller_metadata
         self._listener = listener
         self._pace = RefusalPace()
         self._shutting_down = False
@@ -86,12 +77,12 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
     async def Classify(self, request: classifier_pb2.ClassifyRequest, context: _Context) -> classifier_pb2.ClassifyResponse:  # noqa: N802
         started = time.monotonic()
-        deadline = _deadline(context, started)
+        deadline, lane_name = _deadline_and_lane(context, started)
         try:
             self._check_running()
-            policy, lane = _policy(request.overlength_policy), _lane(context)
+            policy, lane = _policy(request.overlength_policy), _lane(lane_name)
             paragraph = Paragraph(request.text, request.id)
-            answer = await self._pipeline.classify([paragraph], policy, deadline, lane, self._caller(context))
+            answer = await self._pipeline.classify([paragraph], policy, deadline, lane, CURRENT_CALLER.get())
             self._report(answer.outcomes)
             (outcome,) = answer.outcomes
             if isinstance(outcome, Classified):
@@ -107,13 +98,14 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self, request: classifier_pb2.ClassifyBatchRequest, context: _Context
     ) -> classifier_pb2.ClassifyBatchResponse:
         started = time.monotonic()
+        deadline, lane_name = _deadline_and_lane(context, started)
         try:
             self._check_running()
-            policy, lane = _policy(request.overlength_policy), _lane(context)
+            policy, lane = _policy(request.overlength_policy), _lane(lane_name)
             self._limits.check_batch(len(request.paragraphs), 0)
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
-            answer = await self._pipeline.classify(paragraphs, policy, _deadline(context, started), lane, self._caller(context))
+            answer = await self._pipeline.classify(paragraphs, policy, deadline, lane, CURRENT_CALLER.get())
             self._report(answer.outcomes)
             response, retry_after = _batch_response(paragraphs, answer, started)
             if retry_after is not None:
@@ -142,9 +134,6 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         if self._shutting_down:
             raise UnavailableError(SHUTTING_DOWN)
 
-    def _caller(self, context: _Context) -> str:
-        return caller_of_call(context, trust_metadata=self._trust_caller_metadata)
-
     async def _delay_refusal(self, error: BaseException, deadline: float) -> None:
         """Waits before the answer if the error is a refusal, and many calls are refused."""
         if isinstance(error, OverloadedError):
@@ -170,8 +159,7 @@ def _policy(value: int) -> OverlengthPolicy:
     return _POLICIES[value]
 
 
-def _lane(context: _Context) -> Lane:
-    value = next((value for key, value in context.invocation_metadata() or () if key == LANE), Lane.ONLINE.value)
+def _lane(value: str | bytes) -> Lane:
     try:
         return Lane(value)
     except ValueError:
@@ -189,10 +177,13 @@ def attempt_seconds(metadata: Iterable[tuple[str, str | bytes]]) -> float:
     return math.inf
 
 
-def _deadline(context: _Context, now: float) -> float:
+def _deadline_and_lane(context: _Context, now: float) -> tuple[float, str | bytes]:
+    """The deadline of a call, and the value of its metadata LANE."""
+    metadata = context.invocation_metadata() or ()  # gRPC decodes the metadata at each call of this method.
     remaining: float | None = context.time_remaining()  # The type stub lacks None, for calls without a deadline.
-    seconds = attempt_seconds(context.invocation_metadata() or ())
-    return now + (seconds if remaining is None else min(remaining, seconds))
+    seconds = attempt_seconds(metadata)
+    lane = next((value for key, value in metadata if key == LANE), Lane.ONLINE.value)
+    return now + (seconds if remaining is None else min(remaining, seconds)), lane
 
 
 def _model_info(model: Model) -> classifier_pb2.ModelInfo:

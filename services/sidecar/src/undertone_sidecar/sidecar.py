@@ -122,12 +122,7 @@ class Sidecar:
             ],
             _server_options(settings),
         )
-        self._servicer = ClassifierServicer(
-            pipeline,
-            settings.request_limits,
-            trust_caller_metadata=settings.trust_caller_metadata,
-            listener=listener,
-        )
+        self._servicer = ClassifierServicer(pipeline, settings.request_limits, listener=listener)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
