@@ -101,6 +101,17 @@ async def test_one_request_may_exceed_the_bytes_of_all() -> None:
         await classifier_pb2_grpc.ClassifierStub(channel).Classify(REQUEST)
 
 
+async def is_open(watch: "grpc.aio.UnaryStreamCall[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]") -> bool:
+    """Waits until a watch has a status, or is refused because of the limit."""
+    try:
+        await watch.read()
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise
+        return False
+    return True
+
+
 async def test_streams_beyond_the_limit_are_refused_until_another_ends() -> None:
     async with serving(CallLimits(streams=1)) as (channel, _, _):
         stub = health_pb2_grpc.HealthStub(channel)
@@ -108,9 +119,21 @@ async def test_streams_beyond_the_limit_are_refused_until_another_ends() -> None
         await first.read()
         assert await stub.Watch(health_pb2.HealthCheckRequest()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         first.cancel()
-        while await (watch := stub.Watch(health_pb2.HealthCheckRequest())).read() is grpc.aio.EOF:
+        while not await is_open(watch := stub.Watch(health_pb2.HealthCheckRequest())):
             pass
         watch.cancel()
+
+
+async def test_a_caller_with_many_streams_leaves_streams_to_other_callers() -> None:
+    request = health_pb2.HealthCheckRequest()
+    async with serving(CallLimits(streams=16)) as (channel, _, _):
+        stub = health_pb2_grpc.HealthStub(channel)
+        greedy = [stub.Watch(request, metadata=((CALLER, "greedy"),)) for _ in range(40)]
+        assert sum([await is_open(watch) for watch in greedy]) == 14
+        other = stub.Watch(request, metadata=((CALLER, "other"),))
+        assert await is_open(other)
+        for watch in (*greedy, other):
+            watch.cancel()
 
 
 async def test_a_watch_without_a_message_is_refused() -> None:

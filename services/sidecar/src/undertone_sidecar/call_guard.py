@@ -1,7 +1,7 @@
 """Interceptor that bounds the calls in flight, their bytes, and the time to receive a message."""
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ PUSHBACK: Final = "grpc-retry-pushback-ms"
 
 _RETRY_MILLISECONDS: Final = 500
 
+_STREAMS: Final = "streams of this method"
+
 _LARGE_BYTES: Final = 256 * 1024
 """Size of messages that give way to other calls between the steps of their work."""
 
@@ -31,7 +33,7 @@ _LARGE_BYTES: Final = 256 * 1024
 class CallLimits:
     """Maximum resources of the calls in flight. They bound the memory of the sidecar.
 
-    Callers share `calls`, `request_bytes` and `reads` as in SharedLimit.
+    Callers share each maximum as in SharedLimit.
 
     Attributes:
         calls: Unary calls.
@@ -65,13 +67,12 @@ class CallGuard(grpc.aio.ServerInterceptor):
             listener: Receives the events of the unary calls that do not reach their handler.
             trust_caller_metadata: The argument trust_metadata of caller_of.
         """
-        self._limits = limits
         self._listener = listener
         self._trust_caller_metadata = trust_caller_metadata
         self._slots = ReadSlots(limits.reads, limits.read_seconds)
         self._calls = SharedLimit(limits.calls)
         self._bytes = SharedLimit(limits.request_bytes)
-        self._streams: Counter[str] = Counter()
+        self._streams = defaultdict[str, SharedLimit](lambda: SharedLimit(limits.streams))
 
     async def intercept_service(
         self,
@@ -128,8 +129,9 @@ class CallGuard(grpc.aio.ServerInterceptor):
 
         async def handle(_: AsyncIterator[bytes], context: _Context) -> None:
             try:
-                with self._counted_stream(method):
-                    await behaviour(deserialize(await self._read(self._caller(context), context)), context)
+                caller = self._caller(context)
+                with self._counted(self._streams[method], caller, 1, _STREAMS):
+                    await behaviour(deserialize(await self._read(caller, context)), context)
             except _RefusedError as refusal:
                 await refusal.abort(context)
 
@@ -140,23 +142,13 @@ class CallGuard(grpc.aio.ServerInterceptor):
 
         async def handle(requests: AsyncIterator[Any], context: _Context) -> AsyncIterator[Any]:
             try:
-                with self._counted_stream(method):
+                with self._counted(self._streams[method], self._caller(context), 1, _STREAMS):
                     async for response in behaviour(requests, context):
                         yield response
             except _RefusedError as refusal:
                 await refusal.abort(context)
 
         return handle
-
-    @contextmanager
-    def _counted_stream(self, method: str) -> Iterator[None]:
-        self._streams[method] += 1
-        try:
-            if self._streams[method] > self._limits.streams:
-                raise _RefusedError.overloaded(f"{self._limits.streams} streams of this method are open, which is the limit")
-            yield
-        finally:
-            self._streams[method] -= 1
 
     def _caller(self, context: _Context) -> str:
         return caller_of_call(context, trust_metadata=self._trust_caller_metadata)
