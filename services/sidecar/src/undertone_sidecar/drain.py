@@ -105,7 +105,7 @@ async def drain(
     for task in (finishing, forced):
         task.cancel()
     await asyncio.gather(finishing, forced, return_exceptions=True)
-    await health.shut_down()
+    health.shut_down()
     # Cancels calls that are still in flight.
     await server.stop(None)
     if finished:
@@ -124,7 +124,7 @@ async def _finish(
     delay_seconds: float,
 ) -> None:
     await asyncio.sleep(serving_seconds)
-    await health.shut_down()
+    health.shut_down()
     await asyncio.sleep(delay_seconds)
     refuse_calls()
     await tracker.wait_idle()

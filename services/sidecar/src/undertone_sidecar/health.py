@@ -27,18 +27,18 @@ class Health:
         self.servicer = HealthService()
         self.was_ready = False
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Reports SERVING for liveness and NOT_SERVING for readiness."""
         self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-        await self.set_ready(ready=False)
+        self.set_ready(ready=False)
 
-    async def set_ready(self, *, ready: bool) -> None:
+    def set_ready(self, *, ready: bool) -> None:
         """Reports whether the sidecar is ready. Has no effect after `shut_down`."""
         self.was_ready = self.was_ready or ready
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in _READINESS_SERVICES:
             self.servicer.set(service, status)
 
-    async def shut_down(self) -> None:
+    def shut_down(self) -> None:
         """Reports NOT_SERVING for all services, from now on."""
         self.servicer.shut_down()

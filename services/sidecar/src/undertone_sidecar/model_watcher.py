@@ -138,15 +138,15 @@ class ModelWatcher:
             except ConfigurationError as error:
                 if not self._has_served:
                     raise
-                await self._withdraw(str(error))
+                self._withdraw(str(error))
             except (DeadlineError, OverloadedError) as error:
                 # A model server that computes on all cores responds late, but is still available.
                 completed, self._completed = self._completed, self._activity.completed
                 self._busy_checks = self._busy_checks + 1 if completed == self._completed else 0
                 if self._busy_checks > _MAX_BUSY_CHECKS or not self._available:
-                    await self._withdraw(str(error))
+                    self._withdraw(str(error))
             except SidecarError as error:
-                await self._withdraw(str(error))
+                self._withdraw(str(error))
             finally:
                 if not done.done():
                     done.set_result(None)
@@ -181,7 +181,7 @@ class ModelWatcher:
                 if self._failed.add(version, error):
                     self._log_failure(version, served, error, last=version == candidates[-1])
             else:
-                await self._serve(model)
+                self._serve(model)
                 break
         else:
             self._set_mismatch(mismatch=first_error is not None)
@@ -234,7 +234,7 @@ class ModelWatcher:
         log.info("warmed up", extra={"version": version, "calls": calls, "seconds": round(time.monotonic() - started, 3)})
         return model
 
-    async def _serve(self, model: Model) -> None:
+    def _serve(self, model: Model) -> None:
         precision = model.contract.precision
         if not self._has_served:
             log.info("instruction set", extra={"instruction_set": self._instruction_set.label, "precision": precision})
@@ -247,7 +247,7 @@ class ModelWatcher:
         self._model, self._available, self._has_served = model, True, True
         self._logged_reasons.clear()
         self._listener(ReadinessChanged(ServedModel(model.contract.name, model.version, precision)))
-        await self._health.set_ready(ready=True)
+        self._health.set_ready(ready=True)
         log.info("ready", extra={"model": model.contract.name, "version": model.version, "precision": precision})
         if self._warm_up_task:
             self._warm_up_task.cancel()
@@ -258,11 +258,11 @@ class ModelWatcher:
         with suppress(SidecarError):
             await warm_up(self._backend, model, model.lengths.warm_later)
 
-    async def _withdraw(self, reason: str) -> None:
+    def _withdraw(self, reason: str) -> None:
         if self._available:
             self._available = False
             self._listener(ReadinessChanged(None))
-            await self._health.set_ready(ready=False)
+            self._health.set_ready(ready=False)
         self._log_once(reason, logging.WARNING)
 
     def _log_once(self, reason: str, level: int) -> None:

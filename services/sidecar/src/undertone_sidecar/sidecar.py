@@ -149,7 +149,7 @@ class Sidecar:
 
     async def start(self) -> None:
         """Opens the ports, and sets `port`, `health_port` and `metrics_port`. Raises PortError."""
-        await self._health.start()
+        self._health.start()
         credentials = self._certificates.credentials() if self._certificates else None
         self.port = self._open_port(self._server, "--port", self._settings.port, credentials)
         if self._health_server and self._settings.health_port is not None:
