@@ -158,8 +158,8 @@ class ModelWatcher:
             raise UnavailableError("the model server is stuck: a call exceeds --predict-timeout-seconds")
         versions = await self._catalog.versions()
         self._busy_checks = 0
-        candidates = await self._in_thread(self._complete_versions, versions)
         served = self._model.version if self._available and self._model and self._model.version in versions else None
+        candidates = await self._in_thread(partial(self._complete_versions, served=served), versions)
         self._failed.keep(versions)
         first_error: SidecarError | None = None
         for version in candidates:
@@ -202,12 +202,11 @@ class ModelWatcher:
             self._mismatch = mismatch
             self._listener(MismatchChanged(mismatch))
 
-    def _complete_versions(self, versions: Iterable[int]) -> list[int]:
+    def _complete_versions(self, versions: Iterable[int], *, served: int | None) -> list[int]:
         """The versions with a complete folder. The served version is not checked again.
 
         A folder with a contract is complete, because the exporter writes the contract last.
         """
-        served = self._model.version if self._model and self._available else None
         return [version for version in versions if version == served or (self._folder / str(version) / CONTRACT_FILE).is_file()]
 
     async def _load(self, version: int) -> Model:

@@ -35,7 +35,7 @@ class RequestLimits:
         load balancer forwards must reach these limits instead, which refuse it with
         INVALID_ARGUMENT.
         """
-        ids = self.batch_paragraphs * (4 * MAX_ID_CHARACTERS + _PARAGRAPH_OVERHEAD_BYTES)
+        ids = self.batch_paragraphs * (_MAX_ID_BYTES + _PARAGRAPH_OVERHEAD_BYTES)
         return max(self.forwarded_bytes, max(self.batch_bytes, self.paragraph_bytes) + ids + _ENVELOPE_BYTES)
 
     def check_paragraph(self, text: str, identifier: str) -> None:

@@ -132,10 +132,7 @@ class Sidecar:
         self._health_server: grpc.aio.Server | None = None
         if settings.health_port is not None:
             self._health_server = grpc_server.server(
-                [
-                    CallGuard(CallLimits(calls=64, streams=64), ignore),
-                    DecodeErrorInterceptor(message_checks(settings.request_limits)),
-                ],
+                [CallGuard(CallLimits(calls=64, streams=64), ignore), DecodeErrorInterceptor({})],
                 _server_options(settings),
             )
             health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
