@@ -45,7 +45,7 @@ class FullCollections:
     async def run(self) -> None:
         """Runs until cancelled."""
         young, middle, old = gc.get_threshold()
-        # Modules and models live as long as the process.
+        # Modules live as long as the process.
         self._collect()
         gc.freeze()
         gc.set_threshold(young, middle, _NEVER)

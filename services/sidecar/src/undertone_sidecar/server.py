@@ -1,4 +1,4 @@
-"""The gRPC service undertone.v1.Classifier. The only place where errors become gRPC statuses."""
+"""The gRPC service undertone.v1.Classifier: reads requests, and answers with results or errors."""
 
 import asyncio
 import logging

@@ -83,7 +83,7 @@ def _family(side: Side, started: str, handled: str, handling: str) -> _Family:
 
 _FAMILIES: Final = {
     Side.SERVER: _family(
-        Side.SERVER, "Calls received.", "Calls finished.", "Time from receiving the request to sending the status."
+        Side.SERVER, "Calls received.", "Calls finished.", "Time from receiving the request to the end of its handler."
     ),
     Side.CLIENT: _family(
         Side.CLIENT,
