@@ -14,7 +14,8 @@ from undertone_telemetry import logs
 from undertone_sidecar.errors import ConfigurationError, ContractError, DependencyError, PortError, SettingsError
 from undertone_sidecar.garbage import FullCollections
 from undertone_sidecar.plan_command import plan
-from undertone_sidecar.settings import CONTEXT_SETTINGS, SectionedCommand, Settings, removed_options, settings_options
+from undertone_sidecar.settings import Settings
+from undertone_sidecar.settings_options import CONTEXT_SETTINGS, SectionedCommand, removed_options, settings_options
 from undertone_sidecar.sidecar import Sidecar
 
 _EXIT_CODES: Final[Mapping[type[ConfigurationError], int]] = {

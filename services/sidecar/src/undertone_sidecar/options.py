@@ -1,6 +1,7 @@
 """Command-line options as metadata of dataclass fields, and additional option types."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,16 @@ def option(
         attributes: Further arguments of click.option.
     """
     return {"help": help_text, "type": kind, "metavar": metavar, **attributes}
+
+
+def file_option(help_text: str) -> Mapping[str, Any]:
+    """Metadata of a field that is a file, as a Path."""
+    return option(help_text, click.Path(path_type=Path), "FILE")
+
+
+def boolean_option(help_text: str) -> Mapping[str, Any]:
+    """Metadata of a field that is true or false. The flag without a value means true."""
+    return option(help_text, click.BOOL, "[true|false]", is_flag=False, flag_value="true")
 
 
 class Cpus(NumberRange):

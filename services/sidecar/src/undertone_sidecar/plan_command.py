@@ -11,7 +11,7 @@ from undertone_telemetry.options import ENVIRONMENT_PREFIX, option_group
 
 from undertone_sidecar.cpu import Machine, ThreadPlan, ThreadSettings, oversubscription, plan_threads, read_machine
 from undertone_sidecar.errors import SettingsError
-from undertone_sidecar.settings import CONTEXT_SETTINGS, removed_options, thread_options
+from undertone_sidecar.settings_options import CONTEXT_SETTINGS, removed_options, thread_options
 
 
 def _core_note(machine: Machine, settings: ThreadSettings) -> str:

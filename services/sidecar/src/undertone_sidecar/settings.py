@@ -1,33 +1,22 @@
-"""The settings of the sidecar: one frozen object, made from flags and environment variables."""
+"""The settings of the sidecar: one frozen object with checked values."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from undertone_protos.unix_address import unix_address_problem
 from undertone_telemetry import TelemetryError, TelemetrySettings
-from undertone_telemetry.options import (
-    ENVIRONMENT_PREFIX,
-    Decorator,
-    IntegerRange,
-    NumberRange,
-    field_option,
-    option_group,
-    telemetry_option,
-)
+from undertone_telemetry.options import IntegerRange, NumberRange
 
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
-from undertone_sidecar.options import PortOrOff, option
+from undertone_sidecar.options import PortOrOff, boolean_option, file_option, option
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tls import TlsFiles
-
-CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-"""Settings of click for both commands."""
 
 _TARGET: Final = re.compile(r"unix(-abstract)?:.+|.+:\d+")
 
@@ -69,24 +58,17 @@ class Settings(ThreadSettings):
     )
     tls_cert: Path | None = field(
         default=None,
-        metadata=option(
+        metadata=file_option(
             "Certificate chain of the gRPC service (PEM), which then accepts TLS 1.2 and 1.3 only. Changed files are "
-            "reloaded. Needs --tls-key.",
-            click.Path(path_type=Path),
-            "FILE",
+            "reloaded. Needs --tls-key."
         ),
     )
-    tls_key: Path | None = field(
-        default=None,
-        metadata=option("Private key of --tls-cert (PEM, without a password).", click.Path(path_type=Path), "FILE"),
-    )
+    tls_key: Path | None = field(default=None, metadata=file_option("Private key of --tls-cert (PEM, without a password)."))
     tls_client_ca: Path | None = field(
         default=None,
-        metadata=option(
+        metadata=file_option(
             "CA certificates (PEM) that issue the certificates of clients. Each client must then have one (mTLS). "
-            "Needs --tls-cert.",
-            click.Path(path_type=Path),
-            "FILE",
+            "Needs --tls-cert."
         ),
     )
     health_port: int | None = field(
@@ -100,14 +82,10 @@ class Settings(ThreadSettings):
     )
     trust_caller_metadata: bool = field(
         default=False,
-        metadata=option(
+        metadata=boolean_option(
             "Identify callers by the metadata x-undertone-caller. Only for sidecars that receive all "
             "calls through a load balancer that overwrites it, as the chart's Envoy does. Otherwise, callers are "
-            "identified by their client certificate, or by their IP address.",
-            click.BOOL,
-            "[true|false]",
-            is_flag=False,
-            flag_value="true",
+            "identified by their client certificate, or by their IP address."
         ),
     )
     batch_tokens: int = field(
@@ -318,78 +296,3 @@ class Settings(ThreadSettings):
                 f"{self.drain_delay_seconds}: their sum must not exceed --grace-period-seconds, "
                 f"{self.grace_period_seconds}, which includes both"
             )
-
-
-_SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Model and network": ("model_dir", "model_name", "model_server", "host", "port", "trust_caller_metadata"),
-    "TLS": ("tls_cert", "tls_key", "tls_client_ca", "health_port"),
-    "Batching": ("batch_tokens", "chunk_overlap", "batch_lane_share"),
-    "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "threads_per_core", "model_server_threads", "auto"),
-    "Limits": (
-        "max_queue_tokens",
-        "max_queue",
-        "max_paragraph_bytes",
-        "max_paragraph_characters",
-        "max_paragraph_chunks",
-        "max_batch_paragraphs",
-        "max_batch_bytes",
-        "max_message_bytes",
-    ),
-    "Timeouts and shutdown": (
-        "predict_timeout_seconds",
-        "deadline_margin_seconds",
-        "poll_seconds",
-        "drain_serving_seconds",
-        "drain_delay_seconds",
-        "grace_period_seconds",
-    ),
-    "Telemetry": ("metrics_port", "dogstatsd", "otlp_endpoint", "trace_sample", "log_format"),
-}
-"""Sections of the help, and their options."""
-
-
-class SectionedCommand(click.Command):
-    """A command whose help has the options of Settings in sections."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = {parameter.name: parameter.get_help_record(ctx) for parameter in self.get_params(ctx)}
-        listed = {title: [records.pop(name) for name in names] for title, names in _SECTIONS.items()}
-        for title, rows in (*listed.items(), ("Other", list(records.values()))):
-            with formatter.section(title):
-                formatter.write_dl([row for row in rows if row])
-
-
-def thread_options() -> list[Decorator[Any]]:
-    """The options of ThreadSettings."""
-    return [field_option(ThreadSettings, setting.name) for setting in fields(ThreadSettings)]
-
-
-def _refuse_removed(_: click.Context, option: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        raise click.UsageError(
-            f"{option.opts[0]} {value!r} (env var: {option.envvar!r}): the option was removed, because only the sidecar forms "
-            "batches: remove the option and the variable"
-        )
-
-
-def removed_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds hidden options that refuse flags and environment variables of earlier versions."""
-    return click.option(
-        "--batching",
-        envvar=f"{ENVIRONMENT_PREFIX}BATCHING",
-        hidden=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_refuse_removed,
-    )(command)
-
-
-def settings_options() -> Decorator[Any]:
-    """Adds `settings` to a command's arguments: a Settings."""
-    own = [name for title, names in _SECTIONS.items() if title != "Telemetry" for name in names]
-    return option_group(
-        "settings",
-        Settings,
-        *(field_option(Settings, name) for name in own),
-        *(telemetry_option(name, Settings) for name in _SECTIONS["Telemetry"]),
-    )

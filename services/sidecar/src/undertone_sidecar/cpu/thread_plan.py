@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-import click
 from undertone_telemetry.options import IntegerRange
 
 from undertone_sidecar.cpu.machine import Machine
-from undertone_sidecar.options import Cpus, option
+from undertone_sidecar.options import Cpus, boolean_option, option
 
 _MAX_TOKENIZERS: Final = 4
 """Maximum number of threads that tokenize. Each tokenizes thousands of paragraphs a second."""
@@ -70,15 +69,7 @@ class ThreadSettings:
         ),
     )
     auto: bool = field(
-        default=False,
-        # --auto alone means --auto=true.
-        metadata=option(
-            "Correct thread counts that exceed the CPUs, instead of refusing to start.",
-            click.BOOL,
-            "[true|false]",
-            is_flag=False,
-            flag_value="true",
-        ),
+        default=False, metadata=boolean_option("Correct thread counts that exceed the CPUs, instead of refusing to start.")
     )
 
 
