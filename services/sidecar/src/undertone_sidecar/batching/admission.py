@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from undertone_sidecar.batching.cost import CostModel
+from undertone_sidecar.errors import OverloadedError
 
 _MIN_RETRY_SECONDS: Final = 0.05
 _MAX_RETRY_SECONDS: Final = 10.0
@@ -67,6 +68,10 @@ class Refusal:
             "retry later, or set a longer deadline"
         )
 
+    def error(self, jitter: float) -> OverloadedError:
+        """The error for the caller. `jitter` is from 0 to 1, and spreads the retries of callers."""
+        return OverloadedError(str(self), retry_after=self.retry_after * (1 + jitter))
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
@@ -91,14 +96,8 @@ class AdmissionControl:
         self._limits = limits
 
     def needs_check(self, tokens: int, lane_tokens: int, *, remaining: float) -> bool:
-        """Whether `refusal` could refuse `tokens` more tokens. If not, the forecast can be skipped.
-
-        A request that finds the queue of its lane empty is accepted whatever its size, because it
-        will find no better moment.
-        """
-        if lane_tokens and lane_tokens + tokens > self._limits.queue_tokens:
-            return True
-        return self._cost.is_reliable and remaining < math.inf
+        """Whether `refusal` could refuse `tokens` more tokens. If not, no forecast is needed."""
+        return self._overflows(tokens, lane_tokens) or (self._cost.is_reliable and remaining < math.inf)
 
     def refusal(self, tokens: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
         """The refusal of requests with `tokens` padded tokens. None if they are accepted.
@@ -112,7 +111,7 @@ class AdmissionControl:
         all_done = start_seconds(self._work_seconds(backlog.tokens + tokens), backlog.slots)
         call = self._call_seconds(tokens, backlog, remaining)
         needed = max(wait + call, all_done)
-        if backlog.lane_tokens and backlog.lane_tokens + tokens > self._limits.queue_tokens:
+        if self._overflows(tokens, backlog.lane_tokens):
             # Half of the queue will be empty then. If all callers came back at once for the first
             # free place, most would fail.
             return Refusal(RefusalReason.QUEUE_FULL, needed, remaining, _clamp(wait / 2))
@@ -120,6 +119,14 @@ class AdmissionControl:
             # Before a call has ended, there is room for no other request.
             return Refusal(RefusalReason.DEADLINE, needed, remaining, _clamp(max(needed - remaining, call)))
         return None
+
+    def _overflows(self, tokens: int, lane_tokens: int) -> bool:
+        """Whether `tokens` more tokens exceed the queue of a lane.
+
+        A request that finds the queue empty is accepted whatever its size, because it will find no
+        better moment.
+        """
+        return lane_tokens > 0 and lane_tokens + tokens > self._limits.queue_tokens
 
     @property
     def _efficient_tokens(self) -> float:

@@ -7,30 +7,22 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import grpc
 
 from undertone_sidecar.activity import Activity
-from undertone_sidecar.backend import Backend, Batch, Scores
+from undertone_sidecar.backend import Backend, Scores
 from undertone_sidecar.batching.admission import BatchLimits, Refusal
 from undertone_sidecar.batching.deadlines import Deadlines
+from undertone_sidecar.batching.predict_call import PredictCall, PreparedBatch, fail
 from undertone_sidecar.batching.request import Lane, Request, Scored
 from undertone_sidecar.batching.schedule import Schedule
-from undertone_sidecar.batching.selection import BatchSelection, pad_batch
-from undertone_sidecar.batching.slots import PredictCall, Slots, fail
-from undertone_sidecar.errors import (
-    SHUTTING_DOWN,
-    ModelServerError,
-    ModelServerLostError,
-    OverloadedError,
-    SidecarError,
-    UnavailableError,
-    status_of,
-)
-from undertone_sidecar.events import BatchAnswered, BatchSent, Listener, ParagraphShed, RequestDropped, ignore
+from undertone_sidecar.batching.selection import pad_batch
+from undertone_sidecar.batching.slots import Slots
+from undertone_sidecar.errors import SHUTTING_DOWN, ModelServerLostError, OverloadedError, UnavailableError, status_of
+from undertone_sidecar.events import BatchAnswered, Listener, ParagraphShed, RequestDropped, ignore
 
 _PUSHED_OUT: Final = (
     "the queue is full, and the paragraph was removed because this caller had the most tokens in it: "
@@ -42,18 +34,9 @@ _BUSY_SECONDS: Final = 0.05
 
 _SWEEP_SECONDS: Final = 1e-3
 """Minimum time between two searches of the queue for requests to drop, for each request in it. A
-search takes about 5 µs for each request, so it takes 0.5 % of the CPU time at most."""
+search visits every request, so a long queue is searched less often."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A selection and its tensors. `prefetched`: it was prepared before a slot was free."""
-
-    selection: BatchSelection
-    batch: Batch
-    prefetched: bool
 
 
 class MicroBatcher:
@@ -105,10 +88,10 @@ class MicroBatcher:
         self._listener = listener
         self._schedule = Schedule(limits)
         self._deadlines = Deadlines(self._schedule.cost, margin_seconds)
-        self._prefetched: _Prepared | None = None
+        self._prefetched: PreparedBatch | None = None
         self._activity = activity or Activity()
         self._jitter = jitter
-        self._slots = Slots(limits.slots)
+        self._slots = Slots(limits.slots, self._schedule.cost)
         self._tasks: dict[asyncio.Task[None], PredictCall] = {}
         self._wake_scheduled = False
         self._next_sweep = -math.inf
@@ -167,30 +150,27 @@ class MicroBatcher:
 
         def check() -> Refusal | None:
             return self._schedule.refusal(
-                lane, caller, tokens, slots=partial(self._seconds_until_free, now), remaining=remaining
+                lane, caller, tokens, slots=partial(self._slots.seconds_until_free, now), remaining=remaining
             )
 
         refusal = check()
         if refusal and now >= self._next_sweep:
             # Cancelled and expired requests must not cause a refusal, nor requests that will be too
             # late when a slot is free. The interval bounds the CPU time of this search.
-            self._schedule.remove_unwanted(partial(self._keep_or_drop, start=now + self._seconds_until_free(now)[0]))
+            self._schedule.remove_unwanted(partial(self._keep_or_drop, start=now + self._slots.seconds_until_free(now)[0]))
             self._next_sweep = now + _SWEEP_SECONDS * len(self._schedule)
             refusal = check()
         if refusal:
             self._listener(ParagraphShed(lane.value, refusal.reason.value, items, tokens))
-            raise OverloadedError(str(refusal), retry_after=refusal.retry_after * (1 + self._jitter()))
+            raise refusal.error(self._jitter())
 
     def _push_out(self, request: Request, now: float) -> None:
         """Fails a request that was removed from a full queue."""
         fail([request], OverloadedError(_PUSHED_OUT))
         self._listener(RequestDropped(request.lane.value, "pushed_out", now - request.enqueued_at, request.span))
 
-    def _seconds_until_free(self, now: float) -> list[float]:
-        return self._slots.seconds_until_free(self._schedule.cost, now)
-
     def _remaining_seconds(self) -> list[float]:
-        return self._slots.remaining_seconds(self._schedule.cost, self._clock())
+        return self._slots.remaining_seconds(self._clock())
 
     def _remaining_after_next_completion(self) -> list[float]:
         """Remaining seconds of the other calls once the earliest has finished."""
@@ -224,7 +204,7 @@ class MicroBatcher:
         self._prefetched = None
         fail(self._schedule.clear(), error)
 
-    def _next_batch(self) -> _Prepared | None:
+    def _next_batch(self) -> PreparedBatch | None:
         """Selects a batch for one of the free slots."""
         selection = self._schedule.next_batch(
             self._keep_or_drop,
@@ -232,7 +212,7 @@ class MicroBatcher:
             remaining_seconds=self._remaining_seconds,
             token_limit=partial(self._deadlines.token_limit, start=self._clock()),
         )
-        return _Prepared(selection, pad_batch(selection), prefetched=False) if selection else None
+        return PreparedBatch(selection, pad_batch(selection), prefetched=False) if selection else None
 
     def _prefetch(self) -> None:
         """Prepares the next batch while all slots are busy, if a full batch is queued."""
@@ -247,11 +227,11 @@ class MicroBatcher:
                 token_limit=partial(self._deadlines.token_limit, start=self._clock() + self._remaining_seconds()[0]),
             )
             if selection:
-                self._prefetched = _Prepared(selection, pad_batch(selection), prefetched=True)
+                self._prefetched = PreparedBatch(selection, pad_batch(selection), prefetched=True)
         except Exception as error:
             self._fail_queue(error)
 
-    def _take_prefetched(self) -> _Prepared | None:
+    def _take_prefetched(self) -> PreparedBatch | None:
         """The prefetched batch, if its lane is still next and all its requests are wanted."""
         prefetched, self._prefetched = self._prefetched, None
         if prefetched and self._schedule.is_current(prefetched.selection):
@@ -263,29 +243,27 @@ class MicroBatcher:
                 return prefetched
         return None
 
-    def _send(self, prepared: _Prepared) -> None:
-        requests = prepared.selection.requests
-        call = None
+    def _send(self, prepared: PreparedBatch) -> None:
         try:
             self._schedule.start(prepared.selection)
-            call = PredictCall(requests, prepared.selection.padded_tokens, self._clock())
+            call = PredictCall(prepared, self._clock())
             # An empty context: the current one may belong to a caller, or to the previous batch.
             context = Context()
-            context.run(self._listener, _batch_sent(prepared, call))
+            context.run(self._listener, call.sent_event())
         except Exception as error:
             log.exception("a batch could not be sent")
-            fail(requests, error)
+            fail(prepared.selection.requests, error)
             return
         self._next_sweep = -math.inf
         self._slots.start(call)
-        task = asyncio.create_task(self._run(call, prepared.batch), name="predict", context=context)
+        task = asyncio.create_task(self._run(call), name="predict", context=context)
         self._tasks[task] = call
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
-    async def _run(self, call: PredictCall, batch: Batch) -> None:
+    async def _run(self, call: PredictCall) -> None:
         watchdog = asyncio.get_running_loop().call_later(self._call_seconds, self._on_overdue, call)
         try:
-            outcome = await self._predict(batch)
+            outcome = await call.run(self._backend)
         finally:
             watchdog.cancel()
         seconds = 0.0
@@ -306,34 +284,17 @@ class MicroBatcher:
             # busy.
             await asyncio.sleep(0)
         finally:
-            self._resolve(call, outcome, seconds)
-        self._prefetch()
-
-    def _resolve(self, call: PredictCall, outcome: Scores | Exception, seconds: float) -> None:
-        try:
             call.resolve(outcome, seconds)
-        except Exception as error:
-            log.exception("a call has invalid results")
-            fail(call.requests, error)
-
-    async def _predict(self, batch: Batch) -> Scores | Exception:
-        """Returns the scores, or the error that every request of the batch gets."""
-        try:
-            return await self._backend.predict(batch, timeout=None)
-        except SidecarError as error:
-            if isinstance(error, ModelServerError):
-                log.error("batch failed", extra={"shape": batch.input_ids.shape, "reason": str(error)})
-            return error
-        except Exception as error:
-            log.exception("batch failed", extra={"shape": batch.input_ids.shape})
-            return error
+        self._prefetch()
 
     def _on_end(self, call: PredictCall, outcome: Scores | Exception, seconds: float) -> None:
         """Records the end of a call, which took `seconds`."""
         self._activity.completed += not isinstance(outcome, ModelServerLostError)
         self._activity.overdue -= call.is_overdue
-        code = status_of(outcome).code if isinstance(outcome, Exception) else grpc.StatusCode.OK
-        if not isinstance(outcome, Exception):
+        if isinstance(outcome, Exception):
+            code = status_of(outcome).code
+        else:
+            code = grpc.StatusCode.OK
             self._schedule.cost.observe(call.padded_tokens, seconds)
             self._slots.on_answered()
         self._listener(BatchAnswered(code.name, seconds))
@@ -364,17 +325,3 @@ class MicroBatcher:
             request.result.set_exception(self._deadlines.drop_error(request, reason, now, jitter=self._jitter()))
         self._listener(RequestDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
         return False
-
-
-def _batch_sent(prepared: _Prepared, call: PredictCall) -> BatchSent:
-    requests, spans = call.requests, tuple(request.span for request in call.requests)
-    return BatchSent(
-        items=len(requests),
-        tokens=sum(len(request.token_ids) for request in requests),
-        padded_tokens=call.padded_tokens,
-        queue_seconds=tuple(call.sent_at - request.enqueued_at for request in requests),
-        lane=prepared.selection.lane.value,
-        prefetched=prepared.prefetched,
-        version=prepared.batch.version,
-        spans=spans if any(span is not None for span in spans) else (),
-    )

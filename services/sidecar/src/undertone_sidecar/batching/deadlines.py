@@ -3,9 +3,10 @@
 import math
 from typing import Final
 
+from undertone_sidecar.batching.admission import Refusal, RefusalReason
 from undertone_sidecar.batching.cost import CostModel
 from undertone_sidecar.batching.request import Request
-from undertone_sidecar.errors import DeadlineError, OverloadedError, SidecarError
+from undertone_sidecar.errors import DeadlineError, SidecarError
 
 _PROBE_INTERVAL: Final = 3.0
 """Idle time after which the forecast refuses no request, as a multiple of the request's call. If
@@ -57,8 +58,4 @@ class Deadlines:
         if reason == "expired":
             return DeadlineError("the deadline passed while the paragraph waited for the model server: set a longer deadline")
         needed = self._cost.cautious_seconds(request.padded_length)
-        return OverloadedError(
-            f"the answer needs about {needed:.2g} s, but the deadline is in {request.deadline - now:.2g} s: "
-            "retry later, or set a longer deadline",
-            retry_after=needed * (1 + jitter),
-        )
+        return Refusal(RefusalReason.DEADLINE, needed, request.deadline - now, retry_after=needed).error(jitter)

@@ -1,45 +1,16 @@
-"""The slots for Predict calls, and the calls in flight."""
+"""The slots for Predict calls."""
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from undertone_sidecar.backend import Scores
 from undertone_sidecar.batching.cost import CostModel
-from undertone_sidecar.batching.request import Request, Scored
+from undertone_sidecar.batching.predict_call import PredictCall
 
 _CALLS_PER_SLOT: Final = 100
 """Answered calls after which one of the slots that the model server refused is tried again."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class PredictCall:
-    """A Predict call in flight. It is overdue when it exceeds the maximum duration of a call."""
-
-    requests: Sequence[Request]
-    padded_tokens: int
-    sent_at: float
-    is_overdue: bool = False
-
-    def resolve(self, outcome: Scores | Exception, seconds: float) -> None:
-        """Sets the result of each request that has none. `seconds` is the duration of the call."""
-        if isinstance(outcome, Exception):
-            fail(self.requests, outcome)
-            return
-        for row, request in enumerate(self.requests):
-            if not request.result.done():
-                request.result.set_result(Scored(outcome[row], self.sent_at - request.enqueued_at, seconds))
-
-
-def fail(requests: Sequence[Request], error: Exception) -> None:
-    """Sets the exception of each request that has no result."""
-    for request in requests:
-        if not request.result.done():
-            request.result.set_exception(error)
 
 
 class Slots:
@@ -49,7 +20,8 @@ class Slots:
     rises by one after each hundred answered calls.
     """
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int, cost: CostModel) -> None:
+        self._cost = cost
         self._count = self._maximum = maximum
         self._answers_until_more = 0
         self._last_end = -math.inf
@@ -69,10 +41,9 @@ class Slots:
         self._calls.append(call)
 
     def end(self, call: PredictCall, now: float) -> None:
-        """Frees the slot of a call. Does nothing if the call has ended before."""
-        if call in self._calls:
-            self._calls.remove(call)
-            self._last_end = now
+        """Frees the slot of a call."""
+        self._calls.remove(call)
+        self._last_end = now
 
     def on_answered(self) -> None:
         """The model server has answered a call."""
@@ -97,10 +68,10 @@ class Slots:
         """Seconds since the last call ended. 0 while a call is in flight."""
         return 0.0 if self._calls else now - self._last_end
 
-    def remaining_seconds(self, cost: CostModel, now: float) -> list[float]:
+    def remaining_seconds(self, now: float) -> list[float]:
         """Estimated remaining seconds of each call in flight, ascending."""
-        return sorted(cost.remaining_seconds(call.padded_tokens, now - call.sent_at) for call in self._calls)
+        return sorted(self._cost.remaining_seconds(call.padded_tokens, now - call.sent_at) for call in self._calls)
 
-    def seconds_until_free(self, cost: CostModel, now: float) -> list[float]:
+    def seconds_until_free(self, now: float) -> list[float]:
         """Estimated seconds until each slot is free, ascending."""
-        return [0.0] * self.free + self.remaining_seconds(cost, now)
+        return [0.0] * self.free + self.remaining_seconds(now)
