@@ -2,63 +2,17 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_bench.simulation.clock import run
-from undertone_sidecar.activity import Activity
-from undertone_sidecar.backend import Batch
-from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
-from undertone_sidecar.errors import DeadlineError, ModelServerError, ModelServerLostError, OverloadedError, UnavailableError
+from undertone_sidecar.batching import Lane, MicroBatcher, Scored
+from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError, UnavailableError
 from undertone_sidecar.events import BatchAnswered, BatchSent, Event, ParagraphShed, RequestDropped
-from undertone_sidecar.model import PaddedLengths
 from undertone_sidecar.testing import FakeBackend, FakeClock, probabilities
 
-LENGTHS = PaddedLengths.up_to(512)
-
-
-def request(tokens: int, *, first: int = 1, version: int = 1, deadline: float = math.inf, lane: Lane = Lane.ONLINE) -> Request:
-    """A request whose token ids count up from `first`."""
-    ids = np.arange(first, first + tokens, dtype=np.int32)
-    return Request(ids, LENGTHS.fit(tokens), version, deadline, lane)
-
-
-def limits(budget: int = 512, *, slots: int = 1, queue_tokens: int = 100_000) -> BatchLimits:
-    return BatchLimits(budget=budget, slots=slots, queue_tokens=queue_tokens, batch_share=0.1)
-
-
-def make_batcher(
-    backend: FakeBackend,
-    clock: FakeClock | None = None,
-    *,
-    queue_tokens: int = 100_000,
-    events: list[Event] | None = None,
-    activity: Activity | None = None,
-    call_seconds: float = 30,
-) -> MicroBatcher:
-    return MicroBatcher(
-        backend,
-        limits(queue_tokens=queue_tokens),
-        call_seconds=call_seconds,
-        margin_seconds=0.01,
-        clock=clock or FakeClock(),
-        listener=(lambda _: None) if events is None else events.append,
-        activity=activity,
-        jitter=lambda: 0.0,
-    )
-
-
-def submit(batcher: MicroBatcher, request: Request) -> asyncio.Future[Scored]:
-    (result,) = batcher.submit([request])
-    return result
-
-
-def first_ids(batches: Sequence[Batch]) -> list[int]:
-    return [int(row[0]) for batch in batches for row in batch.input_ids]
-
+from tests.unit.support.batcher import LENGTHS, first_ids, limits, make_batcher, request, submit
 
 arrivals = st.lists(
     st.tuples(
@@ -226,100 +180,6 @@ async def test_a_full_queue_refuses_requests_but_does_not_count_cancelled_ones()
     backend.release()
     await asyncio.gather(*queued, return_exceptions=True)
     await batcher.close()
-
-
-async def test_a_request_is_refused_only_if_its_deadline_cannot_be_met() -> None:
-    clock, events = FakeClock(), list[Event]()
-    backend = FakeBackend(clock=clock, seconds=2.0)
-    batcher = make_batcher(backend, clock, events=events)
-    for _ in range(10):
-        await submit(batcher, request(500))
-    backend.hold()
-    accepted = [submit(batcher, request(500))]
-    await backend.wait_for_calls(11)
-    accepted.append(submit(batcher, request(500)))
-    with pytest.raises(OverloadedError, match="but the deadline is in 3 s: retry later") as refusal:
-        batcher.submit([request(500, deadline=clock() + 3.01)])
-    assert refusal.value.retry_after == pytest.approx(3.0, abs=0.5)
-    assert events[-1] == ParagraphShed("online", "deadline", 1, 512)
-    accepted.append(submit(batcher, request(500, deadline=clock() + 7)))
-    backend.release()
-    assert all(isinstance(scored, Scored) for scored in await asyncio.gather(*accepted))
-    await batcher.close()
-
-
-async def test_an_idle_batcher_refuses_a_request_that_is_too_late_but_tries_again_after_a_while() -> None:
-    """Without the retry, a forecast that is too long would never be corrected."""
-    clock = FakeClock()
-    backend = FakeBackend(clock=clock, seconds=2.0)
-    batcher = make_batcher(backend, clock)
-    for _ in range(10):
-        await submit(batcher, request(500))
-    with pytest.raises(OverloadedError, match=r"but the deadline is in 1\.5 s"):
-        batcher.submit([request(500, deadline=clock() + 1.51)])
-    clock.advance(21)
-    assert isinstance(await submit(batcher, request(500, deadline=clock() + 1.51)), Scored)
-    with pytest.raises(OverloadedError):
-        batcher.submit([request(500, deadline=clock() + 1.51)])
-    await batcher.close()
-
-
-async def test_neither_a_deadline_nor_a_cancellation_ends_a_call_or_frees_its_slot() -> None:
-    backend, clock = FakeBackend(), FakeClock()
-    backend.hold()
-    batcher = make_batcher(backend, clock)
-    first, second = submit(batcher, request(10, deadline=1.0)), submit(batcher, request(10))
-    await backend.wait_for_calls()
-    first.cancel()
-    second.cancel()
-    clock.advance(5.0)
-    third = submit(batcher, request(10, first=3))
-    await asyncio.sleep(0.01)
-    assert (backend.in_flight, len(backend.batches), backend.timeouts) == (1, 1, [None])
-    backend.release()
-    await third
-    assert first_ids(backend.batches) == [1, 1, 3]
-    await batcher.close()
-
-
-async def test_a_request_that_became_too_late_in_the_queue_is_answered_without_a_call() -> None:
-    clock, events = FakeClock(), list[Event]()
-    backend = FakeBackend(clock=clock, seconds=2.0)
-    batcher = make_batcher(backend, clock, events=events)
-    for _ in range(10):
-        await submit(batcher, request(500))
-    backend.hold()
-    running = submit(batcher, request(500))
-    await backend.wait_for_calls(11)
-    late, patient = submit(batcher, request(500, first=7, deadline=clock() + 5.0)), submit(batcher, request(500, first=8))
-    clock.advance(1.5)  # The call takes longer than usual.
-    backend.release()
-    await running
-    with pytest.raises(OverloadedError, match=r"needs about 2 s, but the deadline is in 1\.5 s") as dropped:
-        await late
-    assert dropped.value.retry_after == pytest.approx(2.0, rel=0.1)
-    await patient
-    assert first_ids(backend.batches)[-1] == 8
-    assert RequestDropped("online", "late", 3.5, None) in events
-    await batcher.close()
-
-
-def test_a_call_that_exceeds_its_maximum_fails_for_its_callers_and_keeps_its_slot() -> None:
-    async def main() -> None:
-        backend, activity = FakeBackend(), Activity()
-        backend.hold()
-        batcher = make_batcher(backend, activity=activity, call_seconds=5)
-        stuck, queued = submit(batcher, request(10)), submit(batcher, request(500))
-        for result in (stuck, queued):
-            with pytest.raises(ModelServerLostError, match=r"has not finished a call in 5 s: retry later"):
-                await result
-        assert (activity.overdue, activity.completed, backend.in_flight) == (1, 0, 1)
-        backend.release()
-        assert isinstance(await submit(batcher, request(10)), Scored)
-        assert (activity.overdue, activity.completed) == (0, 2)
-        await batcher.close()
-
-    run(main())  # A virtual clock, on which the last call is never late.
 
 
 async def test_results_and_events_distinguish_queue_time_from_predict_time() -> None:

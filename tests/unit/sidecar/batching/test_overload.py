@@ -1,7 +1,7 @@
 """Goodput under overload: the batcher on a virtual clock, with a simulated TF Serving.
 
 The model server has two cores and computes abandoned calls to their end. A batch of 500-token
-paragraphs takes as long as with BERT-base on two cores, where the capacity is 5.2 paragraphs per
+paragraphs takes as long as with BERT-base on two cores. The capacity is 5.4 such paragraphs per
 second.
 """
 
@@ -267,29 +267,3 @@ def test_every_request_is_resolved_once_and_slots_are_never_overcommitted(
         await batcher.close()
 
     run(main())
-
-
-def test_a_model_server_with_fewer_threads_than_slots_gets_fewer_calls() -> None:
-    """TF Serving runs N - 1 calls with --grpc_max_threads=N, and refuses further calls."""
-
-    async def main() -> tuple[Counter[str], int]:
-        server = SimulatedModelServer(cores=2, threads=2, call_seconds=0.01, token_seconds=0.001)
-        limits = BatchLimits(budget=1024, slots=4, queue_tokens=10**6, batch_share=0.1)
-        batcher = MicroBatcher(server, limits, call_seconds=30, margin_seconds=MARGIN, clock=asyncio.get_running_loop().time)
-        codes = Counter[str]()
-
-        async def call() -> None:
-            try:
-                await batcher.submit([Request(np.zeros(512, np.int32), 512, 1, NEVER)])[0]
-                codes["OK"] += 1
-            except SidecarError as error:
-                codes[status_of(error).code.name] += 1
-
-        await asyncio.gather(*(call() for _ in range(150)))
-        await batcher.close()
-        return codes, server.max_runs
-
-    codes, runs = run(main())
-    assert runs == 2
-    assert codes["OK"] >= 140
-    assert codes["RESOURCE_EXHAUSTED"] == 150 - codes["OK"]
