@@ -124,6 +124,10 @@ class Envoy(Process):
         (line,) = request(self.admin, "GET", f"/stats?filter=^{name}$").body.decode().splitlines()
         return int(line.rpartition(" ")[2])
 
+    def ejections(self) -> int:
+        """The number of sidecars that outlier detection has ejected so far."""
+        return self.statistic("cluster.sidecars.outlier_detection.ejections_enforced_total")
+
     def healthy(self) -> bool:
         """Whether the startup probe succeeds."""
         return request(self.metrics, "GET", "/healthy").status == 200
