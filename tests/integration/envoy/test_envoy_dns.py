@@ -16,8 +16,7 @@ from undertone_bench.envoy import SidecarStatus, sidecar_statuses
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_sidecar.testing import write_version
 
-from tests.integration.envoy.test_envoy_failures import classify_code
-from tests.integration.support.callers import Stub
+from tests.integration.support.callers import Stub, classify_code
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
 from tests.integration.support.processes import TIMEOUT_SECONDS
 from tests.integration.support.scripted_pod import ScriptedPod, succeed

@@ -2,36 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
-from tests.integration.support.callers import Stub
-from tests.integration.support.envoy import Envoy, EnvoyLauncher
-from tests.integration.support.processes import TIMEOUT_SECONDS
-from tests.integration.support.scripted_pod import Context, ScriptedPod, failing, succeed
+from tests.integration.support.callers import Stub, classify_code
+from tests.integration.support.envoy import EnvoyLauncher
+from tests.integration.support.scripted_pod import Context, ScriptedPod, envoy_for, failing, succeed
 
 CALLS = 50
 NEVER = {"consecutiveFailures": 1000, "ejectionSeconds": 300}
-
-
-@asynccontextmanager
-async def envoy_for(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: Any) -> AsyncIterator[tuple[Envoy, Stub]]:
-    """An Envoy that uses these pods, and a stub for it."""
-    ports = [pod.port for pod in pods]
-    envoy = await asyncio.to_thread(launch.envoy, ports, **values)
-    await asyncio.to_thread(envoy.until_used, ports)
-    async with grpc.aio.insecure_channel(envoy.target) as channel:
-        yield envoy, classifier_pb2_grpc.ClassifierStub(channel)
-
-
-async def classify_code(stub: Stub, identifier: str) -> grpc.StatusCode:
-    call = stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id=identifier), timeout=TIMEOUT_SECONDS)
-    return await call.code()
 
 
 async def test_a_failed_call_is_retried_on_another_pod(launch_envoy: EnvoyLauncher) -> None:

@@ -14,7 +14,7 @@ from undertone_bench.processes import peak_resident_bytes
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from tests.integration.envoy.conftest import Fleet
-from tests.integration.envoy.test_envoy_memory import neighbours
+from tests.integration.support.callers import neighbours
 from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer, request
 from tests.integration.support.hostile_requests import CLASSIFY_BATCH, EMPTY_ENTRIES
 from tests.integration.support.http2 import Http2Connection, grpc_frame, grpc_headers
@@ -141,7 +141,7 @@ async def test_neighbours_are_answered_during_an_attack(
     attacked: Attacked, attack: Callable[[Attacked], Awaitable[None]]
 ) -> None:
     ejections = attacked.envoy.ejections()
-    async with neighbours(attacked.envoy):
+    async with neighbours(attacked.envoy.target):
         await attack(attacked)
     assert attacked.envoy.ejections() == ejections
     assert attacked.envoy.used() == set(attacked.sidecars)
@@ -149,26 +149,22 @@ async def test_neighbours_are_answered_during_an_attack(
         assert peak < LIMIT_BYTES, name
 
 
-async def burst(target: str, count: int) -> "list[grpc.aio.UnaryUnaryCall[Any, Any]]":
-    """Simultaneous calls on 30 connections, which have ended."""
+async def burst(target: str, count: int) -> Counter[tuple[str, bool]]:
+    """The outcomes of simultaneous calls on 30 connections: the status, and whether it has a pushback."""
     channels = [grpc.aio.insecure_channel(target, options=OWN_CONNECTION) for _ in range(30)]
     stubs = [classifier_pb2_grpc.ClassifierStub(channel) for channel in channels]
-    started: list[grpc.aio.UnaryUnaryCall[Any, Any]] = [
-        stubs[number % len(stubs)].Classify(REQUEST, timeout=TIMEOUT_SECONDS) for number in range(count)
-    ]
-    for call in started:
-        await call.code()
+    started = [stubs[number % len(stubs)].Classify(REQUEST, timeout=TIMEOUT_SECONDS) for number in range(count)]
+    outcomes = Counter(
+        [((await call.code()).name, "grpc-retry-pushback-ms" in dict(await call.trailing_metadata() or ())) for call in started]
+    )
     for channel in channels:
         await channel.close()
-    return started
+    return outcomes
 
 
 async def test_every_call_of_a_burst_is_answered_or_refused_with_pushback(attacked: Attacked) -> None:
     ejections = attacked.envoy.ejections()
-    started = await burst(attacked.envoy.target, 2000)
-    outcomes = Counter(
-        [((await call.code()).name, "grpc-retry-pushback-ms" in dict(await call.trailing_metadata() or ())) for call in started]
-    )
+    outcomes = await burst(attacked.envoy.target, 2000)
     assert set(outcomes) <= {("OK", False), ("RESOURCE_EXHAUSTED", True)}
     assert outcomes["OK", False] > 0
     assert attacked.envoy.ejections() == ejections
@@ -181,10 +177,5 @@ async def test_calls_above_the_circuit_breaker_are_refused_with_pushback(chart: 
     with EnvoyLauncher(chart) as launch:
         envoy = await asyncio.to_thread(launch.envoy, attacked.sidecars, circuitBreaker={"calls": 4})
         await asyncio.to_thread(envoy.until_used, attacked.sidecars)
-        outcomes = Counter(
-            [
-                ((await call.code()).name, "grpc-retry-pushback-ms" in dict(await call.trailing_metadata() or ()))
-                for call in await burst(envoy.target, 300)
-            ]
-        )
+        outcomes = await burst(envoy.target, 300)
     assert set(outcomes) == {("OK", False), ("RESOURCE_EXHAUSTED", True)}

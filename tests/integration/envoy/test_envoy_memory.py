@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import grpc
@@ -15,7 +15,7 @@ from undertone_bench.processes import peak_resident_bytes
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from tests.integration.envoy.conftest import Fleet
-from tests.integration.support.callers import Stub, ask, under_load
+from tests.integration.support.callers import ask, neighbours
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
 from tests.integration.support.http2 import Http2Connection, Reply, grpc_frame, grpc_headers
 
@@ -42,22 +42,6 @@ def attacked(chart: Chart, fleet: Fleet) -> Iterator[Envoy]:
         envoy = launch.envoy(fleet.sidecars, workers=2)
         envoy.until_used(fleet.sidecars)
         yield envoy
-
-
-@contextlib.asynccontextmanager
-async def neighbours(envoy: Envoy) -> AsyncIterator[None]:
-    """Callers on a connection of their own, of whose calls none may fail, and a health watch."""
-    async with grpc.aio.insecure_channel(envoy.target) as channel:
-        stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-        async with under_load(stub, ["the rain"], callers=2) as load:
-            await load.more_replies(2)
-            yield
-            await load.more_replies(2)
-        assert load.refusals == []
-        assert not watch.done()
-        watch.cancel()
 
 
 def send_unfinished(envoy: Envoy, count: int) -> int:
@@ -134,20 +118,20 @@ def flood(envoy: Envoy, frame: bytes) -> None:
 
 async def test_unfinished_requests_end_before_the_memory_does(attacked: Envoy) -> None:
     """They used 684 MB. Envoy shortens their timeouts, and resets the largest streams."""
-    async with neighbours(attacked):
+    async with neighbours(attacked.target):
         assert await asyncio.to_thread(send_unfinished, attacked, 120) > 0
     assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
 
 
 async def test_unfinished_json_requests_do_not_affect_grpc(attacked: Envoy) -> None:
-    async with neighbours(attacked):
+    async with neighbours(attacked.target):
         await asyncio.to_thread(send_unfinished_over_http_1, attacked, 100)
     assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
 
 
 async def test_requests_without_data_end_before_the_memory_does(attacked: Envoy) -> None:
     """They used 459 MB, and connections of other callers were closed."""
-    async with neighbours(attacked):
+    async with neighbours(attacked.target):
         await asyncio.to_thread(open_without_data, attacked, 90, 128)
     assert attacked.statistic("http.api.downstream_rq_idle_timeout") > 0
     assert attacked.statistic("overload.envoy.load_shed_points.tcp_listener_accept.shed_load_count") == 0
@@ -155,7 +139,7 @@ async def test_requests_without_data_end_before_the_memory_does(attacked: Envoy)
 
 
 async def test_replies_that_are_not_read_end_before_the_memory_does(attacked: Envoy) -> None:
-    async with neighbours(attacked):
+    async with neighbours(attacked.target):
         assert await asyncio.to_thread(leave_replies_unread, attacked, 8, 128) > 0
     assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
 
@@ -176,7 +160,7 @@ async def test_watches_do_not_use_the_capacity_of_calls(launch_envoy: EnvoyLaunc
 async def test_connections_that_reset_or_flood_are_closed(attacked: Envoy) -> None:
     ping, settings = b"\0\0\x08\6\0\0\0\0\0" + bytes(8), b"\0\0\0\4\0\0\0\0\0"
     continuation = b"\0\0\1\1\0\0\0\0\1\x82" + b"\0\0\0\x09\0\0\0\0\1" * 100
-    async with neighbours(attacked):
+    async with neighbours(attacked.target):
         await asyncio.to_thread(reset_streams, attacked, 2000)
         for frame in (ping, settings, continuation):
             await asyncio.to_thread(flood, attacked, frame)

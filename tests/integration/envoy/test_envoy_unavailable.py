@@ -8,10 +8,9 @@ import pytest
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.server import HEALTH_CHECK_FAIL
 
-from tests.integration.envoy.test_envoy_failures import classify_code, envoy_for
-from tests.integration.support.callers import Stub
+from tests.integration.support.callers import Stub, classify_code
 from tests.integration.support.envoy import EnvoyLauncher
-from tests.integration.support.scripted_pod import Context, ScriptedPod
+from tests.integration.support.scripted_pod import Context, ScriptedPod, envoy_for
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 SLOW_CHECKS = {"intervalSeconds": 4}

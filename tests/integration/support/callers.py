@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from tests.integration.support.processes import TIMEOUT_SECONDS, Sidecar, until
@@ -43,6 +44,12 @@ async def ask_batch(stub: Stub, texts: Sequence[str], policy: int = 0) -> classi
         overlength_policy=policy,  # type: ignore[arg-type]
     )
     return await stub.ClassifyBatch(request, timeout=TIMEOUT_SECONDS)
+
+
+async def classify_code(stub: Stub, identifier: str) -> grpc.StatusCode:
+    """The status of a call with this id."""
+    call = stub.Classify(classifier_pb2.ClassifyRequest(text="rain", id=identifier), timeout=TIMEOUT_SECONDS)
+    return await call.code()
 
 
 async def answers_alone(stub: Stub, texts: Sequence[str]) -> dict[str, Probabilities]:
@@ -106,6 +113,24 @@ async def under_load(stub: Stub, texts: Sequence[str], *, callers: int = 16) -> 
         stopped.set()
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.gather(*tasks)
+
+
+@contextlib.asynccontextmanager
+async def neighbours(target: str) -> AsyncIterator[None]:
+    """Runs callers on a connection of their own, and a health watch.
+
+    They are answered before and after the block. None of their calls may fail.
+    """
+    async with grpc.aio.insecure_channel(target) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        async with under_load(classifier_pb2_grpc.ClassifierStub(channel), ["the rain"], callers=2) as load:
+            await load.more_replies(2)
+            yield
+            await load.more_replies(2)
+        assert load.refusals == []
+        assert not watch.done()
+        watch.cancel()
 
 
 async def _wait_for_growth(results: Sequence[object], count: int) -> None:

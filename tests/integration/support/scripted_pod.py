@@ -1,12 +1,17 @@
-"""A fake pod with scripted behaviour."""
+"""A fake pod with scripted behaviour, and an Envoy in front of such pods."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+
+from tests.integration.support.callers import Stub
+from tests.integration.support.envoy import Envoy, EnvoyLauncher
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Behaviour: TypeAlias = Callable[[classifier_pb2.ClassifyRequest, Context], Awaitable[classifier_pb2.ClassifyResponse]]
@@ -71,3 +76,14 @@ def failing(code: grpc.StatusCode) -> Behaviour:
 
 async def succeed(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
     return classifier_pb2.ClassifyResponse(id=request.id)
+
+
+@asynccontextmanager
+async def envoy_for(launch: EnvoyLauncher, pods: Iterable[ScriptedPod], **values: Any) -> AsyncIterator[tuple[Envoy, Stub]]:
+    """An Envoy that uses these pods, and a stub for it."""
+    ports = [pod.port for pod in pods]
+    # The pods answer health checks in this thread.
+    envoy = await asyncio.to_thread(launch.envoy, ports, **values)
+    await asyncio.to_thread(envoy.until_used, ports)
+    async with grpc.aio.insecure_channel(envoy.target) as channel:
+        yield envoy, classifier_pb2_grpc.ClassifierStub(channel)
