@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,8 +18,8 @@ from undertone_sidecar.testing import write_version
 
 from tests.integration.support.hostile_requests import CLASSIFY_BATCH, EMPTY_ENTRIES, Attack, attacks
 from tests.integration.support.http2 import Http2Connection, grpc_frame, grpc_headers
-from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SECONDS, Sidecar, command
-from tests.integration.support.watched_process import WatchedSidecar, fast_model_server
+from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SECONDS, Launcher, Sidecar, command
+from tests.integration.support.watched_process import WatchedSidecar
 
 MAX_BLOCKING_SECONDS = 0.010
 ROUNDS = 3
@@ -37,9 +36,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     """The folder of a model of 512 tokens, and the address of a model server for it."""
     base = tmp_path_factory.mktemp("models") / "emotions"
     write_version(base, 1, max_tokens=512)
-    # The path of pytest's folder may be too long for a Unix socket.
-    with tempfile.TemporaryDirectory(prefix="undertone-") as folder, fast_model_server(Path(folder), "emotions") as address:
-        yield base, address
+    with Launcher() as launch:
+        yield base, launch.fake_model_server(base.name).target
 
 
 OTHER_CALLER: Final = (("x-undertone-caller", "other"),)

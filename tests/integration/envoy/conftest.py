@@ -11,8 +11,8 @@ from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_sidecar.testing import write_version
 
 from tests.integration.support.callers import Stub
-from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer
-from tests.integration.support.processes import Sidecar
+from tests.integration.support.envoy import Envoy, EnvoyLauncher
+from tests.integration.support.processes import FakeModelServer, Sidecar
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,15 @@
 """Invalid headers affect no other caller, and only known headers reach a pod."""
 
-import asyncio
 import json
-from typing import Any
 
-import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
-from tests.integration.support.envoy_requests import (
-    FRAME,
-    INVALID_ARGUMENT,
-    JSON,
-    JSON_CLASSIFY,
-    MESSAGE,
-    answered_by,
-    exchange,
-)
-from tests.integration.support.hostile_requests import CLASSIFY
+from tests.integration.support.envoy_requests import FRAME, INVALID_ARGUMENT, JSON, JSON_CLASSIFY, answered_by, exchange
 from tests.integration.support.http2 import Http2Connection, grpc_headers
-from tests.integration.support.scripted_pod import Context, ScriptedPod
+from tests.integration.support.scripted_pod import Context, ScriptedPod, envoy_for
 
 
 @pytest.mark.parametrize(
@@ -73,16 +61,11 @@ async def test_only_known_headers_are_forwarded(launch_envoy: EnvoyLauncher) -> 
         forwarded.extend(key for key, _ in context.invocation_metadata() or ())
         return classifier_pb2.ClassifyResponse()
 
-    async with ScriptedPod(record) as pod:
-        envoy = await asyncio.to_thread(launch_envoy.envoy, [pod.port])
-        await asyncio.to_thread(envoy.until_used, [pod.port])
-        trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        async with grpc.aio.insecure_channel(envoy.target) as channel:
-            call: Any = channel.unary_unary(CLASSIFY)
-            await call(
-                MESSAGE,
-                metadata=(trace, ("tracestate", "a=1"), ("undertone-lane", "batch"), ("cookie", "c"), ("x-bin", b"\xff")),
-            )
+    trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    known = (trace, ("tracestate", "a=1"), ("undertone-lane", "batch"))
+    async with ScriptedPod(record) as pod, envoy_for(launch_envoy, [pod]) as (_, stub):
+        request = classifier_pb2.ClassifyRequest(text="the rain")
+        await stub.Classify(request, metadata=(*known, ("cookie", "c"), ("x-bin", b"\xff")))
     assert {"traceparent", "tracestate", "undertone-lane"} <= set(forwarded)
     assert not {"cookie", "x-bin", "user-agent", "x-forwarded-for"} & set(forwarded)
 

@@ -15,7 +15,7 @@ from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import neighbours
-from tests.integration.support.envoy import Envoy, EnvoyLauncher, FakeModelServer, request
+from tests.integration.support.envoy import Envoy, EnvoyLauncher, request
 from tests.integration.support.hostile_requests import CLASSIFY_BATCH, EMPTY_ENTRIES
 from tests.integration.support.http2 import Http2Connection, grpc_frame, grpc_headers
 from tests.integration.support.processes import TIMEOUT_SECONDS, Sidecar
@@ -33,11 +33,10 @@ REQUEST: Final = classifier_pb2.ClassifyRequest(text="the rain")
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """Envoy, two sidecars by port, and their model server."""
+    """Envoy, and two sidecars by port."""
 
     envoy: Envoy
     sidecars: dict[int, Sidecar]
-    model_server: FakeModelServer
 
     def peak_bytes(self) -> dict[str, int]:
         """Peak resident memory of each process."""
@@ -51,7 +50,7 @@ def attacked(chart: Chart, fleet: Fleet) -> Iterator[Attacked]:
     with EnvoyLauncher(chart) as launch:
         envoy = launch.envoy(sidecars)
         envoy.until_used(sidecars)
-        yield Attacked(envoy, sidecars, fleet.model_server)
+        yield Attacked(envoy, sidecars)
 
 
 async def calls(target: str, method: str, message: bytes, count: int) -> Counter[str]:
@@ -150,7 +149,7 @@ async def test_neighbours_are_answered_during_an_attack(
 
 
 async def burst(target: str, count: int) -> Counter[tuple[str, bool]]:
-    """The outcomes of simultaneous calls on 30 connections: the status, and whether it has a pushback."""
+    """The outcomes of simultaneous calls on 30 connections: status, and whether with pushback."""
     channels = [grpc.aio.insecure_channel(target, options=OWN_CONNECTION) for _ in range(30)]
     stubs = [classifier_pb2_grpc.ClassifierStub(channel) for channel in channels]
     started = [stubs[number % len(stubs)].Classify(REQUEST, timeout=TIMEOUT_SECONDS) for number in range(count)]

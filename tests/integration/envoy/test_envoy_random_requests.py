@@ -9,7 +9,6 @@ from tests.integration.support.envoy_requests import FRAME, JSON, JSON_BATCH, JS
 from tests.integration.support.hostile_requests import CLASSIFY
 from tests.integration.support.http2 import Http2Connection, grpc_frame, grpc_headers
 
-
 PATHS = st.sampled_from([CLASSIFY, JSON_CLASSIFY, JSON_BATCH, MODEL, "/grpc.health.v1.Health/Check", "/", f"{CLASSIFY}?a"])
 TYPES = st.sampled_from([None, "application/grpc", "application/grpc+proto", "application/json", "text/plain"])
 NAMES = st.sampled_from(

@@ -24,7 +24,7 @@ from tests.chart.support.paths import CHART
 from tests.integration.conftest import Pod
 from tests.integration.support.envoy import EnvoyLauncher
 from tests.integration.support.kube_state_metrics import kube_state_metrics
-from tests.integration.support.load import answering_slowly, calling, full_text, paced
+from tests.integration.support.load import calling, full_text, paced
 from tests.integration.support.processes import TIMEOUT_SECONDS, ModelServer, Process
 from tests.integration.support.prometheus import Prometheus, Pushgateway, Target
 
@@ -196,7 +196,7 @@ async def test_alerts_fire_after_their_faults_and_panels_have_data(chart: Chart,
                 serving.fails = lambda _: None
 
             stopped.set()
-            async with answering_slowly(*servings), calling(envoy.target, callers=30, deadline_seconds=60):
+            async with paced(*servings, seconds=5), calling(envoy.target, callers=30, deadline_seconds=60):
                 await fires("UndertoneLatencyBudgetBurn", "UndertoneShedding")
 
             for serving in servings:

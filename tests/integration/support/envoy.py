@@ -145,23 +145,12 @@ class Envoy(Process):
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
 
-class FakeModelServer(Process):
-    """A fake TF Serving with version 1 of a model, on a Unix socket."""
-
-    def __init__(self, name: str, socket: Path, log: Path) -> None:
-        self.target = f"unix:{socket}"
-        super().__init__("python", "-m", "undertone_bench.fake_model_server", self.target, name, log=log)
-
-
 class EnvoyLauncher(Launcher):
-    """Also starts Envoys of a chart, each in its own folder, and a fake model server."""
+    """Also starts Envoys of a chart, each in its own folder."""
 
     def __init__(self, chart: Chart) -> None:
         super().__init__()
         self._chart = chart
-
-    def fake_model_server(self, name: str) -> FakeModelServer:
-        return self._watched(FakeModelServer(name, self._folder / "fake.sock", self._log("fake-model-server")))
 
     def envoy(
         self,

@@ -65,8 +65,8 @@ async def calling(target: str, *, callers: int, deadline_seconds: float = DEADLI
 
 
 @asynccontextmanager
-async def paced(*servings: FakeTFServing) -> AsyncIterator[asyncio.Event]:
-    """Lets the model servers answer every 50 ms. Yields an event that stops the answers."""
+async def paced(*servings: FakeTFServing, seconds: float = 0.05) -> AsyncIterator[asyncio.Event]:
+    """Lets the model servers answer every `seconds`. Yields an event that stops the answers."""
     stopped = asyncio.Event()
 
     async def pace() -> None:
@@ -76,27 +76,10 @@ async def paced(*servings: FakeTFServing) -> AsyncIterator[asyncio.Event]:
             await asyncio.sleep(0.005)
             for serving in servings:
                 serving.hold()
-            await asyncio.sleep(0.045)
+            await asyncio.sleep(seconds - 0.005)
 
     async with _running(pace()):
         yield stopped
-
-
-@asynccontextmanager
-async def answering_slowly(*servings: FakeTFServing) -> AsyncIterator[None]:
-    """Lets the model servers answer every 5 s, until the block ends."""
-
-    async def pace() -> None:
-        while True:
-            await asyncio.sleep(5)
-            for serving in servings:
-                serving.release()
-            await asyncio.sleep(0.005)
-            for serving in servings:
-                serving.hold()
-
-    async with _running(pace()):
-        yield
 
 
 @asynccontextmanager

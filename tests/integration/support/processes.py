@@ -166,6 +166,14 @@ class ModelServer(Process):
         return int(found[1])
 
 
+class FakeModelServer(Process):
+    """A fake TF Serving with version 1 of a model, on a Unix socket."""
+
+    def __init__(self, name: str, socket: Path, log: Path) -> None:
+        self.target = f"unix:{socket}"
+        super().__init__("python", "-m", "undertone_bench.fake_model_server", self.target, name, log=log)
+
+
 class Sidecar(Process):
     """undertone-sidecar on free ports."""
 
@@ -255,6 +263,9 @@ class Launcher:
 
     def model_server(self, base: Path, policy: str = "latest {}") -> ModelServer:
         return self._watched(ModelServer(base, self._folder / "model.sock", self._log("model-server"), policy))
+
+    def fake_model_server(self, name: str) -> FakeModelServer:
+        return self._watched(FakeModelServer(name, self._folder / "fake.sock", self._log("fake-model-server")))
 
     def sidecar(self, base: Path, model_server: str, *flags: str) -> Sidecar:
         return self._watched(Sidecar(base, model_server, *flags, log=self._log("sidecar")))

@@ -1,15 +1,13 @@
-"""A sidecar with a watchdog of its event loop, and a model server that answers at once."""
+"""A sidecar with a watchdog of its event loop."""
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.integration.support.processes import Process, Sidecar
+from tests.integration.support.processes import Sidecar
 
 _CALIBRATION_SECONDS: Final = 0.006
 """CPU time of the watchdog's calibration on a usual CPU."""
@@ -46,14 +44,3 @@ class WatchedSidecar(Sidecar):
     def _read(self) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self._report.read_text())
         return report
-
-
-@contextmanager
-def fast_model_server(folder: Path, model: str) -> Iterator[str]:
-    """Runs a fake model server. Yields its address."""
-    address = f"unix:{folder / 'model.sock'}"
-    process = Process(sys.executable, "-m", "undertone_bench.fake_model_server", address, model, log=folder / "fake.log")
-    try:
-        yield address
-    finally:
-        process.stop()
