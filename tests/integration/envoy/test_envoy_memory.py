@@ -18,6 +18,7 @@ from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import ask, neighbours
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
 from tests.integration.support.http2 import Http2Connection, Reply, grpc_frame, grpc_headers
+from tests.integration.support.processes import TIMEOUT_SECONDS
 
 LIMIT_BYTES: Final = 512 * 1024 * 1024
 """The default memory limit of the container."""
@@ -63,8 +64,11 @@ def send_unfinished_over_http_1(envoy: Envoy, count: int) -> None:
                 connection.sendall(head % LARGE_BYTES + b'{"text": "' + bytes(LARGE_BYTES - 100))
 
 
-def reset_streams(envoy: Envoy, count: int) -> None:
-    """Opens streams and resets them at once (CVE-2023-44487)."""
+def reset_streams(envoy: Envoy, count: int) -> bool:
+    """Opens streams and resets them at once (CVE-2023-44487).
+
+    Returns whether Envoy closed the connection.
+    """
     with Http2Connection(envoy.api) as connection:
         for number in range(count):
             stream = connection.h2.get_next_available_stream_id()
@@ -77,6 +81,7 @@ def reset_streams(envoy: Envoy, count: int) -> None:
         connection.flush()
         while not connection.closed and connection.receive():
             pass
+        return connection.closed
 
 
 def open_without_data(envoy: Envoy, connections: int, streams: int) -> None:
@@ -109,11 +114,17 @@ def leave_replies_unread(envoy: Envoy, connections: int, streams: int) -> int:
 
 
 def flood(envoy: Envoy, frame: bytes) -> None:
-    """Sends frames that ask for an answer until Envoy closes the connection. Reads nothing."""
-    with socket.create_connection(("127.0.0.1", envoy.api)) as connection, contextlib.suppress(OSError):
-        connection.sendall(PREFACE)
-        while True:
-            connection.sendall(frame * 1000)
+    """Sends frames that ask for an answer until Envoy closes the connection. Reads nothing.
+
+    Raises TimeoutError if Envoy neither closes the connection nor reads, and AssertionError if
+    Envoy reads a million frames.
+    """
+    with socket.create_connection(("127.0.0.1", envoy.api), timeout=TIMEOUT_SECONDS) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(PREFACE)
+            for _ in range(1000):
+                connection.sendall(frame * 1000)
+            raise AssertionError("Envoy did not close the connection")
 
 
 async def test_unfinished_requests_end_before_the_memory_does(attacked: Envoy) -> None:
@@ -161,7 +172,7 @@ async def test_connections_that_reset_or_flood_are_closed(attacked: Envoy) -> No
     ping, settings = b"\0\0\x08\6\0\0\0\0\0" + bytes(8), b"\0\0\0\4\0\0\0\0\0"
     continuation = b"\0\0\1\1\0\0\0\0\1\x82" + b"\0\0\0\x09\0\0\0\0\1" * 100
     async with neighbours(attacked.target):
-        await asyncio.to_thread(reset_streams, attacked, 2000)
+        assert await asyncio.to_thread(reset_streams, attacked, 2000)
         for frame in (ping, settings, continuation):
             await asyncio.to_thread(flood, attacked, frame)
     assert peak_resident_bytes(attacked.pid) < LIMIT_BYTES
