@@ -119,6 +119,19 @@ local function skip_enum(body, position, what)
   return body:match("^null()", position) or body:match("^%-?%d+()", position) or skip_string(body, position, what)
 end
 
+-- After an element of an array or object: the position of the next element, and false. At its end,
+-- which is the byte `close`: the position after it, and true.
+local function skip_separator(body, position, close, what)
+  position = skip(body, position)
+  local byte = body:byte(position)
+  if byte == close then
+    return position + 1, true
+  elseif byte ~= 44 then
+    fail(position, "expected a comma or the end of %s", what)
+  end
+  return skip(body, position + 1), false
+end
+
 local skip_object
 
 -- More paragraphs than any batch may have. The transcoder needs 0.3 ms for 1,000 of them.
@@ -138,19 +151,15 @@ local function skip_objects(fields)
     if body:byte(position) == 93 then
       return position + 1
     end
-    for number = 1, math.huge do
-      if number > MOST_OBJECTS then
-        fail(position, "%s has more than %d elements: send several smaller requests", what, MOST_OBJECTS)
+    local each = "each of " .. what
+    for _ = 1, MOST_OBJECTS do
+      local ended
+      position, ended = skip_separator(body, skip_object(body, position, fields, each), 93, what)
+      if ended then
+        return position
       end
-      position = skip(body, skip_object(body, position, fields, "each of " .. what))
-      local byte = body:byte(position)
-      if byte == 93 then
-        return position + 1
-      elseif byte ~= 44 then
-        fail(position, "expected a comma or the end of %s", what)
-      end
-      position = skip(body, position + 1)
     end
+    fail(position, "%s has more than %d elements: send several smaller requests", what, MOST_OBJECTS)
   end
 end
 
@@ -176,14 +185,11 @@ function skip_object(body, position, fields, what)
       fail(position, "the field %s of %s is repeated", field.name, what)
     end
     seen[field.name] = true
-    position = skip(body, field.skip(body, after, field.name))
-    local byte = body:byte(position)
-    if byte == 125 then
-      return position + 1
-    elseif byte ~= 44 then
-      fail(position, "expected a comma or the end of %s", what)
+    local ended
+    position, ended = skip_separator(body, field.skip(body, after, field.name), 125, what)
+    if ended then
+      return position
     end
-    position = skip(body, position + 1)
   end
 end
 
