@@ -10,7 +10,8 @@ keys=$1 config=$2
 shift 2
 
 # Writes the configuration. Envoy logs a configuration that it cannot parse, with all keys.
-# Therefore only keys that need no quoting in JSON are accepted. Messages never contain a key.
+# Therefore only keys that need no quoting in JSON are accepted, and a configuration that could not be
+# written completely is not used. Messages never contain a key.
 convert() {
   local caller key path separator='' number
   local -A callers=()
@@ -36,10 +37,10 @@ convert() {
           printf '%s{"key": "%s", "client": "%s"}' "$separator" "$key" "$caller"
           separator=', '
         fi
-      done <"$path"
+      done <"$path" || return
     done
     printf ']}}]}\n'
-  } >"$config.new"
+  } >"$config.new" || return
   mv "$config.new" "$config" # Envoy watches for renames
 }
 
