@@ -43,6 +43,15 @@ bits, because a caller can use all addresses of its network.
 %COALESCE({{ dict "operators" $operators | toJson }})%
 {{- end }}
 
+{{/* Disables the filters with these names for a route. */}}
+{{- define "undertone.envoy.without" -}}
+{{- range . }}
+{{ . }}:
+  "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
+  disabled: true
+{{- end }}
+{{- end }}
+
 {{/*
 Disables filters for a route whose calls need no limit: health and reflection. Health needs no credentials
 either, because load balancers that check it have none.
@@ -53,9 +62,5 @@ either, because load balancers that check it have none.
 {{- if $envoy.rateLimit.callsPerSecond }}{{ $names = append $names "envoy.filters.http.local_ratelimit" }}{{ end -}}
 {{- if $envoy.rateLimit.perCaller.callsPerSecond }}{{ $names = append $names "undertone.rate_limit_per_caller" }}{{ end -}}
 {{- if and (eq .route "health") (ne $envoy.authentication.type "none") }}{{ $names = append $names "undertone.authentication" }}{{ end -}}
-{{- range $names }}
-{{ . }}:
-  "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
-  disabled: true
-{{- end }}
+{{- include "undertone.envoy.without" $names }}
 {{- end }}
