@@ -8,7 +8,7 @@ The bounds of Envoy's memory in bytes, as JSON:
 */}}
 {{- define "undertone.envoy.memory" -}}
 {{- $envoy := .Values.loadBalancer.envoy -}}
-{{- $limit := include "undertone.quantity" (default "512Mi" $envoy.resources.limits.memory) | float64 | int64 -}}
+{{- $limit := include "undertone.quantity" $envoy.resources.limits.memory | float64 | int64 -}}
 {{- $reserved := mul 1048576 (ternary 172 160 (eq $envoy.authentication.type "apiKey")) -}}
 {{- $perCaller := $envoy.rateLimit.perCaller -}}
 {{- $callers := mul 2048 (ternary (int64 $perCaller.mostCallers) 0 (gt (float64 $perCaller.callsPerSecond) 0.0)) -}}

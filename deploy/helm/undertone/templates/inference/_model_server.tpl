@@ -4,9 +4,8 @@
 The thread counts are those of `undertone-sidecar plan`. Each concurrent call has one thread
 (inter_op). If there are fewer calls than CPUs, the remaining CPUs work inside operations (intra_op).
 */}}
-{{- $limit := .Values.modelServer.resources.limits.cpu | toString }}
-{{- $cores := ternary (div (trimSuffix "m" $limit | int) 1000) ($limit | float64 | floor | int) (hasSuffix "m" $limit) | max 1 }}
-{{- $cores = div $cores (int .Values.modelServer.threadsPerCore) | max 1 }}
+{{- $cpus := include "undertone.quantity" .Values.modelServer.resources.limits.cpu | float64 | floor | int }}
+{{- $cores := div $cpus (int .Values.modelServer.threadsPerCore) | max 1 }}
 {{- $calls := index .Values.sidecar.settings "model-calls" | default 0 | int | default $cores -}}
 image: {{ include "undertone.image" (dict "root" . "image" .Values.modelServer.image) }}
 imagePullPolicy: {{ .Values.modelServer.image.pullPolicy }}
