@@ -255,12 +255,20 @@ async def test_input_rewritten_during_a_run_is_an_error(tmp_path: Path, service:
         assert json.loads((out / "run.json").read_text())["complete"] is False
 
 
+async def test_parquet_file_replaced_before_it_is_scored_is_an_error(tmp_path: Path, service: FakeClassifier) -> None:
+    path, out = write_texts(tmp_path / "a.parquet", ["one", "two"]), tmp_path / "out"
+    with pytest.raises(InputError, match="has changed since it was first read"):
+        await run_after_change(path, out, service, lambda path: write_texts(path, ["one", "two", "three"]))
+    assert json.loads((out / "run.json").read_text())["complete"] is False
+    assert service.paragraphs() == []
+
+
 def test_parquet_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
     path = write_texts(tmp_path / "a.parquet", ["one", "two"])
     paragraphs = find_inputs([str(path)], ReadOptions()).paragraphs()
     assert next(paragraphs).text == "one"
     write_texts(tmp_path / "new.parquet", ["one", "two", "three"]).replace(path)
-    with pytest.raises(InputError, match="has changed while it was read"):
+    with pytest.raises(InputError, match="has changed since it was first read"):
         list(paragraphs)
 
 

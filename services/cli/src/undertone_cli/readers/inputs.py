@@ -115,6 +115,7 @@ class InputSet:
         self.inputs = tuple(inputs)
         self.skipped = tuple(skipped)
         self.loops = tuple(loops)
+        self._versions: dict[Input, object] = {}
         by_document: defaultdict[str, list[Input]] = defaultdict(list)
         for source in self.inputs:
             if options.document_column is None or source.format is Format.TEXT:
@@ -142,13 +143,24 @@ class InputSet:
         records = ((source.document, record) for source in self.inputs for record in self._records(source, stream_filter))
         return number_paragraphs(records, self.options.id_column, ids)
 
+    def check_version(self, source: Input) -> None:
+        """Check that an input is the one that the first call of this method found.
+
+        Parquet is not read from start to end, so that a hash cannot show changes.
+
+        Raises:
+            InputError: the input has changed, or it cannot be opened.
+        """
+        version = source.version()
+        if self._versions.setdefault(source, version) != version:
+            raise InputError(f"{source.display_name} has changed since it was first read; score a copy that does not change")
+
     def _records(self, source: Input, stream_filter: StreamFilter) -> Iterator[RawRecord]:
         name = source.display_name
         if source.format is Format.PARQUET:
-            before = source.version()
+            self.check_version(source)
             yield from read_parquet(source.file(), name, self.options)
-            if source.version() != before:
-                raise InputError(f"{name} has changed while it was read; score a copy that does not change")
+            self.check_version(source)
             return
         with io.BufferedReader(stream_filter(source, source.stream())) as stream:
             match source.format:

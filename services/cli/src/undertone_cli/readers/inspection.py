@@ -135,6 +135,7 @@ def inspect_inputs(inputs: InputSet) -> Inspection:
     for source in inputs.inputs:
         # If an input is a pipe, no file was read. Parquet files were not read from start to end.
         if source.rereadable and source.name not in streams:
+            inputs.check_version(source)
             _drain(source, hash_stream(source, source.stream()))
     return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs)
 
