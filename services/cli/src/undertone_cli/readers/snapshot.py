@@ -1,6 +1,5 @@
 """The inputs as they were inspected: a later reading stops there, and notices changes."""
 
-import hashlib
 import io
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from undertone_client.jobs import InputError
 
 from undertone_cli.readers.inputs import Input
-from undertone_cli.readers.inspection import Fingerprint
+from undertone_cli.readers.inspection import Fingerprint, HashingStream
 
 
 class Snapshot:
@@ -34,40 +33,29 @@ class Snapshot:
         return stream if recorded is None else _SnapshotStream(stream, source, recorded, self.grown)
 
 
-class _SnapshotStream(io.RawIOBase):
+class _SnapshotStream(HashingStream):
     def __init__(self, stream: io.RawIOBase, source: Input, recorded: Fingerprint, grown: list[str]) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._source = source
         self._recorded = recorded
         self._grown = grown
-        self._hash = hashlib.sha256()
-        self._left = recorded.bytes or 0
         self._ended = False
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = self._stream.readinto(memoryview(buffer)[: self._left]) if self._left else 0
+    def readinto(self, buffer: Any) -> int | None:
+        left = (self._recorded.bytes or 0) - self.bytes
+        count = super().readinto(memoryview(buffer)[:left]) if left else 0
         if not count:
             self._check_end()
-            return 0
-        self._hash.update(memoryview(buffer)[:count])
-        self._left -= count
         return count
 
     def _check_end(self) -> None:
         if self._ended:
             return
         self._ended = True
-        if self._hash.hexdigest() != self._recorded.sha256:
+        if self.sha256 != self._recorded.sha256:
             raise InputError(
                 f"{self._source.display_name} has changed since the run began; score a copy that does not change into another "
                 "folder, or discard the run with `undertone score --overwrite`"
             )
         if self._stream.readinto(bytearray(1)):
             self._grown.append(self._source.display_name)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
