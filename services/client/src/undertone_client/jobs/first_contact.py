@@ -5,31 +5,19 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-import grpc
-
 from undertone_client.client import Client
-from undertone_client.errors import ServiceError, is_misconfigured
+from undertone_client.errors import ServiceError, is_misconfigured, is_retryable
 from undertone_client.resilience import RetryPolicy
 from undertone_client.settings import Settings
 from undertone_client.transport import Mode
 from undertone_client.values import ServedModel
 
-WAITED_FOR = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.CANCELLED,
-    }
-)
-"""Statuses of a service that starts, loads its model or is overloaded."""
+WAITS = RetryPolicy(initial_seconds=0.25, max_seconds=2.0)
+"""Waits between attempts. The maximum bounds the delay of the job after the service has become
+ready."""
 MIN_ATTEMPTS = 3
-"""Number of attempts without patience, unless the service asks for a longer wait than
-MAX_WAIT_SECONDS."""
-FIRST_WAIT_SECONDS = 0.25
-MAX_WAIT_SECONDS = 2.0
-"""Waits between attempts. The wait doubles up to the maximum, which bounds the delay of the job
-after the service has become ready."""
+"""Number of attempts without patience, unless the service asks for a longer wait than the maximum
+of WAITS."""
 REPORT_SECONDS = 10.0
 """Interval of reports while the job waits."""
 
@@ -65,7 +53,7 @@ async def wait_for_service(
     """
     patience = settings.breaker.patience_seconds
     once = replace(settings, mode=Mode.ONLINE, retry=RetryPolicy(attempts=1), hedging=None, deadline_seconds=None)
-    start, reported_at, attempts, wait = clock(), None, 0, FIRST_WAIT_SECONDS
+    start, reported_at, attempts = clock(), None, 0
     while True:
         # An attempt that hangs must not take much longer than the patience.
         left = start + patience - clock()
@@ -76,11 +64,11 @@ async def wait_for_service(
                 return await client.model()
         except ServiceError as error:
             waited = clock() - start
-            pause = max(wait, error.pushback_seconds or 0.0)
+            pause = max(WAITS.max_wait(attempts), error.pushback_seconds or 0.0)
             # The minimum of attempts must not make the job wait for a long pushback.
-            has_attempts_left = attempts < MIN_ATTEMPTS and pause <= MAX_WAIT_SECONDS
+            has_attempts_left = attempts < MIN_ATTEMPTS and pause <= WAITS.max_seconds
             if (
-                error.status not in WAITED_FOR
+                not is_retryable(error.status, Mode.BATCH)
                 or is_misconfigured(error)
                 or (waited + pause > patience and not has_attempts_left)
             ):
@@ -90,4 +78,3 @@ async def wait_for_service(
                 reported_at = clock()
                 report(f"waiting for the service at {target}: {error.reason} ({waited:.0f} s of {patience:.0f} s)")
         await sleep(pause)
-        wait = min(MAX_WAIT_SECONDS, wait * 2)
