@@ -119,12 +119,12 @@ def flood(envoy: Envoy, frame: bytes) -> None:
     Raises TimeoutError if Envoy neither closes the connection nor reads, and AssertionError if
     Envoy reads a million frames.
     """
-    with socket.create_connection(("127.0.0.1", envoy.api), timeout=TIMEOUT_SECONDS) as connection:
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(PREFACE)
-            for _ in range(1000):
-                connection.sendall(frame * 1000)
-            raise AssertionError("Envoy did not close the connection")
+    connection = socket.create_connection(("127.0.0.1", envoy.api), timeout=TIMEOUT_SECONDS)
+    with connection, contextlib.suppress(ConnectionError):
+        connection.sendall(PREFACE)
+        for _ in range(1000):
+            connection.sendall(frame * 1000)
+        raise AssertionError("Envoy did not close the connection")
 
 
 async def test_unfinished_requests_end_before_the_memory_does(attacked: Envoy) -> None:
