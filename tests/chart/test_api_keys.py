@@ -40,6 +40,7 @@ def script(tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
         yield process
     finally:
         process.kill()
+        process.wait(TIMEOUT_SECONDS)  # the watching part of the script ends only when the process is reaped
         process.communicate(timeout=TIMEOUT_SECONDS)
 
 
