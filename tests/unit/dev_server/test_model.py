@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from undertone_dev_server.errors import ServableNotFoundError
-from undertone_dev_server.model import NEWEST, Model
+from undertone_dev_server.model import Model
 from undertone_dev_server.states import Retries, State
 from undertone_dev_server.testing import FakeLoader, FakeServable, write_version
-from undertone_dev_server.version_policy import VersionPolicy
+from undertone_dev_server.version_policy import NEWEST, VersionPolicy
 
 ONCE = Retries(0)
 

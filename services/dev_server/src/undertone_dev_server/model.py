@@ -13,11 +13,10 @@ from undertone_dev_server.errors import LoadError, ServableNotFoundError
 from undertone_dev_server.folders import GRAPH_FILE, find_versions
 from undertone_dev_server.servable import Loader, Servable
 from undertone_dev_server.states import Lease, Retries, State, VersionStatus
-from undertone_dev_server.version_policy import VersionPolicy
+from undertone_dev_server.version_policy import NEWEST, VersionPolicy
 
 log = logging.getLogger(__name__)
 
-NEWEST: Final = VersionPolicy()
 RETRIES: Final = Retries()
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 import click
+from undertone_telemetry.options import IntegerRange
 
 from undertone_dev_server.folders import GRAPH_FILE, find_versions
 from undertone_dev_server.pod import Pod, PodError, run
-from undertone_dev_server.settings import CONTEXT_SETTINGS, IntegerRange, option
+from undertone_dev_server.settings import CONTEXT_SETTINGS, option
 
 PROGRAM: Final = "undertone-pod"
 

@@ -13,26 +13,18 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from undertone_telemetry.options import IntegerRange
 
 from undertone_dev_server import model_config, monitoring_config
 from undertone_dev_server.errors import SettingsError
-from undertone_dev_server.version_policy import VersionPolicy
+from undertone_dev_server.version_policy import NEWEST, VersionPolicy
 
 PROGRAM: Final = "undertone-dev-server"
 ENVIRONMENT_FILE: Final = "model-server.env"
 MAX_SOCKET_PATH_BYTES: Final = 107
 """The size of sockaddr_un.sun_path on Linux, without its terminating zero."""
 
-NEWEST: Final = VersionPolicy()
-
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class IntegerRange(click.IntRange):
-    """An integer in a range. Help and errors call it an integer."""
-
-    name = "integer"
-
 
 PORT: Final = IntegerRange(0, 65535)
 

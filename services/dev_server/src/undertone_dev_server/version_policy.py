@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,7 @@ class VersionPolicy:
         specific = [version for version in newest if version in self.specific]
         chosen = specific if self.specific else newest[: self.latest]
         return {version: found[version] for version in chosen}
+
+
+NEWEST: Final = VersionPolicy()
+"""Serves the newest version."""
