@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
+from undertone_bench.load_generator import CallResult, open_loop, poisson_arrivals
 from undertone_bench.processes import CpuMeter
 from undertone_bench.workload import Paragraph
 
@@ -80,16 +81,13 @@ class DeadlineLoad:
         """Callers without a pause. Each retries a failed call after 10 ms, despite the pushback."""
         return await self._measure(self._callers(callers, deadlines), seconds)
 
-    async def complete_open_loop(self, rate: float, seconds: float) -> Measurement:
-        """Poisson arrivals without deadlines for `seconds`, with the latencies of all calls."""
-        self._reset()
-        started = time.perf_counter()
-        async with asyncio.TaskGroup() as calls:
-            async for due in self._due_times(rate):
-                if due > started + seconds:
-                    break
-                calls.create_task(self._call(NEVER, due))
-        return Measurement(time.perf_counter() - started, dict(self._codes), tuple(self._latencies), {}, 1.0)
+    async def complete_open_loop(self, rate: float, seconds: float) -> Sequence[CallResult[float]]:
+        """Poisson arrivals without deadlines for `seconds`, with the results of all calls."""
+
+        async def call(deadline: float) -> bool:
+            return await self._call(deadline, time.perf_counter())
+
+        return await open_loop(call, [NEVER], poisson_arrivals(rate, seconds, self._random))
 
     async def close(self) -> None:
         await self._channel.close()
@@ -113,16 +111,12 @@ class DeadlineLoad:
         self._codes, self._latencies = Counter(), []
 
     async def _arrivals(self, rate: float, deadlines: Sequence[float]) -> None:
-        async with asyncio.TaskGroup() as calls:
-            async for due in self._due_times(rate):
-                calls.create_task(self._call(self._random.choice(deadlines), due))
-
-    async def _due_times(self, rate: float) -> AsyncIterator[float]:
         due = time.perf_counter()
-        while True:
-            due += self._random.expovariate(rate)
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            yield due
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                due += self._random.expovariate(rate)
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                calls.create_task(self._call(self._random.choice(deadlines), due))
 
     async def _callers(self, callers: int, deadlines: Sequence[float]) -> None:
         async def caller(deadline: float) -> None:

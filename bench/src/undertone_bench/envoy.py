@@ -88,6 +88,16 @@ class EnvoyDeployment:
             tuple(container["lifecycle"]["preStop"]["exec"]["command"]),
         )
 
+    def write(self, folder: Path) -> list[str]:
+        """Write the files to `folder`. Return the command, which must run in that folder.
+
+        Raises BenchError if Envoy is not installed.
+        """
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return [find_program(self.command[0]), *self.command[1:]]
+
 
 def _resolver(port: int) -> bytes:
     """A part of Envoy's configuration: ask the DNS server on this port, and no other."""
@@ -146,13 +156,9 @@ def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
     Raises BenchError with its log.
     """
     ports = EnvoyPorts.free()
-    deployment = EnvoyDeployment.render(chart, [sidecar], ports)
-    for name, content in deployment.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+    command = EnvoyDeployment.render(chart, [sidecar], ports).write(folder)
     log = folder / "envoy.log"
     with log.open("wb") as output:
-        command = [find_program(deployment.command[0]), *deployment.command[1:]]
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
         _wait_until_healthy(process, ports.admin, sidecar, log)

@@ -16,6 +16,9 @@ from undertone_bench.workload import split_paragraphs
 RESULTS: Final = Path("build/bench/results")
 DEMO_TEXTS: Final = Path("model/data/demo")
 
+POSITIVE: Final = click.FloatRange(min=0, min_open=True)
+"""Type of options that must not be 0."""
+
 Command = Callable[..., Any]
 
 output_option = click.option(
@@ -42,6 +45,13 @@ def repeat_option(default: int) -> Callable[[Command], Command]:
         type=click.IntRange(1),
         help="Number of times that a run scores the texts.",
     )
+
+
+def seconds_option(
+    name: str, default: float, help_text: str, kind: click.FloatRange = POSITIVE
+) -> Callable[[Command], Command]:
+    """An option for a duration in seconds, which is positive unless `kind` says otherwise."""
+    return click.option(name, default=default, show_default=True, type=kind, metavar="SECONDS", help=help_text)
 
 
 def read_texts(paths: Sequence[Path], repeat: int) -> list[str]:

@@ -14,7 +14,7 @@ from undertone_bench.cluster.dns import DnsServer
 from undertone_bench.cluster.load import Load
 from undertone_bench.cluster.pods import EnvoyPod, InferencePod, UpdateLimits, pod_spec, scaled
 from undertone_bench.cluster.service import VirtualService
-from undertone_bench.envoy import EnvoyDeployment, EnvoyPorts, sidecar_statuses
+from undertone_bench.envoy import LOOPBACK, EnvoyDeployment, EnvoyPorts, sidecar_statuses
 
 REPLICAS: Final = 2
 
@@ -54,7 +54,7 @@ class Cluster:
         """Directs the load to the virtual address of the Envoys."""
         self.calling.cancel()
         await asyncio.gather(self.calling, return_exceptions=True)
-        self.calling = asyncio.create_task(self.load.run([f"127.0.0.1:{service.port}"]))
+        self.calling = asyncio.create_task(self.load.run([f"{LOOPBACK}:{service.port}"]))
 
     async def drain(self) -> None:
         """Evicts every pod as soon as the PodDisruptionBudget allows it."""
@@ -134,7 +134,7 @@ async def running_cluster(
         cluster = Cluster(inference, envoys, dns, load, asyncio.create_task(asyncio.sleep(0)), max_unavailable)
         try:
             await cluster.wait_used()
-            targets = [f"127.0.0.1:{pod.ports.api}" for pod in envoys.ready_pods()]
+            targets = [f"{LOOPBACK}:{pod.ports.api}" for pod in envoys.ready_pods()]
             cluster.calling = asyncio.create_task(load.run(targets))
             yield cluster
         finally:

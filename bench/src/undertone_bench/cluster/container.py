@@ -24,7 +24,6 @@ class Container:
 
     Attributes:
         ready: Whether the startup probe has succeeded and the readiness probe does.
-        kills: Number of kills.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class Container:
         """
         self.name = name
         self.ready = False
-        self.kills = 0
         self._command = command
         self._log = log
         self._probes = probes
@@ -131,7 +129,6 @@ class Container:
 
     def kill(self) -> None:
         """Kills the process, like a crash."""
-        self.kills += 1
         self.send(signal.SIGKILL)
 
     def send(self, number: signal.Signals) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Self
 
+from undertone_bench.envoy import LOOPBACK
 from undertone_bench.errors import BenchError
 from undertone_bench.processes import free_ports, stop
-
-LOOPBACK: Final = "127.0.0.1"
 
 BUILT: Final = Path("build/coredns/coredns")
 """Where .ci/coredns puts the program, relative to the repository's root."""

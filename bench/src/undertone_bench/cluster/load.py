@@ -18,10 +18,9 @@ _PAUSE_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call: its times (time.monotonic), gRPC code and message."""
+    """A failed call: the time at which it started (time.monotonic), gRPC code and message."""
 
     started: float
-    ended: float
     code: str
     message: str
 
@@ -69,7 +68,7 @@ class Load:
             try:
                 await stub.Classify(request, timeout=_DEADLINE_SECONDS)
             except grpc.aio.AioRpcError as error:
-                self.failures.append(Failure(started, time.monotonic(), error.code().name, error.details() or ""))
+                self.failures.append(Failure(started, error.code().name, error.details() or ""))
                 await asyncio.sleep(_PAUSE_SECONDS)
             self.calls += 1
 

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import grpc
 import grpc.aio
@@ -49,13 +49,12 @@ class Pod:
         self.terminating = True
         self._deleted.set()
 
-    def update(self) -> bool:
-        """Updates `ready_since` from the containers. Whether the pod is ready."""
+    def update(self) -> None:
+        """Updates `ready_since` from the containers."""
         if not self.containers or not all(container.ready for container in self.containers.values()):
             self.ready_since = None
         elif self.ready_since is None:
             self.ready_since = time.monotonic()
-        return self.ready_since is not None
 
     async def close(self) -> None:
         """Kills the pod."""
@@ -84,7 +83,7 @@ class Pod:
             await self._terminate(time.monotonic() + self._grace_seconds)
         self.gone.set()
 
-    async def _start_containers(self, start: Any) -> None:
+    async def _start_containers(self, start: Callable[[Container], None]) -> None:
         raise NotImplementedError
 
     async def _terminate(self, deadline: float) -> None:
@@ -148,7 +147,7 @@ class InferencePod(Pod):
         )
         self.containers = {"model-server": self._model_server, "sidecar": self._sidecar}
 
-    async def _start_containers(self, start: Any) -> None:
+    async def _start_containers(self, start: Callable[[Container], None]) -> None:
         start(self._model_server)
         await self._model_server.wait_started()
         start(self._sidecar)
@@ -182,15 +181,12 @@ class EnvoyPod(Pod):
         super().__init__(name, spec, folder)
         self.ports = ports
         self._pre_stop = deployment.pre_stop
-        for path, content in deployment.files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
+        command = deployment.write(folder)
         (self._rendered,) = spec["containers"]
-        command = [find_program(deployment.command[0]), *deployment.command[1:]]
         self._envoy = Container("envoy", command, folder / "envoy.log", probes=self._rendered, check=self._check, folder=folder)
         self.containers = {"envoy": self._envoy}
 
-    async def _start_containers(self, start: Any) -> None:
+    async def _start_containers(self, start: Callable[[Container], None]) -> None:
         start(self._envoy)
 
     async def _terminate(self, deadline: float) -> None:

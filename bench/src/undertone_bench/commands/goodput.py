@@ -11,7 +11,7 @@ import click
 from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option
 from undertone_bench.pods import running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table, quantile
 
@@ -20,8 +20,6 @@ _STATED_LOAD: Final = 3.0
 """Multiple of the capacity at which the goals apply."""
 
 _PARAGRAPHS: Final = 256
-
-_POSITIVE: Final = click.FloatRange(min=0, min_open=True)
 
 MIXES: Final[Mapping[str, tuple[float, ...]]] = {
     "0.5 s": (0.5,),
@@ -70,18 +68,11 @@ Examples:
     "--load",
     "loads",
     multiple=True,
-    type=_POSITIVE,
+    type=POSITIVE,
     metavar="FACTOR",
     help="Arrival rate as a multiple of the capacity; repeatable. Default: 0.5, 1, 1.5, 2, 3, 4.",
 )
-@click.option(
-    "--seconds",
-    default=6.0,
-    show_default=True,
-    type=_POSITIVE,
-    metavar="SECONDS",
-    help="Duration of each measurement, after two seconds of load.",
-)
+@seconds_option("--seconds", 6.0, "Duration of each measurement, after two seconds of load.")
 @click.option("--tokens", type=click.IntRange(3), help="Length of all paragraphs in tokens. Default: lengths as in --texts.")
 @click.option(
     "--callers",
@@ -90,14 +81,7 @@ Examples:
     type=click.IntRange(1),
     help="Number of callers that retry 10 ms after a failed call.",
 )
-@click.option(
-    "--bound",
-    default=1.0,
-    show_default=True,
-    type=_POSITIVE,
-    metavar="SECONDS",
-    help="Maximum p99 latency for the server rate.",
-)
+@seconds_option("--bound", 1.0, "Maximum p99 latency for the server rate.")
 @click.option(
     "--bisections",
     default=4,
@@ -105,14 +89,7 @@ Examples:
     type=click.IntRange(0),
     help="Steps of the search for the server rate. 0 skips it.",
 )
-@click.option(
-    "--server-seconds",
-    default=15.0,
-    show_default=True,
-    type=_POSITIVE,
-    metavar="SECONDS",
-    help="Duration of each step of this search.",
-)
+@seconds_option("--server-seconds", 15.0, "Duration of each step of this search.")
 @click.option("--target", metavar="HOST:PORT", help="Address of a running service. Default: start a pod.")
 @reporting
 def goodput(
@@ -188,10 +165,10 @@ async def _server_rate(load: DeadlineLoad, capacity: float, bound: float, bisect
     low, high = 0.0, 1.0
     for _ in range(bisections):
         share = (low + high) / 2 if low else 0.75
-        found = await load.complete_open_loop(share * capacity, seconds)
-        p99 = quantile(found.latencies, 0.99) if found.latencies else NEVER
-        progress(f"server rate {share:.3f} of capacity: p99 {p99:.2f} s of {len(found.latencies)} calls")
-        if p99 <= bound and set(found.codes) == {"OK"}:
+        results = await load.complete_open_loop(share * capacity, seconds)
+        p99 = quantile([result.seconds for result in results], 0.99) if results else NEVER
+        progress(f"server rate {share:.3f} of capacity: p99 {p99:.2f} s of {len(results)} calls")
+        if p99 <= bound and all(result.ok for result in results):
             low = share
         else:
             high = share

@@ -19,17 +19,17 @@ from undertone_bench.cluster.cluster import Cluster, running_cluster
 from undertone_bench.cluster.container import Container
 from undertone_bench.cluster.service import VirtualService
 from undertone_bench.errors import BenchError
-from undertone_bench.options import finish, output_option, progress
+from undertone_bench.options import finish, output_option, progress, seconds_option
 from undertone_bench.report import Report, Table
 
 CONTAINERS: Final = ("model-server", "sidecar", "envoy")
+KINDS: Final = ("rollout", "drain", *(f"kill of {name}" for name in CONTAINERS), "rollout of Envoy")
+
 _NOTICE_SECONDS: Final = 0.5
 """Time until the client's connection to a killed Envoy is closed. It sends calls meanwhile."""
 
-KINDS: Final = ("rollout", "drain", *(f"kill of {name}" for name in CONTAINERS), "rollout of Envoy")
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """A rollout, a drain or a kill, with the calls that ended during it.
 
@@ -40,11 +40,11 @@ class Event:
     dns_cache: int
     callers: int
     kind: str
-    seconds: float = 0.0
-    calls: int = 0
-    failed: int = 0
-    in_flight: int = 0
-    errors: str = ""
+    seconds: float
+    calls: int
+    failed: int
+    in_flight: int
+    errors: str
 
 
 @click.command(
@@ -88,22 +88,8 @@ Examples:
     help="Number of calls in flight; repeatable.",
 )
 @click.option("--parallel", default=8, show_default=True, type=click.IntRange(1), help="Number of clusters at the same time.")
-@click.option(
-    "--predict-seconds",
-    default=0.5,
-    show_default=True,
-    type=click.FloatRange(0),
-    metavar="SECONDS",
-    help="Duration of a Predict call of the fake model server.",
-)
-@click.option(
-    "--load-seconds",
-    default=5.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    metavar="SECONDS",
-    help="Time that the fake model server needs to start.",
-)
+@seconds_option("--predict-seconds", 0.5, "Duration of a Predict call of the fake model server.", click.FloatRange(0))
+@seconds_option("--load-seconds", 5.0, "Time that the fake model server needs to start.", click.FloatRange(0))
 @click.option(
     "--chart",
     "path",
@@ -171,7 +157,6 @@ async def _run(
                     await cluster.call_service(service)
                 for _ in range(envoy_rollouts):
                     await recorder.record("rollout of Envoy", cluster.envoys.rollout)
-                    await recorder.record("rollout of Envoy", cluster.wait_gone, new=False)
             return recorder.events
 
     pairs = itertools.product(callers, caches)
@@ -194,11 +179,10 @@ async def _disturb(
         for kind, count, action in (("rollout", rollouts, cluster.inference.rollout), ("drain", drains, cluster.drain)):
             if number < count:
                 await recorder.record(kind, action)
-                await recorder.record(kind, cluster.wait_gone, new=False)
         for name, turn in itertools.product(kinds, range(2)):
             if killed[name] < kills:
                 killed[name] += 1
-                await recorder.record_kill(cluster, name, turn)
+                await recorder.record_kill(name, turn)
 
 
 class Recorder:
@@ -206,17 +190,20 @@ class Recorder:
 
     def __init__(self, cluster: Cluster, dns_cache: int, callers: int) -> None:
         self.events: list[Event] = []
+        self._cluster = cluster
         self._load = cluster.load
         self._dns_cache = dns_cache
         self._callers = callers
 
-    async def record(self, kind: str, action: Callable[[], Awaitable[None]], *, new: bool = True) -> None:
-        """Runs an event. With `new=False`, its calls count for the last event of the kind."""
-        async with self._recorded(kind, new=new):
+    async def record(self, kind: str, action: Callable[[], Awaitable[None]]) -> None:
+        """Runs an event, and waits until the old pods are gone."""
+        async with self._recorded(kind):
             await action()
+            await self._cluster.wait_gone()
 
-    async def record_kill(self, cluster: Cluster, name: str, turn: int) -> None:
+    async def record_kill(self, name: str, turn: int) -> None:
         """Kills a container of the pod with this number, and waits until it is used again."""
+        cluster = self._cluster
         await cluster.wait_used()
         pods = cluster.envoys.ready_pods() if name == "envoy" else cluster.inference.ready_pods()
         container: Container = pods[turn % len(pods)].containers[name]
@@ -229,21 +216,22 @@ class Recorder:
             await asyncio.sleep(2)
 
     @asynccontextmanager
-    async def _recorded(self, kind: str, *, new: bool = True, killed_envoy: bool = False) -> AsyncIterator[None]:
-        found = [event for event in self.events if event.kind == kind]
-        event = found[-1] if found and not new else Event(self._dns_cache, self._callers, kind)
-        if event not in self.events:
-            self.events.append(event)
+    async def _recorded(self, kind: str, *, killed_envoy: bool = False) -> AsyncIterator[None]:
         started, calls, failures = time.monotonic(), self._load.calls, len(self._load.failures)
         yield
         failed = self._load.failures[failures:]
         lost = [failure for failure in failed if killed_envoy and failure.started <= started + _NOTICE_SECONDS]
-        event.seconds += time.monotonic() - started
-        event.calls += self._load.calls - calls
-        event.in_flight += len(lost)
-        event.failed += len(failed) - len(lost)
-        if others := [failure for failure in failed if failure not in lost]:
-            event.errors = self._load.summary(others)
+        event = Event(
+            self._dns_cache,
+            self._callers,
+            kind,
+            seconds=time.monotonic() - started,
+            calls=self._load.calls - calls,
+            failed=len(failed) - len(lost),
+            in_flight=len(lost),
+            errors=self._load.summary([failure for failure in failed if failure not in lost]),
+        )
+        self.events.append(event)
         progress(
             f"DNS cache {self._dns_cache} s, {self._callers} calls in flight, {kind}: {event.failed} of {event.calls} calls "
             f"failed in {event.seconds:.0f} s. {event.errors}"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from undertone_bench.cluster.controllers import Deployment
 from undertone_bench.cluster.pods import Pod, UpdateLimits, scaled
-from undertone_sidecar.testing.backend import FakeClock
+from undertone_sidecar.testing import FakeClock
 
 
 class FakePod(Pod):
@@ -21,10 +21,9 @@ class FakePod(Pod):
     def start(self) -> None:
         pass
 
-    def update(self) -> bool:
+    def update(self) -> None:
         ready = self._clock() >= self._ready_at and not self.broken
         self.ready_since = (self.ready_since or self._clock()) if ready else None
-        return ready
 
 
 class Fleet:
