@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -9,6 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+from undertone_bench.errors import BenchError
+
+PORTS: Final = range(10_000, 32_000)
+"""Ports for servers. Linux takes the ports of outgoing connections from 32768 on, so none of them
+can take such a port before its server starts."""
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _STOP_SECONDS: Final = 60
@@ -51,10 +58,17 @@ def child_processes(pid: int) -> list[int]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that are free now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Random loopback ports from PORTS that are free now.
+
+    Raises BenchError if there are not enough.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            return found
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    raise BenchError(f"{count} free ports are needed, but only {len(found)} of {PORTS.start} to {PORTS.stop - 1} are free")
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

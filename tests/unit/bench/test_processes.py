@@ -3,6 +3,9 @@ import socket
 import subprocess
 import sys
 
+import pytest
+from undertone_bench import processes
+from undertone_bench.errors import BenchError
 from undertone_bench.processes import CpuMeter, ProcessUsage, child_processes, free_ports, peak_resident_bytes, stop
 
 
@@ -27,6 +30,15 @@ def test_children_are_listed_until_they_are_stopped() -> None:
 def test_free_ports_are_distinct_and_can_be_bound() -> None:
     ports = free_ports(3)
     assert len(set(ports)) == 3
+    assert max(ports) < 32768, "Linux may give the port to an outgoing connection"
     for port in ports:
         with socket.create_server(("127.0.0.1", port)):
             pass
+
+
+def test_too_few_free_ports_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        monkeypatch.setattr(processes, "PORTS", range(port, port + 1))
+        with pytest.raises(BenchError, match=f"1 free ports are needed, but only 0 of {port} to {port} are free"):
+            free_ports(1)
