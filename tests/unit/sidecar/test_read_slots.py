@@ -96,8 +96,10 @@ async def test_free_slots_go_to_the_waiting_callers_in_turn() -> None:
     assert "".join(served) == "abca"
 
 
-async def test_the_caller_with_the_most_slots_gives_way_first() -> None:
-    slots = ReadSlots(8, 3600, min_seconds=0.001)
+@pytest.mark.parametrize("min_seconds", [0.001, 0.0])
+async def test_the_caller_with_the_most_slots_gives_way_first(min_seconds: float) -> None:
+    """Also if messages give way while granted slots have not received anything yet."""
+    slots = ReadSlots(8, 3600, min_seconds=min_seconds)
     patient = asyncio.create_task(slots.read("patient", stalled))
     await asyncio.sleep(0)
     slow = [asyncio.create_task(slots.read("slow", stalled)) for _ in range(40)]

@@ -1,7 +1,7 @@
 """Bounds the memory and the time of messages that have not arrived completely."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -103,9 +103,8 @@ class ReadSlots:
         if not self._waiting:
             return
         now = loop.time()
-        held = Counter(caller for _, caller in self._started.values())
-        most = max(held.values(), default=0)
+        most = self._slots.largest_use
         for timeout, (started, caller) in self._started.items():
-            if held[caller] == most and started + self._min_seconds <= now and not timeout.expired():
+            if self._slots.used_by(caller) == most and started + self._min_seconds <= now and not timeout.expired():
                 timeout.reschedule(now)
         self._schedule_eviction(loop)

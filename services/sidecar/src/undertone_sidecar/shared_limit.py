@@ -32,6 +32,11 @@ class SharedLimit:
     def used_by(self, caller: str) -> int:
         return self._callers.get(caller, 0)
 
+    @property
+    def largest_use(self) -> int:
+        """The use of the caller with the most."""
+        return max(self._callers.values(), default=0)
+
     def is_full(self, amount: int) -> bool:
         """Whether `amount` more exceeds the limit. If nothing is used, any amount fits."""
         return bool(self._used) and amount > self.free
