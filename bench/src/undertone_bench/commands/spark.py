@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -207,7 +207,7 @@ def _load_model(folder: str) -> tuple[Any, Any, Any]:
 def _broadcast(model: str) -> ScoreFrame:
     folder = str(BenchModel.find(model).folder)
 
-    def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    def score(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import numpy as np
         import pyarrow as pa
 

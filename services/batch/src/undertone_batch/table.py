@@ -8,12 +8,11 @@ from pyspark.sql import functions as sql
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import score_columns
+from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, score_columns
 
 from undertone_batch.filesystem import FileSystem
 from undertone_batch.version import Bucket, Version
 
-DELETED_AT = pa.field("deleted_at", pa.timestamp("us", tz="UTC"))
 NOT_IN_SPARK = frozenset({"document", "position"})
 """Columns of `undertone score` that rows of Spark lack: they have an id and no order."""
 
@@ -29,7 +28,7 @@ def schema(labels: Iterable[str]) -> StructType:
     Raises:
         OutputError: an emotion is named like another column.
     """
-    columns = [field for field in score_columns(tuple(labels), more=[DELETED_AT]) if field.name not in NOT_IN_SPARK]
+    columns = [field for field in score_columns(tuple(labels), more=[DELETED_AT_COLUMN]) if field.name not in NOT_IN_SPARK]
     return from_arrow_schema(pa.schema(columns))
 
 

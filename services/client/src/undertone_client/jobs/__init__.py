@@ -1,6 +1,7 @@
 """Shared parts of commands that run a job. Needs the extra `undertone-client[jobs]`.
 
 The columns of a scores table are in `undertone_client.jobs.score_columns`, which imports pyarrow.
+The catalogue of an Iceberg table is in `undertone_client.jobs.catalog`.
 """
 
 from undertone_client.jobs.errors import InputError, OutputError, Terminated

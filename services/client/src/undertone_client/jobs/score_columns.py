@@ -1,4 +1,4 @@
-"""Columns of a scores table, for the folder of `undertone score` and the table of the Spark job."""
+"""Columns of a scores table, for the folder of `undertone score` and the Iceberg table."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,10 @@ import pyarrow as pa
 
 from undertone_client.jobs.errors import OutputError
 
+ID_COLUMN = pa.field("id", pa.string())
+"""Column of the paragraph's id, if ids are strings. Integers have type int64 instead."""
+
 PARAGRAPH_COLUMNS = (
-    pa.field("id", pa.string()),
     pa.field("document", pa.string()),
     pa.field("position", pa.int64()),
     pa.field("text_sha256", pa.string()),
@@ -34,14 +36,53 @@ MODEL_COLUMNS = (
 
 SCORED_AT_COLUMN = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
 
+DELETED_AT_COLUMN = pa.field("deleted_at", pa.timestamp("us", tz="UTC"))
+"""Column of the Iceberg table: the start of the paragraph's absence from the source, or null."""
 
-def score_columns(labels: Sequence[str], *, more: Sequence[pa.Field] = ()) -> list[pa.Field]:
-    """All columns of a table, in order: those of this module, one for each label, and `more`.
+DEAD_LETTER_COLUMNS = (
+    pa.field("text_sha256", pa.string()),
+    pa.field("status", pa.string()),
+    pa.field("reason", pa.string()),
+    pa.field("attempts", pa.int32()),
+    pa.field("run_id", pa.string()),
+    pa.field("failed_at", pa.timestamp("us", tz="UTC")),
+)
+"""Columns of the Iceberg table of dead letters, after `id`.
+
+`status` is the name of a gRPC status code. `attempts` counts calls; 0 for a paragraph that was not
+sent.
+"""
+
+
+def score_columns(
+    labels: Sequence[str],
+    *,
+    id_type: pa.DataType = ID_COLUMN.type,
+    kept: Sequence[pa.Field] = (),
+    more: Sequence[pa.Field] = (),
+) -> list[pa.Field]:
+    """All columns of a table, in order: those of this module, one for each label, `more`, `kept`.
+
+    Args:
+        labels: The emotions of the model.
+        id_type: The type of the ids.
+        kept: Columns of the input that the table also has.
+        more: Further columns of the kind of table.
 
     Raises:
-        OutputError: a label has the name of another column.
+        OutputError: two columns have the same name. Case is ignored, as SQL engines do.
     """
-    before, after = (*PARAGRAPH_COLUMNS, LABEL_COLUMN), (*INPUT_COLUMNS, *MODEL_COLUMNS, SCORED_AT_COLUMN, *more)
-    if clash := {field.name for field in (*before, *after)}.intersection(labels):
-        raise OutputError(f"the model has an emotion named {min(clash)!r}, which is the name of another column of the table")
-    return [*before, *(pa.field(label, pa.float32()) for label in labels), *after]
+    before, after = (ID_COLUMN.with_type(id_type), *PARAGRAPH_COLUMNS, LABEL_COLUMN), (*INPUT_COLUMNS, *MODEL_COLUMNS)
+    own = [*before, *after, SCORED_AT_COLUMN, *more]
+    names = {field.name for field in own}
+    for label in labels:
+        if label.lower() in names:
+            raise OutputError(f"the model has an emotion named {label!r}, which is the name of another column of the table")
+        names.add(label.lower())
+    for field in kept:
+        if field.name.lower() in names:
+            raise OutputError(
+                f"the input column {field.name!r} cannot be kept, because the table has another column of that name: rename it"
+            )
+        names.add(field.name.lower())
+    return [*before, *(pa.field(label, pa.float32()) for label in labels), *after, SCORED_AT_COLUMN, *more, *kept]
