@@ -18,8 +18,8 @@ help: ## List the targets
 
 .PHONY: demo
 demo: $(MODEL) ## Start the service, score the sample stories, and write a report as a web page
-	@$(BIN)/undertone-pod --model_base_path $(MODEL) --log_file build/pod.log -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO) --overwrite
-	@$(BIN)/undertone report $(DEMO) --with-text --output $(DEMO)/report.html
+	@$(BIN)/undertone-pod --model_base_path $(MODEL) --log_file build/pod.log -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO)/scores --overwrite
+	@$(BIN)/undertone report $(DEMO)/scores --with-text --output $(DEMO)/report.html
 
 .PHONY: test
 test: $(MODEL) ## Run all tests, in parallel

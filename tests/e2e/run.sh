@@ -99,7 +99,7 @@ eventually ready 3
 kill "$load" || fail "undertone score ended before the test stopped it"
 wait "$load" || [[ $? == 143 ]] || fail "undertone score ended with exit code $?"
 [[ -n $(find "$folder/scores" -name 'part-*') ]] || fail "undertone score wrote no scores"
-[[ ! -s $folder/scores/failures.jsonl ]] || fail "$(head -1 "$folder/scores/failures.jsonl")"
+[[ ! -s $folder/scores/_failures.jsonl ]] || fail "$(head -1 "$folder/scores/_failures.jsonl")"
 
 say "without load: scale down"
 eventually ready 2

@@ -53,14 +53,14 @@ def test_demo_scores_stories_and_writes_a_report(model: Path, sample: list[Path]
     pod = run(command("undertone-pod"), "--model_base_path", model, "--port", *free_ports(1), "--", *score)
     assert f"scored  {len(STORIES) * PARAGRAPHS}" in pod.stdout + pod.stderr
 
-    manifest = json.loads((out / "run.json").read_text())
+    manifest = json.loads((out / "_run.json").read_text())
     assert manifest["complete"] is True
     assert manifest["counts"] == {"scored": len(STORIES) * PARAGRAPHS, "failed": 0, "kept": 0}
     version = max(int(folder.name) for folder in model.iterdir() if folder.name.isdecimal())
     contract = json.loads((model / str(version) / "contract.json").read_text())
     assert manifest["model"]["labels"] == contract["labels"]
 
-    rows = pq.read_table(out / "scores" / "part-00000.parquet").to_pylist()
+    rows = pq.read_table(out / "part-00000.parquet").to_pylist()
     assert [(row["document"], row["position"]) for row in rows] == [
         (story, position) for story in STORIES for position in range(PARAGRAPHS)
     ]

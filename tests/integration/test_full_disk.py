@@ -25,7 +25,7 @@ def test_run_continues_after_the_disk_is_enlarged(service: BackgroundService, tm
         full = score(out)
         assert full.exit_code == 2, full.output
         assert "No space left on device; free some space, then run the same command again to continue" in full.output
-        assert json.loads((out / "run.json").read_text())["complete"] is False
+        assert json.loads((out / "_run.json").read_text())["complete"] is False
         assert list(out.rglob(".*.aside")) == []
         kept = sum(map(len, read_table(out).values()))
         assert 0 < kept < 500

@@ -70,11 +70,11 @@ def test_a_run_interrupted_by_a_killed_model_server_is_continued_to_the_same_tab
     # One small call at a time, so that most of the run remains after the first part.
     slow = ("--limit", "1", "--batch-items", "2", "--checkpoint", "0.1", "--attempts", "2", "--patience", "0")
     run = score(novel, interrupted, target, *slow)
-    until((interrupted / "scores" / "part-00000.parquet").exists, "the first part is written")
+    until((interrupted / "part-00000.parquet").exists, "the first part is written")
     own_pod.model_server.kill()
     code, output = wait_for_end(run)
     assert (code, f"{target} does not answer" in output) == (3, True), output
-    assert json.loads((interrupted / "run.json").read_text())["complete"] is False
+    assert json.loads((interrupted / "_run.json").read_text())["complete"] is False
     kept = len(table(interrupted))
     assert 0 < kept < 3000
 
@@ -82,8 +82,8 @@ def test_a_run_interrupted_by_a_killed_model_server_is_continued_to_the_same_tab
     own_pod.sidecar.until_serving()
     code, output = wait_for_end(score(novel, interrupted, target))
     assert (code, f"{kept:,} kept from an earlier run" in output) == (0, True), output
-    assert json.loads((interrupted / "run.json").read_text())["complete"] is True
-    assert (interrupted / "failures.jsonl").read_text() == ""
+    assert json.loads((interrupted / "_run.json").read_text())["complete"] is True
+    assert (interrupted / "_failures.jsonl").read_text() == ""
     rows = table(interrupted)
     assert [row["position"] for row in rows] == list(range(3000))
     # The last bits of the probabilities depend on the batch of the text.

@@ -143,10 +143,10 @@ def test_invalid_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone:
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
     done = undertone("score", source, "--out", tmp_path / "out")
     assert done.returncode == 1, done.stderr
-    assert "failures.jsonl" in done.stdout + done.stderr
-    scored = pq.read_table(tmp_path / "out" / "scores" / "part-00000.parquet").to_pylist()
+    assert "_failures.jsonl" in done.stdout + done.stderr
+    scored = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
     assert [row["position"] for row in scored] == [0, len(rows) - 1]
-    listing = (tmp_path / "out" / "failures.jsonl").read_text()
+    listing = (tmp_path / "out" / "_failures.jsonl").read_text()
     failures = [json.loads(line) for line in listing.splitlines()]
     assert [row["position"] for row in failures] == list(range(1, len(rows) - 1))
     assert {row["status"] for row in failures} == {"INVALID_ARGUMENT"}
@@ -156,4 +156,4 @@ def test_invalid_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone:
     reasons = (empty, blank, unreadable, "35000 characters", "90000 bytes")
     assert all(message in row["reason"] for row, message in zip(failures, reasons, strict=True))
     assert "雨" not in listing
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "kept": 0}
+    assert json.loads((tmp_path / "out" / "_run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "kept": 0}

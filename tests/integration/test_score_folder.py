@@ -23,18 +23,18 @@ def test_folder_is_scored_and_dead_letters_are_replayed(undertone: Command, tmp_
 
     scored = undertone("score", corpus, "--out", out, "--policy", "reject", "--rows-per-part", 15)
     assert (scored.returncode, scored.stderr.count("Error")) == (1, 0)
-    run = json.loads((out / "run.json").read_text())
+    run = json.loads((out / "_run.json").read_text())
     assert (run["counts"]["scored"], run["counts"]["failed"], run["complete"]) == (41, 1, True)
     assert run["repeated"] >= 1
     assert run["calls"]["attempts"]["OK"] > 0
     assert [shard["paragraphs"] for shard in run["shards"]] == [15, 15, 12]
-    rows = {row["id"]: row for row in pq.read_table(out / "scores").to_pylist()}
+    rows = {row["id"]: row for row in pq.read_table(out).to_pylist()}
     emotions = run["model"]["labels"]
     same = [[rows[ident][emotion] for emotion in emotions] for ident in ("a/0000", "2024/b/0011")]
     assert same[0] == same[1]
 
     replayed = undertone("replay", out)
     assert (replayed.returncode, "failed  1, see" in replayed.stdout) == (1, True)
-    (failure,) = map(json.loads, (out / "failures.jsonl").read_text().splitlines())
+    (failure,) = map(json.loads, (out / "_failures.jsonl").read_text().splitlines())
     assert (failure["id"], failure["status"]) == ("2024/b/0010", "INVALID_ARGUMENT")
-    assert {row["id"] for row in pq.read_table(out / "scores").to_pylist()} == set(rows)
+    assert {row["id"] for row in pq.read_table(out).to_pylist()} == set(rows)

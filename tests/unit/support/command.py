@@ -40,15 +40,15 @@ def read_paragraphs(*paths: Path, options: ReadOptions | None = None) -> list[In
 
 def read_table(out: Path) -> Table:
     """Rows of each part in a run folder, without the time of the score."""
-    parts = {path.name: pq.read_table(path).to_pylist() for path in sorted((out / "scores").glob("part-*.parquet"))}
+    parts = {path.name: pq.read_table(path).to_pylist() for path in sorted((out).glob("part-*.parquet"))}
     return {name: [{**row, "scored_at": None} for row in rows] for name, rows in parts.items()}
 
 
 def read_failures(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (out / "_failures.jsonl").read_text().splitlines()]
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
-    document = json.loads((out / "run.json").read_text())
+    document = json.loads((out / "_run.json").read_text())
     assert isinstance(document, dict)
     return document

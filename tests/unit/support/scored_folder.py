@@ -56,7 +56,7 @@ class ScoredFolder:
     def write(self, *, part: int = 0) -> Path:
         identity = RunIdentity(self.sources, self.options, 50_000, self.model, tuple(self.labels), Policy.CHUNK_MEAN)
         folder = RunFolder(self.path)
-        folder.scores.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
         if self.rows:
             table = ScoreTable(identity)
             table.write(table.build(self.rows), folder.part(part))

@@ -274,7 +274,7 @@ def through_score(target: str, paragraphs: int, folder: Path, kill_at: float, *,
         if kill_at <= 0:
             return False
         rows = 0
-        for part in (out / "scores").glob("part-*.parquet"):
+        for part in out.glob("part-*.parquet"):
             with contextlib.suppress(OSError, pa.ArrowException):  # the part is being replaced
                 rows += pq.read_metadata(part).num_rows
         return rows >= kill_at * paragraphs
@@ -293,12 +293,12 @@ def through_score(target: str, paragraphs: int, folder: Path, kill_at: float, *,
 
 def _check_output(out: Path, paragraphs: int) -> SoakResult:
     checker = _Checker(paragraphs)
-    for part in sorted((out / "scores").glob("part-*.parquet")):
+    for part in sorted(out.glob("part-*.parquet")):
         table = pq.read_table(part, columns=["id", *EMOTIONS])
         columns = [table.column(emotion).to_pylist() for emotion in EMOTIONS]
         for identifier, *probabilities in zip(table.column("id").to_pylist(), *columns, strict=True):
             checker.add_score(int(identifier), probabilities)
-    with (out / "failures.jsonl").open() as failures:
+    with (out / "_failures.jsonl").open() as failures:
         for failure in failures:
             checker.add_failure(int(json.loads(failure)["id"]))
     return checker.result()

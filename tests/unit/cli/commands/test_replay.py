@@ -62,10 +62,10 @@ def test_replay_without_dead_letters_changes_nothing(
     threaded_service.item_faults = {}
     command("replay", failed_run)
     threaded_service.calls.clear()
-    before = (failed_run / "run.json").read_bytes(), read_table(failed_run)
+    before = (failed_run / "_run.json").read_bytes(), read_table(failed_run)
     result = command("replay", failed_run)
     assert (result.exit_code, "every paragraph has a score" in result.output) == (0, True)
-    assert ((failed_run / "run.json").read_bytes(), read_table(failed_run)) == before
+    assert ((failed_run / "_run.json").read_bytes(), read_table(failed_run)) == before
     assert threaded_service.calls == []
 
 
@@ -120,7 +120,7 @@ def test_replay_killed_before_the_manifest_was_written_continues(
     command: Command, threaded_service: FakeClassifier, failed_run: Path
 ) -> None:
     threaded_service.item_faults = {}
-    old_files = {name: (failed_run / name).read_bytes() for name in ("run.json", "failures.jsonl")}
+    old_files = {name: (failed_run / name).read_bytes() for name in ("_run.json", "_failures.jsonl")}
     command("replay", failed_run)
     complete = read_table(failed_run)
     for name, content in old_files.items():  # as if killed between the last part and the manifest
@@ -139,20 +139,20 @@ def test_replay_killed_before_the_manifest_was_written_continues(
     ("spoil", "message"),
     [
         (lambda rows, out: rows.unlink(), "no longer exists"),
-        (lambda rows, out: (out / "run.json").unlink(), "contains scores but no run.json"),
+        (lambda rows, out: (out / "_run.json").unlink(), "contains scores but no _run.json"),
         (
-            lambda rows, out: replace_text(out / "run.json", '"complete": true,\n  "calls"', '"complete": false,\n  "calls"'),
+            lambda rows, out: replace_text(out / "_run.json", '"complete": true,\n  "calls"', '"complete": false,\n  "calls"'),
             "is not complete",
         ),
         (
-            lambda rows, out: replace_text(out / "run.json", f'"name": "{rows}"', '"name": "-"'),
+            lambda rows, out: replace_text(out / "_run.json", f'"name": "{rows}"', '"name": "-"'),
             "standard input can be read only once",
         ),
-        (lambda rows, out: (out / "failures.jsonl").write_text("{}\n"), "failures.jsonl, line 1: not a failure record"),
-        (lambda rows, out: (out / "failures.jsonl").write_text(""), "neither a score nor a line in failures.jsonl"),
+        (lambda rows, out: (out / "_failures.jsonl").write_text("{}\n"), "_failures.jsonl, line 1: not a failure record"),
+        (lambda rows, out: (out / "_failures.jsonl").write_text(""), "neither a score nor a line in _failures.jsonl"),
         (
-            lambda rows, out: replace_text(out / "failures.jsonl", '"id": "k21"', '"id": "k99"'),
-            "'k21' has neither a score nor a line in failures.jsonl",
+            lambda rows, out: replace_text(out / "_failures.jsonl", '"id": "k21"', '"id": "k99"'),
+            "'k21' has neither a score nor a line in _failures.jsonl",
         ),
     ],
     ids=[
@@ -169,15 +169,15 @@ def test_folders_that_cannot_be_replayed(
     command: Command, rows: Path, failed_run: Path, spoil: Callable[[Path, Path], None], message: str
 ) -> None:
     spoil(rows, failed_run)
-    before = read_table(failed_run), (failed_run / "failures.jsonl").read_bytes()
+    before = read_table(failed_run), (failed_run / "_failures.jsonl").read_bytes()
     result = command("replay", failed_run)
     assert (result.exit_code, message in " ".join(result.output.split())) == (2, True), result.output
-    assert (read_table(failed_run), (failed_run / "failures.jsonl").read_bytes()) == before
+    assert (read_table(failed_run), (failed_run / "_failures.jsonl").read_bytes()) == before
 
 
 def test_dead_letter_without_paragraph_is_kept(command: Command, threaded_service: FakeClassifier, failed_run: Path) -> None:
     threaded_service.item_faults = {}
-    path = failed_run / "failures.jsonl"
+    path = failed_run / "_failures.jsonl"
     path.write_text(path.read_text() + json.dumps({**read_failures(failed_run)[-1], "id": "k99"}) + "\n")
     before = path.read_bytes()
     result = command("replay", failed_run)
@@ -201,7 +201,7 @@ def test_different_model_is_an_error(command: Command, threaded_service: FakeCla
 
 def test_folder_without_a_run(command: Command, tmp_path: Path) -> None:
     result = command("replay", tmp_path)
-    assert (result.exit_code, "has no run.json" in result.output) == (2, True)
+    assert (result.exit_code, "has no _run.json" in result.output) == (2, True)
     assert command("replay", tmp_path / "absent").exit_code == 2
 
 

@@ -19,8 +19,8 @@ def folder(scored: ScoredFolder, point: Point) -> Path:
 def test_default_output_is_in_the_folder(folder: Path) -> None:
     result = CliRunner().invoke(report, [str(folder)])
     assert result.exit_code == 0
-    assert result.output.strip() == str(folder / "report.html")
-    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert result.output.strip() == str(folder / "_report.html")
+    assert (folder / "_report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_output_and_text_options(folder: Path, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_errors_have_no_traceback(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(report, [str(folder), "--output", str(tmp_path / "no" / "such" / "page.html")])
     assert result.exit_code == 2
     assert "cannot be written" in result.output
-    (folder / "run.json").unlink()
+    (folder / "_run.json").unlink()
     result = CliRunner().invoke(report, [str(folder)])
     assert result.exit_code == 2
     assert result.output.startswith("Error: ")

@@ -23,15 +23,15 @@ def test_run_writes_table_failures_and_manifest(command: Command, story: Path, t
     result = command("score", story, "--out", tmp_path / "out")
     assert result.exit_code == 0
     assert "scored  9" in result.output
-    table = pq.read_table(tmp_path / "out" / "scores")
+    table = pq.read_table(tmp_path / "out")
     assert table["id"].to_pylist() == [f"story/{index:04d}" for index in range(9)]
     assert table["document"].to_pylist() == ["story"] * 9
-    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    run = json.loads((tmp_path / "out" / "_run.json").read_text())
     assert run["inputs"] == [str(story)]
     assert run["counts"] == {"scored": 9, "failed": 0, "kept": 0}
     assert (run["complete"], run["policy"], run["model"]["name"]) == (True, "chunk-mean", "fake")
     assert run["paragraphs_per_second"] > 0
-    assert (tmp_path / "out" / "failures.jsonl").read_text() == ""
+    assert (tmp_path / "out" / "_failures.jsonl").read_text() == ""
 
 
 def test_quiet_prints_nothing(command: Command, story: Path, tmp_path: Path) -> None:
@@ -43,16 +43,16 @@ def test_failed_paragraphs_are_exit_code_1(command: Command, tmp_path: Path) -> 
     path.write_text('{"text": "fine"}\n{"text": null}\n{"text": "  "}\n')
     result = command("score", path, "--out", tmp_path / "out")
     assert (result.exit_code, "failed  2, see" in result.output) == (1, True)
-    reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "_failures.jsonl").read_text().splitlines()]
     assert reasons == ["the text is null", "the text is empty"]
 
 
 def test_second_run_keeps_scores_and_manifest(command: Command, story: Path, tmp_path: Path) -> None:
     command("score", story, "--out", tmp_path / "out")
-    before = (tmp_path / "out" / "run.json").read_bytes()
+    before = (tmp_path / "out" / "_run.json").read_bytes()
     result = command("score", story, "--out", tmp_path / "out")
     assert (result.exit_code, "scored  0, and 9 kept from an earlier run" in result.output) == (0, True)
-    assert (tmp_path / "out" / "run.json").read_bytes() == before
+    assert (tmp_path / "out" / "_run.json").read_bytes() == before
 
 
 def test_different_run_in_the_same_folder_needs_overwrite(command: Command, story: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_different_run_in_the_same_folder_needs_overwrite(command: Command, stor
     result = command("score", story, "--out", out)
     assert (result.exit_code, f"inputs: the folder has {story} (" in result.output) == (2, True)
     assert command("score", story, "--out", out, "--overwrite").exit_code == 0
-    assert pq.read_table(out / "scores").num_rows == 1
+    assert pq.read_table(out).num_rows == 1
 
 
 def test_file_is_the_same_input_by_another_path(
@@ -125,7 +125,7 @@ def test_empty_input_makes_an_empty_table(command: Command, tmp_path: Path, suff
     out = tmp_path / "out"
     assert command("score", write_texts(tmp_path / f"a{suffix}", []), "--out", out).exit_code == 0
     assert read_table(out) == {"part-00000.parquet": []}
-    assert json.loads((out / "run.json").read_text())["complete"] is True
+    assert json.loads((out / "_run.json").read_text())["complete"] is True
     assert command("replay", out).exit_code == 0
     result = command("report", out)
     assert (result.exit_code, "contains no scores" in result.output) == (2, True)
@@ -143,7 +143,7 @@ def test_paragraph_of_ten_megabytes_is_a_dead_letter(
     assert (failure["status"], failure["attempts"]) == ("INVALID_ARGUMENT", 0)
     assert failure["reason"] == "9999999 bytes of text, the service accepts 262144"
     assert sorted(threaded_service.paragraphs()) == ["After.", "Before."]
-    assert "word word" not in (out / "failures.jsonl").read_text()
+    assert "word word" not in (out / "_failures.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_run_continues_after_a_full_disk(command: Command, tmp_path: Path) -> No
     with small_files(9000):  # the first part of so many rows is larger
         result = command("score", path, "--out", interrupted, *options)
     assert (result.exit_code, "free some space, then run the same command again" in result.output) == (2, True), result.output
-    assert json.loads((interrupted / "run.json").read_text())["complete"] is False
+    assert json.loads((interrupted / "_run.json").read_text())["complete"] is False
     assert list(interrupted.rglob(".*.aside")) == []
     assert all(pq.read_metadata(part).num_rows for part in RunFolder(interrupted).parts())
     assert command("score", path, "--out", interrupted, *options).exit_code == 0

@@ -41,7 +41,7 @@ def test_links_to_a_folder_above_them_are_skipped_and_counted(command: Command, 
     (tmp_path / "corpus" / "a" / "self").symlink_to(tmp_path / "corpus" / "a")
     result = command("score", tmp_path / name, "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert pq.read_table(tmp_path / "out" / "scores")["document"].to_pylist() == ["a/b/c"]
+    assert pq.read_table(tmp_path / "out")["document"].to_pylist() == ["a/b/c"]
     assert "2 symbolic links were skipped, because it would lead to the same files again" in result.output
 
 
@@ -142,7 +142,7 @@ def test_names_with_special_characters(command: Command, tmp_path: Path, name: s
     write_texts(tmp_path / "corpus" / name, ["One."])
     assert documents(tmp_path / "corpus" / name) == [name.removesuffix(".txt")]
     assert command("score", tmp_path / "corpus", "--out", tmp_path / "out").exit_code == 0
-    assert pq.read_table(tmp_path / "out" / "scores")["document"].to_pylist() == [name.removesuffix(".txt")]
+    assert pq.read_table(tmp_path / "out")["document"].to_pylist() == [name.removesuffix(".txt")]
 
 
 def test_file_with_the_name_of_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_file_names_that_are_not_utf8(command: Command, tmp_path: Path) -> None:
     os.unlink(folder + b"/bad\xff.txt")  # noqa: PTH108
     result = command("score", tmp_path / "corpus", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert pq.read_table(tmp_path / "out" / "scores")["id"].to_pylist() == [r"caf\xe9/0000", r"na\xefve/0000"]
+    assert pq.read_table(tmp_path / "out")["id"].to_pylist() == [r"caf\xe9/0000", r"na\xefve/0000"]
     names = [os.fsencode(source["name"]) for source in read_manifest(tmp_path / "out")["sources"]]
     assert [os.path.basename(name) for name in names] == [b"caf\xe9.jsonl", b"na\xefve.txt"]  # noqa: PTH119
     assert command("score", tmp_path / "corpus", "--out", tmp_path / "out").exit_code == 0

@@ -177,12 +177,12 @@ def test_manifest_contains_no_credentials(s3: Store, target: str, tmp_path: Path
     out = tmp_path / "out"
     arguments = ["score", s3.address("books"), s3.address("rows"), "--out", str(out), "--target", target]
     result = CliRunner().invoke(undertone, arguments)
-    assert (result.exit_code, "the text is null" in (out / "failures.jsonl").read_text()) == (1, True)
+    assert (result.exit_code, "the text is null" in (out / "_failures.jsonl").read_text()) == (1, True)
     assert "1 file was skipped, because the suffix does not determine the format (.me)" in result.output
-    run = json.loads((out / "run.json").read_text())
+    run = json.loads((out / "_run.json").read_text())
     assert run["counts"]["scored"] == 55
     assert run["inputs"][0] == s3.address("books/2024/a.txt")
-    assert "secret" not in (out / "run.json").read_text()
+    assert "secret" not in (out / "_run.json").read_text()
     assert CliRunner().invoke(undertone, ["replay", str(out), "--target", target]).exit_code == 1
 
 
@@ -232,7 +232,7 @@ def test_keys_with_special_characters_are_read(odd_bucket: Callable[..., str], t
     out = tmp_path / "out"
     result = CliRunner().invoke(undertone, ["score", address, "--out", str(out), "--target", target])
     assert result.exit_code == 0, result.output
-    assert pq.read_table(out / "scores").num_rows == len(ODD_KEYS)
+    assert pq.read_table(out).num_rows == len(ODD_KEYS)
     replayed = CliRunner().invoke(undertone, ["replay", str(out), "--target", target])
     assert (replayed.exit_code, "every paragraph has a score" in replayed.output) == (0, True), replayed.output
 
@@ -282,7 +282,7 @@ def test_key_with_options_does_not_redirect_the_reader(
     out = tmp_path / "out"
     result = CliRunner().invoke(undertone, ["score", address, "--format", "text", "--out", str(out), "--target", target])
     assert (result.exit_code, requests) == (0, []), result.output
-    assert pq.read_table(out / "scores").num_rows == 2
+    assert pq.read_table(out).num_rows == 2
     assert CliRunner().invoke(undertone, ["replay", str(out), "--target", target]).exit_code == 0
     assert requests == []
 
@@ -296,10 +296,10 @@ def test_addresses_with_options_in_an_old_manifest_are_not_parsed(
         Bucket="odd-bucket", Key="in/page.jsonl", Body=b'{"text": "One."}\n{"text": null}\n'
     )
     assert CliRunner().invoke(undertone, arguments).exit_code == 1
-    manifest = json.loads((out / "run.json").read_text())
+    manifest = json.loads((out / "_run.json").read_text())
     for source in manifest["sources"]:
         del source["address"]  # as earlier releases wrote it
-    (out / "run.json").write_text(json.dumps(manifest))
+    (out / "_run.json").write_text(json.dumps(manifest))
     result = CliRunner().invoke(undertone, ["replay", str(out), "--target", target])
     assert (result.exit_code, "run the same `undertone score` again" in " ".join(result.output.split())) == (2, True)
     assert CliRunner().invoke(undertone, arguments).exit_code == 1

@@ -34,12 +34,12 @@ def refusal(folder: Path) -> str:
 
 
 def test_folder_without_a_run(tmp_path: Path) -> None:
-    assert "has no run.json; name a folder that `undertone score --out` wrote" in refusal(tmp_path)
+    assert "has no _run.json; name a folder that `undertone score --out` wrote" in refusal(tmp_path)
 
 
 def test_damaged_manifest(folder: Path) -> None:
-    (folder / "run.json").write_text("{", encoding="utf-8")
-    assert "run.json is not a valid manifest" in refusal(folder)
+    (folder / "_run.json").write_text("{", encoding="utf-8")
+    assert "_run.json is not a valid manifest" in refusal(folder)
 
 
 def test_run_without_paragraphs_has_no_report(scored: ScoredFolder) -> None:
@@ -48,7 +48,7 @@ def test_run_without_paragraphs_has_no_report(scored: ScoredFolder) -> None:
 
 def test_run_with_failures_only(scored: ScoredFolder) -> None:
     scored.fail("a/0000", "UNAVAILABLE", "connection refused")
-    assert "contains no scores: all 1 paragraphs failed; see failures.jsonl" in refusal(scored.write())
+    assert "contains no scores: all 1 paragraphs failed; see _failures.jsonl" in refusal(scored.write())
 
 
 def test_scores_of_two_models(folder: Path, scored: ScoredFolder) -> None:
@@ -60,7 +60,7 @@ def test_scores_of_two_models(folder: Path, scored: ScoredFolder) -> None:
 
 
 def test_damaged_part(folder: Path) -> None:
-    part = folder / "scores" / "part-00000.parquet"
+    part = folder / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:100])
     message = refusal(folder)
     assert str(part) in message
@@ -68,9 +68,9 @@ def test_damaged_part(folder: Path) -> None:
 
 
 def test_missing_column(folder: Path) -> None:
-    part = folder / "scores" / "part-00000.parquet"
+    part = folder / "part-00000.parquet"
     pq.write_table(pq.read_table(part).drop_columns(["fear"]), part)
-    assert f"the columns of {part} differ from run.json (fear)" in refusal(folder)
+    assert f"the columns of {part} differ from _run.json (fear)" in refusal(folder)
 
 
 def test_score_that_is_not_a_number(scored: ScoredFolder, point: Point) -> None:
@@ -82,6 +82,6 @@ def test_score_that_is_not_a_number(scored: ScoredFolder, point: Point) -> None:
 def test_damaged_failure_record(scored: ScoredFolder, folder: Path, line: str) -> None:
     scored.fail("a/0002", "UNAVAILABLE", "connection refused")
     scored.write()
-    with (folder / "failures.jsonl").open("a", encoding="utf-8") as failures:
+    with (folder / "_failures.jsonl").open("a", encoding="utf-8") as failures:
         failures.write(f"{line}\n")
-    assert "failures.jsonl, line 2: not a failure record" in refusal(folder)
+    assert "_failures.jsonl, line 2: not a failure record" in refusal(folder)

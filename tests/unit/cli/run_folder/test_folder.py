@@ -5,6 +5,8 @@ import fcntl
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from undertone_cli.readers import ReadOptions
 from undertone_cli.run_folder import RunFolder, RunIdentity, ScoreTable
@@ -19,24 +21,22 @@ def test_lock_excludes_a_second_run(tmp_path: Path) -> None:
 
 
 async def test_temporary_files_of_a_killed_run_are_deleted(tmp_path: Path) -> None:
-    leftover = tmp_path / "scores" / ".part-00000.parquet.aside"
-    leftover.parent.mkdir()
+    leftover = tmp_path / ".part-00000.parquet.aside"
     leftover.write_bytes(b"half")
     with RunFolder(tmp_path).locked():
         assert not leftover.exists()
 
 
 def test_parts_without_a_manifest_are_an_error(tmp_path: Path) -> None:
-    (tmp_path / "scores").mkdir()
-    (tmp_path / "scores" / "part-00000.parquet").write_bytes(b"")
-    with pytest.raises(OutputError, match=r"no run\.json"):
+    (tmp_path / "part-00000.parquet").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"no _run\.json"):
         RunFolder(tmp_path).read_manifest()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 99}'])
 def test_damaged_manifest(tmp_path: Path, text: str) -> None:
-    (tmp_path / "run.json").write_text(text)
-    with pytest.raises(OutputError, match=r"run\.json .*--overwrite"):
+    (tmp_path / "_run.json").write_text(text)
+    with pytest.raises(OutputError, match=r"_run\.json .*--overwrite"):
         RunFolder(tmp_path).read_manifest()
 
 
@@ -63,3 +63,16 @@ def test_the_reason_why_a_folder_cannot_be_locked(
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(OutputError, match=message), RunFolder(tmp_path / "out").locked():
         pass
+
+
+def test_another_table_is_refused_and_never_deleted(tmp_path: Path) -> None:
+    spark = tmp_path / "part-00000-1c5f.snappy.parquet"
+    spark.write_bytes(b"")
+    with pytest.raises(OutputError, match=r"part-00000-1c5f\.snappy\.parquet, which is not of a run"):
+        RunFolder(tmp_path).read_manifest()
+    other = tmp_path / "part-00000.parquet"
+    pq.write_table(pa.table({"text": ["mine"]}), other)
+    with pytest.raises(OutputError, match="is not deleted"):
+        RunFolder(tmp_path).clear()
+    assert spark.exists()
+    assert other.exists()

@@ -50,13 +50,13 @@ async def test_table_has_a_row_for_each_paragraph_in_input_order(tmp_path: Path,
     assert (manifest.complete, manifest.scored, manifest.failed, counts.scored) == (True, 12, 0, 12)
     row = parts["part-00000.parquet"][0]
     assert (row["id"], row["document"], row["model_name"], row["policy"]) == ("a/0000", "a", "fake", "chunk-mean")
-    assert pq.read_table(tmp_path / "out" / "scores")["scored_at"].unique().to_pylist() == [NOON]
+    assert pq.read_table(tmp_path / "out")["scored_at"].unique().to_pylist() == [NOON]
     assert row["label"] == max(EMOTIONS, key=lambda emotion: row[emotion])
 
 
 async def test_parts_have_the_documented_schema(tmp_path: Path, service: FakeClassifier) -> None:
     await run_pipeline(write_texts(tmp_path / "a.jsonl", ["text"]), tmp_path / "out", service)
-    schema = pq.read_schema(tmp_path / "out" / "scores" / "part-00000.parquet")
+    schema = pq.read_schema(tmp_path / "out" / "part-00000.parquet")
     fixed = {
         "id": pa.string(),
         "document": pa.string(),
@@ -134,7 +134,7 @@ def test_interrupted_runs_make_the_same_table(
     asyncio.run(both())
     assert read_table(folder / "interrupted") == read_table(folder / "uninterrupted")
     assert read_failures(folder / "interrupted") == read_failures(folder / "uninterrupted")
-    runs = [json.loads((folder / name / "run.json").read_text()) for name in ("interrupted", "uninterrupted")]
+    runs = [json.loads((folder / name / "_run.json").read_text()) for name in ("interrupted", "uninterrupted")]
     for key in ("scored", "failed"):
         assert runs[0]["counts"][key] == runs[1]["counts"][key]
     assert runs[0]["tokens"] == runs[1]["tokens"]
@@ -147,7 +147,7 @@ async def test_saved_paragraphs_are_not_sent_again(tmp_path: Path, service: Fake
         await run_pipeline(path, out, service, on_change=stop_after(17))
     kept = sum(len(rows) for rows in read_table(out).values())
     assert 17 <= kept < 40
-    stopped = json.loads((out / "run.json").read_text())
+    stopped = json.loads((out / "_run.json").read_text())
     assert (stopped["complete"], stopped["finished_at"], stopped["counts"]["scored"]) == (False, None, kept)
     service.calls.clear()
     await run_pipeline(path, out, service)
@@ -171,7 +171,7 @@ async def test_unavailable_service_ends_the_run(tmp_path: Path, service: FakeCla
     service.item_faults = {f"paragraph {index}": ItemFault(grpc.StatusCode.UNAVAILABLE, "gone") for index in range(12, 40)}
     with pytest.raises(UnavailableError, match="gone"):
         await run_pipeline(path, out, service, max_unavailable=6)
-    assert json.loads((out / "run.json").read_text())["complete"] is False
+    assert json.loads((out / "_run.json").read_text())["complete"] is False
     assert {line["reason"] for line in read_failures(out)} == {"gone"}
     service.item_faults = {}
     manifest, _ = await run_pipeline(path, out, service)
@@ -201,7 +201,7 @@ async def test_changed_text_is_an_error(tmp_path: Path, service: FakeClassifier)
 async def test_damaged_part_is_an_error(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = write_texts(tmp_path / "a.jsonl", ["one"]), tmp_path / "out"
     await run_pipeline(path, out, service)
-    (out / "scores" / "part-00000.parquet").write_bytes(b"PAR1 interrupted")
+    (out / "part-00000.parquet").write_bytes(b"PAR1 interrupted")
     with pytest.raises(OutputError, match=r"part-00000\.parquet is damaged .*delete it"):
         await run_pipeline(path, out, service)
 
@@ -236,7 +236,7 @@ async def test_rows_added_during_a_run_are_not_scored(tmp_path: Path, service: F
     added = write_texts(tmp_path / f"b{suffix}", ["three"]).read_bytes()
     pipeline = await run_after_change(path, out, service, lambda path: path.write_bytes(old + b"\n\n" + added))
     assert [row["id"] for row in read_table(out)["part-00000.parquet"]] == ["a/0000", "a/0001"]
-    manifest = json.loads((out / "run.json").read_text())
+    manifest = json.loads((out / "_run.json").read_text())
     assert (manifest["complete"], manifest["sources"][0]["sha256"]) == (True, sha256(old).hexdigest())
     assert pipeline.grown == [str(path)]
 
@@ -252,14 +252,14 @@ async def test_input_rewritten_during_a_run_is_an_error(tmp_path: Path, service:
         path, out = write_texts(tmp_path / "a.jsonl", ["one", "two"]), tmp_path / str(number)
         with pytest.raises(InputError, match="has changed since the run began"):
             await run_after_change(path, out, service, change)
-        assert json.loads((out / "run.json").read_text())["complete"] is False
+        assert json.loads((out / "_run.json").read_text())["complete"] is False
 
 
 async def test_parquet_file_replaced_before_it_is_scored_is_an_error(tmp_path: Path, service: FakeClassifier) -> None:
     path, out = write_texts(tmp_path / "a.parquet", ["one", "two"]), tmp_path / "out"
     with pytest.raises(InputError, match="has changed since it was first read"):
         await run_after_change(path, out, service, lambda path: write_texts(path, ["one", "two", "three"]))
-    assert json.loads((out / "run.json").read_text())["complete"] is False
+    assert json.loads((out / "_run.json").read_text())["complete"] is False
     assert service.paragraphs() == []
 
 
@@ -277,7 +277,7 @@ async def test_clear_keeps_other_files(tmp_path: Path, service: FakeClassifier) 
     await run_pipeline(write_texts(tmp_path / "a.jsonl", ["one"]), out, service)
     (out / "notes.txt").write_text("mine")
     RunFolder(out).clear()
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "notes.txt", "scores"]
+    assert sorted(path.name for path in out.iterdir()) == [".lock", "notes.txt"]
 
 
 @pytest.mark.parametrize("texts", [["poison"], ["poison"] * 3, ["one", "two", "poison", "four", "five", "other poison"]])

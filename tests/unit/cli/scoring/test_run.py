@@ -57,7 +57,7 @@ async def start_and_stop(service: FakeClassifier, novel: Path, out: Path, how: s
     # Calls are sorted by length, but each has the oldest paragraph: ten calls complete part 0.
     await service.until_called(14)
     service.gate.clear()
-    while not (out / "scores" / "part-00000.parquet").exists():  # noqa: ASYNC110 - another process writes it
+    while not (out / "part-00000.parquet").exists():  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(0.01)
     process.send_signal(how)
     outcome = await end(process)
@@ -82,7 +82,7 @@ async def test_stopped_run_continues(
     assert (returned, words in output) == (code, True)
     kept = {row["id"] for rows in read_table(interrupted).values() for row in rows}
     assert kept
-    assert json.loads((interrupted / "run.json").read_text())["complete"] is False
+    assert json.loads((interrupted / "_run.json").read_text())["complete"] is False
 
     assert (await end(await start(service, *score(novel, interrupted))))[0] == 0
     sent = [ident for call in service.calls for ident in call.ids]

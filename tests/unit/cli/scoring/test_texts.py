@@ -26,7 +26,7 @@ async def score(texts: list[str], folder: Path, service: FakeClassifier) -> tupl
 
 
 def labels(folder: Path) -> list[str]:
-    return [str(label) for label in pq.read_table(folder / "out" / "scores")["label"].to_pylist()]
+    return [str(label) for label in pq.read_table(folder / "out")["label"].to_pylist()]
 
 
 def expected(text: str) -> str:
@@ -46,7 +46,7 @@ async def test_saved_score_is_used_for_other_paragraphs_with_the_text(tmp_path: 
     texts = ["same", "broken", "same", "other"]
     service.item_faults = {"broken": ItemFault(grpc.StatusCode.INTERNAL)}
     await score(texts, tmp_path, service)
-    part = tmp_path / "out" / "scores" / "part-00000.parquet"
+    part = tmp_path / "out" / "part-00000.parquet"
     pq.write_table(pq.read_table(part).slice(0, 1), part)  # as if the run had stopped after the first row
     service.calls.clear()
     await score(texts, tmp_path, service)
@@ -60,7 +60,7 @@ async def test_every_paragraph_of_a_failed_text_is_a_dead_letter(tmp_path: Path,
     manifest, counts = await score(texts, tmp_path, service)
     assert (manifest.scored, manifest.failed, counts.statuses) == (1, 11, {"INTERNAL": 5, "INVALID_ARGUMENT": 6})
     assert sorted(service.paragraphs()) == [" ", "broken", "fine"]
-    reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "_failures.jsonl").read_text().splitlines()]
     assert reasons == ["the text is empty", *["poison"] * 5, *["the text is empty"] * 5]
 
 
@@ -70,7 +70,7 @@ async def test_long_id_fails_neither_its_paragraph_nor_others_with_the_text(tmp_
     path.write_text("".join(json.dumps({"key": key, "text": text}) + "\n" for key, text in rows))
     manifest, _ = await run_pipeline(path, tmp_path / "out", service, read=ReadOptions(id_column="key"))
     assert (manifest.scored, manifest.failed) == (4, 0)
-    assert pq.read_table(tmp_path / "out" / "scores")["id"].to_pylist() == [key for key, _ in rows]
+    assert pq.read_table(tmp_path / "out")["id"].to_pylist() == [key for key, _ in rows]
 
 
 async def test_paragraphs_of_files_in_deep_folders_are_scored(tmp_path: Path, service: FakeClassifier) -> None:
@@ -79,7 +79,7 @@ async def test_paragraphs_of_files_in_deep_folders_are_scored(tmp_path: Path, se
     write_texts(folder / "novel.txt", ["One.", "Two."])
     manifest, _ = await run_pipeline(tmp_path / "corpus", tmp_path / "out", service)
     assert (manifest.scored, manifest.failed) == (2, 0)
-    idents = pq.read_table(tmp_path / "out" / "scores")["id"].to_pylist()
+    idents = pq.read_table(tmp_path / "out")["id"].to_pylist()
     assert [ident.rpartition("/")[2] for ident in idents] == ["0000", "0001"]
     assert len(idents[0]) > 500
 

@@ -6,6 +6,7 @@ import click
 from undertone_client.jobs import CommandError, ExitCode, OutputError
 
 from undertone_cli.report import write_report
+from undertone_cli.run_folder import RunFolder
 
 
 @click.command(
@@ -20,7 +21,7 @@ Examples:
     "-o",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.  [default: DIR/report.html]",
+    help="File to write.  [default: DIR/_report.html]",
 )
 @click.option("--with-text", is_flag=True, help="Quote the strongest paragraphs. Reads the inputs again.")
 def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
@@ -31,6 +32,6 @@ def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
     one file that needs no network. It contains text of paragraphs only with --with-text.
     """
     try:
-        click.echo(write_report(folder, output or folder / "report.html", with_text=with_text))
+        click.echo(write_report(folder, output or RunFolder(folder).report, with_text=with_text))
     except OutputError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None

@@ -44,9 +44,12 @@ Examples:
 
 \b
 Files in the folder:
-  scores/part-*.parquet  a row for each scored paragraph, in the order of the input
-  failures.jsonl         dead letters: paragraphs without a score, and why (see undertone replay)
-  run.json               inputs, options, model, counts, gRPC statuses, throughput over time
+  part-*.parquet   a row for each scored paragraph, in the order of the input
+  _failures.jsonl  dead letters: paragraphs without a score, and why (see undertone replay)
+  _run.json        inputs, options, model, counts, gRPC statuses, throughput over time
+
+\b
+pandas, Arrow, DuckDB and Spark read the folder as one table: pandas.read_parquet("DIR").
 
 To continue a run that was interrupted or killed, run the same command again. It does not send
 paragraphs that have a score, and it retries failed paragraphs. The table then has the same rows in
@@ -122,9 +125,9 @@ Examples:
   undertone replay scores/reviews
   undertone replay scores/reviews --limit 2 --timeout 120
 
-The command reads the texts again from the inputs that run.json names. If an input has changed since
+The command reads the texts again from the inputs that _run.json names. If an input has changed since
 it was scored, the command changes nothing and exits with 2. A paragraph that gets a score moves from
-failures.jsonl to its place in the table. A paragraph that fails again stays in failures.jsonl with
+_failures.jsonl to its place in the table. A paragraph that fails again stays in _failures.jsonl with
 the new reason. To continue a replay that was interrupted or killed, run the same command again.
 
 {EXIT_CODES}"""
@@ -145,7 +148,7 @@ def replay(
     telemetry: TelemetrySettings,
     job: str,
 ) -> None:
-    """Score the dead letters of DIR again: the paragraphs in its failures.jsonl.
+    """Score the dead letters of DIR again: the paragraphs in its _failures.jsonl.
 
     DIR is the folder of a complete run of `undertone score`.
     """

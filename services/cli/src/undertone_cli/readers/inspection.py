@@ -71,7 +71,7 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The fingerprint of a source in run.json."""
+        """The fingerprint of a source in _run.json."""
         address = document.get("address")
         return cls(**{**document, "address": ObjectAddress(**address) if address else None})
 
@@ -86,7 +86,7 @@ class Fingerprint:
         if address is None and self._is_object:
             if "?" in self.name:  # a part of the key, or the start of the options
                 raise InputError(
-                    f"{self.display_name}: run.json was written by an earlier release and does not say which part of the "
+                    f"{self.display_name}: _run.json was written by an earlier release and does not say which part of the "
                     "address is the key; run the same `undertone score` again: it also retries the failures"
                 )
             address = ObjectAddress.parse(self.name)

@@ -48,7 +48,7 @@ class ObjectAddress:
         question mark, and what follows it must not become options.
 
         Raises:
-            InputError: the address contains credentials, which run.json would show, or no bucket.
+            InputError: the address contains credentials, which _run.json would show, or no bucket.
         """
         match = _URI.fullmatch(name)
         if match is None:
@@ -57,7 +57,7 @@ class ObjectAddress:
         address = cls(scheme, user, path.rstrip("/"), options)
         if user not in ("", "anonymous@"):
             raise InputError(
-                f"{address.display_name}: an address must not contain credentials, because it is written to run.json; "
+                f"{address.display_name}: an address must not contain credentials, because it is written to _run.json; "
                 "set them in environment variables or in a profile, as for the store's own tools"
             )
         if not address.path.partition("/")[0]:

@@ -156,5 +156,5 @@ def _check_one_model(folder: RunFolder, table: pa.Table) -> None:
 
 def _reason_empty(manifest: Manifest) -> str:
     if manifest.failed:
-        return f"all {manifest.failed} paragraphs failed; see failures.jsonl"
+        return f"all {manifest.failed} paragraphs failed; see _failures.jsonl"
     return "no paragraph was scored; check that the input is not empty, and run `undertone score` again"

@@ -34,7 +34,7 @@ def write_report(path: Path, output: Path, *, with_text: bool = False) -> Path:
     folder = RunFolder(path)
     manifest = folder.read_manifest()
     if manifest is None:
-        raise OutputError(f"{path} has no run.json; name a folder that `undertone score --out` wrote")
+        raise OutputError(f"{path} has no _run.json; name a folder that `undertone score --out` wrote")
     scores = read_scores(folder, manifest)
     page = compose(path.resolve().name, manifest, scores, group_failures(read_failures(folder)))
     html = render(page, find_texts(manifest.identity, page.hashes) if with_text else None)

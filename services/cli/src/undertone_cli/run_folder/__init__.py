@@ -1,4 +1,4 @@
-"""The output folder of a run: `run.json`, `failures.jsonl` and `scores/part-*.parquet`."""
+"""The output folder of a run: `_run.json`, `_failures.jsonl` and `part-NNNNN.parquet`."""
 
 from undertone_cli.run_folder.failures import FailedParagraphs, FailureFile, FailureRecord, read_failures
 from undertone_cli.run_folder.folder import RunFolder, replace_file, temporary_path

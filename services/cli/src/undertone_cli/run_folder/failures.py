@@ -1,4 +1,4 @@
-"""failures.jsonl: a record of each dead letter, which is a paragraph without a score."""
+"""_failures.jsonl: a record of each dead letter, which is a paragraph without a score."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from undertone_cli.run_folder.manifest import Shard
 
 @dataclass(frozen=True, slots=True)
 class FailureRecord:
-    """One line of failures.jsonl.
+    """One line of _failures.jsonl.
 
     `status` is the name of a gRPC status code, and `reason` the service's message or the reason
     why the paragraph was not sent. `attempts` is 0 if it was not sent.
@@ -41,7 +41,7 @@ class FailureRecord:
 
 
 class FailureFile:
-    """Writes a new failures.jsonl in the order of the input. Used as a context manager.
+    """Writes a new _failures.jsonl in the order of the input. Used as a context manager.
 
     Parts may end in any order. `publish` replaces the old file, which stays complete until then.
 
@@ -86,7 +86,7 @@ class FailureFile:
 
 
 def read_failures(folder: RunFolder) -> Iterator[FailureRecord]:
-    """The records of failures.jsonl; none if the file does not exist.
+    """The records of _failures.jsonl; none if the file does not exist.
 
     Raises:
         OutputError: the file cannot be read, or a line is not a failure record.
@@ -114,7 +114,7 @@ class FailedParagraphs:
     is dropped: each belongs to a paragraph that has a score, or that is sent again.
 
     Args:
-        records: the records of failures.jsonl.
+        records: the records of _failures.jsonl.
         shards: the shards of the folder.
         rows_per_part: number of paragraphs of a part.
     """
@@ -145,7 +145,7 @@ class FailedParagraphs:
             self._next = next(self._records, None)
         elif not scored:
             raise OutputError(
-                f"{paragraph.location}: {paragraph.id!r} has neither a score nor a line in failures.jsonl; run the same "
+                f"{paragraph.location}: {paragraph.id!r} has neither a score nor a line in _failures.jsonl; run the same "
                 "`undertone score` again: it scores every paragraph that has no score"
             )
 
@@ -157,6 +157,6 @@ class FailedParagraphs:
         """
         if self._next is not None:
             raise OutputError(
-                f"failures.jsonl names {self._next.id!r}, which has no score and is not where the input had it; run the same "
+                f"_failures.jsonl names {self._next.id!r}, which has no score and is not where the input had it; run the same "
                 "`undertone score` again: it scores every paragraph that has no score"
             )

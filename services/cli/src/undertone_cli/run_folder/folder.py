@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,11 @@ from pathlib import Path
 from undertone_client.jobs import OutputError
 
 from undertone_cli.run_folder.manifest import Manifest
+from undertone_cli.run_folder.old_layout import OldLayout
+from undertone_cli.run_folder.parquet import check_is_part
+
+_PART_NAME = re.compile(r"part-\d{5,}\.parquet")
+"""Spark's names, such as part-00000-1c5f….snappy.parquet, are others."""
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk, an exhausted quota or a file size limit."""
@@ -35,7 +41,10 @@ def replace_file(path: Path) -> None:
 
 
 class RunFolder:
-    """`run.json`, `failures.jsonl` and `scores/part-NNNNN.parquet` in a folder.
+    """`part-NNNNN.parquet`, `_failures.jsonl` and `_run.json` in a folder.
+
+    Spark, Arrow and pandas ignore names that start with an underscore or a dot, so that they read
+    the folder as one table.
 
     Each file is written under a temporary name that starts with a dot, flushed to the disk and
     renamed. If the process or the machine stops at any time, each file is complete: the old one
@@ -44,9 +53,10 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.scores = path / "scores"
-        self.failures = path / "failures.jsonl"
-        self._manifest = path / "run.json"
+        self.failures = path / "_failures.jsonl"
+        self.report = path / "_report.html"
+        self._manifest = path / "_run.json"
+        self._old_layout = OldLayout(path, self._manifest)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -56,7 +66,7 @@ class RunFolder:
             OutputError: the folder cannot be created or written, or another run has locked it.
         """
         with self.output_errors():
-            self.scores.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a")
         with lock:
             try:
@@ -69,8 +79,10 @@ class RunFolder:
                     "support locks now: use a folder on a local disk, and copy it afterwards"
                 ) from None
             with self.output_errors():
-                for leftover in (*self.path.glob(".*.aside"), *self.scores.glob(".*.aside")):
+                for leftover in self.path.glob(".*.aside"):
                     leftover.unlink()
+                if self._old_layout.exists:
+                    self._old_layout.replace(self.failures)
             yield
 
     @contextmanager
@@ -84,11 +96,11 @@ class RunFolder:
 
     def part(self, number: int) -> Path:
         """Path of part `number`, from 0."""
-        return self.scores / f"part-{number:05d}.parquet"
+        return self.path / f"part-{number:05d}.parquet"
 
     def parts(self) -> list[Path]:
         """Paths of all existing parts, in order."""
-        return sorted(self.scores.glob("part-*.parquet"))
+        return sorted(path for path in self.path.glob("part-*.parquet") if _PART_NAME.fullmatch(path.name))
 
     def write(self, path: Path, fill: Callable[[Path], None]) -> None:
         """Replace the file at `path` by one that `fill` writes.
@@ -106,25 +118,37 @@ class RunFolder:
                 raise
 
     def read_manifest(self) -> Manifest | None:
-        """The manifest. None if run.json does not exist.
+        """The manifest. None if _run.json does not exist.
 
         Raises:
             OutputError: the manifest is damaged, or there are parts without a manifest.
         """
+        if self._old_layout.exists:
+            with self.locked():  # gives the files their new names
+                pass
         try:
             return Manifest.from_json(self._manifest.read_text(encoding="utf-8"), str(self._manifest))
         except FileNotFoundError:
             if self.parts():
                 raise OutputError(
-                    f"{self.path} contains scores but no run.json that describes them; "
+                    f"{self.path} contains scores but no _run.json that describes them; "
                     "discard them with `undertone score --overwrite`"
                 ) from None
+            self._check_no_other_table()
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"{self._manifest} cannot be read: {error}") from None
 
+    def _check_no_other_table(self) -> None:
+        other = next((path for path in sorted(self.path.glob("[!._]*.parquet"))), None)
+        if other is not None:
+            raise OutputError(
+                f"{self.path} contains {other.name}, which is not of a run: readers of the folder would mix both tables; "
+                "use an empty folder"
+            )
+
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace run.json."""
+        """Replace _run.json."""
 
         def fill(path: Path) -> None:
             path.write_text(manifest.to_json(), encoding="utf-8")
@@ -132,7 +156,14 @@ class RunFolder:
         self.write(self._manifest, fill)
 
     def clear(self) -> None:
-        """Delete the files of earlier runs. The manifest is last: parts without it are an error."""
+        """Delete the files of earlier runs. The manifest is last: parts without it are an error.
+
+        Raises:
+            OutputError: a file cannot be deleted, or is not a part of an earlier run.
+        """
+        if not self._manifest.exists():
+            for part in self.parts():
+                check_is_part(part)
         with self.output_errors():
             for path in (*self.parts(), self.failures, self._manifest):
                 path.unlink(missing_ok=True)

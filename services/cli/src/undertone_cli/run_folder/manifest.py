@@ -1,4 +1,4 @@
-"""run.json: the identity of a folder's run, and its progress."""
+"""_run.json: the identity of a folder's run, and its progress."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def _describe(source: Fingerprint | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A range of consecutive paragraphs of the input, as recorded in run.json.
+    """A range of consecutive paragraphs of the input, as recorded in _run.json.
 
     Its scores are the rows of the part with the same number.
 
@@ -82,7 +82,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Content of run.json. Unless stated otherwise, counts are totals of all runs of the folder.
+    """Content of _run.json. Unless stated otherwise, counts are totals of all runs of the folder.
 
     Attributes:
         identity: everything that determines the scores.
@@ -158,7 +158,7 @@ class Manifest:
         )
 
     def to_json(self) -> str:
-        """The JSON text of run.json."""
+        """The JSON text of _run.json."""
         identity = self.identity
         document = {
             "schema_version": SCHEMA_VERSION,

@@ -90,7 +90,7 @@ class Part:
         self._pending -= 1
 
     def shard(self, *, complete: bool) -> Shard:
-        """The shard of this part, as recorded in run.json."""
+        """The shard of this part, as recorded in _run.json."""
         saved = [*self._matched.values(), *self._unmatched.values()]
         scored, failed = len(saved) + len(self._rows), len(self._failures)
         tokens = sum(row.score.tokens for row in saved) + sum(row.score.tokens for row in self._rows.values())
@@ -159,7 +159,7 @@ class PartWriter:
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """The shards of all parts, as recorded in run.json."""
+        """The shards of all parts, as recorded in _run.json."""
         return tuple(self._shards[number] for number in sorted(self._shards))
 
     def add(self, paragraph: InputParagraph) -> tuple[Part, TextScore | None]:

@@ -90,7 +90,7 @@ class ScoreTable:
         if not table.schema.equals(self.schema):
             different = ", ".join(dict.fromkeys(field.name for field in set(table.schema) ^ set(self.schema))) or "their order"
             raise OutputError(
-                f"the columns of {path} differ from run.json ({different}); discard the run with `undertone score --overwrite`"
+                f"the columns of {path} differ from _run.json ({different}); discard the run with `undertone score --overwrite`"
             )
         return table
 

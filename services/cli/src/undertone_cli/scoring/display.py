@@ -115,7 +115,7 @@ def show_summary(
     """Prints the result of a run: paragraphs, calls and emotions."""
     finished = counts.scored + counts.failed
     kept = f", and {counts.kept:,} kept from an earlier run" if counts.kept else ""
-    failed = f", see {folder / 'failures.jsonl'}" if counts.failed else ""
+    failed = f", see {folder / '_failures.jsonl'}" if counts.failed else ""
     rate = f", {finished / seconds:,.1f} paragraphs/s" if seconds and finished else ""
     rows = [("scored", f"{counts.scored:,}{kept}"), ("failed", f"{counts.failed:,}{failed}")]
     if counts.repeated:
@@ -125,7 +125,7 @@ def show_summary(
         ("calls", _describe_calls(calls)),
         ("time", f"{duration(seconds)}{rate}"),
         ("model", f"{manifest.identity.model}, {manifest.identity.policy}"),
-        ("table", str(folder / "scores")),
+        ("table", str(folder)),
     ]
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold")

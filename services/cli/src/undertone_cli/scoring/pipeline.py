@@ -208,7 +208,7 @@ class Pipeline:
     def _save_interrupted(self, error: BaseException) -> None:
         try:
             self._parts.save_interrupted()
-            # The old failures.jsonl has the dead letters that an interrupted replay did not reach.
+            # The old _failures.jsonl has the dead letters that an interrupted replay did not reach.
             if self._replay is None:
                 self._failure_file.publish()
                 self._folder.write_manifest(self._updated_manifest())

@@ -230,7 +230,7 @@ class ScoringRun:
     def _complete_manifest(self) -> Manifest:
         manifest = self._folder.read_manifest()
         if manifest is None:
-            raise OutputError(f"{self._folder.path} has no run.json; name a folder that `undertone score --out` wrote")
+            raise OutputError(f"{self._folder.path} has no _run.json; name a folder that `undertone score --out` wrote")
         if not manifest.complete:
             raise OutputError(
                 f"the run in {self._folder.path} is not complete; run the same `undertone score` again: it continues the run "

@@ -40,7 +40,7 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  1    the service rejected a request, or paragraphs of a run have no score (see failures.jsonl)
+  1    the service rejected a request, or paragraphs of a run have no score (see _failures.jsonl)
   2    the options, the inputs or the output folder are invalid
   3    the service cannot be reached
   130  interrupted (SIGINT)
