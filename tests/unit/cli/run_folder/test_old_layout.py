@@ -35,8 +35,12 @@ def test_old_folder_is_renamed(command: Command, source: Path, tmp_path: Path, s
     assert command("score", source, "--out", out, "--rows-per-part", 10).exit_code == 1
     before = read_table(out), read_failures(out), read_manifest(out)["sources"]
     as_earlier_release(out)
-    arguments = {"score": [source, "--out", out, "--rows-per-part", 10], "replay": [out], "report": [out]}[subcommand]
-    assert command(subcommand, *arguments).exit_code == (0 if subcommand == "report" else 1)
+    by_command: dict[str, list[object]] = {
+        "score": [source, "--out", out, "--rows-per-part", 10],
+        "replay": [out],
+        "report": [out],
+    }
+    assert command(subcommand, *by_command[subcommand]).exit_code == (0 if subcommand == "report" else 1)
     assert (read_table(out), read_failures(out), read_manifest(out)["sources"]) == before
     assert len(pd.read_parquet(out)) == len(TEXTS)
     assert not (out / "scores").exists()
