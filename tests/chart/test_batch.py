@@ -116,7 +116,7 @@ def test_spark_runs_the_batch_command_with_one_table(chart: Chart) -> None:
         command: list[str] = [*container["command"], *container["args"]]
         assert command[0] == "undertone-batch"
         given = undertone_batch.commands["run"].make_context("run", command[2:]).params
-        assert (given["mode"], given["table"]) == (mode, "/output/scores")
+        assert (given["mode"], given["table"], given["warehouse"]) == (mode, "emotions.scores", "/output")
         assert given["locations"] == (f"/input/{'posts.parquet' if mode == 'backfill' else 'today.jsonl'}",)
         assert "PYSPARK_SUBMIT_ARGS" not in [variable["name"] for variable in container["env"]]
 
@@ -131,7 +131,7 @@ def test_spark_receives_the_configured_options(chart: Chart) -> None:
 def test_spark_writes_to_the_bucket(chart: Chart) -> None:
     pod = pod_spec(backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}}))
     assert "initContainers" not in pod
-    assert "--table=gs://scores/undertone" in pod["containers"][0]["command"]
+    assert "--warehouse=gs://scores/undertone" in pod["containers"][0]["command"]
 
 
 def test_daily_runs_write_to_a_directory_for_each_day(chart: Chart, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import pytest
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
-from tests.integration.support.score_table import assert_scores_of
-from tests.integration.support.spark import JAVA_OPTIONS, SETTINGS, needs_java, submit_arguments
+from tests.integration.support.score_table import NAME, assert_scores_of, commits
+from tests.integration.support.spark import JAVA_OPTIONS, SETTINGS, needs_iceberg, needs_java, submit_arguments
 from tests.integration.support.spark_cluster import Cluster, cluster
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 TEXTS = {str(number): f"Paragraph {number} of a cluster" for number in range(1200)}
 SPECULATION = {
@@ -57,7 +57,9 @@ def driver(master: str, service: BackgroundService, folder: Path) -> Iterator[No
     # The long timeout prevents retries of held calls: a text that arrives twice was sent by two
     # tasks.
     options = [
-        f"--table={folder / 'table'}",
+        f"--table={NAME}",
+        f"--warehouse={folder / 'lake'}",
+        f"--summary={folder / 'summary.json'}",
         f"--target={service.target}",
         "--buckets=2",
         "--wave-rows=1",
@@ -88,7 +90,7 @@ def test_speculative_tasks_and_a_killed_executor_lose_and_duplicate_nothing(
     with driver(two_hosts.master, service, tmp_path):
         until(lambda: service.fake.paragraphs().count(slow) == 2, "a speculative task has sent it")
         service.release(slow)
-        until((tmp_path / "table/versions/00000001.json").exists, "the first wave is committed")
+        until(lambda: commits(tmp_path / "lake") > 0, "the first wave is committed")
         service.close_gate()
         service.wait_for_in_flight(1)
         os.kill(two_hosts.executors()[0], signal.SIGKILL)
@@ -96,6 +98,6 @@ def test_speculative_tasks_and_a_killed_executor_lose_and_duplicate_nothing(
     assert any(event["Task Info"]["Speculative"] for event in events(tmp_path, "SparkListenerTaskStart"))
     killed = 128 + signal.SIGKILL
     assert any(f"code {killed}" in event["Removed Reason"] for event in events(tmp_path, "SparkListenerExecutorRemoved"))
-    assert_scores_of(tmp_path / "table", TEXTS)
-    (summary,) = (json.loads(file.read_text()) for file in (tmp_path / "table/runs").glob("*.json"))
+    assert_scores_of(tmp_path / "lake", TEXTS)
+    summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["scored"], summary["failed"], summary["rows"]) == (1200, 0, 1200)

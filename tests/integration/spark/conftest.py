@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, Service, Source
+from undertone_batch.layout import Layout
+from undertone_client.jobs.catalog import CatalogSettings, TableName
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.spark import spark_session
@@ -20,9 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark_context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with spark_session(tmp_path_factory.mktemp("spark")) as session:
         yield session
+
+
+@pytest.fixture
+def spark(spark_context: SparkSession) -> SparkSession:
+    """A session with its own catalogues, because each test has its own warehouse."""
+    return spark_context.newSession()
 
 
 @pytest.fixture(scope="package")
@@ -34,9 +42,11 @@ def service() -> Iterator[BackgroundService]:
 
 @pytest.fixture
 def config(service: BackgroundService, tmp_path: Path) -> JobConfig:
-    """A daily run from `source` to `table`, both in the test's folder."""
+    """A daily run from `source` to a table in `lake`, both in the test's folder."""
     service.received_texts()
     service.fake.version = 1
     source = Source((str(tmp_path / "source"),), format="json")
     target = Service(service.target, SETTINGS)
-    return JobConfig(RunMode.DAILY, source, str(tmp_path / "table"), target, max_failed_share=1, bucket_count=3)
+    catalog = CatalogSettings(warehouse=str(tmp_path / "lake"))
+    table = TableName("emotions", "posts")
+    return JobConfig(RunMode.DAILY, source, table, catalog, target, Layout(bucket_count=3), max_failed_share=1)

@@ -7,10 +7,10 @@ from undertone_client import SettingsError
 from undertone_client.testing import EMOTIONS, expected_probabilities
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.spark import needs_java
+from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import SETTINGS
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 
 def test_predict_rejects_a_frame_with_a_column_of_the_outcome(spark: SparkSession, service: BackgroundService) -> None:

@@ -14,10 +14,10 @@ from undertone_client import RetryPolicy
 from undertone_client.testing import Fault
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.spark import needs_java
+from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import TOO_LONG, dead_letters, dead_letters_by_id, run, table, write_source
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 
 def test_invalid_paragraphs_become_dead_letters(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:

@@ -1,19 +1,19 @@
 """Sources, tables and services that cannot be used."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, Service, read_scores
 from undertone_client import BreakerSettings, UnavailableError
 from undertone_client.jobs import InputError, OutputError
+from undertone_client.jobs.catalog import CatalogSettings
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.spark import needs_java
+from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import SETTINGS, run, write_source
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 
 def test_errors_are_explained_and_change_nothing(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
@@ -36,12 +36,8 @@ def test_errors_are_explained_and_change_nothing(spark: SparkSession, service: B
     impatient = replace(SETTINGS, breaker=BreakerSettings(patience_seconds=0))
     with pytest.raises(UnavailableError):
         run(spark, config, service=Service("127.0.0.1:1", impatient))
-    with pytest.raises(OutputError, match=r"cannot use /proc/table/"):  # not even root can write there
-        run(spark, config, table="/proc/table")
+    with pytest.raises(OutputError, match=r"the warehouse /proc/lake cannot be created"):  # not even root can write there
+        run(spark, config, catalog=CatalogSettings(warehouse="/proc/lake"))
     assert service.received_texts() == []
-    assert not Path(config.table).exists()
-    with pytest.raises(OutputError, match="has no table of scores"):
-        read_scores(spark, config.table)
-    Path(config.table).write_text("a file instead of a folder")
-    with pytest.raises(OutputError):
-        run(spark, config)
+    with pytest.raises(OutputError, match=r"there is no table of scores emotions\.posts"):
+        read_scores(spark, config.table, config.catalog)

@@ -11,18 +11,18 @@ from undertone_batch import JobConfig
 from undertone_batch.errors import JobError
 from undertone_client.jobs import InputError
 
-from tests.integration.support.spark import needs_java
+from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import assert_score_of, dead_letters_by_id, run, table
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 
-class FakeIceberg(DataSource):
+class FakeFormat(DataSource):
     """Returns one row with the path and the snapshot that it was asked for."""
 
     @classmethod
     def name(cls) -> str:
-        return "iceberg"
+        return "snapshots"
 
     def schema(self) -> str:
         return "id STRING, text STRING"
@@ -37,21 +37,18 @@ class FakeIceberg(DataSource):
         return Reader()
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("delta", "io.delta:delta-spark_"), ("iceberg", "org.apache.iceberg:iceberg-spark-runtime-")]
-)
-def test_the_error_for_a_missing_package_names_it(spark: SparkSession, config: JobConfig, name: str, package: str) -> None:
+def test_the_error_for_a_missing_package_names_it(spark: SparkSession, config: JobConfig) -> None:
     release = spark.version.rpartition(".")[0]
     with pytest.raises(InputError) as error:
-        run(spark, config, source=replace(config.source, format=name))
-    assert f"--packages {package}{release}_2.13:" in str(error.value)
-    assert not Path(config.table).exists()
+        run(spark, config, source=replace(config.source, format="delta"))
+    assert f"--packages io.delta:delta-spark_{release}_2.13:" in str(error.value)
+    assert not config.catalog.local_warehouse.exists()
 
 
 def test_path_and_options_are_passed_to_the_format(spark: SparkSession, config: JobConfig) -> None:
     session = spark.newSession()
-    session.dataSource.register(FakeIceberg)
-    run(session, config, source=replace(config.source, format="iceberg", options={"snapshot-id": "7"}))
+    session.dataSource.register(FakeFormat)
+    run(session, config, source=replace(config.source, format="snapshots", options={"snapshot-id": "7"}))
     (row,) = table(session, config).values()
     assert row.id == config.source.locations[0]
     assert_score_of(row, "Paragraph of snapshot 7")

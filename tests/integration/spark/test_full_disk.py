@@ -8,12 +8,13 @@ from pyspark.sql import SparkSession
 from undertone_batch import JobConfig
 from undertone_batch.diff import DiffKind
 from undertone_batch.errors import JobError
+from undertone_client.jobs.catalog import CatalogSettings
 
 from tests.integration.support.small_disk import small_disk
-from tests.integration.support.spark import needs_java
+from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import assert_score_of, run, table, write_source
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 
 def test_a_full_disk_leaves_the_table_unchanged_until_there_is_space(
@@ -22,7 +23,7 @@ def test_a_full_disk_leaves_the_table_unchanged_until_there_is_space(
     texts = {str(number): f"Paragraph {number} of a disk" for number in range(3000)}
     few = {ident: texts[ident] for ident in list(texts)[:50]}
     with small_disk(tmp_path / "disk", kilobytes=512) as disk:
-        config = replace(config, table=str(disk.folder / "table"))
+        config = replace(config, catalog=CatalogSettings(warehouse=str(disk.folder / "lake")))
         write_source(config, few)
         first = run(spark, config)
         write_source(config, texts)

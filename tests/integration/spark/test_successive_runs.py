@@ -6,7 +6,6 @@ import signal
 import threading
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -17,7 +16,7 @@ from undertone_bench.commands.spark import python_workers
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import until
-from tests.integration.support.spark import needs_java
+from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import (
     TOO_LONG,
     assert_score_of,
@@ -28,7 +27,7 @@ from tests.integration.support.spark_jobs import (
     write_source,
 )
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 DAY_1 = {str(number): f"Paragraph {number} as on the first day" for number in range(600)}
 DAY_2 = {
@@ -51,7 +50,7 @@ def test_runs_on_successive_days(spark: SparkSession, service: BackgroundService
 
     repeated = run(spark, config)
     assert repeated.kinds == {DiffKind.CURRENT: 600}
-    assert repeated.version == first.version
+    assert repeated.snapshot == first.snapshot
     assert service.received_texts() == []
 
     write_source(config, DAY_2)
@@ -68,7 +67,7 @@ def test_runs_on_successive_days(spark: SparkSession, service: BackgroundService
     assert letters.keys() == {"22", "long"}
     assert letters["long"]["status"] == "INVALID_ARGUMENT"
     assert letters["long"]["text_sha256"] == sha256(TOO_LONG.encode()).hexdigest()
-    assert "word" not in json.dumps(dead_letters(config))
+    assert "word" not in str(dead_letters(config))
 
     write_source(config, DAY_1)
     third = run(spark, config)
@@ -83,9 +82,9 @@ def test_runs_on_successive_days(spark: SparkSession, service: BackgroundService
     for ident, text in DAY_1.items():
         assert_score_of(rows[ident], text, version=2)
     assert rows["new"].model_version == 1
-    assert read_scores(spark, config.table).count() == 600
-    summary = json.loads((Path(config.table) / "runs" / f"{fourth.run}.json").read_text())
-    assert (summary["outcome"], summary["scored"], summary["version"]) == ("succeeded", 600, fourth.version)
+    assert read_scores(spark, config.table, config.catalog).count() == 600
+    summary = json.loads(fourth.to_json())
+    assert (summary["outcome"], summary["scored"], summary["snapshot"]) == ("succeeded", 600, str(fourth.snapshot))
     calls_of_driver = 1  # GetModel
     assert summary["calls"]["attempts"] == {"OK": len(service.calls) - calls_of_driver}
     assert sum(executor["scored"] for executor in summary["executors"].values()) == 600
@@ -122,7 +121,7 @@ def test_a_stopped_backfill_continues_after_its_last_commit(
     config = replace(config, mode=RunMode.BACKFILL, wave_rows=1)
     with pytest.raises(TooManyFailedError, match="1 paragraphs failed"):
         run(spark, config, max_failed_share=0)
-    before = read_scores(spark, config.table).count()
+    before = read_scores(spark, config.table, config.catalog).count()
     assert before < 300
     assert len(service.received_texts()) == before
     summary = run(spark, config, mode=RunMode.DAILY, wave_rows=1000)

@@ -12,9 +12,10 @@ from undertone_bench.processes import free_ports
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 from tests.integration.support.reports import reports
-from tests.integration.support.spark import SETTINGS, needs_java, submit_arguments
+from tests.integration.support.score_table import NAME, commits
+from tests.integration.support.spark import SETTINGS, needs_iceberg, needs_java, submit_arguments
 
-pytestmark = needs_java
+pytestmark = [needs_java, needs_iceberg]
 
 TEXTS = {str(number): f"Paragraph {number} of a monitored run" for number in range(300)}
 JOB = "nightly"
@@ -39,16 +40,16 @@ def scrape(url: str) -> dict[str, float]:
 
 
 def test_a_run_reports_its_progress_and_its_termination(tmp_path: Path) -> None:
-    source, table = tmp_path / "source.parquet", tmp_path / "table"
+    source, lake = tmp_path / "source.parquet", tmp_path / "lake"
     pq.write_table(pa.table({"id": list(TEXTS), "text": list(TEXTS.values())}), source)
     [port] = free_ports(1)
     service = BackgroundService()
-    options = ["--mode=backfill", f"--source={source}", f"--table={table}", f"--target={service.target}"]
+    options = ["--mode=backfill", f"--source={source}", f"--table={NAME}", f"--warehouse={lake}", f"--target={service.target}"]
     with reports() as received, (tmp_path / "log").open("w") as log_file:
         flags = ["--buckets=4", "--wave-rows=1", f"--job={JOB}", *received.flags]
         driver = subprocess.Popen([command("undertone-batch"), "run", *options, *flags], env=environment(port), stderr=log_file)
         try:
-            until(lambda: driver.poll() is not None or (table / "versions/00000001.json").exists(), "the first commit")
+            until(lambda: driver.poll() is not None or commits(lake) > 0, "the first commit")
             service.close_gate()
             service.wait_for_in_flight(1)
             url = f"http://127.0.0.1:{port}/metrics"

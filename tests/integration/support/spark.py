@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from undertone_batch.iceberg_catalog import EXTENSIONS
+
+ICEBERG_JARS = sorted((Path(__file__).parents[3] / "build/iceberg").glob("*.jar"))
+"""Iceberg's runtime for the locked Spark, its AWS clients, and SQLite's JDBC driver."""
+
+needs_iceberg = pytest.mark.skipif(not ICEBERG_JARS, reason="build/iceberg has no jars: run .ci/iceberg")
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 
@@ -26,6 +32,8 @@ SETTINGS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.shuffle.partitions": "1",
+    "spark.jars": ",".join(map(str, ICEBERG_JARS)),
+    "spark.sql.extensions": EXTENSIONS,
 }
 """Listens on this machine only. Without optimizations that pay off only for much data."""
 

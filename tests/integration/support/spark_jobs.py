@@ -15,6 +15,8 @@ from undertone_batch.config import new_run_id
 from undertone_client import LimitSettings, Mode, Settings
 from undertone_client.testing import EMOTIONS, expected_probabilities
 
+from tests.integration.support import score_table
+
 SETTINGS = Settings(mode=Mode.BATCH, limit=LimitSettings.fixed(2))
 TOO_LONG = "word " * 20_000
 
@@ -37,7 +39,7 @@ def run(spark: SparkSession, config: JobConfig, **changes: Any) -> Summary:
 
 def table(spark: SparkSession, config: JobConfig) -> dict[str, Row]:
     """The rows of the table by id. Checks that ids are unique."""
-    rows = read_scores(spark, config.table, deleted=True).collect()
+    rows = read_scores(spark, config.table, config.catalog, deleted=True).collect()
     assert max(Counter(row.id for row in rows).values()) == 1
     return {row.id: row for row in rows}
 
@@ -49,8 +51,8 @@ def assert_score_of(row: Row, text: str, version: int = 1) -> None:
 
 
 def dead_letters(config: JobConfig) -> list[dict[str, Any]]:
-    lines = [line for file in Path(config.table).glob("dead-letters/*/*.json") for line in file.read_text().splitlines()]
-    return [json.loads(line) for line in lines]
+    """The dead letters of all runs, read by pyiceberg."""
+    return score_table.rows(config.catalog.local_warehouse, str(config.table.dead_letters))
 
 
 def dead_letters_by_id(config: JobConfig) -> dict[str, dict[str, Any]]:

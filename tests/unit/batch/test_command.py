@@ -22,7 +22,7 @@ from tests.unit.batch.test_summary import SUMMARY
     ],
 )
 def test_invalid_options_are_rejected(arguments: list[str], message: str, tmp_path: Path) -> None:
-    command = ["run", "--mode", "daily", "--source", str(tmp_path), "--table", str(tmp_path / "table"), *arguments]
+    command = ["run", "--mode", "daily", "--source", str(tmp_path), "--table", "a.b", "--warehouse", str(tmp_path), *arguments]
     result = CliRunner().invoke(undertone_batch, command)
     assert result.exit_code == 2
     assert message in result.output

@@ -1,20 +1,24 @@
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from undertone_batch import JobConfig, RunMode, Service, Source
+from undertone_batch.layout import Layout
 from undertone_client import SettingsError
+from undertone_client.jobs.catalog import CatalogSettings, TableName
 
 SERVICE = Service("localhost:50051")
+CONFIG = JobConfig(RunMode.DAILY, Source(("s",)), TableName("a", "b"), CatalogSettings(warehouse="lake"), SERVICE)
 
 
 @pytest.mark.parametrize(
     ("create", "message"),
     [
-        (lambda: JobConfig(RunMode.DAILY, Source(("s",)), "t", SERVICE, max_failed_share=1.5), "max_failed_share is 1.5"),
-        (lambda: JobConfig(RunMode.DAILY, Source(("s",)), "t", SERVICE, wave_rows=0), "wave_rows is 0"),
-        (lambda: JobConfig(RunMode.DAILY, Source(("s",)), "t", SERVICE, bucket_count=0), "bucket_count is 0"),
-        (lambda: JobConfig(RunMode.DAILY, Source(("s",)), "t", SERVICE, run_id="../up"), "'../up' cannot be part"),
+        (lambda: replace(CONFIG, max_failed_share=1.5), "max_failed_share is 1.5"),
+        (lambda: replace(CONFIG, wave_rows=0), "wave_rows is 0"),
+        (lambda: replace(CONFIG, run_id="../up"), "the run id '../up' is invalid"),
+        (lambda: Layout(bucket_count=0), "bucket_count is 0"),
         (lambda: Service("http://localhost"), "has a URL scheme"),
     ],
 )

@@ -21,7 +21,7 @@ SUMMARY = Summary(
         "b": TaskMetrics(2, 40, 16.0, 4.0, CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1, recovered=1)),
         "a": TaskMetrics(1, 50, 10.0, 9.0, CallCounts(attempts={"OK": 2})),
     },
-    version=9,
+    snapshot=9_007_199_254_740_993,
     rows=1000,
 )
 
@@ -32,6 +32,7 @@ def test_the_json_contains_sums_and_rates() -> None:
     assert document["failed_share"] == 0.01  # of all paragraphs that should have a score
     assert document["paragraphs_per_second"] == 3.0
     assert document["seconds"] == 50
+    assert document["snapshot"] == "9007199254740993"  # as a number, JavaScript and jq would round it
     assert document["calls"]["attempts"] == {"OK": 5, "UNAVAILABLE": 1}
     assert document["executors"]["a"] == {
         "tasks": 1,

@@ -5,7 +5,7 @@ from undertone_batch.dataframe import OUTCOME, emotions, predict
 from undertone_batch.job import ScoringJob
 from undertone_batch.source import Source
 from undertone_batch.summary import ExecutorMetrics, ExecutorMetricsParam, Summary, TaskMetrics
-from undertone_batch.table import read_scores
+from undertone_batch.tables import read_scores
 
 __all__ = [
     "OUTCOME",

@@ -19,13 +19,16 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
+from undertone_client.jobs.catalog import TableOptions, table_options
 from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, telemetry_options
 from undertone_telemetry.periodic import PeriodicThread
 
 from undertone_batch.config import JobConfig, RunMode, Service, new_run_id
 from undertone_batch.errors import explain_spark_errors
+from undertone_batch.iceberg_catalog import session_settings
 from undertone_batch.job import ScoringJob
+from undertone_batch.layout import Layout, PartitionBy, TableFormat
 from undertone_batch.session import cancel_on_signals, open_session
 from undertone_batch.source import MIN_CHARACTERS, Source
 from undertone_batch.summary import Summary
@@ -54,9 +57,10 @@ def undertone_batch() -> None:
 @undertone_batch.command(
     epilog=f"""\b
 Examples:
-  undertone-batch run --mode backfill --source posts/ --table scores --target localhost:50051
+  undertone-batch run --mode backfill --source posts/ --table emotions.posts --warehouse lake --target localhost:50051
   spark-submit --master yarn undertone_batch/__main__.py run --mode daily --tls \\
-      --source s3://lake/posts/ --table s3://lake/scores --target dns:///undertone.example:443
+      --source s3://lake/posts/ --table emotions.posts --catalog-type glue --warehouse s3://lake/ \
+      --target dns:///undertone.example:443
 
 {EXIT_CODES}"""
 )
@@ -98,7 +102,14 @@ Examples:
     show_default=True,
     help="Minimum length of a paragraph. Shorter ones are not scored.",
 )
-@click.option("--table", required=True, help="Folder of the table of scores, on any file system that Spark can use.")
+@table_options("Table of scores.", required=True)
+@click.option(
+    "--table-format",
+    type=click.Choice([each.value for each in TableFormat]),
+    default=TableFormat.ICEBERG.value,
+    show_default=True,
+    help="Format of the table of scores.",
+)
 @click.option(
     "--deletions",
     type=click.Choice(["mark", "ignore"]),
@@ -122,6 +133,13 @@ Examples:
     help="Approximate number of paragraphs between two commits.",
 )
 @click.option("--buckets", type=int, default=64, show_default=True, help="Number of buckets of a new table.")
+@click.option(
+    "--partition-by",
+    type=click.Choice([each.value for each in PartitionBy]),
+    default=PartitionBy.ID.value,
+    show_default=True,
+    help="Partitions of a new table. id: buckets of ids. day: days of scored_at.",
+)
 @click.option("--run", "run_id", default=new_run_id, show_default="random", help="Id of the run, such as a scheduler's.")
 @click.option(
     "--summary",
@@ -142,12 +160,14 @@ def run(
     id_column: str,
     text_column: str,
     min_characters: int,
-    table: str,
+    table: TableOptions,
     deletions: str,
     policy: Policy,
     max_failed_share: float,
     wave_rows: int,
     buckets: int,
+    partition_by: str,
+    table_format: str,
     run_id: str,
     summary: Path | None,
     retry: RetryOptions,
@@ -164,12 +184,13 @@ def run(
     config = JobConfig(
         mode=RunMode(mode),
         source=Source(locations, source_format, parse_pairs(source_options), id_column, text_column, min_characters),
-        table=table,
+        table=table.name,
+        catalog=table.catalog,
         service=Service(connection.target, settings, policy, worker_telemetry(telemetry)),
         mark_deleted=deletions == "mark",
         max_failed_share=max_failed_share,
         wave_rows=wave_rows,
-        bucket_count=buckets,
+        layout=Layout(TableFormat(table_format), PartitionBy(partition_by), buckets),
         run_id=run_id,
     )
     with job_session(telemetry, job or mode, connection.target, use_log=True) as session:
@@ -177,7 +198,7 @@ def run(
         if session.metrics_url:
             log.info("metrics are at %s", session.metrics_url)
         with explain_spark_errors():
-            spark = open_session(config.run_id)
+            spark = open_session(config.run_id, session_settings(config.catalog))
         try:
             _run(ScoringJob(spark, config), session, summary)
         finally:

@@ -6,8 +6,10 @@ import uuid
 from dataclasses import dataclass, field
 
 from undertone_client import Mode, Policy, Settings, SettingsError, validate_target
+from undertone_client.jobs.catalog import CatalogSettings, TableName
 from undertone_telemetry import TelemetrySettings
 
+from undertone_batch.layout import Layout
 from undertone_batch.source import Source
 
 
@@ -62,7 +64,9 @@ class JobConfig:
         mode: Which paragraphs to score. A backfill continues one that was stopped: paragraphs that
             the stopped one scored are not scored again.
         source: The paragraphs.
-        table: The folder of the table, on any file system that Spark can use.
+        table: The name of the table.
+        catalog: The catalogue of the table. The catalogue of the session is set to it.
+        layout: The format and the partitions of a new table.
         service: The service that scores.
         mark_deleted: Whether to mark rows whose paragraph is not in the source. False for a source
             that contains only part of the data.
@@ -70,8 +74,7 @@ class JobConfig:
             score gets none. From 0 to 1.
         wave_rows: About how many paragraphs to score between two commits. A driver that dies
             loses the scores since the last commit.
-        bucket_count: The number of buckets of a new table. An existing table keeps its number.
-        run_id: The id of the run. It is part of file names.
+        run_id: The id of the run. It is in the dead letters and in the properties of the snapshots.
 
     Raises:
         SettingsError: a value is invalid.
@@ -79,21 +82,19 @@ class JobConfig:
 
     mode: RunMode
     source: Source
-    table: str
+    table: TableName
+    catalog: CatalogSettings
     service: Service
+    layout: Layout = field(default_factory=Layout)
     mark_deleted: bool = True
     max_failed_share: float = 0.01
     wave_rows: int = 250_000
-    bucket_count: int = 64
     run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_failed_share <= 1:
             raise SettingsError(f"max_failed_share is {self.max_failed_share}: use a share from 0 to 1")
-        for name in ("wave_rows", "bucket_count"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}: use 1 or more")
+        if self.wave_rows < 1:
+            raise SettingsError(f"wave_rows is {self.wave_rows}: use 1 or more")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,99}", self.run_id):
-            raise SettingsError(
-                f"the run id {self.run_id!r} cannot be part of a file name: use up to 100 letters, digits and _ + . -"
-            )
+            raise SettingsError(f"the run id {self.run_id!r} is invalid: use up to 100 letters, digits and _ + . -")

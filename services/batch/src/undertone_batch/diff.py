@@ -41,6 +41,15 @@ CHANGING_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.DELETED, DiffKind
 """The kinds of paragraphs that can change the table or the dead letters."""
 
 
+class RowState(enum.StrEnum):
+    """The row of the table for a paragraph."""
+
+    NONE = "none"
+    CURRENT = "current"
+    DELETED = "deleted"
+    """Marked as deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetState:
     """The state of the table after the run.
@@ -64,12 +73,12 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
 
     Args:
         paragraphs: The source, as returned by `Source.paragraphs`.
-        table: The rows of the table, with their `bucket`.
+        table: The rows of the table.
         target: The intended state of the table.
 
     Returns:
-        One row for each id of either frame: `id`, `bucket`, `text`, `text_sha256`, `copies`,
-        `problem` and `kind`.
+        One row for each id of either frame: `id`, `text`, `text_sha256`, `copies`, `problem`,
+        `kind` and `row`, which is one of `RowState`.
     """
     source, scores = paragraphs.alias("source"), table.alias("scores")
     joined = source.join(scores, sql.col("source.id") == sql.col("scores.id"), "full_outer")
@@ -92,12 +101,15 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
     )
     return joined.select(
         sql.coalesce("source.id", "scores.id").alias("id"),
-        sql.coalesce("source.bucket", "scores.bucket").alias("bucket"),
         "text",
         "source.text_sha256",
         "copies",
         "problem",
         kind.alias("kind"),
+        sql.when(~has_row, RowState.NONE.value)
+        .when(has_unmarked_row, RowState.CURRENT.value)
+        .otherwise(RowState.DELETED.value)
+        .alias("row"),
     )
 
 

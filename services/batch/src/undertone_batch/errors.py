@@ -50,8 +50,13 @@ def explain_spark_errors() -> Iterator[None]:
                 "a row of the CSV source has more or fewer fields than its header, so that a part of a text would be lost. Put"
                 " fields with commas or line breaks into double quotes, or accept the loss with --option mode=PERMISSIVE"
             ) from None
-        causes = _CAUSE.findall(text)
-        raise JobError(add_remedy(": ".join(causes[-1]) if causes else text.splitlines()[0])) from None
+        raise JobError(add_remedy(java_reason(error))) from None
+
+
+def java_reason(error: Exception) -> str:
+    """The innermost cause of an exception of Spark, in one line."""
+    causes = _CAUSE.findall(str(error))
+    return ": ".join(causes[-1]) if causes else str(error).splitlines()[0]
 
 
 def add_remedy(reason: str) -> str:

@@ -5,23 +5,23 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from undertone_client import CallCounts, UndertoneError
-from undertone_client.jobs import OutputError, wait_for_service
+from undertone_client.jobs import table_properties, wait_for_service
 
 from undertone_batch.config import JobConfig, RunMode
 from undertone_batch.dataframe import predict
-from undertone_batch.diff import CHANGING_KINDS, KINDS_TO_SCORE, DiffKind, TargetState, compare
+from undertone_batch.diff import CHANGING_KINDS, KINDS_TO_SCORE, DiffKind, RowState, TargetState, compare
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
-from undertone_batch.merge import count_changes, dead_letters, merge, to_changes
+from undertone_batch.merge import ChangeCounts, count_changes, dead_letters, to_changes
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
-from undertone_batch.table import Table, bucket_of
-from undertone_batch.version import Version
+from undertone_batch.table import Commit, ScoreTable, TableState, kept_of, labels_of, table_schema
+from undertone_batch.tables import open_table
 from undertone_batch.waves import Wave, divide
 
 ARROW_ROWS = 1024
@@ -55,10 +55,9 @@ class ScoringJob:
         self._spark = spark
         self._config = config
         self._clock = clock
-        self._table = Table(spark, config.table)
         self._executors = spark.sparkContext.accumulator({}, ExecutorMetricsParam())
         self._cancelled = False
-        self._summary = Summary(config.run_id, config.mode, self._table.path, started_at=clock())
+        self._summary = Summary(config.run_id, config.mode, str(config.table), started_at=clock())
 
     @property
     def summary(self) -> Summary:
@@ -98,8 +97,6 @@ class ScoringJob:
             raise
         finally:
             self._summary = replace(self._summary, executors=dict(self._executors.value), finished_at=self._clock())
-            if self._summary.model is not None:  # otherwise nothing was written, and the folder may be a mistake
-                self._write_summary()
 
     def cancel(self) -> None:
         """Stops the run, from another thread."""
@@ -115,41 +112,38 @@ class ScoringJob:
                 raise JobError("the run was cancelled; the scores of earlier commits are in the table") from None
             raise
 
-    def _write_summary(self) -> None:
-        try:
-            self._table.write_summary(self._config.run_id, self._summary.to_json())
-        except OutputError as error:
-            log.warning("the summary cannot be written: %s", error)
-
     def _run(self) -> None:
         config = self._config
         source = config.source.read(self._spark)
-        version = self._table.current() or Version(0, config.bucket_count, (), config.run_id, self._summary.started_at)
+        table = open_table(self._spark, config.table, config.catalog, config.layout)
+        state = table.open()
         served = asyncio.run(
             wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
         )
+        if state is None:
+            state = table.create(table_schema(served.labels, config.source.id_type(source)))
         since = None
         if config.mode is RunMode.BACKFILL:
-            since = version.backfill_began_at or self._summary.started_at
+            since = state.backfill_began_at or self._summary.started_at
         target = TargetState(served.model, config.service.policy, since, config.mark_deleted)
-        self._summary = replace(
-            self._summary, model=served.model, policy=config.service.policy, version=version.number, rows=version.rows
-        )
-        # Reports a table that cannot be written before anything is scored.
-        self._table.write_summary(config.run_id, self._summary.to_json())
-        version = version.with_labels(served.labels)
-        waves = list(self._waves(source, version, target))
+        self._summary = replace(self._summary, model=served.model, policy=config.service.policy, snapshot=state.snapshot)
+        waves = list(self._waves(table, source, state, target))
+        if waves:
+            id_type = state.schema["id"].dataType
+            labels = dict.fromkeys((*labels_of(state.schema), *served.labels))
+            state = table.add_columns(state, table_schema(list(labels), id_type, kept_of(state.schema)))
+            if since is not None and state.backfill_began_at is None:
+                state = table.begin_backfill(state, since)
         for number, wave in enumerate(waves, start=1):
             title = f"wave {number} of {len(waves)}, {wave.paragraphs:,} paragraphs"
-            version = self._score_wave(title, source, version, wave, target)
+            state = self._score_wave(title, table, source, state, wave, target)
             if self._summary.failed_share > config.max_failed_share:
                 raise TooManyFailedError(
                     f"{self._summary.failed:,} paragraphs failed: {self._summary.failed_share:.2%}, but --max-failed-share"
-                    f" allows {config.max_failed_share:.2%}. See {self._table.path}/dead-letters"
+                    f" allows {config.max_failed_share:.2%}. See the table {table.dead_letters_name}"
                 )
-        if version.number == 0 or (since is not None and version.backfill_began_at is not None):
-            self._commit(version.successor({}, config.run_id, self._clock()))
-        self._table.vacuum(config.run_id)
+        if since is not None and state.backfill_began_at is not None:
+            table.end_backfill(state)
 
     async def _sleep_until_cancelled(self, seconds: float) -> None:
         """Sleeps. Raises JobError once the run is cancelled."""
@@ -159,62 +153,80 @@ class ScoringJob:
         if self._cancelled:
             raise JobError("the run was cancelled")
 
-    def _waves(self, source: DataFrame, version: Version, target: TargetState) -> Iterator[Wave]:
+    def _waves(self, table: ScoreTable, source: DataFrame, state: TableState, target: TargetState) -> Iterator[Wave]:
         with self._step("comparing the source with the table"):
-            comparison = self._compare(source, version, None, target)
-            groups = comparison.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies")).collect()
+            comparison = self._compare(table, source, state, target)
+            has_row = sql.count_if(sql.col("row") != RowState.NONE.value)
+            groups = comparison.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies"), has_row).collect()
         kinds: Counter[DiffKind] = Counter()
         to_score: Counter[int] = Counter()
-        duplicates = 0
-        for bucket, name, paragraphs, copies in groups:
+        duplicates = rows = 0
+        for bucket, name, paragraphs, copies, group_rows in groups:
             kind = DiffKind(name)
+            rows += group_rows
             # Invalid rows cannot be identified reliably, so each copy counts.
             kinds[kind] += copies if kind is DiffKind.INVALID else paragraphs
             duplicates += copies - paragraphs if copies and kind is not DiffKind.INVALID else 0
             if kind in CHANGING_KINDS:
                 to_score[bucket] += paragraphs if kind in KINDS_TO_SCORE else 0
-        self._summary = replace(self._summary, kinds=kinds, duplicates=duplicates)
+        self._summary = replace(self._summary, kinds=kinds, duplicates=duplicates, rows=rows)
         return divide(to_score, self._config.wave_rows)
 
-    def _score_wave(self, title: str, source: DataFrame, version: Version, wave: Wave, target: TargetState) -> Version:
+    def _score_wave(
+        self, title: str, table: ScoreTable, source: DataFrame, state: TableState, wave: Wave, target: TargetState
+    ) -> TableState:
         start = self._clock()
-        folder = f"{version.number + 1:08d}-{self._config.run_id}"
-        with self._step(f"{title}: scoring"):
-            comparison = self._compare(source, version, wave.buckets, target).where(sql.col("kind").isin(*CHANGING_KINDS))
-            # Paragraphs with a null text are not sent.
-            to_send = comparison.withColumn("text", sql.when(sql.col("kind").isin(*KINDS_TO_SCORE), sql.col("text")))
-            tasks = to_send.repartition(wave.task_count(self._spark.sparkContext.defaultParallelism), "id")
-            predicted = predict(tasks, self._config.service, metrics=self._executors)
-            changes = self._table.stage(to_changes(predicted, target, start), folder)
-        with self._step(f"{title}: merging"):
-            counts = count_changes(changes)
-            merged = merge(self._rows(version, wave.buckets), changes, version.labels, start)
-            buckets = self._table.write(merged, folder, wave.buckets)
-            version.check_rows(buckets, counts.added)
-            if counts.failed:
-                self._table.write_dead_letters(dead_letters(changes), folder)
-        # A daily run does not end a backfill that was stopped.
-        backfill_began_at = target.since or version.backfill_began_at
-        successor = self._commit(version.successor(buckets, self._config.run_id, self._clock(), backfill_began_at))
+        with ExitStack() as stack:
+            with self._step(f"{title}: scoring"):
+                comparison = self._compare(table, source, state, target, wave.buckets)
+                to_change = comparison.where(sql.col("kind").isin(*CHANGING_KINDS))
+                # Paragraphs with a null text are not sent.
+                to_send = to_change.withColumn("text", sql.when(sql.col("kind").isin(*KINDS_TO_SCORE), sql.col("text")))
+                tasks = to_send.repartition(wave.task_count(self._spark.sparkContext.defaultParallelism), "id")
+                predicted = predict(tasks, self._config.service, metrics=self._executors)
+                changes = stack.enter_context(table.stage(to_changes(predicted, target, start, state.schema)))
+            with self._step(f"{title}: merging"):
+                counts = count_changes(changes)
+                if counts.failed:
+                    letters = dead_letters(changes, self._config.run_id, start)
+                    table.write_dead_letters(letters, self._config.run_id, wave.buckets)
+                rows = self._summary.rows + counts.added
+                snapshot = None
+                if counts.changes:
+                    properties = self._snapshot_properties(counts, state)
+                    state = table.commit(state, Commit(changes, wave.buckets, start, rows, properties))
+                    snapshot = state.snapshot
         seconds = (self._clock() - start).total_seconds()
-        result = WaveResult(successor.number, counts.scored, counts.failed, seconds)
-        self._summary = replace(self._summary, waves=(*self._summary.waves, result))
+        result = WaveResult(snapshot, counts.scored, counts.failed, seconds)
+        self._summary = replace(self._summary, waves=(*self._summary.waves, result), snapshot=state.snapshot, rows=rows)
         log.info("%s: %d scored, %d failed, %.1f s", title, counts.scored, counts.failed, seconds)
-        return successor
+        return state
 
-    def _commit(self, version: Version) -> Version:
-        self._table.commit(version)
-        self._summary = replace(self._summary, version=version.number, rows=version.rows)
-        return version
+    def _snapshot_properties(self, counts: ChangeCounts, state: TableState) -> dict[str, str]:
+        properties = {
+            table_properties.RUN_ID: self._config.run_id,
+            table_properties.MODE: self._config.mode.value,
+            table_properties.MODEL: str(self._summary.model),
+            table_properties.POLICY: self._config.service.policy.value,
+            table_properties.SCORED: str(counts.scored),
+            table_properties.FAILED: str(counts.failed),
+        }
+        if state.backfill_began_at is not None:
+            properties[table_properties.BACKFILL_BEGAN_AT] = state.backfill_began_at.isoformat()
+        return properties
 
-    def _compare(self, source: DataFrame, version: Version, buckets: tuple[int, ...] | None, target: TargetState) -> DataFrame:
-        paragraphs = self._config.source.paragraphs(source, version.bucket_count)
+    def _compare(
+        self,
+        table: ScoreTable,
+        source: DataFrame,
+        state: TableState,
+        target: TargetState,
+        buckets: tuple[int, ...] | None = None,
+    ) -> DataFrame:
+        paragraphs = self._config.source.paragraphs(source, state.schema["id"].dataType)
         if buckets is not None:
-            paragraphs = paragraphs.where(sql.col("bucket").isin(*buckets))
-        return compare(paragraphs, self._rows(version, buckets), target)
-
-    def _rows(self, version: Version, buckets: tuple[int, ...] | None) -> DataFrame:
-        return self._table.read(version, buckets).withColumn("bucket", bucket_of(sql.col("id"), version.bucket_count))
+            paragraphs = paragraphs.where(table.bucket("id").isin(*buckets))
+        return compare(paragraphs, table.rows(state, buckets), target).withColumn("bucket", table.bucket("id"))
 
     @contextmanager
     def _step(self, step: str) -> Iterator[None]:

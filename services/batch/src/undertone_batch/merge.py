@@ -1,28 +1,54 @@
-"""The new rows of the table, made from its old rows and the changes of a wave."""
+"""The changes of a wave, and the statement that applies them to the table."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
+from pyspark.sql.types import StructType
 from undertone_client.jobs import OutputError
 
-from undertone_batch.diff import KINDS_TO_SCORE, DiffKind, TargetState, scored_by
-from undertone_batch.table import schema
+from undertone_batch.diff import KINDS_TO_SCORE, DiffKind, RowState, TargetState, scored_by
+from undertone_batch.iceberg_sql import quoted
+from undertone_batch.table import labels_of
 
 WRONG_MODEL = "FAILED_PRECONDITION"
 
+_SAME_TEXT = (DiffKind.OUTDATED, DiffKind.REPEATED, DiffKind.RESTORED)
+"""Kinds whose row has a score of the present text."""
 
-def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime) -> DataFrame:
+
+class Action(enum.StrEnum):
+    """What a change does to the row of its paragraph."""
+
+    SCORE = "score"
+    """The new score replaces the row, or is a new row."""
+    RESTORE = "restore"
+    """The row loses its mark."""
+    DELETE = "delete"
+    """The row is marked as deleted."""
+
+
+def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime, schema: StructType) -> DataFrame:
     """Converts the result of `predict` on a comparison into changes of the table.
 
     A score of a model other than the target's is a failure: the service changed its model during
     the run. Paragraphs that were not to be scored have a null status, unless they are invalid.
 
+    - A new score replaces the row.
+    - If scoring failed, the row keeps a score of the same text. A score of an earlier text is
+      marked as deleted, and so is the row of a paragraph that is not in the source any more.
+
+    Args:
+        predicted: The scored comparison.
+        target: The intended state of the table.
+        scored_at: The time of new scores and marks.
+        schema: The columns of the table.
+
     Returns:
-        The frame with `policy`, `scored_at`, and the final `status`, `reason` and `attempts`.
+        `id`, `bucket`, `kind`, `copies`, `text_sha256`, the final `status`, `reason` and
+        `attempts`, `action`, which is an `Action` or null, and `new`, the row of a new score.
     """
     to_score = sql.col("kind").isin(*KINDS_TO_SCORE)
     wrong_model = (sql.col("status") == "OK") & ~scored_by(target.model)
@@ -38,54 +64,65 @@ def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime) -
         .otherwise(sql.col("problem"))
     )
     attempts = sql.when(to_score & wrong_model, 1).when(to_score, sql.col("attempts")).when(status.isNotNull(), 0)
-    changes = predicted.withColumns(
-        {
-            "attempts": attempts,
-            "reason": reason,
-            "status": status,
-            "policy": sql.lit(target.policy.value),
-            "scored_at": sql.lit(scored_at),
-        }
+    same_text, row = sql.col("kind").isin(*_SAME_TEXT), sql.col("row")
+    action = (
+        sql.when(status == "OK", Action.SCORE.value)
+        .when(same_text & (row == RowState.DELETED.value), Action.RESTORE.value)
+        .when(~same_text & (row == RowState.CURRENT.value), Action.DELETE.value)
     )
-    return changes.drop("problem")
+    return predicted.select(
+        "id",
+        "bucket",
+        "kind",
+        "copies",
+        "text_sha256",
+        status.alias("status"),
+        reason.alias("reason"),
+        attempts.alias("attempts"),
+        action.alias("action"),
+        sql.struct(*_new_columns(predicted, target, scored_at, schema)).alias("new"),
+    )
 
 
-def merge(table: DataFrame, changes: DataFrame, labels: Iterable[str], now: datetime) -> DataFrame:
-    """The new rows with their `bucket`: one for each id that has a score.
+def _new_columns(predicted: DataFrame, target: TargetState, scored_at: datetime, schema: StructType) -> list[Column]:
+    constants = {"policy": sql.lit(target.policy.value), "scored_at": sql.lit(scored_at), "deleted_at": sql.lit(None)}
+    labels = labels_of(schema)
+    columns = []
+    for field in schema.fields:
+        if field.name in labels:
+            value = sql.try_element_at("probabilities", sql.lit(field.name))
+        elif field.name in constants:
+            value = constants[field.name]
+        elif field.name in predicted.columns:
+            value = sql.col(quoted(field.name))
+        else:
+            value = sql.lit(None)
+        columns.append(value.cast(field.dataType).alias(field.name))
+    return columns
 
-    - A new score replaces the row.
-    - If scoring failed, the row keeps a score of the same text. A score of an earlier text is
-      marked as deleted, and so is the row of a paragraph that is not in the source any more.
-    - All other rows are unchanged. No row is removed.
+
+def merge_statement(table: str, changes: str, schema: StructType, condition: str, now: datetime) -> str:
+    """The statement that applies changes to an Iceberg table.
 
     Args:
-        table: The rows of some buckets, with their `bucket`.
-        changes: The changes of these buckets, from `to_changes`. Each id occurs at most once.
-        labels: The emotions that have a column.
+        table: The table or its branch.
+        changes: A view of the staged changes.
+        schema: The columns of the table.
+        condition: A condition on the rows of the table, `old`, that is true for all rows with
+            changes.
         now: The time of new marks.
     """
-    columns = schema(labels)
-    old, new = table.alias("old"), changes.alias("new")
-    joined = old.join(new, sql.col("old.id") == sql.col("new.id"), "full_outer")
-    has_new_score = sql.coalesce(sql.col("new.status") == "OK", sql.lit(False))  # noqa: FBT003
-    kind = sql.col("new.kind")
-    same_text = kind.isin(DiffKind.OUTDATED.value, DiffKind.REPEATED.value, DiffKind.RESTORED.value)
-    deleted_at = (
-        sql.when(kind.isNull(), sql.col("old.deleted_at"))
-        .when(has_new_score | same_text, sql.lit(None).cast("timestamp"))
-        .otherwise(sql.coalesce("old.deleted_at", sql.lit(now)))
-    )
-
-    def column(name: str) -> Column:
-        if name == "deleted_at":
-            return deleted_at.alias(name)
-        new_value = sql.col("new.probabilities")[name] if name in labels else sql.col(f"new.{name}")
-        old_value = sql.col(f"old.{name}") if name in table.columns else sql.lit(None)
-        return sql.when(has_new_score, new_value).otherwise(old_value).cast(columns[name].dataType).alias(name)
-
-    with_score = joined.where(has_new_score | sql.col("old.id").isNotNull())
-    return with_score.select(
-        *(column(name) for name in columns.names), sql.coalesce("old.bucket", "new.bucket").alias("bucket")
+    names = [quoted(name) for name in schema.names]
+    assignments = ", ".join(f"{name} = change.new.{name}" for name in names)
+    return (
+        f"MERGE INTO {table} AS old"  # noqa: S608 - names are quoted
+        f" USING (SELECT * FROM {changes} WHERE action IS NOT NULL) AS change"
+        f" ON old.id = change.id AND {condition}"
+        f" WHEN MATCHED AND change.action = '{Action.SCORE}' THEN UPDATE SET {assignments}"
+        f" WHEN MATCHED AND change.action = '{Action.RESTORE}' THEN UPDATE SET deleted_at = NULL"
+        f" WHEN MATCHED THEN UPDATE SET deleted_at = TIMESTAMP '{now.isoformat()}'"
+        f" WHEN NOT MATCHED AND change.action = '{Action.SCORE}'"
+        f" THEN INSERT ({', '.join(names)}) VALUES ({', '.join(f'change.new.{name}' for name in names)})"
     )
 
 
@@ -97,12 +134,14 @@ class ChangeCounts:
         scored: Paragraphs with a new score.
         failed: Paragraphs without a score. Each copy of an invalid paragraph counts, although all
             copies are one dead letter.
-        added: New rows by bucket.
+        added: New rows.
+        changes: Changes of the table.
     """
 
     scored: int
     failed: int
-    added: Mapping[int, int]
+    added: int
+    changes: int
 
 
 def count_changes(changes: DataFrame) -> ChangeCounts:
@@ -115,20 +154,28 @@ def count_changes(changes: DataFrame) -> ChangeCounts:
     rows, ids = changes.agg(sql.count("id"), sql.count_distinct("id")).collect()[0]
     if rows != ids:
         raise OutputError(f"{rows - ids:,} of {rows:,} changes were written twice. Nothing was committed: start the run again")
-    scored = failed = 0
-    added: Counter[int] = Counter()
+    scored = failed = added = applied = 0
     ok = (sql.col("status") == "OK").alias("ok")
-    groups = changes.groupBy("bucket", "kind", ok).agg(sql.count("*"), sql.sum("copies"))
-    for bucket, kind, is_ok, count, copies in groups.collect():
+    groups = changes.groupBy("kind", ok).agg(sql.count("*"), sql.sum("copies"), sql.count("action"))
+    for kind, is_ok, count, copies, actions in groups.collect():
+        applied += actions
         if is_ok:
             scored += count
-            added[bucket] += count if kind == DiffKind.NEW else 0
+            added += count if kind == DiffKind.NEW else 0
         elif is_ok is False:  # None: not to be scored
             failed += copies if kind == DiffKind.INVALID else count
-    return ChangeCounts(scored, failed, added)
+    return ChangeCounts(scored, failed, added, applied)
 
 
-def dead_letters(changes: DataFrame) -> DataFrame:
-    """The changes without a score, with the columns of `failures.jsonl`."""
+def dead_letters(changes: DataFrame, run_id: str, failed_at: datetime) -> DataFrame:
+    """The changes without a score, with the columns of the table of dead letters."""
     failed = changes.where(sql.col("status").isNotNull() & (sql.col("status") != "OK"))
-    return failed.select("id", "text_sha256", "status", "reason", "attempts")
+    return failed.select(
+        "id",
+        "text_sha256",
+        "status",
+        "reason",
+        "attempts",
+        sql.lit(run_id).alias("run_id"),
+        sql.lit(failed_at).alias("failed_at"),
+    )

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,14 +36,18 @@ _JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 """Up to Java 8, the second number is the version: 1.8.0."""
 
 
-def open_session(run_id: str) -> SparkSession:
+def open_session(run_id: str, settings: Mapping[str, str]) -> SparkSession:
     """Returns spark-submit's session, or starts a local one on all cores.
+
+    Args:
+        run_id: The id of the run, for the name of the application.
+        settings: Settings of the session.
 
     Raises:
         SettingsError: Java is missing or too old.
         PySparkException: Spark's settings are invalid.
     """
-    builder = SparkSession.builder.appName(f"undertone {run_id}")
+    builder = SparkSession.builder.appName(f"undertone {run_id}").config(map=dict(settings))
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit sets it
         check_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

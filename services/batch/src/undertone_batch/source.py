@@ -8,10 +8,8 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from pyspark.sql.types import BinaryType, StringType
+from pyspark.sql.types import BinaryType, DataType, IntegralType, LongType, StringType
 from undertone_client.jobs import InputError
-
-from undertone_batch.table import bucket_of
 
 MIN_CHARACTERS = 15
 """Shorter paragraphs are not scored (Ganiev et al., section 4)."""
@@ -97,7 +95,11 @@ class Source:
         match = SPARK_REASON.search(text)
         return match[0] if match else text.splitlines()[0]
 
-    def paragraphs(self, rows: DataFrame, bucket_count: int) -> DataFrame:
+    def id_type(self, rows: DataFrame) -> DataType:
+        """The type of the ids in a new table: bigint for integers, string for all others."""
+        return LongType() if isinstance(rows.schema[self.id_column].dataType, IntegralType) else StringType()
+
+    def paragraphs(self, rows: DataFrame, id_type: DataType) -> DataFrame:
         """The paragraphs of the source's rows, one for each id.
 
         Rows with the same id and text are `copies` of one paragraph. `problem` explains why a
@@ -105,8 +107,12 @@ class Source:
         is null for all others. A paragraph without a valid id has a null `id`, and a row for each
         text.
 
+        Args:
+            rows: The rows, from `read`.
+            id_type: The type of the table's ids.
+
         Returns:
-            `id`, `bucket`, `text`, `text_sha256`, `short`, `copies` and `problem`.
+            `id`, `text`, `text_sha256`, `short`, `copies` and `problem`.
         """
         ident = sql.col(f"`{self.id_column}`").cast("string")
         text = sql.col(f"`{self.text_column}`").cast("string")
@@ -143,4 +149,4 @@ class Source:
                 sql.min("problem"), sql.when(first_hash != last_hash, "the source has different texts with this id")
             ).alias("problem"),
         )
-        return merged.drop("key").withColumn("bucket", bucket_of(sql.col("id"), bucket_count))
+        return merged.drop("key").withColumn("id", sql.col("id").cast(id_type))

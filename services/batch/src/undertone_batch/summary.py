@@ -14,7 +14,7 @@ from undertone_client import CallCounts, Model, Policy
 from undertone_batch.config import RunMode
 from undertone_batch.diff import KINDS_TO_SCORE, DiffKind
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,13 @@ class WaveResult:
     """A committed wave.
 
     Attributes:
-        version: The committed version of the table.
+        snapshot: The committed snapshot of the table; None if no row has changed.
         scored: Paragraphs with a new score.
         failed: Paragraphs without a score.
         seconds: The duration.
     """
 
-    version: int
+    snapshot: int | None
     scored: int
     failed: int
     seconds: float
@@ -110,8 +110,8 @@ class Summary:
         duplicates: Rows of the source that repeat a paragraph.
         waves: The committed waves.
         executors: The metrics of each executor.
-        version: The version of the table after the run.
-        rows: Rows of that version, including rows that are marked as deleted.
+        snapshot: The snapshot of the table after the run; None before the first one.
+        rows: Rows of that snapshot, including rows that are marked as deleted.
         finished_at: None during the run.
         error: Why the run failed; None if it did not.
     """
@@ -127,7 +127,7 @@ class Summary:
     duplicates: int = 0
     waves: tuple[WaveResult, ...] = ()
     executors: Mapping[str, TaskMetrics] = field(default_factory=dict)
-    version: int = 0
+    snapshot: int | None = None
     rows: int = 0
     error: str | None = None
 
@@ -179,7 +179,7 @@ class Summary:
             "outcome": self.outcome,
             "error": self.error,
             "table": self.table,
-            "version": self.version,
+            "snapshot": _text(self.snapshot),
             "rows": self.rows,
             "model": asdict(self.model) if self.model else None,
             "policy": self.policy,
@@ -194,7 +194,7 @@ class Summary:
             "paragraphs_per_second": self.scored / wave_seconds if wave_seconds else None,
             "calls": self.calls.to_json(),
             "executors": {name: metrics.to_json() for name, metrics in sorted(self.executors.items())},
-            "waves": [asdict(wave) for wave in self.waves],
+            "waves": [asdict(wave) | {"snapshot": _text(wave.snapshot)} for wave in self.waves],
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -220,5 +220,10 @@ class Summary:
                 f"  executor {name}: {metrics.tasks:,} tasks, {figures['paragraphs_per_second']:,.1f} paragraphs/s per task,"
                 f" {figures['waiting_share']:.0%} of the time waiting for the service"
             )
-        lines.append(f"  table          {self.table}, version {self.version}, {self.rows:,} rows")
+        lines.append(f"  table          {self.table}, snapshot {self.snapshot}, {self.rows:,} rows")
         return "\n".join(lines)
+
+
+def _text(snapshot: int | None) -> str | None:
+    """The id as text: JSON readers round integers beyond 2^53."""
+    return None if snapshot is None else str(snapshot)

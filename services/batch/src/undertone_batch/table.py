@@ -1,172 +1,141 @@
-"""The table of scores: immutable Parquet files, and version files that list the current ones."""
+"""The table of scores as the job sees it. `IcebergTable` and `ParquetTable` implement it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as sql
-from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import StructType
+from pyspark.sql import Column, DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_type
+from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, score_columns
-
-from undertone_batch.filesystem import FileSystem
-from undertone_batch.version import Bucket, Version
-
-NOT_IN_SPARK = frozenset({"document", "position"})
-"""Columns of `undertone score` that rows of Spark lack: they have an id and no order."""
+from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, INPUT_COLUMNS, LABEL_COLUMN, score_columns
 
 
-def bucket_of(ident: Column, bucket_count: int) -> Column:
-    """The bucket of an id. The hash is the same in every release of Spark."""
-    return sql.pmod(sql.xxhash64(ident), sql.lit(bucket_count)).cast("int")
-
-
-def schema(labels: Iterable[str]) -> StructType:
-    """The columns of the table: `undertone score`'s without NOT_IN_SPARK, and `deleted_at`.
-
-    Raises:
-        OutputError: an emotion is named like another column.
-    """
-    columns = [field for field in score_columns(tuple(labels), more=[DELETED_AT_COLUMN]) if field.name not in NOT_IN_SPARK]
-    return from_arrow_schema(pa.schema(columns))
-
-
-class Table:
-    """A table in a folder.
-
-        versions/00000012.json                       files of version 12; the highest is current
-        data/00000012-RUN/bucket=7/part-….parquet    rows; the files never change
-        staging/00000012-RUN/                        intermediate results of version 12
-        dead-letters/00000012-RUN/part-….json        paragraphs that version 12 has no score for
-        runs/RUN.json                                summary of a run
-
-    Parquet on an object store cannot replace a partition atomically: Spark's dynamic overwrite
-    deletes the old files first and then moves the new ones in. Here nothing is replaced. New files
-    are invisible until a version file lists them, and that small file appears atomically.
-    """
-
-    def __init__(self, spark: SparkSession, path: str) -> None:
-        self.files = FileSystem(spark, path)
-        self._spark = spark
-
-    @property
-    def path(self) -> str:
-        """The folder."""
-        return self.files.root
-
-    def current(self) -> Version | None:
-        """The current version; None in an empty folder.
-
-        Raises:
-            OutputError: the folder cannot be read, or the version file is damaged.
-        """
-        names = self._version_files()
-        return self._read_version(names[-1]) if names else None
-
-    def read(self, version: Version, buckets: Iterable[int] | None = None) -> DataFrame:
-        """The rows of some buckets, by default of all. Includes rows that are marked as deleted."""
-        files = [f"{self.path}/{file}" for file in version.files(buckets)]
-        columns = schema(version.labels)
-        # A file without the column of a later emotion has null there.
-        return self._spark.read.schema(columns).parquet(*files) if files else self._spark.createDataFrame([], columns)
-
-    def write(self, rows: DataFrame, folder: str, buckets: Collection[int]) -> dict[int, Bucket]:
-        """Writes rows, which have the table's columns and `bucket`, to one file for each bucket.
-
-        A very large bucket gets several files.
-
-        Returns:
-            The written buckets; an empty one for each bucket without rows.
-        """
-        writer = rows.repartition(len(buckets), "bucket").write.partitionBy("bucket").option("maxRecordsPerFile", 2_000_000)
-        writer.mode("overwrite").parquet(f"{self.path}/data/{folder}")
-        written = self._spark.read.schema(rows.schema).parquet(f"{self.path}/data/{folder}")
-        counts = written.groupBy("bucket", "_metadata.file_path").count().collect()
-        result: dict[int, Bucket] = dict.fromkeys(buckets, Bucket(0, ()))
-        for number, location, count in sorted(counts):
-            bucket = result[number]
-            # Spark returns URLs in the file system's notation. The part from the folder on is ours.
-            name = location[location.rindex(f"/data/{folder}/") + 1 :]
-            result[number] = Bucket(bucket.rows + count, (*bucket.files, name))
-        return result
-
-    def stage(self, rows: DataFrame, folder: str) -> DataFrame:
-        """Writes rows and reads them back, so that Spark computes them only once."""
-        path = f"{self.path}/staging/{folder}"
-        rows.write.mode("overwrite").parquet(path)
-        return self._spark.read.schema(rows.schema).parquet(path)
-
-    def write_dead_letters(self, rows: DataFrame, folder: str) -> None:
-        rows.coalesce(1).write.mode("overwrite").option("ignoreNullFields", "false").json(f"{self.path}/dead-letters/{folder}")
-
-    def write_summary(self, run_id: str, text: str) -> None:
-        self.files.write(f"runs/{run_id}.json", text)
-
-    def commit(self, version: Version) -> None:
-        """Makes a version the current one.
-
-        Raises:
-            OutputError: another run has committed a version with this number.
-        """
-        name = f"versions/{version.number:08d}.json"
-        if not self.files.create(name, version.to_json()) or self._read_version(name).run != version.run:
-            raise OutputError(
-                f"another run has committed version {version.number} of {self.path}, so this run's scores were discarded:"
-                " do not start a run before the previous one has ended"
-            )
-
-    def vacuum(self, run_id: str) -> None:
-        """Deletes old versions and unused files.
-
-        Keeps the versions of the run and the one before, which may have readers, and the files of
-        versions that another run has not committed yet.
-        """
-        names = self._version_files()
-        versions = [self._read_version(name) for name in names]
-        own = sum(version.run == run_id for version in versions)
-        retained = versions[-(own + 1) :]
-        used = {file.split("/")[1] for version in retained for file in version.files()}
-        for name in names[: -(own + 1)]:
-            self.files.delete(name)
-        for folder in self.files.names("data"):
-            if folder not in used and _is_committed(folder, versions[-1]):
-                self.files.delete(f"data/{folder}")
-        for folder in self.files.names("staging"):
-            if _is_committed(folder, versions[-1]):
-                self.files.delete(f"staging/{folder}")
-
-    def _version_files(self) -> list[str]:
-        return [f"versions/{name}" for name in self.files.names("versions") if name.endswith(".json")]
-
-    def _read_version(self, name: str) -> Version:
-        return Version.from_json(self.files.read(name), f"{self.path}/{name}")
-
-
-def _is_committed(folder: str, last: Version) -> bool:
-    """Whether the version of a folder NUMBER-RUN exists.
-
-    This run or another may have committed it.
-    """
-    number = folder.partition("-")[0]
-    return number.isdecimal() and int(number) <= last.number
-
-
-def read_scores(spark: SparkSession, path: str, *, deleted: bool = False) -> DataFrame:
-    """The current rows of a table of scores. Later runs do not change the frame.
+def table_schema(labels: Sequence[str], id_type: DataType, kept: Sequence[StructField] = ()) -> StructType:
+    """The columns of a table of scores.
 
     Args:
-        spark: The session.
-        path: The folder of the table.
-        deleted: Include rows whose paragraph is not in the source any more. Their `deleted_at` is
-            not null.
+        labels: The emotions.
+        id_type: The type of the ids.
+        kept: Columns of the source that the table also has.
 
     Raises:
-        OutputError: the folder has no table, or cannot be read.
+        OutputError: two columns have the same name.
     """
-    table = Table(spark, path)
-    version = table.current()
-    if version is None:
-        raise OutputError(f"{path} has no table of scores: create one with `undertone-batch run`")
-    rows = table.read(version)
-    return rows if deleted else rows.where(sql.col("deleted_at").isNull())
+    names = [pa.field(column.name, pa.null()) for column in kept]
+    columns = score_columns(labels, id_type=to_arrow_type(id_type), more=[DELETED_AT_COLUMN], kept=names)
+    own = columns[: len(columns) - len(kept)]
+    return StructType([*from_arrow_schema(pa.schema(own)).fields, *kept])
+
+
+def labels_of(schema: StructType) -> list[str]:
+    """The emotions of a table: the columns between `label` and `tokens`."""
+    return schema.names[schema.names.index(LABEL_COLUMN.name) + 1 : schema.names.index(INPUT_COLUMNS[0].name)]
+
+
+def kept_of(schema: StructType) -> list[StructField]:
+    """The columns of a table that are from the source: those after `deleted_at`."""
+    return schema.fields[schema.names.index(DELETED_AT_COLUMN.name) + 1 :]
+
+
+def check_schema(schema: StructType, table: str) -> None:
+    """Checks that a table has the columns of a table of scores.
+
+    Raises:
+        OutputError: a column is missing or has another type.
+    """
+    types = {column.name: column.dataType for column in schema.fields}
+    if types.get("id") in (LongType(), StringType()):
+        wanted = table_schema([], types["id"])
+        wrong = [column.name for column in wanted.fields if types.get(column.name) != column.dataType]
+    else:
+        wrong = ["id"]
+    if wrong:
+        raise OutputError(
+            f"{table} is not a table of scores of this release: its columns {', '.join(wrong)} are missing or have other"
+            " types. Set --table to another name"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A snapshot of the table.
+
+    Attributes:
+        schema: The columns.
+        snapshot: The id of the snapshot; None before the first commit.
+        backfill_began_at: The start of an unfinished backfill; None without one.
+    """
+
+    schema: StructType
+    snapshot: int | None = None
+    backfill_began_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The changes of a wave.
+
+    Attributes:
+        changes: The staged changes, as in `merge.to_changes`.
+        buckets: The buckets of the wave.
+        at: The time of the changes.
+        rows: The number of rows that the table must have afterwards.
+        properties: Properties of the snapshot.
+    """
+
+    changes: DataFrame
+    buckets: Sequence[int]
+    at: datetime
+    rows: int
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class ScoreTable(Protocol):
+    """A table of scores that a run changes, and its dead letters."""
+
+    name: str
+    """For messages and for the summary."""
+    dead_letters_name: str
+    """For messages."""
+
+    def open(self) -> TableState | None:
+        """The current state; None if the table does not exist. Raises OutputError."""
+
+    def create(self, schema: StructType) -> TableState:
+        """Creates the table without rows. Raises OutputError."""
+
+    def add_columns(self, state: TableState, schema: StructType) -> TableState:
+        """Adds the columns that the table lacks. Raises OutputError."""
+
+    def rows(self, state: TableState, buckets: Sequence[int] | None = None) -> DataFrame:
+        """The rows of some buckets, by default of all, in a snapshot.
+
+        Includes rows that are marked as deleted.
+        """
+
+    def bucket(self, column: str) -> Column:
+        """The bucket of the ids of a column, from 0. Waves consist of buckets."""
+
+    def stage(self, rows: DataFrame) -> AbstractContextManager[DataFrame]:
+        """Writes rows and reads them back, so that Spark computes them only once."""
+
+    def write_dead_letters(self, letters: DataFrame, run_id: str, buckets: Sequence[int]) -> None:
+        """Replaces the dead letters that the run has for some buckets. Raises OutputError."""
+
+    def commit(self, state: TableState, commit: Commit) -> TableState:
+        """Applies changes to a snapshot, which must be the current one.
+
+        Raises:
+            OutputError: another run has committed since, or the result has lost or duplicated
+                rows. The table is unchanged.
+        """
+
+    def begin_backfill(self, state: TableState, began_at: datetime) -> TableState:
+        """Notes the start of a backfill."""
+
+    def end_backfill(self, state: TableState) -> TableState:
+        """Removes the start of the backfill."""

@@ -68,7 +68,7 @@ template:
   image: {{ include "undertone.image" (dict "root" .root "image" $batch.image) }}
   imagePullPolicy: {{ $batch.image.pullPolicy }}
   {{- if eq $batch.runner "spark" }}
-  command: [undertone-batch, run, --mode={{ .component }}, --table={{ $batch.output.url | default "/output/scores" }}]
+  command: [undertone-batch, run, --mode={{ .component }}, --table=emotions.scores, --warehouse={{ $batch.output.url | default "/output" }}]
   args:
     {{- range .job.inputs }}
     - {{ printf "--source=%s" . | quote }}
