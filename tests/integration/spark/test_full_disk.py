@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from undertone_batch import JobConfig
 from undertone_batch.diff import DiffKind
 from undertone_batch.errors import JobError
-from undertone_client.jobs.catalog import CatalogSettings
+from undertone_client.jobs.catalog import CatalogSettings, CatalogType
 
 from tests.integration.support.small_disk import small_disk
 from tests.integration.support.spark import needs_iceberg, needs_java
@@ -22,8 +22,9 @@ def test_a_full_disk_leaves_the_table_unchanged_until_there_is_space(
 ) -> None:
     texts = {str(number): f"Paragraph {number} of a disk" for number in range(3000)}
     few = {ident: texts[ident] for ident in list(texts)[:50]}
+    # A SQLite catalogue would keep its file on the disk open.
     with small_disk(tmp_path / "disk", kilobytes=512) as disk:
-        config = replace(config, catalog=CatalogSettings(warehouse=str(disk.folder / "lake")))
+        config = replace(config, catalog=CatalogSettings(CatalogType.HADOOP, str(disk.folder)))
         write_source(config, few)
         first = run(spark, config)
         write_source(config, texts)

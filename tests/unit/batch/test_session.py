@@ -82,7 +82,8 @@ def test_the_command_checks_java(
     else:
         java(output)
         message = "is Java 11: install Java 17 or later, or set JAVA_HOME to its folder"
-    result = CliRunner().invoke(undertone_batch, ["run", "--mode=daily", "--source=source", f"--table={tmp_path}/table"])
+    arguments = ["run", "--mode=daily", "--source=source", "--table=emotions.posts", f"--warehouse={tmp_path}"]
+    result = CliRunner().invoke(undertone_batch, arguments)
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
