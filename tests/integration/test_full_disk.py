@@ -16,7 +16,7 @@ def test_run_continues_after_the_disk_is_enlarged(service: BackgroundService, tm
     source.write_text("".join(json.dumps({"text": f"Paragraph {number}."}) + "\n" for number in range(500)))
 
     def score(out: Path) -> Result:
-        arguments = ["score", str(source), "--out", str(out), "--rows-per-part=100", "--limit=1"]
+        arguments = ["score", str(source), "--out", str(out), "--rows-per-part=100", "--limit=1", "--min-characters=0"]
         return CliRunner().invoke(undertone, arguments, env={"UNDERTONE_TARGET": service.target, "COLUMNS": "400"})
 
     assert score(tmp_path / "uninterrupted").exit_code == 0

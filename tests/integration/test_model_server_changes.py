@@ -40,7 +40,18 @@ async def test_calls_fail_while_the_model_server_is_down_and_succeed_after_its_r
 
 
 def score(source: Path, out: Path, target: str, *flags: str) -> "subprocess.Popen[str]":
-    program = [command("undertone"), "score", str(source), "--out", str(out), "--rows-per-part", "100", *flags]
+    program = [
+        command("undertone"),
+        "score",
+        str(source),
+        "--out",
+        str(out),
+        "--rows-per-part",
+        "100",
+        "--min-characters",
+        "0",
+        *flags,
+    ]
     environment = ENVIRONMENT | {"UNDERTONE_TARGET": target}
     pipe = subprocess.PIPE
     return subprocess.Popen(program, stdout=pipe, stderr=pipe, text=True, env=environment)

@@ -141,7 +141,7 @@ def test_invalid_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone:
     rows = ["the rain", *REFUSED, "the sea"]
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
-    done = undertone("score", source, "--out", tmp_path / "out")
+    done = undertone("score", source, "--out", tmp_path / "out", "--min-characters", 0)
     assert done.returncode == 1, done.stderr
     assert "_failures.jsonl" in done.stdout + done.stderr
     scored = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
@@ -156,4 +156,10 @@ def test_invalid_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone:
     reasons = (empty, blank, unreadable, "35000 characters", "90000 bytes")
     assert all(message in row["reason"] for row, message in zip(failures, reasons, strict=True))
     assert "雨" not in listing
-    assert json.loads((tmp_path / "out" / "_run.json").read_text())["counts"] == {"scored": 2, "failed": 5, "kept": 0}
+    run = json.loads((tmp_path / "out" / "_run.json").read_text())
+    assert run["counts"] == {
+        "scored": 2,
+        "failed": 5,
+        "kept": 0,
+        "short": 0,
+    }

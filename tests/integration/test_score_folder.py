@@ -21,7 +21,7 @@ def test_folder_is_scored_and_dead_letters_are_replayed(undertone: Command, tmp_
     )
     pq.write_table(pa.table({"text": texts[20:]}), corpus / "2024" / "c.parquet")
 
-    scored = undertone("score", corpus, "--out", out, "--policy", "reject", "--rows-per-part", 15)
+    scored = undertone("score", corpus, "--out", out, "--policy", "reject", "--rows-per-part", 15, "--min-characters", 0)
     assert (scored.returncode, scored.stderr.count("Error")) == (1, 0)
     run = json.loads((out / "_run.json").read_text())
     assert (run["counts"]["scored"], run["counts"]["failed"], run["complete"]) == (41, 1, True)

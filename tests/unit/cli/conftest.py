@@ -12,6 +12,12 @@ from tests.unit.support.command import Command
 from tests.unit.support.scored_folder import LABELS, Point, ScoredFolder
 
 
+@pytest.fixture(autouse=True)
+def _score_short_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests have short texts."""
+    monkeypatch.setenv("UNDERTONE_MIN_CHARACTERS", "0")
+
+
 @pytest.fixture
 def command(threaded_service: FakeClassifier) -> Command:
     def run(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:

@@ -267,7 +267,7 @@ def through_score(target: str, paragraphs: int, folder: Path, kill_at: float, *,
     rows_per_part = max(1, min(10_000, paragraphs // 20))
     options = {"out": out, "id-column": "key", "timeout": _TIMEOUT_SECONDS, "rows-per-part": rows_per_part, "checkpoint": 2}
     flags = [f"--{option}={value}" for option, value in options.items()]
-    program = [sys.executable, "-m", "undertone_cli", "score", str(source), "--quiet", *flags]
+    program = [sys.executable, "-m", "undertone_cli", "score", str(source), "--quiet", "--min-characters=0", *flags]
     environment = os.environ | {"UNDERTONE_TARGET": target}
 
     def share_is_scored() -> bool:

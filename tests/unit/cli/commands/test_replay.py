@@ -74,7 +74,7 @@ def test_repeated_failure_has_the_new_reason(command: Command, threaded_service:
     assert command("replay", failed_run).exit_code == 1
     (failure,) = read_failures(failed_run)
     assert (failure["id"], failure["status"], failure["reason"]) == ("k9", "OUT_OF_RANGE", "still broken")
-    assert read_manifest(failed_run)["counts"] == {"scored": 21, "failed": 1, "kept": 0}
+    assert read_manifest(failed_run)["counts"] == {"scored": 21, "failed": 1, "kept": 0, "short": 0}
     threaded_service.item_faults = {}
     assert command("replay", failed_run).exit_code == 0
     assert sum(map(len, read_table(failed_run).values())) == PARAGRAPHS

@@ -28,7 +28,7 @@ def test_run_writes_table_failures_and_manifest(command: Command, story: Path, t
     assert table["document"].to_pylist() == ["story"] * 9
     run = json.loads((tmp_path / "out" / "_run.json").read_text())
     assert run["inputs"] == [str(story)]
-    assert run["counts"] == {"scored": 9, "failed": 0, "kept": 0}
+    assert run["counts"] == {"scored": 9, "failed": 0, "kept": 0, "short": 0}
     assert (run["complete"], run["policy"], run["model"]["name"]) == (True, "chunk-mean", "fake")
     assert run["paragraphs_per_second"] > 0
     assert (tmp_path / "out" / "_failures.jsonl").read_text() == ""
@@ -85,7 +85,7 @@ def test_file_is_the_same_input_by_another_path(
         ("x", ("*.csv",), "*.csv: there is no file to read"),
         ('{"a": 1}\n', ("in.jsonl",), "no column 'text'; the columns are: 'a'"),
         ("not json\n", ("in.jsonl",), "in.jsonl, line 1, column 1: not valid JSON"),
-        ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "duplicate id '1'"),
+        ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "duplicate id 1"),
         ("x", ("in.jsonl", "--format", "xml"), "Invalid value for '--format'"),
         ("x", ("in.jsonl", "--batch-items", "0"), "Invalid value for '--batch-items'"),
         ("x", ("in.jsonl", "--limit", "foo"), "--limit 'foo' is invalid: use adaptive, aimd or a number."),

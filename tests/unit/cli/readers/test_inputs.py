@@ -25,8 +25,8 @@ def test_integers_are_valid_ids(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"key": [7, 8], "text": pa.array(["one", "two"]).dictionary_encode()}), path)
     assert [(paragraph.id, paragraph.text) for paragraph in read_paragraphs(path, options=ReadOptions(id_column="key"))] == [
-        ("7", "one"),
-        ("8", "two"),
+        (7, "one"),
+        (8, "two"),
     ]
 
 
@@ -35,7 +35,7 @@ def test_integers_are_valid_ids(tmp_path: Path) -> None:
     [
         ("null", "the column 'key' has no id"),
         ('""', "the column 'key' has no id"),
-        ("1.5", "the id is of type float"),
+        ("1.5", "the id 1.5 is not an integer"),
         ("true", "the id is of type bool"),
         (f'"{"x" * 5000}"', "the id has 5,000 characters, the limit is 4,096; name another column with --id-column"),
     ],
@@ -48,7 +48,7 @@ def test_invalid_id(tmp_path: Path, ident: str, message: str) -> None:
 
 def test_duplicate_id_is_reported_with_both_locations(tmp_path: Path) -> None:
     first = write_input(tmp_path / "a.csv", "key,text\n1,one\n2,two\n")
-    second = write_input(tmp_path / "b.jsonl", '{"key": 2, "text": "x"}\n')
+    second = write_input(tmp_path / "b.jsonl", '{"key": "2", "text": "x"}\n')
     with pytest.raises(InputError, match=r"duplicate id '2': .*a\.csv, line 3, and .*b\.jsonl, line 1"):
         read_paragraphs(first, second, options=ReadOptions(id_column="key"))
 

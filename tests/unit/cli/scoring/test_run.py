@@ -109,11 +109,11 @@ async def test_ids_of_standard_input_are_checked(service: FakeClassifier, tmp_pa
     pipe = asyncio.subprocess.PIPE
     code, output = await end(await start(service, *arguments, stdin=pipe), rows + b'{"key": 1, "text": "x"}\n')
     assert code == 2
-    assert "duplicate id '1': standard input, line 1, and standard input, line 3" in output
+    assert "duplicate id 1: standard input, line 1, and standard input, line 3" in output
     assert (await end(await start(service, *arguments, stdin=pipe), rows))[0] == 0
-    assert [row["id"] for row in read_table(tmp_path / "out")["part-00000.parquet"]] == ["1", "2"]
+    assert [row["id"] for row in read_table(tmp_path / "out")["part-00000.parquet"]] == [1, 2]
     code, output = await end(await start(service, *arguments, stdin=pipe), rows.replace(b"two", b"zwei"))
-    assert (code, "'2' was scored with another text" in output) == (2, True)
+    assert (code, "2 was scored with another text" in output) == (2, True)
 
 
 async def test_ctrl_c_while_waiting_for_standard_input(service: FakeClassifier, tmp_path: Path) -> None:

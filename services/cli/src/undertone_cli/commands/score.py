@@ -15,6 +15,7 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
+from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import Policy
 from undertone_telemetry import TelemetrySettings
@@ -32,6 +33,13 @@ def _local_folder(context: click.Context, option: click.Parameter, value: str) -
             "use a local folder, and copy it afterwards"
         )
     return Path(value)
+
+
+def _distinct(context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    for index, column in enumerate(value):
+        if column in value[:index]:
+            raise click.BadParameter(f"{column!r} is given twice: give it once")
+    return value
 
 
 @click.command(
@@ -74,6 +82,22 @@ differences.
 @click.option("--text-column", default="text", show_default=True, help="Column with the text.")
 @click.option("--id-column", help="Column with the id, of at most 4,096 characters.  [default: ids are <document>/<position>]")
 @click.option("--document-column", help="Column with the document's name.  [default: the file's name]")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    callback=_distinct,
+    help="Column of the inputs that the scores also have, with its type. Plain text has the column text. Can be repeated.",
+)
+@click.option(
+    "--min-characters",
+    envvar="UNDERTONE_MIN_CHARACTERS",
+    show_envvar=True,
+    type=IntegerRange(min=0),
+    default=MIN_CHARACTERS,
+    show_default=True,
+    help="Skip paragraphs with fewer characters, without white space around them. 0 scores all.",
+)
 @policy_option
 @click.option("--overwrite", is_flag=True, help="Discard the scores of an earlier run in the folder.")
 @click.option(
@@ -93,6 +117,8 @@ def score(
     text_column: str,
     id_column: str | None,
     document_column: str | None,
+    keep: tuple[str, ...],
+    min_characters: int,
     policy: Policy,
     overwrite: bool,
     rows_per_part: int,
@@ -111,7 +137,9 @@ def score(
     Files are read once before anything is sent, to find errors early, and again while they are
     scored, in constant memory. A text that occurs more than once is sent only once.
     """
-    read = ReadOptions(Format(input_format) if input_format else None, text_column, id_column, document_column)
+    read = ReadOptions(
+        Format(input_format) if input_format else None, text_column, id_column, document_column, keep, min_characters
+    )
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
         found = find_inputs(inputs, read, exclude=out)
         run = ScoringRun(session, connection, retry, options, RunFolder(out))

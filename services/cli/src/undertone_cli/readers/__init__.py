@@ -3,6 +3,7 @@
 The formats are text, JSONL, CSV and Parquet. Error messages name the place in the input.
 """
 
+from undertone_cli.readers.column_types import RowTypes, arrow_type
 from undertone_cli.readers.discovery import find_inputs
 from undertone_cli.readers.formats import Format, ReadOptions
 from undertone_cli.readers.inputs import Input, InputSet
@@ -20,8 +21,10 @@ __all__ = [
     "InputSet",
     "Inspection",
     "ReadOptions",
+    "RowTypes",
     "Snapshot",
     "UniqueIds",
+    "arrow_type",
     "check_unchanged",
     "find_inputs",
     "inspect_inputs",

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.column_types import STRING, RowTypes
 from undertone_cli.readers.lines import read_lines
 from undertone_cli.readers.paragraphs import RawRecord
+from undertone_cli.readers.parquet_columns import kept_values, parquet_types
 from undertone_cli.readers.swallowed_rows import swallowed_row
 
 MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024
@@ -22,9 +24,11 @@ MAX_CSV_FIELD_CHARACTERS = 64 * 1024 * 1024
 """Maximum length of a CSV field. Bounds the memory for a file with an unclosed quote."""
 PARQUET_BATCH_ROWS = 1024
 PARQUET_BATCH_BYTES = 8 * 1024 * 1024
-"""Maximum size of the texts of a batch. Longer texts reduce the number of rows."""
+"""Maximum size of a batch. Longer texts reduce the number of rows."""
 PARQUET_BUFFER_BYTES = 1024 * 1024
 """Makes Arrow fetch pages as needed; else it holds a whole column of a row group in memory."""
+TEXT_COLUMN = "text"
+"""The name of the column of plain text."""
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 """Writers give the null type to a column that contains nulls only."""
 
@@ -63,25 +67,49 @@ class ReadOptions:
         id_column: the column of the id; None makes ids of the form `<document>/<position>`.
         document_column: the column of the document's name; None takes the file's name without
             suffix.
+        keep: columns that the output also has. Plain text has one column, `text`.
+        min_characters: shorter paragraphs are not scored. 0 scores all.
     """
 
     format: Format | None = None
     text_column: str = "text"
     id_column: str | None = None
     document_column: str | None = None
+    keep: tuple[str, ...] = ()
+    min_characters: int = 0
 
     @property
-    def columns(self) -> tuple[str, str | None, str | None]:
-        """The columns of text, id and document."""
-        return self.text_column, self.id_column, self.document_column
+    def columns(self) -> tuple[str | None, ...]:
+        """The columns of text, id and document, and those to keep."""
+        return self.text_column, self.id_column, self.document_column, *self.keep
+
+    @property
+    def has_types(self) -> bool:
+        """Whether the output has columns whose types depend on the inputs."""
+        return self.id_column is not None or bool(self.keep)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The options that name `columns`."""
+        return "--text-column", "--id-column", "--document-column", *("--keep" for _ in self.keep)
+
+    @property
+    def text_types(self) -> RowTypes:
+        """The types of columns that contain strings only."""
+        return RowTypes(STRING, tuple(STRING for _ in self.keep))
 
 
-def read_text(stream: "io.BufferedReader[Any]", name: str) -> Iterator[RawRecord]:
+def read_text(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) -> Iterator[RawRecord]:
     """A record for each block of non-blank lines, without the white space around it.
 
     Raises:
-        InputError: a line is not UTF-8, or a paragraph is longer than MAX_PARAGRAPH_CHARACTERS.
+        InputError: a line is not UTF-8, a paragraph is longer than MAX_PARAGRAPH_CHARACTERS, or
+            a column to keep is not `text`.
     """
+    for column in options.keep:
+        if column != TEXT_COLUMN:
+            raise InputError(f"{name}: plain text has no column {column!r} to keep; it has only {TEXT_COLUMN!r} (--keep)")
+    keeps, types = bool(options.keep), options.text_types
     lines: list[str] = []
     first_line = characters = 0
     for number, line in _universal_lines(read_lines(stream, name)):
@@ -95,10 +123,10 @@ def read_text(stream: "io.BufferedReader[Any]", name: str) -> Iterator[RawRecord
                     "separate paragraphs by blank lines, or convert the file to JSONL or CSV"
                 )
         elif lines:
-            yield _text_record(name, first_line, lines)
+            yield _text_record(name, first_line, lines, types, keeps=keeps)
             lines, first_line, characters = [], 0, 0
     if lines:
-        yield _text_record(name, first_line, lines)
+        yield _text_record(name, first_line, lines, types, keeps=keeps)
 
 
 def read_jsonl(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) -> Iterator[RawRecord]:
@@ -120,8 +148,8 @@ def read_jsonl(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions
         if not checked:
             _check_columns(row.keys(), location, options)
             checked = True
-        text, ident, document = (None if column is None else row.get(column) for column in options.columns)
-        yield RawRecord(location, text, ident, document)
+        text, ident, document, *kept = (None if column is None else row.get(column) for column in options.columns)
+        yield RawRecord(location, text, ident, document, kept=tuple(kept))
 
 
 def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) -> Iterator[RawRecord]:
@@ -133,6 +161,7 @@ def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) 
             beyond the header's are ignored.
     """
     csv.field_size_limit(MAX_CSV_FIELD_CHARACTERS)
+    types = options.text_types
     rows = csv.reader((line for _, line in read_lines(stream, name)), strict=True)
     end_of_previous = 0
     try:
@@ -155,8 +184,8 @@ def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) 
                     "that line, and double each quotation mark in a quoted text. If the line is a part of the text, convert "
                     "the file to JSONL"
                 )
-            text, ident, document = (None if index is None else row[index] for index in indexes)
-            yield RawRecord(location, text, ident, document)
+            text, ident, document, *kept = (None if index is None else row[index] for index in indexes)
+            yield RawRecord(location, text, ident, document, kept=tuple(kept), types=types)
     except csv.Error as error:
         # The parser notices an unclosed quote only far below the row that contains it.
         start = end_of_previous + 1
@@ -192,16 +221,22 @@ def read_parquet(file: Any, name: str, options: ReadOptions) -> Iterator[RawReco
             if not any(accepts(values) for accepts in _TEXT_TYPES):
                 raise InputError(f"{name}: the column {options.text_column!r} has type {kind}, not string (--text-column)")
             row = 0
-            text_bytes = _max_mean_text_bytes(parquet.metadata, options.text_column)
-            rows = max(1, min(PARQUET_BATCH_ROWS, PARQUET_BATCH_BYTES // text_bytes))
-            present = [column for column in options.columns if column is not None]
+            types = parquet_types(schema, name, options.id_column, options.keep)
+            present = list(dict.fromkeys(column for column in options.columns if column is not None))
+            row_bytes = _max_mean_row_bytes(parquet.metadata, present)
+            rows = max(1, min(PARQUET_BATCH_ROWS, PARQUET_BATCH_BYTES // row_bytes))
             for batch in parquet.iter_batches(batch_size=rows, columns=present):
                 columns = [
-                    [None] * len(batch) if column is None else batch.column(column).to_pylist() for column in options.columns
+                    [None] * len(batch) if column is None else batch.column(column).to_pylist()
+                    for column in options.columns[:3]
                 ]
-                for text, ident, document in zip(*columns, strict=True):
+                columns += [
+                    kept_values(batch.column(column), kind, column, name, row)
+                    for column, kind in zip(options.keep, types.kept, strict=True)
+                ]
+                for text, ident, document, *kept in zip(*columns, strict=True):
                     row += 1
-                    yield RawRecord(f"{name}, row {row}", text, ident, document)
+                    yield RawRecord(f"{name}, row {row}", text, ident, document, kept=tuple(kept), types=types)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{name} cannot be read as Parquet: {str(error).rstrip('.')}") from None
     except UnicodeDecodeError:
@@ -222,9 +257,10 @@ def _universal_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, st
             yield number, part
 
 
-def _text_record(name: str, first_line: int, lines: list[str]) -> RawRecord:
+def _text_record(name: str, first_line: int, lines: list[str], types: RowTypes, *, keeps: bool) -> RawRecord:
     # A text has the same hash whether its lines end with LF or CRLF.
-    return RawRecord(f"{name}, line {first_line}", "".join(lines).replace("\r\n", "\n").strip(), has_columns=False)
+    text = "".join(lines).replace("\r\n", "\n").strip()
+    return RawRecord(f"{name}, line {first_line}", text, has_columns=False, kept=(text,) if keeps else (), types=types)
 
 
 def _parse_json(line: str, location: str) -> dict[str, object]:
@@ -262,7 +298,7 @@ def _check_columns(present: Collection[str], location: str, options: ReadOptions
     Raises:
         InputError: a column is missing or ambiguous; the message lists the present ones.
     """
-    for flag, wanted in zip(("--text-column", "--id-column", "--document-column"), options.columns, strict=True):
+    for flag, wanted in zip(options.flags, options.columns, strict=True):
         if wanted is None:
             continue
         count = list(present).count(wanted)
@@ -273,11 +309,11 @@ def _check_columns(present: Collection[str], location: str, options: ReadOptions
             raise InputError(f"{location}: no column {wanted!r}; the columns are: {columns}. Set the right one with {flag}")
 
 
-def _max_mean_text_bytes(metadata: Any, column: str) -> int:
-    """Mean bytes of a text in the row group where this mean is highest."""
+def _max_mean_row_bytes(metadata: Any, columns: Collection[str]) -> int:
+    """Mean bytes of the columns of a row, in the row group where this mean is highest."""
     longest = 1
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            if chunk.path_in_schema == column and group.num_rows:
-                longest = max(longest, chunk.total_uncompressed_size // group.num_rows)
+        chunks = map(group.column, range(group.num_columns))
+        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns)
+        longest = max(longest, size // max(group.num_rows, 1))
     return longest

@@ -4,11 +4,13 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.column_types import RowTypes, TypeInference
 from undertone_cli.readers.formats import Format, ReadOptions, read_csv, read_jsonl, read_parquet, read_text
 from undertone_cli.readers.names import printable
 from undertone_cli.readers.object_store import ObjectAddress
@@ -95,6 +97,12 @@ def _unfiltered(source: Input, stream: io.RawIOBase) -> io.RawIOBase:
     return stream
 
 
+def _observed(records: Iterable[tuple[str, RawRecord]], inference: TypeInference) -> Iterator[tuple[str, RawRecord]]:
+    for document, record in records:
+        inference.add(record)
+        yield document, record
+
+
 class InputSet:
     """Several inputs, read in the given order.
 
@@ -116,6 +124,7 @@ class InputSet:
         self.skipped = tuple(skipped)
         self.loops = tuple(loops)
         self._versions: dict[Input, object] = {}
+        self._started: dict[Input, Iterator[RawRecord]] = {}
         by_document: defaultdict[str, list[Input]] = defaultdict(list)
         for source in self.inputs:
             if options.document_column is None or source.format is Format.TEXT:
@@ -130,18 +139,49 @@ class InputSet:
         """Whether all inputs can be read again."""
         return all(source.rereadable for source in self.inputs)
 
-    def paragraphs(self, ids: UniqueIds | None = None, stream_filter: StreamFilter = _unfiltered) -> Iterator[InputParagraph]:
+    def paragraphs(
+        self,
+        ids: UniqueIds | None = None,
+        stream_filter: StreamFilter = _unfiltered,
+        *,
+        types: RowTypes | None = None,
+        inference: TypeInference | None = None,
+    ) -> Iterator[InputParagraph]:
         """All paragraphs.
 
         Args:
             ids: checks that ids are unique; None does not check.
             stream_filter: wraps the stream of each input that is not Parquet.
+            types: the types that ids and kept columns must have; None does not check.
+            inference: receives each record.
 
         Raises:
             InputError: an input cannot be read, or an id is missing or a duplicate.
         """
-        records = ((source.document, record) for source in self.inputs for record in self._records(source, stream_filter))
-        return number_paragraphs(records, self.options.id_column, ids)
+        records: Iterable[tuple[str, RawRecord]] = (
+            (source.document, record)
+            for source in self.inputs
+            for record in (self._started.pop(source, None) or self._records(source, stream_filter))
+        )
+        if inference is not None:
+            records = _observed(records, inference)
+        return number_paragraphs(records, self.options.id_column, ids, keep=self.options.keep, types=types)
+
+    def first_types(self) -> RowTypes:
+        """The types of the first record of each input. A later call of `paragraphs` has it again.
+
+        Raises:
+            InputError: an input cannot be read, or the types differ.
+        """
+        inference = TypeInference(self.options.keep)
+        for source in self.inputs:
+            records = self._records(source, _unfiltered)
+            first = next(records, None)
+            if first is not None:
+                inference.add(first)
+            if not source.rereadable:
+                self._started[source] = chain([first] if first is not None else [], records)
+        return inference.types
 
     def check_version(self, source: Input) -> None:
         """Check that an input is the one that the first call of this method found.
@@ -165,7 +205,7 @@ class InputSet:
         with io.BufferedReader(stream_filter(source, source.stream())) as stream:
             match source.format:
                 case Format.TEXT:
-                    yield from read_text(stream, name)
+                    yield from read_text(stream, name, self.options)
                 case Format.JSONL:
                     yield from read_jsonl(stream, name, self.options)
                 case Format.CSV:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.column_types import RowTypes, TypeInference
 from undertone_cli.readers.formats import Format
 from undertone_cli.readers.inputs import Input, InputSet
 from undertone_cli.readers.names import printable
@@ -106,17 +107,25 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Fingerprints of the inputs, and their number of paragraphs. None if an input is a pipe."""
+    """Result of the first reading.
+
+    Attributes:
+        fingerprints: the inputs and their content.
+        paragraphs: number of paragraphs. None if an input is a pipe.
+        types: types of the ids and the kept columns.
+    """
 
     fingerprints: tuple[Fingerprint, ...]
     paragraphs: int | None
+    types: RowTypes
 
 
 def inspect_inputs(inputs: InputSet) -> Inspection:
     """Read all files once: hash them, count their paragraphs, check their syntax and ids.
 
     A second reading costs little compared with scoring, and an error in the last line is found
-    before hours of scoring. Pipes are not read. If an input is a pipe, paragraphs are not counted.
+    before hours of scoring. If an input is a pipe, paragraphs are not counted, and the first record
+    of each input determines the types of ids and kept columns.
 
     Raises:
         InputError: an input cannot be read, or an id is missing or a duplicate.
@@ -127,17 +136,21 @@ def inspect_inputs(inputs: InputSet) -> Inspection:
         streams[source.name] = HashingStream(stream)
         return streams[source.name]
 
-    paragraphs = None
+    paragraphs, types = None, RowTypes()
     if inputs.rereadable:
         with ExitStack() as stack:
             ids = stack.enter_context(UniqueIds()) if inputs.options.id_column is not None else None
-            paragraphs = sum(1 for _ in inputs.paragraphs(ids, hash_stream))
+            inference = TypeInference(inputs.options.keep) if inputs.options.has_types else None
+            paragraphs = sum(1 for _ in inputs.paragraphs(ids, hash_stream, inference=inference))
+            types = inference.types if inference else RowTypes()
+    elif inputs.options.has_types:
+        types = inputs.first_types()
     for source in inputs.inputs:
         # If an input is a pipe, no file was read. Parquet files were not read from start to end.
         if source.rereadable and source.name not in streams:
             inputs.check_version(source)
             _drain(source, hash_stream(source, source.stream()))
-    return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs)
+    return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs, types)
 
 
 def check_unchanged(fingerprints: Iterable[Fingerprint]) -> None:

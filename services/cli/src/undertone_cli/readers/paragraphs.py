@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from undertone_client.jobs import InputError
+
+from undertone_cli.readers.column_types import STRING, RowTypes, checked_id, conform
 
 MAX_NAME_CHARACTERS = 4096
 """Longest id and longest name of a document. A longer value is more likely a text."""
@@ -20,7 +22,8 @@ class RawRecord:
     """A record of an input, with the unchecked values of its columns.
 
     `location` is the place in the input, for error messages. `has_columns` is False for a
-    paragraph of plain text, which has neither id nor document.
+    paragraph of plain text, which has neither id nor document. `kept` has the values of the columns
+    to keep. `types` has the types of the file's columns; None for JSON, whose values have types.
     """
 
     location: str
@@ -28,6 +31,8 @@ class RawRecord:
     id: object = None
     document: object = None
     has_columns: bool = True
+    kept: tuple[Any, ...] = field(default=(), repr=False)
+    types: RowTypes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +41,25 @@ class InputParagraph:
 
     Attributes:
         ordinal: number among the paragraphs of all inputs, from 0.
-        id: unique among all inputs.
+        id: unique among all inputs. An integer if the ids of all inputs are integers.
         document: name of the document.
         position: number in the document, from 0.
         location: the place in the input, for error messages.
         text: None if the record has no valid text; `problem` then says why.
         text_sha256: lowercase hex; empty without a text.
         problem: the reason why there is no text.
+        kept: the values of the columns to keep.
     """
 
     ordinal: int
-    id: str
+    id: str | int
     document: str
     position: int
     location: str
     text: str | None = field(repr=False)
     text_sha256: str
     problem: str | None = None
+    kept: tuple[Any, ...] = field(default=(), repr=False)
 
 
 class UniqueIds:
@@ -74,7 +81,7 @@ class UniqueIds:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._database.close()
 
-    def add(self, ident: str, location: str) -> None:
+    def add(self, ident: str | int, location: str) -> None:
         """Add an id.
 
         Raises:
@@ -94,7 +101,12 @@ class UniqueIds:
 
 
 def number_paragraphs(
-    records: Iterable[tuple[str, RawRecord]], id_column: str | None, ids: UniqueIds | None
+    records: Iterable[tuple[str, RawRecord]],
+    id_column: str | None,
+    ids: UniqueIds | None,
+    *,
+    keep: Sequence[str] = (),
+    types: RowTypes | None = None,
 ) -> Iterator[InputParagraph]:
     """Give each record an id, a document and a position.
 
@@ -102,6 +114,8 @@ def number_paragraphs(
         records: each with the name of its document, for records without a document of their own.
         id_column: the column with the ids; without one, ids are `<document>/<position>`.
         ids: checks that ids are unique; None does not check.
+        keep: names of the kept columns, for error messages.
+        types: the types of the output, which the values must have; None does not check.
 
     Raises:
         InputError: an id is missing, too long, neither a string nor an integer, or a duplicate; or
@@ -112,15 +126,39 @@ def number_paragraphs(
         document = _checked_name(record.document, "document", record.location) or default
         position = positions[document]
         positions[document] += 1
-        ident = f"{document}/{position:04d}"
+        ident: str | int = f"{document}/{position:04d}"
         if id_column is not None and record.has_columns:
-            ident = _checked_name(record.id, "id", record.location)
-            if not ident:
-                raise InputError(f"{record.location}: the column {id_column!r} has no id; every paragraph needs one")
+            ident = _checked_ident(record.id, id_column, record.location)
+        kept = record.kept
+        if types is not None:
+            ident = _conforming_id(ident, types.id, record.location)
+            if record.types is None:
+                columns = zip(kept, types.kept, keep, strict=True)
+                kept = tuple(conform(value, name, column, record.location) for value, name, column in columns)
         if ids is not None:
             ids.add(ident, record.location)
         text, digest, problem = _checked_text(record.text)
-        yield InputParagraph(ordinal, ident, document, position, record.location, text, digest, problem)
+        yield InputParagraph(ordinal, ident, document, position, record.location, text, digest, problem, kept)
+
+
+def _checked_ident(value: object, column: str, location: str) -> str | int:
+    ident = checked_id(value, location)
+    if isinstance(ident, int):
+        return ident
+    name = _checked_name(ident, "id", location)
+    if not name:
+        raise InputError(f"{location}: the column {column!r} has no id; every paragraph needs one")
+    return name
+
+
+def _conforming_id(ident: str | int, wanted: str, location: str) -> str | int:
+    if wanted == STRING:
+        return str(ident)  # folders of earlier versions have only strings
+    if isinstance(ident, int):
+        return ident
+    raise InputError(
+        f"{location}: the id is a string, but the first ids are integers; ids have one type: write all of them as strings"
+    )
 
 
 def _checked_name(value: object, kind: str, location: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +37,7 @@ class Emotion:
 class StrongParagraph:
     """A paragraph with a high probability of an emotion, without its text."""
 
-    id: str
+    id: str | int
     document: str
     position: int
     text_sha256: str
@@ -51,7 +51,7 @@ class FailureGroup:
     status: str
     count: int
     reason: str
-    ids: tuple[str, ...]
+    ids: tuple[str | int, ...]
 
 
 def read_scores(folder: RunFolder, manifest: Manifest) -> pa.Table:
@@ -106,7 +106,7 @@ def group_failures(failures: Iterable[FailureRecord]) -> list[FailureGroup]:
     """A group for each status, by descending number of failures."""
     counts: Counter[str] = Counter()
     reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    ids: defaultdict[str, list[str]] = defaultdict(list)
+    ids: defaultdict[str, list[str | int]] = defaultdict(list)
     for failure in failures:
         counts[failure.status] += 1
         reasons[failure.status][failure.reason] += 1
@@ -135,11 +135,12 @@ def find_texts(identity: RunIdentity, hashes: Collection[str]) -> dict[str, str]
 
 
 def _readable_paragraphs(identity: RunIdentity) -> Iterator[InputParagraph]:
+    options = replace(identity.options, keep=())
     for source in identity.sources:
         if source.sha256 is None:  # a pipe
             continue
         try:
-            yield from InputSet([source.input], identity.options).paragraphs()
+            yield from InputSet([source.input], options).paragraphs()
         except InputError:
             continue
 

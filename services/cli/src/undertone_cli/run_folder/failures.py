@@ -22,7 +22,7 @@ class FailureRecord:
     why the paragraph was not sent. `attempts` is 0 if it was not sent.
     """
 
-    id: str
+    id: str | int
     document: str
     position: int
     text_sha256: str

@@ -12,10 +12,12 @@ from undertone_client.jobs import OutputError
 from undertone_client.resilience import BreakerState, CallCounts
 from undertone_client.values import Model, Policy
 
-from undertone_cli.readers import Fingerprint, Format, ReadOptions
+from undertone_cli.readers import Fingerprint, Format, ReadOptions, RowTypes, arrow_type
 from undertone_cli.run_folder.throughput import Sample
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+OLD_SCHEMA_VERSION = 3
+"""Of earlier versions, without `types`, `keep`, `min_characters` and short paragraphs."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,6 +31,7 @@ class RunIdentity:
     model: Model
     labels: tuple[str, ...]
     policy: Policy
+    types: RowTypes = field(default_factory=RowTypes)
 
     def differences(self, current: "RunIdentity") -> Iterator[str]:
         """Each difference between this recorded identity and the current one, as a message."""
@@ -44,11 +47,14 @@ class RunIdentity:
 
     def _settings(self) -> dict[str, str]:
         options = {name: str(value) for name, value in asdict(self.options).items()}
+        options["keep"] = ", ".join(self.options.keep) or "None"
         return {
             "model": str(self.model),
             "labels": ", ".join(self.labels),
             "policy": self.policy.value,
             **options,
+            "type of the ids": self.types.id,
+            "types of the kept columns": ", ".join(self.types.kept),
             "rows_per_part": str(self.rows_per_part),
         }
 
@@ -69,7 +75,8 @@ class Shard:
         scored: rows in the part's file.
         failed: paragraphs without a score.
         tokens: tokens of all rows.
-        complete: whether each paragraph has a score or is a dead letter.
+        complete: whether each paragraph has a score, is a dead letter, or is too short.
+        short: paragraphs that are too short to be scored.
     """
 
     number: int
@@ -78,6 +85,7 @@ class Shard:
     failed: int
     tokens: int
     complete: bool
+    short: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,11 @@ class Manifest:
     def failed(self) -> int:
         """Paragraphs without a score: the dead letters."""
         return sum(shard.failed for shard in self.shards)
+
+    @property
+    def short(self) -> int:
+        """Paragraphs that are too short to be scored."""
+        return sum(shard.short for shard in self.shards)
 
     @property
     def tokens(self) -> int:
@@ -165,11 +178,12 @@ class Manifest:
             "inputs": [source.name for source in identity.sources],
             "sources": [asdict(source) for source in identity.sources],
             "options": {**asdict(identity.options), "rows_per_part": identity.rows_per_part},
+            "types": asdict(identity.types),
             "model": {**asdict(identity.model), "labels": identity.labels},
             "policy": identity.policy,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
-            "counts": {"scored": self.scored, "failed": self.failed, "kept": self.kept},
+            "counts": {"scored": self.scored, "failed": self.failed, "kept": self.kept, "short": self.short},
             "repeated": self.repeated,
             "paragraphs_per_second": round(self.scored / self.seconds, 3) if self.seconds else 0.0,
             "tokens": self.tokens,
@@ -191,7 +205,7 @@ class Manifest:
         try:
             document = json.loads(text)
             version = document["schema_version"]
-            if version == SCHEMA_VERSION:
+            if version in (OLD_SCHEMA_VERSION, SCHEMA_VERSION):
                 return cls._parse(document)
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(
@@ -210,10 +224,12 @@ class Manifest:
         labels = tuple(model.pop("labels"))
         sources = tuple(map(Fingerprint.from_json, document["sources"]))
         input_format = options.pop("format")
-        read = ReadOptions(**options, format=Format(input_format) if input_format else None)
+        keep = tuple(options.pop("keep", ()))
+        read = ReadOptions(**options, keep=keep, format=Format(input_format) if input_format else None)
+        types = _row_types(document.get("types", {"id": "string", "kept": []}))
         finished, counts = document["finished_at"], document["counts"]
         return cls(
-            identity=RunIdentity(sources, read, rows_per_part, Model(**model), labels, Policy(document["policy"])),
+            identity=RunIdentity(sources, read, rows_per_part, Model(**model), labels, Policy(document["policy"]), types),
             started_at=datetime.fromisoformat(document["started_at"]),
             finished_at=datetime.fromisoformat(finished) if finished else None,
             shards=tuple(Shard(**shard) for shard in document["shards"]),
@@ -226,6 +242,13 @@ class Manifest:
                 Sample(**{**sample, "breaker": BreakerState(sample["breaker"])}) for sample in document["throughput"]
             ),
         )
+
+
+def _row_types(document: dict[str, Any]) -> RowTypes:
+    types = RowTypes(document["id"], tuple(document["kept"]))
+    for name in (types.id, *types.kept):
+        arrow_type(name)  # raises ValueError
+    return types
 
 
 def _json(document: dict[str, Any]) -> str:

@@ -36,11 +36,12 @@ class Part:
         self._folder = folder
         self._table = table
         self._saved: Any = None
-        self._unmatched: dict[str, _SavedRow] = {}  # by id: the input has not reached them yet
+        self._unmatched: dict[str | int, _SavedRow] = {}  # by id: the input has not reached them yet
         self._matched: dict[int, _SavedRow] = {}  # by ordinal
         self._rows: dict[int, ScoreRow] = {}  # by ordinal: new rows
         self._failures: dict[int, FailureRecord] = {}  # by ordinal
         self._pending = 0
+        self._short = 0
         self._changed = True
         if self._path.exists():
             self._saved = table.read(self._path)
@@ -77,6 +78,10 @@ class Part:
         self._matched[paragraph.ordinal] = saved
         return saved.score
 
+    def add_short(self) -> None:
+        """Count a paragraph that is too short to be scored."""
+        self._short += 1
+
     def add_score(self, paragraph: InputParagraph, score: TextScore, scored_at: datetime) -> None:
         """Set the score of an added paragraph."""
         # Without the text, which would stay in memory until the part is complete.
@@ -94,7 +99,8 @@ class Part:
         saved = [*self._matched.values(), *self._unmatched.values()]
         scored, failed = len(saved) + len(self._rows), len(self._failures)
         tokens = sum(row.score.tokens for row in saved) + sum(row.score.tokens for row in self._rows.values())
-        return Shard(self._number, scored + failed + self._pending, scored, failed, tokens, complete)
+        paragraphs = scored + failed + self._short + self._pending
+        return Shard(self._number, paragraphs, scored, failed, tokens, complete, self._short)
 
     def save(self) -> None:
         """Write the part's file if there are new rows. May be called at any time.
@@ -168,11 +174,12 @@ class PartWriter:
         Raises:
             OutputError: the saved score belongs to another text, or a part is damaged.
         """
-        number = paragraph.ordinal // self._rows_per_part
-        if number != self._current:
-            self._start(number)
-        part = self._open[number]
+        part = self._part(paragraph)
         return part, part.add(paragraph)
+
+    def add_short(self, paragraph: InputParagraph) -> None:
+        """Add a paragraph that is too short to be scored. It has neither a row nor a failure."""
+        self._part(paragraph).add_short()
 
     def close_finished(self) -> None:
         """Write and close all finished parts except the current one."""
@@ -213,6 +220,12 @@ class PartWriter:
         self.save()
         for number, part in self._open.items():
             self._failure_file.add(number, part.failures)
+
+    def _part(self, paragraph: InputParagraph) -> Part:
+        number = paragraph.ordinal // self._rows_per_part
+        if number != self._current:
+            self._start(number)
+        return self._open[number]
 
     def _start(self, number: int) -> None:
         self._skip_to(number)

@@ -10,10 +10,10 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import score_columns
+from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, score_columns
 from undertone_client.values import Score
 
-from undertone_cli.readers import InputParagraph
+from undertone_cli.readers import InputParagraph, arrow_type
 from undertone_cli.run_folder.manifest import RunIdentity
 
 
@@ -46,12 +46,17 @@ class ScoreTable:
     """Columns of a run's table, and the conversion between rows and Parquet.
 
     Raises:
-        OutputError: an emotion of the model has the name of another column.
+        OutputError: an emotion of the model or a kept column has the name of another column.
     """
 
     def __init__(self, identity: RunIdentity) -> None:
         self._identity = identity
-        self.schema = pa.schema([field.with_nullable(nullable=False) for field in score_columns(identity.labels)])
+        keep, types = identity.options.keep, identity.types
+        kept = [pa.field(name, arrow_type(kind)) for name, kind in zip(keep, types.kept, strict=True)]
+        # The folder has no `deleted_at`, but the table to which it is published has this column.
+        columns = score_columns(identity.labels, id_type=arrow_type(types.id), more=[DELETED_AT_COLUMN], kept=kept)
+        own = [field for field in columns[: len(columns) - len(kept)] if field.name != DELETED_AT_COLUMN.name]
+        self.schema = pa.schema([*(field.with_nullable(nullable=False) for field in own), *kept])
 
     def build(self, rows: Sequence[ScoreRow]) -> Any:
         """The Arrow table of the rows."""
@@ -62,6 +67,8 @@ class ScoreTable:
             columns[name] = [getattr(row.score, name) for row in rows]
         for index, label in enumerate(self._identity.labels):
             columns[label] = [row.score.probabilities[index] for row in rows]
+        for index, name in enumerate(self._identity.options.keep):
+            columns[name] = [row.paragraph.kept[index] for row in rows]
         columns["scored_at"] = [row.scored_at for row in rows]
         model = self._identity.model
         shared = {

@@ -118,6 +118,9 @@ def show_summary(
     failed = f", see {folder / '_failures.jsonl'}" if counts.failed else ""
     rate = f", {finished / seconds:,.1f} paragraphs/s" if seconds and finished else ""
     rows = [("scored", f"{counts.scored:,}{kept}"), ("failed", f"{counts.failed:,}{failed}")]
+    if counts.short:
+        minimum = manifest.identity.options.min_characters
+        rows.append(("skipped", f"{counts.short:,} with fewer than {minimum} characters, see --min-characters"))
     if counts.repeated:
         rows.append(("repeated", f"{counts.repeated:,} of them were not sent, because another paragraph has the same text"))
     rows += [

@@ -23,6 +23,7 @@ class RunCounts:
         kept: paragraphs with a score of an earlier run.
         scored: paragraphs that this run scored.
         failed: paragraphs that failed in this run.
+        short: paragraphs that are not scored, because they are too short.
         repeated: paragraphs of `scored` and `failed` that were not sent, because another paragraph
             has the same text.
         tokens: tokens of `kept` and `scored`.
@@ -34,6 +35,7 @@ class RunCounts:
     kept: int = 0
     scored: int = 0
     failed: int = 0
+    short: int = 0
     repeated: int = 0
     tokens: int = 0
     labels: Counter[str] = field(default_factory=Counter)
@@ -41,13 +43,13 @@ class RunCounts:
 
     @property
     def done(self) -> int:
-        """Paragraphs that are kept, scored or failed."""
-        return self.kept + self.scored + self.failed
+        """Paragraphs that are kept, scored, failed or too short."""
+        return self.kept + self.scored + self.failed + self.short
 
     @property
     def to_score(self) -> int | None:
         """Paragraphs that this run has to score; None while the total is unknown."""
-        return None if self.total is None else self.total - self.kept
+        return None if self.total is None else self.total - self.kept - self.short
 
     @property
     def outcomes(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ import grpc
 from undertone_client.client import Client
 from undertone_client.errors import UnavailableError
 from undertone_client.jobs import OutputError
+from undertone_client.jobs.paragraph_length import is_short
 from undertone_client.values import Failure, Outcome, Paragraph, Score
 
 from undertone_cli.readers import InputParagraph, InputSet, Snapshot, UniqueIds, read_ahead
@@ -113,7 +114,7 @@ class Pipeline:
             ids = stack.enter_context(UniqueIds()) if check_ids else None
             await stack.enter_async_context(self._monitor.ticking())
             try:
-                async with read_ahead(self._inputs.paragraphs(ids, self._snapshot.filter), _characters) as paragraphs:
+                async with read_ahead(self._input_paragraphs(ids), _characters) as paragraphs:
                     to_send = self._paragraphs_to_send(paragraphs)
                     async with aclosing(self._client.score(to_send, ordered=False, policy=self._identity.policy)) as outcomes:
                         async for outcome in outcomes:
@@ -134,6 +135,9 @@ class Pipeline:
             self._paragraphs_read += 1
             if self._replay is not None and not self._replay.in_affected_part(paragraph):
                 continue
+            if paragraph.text is not None and self._is_short(paragraph.text):
+                self._skip_short(paragraph)
+                continue
             part, saved = self._parts.add(paragraph)
             if self._replay is not None:
                 self._replay.take(paragraph, scored=saved is not None)
@@ -152,6 +156,19 @@ class Pipeline:
             else:
                 self._counts.repeated += 1
                 await self._pending.wait_for_room()
+
+    def _input_paragraphs(self, ids: UniqueIds | None) -> Iterator[InputParagraph]:
+        return self._inputs.paragraphs(ids, self._snapshot.filter, types=self._identity.types)
+
+    def _is_short(self, text: str) -> bool:
+        minimum = self._identity.options.min_characters
+        return minimum > 0 and is_short(text, minimum)
+
+    def _skip_short(self, paragraph: InputParagraph) -> None:
+        self._parts.add_short(paragraph)
+        if self._replay is None:
+            self._counts.short += 1
+            self._monitor.notify()
 
     def _write_outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, Score):
@@ -237,4 +254,4 @@ class Pipeline:
 
 
 def _characters(paragraph: InputParagraph) -> int:
-    return len(paragraph.text or "")
+    return len(paragraph.text or "") + sum(len(value) for value in paragraph.kept if isinstance(value, str | bytes))

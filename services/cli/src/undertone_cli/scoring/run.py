@@ -145,7 +145,9 @@ class ScoringRun:
         self, inputs: InputSet, inspection: Inspection, policy: Policy, rows_per_part: int, *, overwrite: bool
     ) -> RunCounts:
         served = await self._served_model()
-        identity = RunIdentity(inspection.fingerprints, inputs.options, rows_per_part, served.model, served.labels, policy)
+        identity = RunIdentity(
+            inspection.fingerprints, inputs.options, rows_per_part, served.model, served.labels, policy, inspection.types
+        )
         counts = RunCounts(total=inspection.paragraphs)
         with self._folder.locked():
             if overwrite:
