@@ -105,7 +105,7 @@ async def test_first_row_of_a_pipe_determines_the_types(service: FakeClassifier,
         _, errors = await process.communicate(content)
         return process.returncode, errors.decode()
 
-    good = [{"key": 1, "stars": 0.5}, {"key": 2, "stars": 4}, {"key": 3, "stars": None}]
+    good: list[dict[str, object]] = [{"key": 1, "stars": 0.5}, {"key": 2, "stars": 4}, {"key": 3, "stars": None}]
     assert await run(tmp_path / "good", good) == (0, "")
     table = pq.read_table(tmp_path / "good")
     assert (table["id"].to_pylist(), table["stars"].to_pylist()) == ([1, 2, 3], [0.5, 4.0, None])
