@@ -1,0 +1,37 @@
+-- One row: how many paragraphs have a score of their present text.
+--
+-- scored: the number of paragraphs with a score
+-- outdated: scored paragraphs that are also dead letters: their present text could not be scored
+-- dead_letters: the number of paragraphs without a score of their present text
+-- coverage: (scored - outdated) divided by (scored - outdated + dead_letters), or NULL without any
+-- deleted: the number of paragraphs that are no longer in the source; not counted elsewhere
+-- documents: the number of stories
+-- truncated: the number of scored paragraphs whose end was ignored
+-- tokens: the number of tokens of the scored paragraphs
+-- first_day: the date of the oldest score, in UTC
+-- last_day: the date of the newest score, in UTC
+SELECT
+  scored,
+  outdated,
+  dead_letters,
+  CAST(scored - outdated AS DOUBLE) / NULLIF(scored - outdated + dead_letters, 0) AS coverage,
+  deleted,
+  documents,
+  truncated,
+  tokens,
+  first_day,
+  last_day
+FROM (
+  SELECT
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS scored,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND failed.id IS NOT NULL THEN 1 ELSE 0 END), 0) AS outdated,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS deleted,
+    COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND scores.truncated THEN 1 ELSE 0 END), 0) AS truncated,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.tokens AS BIGINT) ELSE 0 END), 0) AS tokens,
+    MIN(CASE WHEN scores.deleted_at IS NULL THEN DAY_IN_UTC(scores.scored_at) END) AS first_day,
+    MAX(CASE WHEN scores.deleted_at IS NULL THEN DAY_IN_UTC(scores.scored_at) END) AS last_day
+  FROM scores
+  LEFT JOIN (SELECT DISTINCT id FROM dead_letters) AS failed ON failed.id = scores.id
+) AS paragraphs_now
+CROSS JOIN (SELECT COUNT(*) AS dead_letters FROM dead_letters) AS failures

@@ -1,0 +1,27 @@
+-- One row for each paragraph and emotion, unless the model of the score has no such emotion.
+--
+-- id: the id of the paragraph
+-- document: the story, or NULL
+-- position: the position in the story, from 0, or NULL
+-- label: the emotion with the highest probability
+-- emotion: the emotion of this row
+-- probability: the probability of this emotion
+-- tokens: the number of tokens of the text
+-- model: name, version, precision and policy
+-- day: the date of the score, in UTC
+SELECT * FROM (
+  SELECT
+    scores.id,
+    scores.document,
+    scores.position,
+    scores.label,
+    emotions.emotion,
+    PROBABILITY_OF(scores, emotions.emotion) AS probability,
+    scores.tokens,
+    MODEL_OF(scores) AS model,
+    DAY_IN_UTC(scores.scored_at) AS day
+  FROM scores
+  CROSS JOIN LABELS AS emotions
+  WHERE scores.deleted_at IS NULL
+) AS probabilities
+WHERE probability IS NOT NULL
