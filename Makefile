@@ -34,6 +34,7 @@ check: .venv/ready ## Lint, check types, and compare generated files with their 
 	$(BIN)/python deploy/helm/readme.py --check
 	$(BIN)/python docs/metrics.py --check
 	$(BIN)/python -m deploy.helm.dashboards --check
+	$(BIN)/python -m deploy.analytics --check
 	$(BIN)/python -m release check
 
 .PHONY: bench

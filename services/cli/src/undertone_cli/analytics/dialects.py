@@ -45,7 +45,7 @@ _TEMPLATES: Final[Mapping[str, Mapping[Dialect, str]]] = {
 }
 
 
-def dialect_function(name: str, arguments: list[exp.Expression], dialect: Dialect) -> exp.Expression | None:
+def dialect_function(name: str, arguments: list[exp.Expr], dialect: Dialect) -> exp.Expr | None:
     """The expression of the engine for a function of the views. None for any other function."""
     template = _TEMPLATES.get(name.upper())
     if template is None:

@@ -12,7 +12,6 @@
 | `FLOORED_SHARE(share)` | the share, at least 0.0001 |
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ MIN_SHARE = 0.0001
 """Smallest share in a PSI, whose logarithm is not finite for 0."""
 
 
-def label_table(labels: Sequence[str], alias: str) -> exp.Expression:
+def label_table(labels: Sequence[str], alias: str) -> exp.Expr:
     """A table with a row for each label, in the column `emotion`."""
     rows: list[tuple[str, ...]] = [(label,) for label in labels]
     return exp.values(rows, alias=alias, columns=["emotion"])
@@ -41,7 +40,7 @@ class LabelFunctions:
         """The labels of both tables, without repetition."""
         return list(dict.fromkeys([*self.labels, *self.labels_before]))
 
-    def expand(self, name: str, arguments: list[exp.Expression]) -> exp.Expression | None:
+    def expand(self, name: str, arguments: list[exp.Expr]) -> exp.Expr | None:
         """The expression of a function. None if it is no function of the labels."""
         match name.upper(), arguments:
             case "HIGHEST_PROBABILITY", []:
@@ -63,15 +62,15 @@ class LabelFunctions:
                 return exp.case().when(exp.LT(this=share.copy(), expression=floor), floor.copy()).else_(share.copy())
         return None
 
-    def _highest(self) -> exp.Expression:
+    def _highest(self) -> exp.Expr:
         first, *others = self._probabilities()
         return exp.Greatest(this=first, expressions=others, ignore_nulls=True) if others else first
 
-    def _second(self) -> exp.Expression:
+    def _second(self) -> exp.Expr:
         # The 0 is the second probability of a model with one label, and changes nothing in others.
         return exp.Anonymous(this="SECOND_HIGHEST", expressions=[*self._probabilities(), _zero()])
 
-    def _second_label(self, second: exp.Expression) -> exp.Expression:
+    def _second_label(self, second: exp.Expr) -> exp.Expr:
         if len(self.labels) < 2:
             return exp.cast(exp.null(), "VARCHAR", dialect="trino")
         case, first = exp.case(), exp.column("label", "scores")
@@ -81,20 +80,20 @@ class LabelFunctions:
             case = case.when(exp.and_(is_second, first.neq(text)), text.copy())
         return case
 
-    def _entropy(self) -> exp.Expression:
+    def _entropy(self) -> exp.Expr:
         if len(self.labels) < 2:
             return _zero()
         terms = [_entropy_term(value) for value in self._probabilities()]
         return exp.Div(this=exp.paren(_sum(terms)), expression=exp.Literal.number(repr(math.log(len(self.labels)))))
 
-    def _probability_of(self, table: str, emotion: exp.Expression) -> exp.Expression:
+    def _probability_of(self, table: str, emotion: exp.Expr) -> exp.Expr:
         labels = self.labels_before if table == "scores_before" else self.labels
         case = exp.Case(this=emotion.copy())
         for label in labels:
             case = case.when(exp.Literal.string(label), _probability(table, label))
         return case
 
-    def _total_variation(self, older: str, newer: str) -> exp.Expression:
+    def _total_variation(self, older: str, newer: str) -> exp.Expr:
         terms = []
         for label in self.all_labels:
             before = _known(older, label) if label in self.labels_before else _zero()
@@ -102,35 +101,41 @@ class LabelFunctions:
             terms.append(exp.Abs(this=exp.Sub(this=after, expression=before)))
         return exp.Div(this=exp.paren(_sum(terms)), expression=exp.Literal.number("2.0"))
 
-    def _probabilities(self) -> list[exp.Expression]:
+    def _probabilities(self) -> list[exp.Expr]:
         return [_known("scores", label) for label in self.labels]
 
 
-def _probability(table: str, label: str) -> exp.Expression:
+def _probability(table: str, label: str) -> exp.Expr:
     return exp.cast(exp.column(exp.to_identifier(label, quoted=True), table), "DOUBLE", dialect="trino")
 
 
-def _known(table: str, label: str) -> exp.Expression:
+def _known(table: str, label: str) -> exp.Expr:
     """The probability, or 0 in a row that an older model without this label scored."""
     return exp.Coalesce(this=_probability(table, label), expressions=[_zero()])
 
 
-def _zero() -> exp.Expression:
+def _zero() -> exp.Expr:
     return exp.Literal.number(0)
 
 
-def _model(table: str) -> exp.Expression:
+def _model(table: str) -> exp.Expr:
     version = exp.cast(exp.column("model_version", table), "VARCHAR", dialect="trino")
     precision = exp.column(exp.to_identifier("precision", quoted=True), table)
     parts = [exp.column("model_name", table), " ", version, " ", precision, " (", exp.column("policy", table), ")"]
-    texts = [exp.Literal.string(part) if isinstance(part, str) else part for part in parts]
-    return functools.reduce(lambda left, right: exp.DPipe(this=left, expression=right, safe=False), texts)
+    texts: list[exp.Expr] = [exp.Literal.string(part) if isinstance(part, str) else part for part in parts]
+    joined: exp.Expr = texts[0]
+    for text in texts[1:]:
+        joined = exp.DPipe(this=joined, expression=text, safe=False)
+    return joined
 
 
-def _entropy_term(probability: exp.Expression) -> exp.Expression:
+def _entropy_term(probability: exp.Expr) -> exp.Expr:
     term = exp.Mul(this=exp.Neg(this=probability.copy()), expression=exp.Ln(this=probability.copy()))
     return exp.case().when(exp.GT(this=probability.copy(), expression=_zero()), term).else_(_zero())
 
 
-def _sum(terms: Sequence[exp.Expression]) -> exp.Expression:
-    return functools.reduce(lambda left, right: exp.Add(this=left, expression=right), terms)
+def _sum(terms: Sequence[exp.Expr]) -> exp.Expr:
+    total = terms[0]
+    for term in terms[1:]:
+        total = exp.Add(this=total, expression=term)
+    return total

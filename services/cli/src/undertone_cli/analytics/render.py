@@ -137,26 +137,28 @@ class Renderer:
         """
         return [self.statement(view) for view in VIEWS.values() if comparisons or not view.compares]
 
-    def _replace(self, node: exp.Expression) -> exp.Expression:
+    def _replace(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Table):
             return self._table(node)
         if isinstance(node, exp.Anonymous):
             return self._function(node)
         return node
 
-    def _table(self, table: exp.Table) -> exp.Expression:
+    def _table(self, table: exp.Table) -> exp.Expr:
         if table.name.upper() in ("LABELS", "ALL_LABELS"):
             labels = self._labels.labels if table.name.upper() == "LABELS" else self._labels.all_labels
             return label_table(labels, table.alias)
         if table.name not in VIEWS and table.name not in ("scores", "dead_letters", "scores_before"):
             return table  # a common table expression
         name = self._relations.of(table.name)
-        select = parse_one(f"SELECT * FROM {name} AS {table.alias_or_name}", read=self.dialect.sqlglot)
+        # The name may select a snapshot, which only a whole query can.
+        text = f"SELECT * FROM {name} AS {table.alias_or_name}"  # noqa: S608 - for parsing only
+        select = parse_one(text, read=self.dialect.sqlglot)
         found = select.find(exp.Table)
         assert found is not None  # noqa: S101 - a FROM clause has a table
         return found
 
-    def _function(self, function: exp.Anonymous) -> exp.Expression:
+    def _function(self, function: exp.Anonymous) -> exp.Expr:
         name, arguments = function.name.upper(), function.expressions
         match name:
             case "BASELINE_FROM":
@@ -169,11 +171,11 @@ class Renderer:
         arguments = [argument.transform(self._replace) for argument in arguments]
         return dialect_function(name, arguments, self.dialect) or function
 
-    def _baseline_first(self) -> exp.Expression:
+    def _baseline_first(self) -> exp.Expr:
         text = f"DATE '{self._baseline.first}'" if self._baseline else "MIN(day) OVER ()"
         return parse_one(text, read="trino")
 
-    def _baseline_last(self) -> exp.Expression:
+    def _baseline_last(self) -> exp.Expr:
         days = BASELINE_DAYS - 1
         default = f"CAST(MIN(day) OVER () + INTERVAL '{days}' DAY AS DATE)"
         return parse_one(f"DATE '{self._baseline.last}'" if self._baseline else default, read="trino")

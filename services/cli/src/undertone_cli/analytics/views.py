@@ -69,7 +69,7 @@ def _read(name: str, earlier: Mapping[str, View]) -> View:
     blank = comments.index("")
     columns = {column: meaning for column, _, meaning in (line.partition(": ") for line in comments[blank + 1 :])}
     body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    query = cast(exp.Query, sqlglot.parse_one(body, read="trino"))
+    query = cast("exp.Query", sqlglot.parse_one(body, read="trino"))
     tables = frozenset(table.name for table in query.find_all(exp.Table)) & {*SOURCES, *earlier}
     sources = frozenset(SOURCES) & tables
     for table in tables - sources:

@@ -1,0 +1,15 @@
+-- The mean probability of each emotion in each story, and how often the emotion leads.
+CREATE OR REPLACE VIEW emotions.stories_emotions_by_story AS
+SELECT
+  document,
+  model,
+  emotion,
+  COUNT(*) AS paragraphs,
+  AVG(probability) AS mean_probability,
+  SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS leading_paragraphs,
+  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS leading_share
+FROM emotions.stories_emotions_long AS emotions_long
+GROUP BY
+  document,
+  model,
+  emotion

@@ -1,0 +1,16 @@
+-- The paragraphs by ascending margin: those whose label is least certain, for labelling by people.
+CREATE OR REPLACE VIEW emotions.stories_uncertain_paragraphs AS
+SELECT
+  ROW_NUMBER() OVER (ORDER BY margin, entropy DESC, id) AS rank,
+  id,
+  document,
+  position,
+  text_sha256,
+  label,
+  confidence,
+  second_label,
+  margin,
+  entropy,
+  tokens,
+  model
+FROM emotions.stories_paragraphs AS paragraphs

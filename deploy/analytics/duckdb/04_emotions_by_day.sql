@@ -1,0 +1,15 @@
+-- The mean probability of each emotion on each day, and how often the emotion leads.
+CREATE OR REPLACE VIEW stories_emotions_by_day AS
+SELECT
+  day,
+  model,
+  emotion,
+  COUNT(*) AS paragraphs,
+  AVG(probability) AS mean_probability,
+  SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS leading_paragraphs,
+  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS leading_share
+FROM stories_emotions_long AS emotions_long
+GROUP BY
+  day,
+  model,
+  emotion

@@ -1,0 +1,36 @@
+-- One row: how many paragraphs have a score of their present text.
+CREATE OR REPLACE VIEW stories_coverage AS
+SELECT
+  scored,
+  outdated,
+  dead_letters,
+  CAST(scored - outdated AS DOUBLE) / NULLIF(scored - outdated + dead_letters, 0) AS coverage,
+  deleted,
+  documents,
+  truncated,
+  tokens,
+  first_day,
+  last_day
+FROM (
+  SELECT
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS scored,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND NOT failed.id IS NULL THEN 1 ELSE 0 END), 0) AS outdated,
+    COALESCE(SUM(CASE WHEN NOT scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS deleted,
+    COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND scores.truncated THEN 1 ELSE 0 END), 0) AS truncated,
+    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.tokens AS BIGINT) ELSE 0 END), 0) AS tokens,
+    MIN(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.scored_at AT TIME ZONE 'UTC' AS DATE) END) AS first_day,
+    MAX(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.scored_at AT TIME ZONE 'UTC' AS DATE) END) AS last_day
+  FROM undertone.emotions.stories AS scores
+  LEFT JOIN (
+    SELECT DISTINCT
+      id
+    FROM undertone.emotions.stories_dead_letters AS dead_letters
+  ) AS failed
+    ON failed.id = scores.id
+) AS paragraphs_now
+CROSS JOIN (
+  SELECT
+    COUNT(*) AS dead_letters
+  FROM undertone.emotions.stories_dead_letters AS dead_letters
+) AS failures

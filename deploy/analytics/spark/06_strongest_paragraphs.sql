@@ -1,0 +1,13 @@
+-- The paragraphs by descending probability of each emotion. Select rows with `rank <= 10`.
+CREATE OR REPLACE TEMPORARY VIEW stories_strongest_paragraphs AS
+SELECT
+  emotion,
+  ROW_NUMBER() OVER (PARTITION BY emotion ORDER BY probability DESC, id NULLS LAST) AS rank,
+  id,
+  document,
+  position,
+  probability,
+  label,
+  tokens,
+  model
+FROM stories_emotions_long AS emotions_long

@@ -1,0 +1,373 @@
+"""The views in plain Python, and made-up tables of scores to compare them on."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import pyarrow as pa
+from undertone_client.jobs.score_columns import DEAD_LETTER_COLUMNS, DELETED_AT_COLUMN, ID_COLUMN, score_columns
+
+LABELS: Final = ("joy", "Calm sea", "day")
+"""The second needs quotes in SQL. The third is also the name of a column of views."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A row of a table of scores. A probability is None if the model has no such label."""
+
+    id: str
+    probabilities: tuple[float | None, ...]
+    document: str | None = "story"
+    position: int | None = 0
+    text: str = "text"
+    tokens: int = 10
+    truncated: bool = False
+    version: int = 1
+    scored_at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    deleted: bool = False
+
+    @property
+    def known(self) -> list[float]:
+        return [value or 0.0 for value in self.probabilities]
+
+    @property
+    def label(self) -> str:
+        return LABELS[self.known.index(max(self.known))]
+
+    @property
+    def model(self) -> str:
+        return f"emotions {self.version} bf16 (truncate)"
+
+    @property
+    def day(self) -> date:
+        return self.scored_at.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A row of a table of dead letters."""
+
+    id: str | None
+    status: str = "INVALID_ARGUMENT"
+    reason: str = "no text"
+    attempts: int = 1
+    failed_at: datetime | None = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def scores_table(rows: Sequence[Scored]) -> pa.Table:
+    """The Arrow table of the rows."""
+    fields = score_columns(LABELS, more=[DELETED_AT_COLUMN])
+    deleted_at = datetime(2026, 4, 1, tzinfo=UTC)
+    records = [
+        {
+            "id": row.id,
+            "document": row.document,
+            "position": row.position,
+            "text_sha256": row.text,
+            "label": row.label,
+            **dict(zip(LABELS, row.probabilities, strict=True)),
+            "tokens": row.tokens,
+            "chunks": 1,
+            "truncated": row.truncated,
+            "model_name": "emotions",
+            "model_version": row.version,
+            "precision": "bf16",
+            "policy": "truncate",
+            "scored_at": row.scored_at,
+            "deleted_at": deleted_at if row.deleted else None,
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(records, schema=pa.schema(fields))
+
+
+def dead_letters_table(rows: Sequence[Failed]) -> pa.Table:
+    """The Arrow table of the rows."""
+    names = ("id", "status", "reason", "attempts", "failed_at")
+    records = [{name: getattr(row, name) for name in names} for row in rows]
+    return pa.Table.from_pylist(records, schema=pa.schema([ID_COLUMN, *DEAD_LETTER_COLUMNS]))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The expected rows of each view."""
+
+    scores: Sequence[Scored]
+    letters: Sequence[Failed] = ()
+    before: Sequence[Scored] = ()
+
+    def rows(self, view: str) -> list[Row]:
+        """The rows of a view, in any order."""
+        method: Callable[[Reference], Iterable[Row]] = getattr(Reference, view)
+        return list(method(self))
+
+    @property
+    def _live(self) -> list[Scored]:
+        return [row for row in self.scores if not row.deleted]
+
+    def paragraphs(self) -> Iterator[Row]:
+        for row in self._live:
+            second = sorted(row.known)[-2]
+            runner_up = next(
+                label for label, value in zip(LABELS, row.known, strict=True) if value == second and label != row.label
+            )
+            entropy = -sum(value * math.log(value) for value in row.known if value > 0) / math.log(len(LABELS))
+            yield {
+                **_fields(row, "id", "document", "position", "label", "tokens", "truncated", "model", "day"),
+                "text_sha256": row.text,
+                "confidence": max(row.known),
+                "second_label": runner_up,
+                "margin": max(row.known) - second,
+                "entropy": entropy,
+                "chunks": 1,
+                "scored_at": row.scored_at.replace(tzinfo=None),
+            }
+
+    def emotions_long(self) -> Iterator[Row]:
+        for row in self._live:
+            for emotion, probability in zip(LABELS, row.probabilities, strict=True):
+                if probability is not None:
+                    shared = _fields(row, "id", "document", "position", "label", "tokens", "model", "day")
+                    yield {**shared, "emotion": emotion, "probability": probability}
+
+    def emotions_by_story(self) -> Iterator[Row]:
+        return self._means("document")
+
+    def emotions_by_day(self) -> Iterator[Row]:
+        return self._means("day")
+
+    def _means(self, key: str) -> Iterator[Row]:
+        for group, rows in _grouped(self.emotions_long(), key, "model", "emotion").items():
+            leading = sum(row["label"] == row["emotion"] for row in rows)
+            yield {
+                **dict(zip((key, "model", "emotion"), group, strict=True)),
+                "paragraphs": len(rows),
+                "mean_probability": _mean(row["probability"] for row in rows),
+                "leading_paragraphs": leading,
+                "leading_share": leading / len(rows),
+            }
+
+    def arcs(self) -> Iterator[Row]:
+        located = [row for row in self.emotions_long() if row["document"] is not None and row["position"] is not None]
+        for group, rows in _grouped(located, "document", "model", "emotion").items():
+            first, last = (choose(row["position"] for row in rows) for choose in (min, max))
+            points: defaultdict[int, list[Row]] = defaultdict(list)
+            for row in rows:
+                points[(row["position"] - first) * 100 // (last - first + 1)].append(row)
+            for point, members in points.items():
+                near = [row for other, others in points.items() if abs(other - point) <= 4 for row in others]
+                yield {
+                    **dict(zip(("document", "model", "emotion"), group, strict=True)),
+                    "point": point,
+                    "position": _mean(row["position"] for row in members),
+                    "paragraphs": len(members),
+                    "probability": _mean(row["probability"] for row in members),
+                    "smoothed": _mean(row["probability"] for row in near),
+                }
+
+    def strongest_paragraphs(self) -> Iterator[Row]:
+        for rows in _grouped(self.emotions_long(), "emotion").values():
+            for rank, row in enumerate(sorted(rows, key=lambda row: (-row["probability"], row["id"])), 1):
+                yield {name: value for name, value in row.items() if name != "day"} | {"rank": rank}
+
+    def uncertain_paragraphs(self) -> Iterator[Row]:
+        ranked = sorted(self.paragraphs(), key=lambda row: (row["margin"], -row["entropy"], row["id"]))
+        left_out = ("chunks", "truncated", "scored_at", "day")
+        for rank, row in enumerate(ranked, 1):
+            yield {name: value for name, value in row.items() if name not in left_out} | {"rank": rank}
+
+    def drift_by_bin(self) -> Iterator[Row]:
+        live = self._live
+        if not live:
+            return
+        last = min(row.day for row in live) + timedelta(days=6)
+        measures: dict[str, Callable[[Scored], str]] = {
+            "emotion": lambda row: row.label,
+            "tokens": lambda row: length_bin(row.tokens),
+            "confidence": lambda row: confidence_bin(max(row.known)),
+        }
+        days = Counter(row.day for row in live)
+        for measure, bin_of in measures.items():
+            baseline = Counter(bin_of(row) for row in live if row.day <= last)
+            total = sum(baseline.values())
+            for each in {bin_of(row) for row in live}:
+                for day, size in days.items():
+                    count = sum(row.day == day and bin_of(row) == each for row in live)
+                    share, expected = count / size, baseline[each] / total
+                    a, b = max(share, 0.0001), max(expected, 0.0001)
+                    yield {
+                        "measure": measure,
+                        "bin": each,
+                        "day": day,
+                        "paragraphs": count,
+                        "share": share,
+                        "baseline_share": expected,
+                        "psi": (a - b) * math.log(a / b),
+                        "day_paragraphs": size,
+                        "baseline_paragraphs": total,
+                    }
+
+    def drift(self) -> Iterator[Row]:
+        for (measure, day), bins in _grouped(self.drift_by_bin(), "measure", "day").items():
+            size, total = bins[0]["day_paragraphs"], bins[0]["baseline_paragraphs"]
+            psi, expected = math.fsum(row["psi"] for row in bins), (len(bins) - 1) * (1 / size + 1 / total)
+            excess = psi - expected
+            yield {
+                "measure": measure,
+                "day": day,
+                "paragraphs": size,
+                "baseline_paragraphs": total,
+                "psi": psi,
+                "expected_psi": expected,
+                "drift": "strong" if excess > 0.25 else "moderate" if excess > 0.1 else "none",
+            }
+
+    def coverage(self) -> Iterator[Row]:
+        live, failed = self._live, {row.id for row in self.letters}
+        outdated = sum(row.id in failed for row in live)
+        present = len(live) - outdated
+        total = present + len(self.letters)
+        yield {
+            "scored": len(live),
+            "outdated": outdated,
+            "dead_letters": len(self.letters),
+            "coverage": present / total if total else None,
+            "deleted": len(self.scores) - len(live),
+            "documents": len({row.document for row in live} - {None}),
+            "truncated": sum(row.truncated for row in live),
+            "tokens": sum(row.tokens for row in live),
+            "first_day": min((row.day for row in live), default=None),
+            "last_day": max((row.day for row in live), default=None),
+        }
+
+    def coverage_by_day(self) -> Iterator[Row]:
+        failures = Counter(row.failed_at.date() if row.failed_at else None for row in self.letters)
+        for day in {row.day for row in self._live} | set(failures):
+            rows = [row for row in self._live if row.day == day]
+            tokens = sum(row.tokens for row in rows)
+            yield {
+                "day": day,
+                "scored": len(rows),
+                "dead_letters": failures[day],
+                "coverage": len(rows) / (len(rows) + failures[day]),
+                "truncated": sum(row.truncated for row in rows),
+                "tokens": tokens,
+                "mean_tokens": tokens / len(rows) if rows else None,
+                "mean_confidence": _mean(max(row.known) for row in rows) if rows else None,
+            }
+
+    def dead_letters_by_reason(self) -> Iterator[Row]:
+        groups: defaultdict[tuple[str, str], list[Failed]] = defaultdict(list)
+        for row in self.letters:
+            groups[row.status, row.reason].append(row)
+        for (status, reason), rows in groups.items():
+            times = [row.failed_at.replace(tzinfo=None) for row in rows if row.failed_at]
+            yield {
+                "status": status,
+                "reason": reason,
+                "paragraphs": len(rows),
+                "share": len(rows) / len(self.letters),
+                "calls": sum(row.attempts for row in rows),
+                "first_failed_at": min(times, default=None),
+                "last_failed_at": max(times, default=None),
+            }
+
+    def _pairs(self) -> list[tuple[Scored, Scored]]:
+        older = {(row.id, row.text): row for row in self.before if not row.deleted}
+        return [(older[row.id, row.text], row) for row in self._live if (row.id, row.text) in older]
+
+    def changed_paragraphs(self) -> Iterator[Row]:
+        for before, after in self._pairs():
+            yield {
+                **_fields(after, "id", "document", "position"),
+                "text_sha256": after.text,
+                "label_before": before.label,
+                "label_after": after.label,
+                "flipped": before.label != after.label,
+                "shift": sum(abs(a - b) for a, b in zip(after.known, before.known, strict=True)) / 2,
+                "model_before": before.model,
+                "model_after": after.model,
+            }
+
+    def changes(self) -> Iterator[Row]:
+        rows = list(self.changed_paragraphs())
+        flipped, shifts = sum(row["flipped"] for row in rows), [row["shift"] for row in rows]
+        yield {
+            "paragraphs_before": sum(not row.deleted for row in self.before),
+            "paragraphs_after": len(self._live),
+            "compared": len(rows),
+            "flipped": flipped,
+            "flipped_share": flipped / len(rows) if rows else None,
+            "mean_shift": _mean(shifts) if rows else None,
+            "largest_shift": max(shifts, default=None),
+        }
+
+    def label_flips(self) -> Iterator[Row]:
+        rows = list(self.changed_paragraphs())
+        before = Counter(row["label_before"] for row in rows)
+        for (old, new), members in _grouped(rows, "label_before", "label_after").items():
+            share = len(members) / before[old]
+            names = {"label_before": old, "label_after": new, "flipped": old != new}
+            yield {**names, "paragraphs": len(members), "share_of_before": share}
+
+    def probability_shifts(self) -> Iterator[Row]:
+        pairs = self._pairs()
+        for index, emotion in enumerate(LABELS):
+            values = [(before.known[index], after.known[index]) for before, after in pairs]
+            if values:
+                yield {
+                    "emotion": emotion,
+                    "paragraphs": len(values),
+                    "mean_before": _mean(before for before, _ in values),
+                    "mean_after": _mean(after for _, after in values),
+                    "mean_shift": _mean(after - before for before, after in values),
+                    "mean_absolute_shift": _mean(abs(after - before) for before, after in values),
+                    "largest_shift": max(abs(after - before) for before, after in values),
+                }
+
+
+def length_bin(tokens: int) -> str:
+    """The bin of a number of tokens."""
+    lower = 1
+    for upper in (8, 16, 32, 64, 128, 256, 512):
+        if tokens <= upper:
+            return f"{lower} to {upper}"
+        lower = upper + 1
+    return "over 512"
+
+
+def confidence_bin(confidence: float) -> str:
+    """The bin of a highest probability."""
+    tenth = min(int(confidence * 10), 9)
+    return "under 0.2" if tenth < 2 else f"{tenth / 10:.1f} to {(tenth + 1) / 10:.1f}"
+
+
+def assert_same_rows(found: Iterable[Row], expected: Iterable[Row]) -> None:
+    """Asserts that both have the same rows in any order, with a tolerance for floating point."""
+    assert sorted(map(_comparable, found), key=repr) == sorted(map(_comparable, expected), key=repr)
+
+
+def _comparable(row: Row) -> list[tuple[str, object]]:
+    # Numbers are rounded, and 0 and -0 are the same.
+    return sorted((name, round(value, 9) + 0.0 if isinstance(value, float) else value) for name, value in row.items())
+
+
+def _fields(row: Scored, *names: str) -> Row:
+    return {name: getattr(row, name) for name in names}
+
+
+def _grouped(rows: Iterable[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:
+    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[key] for key in keys)].append(row)
+    return groups
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)
