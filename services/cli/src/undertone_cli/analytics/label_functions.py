@@ -121,8 +121,9 @@ def _zero() -> exp.Expr:
 def _model(table: str) -> exp.Expr:
     version = exp.cast(exp.column("model_version", table), "VARCHAR", dialect="trino")
     precision = exp.column(exp.to_identifier("precision", quoted=True), table)
-    parts = [exp.column("model_name", table), " ", version, " ", precision, " (", exp.column("policy", table), ")"]
-    texts: list[exp.Expr] = [exp.Literal.string(part) if isinstance(part, str) else part for part in parts]
+    space, opening, closing = (exp.Literal.string(text) for text in (" ", " (", ")"))
+    name, policy = exp.column("model_name", table), exp.column("policy", table)
+    texts: list[exp.Expr] = [name, space, version, space.copy(), precision, opening, policy, closing]
     joined: exp.Expr = texts[0]
     for text in texts[1:]:
         joined = exp.DPipe(this=joined, expression=text, safe=False)
