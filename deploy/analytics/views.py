@@ -1,4 +1,4 @@
-"""The statements that create the views, for the standard emotions and the table emotions.stories."""
+"""The statements that create the views, for the standard emotions and emotions.stories."""
 
 from pathlib import Path
 
