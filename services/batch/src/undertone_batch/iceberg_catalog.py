@@ -1,18 +1,19 @@
 """The catalogue `undertone` of a Spark session."""
 
 import re
-from collections.abc import Mapping
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from undertone_client import SettingsError
 from undertone_client.jobs.catalog import CATALOG, CatalogSettings, CatalogType
 
-from undertone_batch.iceberg_packages import iceberg_packages
+from undertone_batch.iceberg_packages import iceberg_packages, missing_packages
 
 EXTENSIONS_SETTING = "spark.sql.extensions"
 EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 """Iceberg's SQL: branches and procedures. Spark loads it when a session starts, not later."""
+
+PACKAGES_SETTING = "spark.jars.packages"
 
 SQLITE_BUSY_MILLISECONDS = 60_000
 """How long a process waits for another one that writes to the SQLite file."""
@@ -88,6 +89,12 @@ def require_extensions(spark: SparkSession) -> None:
         )
 
 
-def session_settings(catalog: CatalogSettings) -> Mapping[str, str]:
-    """The settings that a new session needs for a catalogue."""
-    return {EXTENSIONS_SETTING: EXTENSIONS, **catalog_settings(catalog)}
+def session_settings(catalog: CatalogSettings) -> dict[str, str]:
+    """The settings that a new session needs for a catalogue.
+
+    `PACKAGES_SETTING` has the packages that Spark lacks, which Spark fetches from Maven.
+    """
+    settings = {EXTENSIONS_SETTING: EXTENSIONS, **catalog_settings(catalog)}
+    if packages := missing_packages(catalog.type):
+        settings[PACKAGES_SETTING] = ",".join(packages)
+    return settings

@@ -1,5 +1,9 @@
 """Maven packages of Iceberg for a version of Spark."""
 
+import os
+from pathlib import Path
+
+import pyspark
 from undertone_client.jobs.catalog import CatalogType
 
 RUNTIMES = {"3.5": ("2.12", "1.12.0"), "4.0": ("2.13", "1.11.0"), "4.1": ("2.13", "1.12.0")}
@@ -27,3 +31,17 @@ def iceberg_packages(spark_version: str, catalog: CatalogType) -> list[str]:
     if catalog is CatalogType.GLUE:
         packages.append(f"org.apache.iceberg:iceberg-aws-bundle:{iceberg}")
     return packages
+
+
+def missing_packages(catalog: CatalogType) -> list[str]:
+    """The packages that the Spark of this environment lacks.
+
+    Looks into Spark's folder of jars, and into the settings that are in Spark's folder.
+    """
+    home = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+    defaults = Path(os.environ.get("SPARK_CONF_DIR") or home / "conf") / "spark-defaults.conf"
+    present = " ".join(path.name for path in (home / "jars").glob("*.jar"))
+    if defaults.is_file():
+        present += defaults.read_text(encoding="utf-8", errors="replace")
+    packages = iceberg_packages(pyspark.__version__, catalog)
+    return [package for package in packages if package.split(":")[1] not in present]

@@ -2,24 +2,66 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
-from pyspark.sql import DataFrame
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
 
 STAGING_SUFFIX = "_staging_"
+STAGED_AT_PROPERTY = "undertone.staged-at"
+BRANCH_PREFIX = "undertone_"
+
+MAX_AGE = timedelta(days=3)
+"""Age at which a staging table or a branch belongs to a killed run. No wave takes longer."""
 
 
 @contextmanager
-def staged(rows: DataFrame, table: str) -> Iterator[DataFrame]:
+def staged(rows: DataFrame, table: str, location: str) -> Iterator[DataFrame]:
     """Writes rows to a new table beside `table`, and drops it at the end.
 
-    An Iceberg table instead of a folder: it needs no other credentials than the table itself, and
-    its commit leaves out the files of failed and speculative task attempts on every file system.
+    An Iceberg table instead of a folder of Parquet files: it needs no other credentials than the
+    table itself, and its commit leaves out the files of failed and speculative task attempts on
+    every file system. Its files are in the folder of `table`, where maintenance removes files that
+    no table knows.
+
+    Args:
+        rows: What to write.
+        table: The table of scores.
+        location: The folder of the table of scores.
     """
     spark = rows.sparkSession
-    name = f"{table}{STAGING_SUFFIX}{uuid.uuid4().hex[:12]}"
+    number = uuid.uuid4().hex[:12]
+    name = f"{table}{STAGING_SUFFIX}{number}"
+    writer = rows.writeTo(name).using("iceberg").tableProperty("location", f"{location}/staging/{number}")
+    writer = writer.tableProperty(STAGED_AT_PROPERTY, datetime.now(UTC).isoformat())
     try:
-        rows.writeTo(name).using("iceberg").tableProperty("write.distribution-mode", "none").create()
+        writer.tableProperty("write.distribution-mode", "none").create()
         yield spark.table(name)
     finally:
-        spark.sql(f"DROP TABLE IF EXISTS {name} PURGE")
+        with suppress(PySparkException, Py4JJavaError):  # a later run drops a table that remains
+            spark.sql(f"DROP TABLE IF EXISTS {name} PURGE")
+
+
+def drop_leftovers(spark: SparkSession, table: str, now: datetime) -> None:
+    """Drops the staging tables and the branches that killed runs have left behind.
+
+    Args:
+        spark: A session with the catalogue.
+        table: The table of scores.
+        now: The time.
+    """
+    namespace, _, name = table.rpartition(".")
+    for row in spark.sql(f"SHOW TABLES IN {namespace} LIKE '{name}{STAGING_SUFFIX}*'").collect():
+        with suppress(PySparkException, Py4JJavaError):  # another run has dropped it
+            rows = spark.sql(f"SHOW TBLPROPERTIES {namespace}.{row.tableName}").collect()
+            staged_at = {one.key: one.value for one in rows}.get(STAGED_AT_PROPERTY)
+            if staged_at is not None and now - datetime.fromisoformat(staged_at) > MAX_AGE:
+                spark.sql(f"DROP TABLE IF EXISTS {namespace}.{row.tableName} PURGE")
+    branches = spark.table(f"{table}.refs").where(sql.col("name").startswith(BRANCH_PREFIX))
+    old = sql.unix_micros("committed_at") < int((now - MAX_AGE).timestamp() * 1_000_000)
+    for branch in branches.join(spark.table(f"{table}.snapshots"), "snapshot_id").where(old).collect():
+        with suppress(PySparkException, Py4JJavaError):
+            spark.sql(f"ALTER TABLE {table} DROP BRANCH IF EXISTS {branch['name']}")

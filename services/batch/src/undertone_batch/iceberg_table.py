@@ -20,12 +20,10 @@ from undertone_batch.errors import add_remedy, java_reason
 from undertone_batch.iceberg_catalog import require_extensions
 from undertone_batch.iceberg_dead_letters import write_dead_letters
 from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
-from undertone_batch.iceberg_staging import staged
+from undertone_batch.iceberg_staging import BRANCH_PREFIX, drop_leftovers, staged
 from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
 from undertone_batch.table import Commit, TableState, check_schema
-
-BRANCH_PREFIX = "undertone_"
 
 PROPERTIES = {
     FORMAT_PROPERTY: FORMAT,
@@ -68,6 +66,7 @@ class IcebergTable:
         self._path = f"{CATALOG}.{name}"
         self._layout = layout
         self._bucket_count = layout.bucket_count
+        self._location = ""
 
     def open(self) -> TableState | None:
         with self._explain_errors():
@@ -77,9 +76,11 @@ class IcebergTable:
     def _existing(self) -> TableState:
         with self._explain_errors():
             schema = self._spark.table(self._path).schema
-            described = {row.col_name: row.data_type for row in self._spark.sql(f"DESCRIBE TABLE {self._path}").collect()}
+            rows = self._spark.sql(f"DESCRIBE TABLE EXTENDED {self._path}").collect()
+        described = {row.col_name: row.data_type for row in rows}
+        self._location = described["Location"]
         check_schema(schema, self.name)
-        partition = _BUCKETS.search(" ".join(described.values()))
+        partition = _BUCKETS.search(described.get("Part 0", ""))
         if partition:
             self._bucket_count = int(partition[1])
         return self._state()
@@ -120,7 +121,7 @@ class IcebergTable:
 
     @contextmanager
     def stage(self, rows: DataFrame) -> Iterator[DataFrame]:
-        with staged(rows, self._path) as frame:
+        with staged(rows, self._path, self._location) as frame:
             yield frame
 
     def write_dead_letters(self, letters: DataFrame, run_id: str, buckets: Sequence[int]) -> None:
@@ -145,6 +146,10 @@ class IcebergTable:
                         raise
                     state = current
         raise OutputError(f"{self.name} was rewritten {MAX_REBASES} times during a commit. Stop its maintenance during a run")
+
+    def drop_leftovers(self, now: datetime) -> None:
+        with self._explain_errors():
+            drop_leftovers(self._spark, self._path, now)
 
     def begin_backfill(self, state: TableState, began_at: datetime) -> TableState:
         with self._explain_errors():
@@ -175,15 +180,15 @@ class IcebergTable:
 
     @contextmanager
     def _branch(self, state: TableState) -> Iterator[str]:
-        """A branch of a snapshot. Maintenance deletes the branch of a killed run after a day."""
+        """A branch of a snapshot. A later run drops the branch of a killed run."""
         branch = f"{BRANCH_PREFIX}{uuid.uuid4().hex[:12]}"
         version = "" if state.snapshot is None else f" AS OF VERSION {state.snapshot}"
         with self._explain_conflicts(self.name):
-            self._spark.sql(f"ALTER TABLE {self._path} CREATE BRANCH {branch}{version} RETAIN 1 DAYS")
+            self._spark.sql(f"ALTER TABLE {self._path} CREATE BRANCH {branch}{version} RETAIN 3 DAYS")
         try:
             yield branch
         finally:
-            with suppress(PySparkException, Py4JJavaError):  # maintenance deletes a branch that remains
+            with suppress(PySparkException, Py4JJavaError):  # a later run drops a branch that remains
                 self._spark.sql(f"ALTER TABLE {self._path} DROP BRANCH IF EXISTS {branch}")
 
     def _merge(self, target: str, state: TableState, commit: Commit) -> None:

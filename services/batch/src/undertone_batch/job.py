@@ -129,6 +129,7 @@ class ScoringJob:
         self._summary = replace(self._summary, model=served.model, policy=config.service.policy, snapshot=state.snapshot)
         waves = list(self._waves(table, source, state, target))
         if waves:
+            table.drop_leftovers(self._clock())
             id_type = state.schema["id"].dataType
             labels = dict.fromkeys((*labels_of(state.schema), *served.labels))
             state = table.add_columns(state, table_schema(list(labels), id_type, kept_of(state.schema)))

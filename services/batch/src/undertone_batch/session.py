@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from undertone_client import SettingsError
 from undertone_client.jobs import Terminated
+
+from undertone_batch.iceberg_catalog import EXTENSIONS_SETTING, PACKAGES_SETTING
 
 LOCAL_MASTER = "local[*,4]"
 """All cores, and four attempts of each task as on a cluster.
@@ -41,19 +44,30 @@ def open_session(run_id: str, settings: Mapping[str, str]) -> SparkSession:
 
     Args:
         run_id: The id of the run, for the name of the application.
-        settings: Settings of the session.
+        settings: Settings of the session. `PACKAGES_SETTING` is for a local session only:
+            spark-submit and PYSPARK_SUBMIT_ARGS have an option --packages. Extensions are added to
+            those that the user has set, such as Delta's.
 
     Raises:
         SettingsError: Java is missing or too old.
         PySparkException: Spark's settings are invalid.
     """
-    builder = SparkSession.builder.appName(f"undertone {run_id}").config(map=dict(settings))
+    builder = SparkSession.builder.appName(f"undertone {run_id}")
+    is_local = False
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit sets it
         check_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        if "PYSPARK_SUBMIT_ARGS" not in os.environ:
-            builder = builder.master(LOCAL_MASTER).config(map=LOCAL_SETTINGS)
-    return builder.getOrCreate()
+        is_local = "PYSPARK_SUBMIT_ARGS" not in os.environ
+    changed = dict(settings)
+    if is_local:
+        builder = builder.master(LOCAL_MASTER).config(map=LOCAL_SETTINGS)
+    else:
+        changed.pop(PACKAGES_SETTING, None)
+        SparkContext._ensure_initialized()  # starts Java, which has the user's settings
+        present = (SparkConf().get(EXTENSIONS_SETTING) or "").split(",")
+        extensions = [*present, *changed.get(EXTENSIONS_SETTING, "").split(",")]
+        changed[EXTENSIONS_SETTING] = ",".join(name for name in dict.fromkeys(extensions) if name)
+    return builder.config(map=dict(changed)).getOrCreate()
 
 
 def check_java() -> None:

@@ -134,6 +134,9 @@ class ScoreTable(Protocol):
                 rows. The table is unchanged.
         """
 
+    def drop_leftovers(self, now: datetime) -> None:
+        """Removes what killed runs have left behind. Raises OutputError."""
+
     def begin_backfill(self, state: TableState, began_at: datetime) -> TableState:
         """Notes the start of a backfill."""
 

@@ -1,0 +1,138 @@
+"""The Iceberg table of the job: writers at the same time, leftovers, schema and layout."""
+
+import contextlib
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pyspark.sql import SparkSession
+from undertone_batch import JobConfig, RunMode, ScoringJob, read_scores
+from undertone_batch.diff import DiffKind
+from undertone_batch.layout import Layout, PartitionBy
+from undertone_batch.merge import ChangeCounts, count_changes
+from undertone_client.jobs import OutputError
+from undertone_client.jobs.catalog import CATALOG
+
+from tests.integration.support import score_table
+from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.spark import needs_iceberg, needs_java
+from tests.integration.support.spark_jobs import TOO_LONG, assert_score_of, run, table, write_source
+
+pytestmark = [needs_java, needs_iceberg]
+
+TEXTS = {str(number): f"Paragraph {number} of a table" for number in range(40)}
+
+
+def leftovers(spark: SparkSession, config: JobConfig) -> list[str]:
+    """The names of staging tables and branches."""
+    tables = spark.sql(f"SHOW TABLES IN {CATALOG}.{config.table.namespace}").collect()
+    branches = spark.table(f"{CATALOG}.{config.table}.refs").collect()
+    return [row.tableName for row in tables if "staging" in row.tableName] + [
+        row["name"] for row in branches if row["name"] != "main"
+    ]
+
+
+def run_and_catch(job: ScoringJob) -> None:
+    """Runs a job. Its summary has the error."""
+    with contextlib.suppress(OutputError):
+        job.run()
+
+
+def test_the_second_of_two_attempts_of_a_run_fails_and_loses_nothing(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    """Two attempts of one run id at the same time, as on YARN."""
+    write_source(config, TEXTS)
+    config = replace(config, run_id="same")
+    run(spark, config, run_id="before")
+    changed = TEXTS | {"3": "This text is different today", "new": "This paragraph is new today", "long": TOO_LONG}
+    write_source(config, changed)
+    service.close_gate()
+    jobs = [ScoringJob(spark.newSession(), config) for _ in range(2)]
+    threads = [threading.Thread(target=run_and_catch, args=[job]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    service.wait_for_in_flight(2)  # both have compared the source with the table
+    service.open_gate()
+    for thread in threads:
+        thread.join()
+    (error,) = [job.summary.error for job in jobs if job.summary.error is not None]
+    assert error.startswith("another run has changed emotions.posts")
+    rows = table(spark, config)
+    assert rows.keys() == changed.keys() - {"long"}
+    for ident, row in rows.items():
+        assert_score_of(row, changed[ident])
+    assert len(score_table.load(config.catalog.local_warehouse).history()) == 2
+    assert leftovers(spark, config) == []
+
+
+def test_leftovers_of_killed_runs_are_dropped_by_age(spark: SparkSession, config: JobConfig) -> None:
+    write_source(config, TEXTS)
+    run(spark, config)
+    path = f"{CATALOG}.{config.table}"
+    for name, age in (("old", timedelta(days=4)), ("new", timedelta(hours=4))):
+        staged_at = (datetime.now(UTC) - age).isoformat()
+        spark.sql(
+            f"CREATE TABLE {path}_staging_{name} (id string) USING iceberg"
+            f" TBLPROPERTIES ('undertone.staged-at' = '{staged_at}')"
+        )
+    spark.sql(f"ALTER TABLE {path} CREATE BRANCH undertone_killed")
+    write_source(config, TEXTS | {"more": "This paragraph comes later"})
+    run(spark, config)
+    assert leftovers(spark, config) == ["posts_staging_new", "undertone_killed"]
+    write_source(config, TEXTS)
+    in_four_days = lambda: datetime.now(UTC) + timedelta(days=4)  # noqa: E731
+    ScoringJob(spark, config, clock=in_four_days).run()
+    assert leftovers(spark, config) == []
+
+
+def test_a_commit_survives_compaction_during_the_run(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    write_source(config, TEXTS)
+    first = run(spark, config)
+    write_source(config, TEXTS | {"3": "This text is different today"})
+    service.close_gate()
+    job = ScoringJob(spark, config)
+    running = threading.Thread(target=job.run)
+    running.start()
+    service.wait_for_in_flight(1)
+    call = f"CALL {CATALOG}.system.rewrite_data_files(table => '{config.table}', options => map('rewrite-all', 'true'))"
+    other = spark.newSession()
+    read_scores(other, config.table, config.catalog)
+    other.sql(call).collect()
+    service.open_gate()
+    running.join()
+    assert job.summary.error is None
+    history = score_table.load(config.catalog.local_warehouse).history()
+    assert [entry.snapshot_id for entry in history][::2] == [first.snapshot, job.summary.snapshot]
+    assert_score_of(table(spark, config)["3"], "This text is different today")
+
+
+def test_a_table_with_days_as_partitions(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
+    config = replace(config, layout=Layout(partition_by=PartitionBy.DAY, bucket_count=4), wave_rows=1)
+    write_source(config, TEXTS)
+    first = run(spark, config, mode=RunMode.BACKFILL)
+    assert len(first.waves) == 4
+    write_source(config, TEXTS | {"3": "This text is different today"})
+    second = run(spark, config)
+    assert (second.kinds, len(second.waves)) == ({DiffKind.CURRENT: 39, DiffKind.MUTATED: 1}, 1)
+    loaded = score_table.load(config.catalog.local_warehouse)
+    assert [field.name for field in loaded.spec().fields] == ["scored_at_day"]
+    rows = table(spark, config)
+    assert rows.keys() == TEXTS.keys()
+    assert_score_of(rows["3"], "This text is different today")
+    before = read_scores(spark, config.table, config.catalog, as_of=first.snapshot).collect()
+    assert_score_of(next(row for row in before if row.id == "3"), TEXTS["3"])
+
+
+def test_a_change_that_was_written_twice_is_detected(spark: SparkSession) -> None:
+    once = (
+        "('a', 'new', 'OK', 'score', 1L), (NULL, 'invalid', 'INVALID_ARGUMENT', NULL, 2L),"
+        " (NULL, 'invalid', 'INVALID_ARGUMENT', NULL, 1L)"
+    )
+    columns = "AS changes(id, kind, status, action, copies)"
+    assert count_changes(spark.sql(f"VALUES {once} {columns}")) == ChangeCounts(1, 3, 1, 1)
+    with pytest.raises(OutputError, match="1 of 2 changes were written twice"):
+        count_changes(spark.sql(f"VALUES {once}, ('a', 'new', 'UNAVAILABLE', NULL, 1L) {columns}"))
