@@ -58,17 +58,17 @@ class CommandError(click.ClickException):
 def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turns UndertoneError and Ctrl-C into error messages and exit codes.
 
-    The command must have an argument `connection`.
+    Messages name the target of the command's argument `connection`, if it has one.
     """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        connection = kwargs["connection"]
-        assert isinstance(connection, ConnectionOptions)  # noqa: S101 - a programming error
+        connection = kwargs.get("connection")
+        target = connection.target if isinstance(connection, ConnectionOptions) else "the service"
         try:
             return command(*args, **kwargs)
         except (KeyboardInterrupt, UndertoneError) as error:
-            raise command_error(error, connection.target) from None
+            raise command_error(error, target) from None
 
     return run
 

@@ -1,0 +1,65 @@
+"""The command `undertone-batch maintain`."""
+
+import uuid
+from datetime import UTC, datetime
+
+import click
+from undertone_client.jobs import explain_errors
+from undertone_client.jobs.catalog import TableOptions, table_options
+from undertone_telemetry.options import IntegerRange
+
+from undertone_batch.maintenance import Maintenance, Retention
+from undertone_batch.catalog_session import catalog_session
+
+EXIT_CODES = """\b
+Exit codes:
+  0    success
+  1    the table cannot be maintained; finished steps are kept
+  2    the options or the table are invalid"""
+
+DEFAULTS = Retention()
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  undertone-batch maintain --table emotions.stories --warehouse lake
+  undertone-batch maintain --table emotions.stories --warehouse lake --keep-days 90 --dry-run
+
+{EXIT_CODES}"""
+)
+@table_options("Table of scores.", required=True)
+@click.option(
+    "--keep-days",
+    type=IntegerRange(min=1),
+    default=DEFAULTS.snapshot_days,
+    show_default=True,
+    help="Keep snapshots of so many days. Time travel goes so far back.",
+)
+@click.option(
+    "--keep-snapshots",
+    type=IntegerRange(min=1),
+    default=DEFAULTS.snapshots,
+    show_default=True,
+    help="Keep so many of the latest snapshots, whatever their age.",
+)
+@click.option(
+    "--orphan-days",
+    type=IntegerRange(min=1),
+    default=DEFAULTS.orphan_days,
+    show_default=True,
+    help="Delete files that no snapshot uses after so many days. They may belong to a run that has not committed yet, so use"
+    " more days than a run takes.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done.")
+@explain_errors
+def maintain(table: TableOptions, keep_days: int, keep_snapshots: int, orphan_days: int, dry_run: bool) -> None:
+    """Merge small files of a table, and delete old snapshots and unused files.
+
+    Does the same for the dead letters of the table. Rows do not change. Runs can go on meanwhile.
+    """
+    retention = Retention(keep_days, keep_snapshots, orphan_days)
+    with catalog_session(f"maintain {uuid.uuid4().hex[:12]}", table.catalog) as spark:
+        maintenance = Maintenance(spark, retention, datetime.now(UTC), dry_run=dry_run)
+        for step in maintenance.run(table.name):
+            click.echo(f"{step.table}: {step.action}")
