@@ -18,15 +18,16 @@ def same_rows(spark: SparkSession, duckdb: DuckDBReader, config: JobConfig) -> R
     """The rows of the table, sorted. Checks that the three engines read the same ones."""
     name = str(config.table)
     table = score_table.load(config.catalog.local_warehouse, name)
-    by_pyiceberg = _normalized(table.scan().to_arrow().to_pylist())
-    by_duckdb = _normalized(duckdb.read(table.metadata_location, COLUMNS))
+    by_pyiceberg = normalized(table.scan().to_arrow().to_pylist())
+    by_duckdb = normalized(duckdb.read(table.metadata_location, COLUMNS))
     frame = read_scores(spark, config.table, config.catalog, deleted=True)
-    by_spark = _normalized(row.asDict() for row in frame.select(*COLUMNS).collect())
+    by_spark = normalized(row.asDict() for row in frame.select(*COLUMNS).collect())
     assert by_pyiceberg == by_duckdb == by_spark
     return by_spark
 
 
-def _normalized(rows: Iterable[Mapping[str, Any]]) -> Rows:
+def normalized(rows: Iterable[Mapping[str, Any]]) -> Rows:
+    """Rows as sorted tuples of texts."""
     texts = ({name: str(row[name]) for name in COLUMNS} for row in rows)
     # The engines write times differently.
     return sorted(

@@ -77,7 +77,7 @@ def copy(spark: SparkSession, old: OldTable, name: TableName, layout: Layout) ->
         spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{name.namespace}")
         spark.sql(
             f"CREATE TABLE {path} USING iceberg PARTITIONED BY ({layout.partition}) TBLPROPERTIES ({values})"
-            " AS SELECT * FROM undertone_old_rows"
+            " AS TABLE undertone_old_rows"
         )
         written = spark.table(path).count()
     if written != old.rows:

@@ -8,8 +8,8 @@ from undertone_client.jobs import explain_errors
 from undertone_client.jobs.catalog import TableOptions, table_options
 from undertone_telemetry.options import IntegerRange
 
-from undertone_batch.maintenance import Maintenance, Retention
 from undertone_batch.catalog_session import catalog_session
+from undertone_batch.maintenance import Maintenance, Retention
 
 EXIT_CODES = """\b
 Exit codes:
@@ -53,7 +53,7 @@ Examples:
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done.")
 @explain_errors
-def maintain(table: TableOptions, keep_days: int, keep_snapshots: int, orphan_days: int, dry_run: bool) -> None:
+def maintain(table: TableOptions, *, keep_days: int, keep_snapshots: int, orphan_days: int, dry_run: bool) -> None:
     """Merge small files of a table, and delete old snapshots and unused files.
 
     Does the same for the dead letters of the table. Rows do not change. Runs can go on meanwhile.

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
@@ -133,7 +132,7 @@ class Maintenance:
         dropped = 0
         for name in filter(pattern.fullmatch, names):
             path = f"{CATALOG}.{table.namespace}.{name}"
-            if self._value(f"SELECT max(committed_at) < {_literal(oldest)} FROM {path}.snapshots"):
+            if not self._spark.table(f"{path}.snapshots").where(f"committed_at >= {_literal(oldest)}").count():
                 dropped += 1
                 if not self._dry_run:
                     self._spark.sql(f"DROP TABLE IF EXISTS {path} PURGE")
@@ -142,9 +141,8 @@ class Maintenance:
     def _rewrite_files(self, table: TableName) -> str:
         """Merges small files of a partition, and applies its deletions."""
         if self._dry_run:
-            files = f"SELECT count(*) AS files FROM {CATALOG}.{table}.files GROUP BY partition HAVING files >= {MIN_FILES}"
-            count = self._value(f"SELECT coalesce(sum(files), 0) FROM ({files})")
-            return f"would rewrite up to {count:,} small files"
+            groups = self._spark.table(f"{CATALOG}.{table}.files").groupBy("partition").count().where(f"count >= {MIN_FILES}")
+            return f"would rewrite up to {sum(row['count'] for row in groups.collect()):,} small files"
         result = self._call("rewrite_data_files", table, f"options => {_REWRITE_OPTIONS}")
         removed = result.removed_delete_files_count
         return (
@@ -154,7 +152,7 @@ class Maintenance:
 
     def _rewrite_manifests(self, table: TableName) -> str:
         """Merges manifests, so that a query plans faster."""
-        count = self._value(f"SELECT count(*) FROM {CATALOG}.{table}.manifests")
+        count = self._count(table, "manifests")
         if count < MIN_MANIFESTS:
             return f"left {count:,} manifests as they are"
         if self._dry_run:
@@ -165,15 +163,14 @@ class Maintenance:
     def _expire_snapshots(self, table: TableName) -> str:
         """Deletes old snapshots, the branches of killed runs, and the files that only they use."""
         oldest = self._now - timedelta(days=self._retention.snapshot_days)
-        count = f"SELECT count(*) FROM {CATALOG}.{table}.snapshots"
-        before = self._value(count)
+        before = self._count(table, "snapshots")
         if self._dry_run:
-            old = self._value(f"{count} WHERE committed_at < {_literal(oldest)}")
+            old = self._count(table, "snapshots", f"committed_at < {_literal(oldest)}")
             return f"would delete {min(old, max(before - self._retention.snapshots, 0)):,} of {before:,} snapshots"
         arguments = f"older_than => {_literal(oldest)}, retain_last => {self._retention.snapshots}, stream_results => true"
         result = self._call("expire_snapshots", table, arguments)
         files = result.deleted_data_files_count + result.deleted_position_delete_files_count
-        return f"deleted {before - self._value(count):,} of {before:,} snapshots, and {files:,} files of theirs"
+        return f"deleted {before - self._count(table, 'snapshots'):,} of {before:,} snapshots, and {files:,} files of theirs"
 
     def _remove_orphan_files(self, table: TableName) -> str:
         """Deletes files in the table's folder that no snapshot uses."""
@@ -190,8 +187,8 @@ class Maintenance:
         past = {"drop": "dropped", "delete": "deleted"}[verb]
         return f"{f'would {verb}' if self._dry_run else past} {count:,} {what}"
 
-    def _value(self, statement: str) -> Any:
-        return self._spark.sql(statement).collect()[0][0]
+    def _count(self, table: TableName, metadata: str, condition: str = "true") -> int:
+        return self._spark.table(f"{CATALOG}.{table}.{metadata}").where(condition).count()
 
     def _call(self, procedure: str, table: TableName, arguments: str) -> Row:
         (result,) = self._calls(procedure, table, arguments)
