@@ -91,6 +91,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "client-overhead": _command("client_overhead", _PARTS, "Measure CPU time of the client per paragraph."),
     "rollouts": _command("rollouts", _PARTS, "Count failed calls in rollouts, drains and kills."),
     "spark": _command("spark", _PARTS, "Compare ways to score paragraphs in Spark."),
+    "table": _command("table", _PARTS, "Measure the Spark job's table with a million rows."),
     "graph": _command("graph", _GRAPH, "Time, profile and check the exported TensorFlow graph."),
     "client-throughput": _command("client_throughput", _FLEET, "Compare ways to call a fleet of 90 pods."),
     "soak": _command("soak", _FLEET, "Score a million paragraphs while services fail; check each score."),

@@ -23,6 +23,7 @@ from undertone_bench.options import progress, reporting
 from undertone_bench.process_tree import TreeUsage
 from undertone_bench.report import Report, Table
 
+JARS: Final = Path("build/iceberg")
 SOURCE_FILES: Final = 16
 _WORDS: Final = 5_000
 _PHRASES: Final = 20_000
@@ -119,10 +120,17 @@ def measure(folder: Path, table_folder: Path, place: Sequence[str]) -> Iterator[
 
 
 def _run(name: str, table_folder: Path, arguments: Sequence[str]) -> TableRun:
+    from undertone_batch.session import LOCAL_MASTER, LOCAL_SETTINGS  # imports Spark
+
     program = [sys.executable, "-m", "undertone_bench.table_run", "run", *arguments]
+    jars = ",".join(str(jar.absolute()) for jar in sorted(JARS.glob("*.jar")))
+    if not jars:
+        raise BenchError(f"{JARS} has no jars of Iceberg: run .ci/iceberg from the repository's root")
+    local = "".join(f"--conf {name}={value} " for name, value in LOCAL_SETTINGS.items())
+    environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": f"--master {LOCAL_MASTER} --jars {jars} {local} pyspark-shell"}
     started = time.perf_counter()
     with (
-        subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment) as process,
         TreeUsage(process.pid) as usage,
     ):
         _, log = process.communicate()

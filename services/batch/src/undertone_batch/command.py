@@ -1,4 +1,4 @@
-"""The command `undertone-batch run`."""
+"""The commands of `undertone-batch`, and `undertone-batch run`."""
 
 import logging
 from collections.abc import Sequence
@@ -27,8 +27,10 @@ from undertone_telemetry.periodic import PeriodicThread
 from undertone_batch.config import JobConfig, RunMode, Service, new_run_id
 from undertone_batch.errors import explain_spark_errors
 from undertone_batch.iceberg_catalog import session_settings
+from undertone_batch.import_command import import_table
 from undertone_batch.job import ScoringJob
 from undertone_batch.layout import Layout, PartitionBy, TableFormat
+from undertone_batch.maintain_command import maintain
 from undertone_batch.session import cancel_on_signals, open_session
 from undertone_batch.source import MIN_CHARACTERS, Source
 from undertone_batch.summary import Summary
@@ -52,6 +54,10 @@ log = logging.getLogger(__name__)
 @click.version_option(package_name="undertone-batch", prog_name="undertone-batch")
 def undertone_batch() -> None:
     """Score the emotions of paragraphs with Spark and an Undertone service."""
+
+
+undertone_batch.add_command(maintain)
+undertone_batch.add_command(import_table)
 
 
 @undertone_batch.command(

@@ -142,7 +142,8 @@ class Maintenance:
         """Merges small files of a partition, and applies its deletions."""
         if self._dry_run:
             groups = self._spark.table(f"{CATALOG}.{table}.files").groupBy("partition").count().where(f"count >= {MIN_FILES}")
-            return f"would rewrite up to {sum(row['count'] for row in groups.collect()):,} small files"
+            files = sum(row["count"] for row in groups.collect())
+            return f"would rewrite up to {files:,} small files"
         result = self._call("rewrite_data_files", table, f"options => {_REWRITE_OPTIONS}")
         removed = result.removed_delete_files_count
         return (
