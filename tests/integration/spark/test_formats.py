@@ -8,7 +8,6 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from undertone_batch import JobConfig
-from undertone_batch.errors import JobError
 from undertone_client.jobs import InputError
 
 from tests.integration.support.spark import needs_iceberg, needs_java
@@ -65,20 +64,6 @@ def test_a_text_that_spark_cannot_decode_is_a_dead_letter(spark: SparkSession, c
     assert "contains U+FFFD" in dead_letters_by_id(config)["b"]["reason"]
     run(spark, config, source=replace(source, options={"encoding": "ISO-8859-1"}))
     assert_score_of(table(spark, config)["b"], "A naïve paragraph")
-
-
-@pytest.mark.parametrize(
-    "row", ["a,Well, that went better", "a", "a,one,two,three", 'a,"quoted", unquoted'], ids=["comma", "short", "more", "quote"]
-)
-def test_csv_rows_with_another_number_of_fields_end_the_run(spark: SparkSession, config: JobConfig, row: str) -> None:
-    Path(config.source.locations[0]).write_text(f"id,text\n{row}\nb,A whole paragraph.\n")
-    source = replace(config.source, format="csv")
-    with pytest.raises(JobError, match="a row of the CSV source has more or fewer fields than its header") as error:
-        run(spark, config, source=source)
-    assert "Well" not in str(error.value)
-    assert "--option mode=PERMISSIVE" in str(error.value)
-    run(spark, config, source=replace(source, options={"mode": "PERMISSIVE"}))
-    assert_score_of(table(spark, config)["b"], "A whole paragraph.")
 
 
 def test_csv_with_padded_rows_and_other_columns_is_read(spark: SparkSession, config: JobConfig) -> None:

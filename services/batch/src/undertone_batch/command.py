@@ -20,6 +20,7 @@ from undertone_client.jobs import (
     retry_options,
 )
 from undertone_client.jobs.catalog import TableOptions, table_options
+from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, telemetry_options
 from undertone_telemetry.periodic import PeriodicThread
@@ -32,7 +33,7 @@ from undertone_batch.job import ScoringJob
 from undertone_batch.layout import Layout, PartitionBy, TableFormat
 from undertone_batch.maintain_command import maintain
 from undertone_batch.session import cancel_on_signals, open_session
-from undertone_batch.source import MIN_CHARACTERS, Source
+from undertone_batch.source import Source
 from undertone_batch.summary import Summary
 
 PROGRESS_SECONDS = 5.0

@@ -16,13 +16,13 @@ from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, TableName
 from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, FORMAT, FORMAT_PROPERTY
 
-from undertone_batch.errors import add_remedy, java_reason
 from undertone_batch.iceberg_catalog import require_extensions
 from undertone_batch.iceberg_dead_letters import write_dead_letters
 from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
 from undertone_batch.iceberg_staging import BRANCH_PREFIX, drop_leftovers, staged
 from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
+from undertone_batch.spark_reasons import spark_reason
 from undertone_batch.table import Commit, TableState, check_schema
 
 PROPERTIES = {
@@ -237,7 +237,7 @@ class IcebergTable:
         try:
             yield
         except (PySparkException, Py4JJavaError) as error:
-            raise OutputError(f"the table {self.name} cannot be used: {add_remedy(java_reason(error))}") from None
+            raise OutputError(f"the table {self.name} cannot be used: {spark_reason(error)}") from None
 
     @contextmanager
     def _explain_conflicts(self, table: str) -> Iterator[None]:

@@ -117,11 +117,12 @@ class ScoringJob:
         source = config.source.read(self._spark)
         table = open_table(self._spark, config.table, config.catalog, config.layout)
         state = table.open()
+        id_type = config.source.id_type(source, None if state is None else state.schema["id"].dataType)
         served = asyncio.run(
             wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
         )
         if state is None:
-            state = table.create(table_schema(served.labels, config.source.id_type(source)))
+            state = table.create(table_schema(served.labels, id_type))
         since = None
         if config.mode is RunMode.BACKFILL:
             since = state.backfill_began_at or self._summary.started_at
@@ -130,7 +131,6 @@ class ScoringJob:
         waves = list(self._waves(table, source, state, target))
         if waves:
             table.drop_leftovers(self._clock())
-            id_type = state.schema["id"].dataType
             labels = dict.fromkeys((*labels_of(state.schema), *served.labels))
             state = table.add_columns(state, table_schema(list(labels), id_type, kept_of(state.schema)))
             if since is not None and state.backfill_began_at is None:
