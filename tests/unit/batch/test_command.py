@@ -17,6 +17,8 @@ from tests.unit.batch.test_summary import SUMMARY
         (["--limit", "many"], "--limit 'many' is invalid: use adaptive, aimd or a number."),
         (["--attempts", "0"], "0 is not in the range x>=1"),
         (["--max-failed-share", "2"], "max_failed_share is 2.0"),
+        (["--max-deleted-share", "-1"], "max_deleted_share is -1.0: use a share from 0 to 1"),
+        (["--format", "csv", "--option", "mode=DROPMALFORMED"], "--option mode=DROPMALFORMED removes rows"),
         (["--key", __file__], "add --tls"),
         (["--mode", "weekly"], "'weekly' is not one of"),
     ],

@@ -98,16 +98,27 @@ Examples:
     "source_options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Option of the format, such as sep=; for CSV. Can be repeated.",
+    help="Option of the format, such as sep=; for CSV. Can be repeated. Options that lose rows in silence are refused.",
 )
-@click.option("--id-column", default="id", show_default=True, help="Column with the id of the paragraph.")
-@click.option("--text-column", default="text", show_default=True, help="Column with the text of the paragraph.")
+@click.option(
+    "--id-column",
+    default="id",
+    show_default=True,
+    help="Column with the id of the paragraph: strings or integers. If no column is named a.b, a.b is the field b of the"
+    " column a.",
+)
+@click.option(
+    "--text-column",
+    default="text",
+    show_default=True,
+    help="Column with the text of the paragraph. Names are as for --id-column.",
+)
 @click.option(
     "--min-characters",
     type=IntegerRange(min=0),
     default=MIN_CHARACTERS,
     show_default=True,
-    help="Minimum length of a paragraph. Shorter ones are not scored.",
+    help="Minimum length of a paragraph without white space around it. Shorter ones are not scored.",
 )
 @table_options("Table of scores.", required=True)
 @click.option(
@@ -125,6 +136,15 @@ Examples:
     help="mark: mark rows whose paragraph is not in the source. ignore: for a source that contains only part of the data.",
 )
 @policy_option
+@click.option(
+    "--max-deleted-share",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Maximum share of the table's paragraphs that the run may mark as deleted, from 0 to 1. If the source lacks more,"
+    " it is probably damaged, and the run stops before it scores. Up to 10 paragraphs may always be deleted, unless the"
+    " source is empty.",
+)
 @click.option(
     "--max-failed-share",
     type=float,
@@ -170,6 +190,7 @@ def run(
     table: TableOptions,
     deletions: str,
     policy: Policy,
+    max_deleted_share: float,
     max_failed_share: float,
     wave_rows: int,
     buckets: int,
@@ -195,6 +216,7 @@ def run(
         catalog=table.catalog,
         service=Service(connection.target, settings, policy, worker_telemetry(telemetry)),
         mark_deleted=deletions == "mark",
+        max_deleted_share=max_deleted_share,
         max_failed_share=max_failed_share,
         wave_rows=wave_rows,
         layout=Layout(TableFormat(table_format), PartitionBy(partition_by), buckets),

@@ -11,6 +11,7 @@ from undertone_telemetry import TelemetrySettings
 
 from undertone_batch.layout import Layout
 from undertone_batch.source import Source
+from undertone_batch.source.options import check_options
 
 
 class RunMode(enum.StrEnum):
@@ -70,6 +71,8 @@ class JobConfig:
         service: The service that scores.
         mark_deleted: Whether to mark rows whose paragraph is not in the source. False for a source
             that contains only part of the data.
+        max_deleted_share: The run stops before it scores if it would mark a larger share of the
+            table's rows as deleted. A few rows may always be marked. From 0 to 1.
         max_failed_share: The run fails if a larger share of the paragraphs that should have a
             score gets none. From 0 to 1.
         wave_rows: About how many paragraphs to score between two commits. A driver that dies
@@ -87,13 +90,16 @@ class JobConfig:
     service: Service
     layout: Layout = field(default_factory=Layout)
     mark_deleted: bool = True
+    max_deleted_share: float = 0.1
     max_failed_share: float = 0.01
     wave_rows: int = 250_000
     run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_failed_share <= 1:
-            raise SettingsError(f"max_failed_share is {self.max_failed_share}: use a share from 0 to 1")
+        for name in ("max_deleted_share", "max_failed_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}: use a share from 0 to 1")
+        check_options(self.source.format, self.source.options, mark_deleted=self.mark_deleted)
         if self.wave_rows < 1:
             raise SettingsError(f"wave_rows is {self.wave_rows}: use 1 or more")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,99}", self.run_id):

@@ -41,6 +41,13 @@ CHANGING_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.DELETED, DiffKind
 """The kinds of paragraphs that can change the table or the dead letters."""
 
 
+PRESENT_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.CURRENT)
+"""The kinds of paragraphs of the source that can have a score."""
+
+DELETING_KINDS = (DiffKind.DELETED, DiffKind.INVALID)
+"""The kinds whose row of the table is marked as deleted."""
+
+
 class RowState(enum.StrEnum):
     """The row of the table for a paragraph."""
 
@@ -59,12 +66,15 @@ class TargetState:
         policy: The policy of all scores.
         since: Rows that were scored earlier are scored again. The start of the backfill; None for
             daily runs.
+        until: Rows that were scored later, by a driver whose clock was ahead, are scored again,
+            too. The start of a run that is a backfill; None for daily runs.
         mark_deleted: Whether rows whose paragraph is not in the source are marked.
     """
 
     model: Model
     policy: Policy
     since: datetime | None = None
+    until: datetime | None = None
     mark_deleted: bool = True
 
 
@@ -86,13 +96,14 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
     has_row = sql.col("scores.id").isNotNull()
     has_unmarked_row = has_row & sql.col("deleted_at").isNull()
     same_model = scored_by(target.model) & (sql.col("policy") == target.policy.value)
-    before_backfill = sql.col("scored_at") < sql.lit(target.since)  # null, which counts as false, without a backfill
+    # Null, which counts as false, without a backfill.
+    outside_backfill = (sql.col("scored_at") < sql.lit(target.since)) | (sql.col("scored_at") > sql.lit(target.until))
     kind = (
         sql.when(sql.col("problem").isNotNull(), DiffKind.INVALID.value)
         .when(present & ~has_row, DiffKind.NEW.value)
         .when(present & (sql.col("source.text_sha256") != sql.col("scores.text_sha256")), DiffKind.MUTATED.value)
         .when(present & ~same_model, DiffKind.OUTDATED.value)
-        .when(present & before_backfill, DiffKind.REPEATED.value)
+        .when(present & outside_backfill, DiffKind.REPEATED.value)
         .when(present & ~has_unmarked_row, DiffKind.RESTORED.value)
         .when(present, DiffKind.CURRENT.value)
         .when(has_unmarked_row & (sql.col("short") | sql.lit(target.mark_deleted)), DiffKind.DELETED.value)

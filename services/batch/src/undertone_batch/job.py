@@ -16,7 +16,17 @@ from undertone_client.jobs import table_properties, wait_for_service
 
 from undertone_batch.config import JobConfig, RunMode
 from undertone_batch.dataframe import predict
-from undertone_batch.diff import CHANGING_KINDS, KINDS_TO_SCORE, DiffKind, RowState, TargetState, compare
+from undertone_batch.deletions import Deletions
+from undertone_batch.diff import (
+    CHANGING_KINDS,
+    DELETING_KINDS,
+    KINDS_TO_SCORE,
+    PRESENT_KINDS,
+    DiffKind,
+    RowState,
+    TargetState,
+    compare,
+)
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
 from undertone_batch.merge import ChangeCounts, count_changes, dead_letters, to_changes
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
@@ -84,6 +94,8 @@ class ScoringJob:
 
         Raises:
             InputError: the source cannot be read.
+            TooManyDeletedError: the source lacks more than `max_deleted_share` of the table's
+                paragraphs.
             OutputError: the table cannot be read or written, or another run writes to it.
             ServiceError: the service does not answer.
             JobError: Spark failed, or the run was cancelled.
@@ -123,10 +135,11 @@ class ScoringJob:
         )
         if state is None:
             state = table.create(table_schema(served.labels, id_type))
-        since = None
+        since = until = None
         if config.mode is RunMode.BACKFILL:
-            since = state.backfill_began_at or self._summary.started_at
-        target = TargetState(served.model, config.service.policy, since, config.mark_deleted)
+            until = self._summary.started_at
+            since = min(state.backfill_began_at or until, until)
+        target = TargetState(served.model, config.service.policy, since, until, config.mark_deleted)
         self._summary = replace(self._summary, model=served.model, policy=config.service.policy, snapshot=state.snapshot)
         waves = list(self._waves(table, source, state, target))
         if waves:
@@ -158,19 +171,24 @@ class ScoringJob:
         with self._step("comparing the source with the table"):
             comparison = self._compare(table, source, state, target)
             has_row = sql.count_if(sql.col("row") != RowState.NONE.value)
-            groups = comparison.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies"), has_row).collect()
+            unmarked = sql.count_if(sql.col("row") == RowState.CURRENT.value)
+            groups = comparison.groupBy("bucket", "kind").agg(sql.count("*"), sql.sum("copies"), has_row, unmarked).collect()
         kinds: Counter[DiffKind] = Counter()
         to_score: Counter[int] = Counter()
-        duplicates = rows = 0
-        for bucket, name, paragraphs, copies, group_rows in groups:
+        duplicates = rows = unmarked_rows = deleted = 0
+        for bucket, name, paragraphs, copies, group_rows, group_unmarked in groups:
             kind = DiffKind(name)
             rows += group_rows
+            unmarked_rows += group_unmarked
+            deleted += group_unmarked if kind in DELETING_KINDS else 0
             # Invalid rows cannot be identified reliably, so each copy counts.
             kinds[kind] += copies if kind is DiffKind.INVALID else paragraphs
             duplicates += copies - paragraphs if copies and kind is not DiffKind.INVALID else 0
             if kind in CHANGING_KINDS:
                 to_score[bucket] += paragraphs if kind in KINDS_TO_SCORE else 0
         self._summary = replace(self._summary, kinds=kinds, duplicates=duplicates, rows=rows)
+        present = sum(kinds[kind] for kind in PRESENT_KINDS)
+        Deletions(deleted, unmarked_rows, present).check(self._config.max_deleted_share)
         return divide(to_score, self._config.wave_rows)
 
     def _score_wave(
