@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from undertone_batch.command import undertone_batch
-from undertone_batch.errors import JobError
+from undertone_batch.errors import JavaLostError, JobError, explain_spark_errors
 from undertone_batch.session import cancel_on_signals, check_java
 from undertone_client import SettingsError
 from undertone_client.jobs import Terminated
@@ -113,3 +114,41 @@ def test_a_signal_that_does_not_stop_the_run_changes_nothing() -> None:
     with cancel_on_signals(cancelled.set):
         os.kill(os.getpid(), signal.SIGTERM)
         assert cancelled.wait(60)
+
+
+def test_a_signal_that_follows_the_end_of_java_explains_it() -> None:
+    """A signal to all processes can end Java first."""
+
+    def run() -> None:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        raise JavaLostError("Java has ended")
+
+    with pytest.raises(Terminated), cancel_on_signals(lambda: None):
+        run()
+
+
+def test_a_cancellation_without_java_is_ignored() -> None:
+    called = threading.Event()
+
+    def cancel() -> None:
+        called.set()
+        raise Py4JError("Java has ended")
+
+    def run() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert called.wait(60)
+        raise JobError("the run was cancelled")
+
+    with pytest.raises(Terminated), cancel_on_signals(cancel):
+        run()
+
+
+@pytest.mark.parametrize("error", [Py4JError("An error occurred while calling o5.load"), ConnectionRefusedError()])
+def test_the_end_of_java_is_explained(error: Exception) -> None:
+    with pytest.raises(JavaLostError, match="Spark's Java process has ended"), explain_spark_errors():
+        raise error
+
+
+def test_a_wrong_call_of_java_is_not_explained() -> None:
+    with pytest.raises(Py4JError), explain_spark_errors():
+        raise Py4JError("An error occurred. Trace:\npy4j.Py4JException: Method x() does not exist")

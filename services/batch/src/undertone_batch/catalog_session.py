@@ -1,6 +1,5 @@
 """The Spark session of commands that need a table but no service."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +8,7 @@ from undertone_client.jobs.catalog import CatalogSettings
 
 from undertone_batch.errors import explain_spark_errors
 from undertone_batch.iceberg_catalog import configure_catalog, session_settings
-from undertone_batch.session import cancel_on_signals, open_session
+from undertone_batch.session import cancel_on_signals, open_session, silence_pyspark, stop_session
 
 
 @contextmanager
@@ -24,14 +23,13 @@ def catalog_session(name: str, catalog: CatalogSettings) -> Iterator[SparkSessio
         SettingsError: the session cannot start, or cannot use the catalogue.
         JobError: Spark failed.
     """
-    logging.getLogger("py4j").setLevel(logging.WARNING)
-    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
+    silence_pyspark()
     with explain_spark_errors():
         spark = open_session(name, session_settings(catalog))
         try:
-            with cancel_on_signals(spark.sparkContext.cancelAllJobs):
+            with cancel_on_signals(spark.sparkContext.cancelAllJobs), explain_spark_errors():
                 configure_catalog(spark, catalog)
                 spark.conf.set("spark.sql.session.timeZone", "UTC")
                 yield spark
         finally:
-            spark.stop()
+            stop_session(spark)

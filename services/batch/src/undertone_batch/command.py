@@ -32,7 +32,7 @@ from undertone_batch.import_command import import_table
 from undertone_batch.job import ScoringJob
 from undertone_batch.layout import Layout, PartitionBy, TableFormat
 from undertone_batch.maintain_command import maintain
-from undertone_batch.session import cancel_on_signals, open_session
+from undertone_batch.session import cancel_on_signals, open_session, silence_pyspark, stop_session
 from undertone_batch.source import Source
 from undertone_batch.summary import Summary
 
@@ -223,15 +223,17 @@ def run(
         run_id=run_id,
     )
     with job_session(telemetry, job or mode, connection.target, use_log=True) as session:
-        _silence_pyspark()
+        silence_pyspark()
         if session.metrics_url:
             log.info("metrics are at %s", session.metrics_url)
         with explain_spark_errors():
             spark = open_session(config.run_id, session_settings(config.catalog))
         try:
-            _run(ScoringJob(spark, config), session, summary)
+            with explain_spark_errors():
+                job_run = ScoringJob(spark, config)
+            _run(job_run, session, summary)
         finally:
-            spark.stop()
+            stop_session(spark)
 
 
 def _run(job: ScoringJob, session: JobSession, summary: Path | None) -> None:
@@ -252,13 +254,6 @@ def _run(job: ScoringJob, session: JobSession, summary: Path | None) -> None:
 def worker_telemetry(settings: TelemetrySettings) -> TelemetrySettings:
     """The settings for Spark's workers, which have no fixed address and no job metrics to push."""
     return replace(settings, metrics_port=None, pushgateway="")
-
-
-def _silence_pyspark() -> None:
-    logging.getLogger("py4j").setLevel(logging.WARNING)
-    # PySpark logs each exception with its traceback and plan before raising it. The command prints
-    # its own message.
-    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
 
 
 def write_summary(path: Path, summary: Summary) -> None:

@@ -5,6 +5,7 @@ UndertoneError
 ├── InputError, OutputError                  as in `undertone_client.jobs`
 │   └── TooManyDeletedError                  the source lacks more than --max-deleted-share
 └── JobError                                 the run failed
+    ├── JavaLostError                        Spark's Java process has ended
     └── TooManyFailedError                   more paragraphs failed than --max-failed-share allows
 """
 

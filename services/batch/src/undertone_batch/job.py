@@ -29,6 +29,7 @@ from undertone_batch.diff import (
 )
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
 from undertone_batch.merge import ChangeCounts, count_changes, dead_letters, to_changes
+from undertone_batch.session import ignore_lost_java
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
 from undertone_batch.table import Commit, ScoreTable, TableState, kept_of, labels_of, table_schema
 from undertone_batch.tables import open_table
@@ -262,4 +263,5 @@ class ScoringJob:
         try:
             yield
         finally:
-            context.setJobDescription(None)  # type: ignore[arg-type]  # Spark accepts None
+            with ignore_lost_java():  # the body's exception says so
+                context.setJobDescription(None)  # type: ignore[arg-type]  # Spark accepts None

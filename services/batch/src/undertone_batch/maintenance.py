@@ -17,8 +17,8 @@ from undertone_client import SettingsError
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, TableName
 
-from undertone_batch.errors import java_reason
 from undertone_batch.iceberg_staging import STAGING_SUFFIX
+from undertone_batch.spark_reasons import spark_reason
 
 MIN_FILES = 5
 """Files of a partition that are rewritten into one. Fewer small files are left as they are."""
@@ -110,7 +110,7 @@ class Maintenance:
             try:
                 result = Step(str(table), step(table))
             except (PySparkException, Py4JJavaError) as error:
-                reason = java_reason(error)
+                reason = spark_reason(error)
                 if not _CONFLICT.search(str(error)):
                     raise OutputError(f"the table {table} cannot be maintained: {reason}") from None
                 if attempt == ATTEMPTS:

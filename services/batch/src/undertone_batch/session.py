@@ -1,5 +1,6 @@
 """The Spark session of the command, the check for Java, and the signals that cancel a run."""
 
+import logging
 import os
 import re
 import shutil
@@ -7,15 +8,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from undertone_client import SettingsError
 from undertone_client.jobs import Terminated
 
+from undertone_batch.errors import JavaLostError
 from undertone_batch.iceberg_catalog import EXTENSIONS_SETTING, PACKAGES_SETTING
 
 LOCAL_MASTER = "local[*,4]"
@@ -32,8 +36,13 @@ LOCAL_SETTINGS: dict[str, bool | float | int | str | None] = {
 }
 """Spark listens on this machine only, and its log does not hide the job's."""
 
+SIGNAL_SECONDS = 1.0
+"""How much later than Java this process may receive a signal."""
+
 MIN_JAVA = 17
 """Spark 4 does not run on older versions (UnsupportedClassVersionError)."""
+
+log = logging.getLogger(__name__)
 
 _JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 """Up to Java 8, the second number is the version: 1.8.0."""
@@ -92,12 +101,39 @@ def check_java() -> None:
         raise SettingsError(f"Spark needs Java {MIN_JAVA} or later, but {java!r} is Java {version[1]}: {remedy}")
 
 
+def stop_session(spark: SparkSession) -> None:
+    """Stops a session, also if its Java process has ended."""
+    with ignore_lost_java():
+        spark.stop()
+
+
+@contextmanager
+def ignore_lost_java() -> Iterator[None]:
+    """Ignores the end of the Java process."""
+    try:
+        yield
+    except (Py4JError, ConnectionError):
+        log.debug("Java has ended", exc_info=True)
+
+
+def silence_pyspark() -> None:
+    """Stops PySpark and its connection to Java from logging exceptions that they also raise."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_not_from_py4j)  # py4j also uses the root logger
+    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
+
+
+def _is_not_from_py4j(record: logging.LogRecord) -> bool:
+    return record.module not in ("java_gateway", "clientserver")
+
+
 @contextmanager
 def cancel_on_signals(cancel: Callable[[], None]) -> Iterator[None]:
     """Calls `cancel` in a thread on SIGINT and SIGTERM. The body is expected to raise then.
 
     The handler does not raise: an interrupted call into Java would leave the connection to it
-    unusable.
+    unusable. A signal to all processes can end Java before this process receives it: after a
+    JavaLostError, the signal is awaited for SIGNAL_SECONDS.
 
     Raises:
         KeyboardInterrupt: instead of the body's exception, after SIGINT.
@@ -105,14 +141,20 @@ def cancel_on_signals(cancel: Callable[[], None]) -> Iterator[None]:
     """
     received: list[int] = []
 
+    def cancel_if_connected() -> None:
+        with ignore_lost_java():
+            cancel()
+
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        threading.Thread(target=cancel, name="cancel", daemon=True).start()
+        threading.Thread(target=cancel_if_connected, name="cancel", daemon=True).start()
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except Exception:
+    except Exception as error:
+        if not received and isinstance(error, JavaLostError):
+            time.sleep(SIGNAL_SECONDS)
         if not received:
             raise
         raise (KeyboardInterrupt() if received[0] == signal.SIGINT else Terminated()) from None
