@@ -34,8 +34,8 @@ def test_an_open_quote_in_a_csv_file_deletes_nothing(
         with pytest.raises(TooManyDeletedError, match=f"the source lacks {lacks} of the 50 paragraphs of the table"):
             run(spark, config)
     assert service.received_texts() == []
-    rows = table(spark, config).values()
-    assert (len(rows), sum(row.deleted_at is not None for row in rows)) == (50, 0)
+    scores = table(spark, config).values()
+    assert (len(scores), sum(row.deleted_at is not None for row in scores)) == (50, 0)
     summary = run(spark, config, max_deleted_share=1)
     assert summary.kinds == {DiffKind.DELETED: 50}
     assert all(row.deleted_at for row in table(spark, config).values())
