@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from undertone_batch.command import undertone_batch
-from undertone_bench.chart import Chart, Manifest
+from undertone_bench.chart import Chart, Manifest, Manifests
 from undertone_cli.commands.score import score
+from undertone_client.jobs.catalog import CatalogType, TableOptions, table_options
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.pods import pod_spec
 
 CLAIM = COMBINATIONS["jobs to a claim"]
 BUCKET = COMBINATIONS["jobs to a bucket"]
+TABLE_OPTIONS = ("--table=", "--warehouse=", "--catalog-")
 
 
 def backfill(chart: Chart, values: Mapping[str, Any]) -> Manifest:
@@ -108,30 +112,134 @@ def test_backfill_runs_the_undertone_command(chart: Chart, tmp_path: Path) -> No
     assert "option" not in invoked.output
 
 
-def test_spark_runs_the_batch_command_with_one_table(chart: Chart) -> None:
-    manifests = chart.render(COMBINATIONS["Spark"])
-    jobs = {mode: manifests.one("CronJob", f"-{mode}")["spec"]["jobTemplate"]["spec"] for mode in ("backfill", "daily")}
-    for mode, job in jobs.items():
-        (container,) = job["template"]["spec"]["containers"]
-        command: list[str] = [*container["command"], *container["args"]]
-        assert command[0] == "undertone-batch"
-        given = undertone_batch.commands["run"].make_context("run", command[2:]).params
-        assert (given["mode"], given["table"], given["warehouse"]) == (mode, "emotions.scores", "/output")
+def table_of(container: Manifest) -> TableOptions:
+    """The table that the options of a container's command describe."""
+    parsed: list[TableOptions] = []
+    click.command()(table_options("", required=True)(lambda table: parsed.append(table))).main(
+        [option for option in container["args"] if option.startswith(TABLE_OPTIONS)], standalone_mode=False
+    )
+    return parsed[0]
+
+
+@pytest.mark.parametrize("combination", ["Spark", "Spark on Kubernetes"])
+def test_spark_runs_the_batch_command_with_one_table(chart: Chart, combination: str) -> None:
+    manifests = chart.render(COMBINATIONS[combination])
+    tables = []
+    for mode in ("backfill", "daily"):
+        (container,) = pod_spec(manifests.one("CronJob", f"-{mode}"))["containers"]
+        assert container["command"] == ["undertone-batch", "run", f"--mode={mode}"]
+        given = undertone_batch.commands["run"].make_context("run", [*container["command"][2:], *container["args"]]).params
+        assert (given["mode"], given["table_format"]) == (mode, "iceberg")
         assert given["locations"] == (f"/input/{'posts.parquet' if mode == 'backfill' else 'today.jsonl'}",)
+        tables.append(table_of(container))
+    assert tables[0] == tables[1]
+    catalog = tables[0].catalog
+    assert str(tables[0].name) == "emotions.scores"
+    if combination == "Spark":
+        assert (catalog.type, catalog.warehouse) == (CatalogType.SQLITE, "/output")
         assert "PYSPARK_SUBMIT_ARGS" not in [variable["name"] for variable in container["env"]]
+    else:
+        assert (catalog.type, catalog.warehouse) == (CatalogType.GLUE, "s3://lake/tables")
+        assert catalog.options == {"client.region": "eu-central-1"}
+
+
+def test_warehouse_and_catalogue_of_the_table_can_be_set(chart: Chart) -> None:
+    catalog = {"type": "rest", "uri": "https://catalog.example/api", "options": {"credential": "$(CREDENTIAL)"}}
+    table = {"name": "stories.emotions", "warehouse": "production", "catalog": catalog}
+    batch = {**COMBINATIONS["Spark on Kubernetes"]["batch"], "output": {}, "table": table}
+    values = {**COMBINATIONS["Spark on Kubernetes"], "batch": batch}
+    given = table_of(pod_spec(backfill(chart, values))["containers"][0])
+    assert (str(given.name), given.catalog.warehouse) == ("stories.emotions", "production")
+    assert (given.catalog.uri, given.catalog.options) == (catalog["uri"], catalog["options"])
 
 
 def test_spark_receives_the_configured_options(chart: Chart) -> None:
     batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=local[4]", "--conf=spark.app.note=a b"]}
     (container,) = pod_spec(backfill(chart, {"batch": batch}))["containers"]
+    assert spark_arguments(container) == ["--master=local[4]", "--conf=spark.app.note=a b", "pyspark-shell"]
+
+
+def spark_arguments(container: Manifest) -> list[str]:
     (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "PYSPARK_SUBMIT_ARGS"]
-    assert shlex.split(value) == ["--master=local[4]", "--conf=spark.app.note=a b", "pyspark-shell"]
+    return shlex.split(value)
+
+
+def on_kubernetes(chart: Chart, **values: Any) -> Manifests:
+    base = COMBINATIONS["Spark on Kubernetes"]
+    return chart.render({**base, "batch": {**base["batch"], **values}})
+
+
+def test_own_options_take_precedence_over_those_of_the_chart(chart: Chart) -> None:
+    manifests = on_kubernetes(chart, sparkSubmitArgs=["--conf=spark.authenticate=false"])
+    arguments = spark_arguments(pod_spec(manifests.one("CronJob", "-daily"))["containers"][0])
+    settings = dict(argument.removeprefix("--conf=").split("=", 1) for argument in arguments if argument.startswith("--conf="))
+    assert settings["spark.authenticate"] == "false"
+    assert settings["spark.driver.host"] == "$(POD_IP)"
+
+
+def test_executors_are_fixed_or_dynamic(chart: Chart) -> None:
+    def settings(**values: Any) -> set[str]:
+        manifests = on_kubernetes(chart, executors={"instances": 7, **values})
+        return set(spark_arguments(pod_spec(manifests.one("CronJob", "-daily"))["containers"][0]))
+
+    assert "--conf=spark.executor.instances=7" in settings()
+    dynamic = settings(minInstances=0)
+    assert "--conf=spark.executor.instances=7" not in dynamic
+    assert {f"--conf=spark.dynamicAllocation.{limit}" for limit in ("minExecutors=0", "maxExecutors=7")} <= dynamic
+
+
+def executor_pod(manifests: Manifests) -> Manifest:
+    template: Manifest = yaml.safe_load(manifests.one("ConfigMap", "-executor")["data"]["executor.yaml"])
+    return template
+
+
+def test_executors_run_where_the_jobs_run_unless_they_have_own_values(chart: Chart) -> None:
+    spot = {"key": "spot", "operator": "Exists"}
+    jobs = {"nodeSelector": {"pool": "batch"}, "tolerations": [spot], "priorityClassName": "low"}
+    same = executor_pod(on_kubernetes(chart, **jobs, executors={}))["spec"]
+    assert {name: same[name] for name in jobs} == jobs
+    own = executor_pod(on_kubernetes(chart, **jobs, executors={"nodeSelector": {}, "priorityClassName": ""}))["spec"]
+    assert (own["nodeSelector"], own["tolerations"]) == ({}, [spot])
+    assert "priorityClassName" not in own
+
+
+def test_executors_have_the_credentials_and_volumes_of_the_jobs(chart: Chart) -> None:
+    base = COMBINATIONS["Spark on Kubernetes"]
+    values = {**base, "batch": {**base["batch"], "input": {"claim": "posts"}}, **COMBINATIONS["API keys"]}
+    manifests = chart.render(values)
+    executor, job = executor_pod(manifests)["spec"], pod_spec(manifests.one("CronJob", "-daily"))
+    volumes = [volume for volume in job["volumes"] if volume["name"] != "executor"]
+    assert executor["volumes"] == volumes
+    assert {"credentials", "input", "output", "tmp"} == {volume["name"] for volume in volumes}
+    (container,), (driver,) = executor["containers"], job["containers"]
+    assert container["volumeMounts"] == [mount for mount in driver["volumeMounts"] if mount["name"] != "executor"]
+    assert base["batch"]["env"][0] in container["env"]
+
+
+def test_only_drivers_have_a_token_and_manage_pods(chart: Chart) -> None:
+    manifests = on_kubernetes(chart)
+    job = pod_spec(manifests.one("CronJob", "-daily"))
+    (account,) = [one for one in manifests.of("ServiceAccount") if one["metadata"]["name"] == job["serviceAccountName"]]
+    assert account["metadata"]["name"] == "spring-undertone-driver"
+    (binding,), (role,) = manifests.of("RoleBinding"), manifests.of("Role")
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "reading"}]
+    assert [rule["resources"] for rule in role["rules"]] == [["pods"]]
+    given = on_kubernetes(chart, serviceAccount={"create": False, "name": "spark"})
+    assert pod_spec(given.one("CronJob", "-daily"))["serviceAccountName"] == "spark"
+    assert not [*given.of("Role"), *given.of("RoleBinding")]
+
+
+def test_cloud_role_of_the_release_is_also_that_of_the_drivers(chart: Chart) -> None:
+    annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/undertone"}
+    manifests = chart.render({**COMBINATIONS["Spark on Kubernetes"], "serviceAccount": {"annotations": annotations}})
+    assert [account["metadata"]["annotations"] for account in manifests.of("ServiceAccount")] == [annotations] * 2
 
 
 def test_spark_writes_to_the_bucket(chart: Chart) -> None:
-    pod = pod_spec(backfill(chart, {**BUCKET, "batch": {**BUCKET["batch"], "runner": "spark"}}))
+    batch = {**BUCKET["batch"], "runner": "spark", "table": {"catalog": {"type": "glue"}}}
+    pod = pod_spec(backfill(chart, {**BUCKET, "batch": batch}))
     assert "initContainers" not in pod
-    assert "--warehouse=gs://scores/undertone" in pod["containers"][0]["command"]
+    assert "--warehouse=gs://scores/undertone" in pod["containers"][0]["args"]
 
 
 def test_daily_runs_write_to_a_directory_for_each_day(chart: Chart, tmp_path: Path) -> None:

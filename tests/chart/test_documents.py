@@ -20,6 +20,7 @@ NEWEST = kubernetes_validate.latest_version()
 WITHOUT_SCHEMA = frozenset({"GRPCRoute", "NodePool", "PodMonitor", "PrometheusRule", "ScaledObject", "ServiceMonitor"})
 """Kinds of custom resources. Other tests check their fields."""
 CLUSTER_SCOPED = frozenset({"NodePool"})
+EXECUTOR_RESOURCES = {kind: {"cpu": 1, "memory": "1Gi"} for kind in ("requests", "limits")}
 # The oldest supported Kubernetes has no image volumes.
 UNSUPPORTED = {OLDEST: frozenset({"image volume"})}
 
@@ -45,6 +46,13 @@ def pods(manifests: Manifests) -> Iterator[tuple[str, Manifest]]:
     for manifest in manifests:
         if manifest["kind"] in ("CronJob", "Deployment", "Job", "Pod"):
             yield manifest["metadata"]["name"], pod_template(manifest)
+        elif "executor.yaml" in manifest.get("data", {}):
+            # The parts that Spark adds at run time.
+            template = yaml.safe_load(manifest["data"]["executor.yaml"])
+            (executor,) = template["spec"]["containers"]
+            executor |= {"image": "ghcr.io/undertone/batch:0", "imagePullPolicy": "Always", "resources": EXECUTOR_RESOURCES}
+            executor["ports"] = [{"name": "blockmanager", "containerPort": 7079}]
+            yield manifest["metadata"]["name"], template
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
@@ -159,7 +167,9 @@ def test_passes_the_restricted_pod_security_standard(manifests: Manifests) -> No
 
 def test_pods_have_no_service_account_token(manifests: Manifests) -> None:
     for _, pod in pods(manifests):
-        assert pod["spec"]["automountServiceAccountToken"] is False
+        # Drivers of Spark start the pods of their executors.
+        driver = pod["spec"]["serviceAccountName"] == "spring-undertone-driver"
+        assert pod["spec"]["automountServiceAccountToken"] is driver
         assert pod["spec"]["enableServiceLinks"] is False
     for account in manifests.of("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False

@@ -78,3 +78,25 @@ def test_inference_pods_reach_the_configured_telemetry_receivers(chart: Chart) -
     collector = {"to": [{"namespaceSelector": {}}], "ports": [{"port": 4317}]}
     spec = chart.render({"networkPolicy": {"telemetry": [collector]}}).one("NetworkPolicy", "-inference")["spec"]
     assert collector in spec["egress"]
+
+
+def test_executors_and_drivers_reach_each_other_and_drivers_the_api_server(chart: Chart) -> None:
+    def selected(pods: Mapping[str, Any]) -> Any:
+        return pods["matchExpressions"][0]["values"]
+
+    driver, executor = (policy(chart, name, "Spark on Kubernetes") for name in ("-driver", "-executor"))
+    assert (selected(driver["podSelector"]), selected(executor["podSelector"])) == (["backfill", "daily"], ["executor"])
+    (ingress,), (egress, kubernetes) = driver["ingress"], driver["egress"]
+    assert [selected(peer["podSelector"]) for peer in (*ingress["from"], *egress["to"])] == [["executor"]] * 2
+    assert (ports(ingress), ports(egress), ports(kubernetes)) == ([7078, 7079], [7079], [443])
+    (ingress,), (drivers, executors) = executor["ingress"], executor["egress"]
+    assert [selected(peer["podSelector"]) for peer in ingress["from"]] == [["backfill", "daily", "executor"]]
+    assert [selected(rule["to"][0]["podSelector"]) for rule in (drivers, executors)] == [["backfill", "daily"], ["executor"]]
+    assert (ports(ingress), ports(drivers), ports(executors)) == ([7079], [7078, 7079], [7079])
+
+
+def test_executors_reach_the_load_balancer_and_the_bucket(chart: Chart) -> None:
+    clients = policy(chart, "-clients", "Spark on Kubernetes")
+    assert "executor" in clients["podSelector"]["matchExpressions"][0]["values"]
+    envoy = policy(chart, "-envoy", "Spark on Kubernetes")["ingress"][0]["from"][0]["podSelector"]
+    assert "executor" in envoy["matchExpressions"][0]["values"]

@@ -27,11 +27,42 @@ def clients(cidr: str, *exceptions: str) -> Mapping[str, Any]:
     return {"networkPolicy": {"clients": [{"ipBlock": {"cidr": cidr, "except": list(exceptions)}}]}}
 
 
+def spark(runner: str = "kubernetes", **values: Any) -> Mapping[str, Any]:
+    base = COMBINATIONS["Spark on Kubernetes"]
+    return {**base, "batch": {**base["batch"], "runner": runner, **values}}
+
+
+def catalog(catalog_type: str, **table: Any) -> Mapping[str, Any]:
+    return {"table": {"catalog": {"type": catalog_type}, **table}}
+
+
 def daily(**values: Any) -> Mapping[str, Any]:
     return {"batch": {**JOBS, "daily": {**JOBS["daily"], **values}}}
 
 
 REJECTED: list[tuple[Mapping[str, Any], str]] = [
+    # Spark and its table.
+    (
+        spark(sparkSubmitArgs=["--master=local[4]"]),
+        "batch.sparkSubmitArgs contains --master=local[4]: remove it, because the chart sets the master",
+    ),
+    (
+        spark("spark", sparkSubmitArgs=["--conf=spark.master=yarn"], output={"claim": "scores"}, table={}),
+        "batch.sparkSubmitArgs contains --conf=spark.master=yarn: use local[N], because batch.runner is spark",
+    ),
+    (spark(executors={"instances": 2, "minInstances": 3}), "batch.executors.minInstances is 3, more than"),
+    (spark(executors={"cpuRequest": 3}), "batch.executors.cpuRequest is 3, more than batch.executors.cpuLimit (2)"),
+    (spark(executors={"memory": "2Gi"}), "/batch/executors/memory'"),
+    (spark(serviceAccount={"create": False}), "batch.serviceAccount.name is empty: name the service account of the drivers"),
+    ({**spark(), "networkPolicy": {"objectStore": [{"ports": [{"port": 443}]}]}}, "networkPolicy.kubernetesApi is empty"),
+    ({**spark(), "networkPolicy": {"kubernetesApi": [{"ports": [{"port": 443}]}]}}, "networkPolicy.objectStore is empty"),
+    (spark(**catalog("sqlite")), "batch.table.catalog.type is sqlite, but batch.runner is kubernetes and the warehouse s3://"),
+    (spark("spark", **catalog("sqlite")), "batch.table.catalog.type is sqlite, but batch.runner is spark and the warehouse s3://"),
+    (spark(**catalog("hadoop")), "batch.table.catalog.type is hadoop, but the warehouse s3://lake/tables is an object store"),
+    (spark(**catalog("rest")), "batch.table.catalog.uri is empty: set the address of the catalogue"),
+    (spark(output={}), "batch.output must have one destination"),
+    (spark(table={"name": "emotions"}), "/batch/table/name'"),
+    (spark(table={"catalog": {"options": {"a b": "c"}}}), "a b"),
     # Requests and limits.
     (
         {"modelServer": resources({"cpu": "3"}, {"cpu": "2500m"})},

@@ -34,6 +34,20 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "jobs to a claim": {"batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
     "jobs to a bucket": {"batch": {**_JOBS, "output": {"url": "gs://scores/undertone"}}, "networkPolicy": _BUCKET_EGRESS},
     "Spark": {"batch": {**_JOBS, "runner": "spark", "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
+    "Spark on Kubernetes": {
+        "batch": {
+            **_JOBS,
+            "runner": "kubernetes",
+            "output": {"url": "s3://lake/tables"},
+            "table": {"catalog": {"type": "glue", "options": {"client.region": "eu-central-1"}}},
+            "executors": {
+                "nodeSelector": {"workload": "batch"},
+                "tolerations": [{"key": "workload", "operator": "Equal", "value": "batch", "effect": "NoSchedule"}],
+            },
+            "env": [{"name": "AWS_REGION", "value": "eu-central-1"}],
+        },
+        "networkPolicy": {**_BUCKET_EGRESS, "kubernetesApi": _BUCKET_EGRESS["objectStore"]},
+    },
     "TLS": {
         "loadBalancer": {"envoy": {"tls": {"secretName": "undertone-tls", "clientCASecretName": "callers"}}},
         "clients": {"tlsSecretName": "undertone-client", "mutualTls": True},

@@ -153,15 +153,3 @@ Envoy, the sidecars.
 {{- fail "clients.credentials.secretName is empty, so Envoy would reject `helm test` and the jobs (loadBalancer.envoy.authentication.type is set): name a Secret with their credentials, or set test.enabled=false and enable no jobs" }}
 {{- end }}
 {{- end }}
-
-{{/*
-The driver runs in the pod of the job. Executors in other pods could not reach it: the pod has no Service, and
-the NetworkPolicies deny ingress.
-*/}}
-{{- define "undertone.checkSpark" -}}
-{{- range .Values.batch.sparkSubmitArgs }}
-{{- if and (regexMatch `^--(master|conf=spark\.master)(=|$)` .) (not (regexMatch `=local(\[[^]]+\])?$` .)) }}
-{{- fail (printf "batch.sparkSubmitArgs contains %s: use local[N], because the chart's jobs run Spark inside their own pod; docs/how-to/spark.md describes how to submit jobs to a cluster (k8s://, yarn)" .) }}
-{{- end }}
-{{- end }}
-{{- end }}

@@ -1,9 +1,12 @@
 {{/* Common parts of the pods. */}}
 
-{{/* The first fields of every pod's spec. Argument: (dict "root" $ "priorityClassName" ""). */}}
+{{/*
+The first fields of every pod's spec. A pod with a service account of its own mounts its token.
+Argument: (dict "root" $ "priorityClassName" "" "serviceAccountName" "").
+*/}}
 {{- define "undertone.podDefaults" -}}
-serviceAccountName: {{ include "undertone.serviceAccountName" .root }}
-automountServiceAccountToken: false
+serviceAccountName: {{ .serviceAccountName | default (include "undertone.serviceAccountName" .root) }}
+automountServiceAccountToken: {{ not (empty .serviceAccountName) }}
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -36,7 +39,9 @@ matchExpressions:
 
 {{/* A selector of the pods of this release that call the service. */}}
 {{- define "undertone.clientPods" -}}
-{{- include "undertone.podsOf" (dict "root" . "components" (list "backfill" "daily" "test")) }}
+{{- $components := list "backfill" "daily" "test" }}
+{{- if eq .Values.batch.runner "kubernetes" }}{{ $components = append $components "executor" }}{{ end }}
+{{- include "undertone.podsOf" (dict "root" . "components" $components) }}
 {{- end }}
 
 {{/* A selector of the pods of this release's jobs. */}}

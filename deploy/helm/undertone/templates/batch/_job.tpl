@@ -10,10 +10,8 @@ Argument: (dict "root" $ "component" "backfill" "job" .Values.batch.backfill).
 {{- if not .job.inputs }}
 {{- fail (printf "batch.%s.inputs is empty: name the inputs, for example [/input/posts.parquet]" .component) }}
 {{- end }}
-{{- if eq (empty $batch.output.claim) (empty $batch.output.url) }}
-{{- fail "batch.output must have one destination for the results: set either batch.output.claim or batch.output.url" }}
-{{- end }}
-{{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) (or $batch.output.url (regexMatch "://" (join " " .job.inputs))) }}
+{{- include "undertone.checkDestination" .root }}
+{{- if and .root.Values.networkPolicy.enabled (not .root.Values.networkPolicy.objectStore) (or $batch.output.url (regexMatch "://" (join " " .job.inputs)) (and (ne $batch.runner "client") (regexMatch "://" (include "undertone.warehouse" .root)))) }}
 {{- fail (printf "networkPolicy.objectStore is empty, so batch.%s cannot reach its bucket: add an egress rule, for example [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]" .component) }}
 {{- end -}}
 activeDeadlineSeconds: {{ int .job.deadlineSeconds }}
@@ -31,7 +29,7 @@ template:
     labels:
       {{- include "undertone.selectorLabels" $component | nindent 6 }}
   spec:
-    {{- include "undertone.podDefaults" (dict "root" .root "priorityClassName" $batch.priorityClassName) | nindent 4 }}
+    {{- include "undertone.podDefaults" (dict "root" .root "priorityClassName" $batch.priorityClassName "serviceAccountName" (include "undertone.driverServiceAccountName" .root)) | nindent 4 }}
     restartPolicy: Never
     {{- pick $batch "nodeSelector" "tolerations" "affinity" | toYaml | nindent 4 }}
     {{- $score := dict "root" .root "job" .job "component" .component }}
@@ -45,19 +43,10 @@ template:
       {{- include "undertone.scoreContainer" $score | nindent 6 }}
     {{- end }}
     volumes:
-      {{- include "undertone.clientVolumes" .root | nindent 6 }}
-      {{- with include "undertone.telemetryVolume" .root }}
-      {{- . | nindent 6 }}
-      {{- end }}
-      - name: output
-        {{- if $batch.output.claim }}
-        persistentVolumeClaim: {claimName: {{ $batch.output.claim }}}
-        {{- else }}
-        emptyDir: {}
-        {{- end }}
-      {{- with $batch.input.claim }}
-      - name: input
-        persistentVolumeClaim: {claimName: {{ . }}, readOnly: true}
+      {{- include "undertone.jobVolumes" .root | nindent 6 }}
+      {{- if eq $batch.runner "kubernetes" }}
+      - name: executor
+        configMap: {name: {{ include "undertone.componentName" (dict "root" .root "component" "executor") }}}
       {{- end }}
 {{- end }}
 
@@ -67,9 +56,10 @@ template:
 - name: score
   image: {{ include "undertone.image" (dict "root" .root "image" $batch.image) }}
   imagePullPolicy: {{ $batch.image.pullPolicy }}
-  {{- if eq $batch.runner "spark" }}
-  command: [undertone-batch, run, --mode={{ .component }}, --table=emotions.scores, --warehouse={{ $batch.output.url | default "/output" }}]
+  {{- if ne $batch.runner "client" }}
+  command: [undertone-batch, run, --mode={{ .component }}]
   args:
+    {{- include "undertone.tableArgs" .root | nindent 4 }}
     {{- range .job.inputs }}
     - {{ printf "--source=%s" . | quote }}
     {{- end }}
@@ -86,15 +76,7 @@ template:
     {{- include "undertone.clientEnv" .root | nindent 4 }}
     {{- include "undertone.jobTelemetryEnv" (dict "root" .root "component" .component) | nindent 4 }}
     - {name: UNDERTONE_PATIENCE, value: {{ $batch.patienceSeconds | toString | quote }}}
-    {{- if and (eq $batch.runner "spark") $batch.sparkSubmitArgs }}
-    # PySpark passes these options to spark-submit.
-    - name: PYSPARK_SUBMIT_ARGS
-      {{- $arguments := list }}
-      {{- range $batch.sparkSubmitArgs }}
-      {{- $arguments = append $arguments (squote .) }}
-      {{- end }}
-      value: {{ append $arguments "pyspark-shell" | join " " | quote }}
-    {{- end }}
+    {{- include "undertone.sparkEnv" .root | nindent 4 }}
     {{- with $batch.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -102,24 +84,59 @@ template:
   envFrom:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- if ne .root.Values.monitoring.monitor "none" }}
+  {{- $kubernetes := eq $batch.runner "kubernetes" }}
+  {{- if or $kubernetes (ne .root.Values.monitoring.monitor "none") }}
   ports:
+    {{- if ne .root.Values.monitoring.monitor "none" }}
     - {name: metrics, containerPort: 9464}
+    {{- end }}
+    {{- if $kubernetes }}
+    - {name: driver, containerPort: 7078}
+    - {name: blockmanager, containerPort: 7079}
+    {{- end }}
   {{- end }}
   resources:
     {{- toYaml $batch.resources | nindent 4 }}
   securityContext:
     {{- include "undertone.securityContext" .root | nindent 4 }}
   volumeMounts:
-    {{- include "undertone.clientMounts" .root | nindent 4 }}
-    {{- with include "undertone.telemetryMount" .root }}
-    {{- . | nindent 4 }}
-    {{- end }}
-    - name: output
-      mountPath: /output
-    {{- if $batch.input.claim }}
-    - name: input
-      mountPath: /input
+    {{- include "undertone.jobMounts" .root | nindent 4 }}
+    {{- if $kubernetes }}
+    - name: executor
+      mountPath: /etc/undertone/spark
       readOnly: true
     {{- end }}
+{{- end }}
+
+{{/* The volumes of jobs, and of their executors. */}}
+{{- define "undertone.jobVolumes" -}}
+{{- include "undertone.clientVolumes" . }}
+{{- with include "undertone.telemetryVolume" . }}
+{{ . }}
+{{- end }}
+- name: output
+  {{- if .Values.batch.output.claim }}
+  persistentVolumeClaim: {claimName: {{ .Values.batch.output.claim }}}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+{{- with .Values.batch.input.claim }}
+- name: input
+  persistentVolumeClaim: {claimName: {{ . }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* Mounts of the volumes in undertone.jobVolumes. */}}
+{{- define "undertone.jobMounts" -}}
+{{- include "undertone.clientMounts" . }}
+{{- with include "undertone.telemetryMount" . }}
+{{ . }}
+{{- end }}
+- name: output
+  mountPath: /output
+{{- if .Values.batch.input.claim }}
+- name: input
+  mountPath: /input
+  readOnly: true
+{{- end }}
 {{- end }}
