@@ -57,7 +57,10 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
     ({**spark(), "networkPolicy": {"objectStore": [{"ports": [{"port": 443}]}]}}, "networkPolicy.kubernetesApi is empty"),
     ({**spark(), "networkPolicy": {"kubernetesApi": [{"ports": [{"port": 443}]}]}}, "networkPolicy.objectStore is empty"),
     (spark(**catalog("sqlite")), "batch.table.catalog.type is sqlite, but batch.runner is kubernetes and the warehouse s3://"),
-    (spark("spark", **catalog("sqlite")), "batch.table.catalog.type is sqlite, but batch.runner is spark and the warehouse s3://"),
+    (
+        spark("spark", **catalog("sqlite")),
+        "batch.table.catalog.type is sqlite, but batch.runner is spark and the warehouse s3://",
+    ),
     (spark(**catalog("hadoop")), "batch.table.catalog.type is hadoop, but the warehouse s3://lake/tables is an object store"),
     (spark(**catalog("rest")), "batch.table.catalog.uri is empty: set the address of the catalogue"),
     (spark(output={}), "batch.output must have one destination"),

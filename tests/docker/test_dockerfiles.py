@@ -1,15 +1,20 @@
 """The Dockerfiles: properties that can be checked without an engine."""
 
+import hashlib
 import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import pyspark
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from undertone_batch.iceberg_packages import iceberg_packages
+from undertone_client.jobs.catalog import CatalogType
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("batch", "dev-server", "model", "sidecar")
@@ -161,3 +166,42 @@ def test_sidecar_has_no_heavy_packages() -> None:
     packages = Dockerfile("sidecar").third_party_packages()
     assert {"grpcio", "tokenizers", "prometheus-client"} <= packages
     assert not packages & NOT_IN_THE_SIDECAR
+
+
+def jars() -> dict[str, str]:
+    """The checksums of the jars of the batch image, by Maven coordinates."""
+    lines = (ROOT / "docker/batch/jars.txt").read_text().splitlines()
+    return {line.split()[1]: line.split()[0] for line in lines if not line.startswith("#")}
+
+
+def test_batch_image_has_the_jars_of_all_catalogues_with_checksums() -> None:
+    needed = {package for each in CatalogType for package in iceberg_packages(pyspark.__version__, each)}
+    assert needed <= jars().keys()
+    assert all(re.fullmatch("[0-9a-f]{64}", checksum) for checksum in jars().values())
+
+
+def test_jars_of_s3a_have_the_version_of_hadoop_in_pyspark() -> None:
+    (client,) = (Path(pyspark.__file__).parent / "jars").glob("hadoop-client-api-*.jar")
+    assert f"org.apache.hadoop:hadoop-aws:{client.stem.rpartition('-')[2]}" in jars()
+
+
+def test_jars_of_the_sdk_have_the_version_of_the_sdk_of_iceberg() -> None:
+    bundles = list((ROOT / "build/iceberg").glob("iceberg-aws-bundle-*.jar"))
+    if not bundles:
+        pytest.skip("build/iceberg has no jars: run .ci/iceberg")
+    with zipfile.ZipFile(bundles[0]) as archive:
+        properties = archive.read("META-INF/maven/software.amazon.awssdk/s3/pom.properties").decode()
+    (version,) = re.findall(r"^version=(\S+)$", properties, re.MULTILINE)
+    assert {jar.split(":")[2] for jar in jars() if jar.startswith("software.amazon.awssdk:")} == {version}
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"the jar", 0), (b"another", 1)])
+def test_jars_with_another_checksum_are_refused(tmp_path: Path, content: bytes, code: int) -> None:
+    """The jar is in the folder, so the script fetches nothing."""
+    script = tmp_path / "jars.sh"
+    script.write_bytes((ROOT / "docker/batch/jars.sh").read_bytes())
+    script.chmod(0o755)
+    (tmp_path / "jars.txt").write_text(f"# A comment.\n{hashlib.sha256(b'the jar').hexdigest()}  group:one:1\n")
+    (tmp_path / "one-1.jar").write_bytes(content)
+    ran = subprocess.run([script, tmp_path], check=False, capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, "one-1.jar" in ran.stdout) == (code, code == 1)

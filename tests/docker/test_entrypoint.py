@@ -1,6 +1,7 @@
 """The entrypoint of the batch image. Scripts in place of Spark and Java print their arguments."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -85,3 +86,21 @@ def test_executor_reports_a_missing_variable(run: Run) -> None:
     done = run("executor", **{name: value for name, value in EXECUTOR.items() if name != "SPARK_DRIVER_URL"})
     assert done.returncode != 0
     assert "SPARK_DRIVER_URL" in done.stderr
+
+
+def test_decommission_signals_the_java_process_and_waits_for_its_end(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as java, subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            for process, name in ((java, "java"), (other, "python")):
+                (tmp_path / str(process.pid)).mkdir()
+                (tmp_path / str(process.pid) / "comm").write_text(f"{name}\n")
+            # A folder of a process that has ended.
+            (tmp_path / "1").mkdir()
+            script = ENTRYPOINT.with_name("decommission.sh")
+            with subprocess.Popen([script], env={**os.environ, "PROC": str(tmp_path)}) as running:
+                assert java.wait(timeout=30) == -signal.SIGPWR
+                assert running.wait(timeout=30) == 0
+            assert other.poll() is None
+        finally:
+            java.kill()
+            other.kill()

@@ -1,12 +1,11 @@
 """A real API server of Kubernetes with etcd, without nodes."""
 
+import http.client
 import json
 import shutil
 import ssl
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from undertone_bench.chart import Manifest
 
 from tests.chart.support.paths import ROOT
 
-TOKEN: Final = "administrator"
+ADMINISTRATOR: Final = "administrator"
 START_SECONDS: Final = 120.0
 _PLURALS: Final = {"NetworkPolicy": "networkpolicies"}
 
@@ -39,31 +38,31 @@ class ApiServer:
     """A client of the API server with a token.
 
     Attributes:
-        url: The address of the server.
+        address: The host and port of the server.
         certificate: The file of its certificate.
         token: The bearer token.
     """
 
-    url: str
+    address: str
     certificate: Path
-    token: str = TOKEN
+    token: str = ADMINISTRATOR
 
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, kind: str = "application/json"
     ) -> tuple[Any, list[str]]:
         """Sends a request. Returns the answer and the server's warnings. Raises ApiError."""
-        request = urllib.request.Request(
-            f"{self.url}/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": kind},
-        )
         context = ssl.create_default_context(cafile=str(self.certificate))
+        connection = http.client.HTTPSConnection(self.address, context=context, timeout=30)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
         try:
-            with urllib.request.urlopen(request, context=context, timeout=30) as answer:
-                return json.load(answer), answer.headers.get_all("Warning") or []
-        except urllib.error.HTTPError as error:
-            raise ApiError(error.code, error.read().decode()) from None
+            connection.request(method, f"/{path}", None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read().decode()
+            if answer.status >= http.HTTPStatus.BAD_REQUEST:
+                raise ApiError(answer.status, content)
+            return json.loads(content), answer.headers.get_all("Warning") or []
+        finally:
+            connection.close()
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> tuple[Any, list[str]]:
         """Creates an object; unknown fields are errors. Raises ApiError."""
@@ -91,18 +90,18 @@ def collection(manifest: Manifest) -> str:
 
 def find_program(name: str) -> Path | None:
     """A program on the PATH or in build/kubernetes, where .ci/kubernetes puts it."""
-    found = shutil.which(name, path=None) or shutil.which(name, path=str(ROOT / "build/kubernetes"))
+    found = shutil.which(name) or shutil.which(name, path=str(ROOT / "build/kubernetes"))
     return Path(found) if found else None
 
 
 @contextmanager
 def running_api_server(folder: Path, etcd: Path, server: Path, ports: tuple[int, int, int]) -> Iterator[ApiServer]:
-    """Runs etcd and the API server with role-based access control and the default admission plugins."""
+    """Runs etcd and the API server, with role-based access control and the default admission."""
     client, peer, secure = ports
     key = folder / "accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
     tokens = folder / "tokens.csv"
-    tokens.write_text(f'{TOKEN},{TOKEN},1,"system:masters"\n')
+    tokens.write_text(f'{ADMINISTRATOR},{ADMINISTRATOR},1,"system:masters"\n')
     store = [
         f"--data-dir={folder / 'etcd'}",
         f"--listen-client-urls=http://127.0.0.1:{client}",
@@ -129,7 +128,7 @@ def running_api_server(folder: Path, etcd: Path, server: Path, ports: tuple[int,
         processes = [subprocess.Popen([etcd, *store], stdout=log, stderr=log, cwd=folder)]
         try:
             processes.append(subprocess.Popen([server, *options], stdout=log, stderr=log, cwd=folder))
-            api = ApiServer(f"https://127.0.0.1:{secure}", folder / "certificates/apiserver.crt")
+            api = ApiServer(f"127.0.0.1:{secure}", folder / "certificates/apiserver.crt")
             _wait(api, processes, folder / "log")
             yield api
         finally:

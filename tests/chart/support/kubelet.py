@@ -121,7 +121,9 @@ class Kubelet:
 
 
 @contextmanager
-def running_kubelet(api: ApiServer, namespace: str, entrypoint: Path, image: Mapping[str, str], folder: Path) -> Iterator[Kubelet]:
+def running_kubelet(
+    api: ApiServer, namespace: str, entrypoint: Path, image: Mapping[str, str], folder: Path
+) -> Iterator[Kubelet]:
     kubelet = Kubelet(api, namespace, entrypoint, {"PATH": os.environ["PATH"], **image}, folder)
     thread = threading.Thread(target=kubelet.run)
     thread.start()
