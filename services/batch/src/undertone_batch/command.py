@@ -126,7 +126,7 @@ Examples:
     type=click.Choice([each.value for each in TableFormat]),
     default=TableFormat.ICEBERG.value,
     show_default=True,
-    help="Format of the table of scores.",
+    help="Format of the table of scores. parquet: only for backfills, which replace all rows, and not atomic.",
 )
 @click.option(
     "--deletions",
@@ -227,7 +227,8 @@ def run(
         if session.metrics_url:
             log.info("metrics are at %s", session.metrics_url)
         with explain_spark_errors():
-            spark = open_session(config.run_id, session_settings(config.catalog))
+            iceberg = config.layout.format is TableFormat.ICEBERG
+            spark = open_session(config.run_id, session_settings(config.catalog) if iceberg else {})
         try:
             with explain_spark_errors():
                 job_run = ScoringJob(spark, config)

@@ -9,7 +9,7 @@ from undertone_client import Mode, Policy, Settings, SettingsError, validate_tar
 from undertone_client.jobs.catalog import CatalogSettings, TableName
 from undertone_telemetry import TelemetrySettings
 
-from undertone_batch.layout import Layout
+from undertone_batch.layout import Layout, TableFormat
 from undertone_batch.source import Source
 from undertone_batch.source.options import check_options
 
@@ -100,6 +100,11 @@ class JobConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}: use a share from 0 to 1")
         check_options(self.source.format, self.source.options, mark_deleted=self.mark_deleted)
+        if self.layout.format is TableFormat.PARQUET and self.mode is RunMode.DAILY:
+            raise SettingsError(
+                "a daily run keeps rows, but a table of Parquet cannot be replaced safely: use --mode backfill, or"
+                " --table-format iceberg"
+            )
         if self.wave_rows < 1:
             raise SettingsError(f"wave_rows is {self.wave_rows}: use 1 or more")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,99}", self.run_id):

@@ -151,6 +151,12 @@ class IcebergTable:
         with self._explain_errors():
             drop_leftovers(self._spark, self._path, now)
 
+    def finish(self, state: TableState) -> TableState:
+        return state
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     def begin_backfill(self, state: TableState, began_at: datetime) -> TableState:
         with self._explain_errors():
             self._spark.sql(f"ALTER TABLE {self._path} SET TBLPROPERTIES ('{BACKFILL_PROPERTY}' = '{began_at.isoformat()}')")

@@ -5,7 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -128,7 +128,11 @@ class ScoringJob:
     def _run(self) -> None:
         config = self._config
         source = config.source.read(self._spark)
-        table = open_table(self._spark, config.table, config.catalog, config.layout)
+        with closing(open_table(self._spark, config.table, config.catalog, config.layout)) as table:
+            self._update(table, source)
+
+    def _update(self, table: ScoreTable, source: DataFrame) -> None:
+        config = self._config
         state = table.open()
         id_type = config.source.id_type(source, None if state is None else state.schema["id"].dataType)
         served = asyncio.run(
@@ -157,6 +161,7 @@ class ScoringJob:
                     f"{self._summary.failed:,} paragraphs failed: {self._summary.failed_share:.2%}, but --max-failed-share"
                     f" allows {config.max_failed_share:.2%}. See the table {table.dead_letters_name}"
                 )
+        state = table.finish(state)
         if since is not None and state.backfill_began_at is not None:
             table.end_backfill(state)
 

@@ -75,7 +75,8 @@ def open_session(run_id: str, settings: Mapping[str, str]) -> SparkSession:
         SparkContext._ensure_initialized()  # starts Java, which has the user's settings
         present = (SparkConf().get(EXTENSIONS_SETTING) or "").split(",")
         extensions = [*present, *changed.get(EXTENSIONS_SETTING, "").split(",")]
-        changed[EXTENSIONS_SETTING] = ",".join(name for name in dict.fromkeys(extensions) if name)
+        if EXTENSIONS_SETTING in changed:
+            changed[EXTENSIONS_SETTING] = ",".join(name for name in dict.fromkeys(extensions) if name)
     return builder.config(map=dict(changed)).getOrCreate()
 
 

@@ -137,6 +137,12 @@ class ScoreTable(Protocol):
     def drop_leftovers(self, now: datetime) -> None:
         """Removes what killed runs have left behind. Raises OutputError."""
 
+    def finish(self, state: TableState) -> TableState:
+        """Ends a run whose waves are all committed. Raises OutputError."""
+
+    def close(self) -> None:
+        """Releases what the run holds, also after an error."""
+
     def begin_backfill(self, state: TableState, began_at: datetime) -> TableState:
         """Notes the start of a backfill."""
 

@@ -4,13 +4,15 @@ from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
+from undertone_client import SettingsError
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, CatalogSettings, TableName
 
 from undertone_batch.iceberg_catalog import configure_catalog
 from undertone_batch.iceberg_sql import version_of
 from undertone_batch.iceberg_table import IcebergTable
-from undertone_batch.layout import Layout
+from undertone_batch.layout import Layout, TableFormat
+from undertone_batch.parquet_table import ParquetTable, read_parquet_scores
 from undertone_batch.table import ScoreTable
 
 
@@ -20,6 +22,8 @@ def open_table(spark: SparkSession, name: TableName, catalog: CatalogSettings, l
     Raises:
         SettingsError: the session cannot use the catalogue.
     """
+    if layout.format is TableFormat.PARQUET:
+        return ParquetTable(spark, name, catalog, layout.bucket_count)
     if catalog.type == "sqlite":
         try:
             catalog.local_warehouse.mkdir(parents=True, exist_ok=True)
@@ -38,6 +42,7 @@ def read_scores(
     *,
     deleted: bool = False,
     as_of: datetime | int | None = None,
+    table_format: TableFormat = TableFormat.ICEBERG,
 ) -> DataFrame:
     """The rows of a table of scores. Later runs do not change the frame.
 
@@ -48,12 +53,18 @@ def read_scores(
         deleted: Include rows whose paragraph is not in the source any more. Their `deleted_at` is
             not null.
         as_of: A time, or the id of a snapshot: the rows as they were then. By default the current
-            rows.
+            rows. Only for Iceberg.
+        table_format: The format of the table.
 
     Raises:
         OutputError: the table does not exist, or had no snapshot at that time.
+        SettingsError: `as_of` is set for a table of Parquet.
     """
     name = TableName.parse(table) if isinstance(table, str) else table
+    if table_format is TableFormat.PARQUET:
+        if as_of is not None:
+            raise SettingsError("a table of Parquet has no earlier states: remove as_of")
+        return read_parquet_scores(spark, name, catalog)
     missing = f"there is no table of scores {name}: create one with `undertone-batch run`"
     if catalog.type == "sqlite" and not catalog.sqlite_file.exists():
         raise OutputError(missing)
