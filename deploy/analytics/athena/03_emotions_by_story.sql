@@ -6,7 +6,7 @@ SELECT
   emotion,
   COUNT(*) AS paragraphs,
   AVG(probability) AS mean_probability,
-  SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS leading_paragraphs,
+  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS BIGINT) AS leading_paragraphs,
   CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS leading_share
 FROM emotions.stories_emotions_long AS emotions_long
 GROUP BY

@@ -68,7 +68,7 @@ WITH counts AS (
   SELECT
     measure,
     bin,
-    SUM(CASE WHEN day BETWEEN baseline_from AND baseline_to THEN paragraphs ELSE 0 END) AS paragraphs
+    CAST(SUM(CASE WHEN day BETWEEN baseline_from AND baseline_to THEN paragraphs ELSE 0 END) AS BIGINT) AS paragraphs
   FROM periods
   GROUP BY
     measure,
@@ -78,13 +78,13 @@ WITH counts AS (
     measure,
     bin,
     paragraphs,
-    SUM(paragraphs) OVER (PARTITION BY measure) AS total
+    CAST(SUM(paragraphs) OVER (PARTITION BY measure) AS BIGINT) AS total
   FROM bins
 ), days AS (
   SELECT
     day,
     measure,
-    SUM(paragraphs) AS total
+    CAST(SUM(paragraphs) AS BIGINT) AS total
   FROM counts
   GROUP BY
     day,

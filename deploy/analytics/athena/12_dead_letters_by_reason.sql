@@ -5,7 +5,7 @@ SELECT
   reason,
   COUNT(*) AS paragraphs,
   CAST(COUNT(*) AS DOUBLE) / SUM(COUNT(*)) OVER () AS share,
-  SUM(CAST(attempts AS BIGINT)) AS calls,
+  CAST(SUM(attempts) AS BIGINT) AS calls,
   CAST(AT_TIMEZONE(MIN(failed_at), 'UTC') AS TIMESTAMP) AS first_failed_at,
   CAST(AT_TIMEZONE(MAX(failed_at), 'UTC') AS TIMESTAMP) AS last_failed_at
 FROM emotions.stories_dead_letters AS dead_letters

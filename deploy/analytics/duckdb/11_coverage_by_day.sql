@@ -2,11 +2,11 @@
 CREATE OR REPLACE VIEW stories_coverage_by_day AS
 SELECT
   day,
-  SUM(scored) AS scored,
-  SUM(failed) AS dead_letters,
+  CAST(SUM(scored) AS BIGINT) AS scored,
+  CAST(SUM(failed) AS BIGINT) AS dead_letters,
   CAST(SUM(scored) AS DOUBLE) / SUM(scored + failed) AS coverage,
-  SUM(truncated) AS truncated,
-  SUM(tokens) AS tokens,
+  CAST(SUM(truncated) AS BIGINT) AS truncated,
+  CAST(SUM(tokens) AS BIGINT) AS tokens,
   CAST(SUM(tokens) AS DOUBLE) / NULLIF(SUM(scored), 0) AS mean_tokens,
   SUM(confidence) / NULLIF(SUM(scored), 0) AS mean_confidence
 FROM (

@@ -13,12 +13,12 @@ SELECT
   last_day
 FROM (
   SELECT
-    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS scored,
-    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND NOT failed.id IS NULL THEN 1 ELSE 0 END), 0) AS outdated,
-    COALESCE(SUM(CASE WHEN NOT scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS deleted,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS scored,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND NOT failed.id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS outdated,
+    CAST(COALESCE(SUM(CASE WHEN NOT scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS deleted,
     COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,
-    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND scores.truncated THEN 1 ELSE 0 END), 0) AS truncated,
-    COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.tokens AS BIGINT) ELSE 0 END), 0) AS tokens,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND scores.truncated THEN 1 ELSE 0 END), 0) AS BIGINT) AS truncated,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.tokens AS BIGINT) ELSE 0 END), 0) AS BIGINT) AS tokens,
     MIN(
       CASE
         WHEN scores.deleted_at IS NULL

@@ -5,7 +5,7 @@ SELECT
   reason,
   COUNT(*) AS paragraphs,
   CAST(COUNT(*) AS DOUBLE) / SUM(COUNT(*)) OVER () AS share,
-  SUM(CAST(attempts AS BIGINT)) AS calls,
+  CAST(SUM(attempts) AS BIGINT) AS calls,
   CAST('1970-01-01 00:00:00' AS TIMESTAMP_NTZ) + MAKE_DT_INTERVAL(0, 0, 0, UNIX_MICROS(MIN(failed_at)) / CAST('1000000' AS DECIMAL(7, 0))) AS first_failed_at,
   CAST('1970-01-01 00:00:00' AS TIMESTAMP_NTZ) + MAKE_DT_INTERVAL(0, 0, 0, UNIX_MICROS(MAX(failed_at)) / CAST('1000000' AS DECIMAL(7, 0))) AS last_failed_at
 FROM undertone.emotions.stories_dead_letters AS dead_letters

@@ -11,7 +11,7 @@ SELECT
 FROM (
   SELECT
     COUNT(*) AS compared,
-    COALESCE(SUM(CASE WHEN flipped THEN 1 ELSE 0 END), 0) AS flipped,
+    CAST(COALESCE(SUM(CASE WHEN flipped THEN 1 ELSE 0 END), 0) AS BIGINT) AS flipped,
     AVG(shift) AS mean_shift,
     MAX(shift) AS largest_shift
   FROM stories_changed_paragraphs AS changed_paragraphs

@@ -6,10 +6,15 @@ import click
 
 COMMANDS = {
     "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its emotions."),
+    "compare": ("undertone_cli.commands.compare", "Compare the scores of two models, tables or snapshots."),
     "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),
     "replay": ("undertone_cli.commands.score", "Score the failed paragraphs of a run again."),
     "report": ("undertone_cli.commands.report", "Write an HTML report on a folder of scores."),
+    "sample": ("undertone_cli.commands.sample", "Choose uncertain paragraphs for labelling."),
     "score": ("undertone_cli.commands.score", "Score files into a folder of Parquet tables."),
+    "sql": ("undertone_cli.commands.sql", "Query scores with SQL."),
+    "top": ("undertone_cli.commands.top", "Show the strongest paragraphs of an emotion."),
+    "views": ("undertone_cli.commands.views", "Print the SQL of views for Athena, Spark or DuckDB."),
 }
 """Module and short help of each command. The module has a function with the command's name."""
 

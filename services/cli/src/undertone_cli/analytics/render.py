@@ -179,3 +179,16 @@ class Renderer:
         days = BASELINE_DAYS - 1
         default = f"CAST(MIN(day) OVER () + INTERVAL '{days}' DAY AS DATE)"
         return parse_one(f"DATE '{self._baseline.last}'" if self._baseline else default, read="trino")
+
+
+def parse_period(text: str) -> Period:
+    """Parses FIRST/LAST, such as 2026-03-01/2026-03-31.
+
+    Raises:
+        SettingsError: the text is no period.
+    """
+    first, _, last = text.partition("/")
+    try:
+        return Period(date.fromisoformat(first), date.fromisoformat(last))
+    except ValueError:
+        raise SettingsError(f"the baseline period {text!r} is invalid: use FIRST/LAST, such as 2026-03-01/2026-03-31") from None

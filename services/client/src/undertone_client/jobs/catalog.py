@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -149,6 +149,39 @@ def _table_options(
     return TableOptions(TableName.parse(table), CatalogSettings(CatalogType(catalog_type), warehouse, catalog_uri, options))
 
 
+_CATALOG_OPTIONS = (
+    click.option(
+        "--warehouse",
+        envvar="UNDERTONE_WAREHOUSE",
+        show_envvar=True,
+        help="Folder or URL of the Iceberg tables, such as lake or s3://bucket/lake.",
+    ),
+    click.option(
+        "--catalog-type",
+        envvar="UNDERTONE_CATALOG_TYPE",
+        show_envvar=True,
+        type=click.Choice([each.value for each in CatalogType]),
+        default=CatalogType.SQLITE.value,
+        show_default=True,
+        help="Iceberg catalogue. sqlite: a file in the warehouse, for one machine. hadoop: file names in HDFS, only for"
+        " Spark. glue, rest and hive: services.",
+    ),
+    click.option(
+        "--catalog-uri",
+        envvar="UNDERTONE_CATALOG_URI",
+        show_envvar=True,
+        help="Address of a REST catalogue, or of a Hive metastore (thrift://HOST:9083).",
+    ),
+    click.option(
+        "--catalog-option",
+        "catalog_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Property of the Iceberg catalogue, such as s3.endpoint=URL or client.region=REGION. Can be repeated.",
+    ),
+)
+
+
 def table_options(help_text: str, *, required: bool) -> Decorator[Any]:
     """Adds the argument `table` to a command: a `TableOptions`, or None without --table.
 
@@ -160,33 +193,27 @@ def table_options(help_text: str, *, required: bool) -> Decorator[Any]:
         "table",
         _table_options,
         click.option("--table", required=required, metavar="NAMESPACE.NAME", help=help_text),
-        click.option(
-            "--warehouse",
-            envvar="UNDERTONE_WAREHOUSE",
-            show_envvar=True,
-            help="Folder or URL of the Iceberg tables, such as lake or s3://bucket/lake.",
-        ),
-        click.option(
-            "--catalog-type",
-            envvar="UNDERTONE_CATALOG_TYPE",
-            show_envvar=True,
-            type=click.Choice([each.value for each in CatalogType]),
-            default=CatalogType.SQLITE.value,
-            show_default=True,
-            help="Iceberg catalogue. sqlite: a file in the warehouse, for one machine. hadoop: file names in HDFS, only for"
-            " Spark. glue, rest and hive: services.",
-        ),
-        click.option(
-            "--catalog-uri",
-            envvar="UNDERTONE_CATALOG_URI",
-            show_envvar=True,
-            help="Address of a REST catalogue, or of a Hive metastore (thrift://HOST:9083).",
-        ),
-        click.option(
-            "--catalog-option",
-            "catalog_options",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="Property of the Iceberg catalogue, such as s3.endpoint=URL or client.region=REGION. Can be repeated.",
-        ),
+        *_CATALOG_OPTIONS,
     )
+
+
+CatalogFactory = Callable[[], CatalogSettings]
+"""Returns the settings of the catalogue. Raises SettingsError."""
+
+
+def _catalog_options(
+    warehouse: str | None, catalog_type: str, catalog_uri: str | None, catalog_options: tuple[str, ...]
+) -> CatalogFactory:
+    def settings() -> CatalogSettings:
+        options = parse_pairs(catalog_options, "--catalog-option", "client.region=eu-central-1")
+        return CatalogSettings(CatalogType(catalog_type), warehouse, catalog_uri, options)
+
+    return settings
+
+
+def catalog_options() -> Decorator[Any]:
+    """Adds the argument `catalog` to a command whose argument may name a table: a `CatalogFactory`.
+
+    The options are checked only if the command calls it, because a folder needs no catalogue.
+    """
+    return option_group("catalog", _catalog_options, *_CATALOG_OPTIONS)

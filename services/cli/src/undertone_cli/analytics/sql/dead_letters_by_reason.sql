@@ -12,7 +12,7 @@ SELECT
   reason,
   COUNT(*) AS paragraphs,
   CAST(COUNT(*) AS DOUBLE) / SUM(COUNT(*)) OVER () AS share,
-  SUM(CAST(attempts AS BIGINT)) AS calls,
+  CAST(SUM(attempts) AS BIGINT) AS calls,
   TIME_IN_UTC(MIN(failed_at)) AS first_failed_at,
   TIME_IN_UTC(MAX(failed_at)) AS last_failed_at
 FROM dead_letters

@@ -50,16 +50,16 @@ bins AS (
   SELECT
     measure,
     bin,
-    SUM(CASE WHEN day BETWEEN baseline_from AND baseline_to THEN paragraphs ELSE 0 END) AS paragraphs
+    CAST(SUM(CASE WHEN day BETWEEN baseline_from AND baseline_to THEN paragraphs ELSE 0 END) AS BIGINT) AS paragraphs
   FROM periods
   GROUP BY measure, bin
 ),
 baselines AS (
-  SELECT measure, bin, paragraphs, SUM(paragraphs) OVER (PARTITION BY measure) AS total
+  SELECT measure, bin, paragraphs, CAST(SUM(paragraphs) OVER (PARTITION BY measure) AS BIGINT) AS total
   FROM bins
 ),
 days AS (
-  SELECT day, measure, SUM(paragraphs) AS total
+  SELECT day, measure, CAST(SUM(paragraphs) AS BIGINT) AS total
   FROM counts
   GROUP BY day, measure
 ),

@@ -1,0 +1,95 @@
+"""`undertone sql` and `undertone compare` on an Iceberg table in a SQLite catalogue."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyiceberg.catalog import Catalog, load_catalog
+from undertone_cli.sql.iceberg import IcebergDataset
+from undertone_client.jobs.catalog import CATALOG
+
+from tests.unit.support.command import Command
+from tests.unit.support.view_reference import Failed, Scored, dead_letters_table, scores_table
+
+BEFORE = [Scored("1", (1.0, 0.0, 0.0)), Scored("2", (0.0, 1.0, 0.0)), Scored("3", (0.0, 0.0, 1.0), deleted=True)]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def catalog(warehouse: Path) -> Iterator[Catalog]:
+    """A table with two snapshots. The second changes the label of one paragraph."""
+    warehouse.mkdir()
+    catalog = load_catalog(CATALOG, type="sql", uri=f"sqlite:///{warehouse}/catalog.sqlite", warehouse=f"file://{warehouse}")
+    catalog.create_namespace("emotions")
+    scores = scores_table(BEFORE)
+    table = catalog.create_table("emotions.stories", schema=scores.schema)
+    table.append(scores)
+    table.overwrite(scores_table([replace(BEFORE[0], probabilities=(0.0, 1.0, 0.0)), *BEFORE[1:]]))
+    letters = dead_letters_table([Failed("4")])
+    catalog.create_table("emotions.stories_dead_letters", schema=letters.schema).append(letters)
+    yield catalog
+    catalog.close()
+
+
+def rows(command: Command, *arguments: object) -> list[dict[str, str]]:
+    result = command(*arguments, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def test_views_read_the_table_and_its_dead_letters(command: Command, catalog: Catalog, warehouse: Path) -> None:
+    [row] = rows(command, "sql", "--view", "coverage", "emotions.stories", "--warehouse", warehouse)
+    assert (row["scored"], row["deleted"], row["dead_letters"]) == ("2", "1", "1")
+
+
+def test_an_older_snapshot(command: Command, catalog: Catalog, warehouse: Path) -> None:
+    first, *_ = catalog.load_table("emotions.stories").history()
+    query = ("sql", "SELECT label FROM scores WHERE id = '1'", "emotions.stories", "--warehouse", warehouse)
+    assert rows(command, *query) == [{"label": "Calm sea"}]
+    assert rows(command, *query, "--as-of", first.snapshot_id) == [{"label": "joy"}]
+    time = datetime.fromtimestamp(first.timestamp_ms / 1000, UTC).isoformat()
+    assert rows(command, *query, "--as-of", time) == [{"label": "joy"}]
+    result = command(*query, "--as-of", "2020-01-01")
+    assert (result.exit_code, "no snapshot as of 2020-01-01" in result.output) == (2, True)
+
+
+def test_two_snapshots_are_compared(command: Command, catalog: Catalog, warehouse: Path) -> None:
+    first = catalog.load_table("emotions.stories").history()[0].snapshot_id
+    arguments = ("compare", "emotions.stories", "--as-of", first, "--warehouse", warehouse)
+    [row] = rows(command, *arguments, "--view", "changes")
+    assert (row["compared"], row["flipped"]) == ("2", "1")
+
+
+def test_a_scan_reads_only_the_columns_of_the_query(catalog: Catalog) -> None:
+    table = catalog.load_table("emotions.stories")
+    selected = []
+
+    class Spy:
+        def scan(self, **options: Any) -> Any:
+            selected.append(options["selected_fields"])
+            return table.scan(**options)
+
+    dataset = IcebergDataset(Spy(), None)
+    assert dataset.scanner(columns=["label"]).to_table().column_names == ["label"]
+    assert selected == [("*",), ("label",)]
+
+
+@pytest.mark.parametrize("name", ["emotions.nothing", "nowhere.stories"])
+def test_a_missing_table(command: Command, catalog: Catalog, warehouse: Path, name: str) -> None:
+    result = command("sql", "SELECT 1", name, "--warehouse", warehouse)
+    assert (result.exit_code, f"no table {name}" in result.output) == (2, True)
+
+
+def test_a_missing_warehouse_is_not_created(command: Command, tmp_path: Path) -> None:
+    result = command("sql", "SELECT 1", "emotions.stories", "--warehouse", tmp_path / "none")
+    assert (result.exit_code, "does not exist" in result.output) == (2, True)
+    assert not (tmp_path / "none").exists()
