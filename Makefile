@@ -25,6 +25,24 @@ demo: $(MODEL) ## Start the service, score the sample stories, and write a repor
 test: $(MODEL) ## Run all tests, in parallel
 	@$(BIN)/pytest --numprocesses auto --dist worksteal
 
+# The newest releases of the minor versions that the job supports beside the locked one.
+SPARK_VERSIONS := 3.5.9 4.0.4
+
+.PHONY: test-spark-versions
+test-spark-versions: $(SPARK_VERSIONS:%=test-spark-%) ## Test the Spark job with older versions of Spark
+
+test-spark-%: build/spark/%/ready
+	.ci/iceberg $*
+	build/spark/$*/bin/pytest tests/integration/spark tests/unit/batch
+
+# The locked environment with another Spark. uv checks that Spark's requirements allow the lock.
+build/spark/%/ready: .venv/ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/spark/$*
+	$(BIN)/uv pip install --quiet --python build/spark/$* --no-deps --require-hashes --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python build/spark/$* --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
+	$(BIN)/uv pip install --quiet --python build/spark/$* pyspark==$*
+	@touch $@
+
 .PHONY: check
 check: .venv/ready ## Lint, check types, and compare generated files with their sources
 	$(BIN)/ruff check

@@ -2,7 +2,9 @@
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as sql
 from undertone_batch import Service, emotions, predict
+from undertone_batch.source.paragraphs import is_utf8
 from undertone_client import SettingsError
 from undertone_client.testing import EMOTIONS, expected_probabilities
 
@@ -30,3 +32,29 @@ def test_emotions_adds_scores_or_failures(spark: SparkSession, service: Backgrou
     assert (outcomes[1].status, outcomes[1].reason) == ("OK", None)
     assert (outcomes[2].label, outcomes[2].status, outcomes[2].reason) == (None, "INVALID_ARGUMENT", "the text is null")
     assert (outcomes[3].probabilities, outcomes[3].reason) == (None, "the text is not UTF-8 at byte 1")
+
+
+def test_a_cast_of_bytes_is_utf8_where_python_decodes_it(spark: SparkSession) -> None:
+    parts = [
+        b"",
+        b"a",
+        "é€😀".encode(),
+        b"\x80",
+        b"\xc0\xaf",
+        b"\xe2\x82",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        "\ufffd".encode(),
+    ]
+    texts = [first + second for first in parts for second in parts]
+    frame = spark.createDataFrame([(text,) for text in texts], "bytes binary")
+    rows = frame.select("bytes", is_utf8(sql.col("bytes").cast("string")).alias("valid")).collect()
+    assert {bytes(row["bytes"]): row["valid"] for row in rows} == {text: _decodes(text) for text in texts}
+
+
+def _decodes(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

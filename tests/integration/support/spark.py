@@ -6,14 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 from undertone_batch.iceberg_catalog import EXTENSIONS
+from undertone_batch.iceberg_packages import iceberg_packages
+from undertone_client.jobs.catalog import CatalogType
 
-ICEBERG_JARS = sorted((Path(__file__).parents[3] / "build/iceberg").glob("*.jar"))
-"""Iceberg's runtime for the locked Spark, its AWS clients, and SQLite's JDBC driver."""
 
-needs_iceberg = pytest.mark.skipif(not ICEBERG_JARS, reason="build/iceberg has no jars: run .ci/iceberg")
+def _iceberg_jars() -> list[Path]:
+    packages = {package for catalog in CatalogType for package in iceberg_packages(pyspark.__version__, catalog)}
+    fitting = {"{1}-{2}.jar".format(*package.split(":")) for package in packages}
+    jars = (Path(__file__).parents[3] / "build/iceberg").glob("*.jar")
+    return sorted(jar for jar in jars if jar.name in fitting or not jar.name.startswith("iceberg-"))
+
+
+ICEBERG_JARS = _iceberg_jars()
+"""Iceberg's runtime for the installed Spark, its AWS clients, and SQLite's JDBC driver."""
+
+needs_iceberg = pytest.mark.skipif(
+    not any("spark-runtime" in jar.name for jar in ICEBERG_JARS),
+    reason=f"build/iceberg has no jars for Spark {pyspark.__version__}: run .ci/iceberg {pyspark.__version__}",
+)
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed; Spark needs it, 17 or later")
 

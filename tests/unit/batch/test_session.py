@@ -45,7 +45,7 @@ def test_java_17_and_later_are_accepted(java: Callable[[str], Path], output: str
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ('java version "1.8.0_392"', "Spark needs Java 17 or later, but 'java' is Java 8: install Java 17 or later"),
+        ('java version "1.8.0_392"', "Spark 4.0.4 needs Java 17 or later, but 'java' is Java 8: install Java 17 or later"),
         ('openjdk version "11.0.22" 2024-01-16', "but 'java' is Java 11: install"),
         ("Unable to locate a Java Runtime.", "prints 'Unable to locate a Java Runtime.' instead of its version: install"),
     ],
@@ -53,7 +53,21 @@ def test_java_17_and_later_are_accepted(java: Callable[[str], Path], output: str
 def test_missing_and_older_versions_of_java_are_rejected(java: Callable[[str], Path], output: str, message: str) -> None:
     java(output)
     with pytest.raises(SettingsError, match=message):
-        check_java()
+        check_java("4.0.4")
+
+
+@pytest.mark.parametrize("output", ['java version "1.8.0_392"', 'openjdk version "11.0.22" 2024-01-16'])
+def test_spark_3_runs_on_java_8_and_11(java: Callable[[str], Path], output: str) -> None:
+    java(output)
+    check_java("3.5.9")
+
+
+def test_spark_3_rejects_java_7(java: Callable[[str], Path]) -> None:
+    java('java version "1.7.0_80"')
+    with pytest.raises(
+        SettingsError, match=r"Spark 3\.5\.9 needs Java 8 or later, but 'java' is Java 7: install Java 8 or later"
+    ):
+        check_java("3.5.9")
 
 
 def test_a_java_that_does_not_run_is_rejected(java: Callable[[str], Path]) -> None:
@@ -70,19 +84,19 @@ def test_java_home_precedes_the_path(java: Callable[[str], Path], monkeypatch: p
     old.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "old"))
     with pytest.raises(SettingsError, match=f"'{old}' is Java 11"):
-        check_java()
+        check_java("4.1.4")
 
 
-@pytest.mark.parametrize("output", [None, 'openjdk version "11.0.22"'])
+@pytest.mark.parametrize("output", [None, 'java version "1.7.0_80"'])
 def test_the_command_checks_java(
     java: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, output: str | None
 ) -> None:
     if output is None:
         monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-        message = f"'{tmp_path}/bin/java' does not exist: install Java 17"
+        message = f"'{tmp_path}/bin/java' does not exist: install Java "
     else:
         java(output)
-        message = "is Java 11: install Java 17 or later, or set JAVA_HOME to its folder"
+        message = "is Java 7: install Java "
     arguments = ["run", "--mode=daily", "--source=source", "--table=emotions.posts", f"--warehouse={tmp_path}"]
     result = CliRunner().invoke(undertone_batch, arguments)
     assert result.exit_code == 2

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from undertone_client import CallCounts, UndertoneError
+from undertone_client import CallCounts, SettingsError, UndertoneError
 from undertone_client.jobs import table_properties, wait_for_service
 
 from undertone_batch.config import JobConfig, RunMode
+from undertone_batch.connect import uses_connect
 from undertone_batch.dataframe import predict
 from undertone_batch.deletions import Deletions
 from undertone_batch.diff import (
@@ -58,7 +59,15 @@ class ScoringJob:
             spark: The session. Its time zone and its Arrow settings are changed.
             config: What to do.
             clock: Returns the time.
+
+        Raises:
+            SettingsError: the session is one of Spark Connect.
         """
+        if uses_connect(spark):
+            raise SettingsError(
+                "the session is one of Spark Connect, but a run needs the driver's SparkContext to cancel tasks and to count"
+                " calls: start the job with spark-submit. emotions and predict accept Spark Connect"
+            )
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_ROWS)
         spark.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", ARROW_BYTES)
         spark.conf.set("spark.sql.session.timeZone", "UTC")

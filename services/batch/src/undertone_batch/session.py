@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+import pyspark
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -39,8 +40,11 @@ LOCAL_SETTINGS: dict[str, bool | float | int | str | None] = {
 SIGNAL_SECONDS = 1.0
 """How much later than Java this process may receive a signal."""
 
-MIN_JAVA = 17
-"""Spark 4 does not run on older versions (UnsupportedClassVersionError)."""
+MIN_JAVA_OF_SPARK = {3: 8, 4: 17}
+"""The oldest version of Java by the major version of Spark.
+
+Spark does not start on an older one (UnsupportedClassVersionError).
+"""
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +84,19 @@ def open_session(run_id: str, settings: Mapping[str, str]) -> SparkSession:
     return builder.config(map=dict(changed)).getOrCreate()
 
 
-def check_java() -> None:
+def check_java(spark_version: str = pyspark.__version__) -> None:
     """Checks the version of the Java that Spark would start.
+
+    Args:
+        spark_version: The version of Spark, such as 4.1.4.
 
     Raises:
         SettingsError: Java is missing, does not run, or is too old.
     """
+    min_java = MIN_JAVA_OF_SPARK[int(spark_version.partition(".")[0])]
     home = os.environ.get("JAVA_HOME")
     java = f"{home}/bin/java" if home else "java"
-    remedy = f"install Java {MIN_JAVA} or later, or set JAVA_HOME to its folder"
+    remedy = f"install Java {min_java} or later, or set JAVA_HOME to its folder"
     if shutil.which(java) is None:
         raise SettingsError(f"Spark needs Java, but {java!r} does not exist: {remedy}")
     try:
@@ -98,8 +106,10 @@ def check_java() -> None:
     version = _JAVA_VERSION.search(output)
     if version is None:
         raise SettingsError(f"Spark needs Java, but {java!r} prints {output.strip()[:200]!r} instead of its version: {remedy}")
-    if int(version[1]) < MIN_JAVA:
-        raise SettingsError(f"Spark needs Java {MIN_JAVA} or later, but {java!r} is Java {version[1]}: {remedy}")
+    if int(version[1]) < min_java:
+        raise SettingsError(
+            f"Spark {spark_version} needs Java {min_java} or later, but {java!r} is Java {version[1]}: {remedy}"
+        )
 
 
 def stop_session(spark: SparkSession) -> None:
