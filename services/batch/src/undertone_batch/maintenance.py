@@ -17,7 +17,7 @@ from undertone_client import SettingsError
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, TableName
 
-from undertone_batch.iceberg_staging import STAGING_SUFFIX
+from undertone_batch.iceberg_staging import drop_leftovers
 from undertone_batch.spark_reasons import spark_reason
 
 MIN_FILES = 5
@@ -43,9 +43,9 @@ class Retention:
         snapshot_days: Snapshots of these last days are kept: time travel goes so far back, and a
             run that reads an older snapshot fails.
         snapshots: So many of the latest snapshots are kept, whatever their age.
-        orphan_days: Files that no snapshot uses, and staging tables, are deleted if they are older.
-            They may belong to a run that has not committed yet, so it must exceed the time of a
-            wave. At least 1: Iceberg refuses less.
+        orphan_days: Files that no snapshot uses are deleted if they are older. They may belong to a
+            run that has not committed yet, so it must exceed the time of a wave. Iceberg refuses
+            less than 1.
 
     Raises:
         SettingsError: a value is less than 1.
@@ -98,7 +98,7 @@ class Maintenance:
         """
         if not self._spark.catalog.tableExists(f"{CATALOG}.{name}"):
             raise OutputError(f"there is no table of scores {name}: create one with `undertone-batch run`")
-        yield self._step(name, self._drop_staging_tables)
+        yield self._step(name, self._drop_leftovers)
         tables = [name, name.dead_letters]
         for table in tables:
             if self._spark.catalog.tableExists(f"{CATALOG}.{table}"):
@@ -124,19 +124,11 @@ class Maintenance:
                 return result
         raise AssertionError
 
-    def _drop_staging_tables(self, table: TableName) -> str:
-        """Drops the staging tables that killed runs have left."""
-        pattern = re.compile(f"{table.name}{STAGING_SUFFIX}[0-9a-f]{{12}}")
-        names = [row.tableName for row in self._spark.sql(f"SHOW TABLES IN {CATALOG}.{table.namespace}").collect()]
-        oldest = self._now - timedelta(days=self._retention.orphan_days)
-        dropped = 0
-        for name in filter(pattern.fullmatch, names):
-            path = f"{CATALOG}.{table.namespace}.{name}"
-            if not self._spark.table(f"{path}.snapshots").where(f"committed_at >= {_literal(oldest)}").count():
-                dropped += 1
-                if not self._dry_run:
-                    self._spark.sql(f"DROP TABLE IF EXISTS {path} PURGE")
-        return self._text("drop", dropped, "staging tables of killed runs")
+    def _drop_leftovers(self, table: TableName) -> str:
+        if self._dry_run:
+            return "would drop staging tables and branches of killed runs"
+        drop_leftovers(self._spark, f"{CATALOG}.{table}", self._now)
+        return "dropped staging tables and branches of killed runs, if any"
 
     def _rewrite_files(self, table: TableName) -> str:
         """Merges small files of a partition, and applies its deletions."""
@@ -182,11 +174,7 @@ class Maintenance:
             " stream_results => false"
         )
         files = len(self._calls("remove_orphan_files", table, arguments))
-        return self._text("delete", files, "files that no snapshot uses")
-
-    def _text(self, verb: str, count: int, what: str) -> str:
-        past = {"drop": "dropped", "delete": "deleted"}[verb]
-        return f"{f'would {verb}' if self._dry_run else past} {count:,} {what}"
+        return f"{'would delete' if self._dry_run else 'deleted'} {files:,} files that no snapshot uses"
 
     def _count(self, table: TableName, metadata: str, condition: str = "true") -> int:
         return self._spark.table(f"{CATALOG}.{table}.{metadata}").where(condition).count()
