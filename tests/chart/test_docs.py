@@ -12,7 +12,7 @@ from undertone_bench.chart import Chart
 
 from tests.chart.support.paths import CHART, ROOT
 
-DOCUMENTS = tuple(ROOT / f"docs/how-to/{name}.md" for name in ("operations", "node-pools", "secure"))
+DOCUMENTS = tuple(ROOT / f"docs/how-to/{name}.md" for name in ("operations", "node-pools", "secure", "spark"))
 VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

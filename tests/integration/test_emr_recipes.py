@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import pytest
 import yaml
 from awscli.clidriver import create_clidriver
