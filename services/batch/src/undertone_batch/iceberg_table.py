@@ -14,7 +14,7 @@ from pyspark.sql import functions as sql
 from pyspark.sql.types import StructType
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, TableName
-from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, FORMAT, FORMAT_PROPERTY
+from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, FORMAT, FORMAT_PROPERTY, NEW_TABLE
 
 from undertone_batch.iceberg_catalog import require_extensions
 from undertone_batch.iceberg_dead_letters import write_dead_letters
@@ -24,16 +24,6 @@ from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
 from undertone_batch.spark_reasons import spark_reason
 from undertone_batch.table import Commit, TableState, check_schema
-
-PROPERTIES = {
-    FORMAT_PROPERTY: FORMAT,
-    "format-version": "2",
-    "write.merge.mode": "merge-on-read",
-    "write.merge.isolation-level": "serializable",
-    "write.distribution-mode": "hash",
-    "write.metadata.delete-after-commit.enabled": "true",
-}
-"""Properties of a new table."""
 
 MAX_REBASES = 5
 """How often a commit starts again because maintenance has rewritten the files of the table."""
@@ -87,7 +77,7 @@ class IcebergTable:
 
     def create(self, schema: StructType) -> TableState:
         columns = ", ".join(f"{quoted(column.name)} {column.dataType.simpleString()}" for column in schema.fields)
-        properties = ", ".join(f"'{name}' = '{value}'" for name, value in PROPERTIES.items())
+        properties = ", ".join(f"'{name}' = '{value}'" for name, value in NEW_TABLE.items())
         with self._explain_errors():
             self._spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{self._namespace}")
             self._spark.sql(

@@ -8,6 +8,7 @@ COMMANDS = {
     "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its emotions."),
     "compare": ("undertone_cli.commands.compare", "Compare the scores of two models, tables or snapshots."),
     "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),
+    "publish": ("undertone_cli.commands.publish", "Publish a folder of scores to an Iceberg table."),
     "replay": ("undertone_cli.commands.score", "Score the failed paragraphs of a run again."),
     "report": ("undertone_cli.commands.report", "Write an HTML report on a folder of scores."),
     "sample": ("undertone_cli.commands.sample", "Choose uncertain paragraphs for labelling."),

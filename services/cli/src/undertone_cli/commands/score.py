@@ -15,12 +15,14 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
+from undertone_client.jobs.catalog import TableOptions, table_options
 from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import Policy
 from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, telemetry_options
 
+from undertone_cli.commands.table import describe, open_publication
 from undertone_cli.readers import Format, ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
 from undertone_cli.scoring import RunOptions, ScoringRun, run_options
@@ -48,6 +50,7 @@ Examples:
   undertone score stories/*.txt --out scores/stories
   undertone score corpus/ 's3://library/2024/**/*.parquet' --out scores/library
   undertone score reviews.csv --text-column review --id-column review_id --out scores/reviews
+  undertone score reviews.csv --keep stars --out scores/reviews --table emotions.reviews
   zcat posts.jsonl.gz | undertone score - --format jsonl --text-column body --out scores/posts
 
 \b
@@ -103,6 +106,7 @@ differences.
 @click.option(
     "--rows-per-part", type=IntegerRange(min=1), default=10_000, show_default=True, help="Paragraphs in a Parquet file."
 )
+@table_options("Also publish the scores to this Iceberg table, as undertone publish does.", required=False)
 @retry_options
 @run_options
 @connection_options
@@ -122,6 +126,7 @@ def score(
     policy: Policy,
     overwrite: bool,
     rows_per_part: int,
+    table: TableOptions | None,
     retry: RetryOptions,
     options: RunOptions,
     connection: ConnectionOptions,
@@ -141,9 +146,18 @@ def score(
         Format(input_format) if input_format else None, text_column, id_column, document_column, keep, min_characters
     )
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
+        publication = open_publication(table) if table else None
+        if publication is not None:
+            publication.check()
         found = find_inputs(inputs, read, exclude=out)
-        run = ScoringRun(session, connection, retry, options, RunFolder(out))
+        folder = RunFolder(out)
+        run = ScoringRun(session, connection, retry, options, folder, check_identity=publication.check if publication else None)
         code = run.score(found, policy, rows_per_part, overwrite=overwrite)
+        if table is not None and publication is not None:
+            with folder.locked():
+                published = publication.publish(folder)
+            if not options.quiet:
+                click.echo(describe(table, published))
     sys.exit(code)
 
 

@@ -14,8 +14,8 @@ from undertone_client.jobs import InputError
 
 from undertone_cli.readers.column_types import STRING, RowTypes
 from undertone_cli.readers.lines import read_lines
-from undertone_cli.readers.paragraphs import RawRecord
 from undertone_cli.readers.parquet_columns import kept_values, parquet_types
+from undertone_cli.readers.raw_record import RawRecord
 from undertone_cli.readers.swallowed_rows import swallowed_row
 
 MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024

@@ -10,11 +10,13 @@ from typing import Any
 
 from undertone_client.jobs import InputError
 
-from undertone_cli.readers.column_types import RowTypes, TypeInference
+from undertone_cli.readers.column_types import RowTypes
 from undertone_cli.readers.formats import Format, ReadOptions, read_csv, read_jsonl, read_parquet, read_text
 from undertone_cli.readers.names import printable
 from undertone_cli.readers.object_store import ObjectAddress
-from undertone_cli.readers.paragraphs import InputParagraph, RawRecord, UniqueIds, number_paragraphs
+from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds, number_paragraphs
+from undertone_cli.readers.raw_record import RawRecord
+from undertone_cli.readers.type_inference import TypeInference
 
 STDIN = "-"
 

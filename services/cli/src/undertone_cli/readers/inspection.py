@@ -9,12 +9,13 @@ from typing import Any, Self
 
 from undertone_client.jobs import InputError
 
-from undertone_cli.readers.column_types import RowTypes, TypeInference
+from undertone_cli.readers.column_types import RowTypes
 from undertone_cli.readers.formats import Format
 from undertone_cli.readers.inputs import Input, InputSet
 from undertone_cli.readers.names import printable
 from undertone_cli.readers.object_store import ObjectAddress
 from undertone_cli.readers.paragraphs import UniqueIds
+from undertone_cli.readers.type_inference import TypeInference
 
 READ_BYTES = 1024 * 1024
 

@@ -12,27 +12,10 @@ from typing import Any, Self
 from undertone_client.jobs import InputError
 
 from undertone_cli.readers.column_types import STRING, RowTypes, checked_id, conform
+from undertone_cli.readers.raw_record import RawRecord
 
 MAX_NAME_CHARACTERS = 4096
 """Longest id and longest name of a document. A longer value is more likely a text."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """A record of an input, with the unchecked values of its columns.
-
-    `location` is the place in the input, for error messages. `has_columns` is False for a
-    paragraph of plain text, which has neither id nor document. `kept` has the values of the columns
-    to keep. `types` has the types of the file's columns; None for JSON, whose values have types.
-    """
-
-    location: str
-    text: object = field(repr=False)
-    id: object = None
-    document: object = None
-    has_columns: bool = True
-    kept: tuple[Any, ...] = field(default=(), repr=False)
-    types: RowTypes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.options import IntegerRange, NumberRange, option_group
 
 from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs, printable
-from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, read_failures
+from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, ScoreTable, read_failures
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.pipeline import Pipeline
@@ -90,7 +90,19 @@ class ScoringRun:
         retry: RetryOptions,
         options: RunOptions,
         folder: RunFolder,
+        check_identity: Callable[[RunIdentity], None] | None = None,
     ) -> None:
+        """
+        Args:
+            session: the job.
+            connection: the service.
+            retry: how calls are retried.
+            options: batch size, checkpoints and output.
+            folder: where the scores are written.
+            check_identity: called before anything is sent. It raises OutputError if the scores
+                would not fit elsewhere.
+        """
+        self._check_identity = check_identity
         self._session = session
         self._options = options
         self._folder = folder
@@ -148,6 +160,9 @@ class ScoringRun:
         identity = RunIdentity(
             inspection.fingerprints, inputs.options, rows_per_part, served.model, served.labels, policy, inspection.types
         )
+        if self._check_identity is not None and inspection.paragraphs != 0:  # no ids have no type
+            ScoreTable(identity)  # checks the names of the columns
+            self._check_identity(identity)
         counts = RunCounts(total=inspection.paragraphs)
         with self._folder.locked():
             if overwrite:

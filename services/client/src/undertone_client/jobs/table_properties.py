@@ -12,6 +12,16 @@ A property of the table instead of a snapshot: a snapshot of a compaction would 
 maintenance deletes old snapshots.
 """
 
+NEW_TABLE = {
+    FORMAT_PROPERTY: FORMAT,
+    "format-version": "2",
+    "write.merge.mode": "merge-on-read",
+    "write.merge.isolation-level": "serializable",
+    "write.distribution-mode": "hash",
+    "write.metadata.delete-after-commit.enabled": "true",
+}
+"""Properties of a new table."""
+
 RUN_ID = "undertone.run-id"
 MODE = "undertone.mode"
 MODEL = "undertone.model"

@@ -1,0 +1,316 @@
+"""`undertone publish` and a real catalogue in SQLite."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import EqualTo
+from pyiceberg.table import CommitTableResponse
+from pyiceberg.transforms import DayTransform
+from undertone_cli.publish import Publication, open_catalog
+from undertone_cli.publish.publication import BUCKETS, MAX_ATTEMPTS
+from undertone_cli.run_folder import RunFolder
+from undertone_client.errors import SettingsError
+from undertone_client.jobs import OutputError
+from undertone_client.jobs.catalog import CatalogSettings, CatalogType, TableName
+from undertone_client.testing import FakeClassifier, ItemFault
+
+from tests.unit.cli.publish.conftest import NAME, MakeFolder
+from tests.unit.support.command import Command, read_manifest
+
+Publish = Callable[..., str]
+NOON = dt.datetime(2025, 3, 5, 12, tzinfo=dt.UTC)
+
+
+def row(key: object, text: str = "", **more: object) -> dict[str, object]:
+    return {"key": key, "book": f"b{key}", "text": text or f"The text of paragraph {key}.", **more}
+
+
+def read(catalog: Catalog, name: str = NAME) -> pa.Table:
+    return catalog.load_table(name).scan().to_arrow().sort_by("id")
+
+
+def texts_of(table: pa.Table) -> dict[object, str]:
+    return dict(zip(table["id"].to_pylist(), table["text_sha256"].to_pylist(), strict=True))
+
+
+def snapshots(catalog: Catalog, name: str = NAME) -> list[int]:
+    return [each.snapshot_id for each in catalog.load_table(name).snapshots()]
+
+
+def mark_deleted(catalog: Catalog, ident: object, at: dt.datetime) -> None:
+    table = catalog.load_table(NAME)
+    index = table.schema().as_arrow().names.index("deleted_at")
+    rows = table.scan(row_filter=EqualTo("id", ident)).to_arrow()  # type: ignore[call-arg,arg-type]
+    marked = rows.set_column(index, "deleted_at", pa.array([at], pa.timestamp("us", tz="UTC")))
+    table.overwrite(marked.cast(table.schema().as_arrow()), EqualTo("id", ident))  # type: ignore[call-arg,arg-type]
+
+
+def test_new_table_has_the_rows_and_the_layout_of_the_spark_job(
+    catalog: Catalog, scored: MakeFolder, publish: Publish, lake: Path
+) -> None:
+    folder = scored([row(index, stars=index % 5) for index in range(40)], "--keep", "stars")
+    assert publish(folder) == f"published to {NAME}: 40 added, 0 replaced, 0 unchanged\n"
+    table = catalog.load_table(NAME)
+    rows = read(catalog)
+    source = pq.read_table(folder).sort_by("id")
+    assert rows.select(source.schema.names).to_pylist() == source.to_pylist()
+    assert rows["deleted_at"].null_count == 40
+    assert rows.schema.names[-2:] == ["deleted_at", "stars"]
+    assert (str(table.schema().find_type("id")), str(table.spec().fields[0].transform)) == ("long", f"bucket[{BUCKETS}]")
+    assert str(lake) in table.location()
+    assert table.properties["undertone.format"] == "1"
+    (snapshot,) = table.snapshots()
+    assert snapshot.summary is not None
+    manifest = read_manifest(folder)
+    assert snapshot.summary["undertone.mode"] == "publish"
+    assert snapshot.summary["undertone.scored"] == "40"
+    assert snapshot.summary["undertone.policy"] == manifest["policy"]
+    assert str(snapshot.summary["undertone.run-id"]).startswith("score-")
+    assert not catalog.table_exists(f"{NAME}_dead_letters")
+
+
+def test_publishing_again_changes_nothing(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    folder = scored([row(index) for index in range(40)])
+    publish(folder)
+    before = catalog.load_table(NAME).metadata_location
+    assert publish(folder) == f"nothing to publish: {NAME} has all 40 rows\n"
+    assert catalog.load_table(NAME).metadata_location == before
+
+
+def test_newer_rows_replace_older_ones_in_any_order(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    first = scored([row(index) for index in range(40)])
+    second = scored([row(3, "Another text."), row(4), row(99)])
+    publish(first)
+    assert publish(second).endswith(": 1 added, 1 replaced, 1 unchanged\n")
+    after = texts_of(read(catalog))
+    assert set(after) == {*range(40), 99}
+    assert after[3] == texts_of(pq.read_table(second))[3]
+    output = publish(first)
+    assert output == (
+        f"nothing to publish: {NAME} has all 40 rows; 1 of the unchanged rows are newer in the table and differ\n"
+    )
+    assert publish(second, table="emotions.other").endswith(": 3 added, 0 replaced, 0 unchanged\n")
+    publish(first, table="emotions.other")
+    assert texts_of(read(catalog, "emotions.other")) == after
+
+
+def test_kept_columns_and_documents_are_brought_up_to_date(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    publish(scored([row(1, stars=1), row(2, stars=2)]))
+    keep = ("--keep", "stars")
+    assert ": 0 added, 2 replaced" in publish(scored([row(1, stars=1), row(2, stars=2)], *keep))
+    changed = scored([row(1, stars=1), row(2, stars=3)], *keep)
+    assert ": 0 added, 1 replaced, 1 unchanged" in publish(changed)
+    assert read(catalog)["stars"].to_pylist() == [1, 3]
+    moved = scored([row(1, stars=1, book="c")], *keep)
+    assert ": 0 added, 1 replaced" in publish(moved)
+    assert read(catalog)["document"].to_pylist() == ["c", "b2"]
+
+
+def test_rescored_rows_lose_their_mark(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    first = scored([row(1), row(2)])
+    publish(first)
+    mark_deleted(catalog, 1, dt.datetime.now(dt.UTC))
+    assert "1 of the unchanged rows are newer" in publish(first)
+    assert read(catalog)["deleted_at"].null_count == 1
+    assert ": 0 added, 1 replaced, 0 unchanged" in publish(scored([row(1)]))
+    assert read(catalog)["deleted_at"].null_count == 2
+
+
+def test_wrong_clock_does_not_protect_a_row(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    publish(scored([row(1)]))
+    mark_deleted(catalog, 1, dt.datetime.now(dt.UTC) + dt.timedelta(days=900))
+    assert ": 0 added, 1 replaced" in publish(scored([row(1)]))
+    assert read(catalog)["deleted_at"].null_count == 1
+
+
+def test_new_emotions_and_columns_are_added(
+    catalog: Catalog, scored: MakeFolder, publish: Publish, threaded_service: FakeClassifier
+) -> None:
+    publish(scored([row(1), row(2)]))
+    labels = threaded_service.labels
+    threaded_service.labels = (*labels[:-1], "awe")
+    threaded_service.version = 2
+    try:
+        publish(scored([row(2, stars=4), row(3, stars=5)], "--keep", "stars"))
+    finally:
+        threaded_service.labels, threaded_service.version = labels, 1
+    rows = read(catalog)
+    names = rows.schema.names
+    assert names[names.index("label") + 1 : names.index("tokens")] == [*labels, "awe"]
+    assert names[-1] == "stars"
+    assert rows["model_version"].to_pylist() == [1, 2, 2]
+    assert rows["awe"].is_valid().to_pylist() == [False, True, True]
+    assert rows[labels[-1]].is_valid().to_pylist() == [True, False, False]
+    assert len(snapshots(catalog)) == 2
+
+
+def test_types_of_columns(catalog: Catalog, scored: MakeFolder, publish: Publish, tmp_path: Path) -> None:
+    publish(scored([row(1, stars=1)], "--keep", "stars"))
+    output = publish(scored([row("a", stars=1)], "--keep", "stars"), code=2)
+    assert "the ids of the run have type string, but those of emotions.reviews have type long" in output
+    assert "'stars' has type string in the run, but long in" in publish(scored([row(2, stars="x")], "--keep", "stars"), code=2)
+    assert "'STARS' differs from 'stars'" in publish(scored([row(2, STARS=2)], "--keep", "STARS"), code=2)
+    path = tmp_path / "small.parquet"
+    pq.write_table(pa.table({"text": ["A text."], "key": [1], "book": ["b"], "votes": pa.array([7], pa.int16())}), path)
+    assert len(snapshots(catalog)) == 1
+
+
+def test_integers_widen_a_column(catalog: Catalog, command: Command, publish: Publish, tmp_path: Path) -> None:
+    for index, kind in enumerate((pa.int16(), pa.int64(), pa.int32())):
+        source, out = tmp_path / f"{index}.parquet", tmp_path / f"out{index}"
+        pq.write_table(pa.table({"text": ["A text."], "key": [index], "n": pa.array([7 + index], kind)}), source)
+        assert command("score", source, "--out", out, "--id-column", "key", "--keep", "n").exit_code == 0
+        publish(out)
+    assert (read(catalog).schema.field("n").type, read(catalog)["n"].to_pylist()) == (pa.int64(), [7, 8, 9])
+
+
+def test_dead_letters(catalog: Catalog, scored: MakeFolder, publish: Publish, command: Command, threaded_service: Any) -> None:
+    rows = [row(index) for index in range(4)]
+    fault = ItemFault(grpc.StatusCode.INVALID_ARGUMENT, "no", times=1)
+    threaded_service.item_faults = {str(rows[0]["text"]): fault}
+    folder = scored([*rows, {"key": 9, "book": "b", "text": None}], code=1)
+    letters = f"{NAME}_dead_letters"
+    assert publish(folder).endswith(f": 3 added, 0 replaced, 0 unchanged, 2 dead letters in {letters}\n")
+    found = read(catalog, letters).to_pylist()
+    assert [(each["id"], each["status"], each["reason"]) for each in found] == [
+        (0, "INVALID_ARGUMENT", "no"),
+        (9, "INVALID_ARGUMENT", "the text is null"),
+    ]
+    before = snapshots(catalog, letters)
+    assert publish(folder) == f"nothing to publish: {NAME} has all 3 rows\n"
+    assert snapshots(catalog, letters) == before
+    assert command("replay", folder).exit_code == 1
+    assert publish(folder).endswith(f": 1 added, 0 replaced, 3 unchanged, 1 dead letters in {letters}\n")
+    assert read(catalog, letters)["id"].to_pylist() == [9]
+
+
+class Interrupted:
+    """A catalogue in which another writer commits before the first commits of this one."""
+
+    def __init__(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, *others: Callable[[], object]) -> None:
+        self.left = list(others)
+        commit = catalog.commit_table
+
+        def interrupted(*arguments: Any, **options: Any) -> CommitTableResponse:
+            if self.left:
+                self.left.pop(0)()
+            return commit(*arguments, **options)
+
+        monkeypatch.setattr(catalog, "commit_table", interrupted)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_concurrent_writer(
+    catalog: Catalog, scored: MakeFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch, lake: Path, *, empty: bool
+) -> None:
+    """Both publish the same ids. No id occurs twice, and no row of the other writer is lost."""
+    if not empty:
+        publish(scored([row(index) for index in range(20)]))
+    mine = scored([row(index, f"Mine {index}.") for index in range(10, 30)])
+    other = scored([row(index, f"Other {index}.") for index in range(20, 40)])
+    Interrupted(catalog, monkeypatch, lambda: publish(other))
+    published = Publication(catalog, TableName.parse(NAME)).publish(RunFolder(mine))
+    rows = read(catalog)
+    assert rows["id"].to_pylist() == list(range(10 if empty else 0, 40))
+    assert pc.count_distinct(rows["id"]).as_py() == rows.num_rows
+    assert published.newer == 10
+    assert texts_of(rows)[25] == texts_of(pq.read_table(other))[25]
+
+
+def test_endless_conflicts_are_an_error(
+    catalog: Catalog, scored: MakeFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(scored([row(0)]))
+    mine = scored([row(1)])
+    before = texts_of(read(catalog))
+    others = [scored([row(10 + number)]) for number in range(MAX_ATTEMPTS)]
+    Interrupted(catalog, monkeypatch, *(lambda folder=folder: publish(folder) for folder in others))
+    with pytest.raises(OutputError, match=f"other writers changed {NAME} during {MAX_ATTEMPTS} attempts"):
+        Publication(catalog, TableName.parse(NAME)).publish(RunFolder(mine))
+    assert set(texts_of(read(catalog))) == {*before, *range(10, 10 + MAX_ATTEMPTS)}
+
+
+def test_folder_without_rows(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    assert publish(scored([])) == f"nothing to publish: {NAME} has all 0 rows\n"
+    assert publish(scored([{"key": 1, "book": "b", "text": None}], code=1)).endswith(f"1 dead letters in {NAME}_dead_letters\n")
+    assert not catalog.table_exists(NAME)
+
+
+def test_folder_with_an_id_twice(scored: MakeFolder, publish: Publish) -> None:
+    folder = scored([row(index) for index in range(10)])
+    rows = pq.read_table(folder / "part-00000.parquet")
+    pq.write_table(pa.concat_tables([rows, rows.slice(2, 1)]), folder / "part-00000.parquet")
+    assert "more than one row with the id 2" in publish(folder, code=2)
+
+
+def test_folder_that_cannot_be_published(scored: MakeFolder, publish: Publish, tmp_path: Path) -> None:
+    assert "has no _run.json" in publish(tmp_path, code=2)
+    folder = scored([row(1)])
+    manifest = read_manifest(folder)
+    (folder / "_run.json").write_text(json.dumps({**manifest, "complete": False}))
+    assert "is not complete; run the same `undertone score` again" in publish(folder, code=2)
+
+
+def test_another_table_is_refused(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    catalog.create_namespace("emotions")
+    catalog.create_table(NAME, pa.schema([("id", pa.int64()), ("text", pa.string())]))
+    assert f"{NAME} is not a table of scores: it has no column 'document'" in publish(scored([row(1)]), code=2)
+
+
+@pytest.mark.parametrize("spec", ["day", "none"])
+def test_tables_with_other_partitions(catalog: Catalog, scored: MakeFolder, publish: Publish, spec: str) -> None:
+    publish(scored([row(0)]))
+    table = catalog.load_table(NAME)
+    with table.update_spec() as update:
+        update.remove_field("id_bucket")
+        if spec == "day":
+            update.add_field("scored_at", DayTransform(), "scored_at_day")
+    publish(scored([row(index) for index in range(30)]))
+    assert ": 1 added, 1 replaced, 1 unchanged" in publish(scored([row(3, "New."), row(4), row(77)]))
+    assert read(catalog)["id"].to_pylist() == [*range(30), 77]
+    assert publish(scored([row(4)])).startswith("nothing")
+
+
+def test_score_publishes_at_its_end(command: Command, catalog: Catalog, tmp_path: Path, lake: Path) -> None:
+    source, out = tmp_path / "a.jsonl", tmp_path / "out"
+    source.write_text("".join(json.dumps(row(index)) + "\n" for index in range(3)))
+    arguments = ["score", source, "--out", out, "--id-column", "key", "--table", NAME, "--warehouse", lake]
+    result = command(*arguments)
+    assert (result.exit_code, f"published to {NAME}: 3 added" in result.output) == (0, True), result.output
+    assert read(catalog)["id"].to_pylist() == [0, 1, 2]
+    assert "nothing to publish" in command(*arguments).output
+
+
+def test_score_checks_the_table_before_it_sends_anything(
+    command: Command, scored: MakeFolder, publish: Publish, tmp_path: Path, lake: Path, threaded_service: FakeClassifier
+) -> None:
+    publish(scored([row(1)]))
+    threaded_service.calls.clear()
+    source = tmp_path / "a.csv"
+    source.write_text("key,text\na,A text.\n")
+    result = command("score", source, "--out", tmp_path / "out", "--id-column", "key", "--table", NAME, "--warehouse", lake)
+    assert (result.exit_code, "the ids of the run have type string" in result.output) == (2, True)
+    assert not any(call.ids for call in threaded_service.calls)
+    assert not (tmp_path / "out").exists()
+
+
+def test_hadoop_is_refused(command: Command, scored: MakeFolder, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="hadoop has no atomic commit"):
+        open_catalog(CatalogSettings(CatalogType.HADOOP, warehouse=str(tmp_path)))
+    result = command("publish", scored([row(1)]), "--table", NAME, "--warehouse", tmp_path, "--catalog-type", "hadoop")
+    assert (result.exit_code, "use --catalog-type sqlite" in result.output) == (2, True)
+
+
+def test_unreachable_catalogue_is_an_error(command: Command, scored: MakeFolder) -> None:
+    arguments = ["--catalog-type", "rest", "--catalog-uri", "http://127.0.0.1:9/"]
+    result = command("publish", scored([row(1)]), "--table", NAME, *arguments)
+    assert (result.exit_code, "the catalogue of type rest cannot be opened" in result.output) == (2, True)
