@@ -7,11 +7,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType
 from undertone_client.jobs import OutputError, explain_errors
 from undertone_client.jobs.catalog import CATALOG, TableName, TableOptions, table_options
-from undertone_client.jobs.table_properties import BACKFILL_PROPERTY
+from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, NEW_TABLE
 
 from undertone_batch.catalog_session import catalog_session
 from undertone_batch.errors import explain_spark_errors
-from undertone_batch.iceberg_table import PROPERTIES
 from undertone_batch.layout import Layout, PartitionBy
 from undertone_batch.old_table import OldTable
 from undertone_batch.table import table_schema
@@ -67,7 +66,7 @@ def copy(spark: SparkSession, old: OldTable, name: TableName, layout: Layout) ->
         if properties.get(IMPORT_PROPERTY) == origin:
             return f"{name} has the rows of {origin} already"
         raise OutputError(f"the table {name} exists already: set --table to the name of a new table")
-    properties = {**PROPERTIES, IMPORT_PROPERTY: origin}
+    properties = {**NEW_TABLE, IMPORT_PROPERTY: origin}
     if old.backfill_began_at is not None:
         properties[BACKFILL_PROPERTY] = old.backfill_began_at.isoformat()
     rows = old.read(spark, table_schema(old.labels, StringType()))
