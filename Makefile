@@ -73,12 +73,19 @@ bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/pe
 protos: .venv/ready ## Generate the Python stubs from the .proto files
 	$(BIN)/python protos/generate.py
 
+LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock"
+
 # docs/decisions/0007-no-uv-lock.md says why this is not `uv lock`.
+# Airflow and Luigi conflict with requirements.lock, so their tests have environments of their own.
+LOCK_SCHEDULER = $(LOCK) services/schedules/pyproject.toml
+
 .PHONY: lock
 lock: .venv/uv ## Update requirements.lock; UPGRADE=1 takes the newest versions
-	@$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock" \
-	  --group dev $(PYPROJECTS) --output-file requirements.lock
+	@$(LOCK) --group dev $(PYPROJECTS) --output-file requirements.lock
+	@$(LOCK_SCHEDULER) --extra airflow --extra amazon --extra kubernetes --extra spark --extra iceberg \
+	  --output-file tests/integration/schedules/airflow.lock
+	@$(LOCK_SCHEDULER) --extra luigi --output-file tests/integration/schedules/luigi.lock
 
 .PHONY: release-check
 release-check: .venv/ready ## Build and test a release without publishing it

@@ -1,0 +1,11 @@
+"""Schedules of the Spark job of Undertone.
+
+`undertone_schedules.airflow_dags` has DAG factories, and `undertone_schedules.luigi_tasks` has tasks. Each
+needs the extra of its name.
+"""
+
+from undertone_client.jobs.catalog import CatalogSettings, CatalogType
+
+from undertone_schedules.scoring import RunMode, Scoring
+
+__all__ = ["CatalogSettings", "CatalogType", "RunMode", "Scoring"]
