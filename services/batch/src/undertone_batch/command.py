@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -32,6 +33,7 @@ from undertone_batch.import_command import import_table
 from undertone_batch.job import ScoringJob
 from undertone_batch.layout import Layout, PartitionBy, TableFormat
 from undertone_batch.maintain_command import maintain
+from undertone_batch.schedule import ScheduledTime
 from undertone_batch.session import cancel_on_signals, open_session, silence_pyspark, stop_session
 from undertone_batch.source import Source
 from undertone_batch.summary import Summary
@@ -169,6 +171,12 @@ Examples:
 )
 @click.option("--run", "run_id", default=new_run_id, show_default="random", help="Id of the run, such as a scheduler's.")
 @click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="UTC time of the data in the source, for scheduled runs. The table records the newest time of each --job. With"
+    " --deletions mark, a run with older data than the table's succeeds and changes nothing.",
+)
+@click.option(
     "--summary",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the summary of the run to this file, as JSON.",
@@ -197,6 +205,7 @@ def run(
     partition_by: str,
     table_format: str,
     run_id: str,
+    as_of: datetime | None,
     summary: Path | None,
     retry: RetryOptions,
     connection: ConnectionOptions,
@@ -221,6 +230,7 @@ def run(
         wave_rows=wave_rows,
         layout=Layout(TableFormat(table_format), PartitionBy(partition_by), buckets),
         run_id=run_id,
+        scheduled=None if as_of is None else ScheduledTime(job or mode, as_of.replace(tzinfo=UTC)),
     )
     with job_session(telemetry, job or mode, connection.target, use_log=True) as session:
         silence_pyspark()

@@ -10,6 +10,7 @@ from undertone_client.jobs.catalog import CatalogSettings, TableName
 from undertone_telemetry import TelemetrySettings
 
 from undertone_batch.layout import Layout, TableFormat
+from undertone_batch.schedule import ScheduledTime
 from undertone_batch.source import Source
 from undertone_batch.source.options import check_options
 
@@ -78,6 +79,8 @@ class JobConfig:
         wave_rows: About how many paragraphs to score between two commits. A driver that dies
             loses the scores since the last commit.
         run_id: The id of the run. It is in the dead letters and in the properties of the snapshots.
+        scheduled: The time of the data in the source, for scheduled runs. A run with `mark_deleted`
+            changes nothing if the table has newer data. Only for Iceberg.
 
     Raises:
         SettingsError: a value is invalid.
@@ -94,6 +97,7 @@ class JobConfig:
     max_failed_share: float = 0.01
     wave_rows: int = 250_000
     run_id: str = field(default_factory=new_run_id)
+    scheduled: ScheduledTime | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_deleted_share", "max_failed_share"):
@@ -109,3 +113,5 @@ class JobConfig:
             raise SettingsError(f"wave_rows is {self.wave_rows}: use 1 or more")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,99}", self.run_id):
             raise SettingsError(f"the run id {self.run_id!r} is invalid: use up to 100 letters, digits and _ + . -")
+        if self.scheduled is not None and self.layout.format is not TableFormat.ICEBERG:
+            raise SettingsError(f"--as-of needs an Iceberg table, but --table-format is {self.layout.format}: remove --as-of")

@@ -30,6 +30,7 @@ from undertone_batch.diff import (
 )
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
 from undertone_batch.merge import ChangeCounts, count_changes, dead_letters, to_changes
+from undertone_batch.schedule import Schedule
 from undertone_batch.session import ignore_lost_java
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
 from undertone_batch.table import Commit, ScoreTable, TableState, kept_of, labels_of, table_schema
@@ -143,6 +144,11 @@ class ScoringJob:
     def _update(self, table: ScoreTable, source: DataFrame) -> None:
         config = self._config
         state = table.open()
+        schedule = Schedule({}) if config.scheduled is None or state is None else Schedule.read(self._spark, config.table)
+        if config.scheduled is not None and config.mark_deleted and (reason := schedule.reason_to_skip(config.scheduled)):
+            self._summary = replace(self._summary, skipped=reason)
+            log.warning("nothing to do: %s", reason)
+            return
         id_type = config.source.id_type(source, None if state is None else state.schema["id"].dataType)
         served = asyncio.run(
             wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
@@ -173,6 +179,8 @@ class ScoringJob:
         state = table.finish(state)
         if since is not None and state.backfill_began_at is not None:
             table.end_backfill(state)
+        if config.scheduled is not None:
+            schedule.record(self._spark, config.table, config.scheduled)
 
     async def _sleep_until_cancelled(self, seconds: float) -> None:
         """Sleeps. Raises JobError once the run is cancelled."""

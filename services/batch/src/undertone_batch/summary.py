@@ -114,6 +114,7 @@ class Summary:
         rows: Rows of that snapshot, including rows that are marked as deleted.
         finished_at: None during the run.
         error: Why the run failed; None if it did not.
+        skipped: Why the run had nothing to do, if it did not compare the source with the table.
     """
 
     run: str
@@ -130,6 +131,7 @@ class Summary:
     snapshot: int | None = None
     rows: int = 0
     error: str | None = None
+    skipped: str | None = None
 
     @property
     def outcome(self) -> str:
@@ -178,6 +180,7 @@ class Summary:
             "mode": self.mode,
             "outcome": self.outcome,
             "error": self.error,
+            "skipped": self.skipped,
             "table": self.table,
             "snapshot": _text(self.snapshot),
             "rows": self.rows,
@@ -200,7 +203,8 @@ class Summary:
 
     def to_text(self) -> str:
         """A few lines for the terminal; one line if the run failed before it started to score."""
-        outcome = f"{self.mode} run {self.run} {self.outcome}{f': {self.error}' if self.error else ''}"
+        reason = self.error or self.skipped
+        outcome = f"{self.mode} run {self.run} {self.outcome}{f': {reason}' if reason else ''}"
         if self.model is None:
             return outcome
         calls = self.calls

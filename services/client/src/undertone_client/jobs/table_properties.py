@@ -30,3 +30,7 @@ SCORED = "undertone.scored"
 FAILED = "undertone.failed"
 BACKFILL_BEGAN_AT = "undertone.backfill-began-at"
 """Snapshot properties: who committed the snapshot, and what."""
+
+AS_OF_PREFIX = "undertone.as-of."
+"""Table property, followed by the name of a job: the ISO 8601 time of the newest data that a run of
+the job has scored. It is set at the end of a successful run, also if the run changed no row."""
