@@ -10,6 +10,9 @@ from packaging.utils import canonicalize_name
 
 from release.distributions import read_members
 
+_LOCKS = {"main": "requirements.lock", "schedulers": "tests/integration/schedules/*.lock"}
+"""Airflow and Luigi, which undertone-schedules names as extras, conflict with the main lock."""
+
 
 def check_workspace(root: Path) -> list[str]:
     """Returns a problem for each list of members that differs from the workspace's."""
@@ -25,28 +28,35 @@ def check_workspace(root: Path) -> list[str]:
 
 
 def check_lock(root: Path) -> list[str]:
-    """Returns a problem for each requirement that no version in requirements.lock satisfies."""
-    locked: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^(\S+)==(\S+)", (root / "requirements.lock").read_text(), re.MULTILINE):
-        locked.setdefault(name, []).append(version)
+    """Returns a problem for each requirement that no version in its lock satisfies."""
+    locks = {name: _read_locks(root, pattern) for name, pattern in _LOCKS.items()}
     members = {canonicalize_name(member.name) for member in read_members(root)}
     return [
-        f"requirements.lock has no version of {requirement.name} that {file.relative_to(root)} accepts: run 'make lock'."
-        for file, requirement in _requirements(root)
+        f"{_LOCKS[lock]} has no version of {requirement.name} that {file.relative_to(root)} accepts: run 'make lock'."
+        for file, requirement, lock in _requirements(root)
         if (name := canonicalize_name(requirement.name)) not in members
-        and not any(requirement.specifier.contains(version, prereleases=True) for version in locked.get(name, []))
+        and not any(requirement.specifier.contains(version, prereleases=True) for version in locks[lock].get(name, []))
     ]
 
 
-def _requirements(root: Path) -> Iterator[tuple[Path, Requirement]]:
-    """Yields all groups, dependencies and published extras, with their files."""
+def _read_locks(root: Path, pattern: str) -> dict[str, list[str]]:
+    locked: dict[str, list[str]] = {}
+    for file in root.glob(pattern):
+        for name, version in re.findall(r"^(\S+)==(\S+)", file.read_text(), re.MULTILINE):
+            locked.setdefault(name, []).append(version)
+    return locked
+
+
+def _requirements(root: Path) -> Iterator[tuple[Path, Requirement, str]]:
+    """Yields all groups, dependencies and published extras, with their files and their locks."""
     file = root / "pyproject.toml"
     for lines in tomllib.loads(file.read_text())["dependency-groups"].values():
-        yield from ((file, Requirement(line)) for line in lines)
+        yield from ((file, Requirement(line), "main") for line in lines)
     for member in read_members(root):
         file = root / member.folder / "pyproject.toml"
         project = tomllib.loads(file.read_text())["project"]
+        yield from ((file, Requirement(line), "main") for line in project["dependencies"])
         # `make lock` leaves out the extra of the benchmarks, which compares other software.
         extras = project.get("optional-dependencies", {}) if member.published else {}
-        for lines in (project["dependencies"], *extras.values()):
-            yield from ((file, Requirement(line)) for line in lines)
+        lock = "schedulers" if member.name == "undertone-schedules" else "main"
+        yield from ((file, Requirement(line), lock) for lines in extras.values() for line in lines)

@@ -27,6 +27,7 @@ SOURCES: Final = {
     "undertone-dev-server": "services/dev_server/src/undertone_dev_server",
     "undertone-model": "model/src/undertone_model",
     "undertone-protos": "protos/src/undertone_protos",
+    "undertone-schedules": "services/schedules/src/undertone_schedules",
     "undertone-sidecar": "services/sidecar/src/undertone_sidecar",
     "undertone-telemetry": "services/telemetry/src/undertone_telemetry",
 }
@@ -80,6 +81,7 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
         *JOBS,
         *ALL_TELEMETRY,
     },
+    "undertone-schedules": {"undertone-schedules", *JOBS, *DATADOG},
     "undertone-sidecar": {
         *("undertone-sidecar", "grpcio-health-checking", "grpcio-reflection", "numpy"),
         *("tokenizers", "huggingface-hub"),
@@ -120,6 +122,8 @@ def providers() -> Mapping[str, set[str]]:
     third_party: dict[str, set[str]] = {}
     for module, names in packages_distributions().items():
         third_party[module] = {canonicalize_name(name) for name in names}
+    # Airflow and Luigi conflict with requirements.lock, so they are not installed.
+    third_party |= {"airflow": {"apache-airflow"}, "luigi": {"luigi"}}
     # The metadata of editable installations does not list their modules.
     return third_party | {Path(source).name: {dist} for dist, source in SOURCES.items()}
 
@@ -180,6 +184,12 @@ def test_the_extras_of_the_client_provide_its_further_modules(extra: str, lackin
     assert {name.split(".")[1] for name in failed} == lacking
 
 
+def test_the_core_of_the_schedules_needs_no_scheduler() -> None:
+    failed = failed_imports(modules("undertone-schedules"), closure("undertone-schedules"))
+    assert set(failed.values()) == {"airflow", "luigi"}
+    assert {name.split(".")[1] for name in failed} == {"airflow_dags", "luigi_tasks"}
+
+
 def test_each_extra_of_telemetry_provides_its_own_modules() -> None:
     names = modules("undertone-telemetry")
     needed: set[str] = set()
@@ -215,7 +225,7 @@ def test_every_import_is_of_a_declared_package(dist: str) -> None:
 
 
 def test_the_spark_job_imports_only_public_modules_of_the_client_and_nothing_of_the_command() -> None:
-    public = {"", ".errors", ".jobs", ".jobs.catalog", ".jobs.score_columns", ".telemetry"}
+    public = {"", ".errors", ".jobs", ".jobs.catalog", ".jobs.score_columns", ".jobs.table_properties", ".telemetry"}
     modules = {name for file in (ROOT / SOURCES["undertone-batch"]).rglob("*.py") for name in imported(file)}
     assert {name for name in modules if name.startswith("undertone_client")} <= {f"undertone_client{name}" for name in public}
     assert not {name for name in modules if name.startswith("undertone_cli.") or name == "undertone_cli"}

@@ -22,6 +22,7 @@ def copy(tmp_path: Path) -> Path:
         ROOT / "pyproject.toml",
         ROOT / "Makefile",
         ROOT / "requirements.lock",
+        *(ROOT / "tests/integration/schedules").glob("*.lock"),
         *(ROOT / member.folder / "pyproject.toml" for member in read_members(ROOT)),
     ]:
         target = tmp_path / file.relative_to(ROOT)

@@ -18,7 +18,7 @@ UNTIL = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def missed_dates(dag: Any) -> list[datetime]:
-    """The logical dates that Airflow's scheduler would run, from the start of the DAG to `UNTIL`."""
+    """The logical dates that the scheduler would run, from the start of the DAG to `UNTIL`."""
     scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
     return [info.logical_date for info in scheduled.iter_dagrun_infos_between(dag.start_date, UNTIL)]
 

@@ -1,7 +1,7 @@
 """Schedules of the Spark job of Undertone.
 
-`undertone_schedules.airflow_dags` has DAG factories, and `undertone_schedules.luigi_tasks` has tasks. Each
-needs the extra of its name.
+`undertone_schedules.airflow_dags` has DAG factories and needs the extra `airflow`.
+`undertone_schedules.luigi_tasks` has tasks and needs the extra `luigi`.
 """
 
 from undertone_client.jobs.catalog import CatalogSettings, CatalogType

@@ -21,6 +21,12 @@ def counts_of_summary(text: str) -> dict[str, Any]:
     return counts | {f"model_{name}": model[name] for name in ("name", "version") if name in model}
 
 
+def reason_of_skip(text: str) -> str | None:
+    """Why a run has skipped its source, from its summary; None if it did not."""
+    reason = json.loads(text).get("skipped")
+    return None if reason is None else str(reason)
+
+
 def describe(counts: Mapping[str, Any]) -> str:
     """One line for people, such as `1,204 scored, 3 failed`."""
     known = [f"{counts[name]:,} {name}" for name in ("scored", "failed") if isinstance(counts.get(name), int)]

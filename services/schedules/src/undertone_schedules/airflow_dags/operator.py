@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException, BaseOperator
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
-from undertone_schedules.run_summary import counts_of_summary
+from undertone_schedules.run_summary import counts_of_summary, reason_of_skip
 
 USAGE_EXIT_CODE = 2
 """The exit code of `undertone-batch` for invalid options. A retry would end in the same way."""
@@ -19,7 +19,8 @@ USAGE_EXIT_CODE = 2
 class UndertoneBatchOperator(BaseOperator):
     """Runs `undertone-batch` as a process, and returns the counts of its summary.
 
-    The operator does not retry a run whose options are invalid. It ends the process with SIGTERM
+    The task is skipped, without an asset event, if the table has newer data than the source of the
+    run. The operator does not retry a run whose options are invalid. It ends the process with SIGTERM
     when the task is stopped or exceeds its `execution_timeout`.
 
     Args:
@@ -57,7 +58,10 @@ class UndertoneBatchOperator(BaseOperator):
             if result.exit_code != 0:
                 problem = f"undertone-batch ended with exit code {result.exit_code}: {result.output}"
                 raise AirflowFailException(problem) if result.exit_code == USAGE_EXIT_CODE else AirflowException(problem)
-            return counts_of_summary(summary.read_text(encoding="utf-8"))
+            text = summary.read_text(encoding="utf-8")
+            if reason := reason_of_skip(text):
+                raise AirflowSkipException(reason)
+            return counts_of_summary(text)
 
     def on_kill(self) -> None:
         self.hook.send_sigterm()

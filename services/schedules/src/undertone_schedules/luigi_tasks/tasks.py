@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
 
 import luigi
-from luigi.contrib.external_program import ExternalProgramTask
+from luigi.contrib.external_program import ExternalProgramRunError, ExternalProgramTask
 from undertone_client import SettingsError
 from undertone_client.jobs.catalog import CatalogSettings, CatalogType, parse_pairs
 
@@ -15,6 +15,10 @@ from undertone_schedules.outcome import OutcomeReporter
 from undertone_schedules.scoring import RunMode, Scoring
 
 log = logging.getLogger(__name__)
+
+
+class ScoringRunError(Exception):
+    """A run of `undertone-batch` failed."""
 
 
 class ScoringTask(ExternalProgramTask):
@@ -106,6 +110,15 @@ class ScoringTask(ExternalProgramTask):
         as_of, run_id = f"{self.as_of:%Y-%m-%dT%H:%M:%S}", f"{self.mode}-{self.as_of:%Y%m%dT%H%M%S}"
         return [*self.command, *self.scoring.arguments(self.mode, job=self.job, as_of=as_of, run_id=run_id)]
 
+    def run(self) -> None:
+        """Runs the program. Raises ScoringRunError."""
+        try:
+            super().run()
+        except ExternalProgramRunError as error:
+            # Its text has all environment variables. Secrets can be among them, and Luigi logs it.
+            problem = str(error.message).rstrip(": ").replace("Program", self.command[0], 1)
+            raise ScoringRunError(f"{problem}. Its log is above") from None
+
     def report(self, *, failure: str | None) -> None:
         """Reports the outcome to Datadog, if there is an agent."""
         if not self.dogstatsd:
@@ -138,8 +151,7 @@ def _report_success(task: ScoringTask) -> None:
 
 @ScoringTask.event_handler(luigi.Event.FAILURE)
 def _report_failure(task: ScoringTask, error: BaseException) -> None:
-    # The message of ExternalProgramRunError has the whole output of the job.
-    task.report(failure=str(error).partition("\n")[0] if not isinstance(error, OSError) else type(error).__name__)
+    task.report(failure=str(error) if isinstance(error, ScoringRunError | SettingsError) else type(error).__name__)
 
 
 @ScoringTask.event_handler(luigi.Event.PROCESS_FAILURE)
