@@ -15,7 +15,7 @@ scoring = Scoring(
     table="emotions.posts",
     target=SETTINGS["target"],
     catalog=catalog,
-    options=("--buckets=1",),
+    options=("--buckets=1", "--max-deleted-share=1"),
 )
 options = {"dogstatsd": SETTINGS["dogstatsd"], "retries": 0}
 

@@ -20,8 +20,8 @@ class UndertoneBatchOperator(BaseOperator):
     """Runs `undertone-batch` as a process, and returns the counts of its summary.
 
     The task is skipped, without an asset event, if the table has newer data than the source of the
-    run. The operator does not retry a run whose options are invalid. It ends the process with SIGTERM
-    when the task is stopped or exceeds its `execution_timeout`.
+    run. A run whose options are invalid is not retried. The process is ended with SIGTERM when the
+    task is stopped or exceeds its `execution_timeout`.
 
     Args:
         command: The program and its first arguments.
