@@ -58,3 +58,16 @@ def _decodes(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+@pytest.mark.parametrize("text", ["text", "Text", "post.text", "a.b", "a`b"])
+def test_predict_finds_the_column_of_a_name(spark: SparkSession, service: BackgroundService, text: str) -> None:
+    """In another case, in a struct, and with a dot or a backtick in its name."""
+    frame = spark.sql("SELECT 1 AS `x.y`, named_struct('text', 'A first paragraph') AS post, 'A first paragraph' AS value")
+    named = frame if text == "post.text" else frame.withColumnRenamed("value", {"text": "Text"}.get(text, text))
+    scored = predict(named, Service(service.target, SETTINGS), text=text)
+    row = scored.collect()[0]
+    assert row.status == "OK"
+    assert ("post" in row, row["x.y"]) == (True, 1)
+    with pytest.raises(SettingsError, match=r"has no column 'other' \(its columns: 'x\.y', 'post', "):
+        predict(frame, Service(service.target, SETTINGS), text="other")

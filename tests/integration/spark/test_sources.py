@@ -71,6 +71,21 @@ def test_csv_rows_that_cannot_be_parsed_can_end_the_run(spark: SparkSession, sou
     assert "Well" not in str(error.value)
 
 
+def test_messages_of_parsers_do_not_quote_the_text(spark: SparkSession, source: Source) -> None:
+    write(source, 'id,text\na,"He said "Secret" to me"\n')
+    for options, message in (
+        ({"unescapedQuoteHandling": "RAISE_ERROR"}, "contains a quote that is not doubled, or is not closed: correct the row"),
+        ({"maxCharsPerColumn": "10"}, "longer fields than maxColumns or maxCharsPerColumn: raise --option maxColumns=NUMBER"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            paragraphs(spark, replace(source, format="csv", options=options))
+        assert "Secret" not in str(error.value)
+    for options, message in (({"mode": "FAILFAST"}, "a row of the source cannot be parsed"), ({}, "the row is not valid JSON")):
+        with pytest.raises(InputError, match=message) as error:
+            paragraphs(spark, replace(source, format="json", options=options))
+        assert "Secret" not in str(error.value)
+
+
 def test_csv_headers_without_a_name_or_twice_are_read(spark: SparkSession, source: Source) -> None:
     """Pandas writes its index without a name."""
     write(source, f",id,x,x,text\n0,a,1,2,{TEXT}\n")

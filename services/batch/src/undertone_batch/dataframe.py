@@ -20,6 +20,7 @@ from undertone_client import Outcome, Score, SettingsError
 
 from undertone_batch.config import Service
 from undertone_batch.connect import uses_connect
+from undertone_batch.source.columns import find_path, list_names, quoted
 from undertone_batch.summary import ExecutorMetrics, TaskMetrics, executor_name
 from undertone_batch.worker import score_arrays, worker_for
 
@@ -38,6 +39,9 @@ _ARROW = pa.schema(
         ("attempts", pa.int32()),
     ]
 )
+_TEXT = "_undertone_text"
+"""The column with the text on its way to Python."""
+
 OUTCOME = from_arrow_schema(_ARROW)
 """The columns of an outcome.
 
@@ -86,34 +90,43 @@ def predict(
     Args:
         paragraphs: Any frame without a column named like one of `OUTCOME`.
         service: The service. The executors call it.
-        text: The column to score. Strings, or UTF-8 as binary.
+        text: The column to score, or a field of a struct such as `post.text`. Strings, or UTF-8 as
+            binary. A column with exactly this name precedes one whose name differs in case.
         metrics: An accumulator with `ExecutorMetricsParam`. Finished tasks add to it.
 
     Raises:
-        SettingsError: a column is named like one of `OUTCOME` (Spark ignores case), or `metrics` is
-            set for a frame of Spark Connect.
+        SettingsError: there is no such column, a column is named like one of `OUTCOME` (Spark
+            ignores case), or `metrics` is set for a frame of Spark Connect.
     """
     if metrics is not None and uses_connect(paragraphs):
         raise SettingsError("metrics is an accumulator, which Spark Connect does not have: call predict without metrics")
-    other_fields = [field for field in paragraphs.schema.fields if field.name != text]
+    path = find_path(paragraphs.schema, text)
+    if path is None:
+        raise SettingsError(f"the frame has no column {text!r} (its columns: {list_names(paragraphs.schema.names)}): set text")
+    other_fields = [field for field in paragraphs.schema.fields if len(path) > 1 or field is not path[0]]
     for field in other_fields:
         if field.name.lower() in OUTCOME.names:
             raise SettingsError(f"the frame has a column {field.name!r}, and predict adds a column of that name: rename it")
     # As binary: a string of Spark may contain invalid UTF-8, which Arrow rejects.
-    with_bytes = paragraphs.withColumn(text, sql.col(text).cast("binary"))
-    return with_bytes.mapInArrow(_batch_scorer(service, text, metrics), StructType(other_fields + OUTCOME.fields))
+    # Numbers as names, because mapInArrow does not find a column with a dot in its name.
+    with_bytes = paragraphs.select(
+        *(sql.col(quoted(field.name)).alias(str(index)) for index, field in enumerate(other_fields)),
+        sql.col(quoted(*(field.name for field in path))).cast("binary").alias(_TEXT),
+    )
+    names = [field.name for field in other_fields]
+    return with_bytes.mapInArrow(_batch_scorer(service, names, metrics), StructType(other_fields + OUTCOME.fields))
 
 
 def _batch_scorer(
-    service: Service, text: str, metrics: Accumulator[ExecutorMetrics] | None
+    service: Service, names: Sequence[str], metrics: Accumulator[ExecutorMetrics] | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         pending: deque[pa.RecordBatch] = deque()
 
         def texts() -> Iterator[pa.Array]:
             for batch in batches:
-                pending.append(batch.drop_columns([text]))
-                yield batch.column(text)
+                pending.append(batch.drop_columns([_TEXT]))
+                yield batch.column(_TEXT)
 
         def add_metrics(task: TaskMetrics) -> None:
             if metrics is not None:
@@ -121,7 +134,7 @@ def _batch_scorer(
 
         for outcomes in score_arrays(texts(), worker_for(service), add_metrics):
             other_columns = pending.popleft()
-            columns = dict(zip(other_columns.schema.names, other_columns.columns, strict=True)) | outcome_columns(outcomes)
+            columns = dict(zip(names, other_columns.columns, strict=True)) | outcome_columns(outcomes)
             yield pa.RecordBatch.from_pydict(columns)
 
     return score

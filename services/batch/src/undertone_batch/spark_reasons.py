@@ -30,7 +30,9 @@ _ANY_CLASS = re.compile(rf"\b{_CLASS}\b")
 _FILE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (\S+?)\.\s")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _NO_FILE_SYSTEM = re.compile(r'No FileSystem for scheme "?(\w+)|Class org\.apache\.hadoop\.fs\.(\w+)\.\w+ not found')
-_MALFORMED = re.compile(r"MALFORMED_CSV_RECORD|MALFORMED_RECORD_IN_PARSING")
+_MALFORMED = re.compile(r"MALFORMED_CSV_RECORD|MALFORMED_RECORD_IN_PARSING|JsonParseException")
+_CSV_LIMIT = re.compile(r"TextParsingException[\s\S]*ArrayIndexOutOfBounds")
+_OPEN_QUOTE = re.compile(r"TextParsingException: \S*Unescaped quote character")
 _OTHER_TYPE = re.compile(r"PARQUET_COLUMN_DATA_TYPE_MISMATCH|SchemaColumnConvertNotSupported|ClassCastException")
 _COLUMN = re.compile(r"column: \[([^\]]*)\]|Data type mismatches when reading Parquet column <([^>]*)>")
 _OTHER_HEADER = re.compile(r"CSV header does not conform|Number of column in CSV header is not equal")
@@ -53,6 +55,8 @@ def spark_reason(error: Exception, spark_version: str = "") -> str:
         scheme = match[1] or match[2]
         package = FILE_SYSTEMS.get(scheme, "its package")
         return f"Spark has no file system for {scheme}://: add --packages {package} to spark-submit or to PYSPARK_SUBMIT_ARGS"
+    if parser := parser_reason(text):
+        return parser
     if "Illegal file pattern" in text:
         return "a location is not a valid glob: write a backslash before [ ] { } * and ? that are part of a name"
     if "UNABLE_TO_INFER_SCHEMA" in text:
@@ -80,15 +84,13 @@ def source_error(text: str) -> UndertoneError | None:
     Args:
         text: The text of Spark's exception, with its causes.
     """
-    if _MALFORMED.search(text):  # Spark's message quotes the row, which is text of a user
-        return InputError(
-            "a row of the source cannot be parsed, and --option mode=FAILFAST ends the run: remove the option, so that such"
-            " rows become dead letters, or correct the row"
-        )
+    parser = parser_reason(text)
     match = _FILE.search(text)
     if match is None:
-        return None
+        return None if parser is None else InputError(parser)
     file = match[1]
+    if parser is not None:
+        return InputError(f"{file} cannot be read: {parser}")
     if _OTHER_HEADER.search(text):
         return InputError(
             f"{file} cannot be read: its CSV header differs from that of another file of the source. Write the same columns in"
@@ -103,6 +105,23 @@ def source_error(text: str) -> UndertoneError | None:
         )
     causes = [cause for cause in _CAUSE.findall(text) if "FAILED_READ_FILE" not in cause]
     return InputError(f"{file} cannot be read: {add_remedy(without_classes(causes[-1])) if causes else 'see the log of Spark'}")
+
+
+def parser_reason(text: str) -> str | None:
+    """Why a CSV or JSON parser failed; None if it did not.
+
+    Its own message quotes the text of the row.
+    """
+    if _OPEN_QUOTE.search(text):
+        return "a field in quotes contains a quote that is not doubled, or is not closed: correct the row"
+    if _CSV_LIMIT.search(text):
+        return "a row has more columns or longer fields than maxColumns or maxCharsPerColumn: raise --option maxColumns=NUMBER"
+    if _MALFORMED.search(text):
+        return (
+            "a row of the source cannot be parsed, and --option mode=FAILFAST ends the run: remove the option, so that such"
+            " rows become dead letters, or correct the row"
+        )
+    return None
 
 
 def add_remedy(reason: str) -> str:

@@ -6,7 +6,7 @@ from undertone_client import SettingsError
 @pytest.mark.parametrize(
     ("source_format", "name", "value", "message"),
     [
-        ("csv", "mode", "DROPMALFORMED", "removes rows that cannot be parsed, without a trace: use PERMISSIVE"),
+        ("csv", "mode", "DROPMALFORMED", "removes rows that cannot be parsed, without a trace: remove it"),
         ("json", "MODE", "dropmalformed", "removes rows that cannot be parsed"),
         ("csv", "columnPruning", "true", "hides rows with more or fewer fields than the header"),
         ("csv", "columnNameOfCorruptRecord", "bad", "is not available, because the job uses it"),

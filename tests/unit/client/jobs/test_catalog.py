@@ -70,3 +70,9 @@ def test_options_that_miss_a_part_are_refused(arguments: list[str], remedy: str)
     table, output = _parse(*arguments)
     assert table is None
     assert remedy in output
+
+
+@pytest.mark.parametrize("warehouse", ["lake?b=c", "file:///tmp/lake%20"])
+def test_a_warehouse_that_breaks_the_address_of_sqlite_is_refused(warehouse: str) -> None:
+    with pytest.raises(SettingsError, match=r"in its name, which have a meaning in the address of the SQLite file"):
+        CatalogSettings(warehouse=warehouse)

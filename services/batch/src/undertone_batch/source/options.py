@@ -23,7 +23,7 @@ DEFAULT_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "xml": FILE_OPTIONS,
 }
 
-ROW_FORMATS = ("csv", "json")
+ROW_FORMATS = ("csv", "json", "xml")
 """Formats with an option `mode` for rows that cannot be parsed."""
 
 PARTIAL = {
@@ -71,10 +71,10 @@ def check_options(source_format: str, options: Mapping[str, str], *, mark_delete
             )
         elif source_format in ROW_FORMATS and name.lower() == "mode" and value.upper() == "DROPMALFORMED":
             problem = (
-                "removes rows that cannot be parsed, without a trace: use PERMISSIVE, with which they become dead letters, or"
+                "removes rows that cannot be parsed, without a trace: remove it, so that they become dead letters, or use"
                 " FAILFAST, with which they end the run"
             )
-        elif source_format in ROW_FORMATS and name.lower() == "columnnameofcorruptrecord":
+        elif source_format in ("csv", "json") and name.lower() == "columnnameofcorruptrecord":
             problem = "is not available, because the job uses it to find rows that cannot be parsed: remove it"
         elif source_format == "csv" and name.lower() == "columnpruning" and value.lower() == "true":
             problem = "hides rows with more or fewer fields than the header, which lose a part of their text: remove it"

@@ -74,6 +74,8 @@ class Source:
             schema = frame.schema
         except (PySparkException, Py4JError) as error:
             raise InputError(f"{self.name} cannot be read as {self.format}: {spark_reason(error, spark.version)}") from None
+        if schema.names == ["_corrupt_record"]:
+            raise InputError(f"{self.name} cannot be read as {self.format}: {MALFORMED['json']}")
         visible = StructType([each for each in schema.fields if each.name != MALFORMED_COLUMN])
         ident, _ = require_field(visible, self.id_column, self.name, "--id-column")
         text, text_type = require_field(visible, self.text_column, self.name, "--text-column")

@@ -68,6 +68,11 @@ class CatalogSettings:
                 f"the warehouse {self.warehouse!r} is not a local folder, but a SQLite catalogue is for one machine: use a"
                 " local folder, or --catalog-type glue, rest or hive"
             )
+        if self.type is CatalogType.SQLITE and (bad := set("?%") & set(str(self.local_warehouse))):
+            raise SettingsError(
+                f"the warehouse {self.warehouse!r} is in a folder with {' and '.join(sorted(bad))} in its name, which have a"
+                " meaning in the address of the SQLite file: use a folder without them"
+            )
         if self.type is CatalogType.HADOOP and scheme in ("s3", "s3a", "s3n", "gs"):
             raise SettingsError(
                 f"the warehouse {self.warehouse!r} is an object store, where two commits of a Hadoop catalogue can overwrite"
