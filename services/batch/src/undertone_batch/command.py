@@ -115,6 +115,9 @@ Examples:
     show_default=True,
     help="Column with the text of the paragraph. Names are as for --id-column.",
 )
+@click.option("--document-column", help="Column with the name of the paragraph's document, for the column document.")
+@click.option("--position-column", help="Column with the integer position in the document, for the column position.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Column of the source that the table has, too. Can be repeated.")
 @click.option(
     "--min-characters",
     type=IntegerRange(min=0),
@@ -194,6 +197,9 @@ def run(
     source_options: tuple[str, ...],
     id_column: str,
     text_column: str,
+    document_column: str | None,
+    position_column: str | None,
+    keep: tuple[str, ...],
     min_characters: int,
     table: TableOptions,
     deletions: str,
@@ -220,7 +226,17 @@ def run(
     settings = connection.settings(mode=Mode.BATCH, **retry.settings())
     config = JobConfig(
         mode=RunMode(mode),
-        source=Source(locations, source_format, parse_pairs(source_options), id_column, text_column, min_characters),
+        source=Source(
+            locations,
+            source_format,
+            parse_pairs(source_options),
+            id_column,
+            text_column,
+            min_characters,
+            document_column,
+            position_column,
+            keep,
+        ),
         table=table.name,
         catalog=table.catalog,
         service=Service(connection.target, settings, policy, worker_telemetry(telemetry)),

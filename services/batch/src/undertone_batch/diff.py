@@ -6,7 +6,11 @@ from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
+from pyspark.sql.types import StructField, StructType
 from undertone_client import Model, Policy
+
+from undertone_batch.iceberg_sql import quoted
+from undertone_batch.source.paragraphs import KEPT_COLUMN
 
 
 class DiffKind(enum.StrEnum):
@@ -22,6 +26,8 @@ class DiffKind(enum.StrEnum):
     """The row is up to date, but a backfill scores all paragraphs."""
     RESTORED = "restored"
     """The row is up to date, but marked as deleted."""
+    MOVED = "moved"
+    """The row is up to date, but its document, its position or a kept column differs."""
     CURRENT = "current"
     """The row is up to date."""
     DELETED = "deleted"
@@ -37,11 +43,11 @@ class DiffKind(enum.StrEnum):
 KINDS_TO_SCORE = (DiffKind.NEW, DiffKind.MUTATED, DiffKind.OUTDATED, DiffKind.REPEATED)
 """The kinds of paragraphs that a run scores."""
 
-CHANGING_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.DELETED, DiffKind.INVALID)
+CHANGING_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.MOVED, DiffKind.DELETED, DiffKind.INVALID)
 """The kinds of paragraphs that can change the table or the dead letters."""
 
 
-PRESENT_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.CURRENT)
+PRESENT_KINDS = (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.MOVED, DiffKind.CURRENT)
 """The kinds of paragraphs of the source that can have a score."""
 
 DELETING_KINDS = (DiffKind.DELETED, DiffKind.INVALID)
@@ -55,6 +61,12 @@ class RowState(enum.StrEnum):
     CURRENT = "current"
     DELETED = "deleted"
     """Marked as deleted."""
+
+
+PLACE = ("document", "position")
+"""Columns of the paragraph's place. Each table has them."""
+
+_COMPARED = ("id", "text_sha256", "model_name", "model_version", "precision", "policy", "scored_at", "deleted_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +100,14 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
 
     Returns:
         One row for each id of either frame: `id`, `text`, `text_sha256`, `copies`, `problem`,
-        `kind` and `row`, which is one of `RowState`.
+        `kind`, `row`, which is one of `RowState`, and `kept`, if the source has it.
     """
-    source, scores = paragraphs.alias("source"), table.alias("scores")
+    kept = [field.name for field in kept_fields(paragraphs)]
+    # A kept column may have the name of a column of the source's frame.
+    old_kept = sql.struct(*(old_value(table, name) for name in kept)) if kept else sql.lit(None)
+    scores = table.select(*_COMPARED, old_kept.alias("old_kept")).alias("scores")
+    source = paragraphs.alias("source")
+    moved = ~sql.col("old_kept").eqNullSafe(sql.col(KEPT_COLUMN)) if kept else sql.lit(False)  # noqa: FBT003
     joined = source.join(scores, sql.col("source.id") == sql.col("scores.id"), "full_outer")
     present = sql.col("copies").isNotNull() & ~sql.col("short")
     has_row = sql.col("scores.id").isNotNull()
@@ -105,6 +122,7 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
         .when(present & ~same_model, DiffKind.OUTDATED.value)
         .when(present & outside_backfill, DiffKind.REPEATED.value)
         .when(present & ~has_unmarked_row, DiffKind.RESTORED.value)
+        .when(present & moved, DiffKind.MOVED.value)
         .when(present, DiffKind.CURRENT.value)
         .when(has_unmarked_row & (sql.col("short") | sql.lit(target.mark_deleted)), DiffKind.DELETED.value)
         .when(has_row, DiffKind.GONE.value)
@@ -121,7 +139,25 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
         .when(has_unmarked_row, RowState.CURRENT.value)
         .otherwise(RowState.DELETED.value)
         .alias("row"),
+        *([KEPT_COLUMN] if kept else []),
     )
+
+
+def kept_fields(paragraphs: DataFrame) -> list[StructField]:
+    """The columns of the source that the table has, too."""
+    kept = paragraphs.schema[KEPT_COLUMN].dataType if KEPT_COLUMN in paragraphs.columns else StructType()
+    assert isinstance(kept, StructType)  # noqa: S101
+    return kept.fields
+
+
+def kept_columns(paragraphs: DataFrame) -> list[StructField]:
+    """As `kept_fields`, without `document` and `position`, which each table has."""
+    return [StructField(field.name, field.dataType) for field in kept_fields(paragraphs) if field.name not in PLACE]
+
+
+def old_value(table: DataFrame, name: str) -> Column:
+    """A column of the table; null if the table lacks it."""
+    return sql.col(quoted(name)) if name in table.columns else sql.lit(None).alias(name)
 
 
 def scored_by(model: Model) -> Column:

@@ -193,7 +193,7 @@ class IcebergTable:
         buckets = in_buckets(self._bucket_count, "old.id", commit.buckets)
         try:
             with self._snapshot_properties(commit.properties):
-                self._spark.sql(merge_statement(target, view, state.schema, buckets, commit.at))
+                self._spark.sql(merge_statement(target, view, state.schema, buckets, commit.at, commit.kept))
         finally:
             self._spark.catalog.dropTempView(view)
 

@@ -27,13 +27,15 @@ from undertone_batch.diff import (
     RowState,
     TargetState,
     compare,
+    kept_columns,
+    kept_fields,
 )
 from undertone_batch.errors import JobError, TooManyFailedError, explain_spark_errors
 from undertone_batch.merge import ChangeCounts, count_changes, dead_letters, to_changes
 from undertone_batch.schedule import Schedule
 from undertone_batch.session import ignore_lost_java
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
-from undertone_batch.table import Commit, ScoreTable, TableState, kept_of, labels_of, table_schema
+from undertone_batch.table import Commit, ScoreTable, TableState, kept_of, labels_of, merge_kept, table_schema
 from undertone_batch.tables import open_table
 from undertone_batch.waves import Wave, divide
 
@@ -154,18 +156,19 @@ class ScoringJob:
             wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
         )
         if state is None:
-            state = table.create(table_schema(served.labels, id_type))
+            state = table.create(table_schema(served.labels, id_type, kept_columns(source)))
         since = until = None
         if config.mode is RunMode.BACKFILL:
             until = self._summary.started_at
             since = min(state.backfill_began_at or until, until)
         target = TargetState(served.model, config.service.policy, since, until, config.mark_deleted)
         self._summary = replace(self._summary, model=served.model, policy=config.service.policy, snapshot=state.snapshot)
+        kept = merge_kept(kept_of(state.schema), kept_columns(source))
         waves = list(self._waves(table, source, state, target))
         if waves:
             table.drop_leftovers(self._clock())
             labels = dict.fromkeys((*labels_of(state.schema), *served.labels))
-            state = table.add_columns(state, table_schema(list(labels), id_type, kept_of(state.schema)))
+            state = table.add_columns(state, table_schema(list(labels), id_type, kept))
             if since is not None and state.backfill_began_at is None:
                 state = table.begin_backfill(state, since)
         for number, wave in enumerate(waves, start=1):
@@ -227,6 +230,7 @@ class ScoringJob:
                 tasks = to_send.repartition(wave.task_count(self._spark.sparkContext.defaultParallelism), "id")
                 predicted = predict(tasks, self._config.service, metrics=self._executors)
                 changes = stack.enter_context(table.stage(to_changes(predicted, target, start, state.schema)))
+            kept = [field.name for field in kept_fields(source)]
             with self._step(f"{title}: merging"):
                 counts = count_changes(changes)
                 if counts.failed:
@@ -236,7 +240,7 @@ class ScoringJob:
                 snapshot = None
                 if counts.changes:
                     properties = self._snapshot_properties(counts, state)
-                    state = table.commit(state, Commit(changes, wave.buckets, start, rows, properties))
+                    state = table.commit(state, Commit(changes, wave.buckets, start, rows, properties, kept))
                     snapshot = state.snapshot
         seconds = (self._clock() - start).total_seconds()
         result = WaveResult(snapshot, counts.scored, counts.failed, seconds)

@@ -1,6 +1,7 @@
 """The changes of a wave, and the statement that applies them to the table."""
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,13 +10,14 @@ from pyspark.sql import functions as sql
 from pyspark.sql.types import StructType
 from undertone_client.jobs import OutputError
 
-from undertone_batch.diff import KINDS_TO_SCORE, DiffKind, RowState, TargetState, scored_by
+from undertone_batch.diff import KINDS_TO_SCORE, DiffKind, RowState, TargetState, kept_fields, scored_by
 from undertone_batch.iceberg_sql import quoted
-from undertone_batch.table import labels_of
+from undertone_batch.source.paragraphs import KEPT_COLUMN
+from undertone_batch.table import kept_of, labels_of, table_schema
 
 WRONG_MODEL = "FAILED_PRECONDITION"
 
-_SAME_TEXT = (DiffKind.OUTDATED, DiffKind.REPEATED, DiffKind.RESTORED)
+_SAME_TEXT = (DiffKind.OUTDATED, DiffKind.REPEATED, DiffKind.RESTORED, DiffKind.MOVED)
 """Kinds whose row has a score of the present text."""
 
 
@@ -28,6 +30,8 @@ class Action(enum.StrEnum):
     """The row loses its mark."""
     DELETE = "delete"
     """The row is marked as deleted."""
+    MOVE = "move"
+    """The row gets the kept columns of the source."""
 
 
 def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime, schema: StructType) -> DataFrame:
@@ -68,6 +72,7 @@ def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime, s
     action = (
         sql.when(status == "OK", Action.SCORE.value)
         .when(same_text & (row == RowState.DELETED.value), Action.RESTORE.value)
+        .when(sql.col("kind") == DiffKind.MOVED.value, Action.MOVE.value)
         .when(~same_text & (row == RowState.CURRENT.value), Action.DELETE.value)
     )
     return predicted.select(
@@ -87,13 +92,17 @@ def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime, s
 def _new_columns(predicted: DataFrame, target: TargetState, scored_at: datetime, schema: StructType) -> list[Column]:
     constants = {"policy": sql.lit(target.policy.value), "scored_at": sql.lit(scored_at), "deleted_at": sql.lit(None)}
     labels = labels_of(schema)
+    own = table_schema([], schema["id"].dataType).names
+    kept = [field.name for field in kept_fields(predicted)]
     columns = []
     for field in schema.fields:
         if field.name in labels:
             value = sql.try_element_at("probabilities", sql.lit(field.name))
+        elif field.name in kept:
+            value = sql.col(KEPT_COLUMN).getField(field.name)
         elif field.name in constants:
             value = constants[field.name]
-        elif field.name in predicted.columns:
+        elif field.name in own and field.name in predicted.columns:
             value = sql.col(quoted(field.name))
         else:
             value = sql.lit(None)
@@ -101,7 +110,9 @@ def _new_columns(predicted: DataFrame, target: TargetState, scored_at: datetime,
     return columns
 
 
-def merge_statement(table: str, changes: str, schema: StructType, condition: str, now: datetime) -> str:
+def merge_statement(
+    table: str, changes: str, schema: StructType, condition: str, now: datetime, kept: Sequence[str] = ()
+) -> str:
     """The statement that applies changes to an Iceberg table.
 
     Args:
@@ -111,15 +122,20 @@ def merge_statement(table: str, changes: str, schema: StructType, condition: str
         condition: A condition on the rows of the table, `old`, that is true for all rows with
             changes.
         now: The time of new marks.
+        kept: The columns of the source that the table has, too. Others keep their values.
     """
     names = [quoted(name) for name in schema.names]
-    assignments = ", ".join(f"{name} = change.new.{name}" for name in names)
+    unchanged = {"document", "position", *(field.name for field in kept_of(schema))} - set(kept)
+    updated = [quoted(name) for name in schema.names if name not in unchanged]
+    assignments = ", ".join(f"{name} = change.new.{name}" for name in updated)
+    moved = "".join(f", {quoted(name)} = change.new.{quoted(name)}" for name in kept)
     return (
         f"MERGE INTO {table} AS old"  # noqa: S608 - names are quoted
         f" USING (SELECT * FROM {changes} WHERE action IS NOT NULL) AS change"
         f" ON old.id = change.id AND {condition}"
         f" WHEN MATCHED AND change.action = '{Action.SCORE}' THEN UPDATE SET {assignments}"
-        f" WHEN MATCHED AND change.action = '{Action.RESTORE}' THEN UPDATE SET deleted_at = NULL"
+        f" WHEN MATCHED AND change.action = '{Action.RESTORE}' THEN UPDATE SET deleted_at = NULL{moved}"
+        f" WHEN MATCHED AND change.action = '{Action.MOVE}' THEN UPDATE SET deleted_at = old.deleted_at{moved}"
         f" WHEN MATCHED THEN UPDATE SET deleted_at = TIMESTAMP '{now.isoformat()}'"
         f" WHEN NOT MATCHED AND change.action = '{Action.SCORE}'"
         f" THEN INSERT ({', '.join(names)}) VALUES ({', '.join(f'change.new.{name}' for name in names)})"

@@ -12,7 +12,7 @@ from pyspark.accumulators import AccumulatorParam
 from undertone_client import CallCounts, Model, Policy
 
 from undertone_batch.config import RunMode
-from undertone_batch.diff import KINDS_TO_SCORE, DiffKind
+from undertone_batch.diff import PRESENT_KINDS, DiffKind
 
 FORMAT = 2
 
@@ -160,9 +160,7 @@ class Summary:
         Not of the paragraphs that this run had to score: on a quiet day, those that fail every day
         would be most of them.
         """
-        expected = sum(
-            self.kinds.get(kind, 0) for kind in (*KINDS_TO_SCORE, DiffKind.RESTORED, DiffKind.CURRENT, DiffKind.INVALID)
-        )
+        expected = sum(self.kinds.get(kind, 0) for kind in (*PRESENT_KINDS, DiffKind.INVALID))
         return self.failed / expected if expected else 0.0
 
     @property

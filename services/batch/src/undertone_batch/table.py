@@ -41,6 +41,22 @@ def kept_of(schema: StructType) -> list[StructField]:
     return schema.fields[schema.names.index(DELETED_AT_COLUMN.name) + 1 :]
 
 
+def merge_kept(table: Sequence[StructField], source: Sequence[StructField]) -> list[StructField]:
+    """The kept columns of the table, and those that only the source has.
+
+    Raises:
+        OutputError: a column has another type in the table.
+    """
+    types = {column.name: column.dataType for column in table}
+    for column in source:
+        if types.get(column.name, column.dataType) != column.dataType:
+            raise OutputError(
+                f"the column {column.name!r} has type {column.dataType.simpleString()}, but in the table it has type"
+                f" {types[column.name].simpleString()}: convert it, or remove --keep {column.name}"
+            )
+    return [*table, *(column for column in source if column.name not in types)]
+
+
 def check_schema(schema: StructType, table: str) -> None:
     """Checks that a table has the columns of a table of scores.
 
@@ -85,6 +101,7 @@ class Commit:
         at: The time of the changes.
         rows: The number of rows that the table must have afterwards.
         properties: Properties of the snapshot.
+        kept: The names of the source's columns that the table has, too.
     """
 
     changes: DataFrame
@@ -92,6 +109,7 @@ class Commit:
     at: datetime
     rows: int
     properties: Mapping[str, str] = field(default_factory=dict)
+    kept: Sequence[str] = ()
 
 
 class ScoreTable(Protocol):

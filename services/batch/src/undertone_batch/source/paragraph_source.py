@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from pyspark.sql.types import BinaryType, DataType, StringType, StructType
+from pyspark.sql.types import (
+    AtomicType,
+    BinaryType,
+    ByteType,
+    DataType,
+    IntegralType,
+    LongType,
+    ShortType,
+    StringType,
+    StructType,
+)
 from undertone_client.jobs import InputError
 from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 
@@ -16,7 +26,7 @@ from undertone_batch.source.csv_files import read_csv
 from undertone_batch.source.ids import id_conversion
 from undertone_batch.source.json_files import read_json
 from undertone_batch.source.options import MALFORMED_COLUMN, option, with_defaults
-from undertone_batch.source.paragraphs import check_rows, merge_copies
+from undertone_batch.source.paragraphs import KEPT_COLUMN, check_rows, merge_copies
 from undertone_batch.source.parquet_files import read_parquet
 from undertone_batch.spark_reasons import spark_reason
 
@@ -47,6 +57,10 @@ class Source:
         text_column: The column with the text. The name is as that of the id.
         min_characters: Paragraphs with fewer characters, without white space around them, are left
             out.
+        document_column: The column with the name of the document; None to leave it null.
+        position_column: The column with the integer position in the document; None to leave it
+            null.
+        keep: Further columns, which the table has, too.
     """
 
     locations: tuple[str, ...]
@@ -55,6 +69,9 @@ class Source:
     id_column: str = "id"
     text_column: str = "text"
     min_characters: int = MIN_CHARACTERS
+    document_column: str | None = None
+    position_column: str | None = None
+    keep: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,9 +79,11 @@ class Source:
         return ", ".join(self.locations)
 
     def read(self, spark: SparkSession) -> DataFrame:
-        """The rows of the source: `id` and `text` as they are, and `malformed`.
+        """The rows of the source: `id` and `text` as they are, `malformed`, and `kept`.
 
-        `malformed` is whether a row of CSV or JSON could not be parsed. No other column is read.
+        `malformed` is whether a row of CSV or JSON could not be parsed. `kept` is a struct of
+        `document`, `position` and the columns of `keep`, as far as they are set; without one of
+        them, there is no such column. No other column is read.
 
         Raises:
             InputError: the source cannot be read, or a column is missing.
@@ -89,7 +108,35 @@ class Source:
         if self.format == "csv" and not option(self.options, "nullValue"):
             # CSV has no null: most programs write an empty text without quotes.
             text = sql.when(~malformed, sql.coalesce(text, sql.lit("")))
-        return frame.select(ident.alias("id"), text.alias("text"), malformed.alias("malformed"))
+        kept = self._kept(visible)
+        columns = [sql.struct(*kept).alias(KEPT_COLUMN)] if kept else []
+        return frame.select(ident.alias("id"), text.alias("text"), malformed.alias("malformed"), *columns)
+
+    def _kept(self, schema: StructType) -> list[Column]:
+        columns = []
+        for name, column, flag, data_type in (
+            ("document", self.document_column, "--document-column", StringType()),
+            ("position", self.position_column, "--position-column", LongType()),
+        ):
+            if column is not None:
+                found, found_type = require_field(schema, column, self.name, flag)
+                if isinstance(data_type, LongType) and not isinstance(found_type, IntegralType):
+                    raise InputError(
+                        f"{self.name}: the column {column!r} has type {found_type.simpleString()}, but a position is an"
+                        f" integer: set {flag}"
+                    )
+                columns.append(found.cast(data_type).alias(name))
+        for column in self.keep:
+            found, found_type = require_field(schema, column, self.name, "--keep")
+            if not isinstance(found_type, AtomicType):
+                raise InputError(
+                    f"{self.name}: the column {column!r} has type {found_type.simpleString()}, but only single values can be"
+                    " kept: name a field of it, or remove --keep"
+                )
+            # Iceberg has no smaller integers.
+            value = found.cast("int") if isinstance(found_type, ByteType | ShortType) else found
+            columns.append(value.alias(column.rpartition(".")[2]))
+        return columns
 
     def _load(self, spark: SparkSession) -> DataFrame:
         if self.format == "table":
@@ -127,7 +174,7 @@ class Source:
             id_type: The type of the table's ids, from `id_type`.
 
         Returns:
-            `id`, `text`, `text_sha256`, `short`, `copies` and `problem`.
+            `id`, `text`, `text_sha256`, `short`, `copies`, `problem`, and `kept` as in `rows`.
         """
         ids = id_conversion(self.id_column, rows.schema["id"].dataType, id_type)
         checked = check_rows(

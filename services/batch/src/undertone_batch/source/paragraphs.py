@@ -6,6 +6,8 @@ from undertone_client.jobs.paragraph_length import NOT_COUNTED
 
 from undertone_batch.source.ids import IdConversion
 
+KEPT_COLUMN = "kept"
+
 MAX_HEX_DIGITS = 64
 """The number of hexadecimal digits that a dead letter shows of an id that is not UTF-8."""
 
@@ -62,6 +64,7 @@ def check_rows(rows: DataFrame, ids: IdConversion, min_characters: int, *, malfo
         text_hash.alias("text_sha256"),
         short.alias("short"),
         problem.alias("problem"),
+        *(name for name in rows.columns if name == KEPT_COLUMN),
     )
 
 
@@ -79,5 +82,7 @@ def merge_copies(checked: DataFrame) -> DataFrame:
         sql.coalesce(
             sql.min("problem"), sql.when(first_hash != last_hash, "the source has different texts with this id")
         ).alias("problem"),
+        # The smallest, so that a second reading of the source has the same.
+        *(sql.min(name).alias(name) for name in checked.columns if name == KEPT_COLUMN),
     )
     return merged.drop("key")
