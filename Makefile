@@ -51,6 +51,7 @@ check: .venv/ready ## Lint, check types, and compare generated files with their 
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python deploy/helm/readme.py --check
 	$(BIN)/python docs/metrics.py --check
+	$(BIN)/python docs/views.py --check
 	$(BIN)/python -m deploy.helm.dashboards --check
 	$(BIN)/python -m deploy.analytics --check
 	$(BIN)/python -m release check

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .grafana import grafana
-from .redash import redash
+from .grafana_dashboard import grafana
+from .redash_dashboard import redash
 from .views import rendered_views
 
 TITLE = "Undertone emotions"
