@@ -153,6 +153,14 @@ def test_warehouse_and_catalogue_of_the_table_can_be_set(chart: Chart) -> None:
     assert (given.catalog.uri, given.catalog.options) == (catalog["uri"], catalog["options"])
 
 
+def test_table_of_parquet_files_is_in_the_volume(chart: Chart) -> None:
+    spark = COMBINATIONS["Spark"]["batch"]
+    batch = {**spark, "table": {"format": "parquet"}, "daily": {"enabled": False}}
+    (container,) = pod_spec(backfill(chart, {"batch": batch}))["containers"]
+    assert "--table-format=parquet" in container["args"]
+    assert table_of(container).catalog.warehouse == "/output"
+
+
 def test_spark_receives_the_configured_options(chart: Chart) -> None:
     batch = {**COMBINATIONS["Spark"]["batch"], "sparkSubmitArgs": ["--master=local[4]", "--conf=spark.app.note=a b"]}
     (container,) = pod_spec(backfill(chart, {"batch": batch}))["containers"]

@@ -64,6 +64,11 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
     (spark(**catalog("hadoop")), "batch.table.catalog.type is hadoop, but the warehouse s3://lake/tables is an object store"),
     (spark(**catalog("rest")), "batch.table.catalog.uri is empty: set the address of the catalogue"),
     (spark(output={}), "batch.output must have one destination"),
+    (spark(table={"format": "parquet"}), "batch.table.format is parquet, which permits backfills only"),
+    (
+        spark(table={"format": "parquet"}, daily={"enabled": False}),
+        "batch.table.format is parquet, but the warehouse s3://lake/tables is an object store",
+    ),
     (spark(table={"name": "emotions"}), "/batch/table/name'"),
     (spark(table={"catalog": {"options": {"a b": "c"}}}), "a b"),
     # Requests and limits.

@@ -39,7 +39,13 @@
 {{- if or (gt (len $places) 1) (and (not $places) (not $elsewhere)) }}
 {{- fail "batch.output must have one destination for the results: set either batch.output.claim or batch.output.url" }}
 {{- end }}
-{{- if and (ne $batch.runner "client") (eq $batch.table.format "iceberg") }}
+{{- if ne $batch.runner "client" }}
+{{- if and (eq $batch.table.format "parquet") $batch.daily.enabled }}
+{{- fail "batch.table.format is parquet, which permits backfills only, but batch.daily.enabled is true: set batch.table.format=iceberg, or batch.daily.enabled=false" }}
+{{- end }}
+{{- if and (eq $batch.table.format "parquet") (regexMatch "^(s3|gs)[an]?://" $warehouse) }}
+{{- fail (printf "batch.table.format is parquet, but the warehouse %s is an object store, where a replacement of the files can be read half done: set batch.table.format=iceberg, or a claim or an HDFS URL" $warehouse) }}
+{{- end }}
 {{- if and (eq $catalog "sqlite") (or (eq $batch.runner "kubernetes") (regexMatch "://" $warehouse)) }}
 {{- fail (printf "batch.table.catalog.type is sqlite, but batch.runner is %s and the warehouse %s: a SQLite catalogue is a file for one pod: set batch.table.catalog.type to glue, rest or hive, or to hadoop with a claim (ReadWriteMany)" $batch.runner $warehouse) }}
 {{- end }}
@@ -67,14 +73,12 @@
 {{- with include "undertone.warehouse" . }}
 - {{ printf "--warehouse=%s" . | quote }}
 {{- end }}
-{{- if eq $table.format "iceberg" }}
 - {{ printf "--catalog-type=%s" $table.catalog.type | quote }}
 {{- with $table.catalog.uri }}
 - {{ printf "--catalog-uri=%s" . | quote }}
 {{- end }}
 {{- range $name, $value := $table.catalog.options }}
 - {{ printf "--catalog-option=%s=%s" $name $value | quote }}
-{{- end }}
 {{- end }}
 {{- end }}
 
