@@ -25,6 +25,10 @@ demo: $(MODEL) ## Start the service, score the sample stories, and write a repor
 test: $(MODEL) ## Run all tests, in parallel
 	@$(BIN)/pytest --numprocesses auto --dist worksteal
 
+.PHONY: spark-environment
+spark-environment: .venv/ready ## Pack the Spark job into build/undertone-spark.tar.gz for spark-submit --archives
+	SPARK_PYTHON="$(SPARK_PYTHON)" deploy/spark/environment
+
 # The newest releases of the minor versions that the job supports beside the locked one.
 SPARK_VERSIONS := 3.5.9 4.0.4
 
