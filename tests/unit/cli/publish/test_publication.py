@@ -173,6 +173,13 @@ def test_integers_widen_a_column(catalog: Catalog, command: Command, publish: Pu
     assert (read(catalog).schema.field("n").type, read(catalog)["n"].to_pylist()) == (pa.int64(), [7, 8, 9])
 
 
+def test_dead_letters_with_string_ids(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
+    folder = scored([row("a"), {"key": "z", "book": "b", "text": None}], code=1)
+    assert "1 dead letters" in publish(folder)
+    assert read(catalog, f"{NAME}_dead_letters")["id"].to_pylist() == ["z"]
+    assert publish(folder).startswith("nothing to publish")
+
+
 def test_dead_letters(catalog: Catalog, scored: MakeFolder, publish: Publish, command: Command, threaded_service: Any) -> None:
     rows = [row(index) for index in range(4)]
     fault = ItemFault(grpc.StatusCode.INVALID_ARGUMENT, "no", times=1)

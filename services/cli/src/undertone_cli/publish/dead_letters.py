@@ -12,7 +12,7 @@ from undertone_client.jobs import OutputError, table_properties
 from undertone_client.jobs.catalog import TableName
 from undertone_client.jobs.score_columns import DEAD_LETTER_COLUMNS, ID_COLUMN
 
-from undertone_cli.publish.schema import arrow_schema, iceberg_schema
+from undertone_cli.publish.schema import arrow_schema, iceberg_schema, iceberg_type
 from undertone_cli.readers import arrow_type
 from undertone_cli.run_folder import Manifest, RunFolder, read_failures
 
@@ -39,9 +39,10 @@ def write_dead_letters(catalog: Catalog, name: TableName, folder: RunFolder, man
             return None
         table = _create(catalog, identifier, schema)
     columns = arrow_schema(table.schema())
-    if columns.field("id").type != id_type:
+    found, wanted = table.schema().find_type("id"), iceberg_type(schema.field("id"))
+    if found != wanted:
         raise OutputError(
-            f"the ids of the run have type {id_type}, but those of {name.dead_letters} have type {columns.field('id').type}: "
+            f"the ids of the run have type {wanted}, but those of {name.dead_letters} have type {found}: "
             "publish to another table"
         )
     of_run = f"run_id = '{run_id}'"
