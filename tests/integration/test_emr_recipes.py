@@ -60,7 +60,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
         monkeypatch.setenv(name, value)
     for name, content in files().items():
         (tmp_path / name).write_text(json.dumps(content))
-    for name in ("build/spark/undertone.tar.gz", "services/batch/src/undertone_batch/__main__.py"):
+    for name in ("build/undertone-spark.tar.gz", "services/batch/src/undertone_batch/__main__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
