@@ -2,6 +2,7 @@
 
 import re
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from undertone_client import SettingsError
@@ -66,7 +67,7 @@ def configure_catalog(spark: SparkSession, catalog: CatalogSettings) -> None:
         spark.conf.set(name, value)
     try:
         spark.sql(f"SHOW NAMESPACES IN {CATALOG}").collect()
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         if _MISSING_CLASS.search(str(error)):
             packages = ",".join(iceberg_packages(spark.version, catalog.type))
             raise SettingsError(
