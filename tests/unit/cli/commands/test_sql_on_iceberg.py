@@ -93,3 +93,38 @@ def test_a_missing_warehouse_is_not_created(command: Command, tmp_path: Path) ->
     result = command("sql", "SELECT 1", "emotions.stories", "--warehouse", tmp_path / "none")
     assert (result.exit_code, "does not exist" in result.output) == (2, True)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("folder", ["metadata", "data"])
+def test_a_lost_file_of_the_table_is_one_line(command: Command, catalog: Catalog, warehouse: Path, folder: str) -> None:
+    for path in (warehouse / "emotions" / "stories" / folder).iterdir():
+        path.unlink()
+    result = command("sql", "SELECT label FROM scores", "emotions.stories", "--warehouse", warehouse)
+    assert result.exit_code == 2, result.output
+    assert "No such file" in result.output
+    assert 'File "' not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--catalog-type", "rest", "--catalog-uri", "http://127.0.0.1:9"), "Connection refused"),
+        (("--catalog-type", "hive", "--catalog-uri", "thrift://127.0.0.1:9"), "pyiceberg[hive]"),
+        (("--catalog-type", "glue"), "You must specify a region"),
+    ],
+)
+def test_a_catalogue_that_does_not_answer(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...], reason: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    result = command("sql", "SELECT 1", "emotions.stories", *options)
+    assert (result.exit_code, reason in result.output) == (2, True), result.output
+
+
+def test_a_damaged_catalogue(command: Command, warehouse: Path) -> None:
+    warehouse.mkdir()
+    (warehouse / "catalog.sqlite").write_text("not a database " * 100)
+    result = command("sql", "SELECT 1", "emotions.stories", "--warehouse", warehouse)
+    assert (result.exit_code, "file is not a database" in result.output) == (2, True), result.output

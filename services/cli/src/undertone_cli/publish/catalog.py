@@ -28,7 +28,11 @@ def open_catalog(settings: CatalogSettings) -> Catalog:
     except ImportError as error:  # also pyiceberg's NotInstalledError
         raise SettingsError(f"the catalogue of type {settings.type} needs another package: {error}") from None
     except Exception as error:  # of SQLAlchemy, boto3, requests, Thrift or pyiceberg
-        raise OutputError(f"the catalogue of type {settings.type} cannot be opened: {error}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise OutputError(
+            f"the catalogue of type {settings.type} cannot be opened ({reason}): check --warehouse, --catalog-…, and the"
+            " credentials and the region of your environment"
+        ) from None
 
 
 def catalog_properties(settings: CatalogSettings) -> dict[str, str]:

@@ -139,4 +139,6 @@ class Publication:
                 f"it is unknown whether {self._name} was changed ({error}): publish the folder again, which completes it"
             ) from None
         except Exception as error:  # of SQLAlchemy, boto3, requests, Thrift, Arrow or pyiceberg
-            raise OutputError(f"the table {self._name} cannot be used: {str(error) or type(error).__name__}") from None
+            raise OutputError(
+                f"the table {self._name} cannot be used: {(str(error) or type(error).__name__).splitlines()[0]}"
+            ) from None

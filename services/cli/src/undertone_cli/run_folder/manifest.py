@@ -54,7 +54,7 @@ class RunIdentity:
             "policy": self.policy.value,
             **options,
             "type of the ids": self.types.id,
-            "types of the kept columns": ", ".join(self.types.kept),
+            "types of the kept columns": ", ".join(self.types.kept) or "None",
             "rows_per_part": str(self.rows_per_part),
         }
 

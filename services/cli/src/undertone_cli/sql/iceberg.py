@@ -1,12 +1,13 @@
 """Reads an Iceberg table of scores through pyiceberg. Needs the extra `undertone[iceberg]`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, time
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from undertone_client.errors import SettingsError
+from undertone_client.errors import SettingsError, UndertoneError
 from undertone_client.jobs import InputError
 from undertone_client.jobs.catalog import CATALOG, CatalogSettings, CatalogType, TableName
 
@@ -44,7 +45,7 @@ def open_table(name: TableName, settings: CatalogSettings) -> Any:
     """The pyiceberg table.
 
     Raises:
-        InputError: the table or its catalogue does not exist, or cannot be read.
+        InputError: the table or its SQLite catalogue does not exist.
         SettingsError: pyiceberg is missing, or cannot read this type of catalogue.
     """
     try:
@@ -60,6 +61,28 @@ def open_table(name: TableName, settings: CatalogSettings) -> Any:
 def table_exists(name: TableName, settings: CatalogSettings) -> bool:
     """Whether the catalogue has the table."""
     return bool(_load_catalog(settings).table_exists((name.namespace, name.name)))
+
+
+@contextmanager
+def table_errors(name: TableName, settings: CatalogSettings) -> Iterator[None]:
+    """Converts errors of the catalogue and of the file system.
+
+    Raises:
+        SettingsError: pyiceberg lacks a package for this type of catalogue.
+        InputError: the table cannot be read.
+    """
+    try:
+        yield
+    except UndertoneError:
+        raise
+    except ImportError as error:  # also pyiceberg's NotInstalledError
+        raise SettingsError(f"the catalogue of type {settings.type} needs another package: {error}") from None
+    except Exception as error:  # of SQLAlchemy, boto3, requests, Thrift, Arrow or pyiceberg
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"the table {name} cannot be read from the catalogue of type {settings.type} ({reason}): check --warehouse,"
+            " --catalog-…, and the credentials and the region of your environment"
+        ) from None
 
 
 def snapshot_at(table: Any, as_of: str) -> int:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from itertools import takewhile
 from types import TracebackType
 from typing import Any, Self
 
@@ -150,4 +151,5 @@ def _message(error: BaseException) -> str:
     text = str(error).strip()
     if "Out of Memory" in text:
         return f"{text.splitlines()[0]} Raise --memory-limit, or select less."
-    return text
+    # DuckDB adds the stack of an error that a Python dataset raises.
+    return "\n".join(takewhile(lambda line: not line.startswith('  File "'), text.splitlines()))

@@ -23,7 +23,7 @@ from undertone_client.jobs.score_columns import (
 )
 
 from undertone_cli.run_folder import Manifest, RunFolder, read_failures
-from undertone_cli.sql.iceberg import IcebergDataset, open_table, snapshot_at, table_exists
+from undertone_cli.sql.iceberg import IcebergDataset, open_table, snapshot_at, table_errors, table_exists
 
 _REQUIRED = tuple(field.name for field in (ID_COLUMN, LABEL_COLUMN, *INPUT_COLUMNS, *MODEL_COLUMNS, SCORED_AT_COLUMN))
 OPTIONAL = (*PARAGRAPH_COLUMNS, DELETED_AT_COLUMN)
@@ -97,12 +97,13 @@ def open_source(text: str, catalog: CatalogFactory, as_of: str | None = None) ->
 
 def _table_source(name: TableName, catalog: CatalogFactory, as_of: str | None) -> ScoreSource:
     settings = catalog()
-    table = open_table(name, settings)
-    snapshot = None if as_of is None else snapshot_at(table, as_of)
-    letters: ds.Dataset | pa.Table = _no_dead_letters()
-    if as_of is None and table_exists(name.dead_letters, settings):
-        letters = IcebergDataset(open_table(name.dead_letters, settings), None)
-    return ScoreSource(str(name), IcebergDataset(table, snapshot), letters)
+    with table_errors(name, settings):
+        table = open_table(name, settings)
+        snapshot = None if as_of is None else snapshot_at(table, as_of)
+        letters: ds.Dataset | pa.Table = _no_dead_letters()
+        if as_of is None and table_exists(name.dead_letters, settings):
+            letters = IcebergDataset(open_table(name.dead_letters, settings), None)
+        return ScoreSource(str(name), IcebergDataset(table, snapshot), letters)
 
 
 def _folder_source(text: str, path: Path) -> ScoreSource:

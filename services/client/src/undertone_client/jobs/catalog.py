@@ -105,7 +105,7 @@ class TableName:
         for part in (self.namespace, self.name):
             if not _NAME.fullmatch(part):
                 raise SettingsError(
-                    f"the table name {f'{self.namespace}.{self.name}'!r} is invalid: use NAMESPACE.NAME, such as"
+                    f"the table name {f'{self.namespace}.{self.name}'.rstrip('.')!r} is invalid: use NAMESPACE.NAME, such as"
                     " emotions.stories, of letters, digits and _"
                 )
 
