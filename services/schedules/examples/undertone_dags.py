@@ -35,7 +35,7 @@ start_date = datetime(2026, 11, 1, tzinfo=UTC)
 
 emr = EmrRunner(
     job_flow_id="{{ var.value.emr_cluster }}",
-    application="s3://lake/jobs/__main__.py",
+    application="s3://lake/jobs/undertone.py",
     submit=("--deploy-mode", "cluster", "--archives", "s3://lake/jobs/undertone.tar.gz#undertone"),
 )
 kubernetes = KubernetesRunner(image="ghcr.io/undertone/batch:0.1.0", service_account="spark")

@@ -68,7 +68,7 @@ undertone_batch.add_command(import_table)
 Examples:
   undertone-batch run --mode backfill --source posts/ --table emotions.posts --warehouse lake --target localhost:50051
   spark-submit --master yarn undertone_batch/__main__.py run --mode daily --tls \\
-      --source s3://lake/posts/ --table emotions.posts --catalog-type glue --warehouse s3://lake/ \
+      --source s3://lake/posts/ --table emotions.posts --catalog-type glue --warehouse s3://lake/tables \\
       --target dns:///undertone.example:443
 
 {EXIT_CODES}"""
@@ -93,14 +93,14 @@ Examples:
     default="parquet",
     show_default=True,
     help="Format of the source: parquet, json, csv, delta, iceberg or any other that Spark can read, or table for a table"
-    " of Spark's catalogs.",
+    " of Spark's catalogues.",
 )
 @click.option(
     "--option",
     "source_options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Option of the format, such as sep=; for CSV. Can be repeated. Options that lose rows in silence are refused.",
+    help="Option of the format, such as sep=; for CSV. Can be repeated. Options that lose rows without an error are refused.",
 )
 @click.option(
     "--id-column",
@@ -115,9 +115,9 @@ Examples:
     show_default=True,
     help="Column with the text of the paragraph. Names are as for --id-column.",
 )
-@click.option("--document-column", help="Column with the name of the paragraph's document, for the column document.")
-@click.option("--position-column", help="Column with the integer position in the document, for the column position.")
-@click.option("--keep", multiple=True, metavar="COLUMN", help="Column of the source that the table has, too. Can be repeated.")
+@click.option("--document-column", help="Column to copy to the table's column document: the name of a story.")
+@click.option("--position-column", help="Column to copy to the table's column position: an integer.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Column of the source to copy to the table. Can be repeated.")
 @click.option(
     "--min-characters",
     type=IntegerRange(min=0),
@@ -146,7 +146,7 @@ Examples:
     type=float,
     default=0.1,
     show_default=True,
-    help="Maximum share of the table's paragraphs that the run may mark as deleted, from 0 to 1. If the source lacks more,"
+    help="Maximum share of the table's paragraphs that the run may mark as deleted, from 0 to 1. If more are missing,"
     " it is probably damaged, and the run stops before it scores. Up to 10 paragraphs may always be deleted, unless the"
     " source is empty.",
 )

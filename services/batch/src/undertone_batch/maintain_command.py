@@ -34,29 +34,30 @@ Examples:
     type=IntegerRange(min=1),
     default=DEFAULTS.snapshot_days,
     show_default=True,
-    help="Keep snapshots of so many days. Time travel goes so far back.",
+    help="Keep the snapshots of this many days. Time travel goes back as far.",
 )
 @click.option(
     "--keep-snapshots",
     type=IntegerRange(min=1),
     default=DEFAULTS.snapshots,
     show_default=True,
-    help="Keep so many of the latest snapshots, whatever their age.",
+    help="Keep at least this many of the latest snapshots, whatever their age.",
 )
 @click.option(
     "--orphan-days",
     type=IntegerRange(min=1),
     default=DEFAULTS.orphan_days,
     show_default=True,
-    help="Delete files that no snapshot uses after so many days. They may belong to a run that has not committed yet, so use"
-    " more days than a run takes.",
+    help="Delete files that are older than this many days and that no snapshot uses. A younger file may belong to a run that"
+    " has not committed it yet, so use more days than a run takes.",
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done.")
 @explain_errors
 def maintain(table: TableOptions, *, keep_days: int, keep_snapshots: int, orphan_days: int, dry_run: bool) -> None:
     """Merge small files of a table, and delete old snapshots and unused files.
 
-    Does the same for the dead letters of the table. Rows do not change. Runs can go on meanwhile.
+    Does the same for the dead letters of the table. Rows do not change. Runs may write the
+    table at the same time.
     """
     retention = Retention(keep_days, keep_snapshots, orphan_days)
     with catalog_session(f"maintain {uuid.uuid4().hex[:12]}", table.catalog) as spark:

@@ -118,7 +118,7 @@ def test_bad_and_forbidden_queries(command: Command, folder: Path, query: str, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sql", "SELECT 1"], "found 1 arguments"),
+        (["sql", "SELECT 1"], "number of arguments is 1"),
         (["sql", "--view", "nope", "FOLDER"], "use one of paragraphs"),
         (["sql", "--view", "changes", "FOLDER"], "undertone compare"),
         (["sql", "SELECT 1", "FOLDER", "--as-of", "2026-01-01"], "remove it"),
@@ -196,3 +196,13 @@ def test_views_for_engines(command: Command) -> None:
 
 def test_all_views_are_listed(command: Command) -> None:
     assert all(name in command("sql", "--list-views").output for name in VIEWS)
+
+
+def test_a_suffix_without_a_format_is_refused(command: Command, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "joy.xlsx"
+    result = command("sql", "FROM scores", folder, "--output", output)
+    assert (result.exit_code, "joy.xlsx has no suffix of a format" in result.output) == (2, True), result.output
+    assert not output.exists()
+    assert command("sql", "FROM scores", folder, "--output", output, "--format", "csv").exit_code == 0
+    assert command("sql", "FROM scores", folder, "--output", tmp_path / "JOY.CSV").exit_code == 0
+    assert (tmp_path / "JOY.CSV").read_text().startswith("id,")

@@ -18,7 +18,7 @@ def is_utf8(value: Column) -> Column:
     """Whether a string is valid UTF-8; null for null.
 
     `encode` replaces invalid bytes by U+FFFD, so its result differs from the bytes of a string that
-    is not UTF-8. Spark's own `is_valid_utf8` is new in Spark 4.0 and as fast.
+    is not UTF-8. This check is about a fifth slower than `is_valid_utf8`, which Spark 3.5 lacks.
     """
     return sql.encode(value, "UTF-8") == value.cast("binary")
 

@@ -50,7 +50,7 @@ Examples:
   undertone score stories/*.txt --out scores/stories
   undertone score corpus/ 's3://library/2024/**/*.parquet' --out scores/library
   undertone score reviews.csv --text-column review --id-column review_id --out scores/reviews
-  undertone score reviews.csv --keep stars --out scores/reviews --table emotions.reviews
+  undertone score reviews.csv --keep stars --out scores/reviews --table emotions.reviews --warehouse lake
   zcat posts.jsonl.gz | undertone score - --format jsonl --text-column body --out scores/posts
 
 \b
@@ -90,7 +90,7 @@ differences.
     multiple=True,
     metavar="COLUMN",
     callback=_distinct,
-    help="Column of the inputs that the scores also have, with its type. Plain text has the column text. Can be repeated.",
+    help="Column of the inputs to copy to the scores, with its type. Plain text has the column text. Can be repeated.",
 )
 @click.option(
     "--min-characters",

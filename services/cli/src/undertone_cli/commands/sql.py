@@ -53,6 +53,8 @@ def sql(
     elif view is None and len(arguments) == 2:
         query, source = arguments
     else:
-        raise SettingsError(f"found {len(arguments)} arguments: give a QUERY and a SOURCE, or --view NAME and a SOURCE")
+        raise SettingsError(
+            f"the number of arguments is {len(arguments)}: give a QUERY and a SOURCE, or --view NAME and a SOURCE"
+        )
     with SqlSession(open_source(source, catalog, as_of), memory_limit=memory_limit, baseline=baseline) as session:
         write_result(session.read(query), result.format, result.output)

@@ -17,7 +17,7 @@ Examples:
   undertone views emotions.stories --label joy --label sadness --before emotions.stories_v1
 
 The names of the views begin with that of the table, such as emotions.stories_emotions_by_day. Create
-the views again after a model brought new emotions. Athena runs one statement at a time.
+the views again after a new model has added emotions. Athena runs one statement at a time.
 
 {QUERY_EXIT_CODES}"""
 )

@@ -50,7 +50,8 @@ result_options = option_group(
         "--format",
         "output_format",
         type=click.Choice([each.value for each in OutputFormat]),
-        help="Format of the result; json is one object in each line.  [default: from the suffix of --output; table]",
+        help="Format of the result; json is one object in each line, table is for people and ends after 100 rows."
+        "  [default: from the suffix of --output, such as .csv; table on standard output]",
     ),
     click.option(
         "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: standard output]"
@@ -59,7 +60,10 @@ result_options = option_group(
 """Adds the argument `result` to a command: `ResultOptions`."""
 
 memory_option = click.option(
-    "--memory-limit", default=DEFAULT_MEMORY, show_default=True, help="Memory of DuckDB. It uses a temporary folder beyond."
+    "--memory-limit",
+    default=DEFAULT_MEMORY,
+    show_default=True,
+    help="Maximum memory of DuckDB. More data goes to a temporary folder.",
 )
 
 

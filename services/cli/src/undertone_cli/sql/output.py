@@ -40,16 +40,22 @@ def chosen_format(name: str | None, output: Path | None) -> OutputFormat:
     """The format of --format, or that of the file's suffix, or a table.
 
     Raises:
-        SettingsError: the format needs a file.
+        SettingsError: the format needs a file, or the suffix is not that of a format.
     """
     suffixes = {
         ".csv": OutputFormat.CSV,
         ".json": OutputFormat.JSON,
         ".jsonl": OutputFormat.JSON,
         ".parquet": OutputFormat.PARQUET,
+        ".txt": OutputFormat.TABLE,
     }
-    by_suffix = suffixes.get(output.suffix, OutputFormat.TABLE) if output else OutputFormat.TABLE
-    chosen = OutputFormat(name) if name else by_suffix
+    if name or output is None:
+        chosen = OutputFormat(name or "table")
+    elif output.suffix.lower() in suffixes:
+        chosen = suffixes[output.suffix.lower()]
+    else:
+        # Not a table for people, which has only the first rows and rounded numbers.
+        raise SettingsError(f"--output {output} has no suffix of a format: use {', '.join(suffixes)}, or set --format")
     if chosen is OutputFormat.PARQUET and output is None:
         raise SettingsError("--format parquet needs a file: set --output")
     return chosen

@@ -168,8 +168,8 @@ _CATALOG_OPTIONS = (
         type=click.Choice([each.value for each in CatalogType]),
         default=CatalogType.SQLITE.value,
         show_default=True,
-        help="Iceberg catalogue. sqlite: a file in the warehouse, for one machine. hadoop: file names in HDFS, only for"
-        " Spark. glue, rest and hive: services.",
+        help="Iceberg catalogue. sqlite: a file in the warehouse, for one machine. hadoop: file names in HDFS or on a"
+        " disk, only for Spark. glue, rest and hive: services.",
     ),
     click.option(
         "--catalog-uri",
