@@ -146,9 +146,9 @@ Examples:
     type=float,
     default=0.1,
     show_default=True,
-    help="Maximum share of the table's paragraphs that the run may mark as deleted, from 0 to 1. If more are missing,"
-    " it is probably damaged, and the run stops before it scores. Up to 10 paragraphs may always be deleted, unless the"
-    " source is empty.",
+    help="Maximum share of the table's paragraphs that the run may mark as deleted, from 0 to 1. If more are missing from"
+    " the source, it is probably damaged, and the run stops before it scores. Up to 10 paragraphs may always be deleted,"
+    " unless the source is empty.",
 )
 @click.option(
     "--max-failed-share",

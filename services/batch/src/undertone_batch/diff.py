@@ -144,7 +144,7 @@ def compare(paragraphs: DataFrame, table: DataFrame, target: TargetState) -> Dat
 
 
 def kept_fields(paragraphs: DataFrame) -> list[StructField]:
-    """The columns of the source that the table has, too."""
+    """The columns of the source that the run copies to the table."""
     kept = paragraphs.schema[KEPT_COLUMN].dataType if KEPT_COLUMN in paragraphs.columns else StructType()
     assert isinstance(kept, StructType)  # noqa: S101
     return kept.fields

@@ -52,8 +52,8 @@ def configure_catalog(spark: SparkSession, catalog: CatalogSettings) -> None:
     """Adds the catalogue to a session.
 
     Raises:
-        SettingsError: the session has Iceberg's classes not on its class path, or uses another
-            catalogue of this name already.
+        SettingsError: the class path of the session lacks Iceberg's classes, or the session uses
+            another catalogue of this name already.
     """
     settings = catalog_settings(catalog)
     present = {name: spark.conf.get(name, None) for name in settings}

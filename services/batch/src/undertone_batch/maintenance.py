@@ -40,12 +40,12 @@ class Retention:
     """What a maintenance keeps.
 
     Attributes:
-        snapshot_days: Snapshots of these last days are kept: time travel goes so far back, and a
-            run that reads an older snapshot fails.
-        snapshots: So many of the latest snapshots are kept, whatever their age.
-        orphan_days: Files that no snapshot uses are deleted if they are older. They may belong to a
-            run that has not committed yet, so it must exceed the time of a wave. Iceberg refuses
-            less than 1.
+        snapshot_days: Days for which snapshots are kept. Time travel goes back as far. A run that
+            reads an older snapshot fails.
+        snapshots: The number of latest snapshots that are kept, whatever their age.
+        orphan_days: Age in days from which files that no snapshot uses are deleted. A younger file
+            may belong to a run that has not committed it yet, so the age must exceed the time of a
+            wave. Iceberg refuses less than 1.
 
     Raises:
         SettingsError: a value is less than 1.

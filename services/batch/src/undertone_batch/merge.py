@@ -122,7 +122,7 @@ def merge_statement(
         condition: A condition on the rows of the table, `old`, that is true for all rows with
             changes.
         now: The time of new marks.
-        kept: The columns of the source that the table has, too. Others keep their values.
+        kept: The columns of the source that the run copies. Other columns keep their values.
     """
     names = [quoted(name) for name in schema.names]
     unchanged = {"document", "position", *(field.name for field in kept_of(schema))} - set(kept)

@@ -1,4 +1,4 @@
-"""The table of scores as a folder of Parquet files, for those without Iceberg."""
+"""The table of scores as a folder of Parquet files, for users without Iceberg."""
 
 import uuid
 from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ def table_schema(labels: Sequence[str], id_type: DataType, kept: Sequence[Struct
     Args:
         labels: The emotions.
         id_type: The type of the ids.
-        kept: Columns of the source that the table also has.
+        kept: Columns of the source that the run copies to the table.
 
     Raises:
         OutputError: two columns have the same name.
@@ -101,7 +101,7 @@ class Commit:
         at: The time of the changes.
         rows: The number of rows that the table must have afterwards.
         properties: Properties of the snapshot.
-        kept: The names of the source's columns that the table has, too.
+        kept: The names of the source's columns that the run copies to the table.
     """
 
     changes: DataFrame

@@ -1,4 +1,4 @@
-"""Options of Spark's data sources: their defaults, and those that lose paragraphs in silence."""
+"""Options of Spark's data sources: their defaults, and those that lose paragraphs silently."""
 
 from collections.abc import Mapping
 
@@ -53,7 +53,7 @@ def is_set(options: Mapping[str, str], name: str) -> bool:
 
 
 def check_options(source_format: str, options: Mapping[str, str], *, mark_deleted: bool) -> None:
-    """Checks that no option removes paragraphs from the source in silence.
+    """Checks that no option removes paragraphs from the source without an error.
 
     Args:
         source_format: The format of the source.

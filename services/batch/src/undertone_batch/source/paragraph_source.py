@@ -48,7 +48,7 @@ class Source:
 
     Attributes:
         locations: Paths or globs. With the format `table`, the name of one table of Spark's
-            catalogs (Iceberg, Delta, Hive).
+            catalogues (Iceberg, Delta, Hive).
         format: A data source of Spark: `parquet`, `json`, `csv`, `delta`, `iceberg`; or `table`.
         options: Options of the data source. By default, CSV files have a header and quoted line
             breaks, and a row with another number of fields than the header is a dead letter.
@@ -60,7 +60,7 @@ class Source:
         document_column: The column with the name of the document; None to leave it null.
         position_column: The column with the integer position in the document; None to leave it
             null.
-        keep: Further columns, which the table has, too.
+        keep: Further columns to copy to the table.
     """
 
     locations: tuple[str, ...]

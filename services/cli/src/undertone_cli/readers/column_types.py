@@ -130,7 +130,7 @@ def checked_id(value: object, location: str) -> str | int | None:
     """An id as a string or an integer; None if there is none.
 
     A number with an integral value is an integer: pandas writes a column of integers as floats
-    if a value is missing. An UUID is a string, because Polars and Spark have no such type.
+    if a value is missing. A UUID is a string, because Polars and Spark have no such type.
 
     Raises:
         InputError: the value cannot be an id.
