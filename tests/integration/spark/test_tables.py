@@ -11,7 +11,7 @@ from undertone_batch import JobConfig, RunMode, ScoringJob, read_scores
 from undertone_batch.diff import DiffKind
 from undertone_batch.layout import Layout, PartitionBy
 from undertone_batch.merge import ChangeCounts, count_changes
-from undertone_client.jobs import InputError, OutputError
+from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG
 
 from tests.integration.support import score_table
@@ -136,30 +136,3 @@ def test_a_change_that_was_written_twice_is_detected(spark: SparkSession) -> Non
     assert count_changes(spark.sql(f"VALUES {once} {columns}")) == ChangeCounts(1, 3, 1, 1)
     with pytest.raises(OutputError, match="1 of 2 changes were written twice"):
         count_changes(spark.sql(f"VALUES {once}, ('a', 'new', 'UNAVAILABLE', NULL, 1L) {columns}"))
-
-
-def test_kept_columns_follow_the_source_without_new_scores(
-    spark: SparkSession, service: BackgroundService, config: JobConfig
-) -> None:
-    rows = [
-        {"id": str(number), "text": text, "story": "moby", "at": number, "kind": {"rating": number / 2}}
-        for number, text in enumerate(TEXTS.values())
-    ]
-    write_source(config, rows)
-    run(spark, config)
-    service.received_texts()
-    kept = replace(config.source, document_column="story", position_column="at", keep=("kind.rating", "text"))
-    summary = run(spark, config, source=kept)
-    assert summary.kinds == {DiffKind.MOVED: 40}
-    moved = {ident: (row.document, row.position, row.rating, row.text) for ident, row in table(spark, config).items()}
-    assert moved == {row["id"]: ("moby", row["at"], row["kind"]["rating"], row["text"]) for row in rows}  # type: ignore[index]
-    rows[3]["at"] = 100
-    rows[4]["text"] = "This text is different today"
-    write_source(config, rows)
-    assert run(spark, config, source=kept).kinds == {DiffKind.CURRENT: 38, DiffKind.MOVED: 1, DiffKind.MUTATED: 1}
-    assert service.received_texts() == ["This text is different today"]
-    found = table(spark, config)
-    assert [found["3"].position, found["4"].position, found["4"].text] == [100, 4, "This text is different today"]
-    assert run(spark, config).kinds == {DiffKind.CURRENT: 40}
-    with pytest.raises(InputError, match="only single values can be kept: name a field of it"):
-        run(spark, config, source=replace(kept, keep=("kind",)))

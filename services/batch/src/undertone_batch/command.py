@@ -115,9 +115,21 @@ Examples:
     show_default=True,
     help="Column with the text of the paragraph. Names are as for --id-column.",
 )
-@click.option("--document-column", help="Column to copy to the table's column document: the name of a story.")
-@click.option("--position-column", help="Column to copy to the table's column position: an integer.")
-@click.option("--keep", multiple=True, metavar="COLUMN", help="Column of the source to copy to the table. Can be repeated.")
+@click.option(
+    "--document-column",
+    help="Column to copy to the table's column document: the name of a story, a string or an integer.",
+)
+@click.option(
+    "--position-column",
+    help="Column to copy to the table's column position: an integer, or a string of decimal digits.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column of the source to copy to the table, with its type. Can be repeated. If only such a column, the document or"
+    " the position changes, the row is updated without a new score.",
+)
 @click.option(
     "--min-characters",
     type=IntegerRange(min=0),

@@ -152,18 +152,20 @@ class ScoringJob:
             log.warning("nothing to do: %s", reason)
             return
         id_type = config.source.id_type(source, None if state is None else state.schema["id"].dataType)
+        kept = merge_kept([] if state is None else kept_of(state.schema), kept_columns(source))
+        table_schema([] if state is None else labels_of(state.schema), id_type, kept)  # names are checked before the service
         served = asyncio.run(
             wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
         )
         if state is None:
-            state = table.create(table_schema(served.labels, id_type, kept_columns(source)))
+            state = table.create(table_schema(served.labels, id_type, kept))
         since = until = None
         if config.mode is RunMode.BACKFILL:
             until = self._summary.started_at
             since = min(state.backfill_began_at or until, until)
         target = TargetState(served.model, config.service.policy, since, until, config.mark_deleted)
         self._summary = replace(self._summary, model=served.model, policy=config.service.policy, snapshot=state.snapshot)
-        kept = merge_kept(kept_of(state.schema), kept_columns(source))
+        kept = merge_kept(kept_of(state.schema), kept)  # another run may have created the table
         waves = list(self._waves(table, source, state, target))
         if waves:
             table.drop_leftovers(self._clock())

@@ -24,13 +24,12 @@ from pyspark.sql.types import (
 )
 from undertone_client.jobs import InputError
 
+from undertone_batch.source.integers import EXACT_INTEGERS, is_exact, to_long
+
 WHOLE = (IntegralType, DoubleType, FloatType, DecimalType)
 TEXT = (StringType, BinaryType)
 TIME = (DateType, TimestampType, TimestampNTZType)
 """The types of ids. Numbers must be whole, bytes must be UTF-8."""
-
-EXACT_INTEGERS: dict[type[DataType], int] = {DoubleType: 2**53, FloatType: 2**24}
-"""The largest integer up to which a floating-point type has all integers."""
 
 MAX_LONG_DIGITS = 18
 """Each integer with so many digits is a bigint."""
@@ -38,7 +37,6 @@ MAX_LONG_DIGITS = 18
 MAX_SHOWN_CHARACTERS = 64
 """The number of characters that a message shows of an id."""
 
-_WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,18})$"
 _REMEDY = "write the ids as integers (in pandas: astype('Int64')) or as strings"
 
 
@@ -61,13 +59,11 @@ class IdConversion:
         if self.source == self.table or isinstance(self.source, IntegralType):
             return ident.cast(self.table)
         if isinstance(self.table, LongType):
-            if isinstance(self.source, StringType | BinaryType):
-                return _to_long(sql.when(ident.cast("string").rlike(_WHOLE_NUMBER), ident.cast("string")))
-            return _to_long(sql.when(self._is_exact(ident), ident))
+            return to_long(ident, self.source)
         if isinstance(self.source, DoubleType | FloatType):
-            return sql.when(self._is_exact(ident), ident).cast("bigint").cast("string")
+            return to_long(ident, self.source).cast("string")
         if isinstance(self.source, DecimalType):
-            return sql.when(self._is_exact(ident), ident).cast(DecimalType(38, 0)).cast("string")
+            return sql.when(is_exact(ident, self.source), ident).cast(DecimalType(38, 0)).cast("string")
         return ident.cast("string")
 
     def problem(self, ident: Column) -> Column:
@@ -97,19 +93,6 @@ class IdConversion:
                 f"the column {self.column!r} has type {self.source.simpleString()} and the id {found[0]}, but an id is a string"
                 f" or a whole number {bound}: {_REMEDY}"
             )
-
-    def _is_exact(self, ident: Column) -> Column:
-        """Whether a fractional number is a whole number that its type represents exactly."""
-        if isinstance(self.source, DecimalType):
-            return ident == sql.floor(ident)
-        limit = EXACT_INTEGERS[type(self.source)]
-        return ~sql.isnan(ident) & (sql.abs(ident) <= limit) & (ident == sql.floor(ident))
-
-
-def _to_long(number: Column) -> Column:
-    """A whole number as a bigint; null if it is too large."""
-    wide = number.cast(DecimalType(38, 0))
-    return sql.when(wide.between(-(2**63), 2**63 - 1), wide).cast("bigint")
 
 
 def id_conversion(column: str, source: DataType, table: DataType | None) -> IdConversion:

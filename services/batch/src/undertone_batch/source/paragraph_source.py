@@ -5,19 +5,9 @@ from dataclasses import dataclass, field
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from pyspark.sql.types import (
-    AtomicType,
-    BinaryType,
-    ByteType,
-    DataType,
-    IntegralType,
-    LongType,
-    ShortType,
-    StringType,
-    StructType,
-)
+from pyspark.sql.types import BinaryType, DataType, StringType, StructType
 from undertone_client.jobs import InputError
 from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 
@@ -25,6 +15,13 @@ from undertone_batch.source.columns import require_field
 from undertone_batch.source.csv_files import read_csv
 from undertone_batch.source.ids import id_conversion
 from undertone_batch.source.json_files import read_json
+from undertone_batch.source.kept_columns import (
+    KeptColumn,
+    check_conversions,
+    document_column,
+    further_columns,
+    position_column,
+)
 from undertone_batch.source.options import MALFORMED_COLUMN, option, with_defaults
 from undertone_batch.source.paragraphs import KEPT_COLUMN, check_rows, merge_copies
 from undertone_batch.source.parquet_files import read_parquet
@@ -57,10 +54,12 @@ class Source:
         text_column: The column with the text. The name is as that of the id.
         min_characters: Paragraphs with fewer characters, without white space around them, are left
             out.
-        document_column: The column with the name of the document; None to leave it null.
-        position_column: The column with the integer position in the document; None to leave it
-            null.
-        keep: Further columns to copy to the table.
+        document_column: The column with the name of the document, a string or an integer; None to
+            leave it null.
+        position_column: The column with the position in the document: integers, or strings of
+            decimal digits. None to leave it null.
+        keep: Further columns to copy to the table: single values. A field `a.b` has the name `b`
+            in the table.
     """
 
     locations: tuple[str, ...]
@@ -85,8 +84,13 @@ class Source:
         `document`, `position` and the columns of `keep`, as far as they are set; without one of
         them, there is no such column. No other column is read.
 
+        Positions that are not of an integer type, and documents of a fractional type, are read
+        once, to find values without an equivalent in the table.
+
         Raises:
-            InputError: the source cannot be read, or a column is missing.
+            InputError: the source cannot be read, or a column is missing, has a type that the
+                table cannot have, or has a value without an equivalent.
+            OutputError: a kept column has the name of another column of the table.
         """
         try:
             frame = self._load(spark)
@@ -109,34 +113,17 @@ class Source:
             # CSV has no null: most programs write an empty text without quotes.
             text = sql.when(~malformed, sql.coalesce(text, sql.lit("")))
         kept = self._kept(visible)
-        columns = [sql.struct(*kept).alias(KEPT_COLUMN)] if kept else []
+        check_conversions(frame.where(~malformed), ident, kept, self.name)
+        columns = [sql.struct(*(each.value.alias(each.name) for each in kept)).alias(KEPT_COLUMN)] if kept else []
         return frame.select(ident.alias("id"), text.alias("text"), malformed.alias("malformed"), *columns)
 
-    def _kept(self, schema: StructType) -> list[Column]:
-        columns = []
-        for name, column, flag, data_type in (
-            ("document", self.document_column, "--document-column", StringType()),
-            ("position", self.position_column, "--position-column", LongType()),
-        ):
-            if column is not None:
-                found, found_type = require_field(schema, column, self.name, flag)
-                if isinstance(data_type, LongType) and not isinstance(found_type, IntegralType):
-                    raise InputError(
-                        f"{self.name}: the column {column!r} has type {found_type.simpleString()}, but a position is an"
-                        f" integer: set {flag}"
-                    )
-                columns.append(found.cast(data_type).alias(name))
-        for column in self.keep:
-            found, found_type = require_field(schema, column, self.name, "--keep")
-            if not isinstance(found_type, AtomicType):
-                raise InputError(
-                    f"{self.name}: the column {column!r} has type {found_type.simpleString()}, but only single values can be"
-                    " kept: name a field of it, or remove --keep"
-                )
-            # Iceberg has no smaller integers.
-            value = found.cast("int") if isinstance(found_type, ByteType | ShortType) else found
-            columns.append(value.alias(column.rpartition(".")[2]))
-        return columns
+    def _kept(self, schema: StructType) -> list[KeptColumn]:
+        kept = further_columns(schema, self.keep, self.name)
+        if self.position_column is not None:
+            kept.insert(0, position_column(schema, self.position_column, self.name))
+        if self.document_column is not None:
+            kept.insert(0, document_column(schema, self.document_column, self.name))
+        return kept
 
     def _load(self, spark: SparkSession) -> DataFrame:
         if self.format == "table":
