@@ -31,6 +31,7 @@ VALUES: Mapping[str, pa.Array] = {
     "unsigned": pa.array([7, None], pa.uint64()),
     "double": pa.array([7.0, None], pa.float64()),
     "digits": pa.array(["007", None]),
+    "empty": pa.array(["7", ""]),
     "half": pa.array([7.0, 7.5], pa.float64()),
     "huge": pa.array([7, 2**64 - 1], pa.uint64()),
     "words": pa.array(["7", "A secret text"]),
@@ -109,7 +110,7 @@ def views_by_story(spark: SparkSession, config: JobConfig) -> dict[str, set[tupl
 
 
 def test_kept_values_have_a_lossless_type(spark: SparkSession, source: Source) -> None:
-    for column in ("small", "unsigned", "double", "digits"):
+    for column in ("small", "unsigned", "double", "digits", "empty"):
         assert kept(spark, replace(source, position_column=column)) == {"a": [None], "b": [None]}, "the smallest of the copies"
         one = replace(source, min_characters=0, position_column=column)
         assert {row.kept.position for row in one.read(spark).collect()} == {7, None}

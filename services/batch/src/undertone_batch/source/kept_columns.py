@@ -71,7 +71,7 @@ def document_column(schema: StructType, column: str, source: str) -> KeptColumn:
 
 
 def position_column(schema: StructType, column: str, source: str) -> KeptColumn:
-    """The position in the document, as a bigint. Strings are decimal digits.
+    """The position in the document, as a bigint. Strings are decimal digits; an empty one is null.
 
     Raises:
         InputError: there is no such column, or it has another type.
@@ -84,8 +84,10 @@ def position_column(schema: StructType, column: str, source: str) -> KeptColumn:
         )
     if isinstance(data_type, IntegralType):
         return KeptColumn("position", found.cast("bigint"))
-    digits = sql.regexp_replace(found.cast("string"), _LEADING_ZEROS, "$1")
-    value = to_long(digits if isinstance(data_type, TEXT) else found, data_type)
+    if isinstance(data_type, TEXT):
+        digits = sql.regexp_replace(found.cast("string"), _LEADING_ZEROS, "$1")
+        found = sql.when(digits != "", digits)  # CSV with quotes around all fields has no null
+    value = to_long(found, data_type)
     problem = (
         f"a value in the column {column!r} ({data_type.simpleString()}) that is not an exact integer: set --position-column"
     )
