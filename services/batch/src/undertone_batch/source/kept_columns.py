@@ -1,4 +1,4 @@
-"""The columns of the source that the table has, too: document, position and kept columns."""
+"""The columns of the source that a run copies to the table: document, position and kept columns."""
 
 import functools
 import operator
