@@ -55,7 +55,7 @@ def test_demo_scores_stories_and_writes_a_report(model: Path, sample: list[Path]
 
     manifest = json.loads((out / "_run.json").read_text())
     assert manifest["complete"] is True
-    assert manifest["counts"] == {"scored": len(STORIES) * PARAGRAPHS, "failed": 0, "kept": 0}
+    assert manifest["counts"] == {"scored": len(STORIES) * PARAGRAPHS, "failed": 0, "kept": 0, "short": 0}
     version = max(int(folder.name) for folder in model.iterdir() if folder.name.isdecimal())
     contract = json.loads((model / str(version) / "contract.json").read_text())
     assert manifest["model"]["labels"] == contract["labels"]

@@ -173,9 +173,14 @@ def test_an_installation_brings_these_packages(line: str) -> None:
     assert closure(line) == INSTALLATIONS[line]
 
 
-@pytest.mark.parametrize("dist", ["undertone", "undertone-batch", "undertone-protos", "undertone-sidecar"])
+@pytest.mark.parametrize("dist", ["undertone[iceberg,sql]", "undertone-batch", "undertone-protos", "undertone-sidecar"])
 def test_every_module_imports_with_only_the_packages_of_its_dist(dist: str) -> None:
-    assert failed_imports(modules(dist), closure(dist)) == {}
+    assert failed_imports(modules(Requirement(dist).name), closure(dist)) == {}
+
+
+def test_the_core_of_the_command_needs_neither_sql_nor_tables() -> None:
+    failed = failed_imports(modules("undertone"), closure("undertone"))
+    assert {name.split(".")[1] for name in failed} == {"analytics", "publish"}
 
 
 @pytest.mark.parametrize(("extra", "lacking"), [("", {"jobs", "telemetry"}), ("[telemetry]", {"jobs"}), ("[jobs]", set())])
@@ -225,7 +230,16 @@ def test_every_import_is_of_a_declared_package(dist: str) -> None:
 
 
 def test_the_spark_job_imports_only_public_modules_of_the_client_and_nothing_of_the_command() -> None:
-    public = {"", ".errors", ".jobs", ".jobs.catalog", ".jobs.score_columns", ".jobs.table_properties", ".telemetry"}
+    public = {
+        "",
+        ".errors",
+        ".jobs",
+        ".jobs.catalog",
+        ".jobs.paragraph_length",
+        ".jobs.score_columns",
+        ".jobs.table_properties",
+        ".telemetry",
+    }
     modules = {name for file in (ROOT / SOURCES["undertone-batch"]).rglob("*.py") for name in imported(file)}
     assert {name for name in modules if name.startswith("undertone_client")} <= {f"undertone_client{name}" for name in public}
     assert not {name for name in modules if name.startswith("undertone_cli.") or name == "undertone_cli"}

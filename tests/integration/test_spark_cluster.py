@@ -77,7 +77,9 @@ def driver(master: str, service: BackgroundService, folder: Path) -> Iterator[No
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:
     """The events of a kind in Spark's event log."""
-    lines = [line for log in (folder / "events").iterdir() for line in log.read_text().splitlines()]
+    logs = [log.read_text() for log in (folder / "events").iterdir()]
+    # Not splitlines: it splits at white space of Unicode, which Spark's plans contain.
+    lines = [line for log in logs for line in log.split("\n")[:-1]]
     return [event for event in map(json.loads, lines) if event["Event"] == kind]
 
 

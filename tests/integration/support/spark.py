@@ -18,7 +18,7 @@ def _iceberg_jars() -> list[Path]:
     packages = {package for catalog in CatalogType for package in iceberg_packages(pyspark.__version__, catalog)}
     fitting = {"{1}-{2}.jar".format(*package.split(":")) for package in packages}
     jars = (Path(__file__).parents[3] / "build/iceberg").glob("*.jar")
-    return sorted(jar for jar in jars if jar.name in fitting or not jar.name.startswith("iceberg-"))
+    return sorted(jar for jar in jars if jar.name in fitting)
 
 
 ICEBERG_JARS = _iceberg_jars()

@@ -9,6 +9,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
+from undertone_client.jobs.catalog import CATALOG, CatalogType
 
 STAGING_SUFFIX = "_staging_"
 STAGED_AT_PROPERTY = "undertone.staged-at"
@@ -25,7 +26,7 @@ def staged(rows: DataFrame, table: str, location: str) -> Iterator[DataFrame]:
     An Iceberg table instead of a folder of Parquet files: it needs no other credentials than the
     table itself, and its commit leaves out the files of failed and speculative task attempts on
     every file system. Its files are in the folder of `table`, where maintenance removes files that
-    no table knows.
+    no table knows. In a Hadoop catalogue, the folder of a table follows from its name.
 
     Args:
         rows: What to write.
@@ -35,8 +36,9 @@ def staged(rows: DataFrame, table: str, location: str) -> Iterator[DataFrame]:
     spark = rows.sparkSession
     number = uuid.uuid4().hex[:12]
     name = f"{table}{STAGING_SUFFIX}{number}"
-    writer = rows.writeTo(name).using("iceberg").tableProperty("location", f"{location}/staging/{number}")
-    writer = writer.tableProperty(STAGED_AT_PROPERTY, datetime.now(UTC).isoformat())
+    writer = rows.writeTo(name).using("iceberg").tableProperty(STAGED_AT_PROPERTY, datetime.now(UTC).isoformat())
+    if spark.conf.get(f"spark.sql.catalog.{CATALOG}.type", None) != CatalogType.HADOOP:
+        writer = writer.tableProperty("location", f"{location}/staging/{number}")
     try:
         writer.tableProperty("write.distribution-mode", "none").create()
         yield spark.table(name)
