@@ -67,6 +67,7 @@ def test_a_run_reports_its_progress_and_its_termination(tmp_path: Path) -> None:
     log = (tmp_path / "log").read_text()
     assert code == 143, log
     assert "Traceback" not in log
+    assert "CatalogNotFoundException" not in log  # the namespace of the table is not the name of a catalogue
     assert active_jobs == 1
     assert [(event.title, event.type) for event in events] == [
         (f"undertone job {JOB} started", "info"),

@@ -127,7 +127,7 @@ class IcebergTable:
                 self._check_rows(branch, commit.rows)
                 try:
                     with self._explain_conflicts(self.name):
-                        call = f"CALL {CATALOG}.system.fast_forward('{self.name}', 'main', '{branch}')"
+                        call = f"CALL {CATALOG}.system.fast_forward('{CATALOG}.{self.name}', 'main', '{branch}')"
                         (result,) = self._spark.sql(call).collect()
                         return replace(state, snapshot=result.updated_ref)
                 except OutputError:

@@ -184,7 +184,7 @@ class Maintenance:
         return result
 
     def _calls(self, procedure: str, table: TableName, arguments: str) -> list[Row]:
-        return self._spark.sql(f"CALL {CATALOG}.system.{procedure}(table => '{table}', {arguments})").collect()
+        return self._spark.sql(f"CALL {CATALOG}.system.{procedure}(table => '{CATALOG}.{table}', {arguments})").collect()
 
 
 def _literal(time: datetime) -> str:
