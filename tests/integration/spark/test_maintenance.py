@@ -6,14 +6,13 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig
-from undertone_batch.iceberg_staging import STAGED_AT_PROPERTY
+from undertone_batch.iceberg_staging import STAGED_AT_PROPERTY, new_branch_name
 from undertone_batch.import_command import copy
 from undertone_batch.layout import Layout
 from undertone_batch.maintenance import Maintenance, Retention
@@ -35,13 +34,6 @@ def files(config: JobConfig) -> set[Path]:
     return {file for file in config.catalog.local_warehouse.rglob("*.parquet") if "dead_letters" not in str(file)}
 
 
-def make_branch_old(spark: SparkSession, path: str, branch: str) -> None:
-    """Ends the time that the branch is kept."""
-    java: Any = spark.sparkContext._jvm
-    loaded = java.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, path)
-    loaded.manageSnapshots().setMaxRefAgeMs(branch, 1).commit()
-
-
 def test_maintenance_merges_files_and_deletes_what_nobody_can_read(
     spark: SparkSession, service: BackgroundService, config: JobConfig
 ) -> None:
@@ -54,8 +46,7 @@ def test_maintenance_merges_files_and_deletes_what_nobody_can_read(
         spark.sql(f"MERGE INTO {path} USING {one} WHEN MATCHED THEN UPDATE SET joy = {joy}")
     rows = table(spark, config)
     # What killed runs have left: a branch, a staging table, and a file.
-    spark.sql(f"ALTER TABLE {path} CREATE BRANCH undertone_0123456789ab RETAIN 1 DAYS")
-    make_branch_old(spark, path, "undertone_0123456789ab")
+    spark.sql(f"ALTER TABLE {path} CREATE BRANCH {new_branch_name(datetime.now(UTC))}")
     staged_at = f"TBLPROPERTIES ('{STAGED_AT_PROPERTY}' = '{datetime.now(UTC).isoformat()}')"
     spark.sql(f"CREATE TABLE {path}_staging_0123456789ab USING iceberg {staged_at} AS SELECT 1 AS x")
     spark.sql(f"CREATE TABLE {path}_staging USING iceberg AS SELECT 1 AS x")

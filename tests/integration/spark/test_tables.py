@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, ScoringJob, read_scores
 from undertone_batch.diff import DiffKind
+from undertone_batch.iceberg_staging import new_branch_name
 from undertone_batch.layout import Layout, PartitionBy
 from undertone_batch.merge import ChangeCounts, count_changes
 from undertone_client.jobs import OutputError
@@ -28,9 +29,9 @@ def leftovers(spark: SparkSession, config: JobConfig) -> list[str]:
     """The names of staging tables and branches."""
     tables = spark.sql(f"SHOW TABLES IN {CATALOG}.{config.table.namespace}").collect()
     branches = spark.table(f"{CATALOG}.{config.table}.refs").collect()
-    return [row.tableName for row in tables if "staging" in row.tableName] + [
+    return [row.tableName for row in tables if "staging" in row.tableName] + sorted(
         row["name"] for row in branches if row["name"] != "main"
-    ]
+    )
 
 
 def run_and_catch(job: ScoringJob) -> None:
@@ -77,14 +78,17 @@ def test_leftovers_of_killed_runs_are_dropped_by_age(spark: SparkSession, config
             f"CREATE TABLE {path}_staging_{name} (id string) USING iceberg"
             f" TBLPROPERTIES ('undertone.staged-at' = '{staged_at}')"
         )
-    spark.sql(f"ALTER TABLE {path} CREATE BRANCH undertone_killed")
+        spark.sql(f"ALTER TABLE {path} CREATE BRANCH {new_branch_name(datetime.now(UTC) - age)}")
+    spark.sql(f"ALTER TABLE {path} CREATE BRANCH undertone_audit")
     write_source(config, TEXTS | {"more": "This paragraph comes later"})
     run(spark, config)
-    assert leftovers(spark, config) == ["posts_staging_new", "undertone_killed"]
+    found = leftovers(spark, config)
+    assert (len(found), found[0], found[-1]) == (3, "posts_staging_new", "undertone_audit")
     write_source(config, TEXTS)
-    in_four_days = lambda: datetime.now(UTC) + timedelta(days=4)  # noqa: E731
-    ScoringJob(spark, config, clock=in_four_days).run()
-    assert leftovers(spark, config) == []
+    in_four_days = datetime.now(UTC) + timedelta(days=4)
+    spark.sql(f"ALTER TABLE {path} CREATE BRANCH {(live := new_branch_name(in_four_days))}")
+    ScoringJob(spark, config, clock=lambda: in_four_days).run()
+    assert leftovers(spark, config) == [live, "undertone_audit"], "of the snapshots of four days ago"
 
 
 def test_a_commit_survives_compaction_during_the_run(

@@ -1,5 +1,6 @@
-"""Staging tables, which keep the scores of a wave until its commit."""
+"""Staging tables and branches, which keep the scores of a wave until its commit."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,15 +9,36 @@ from datetime import UTC, datetime, timedelta
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as sql
 from undertone_client.jobs.catalog import CATALOG, CatalogType
 
 STAGING_SUFFIX = "_staging_"
 STAGED_AT_PROPERTY = "undertone.staged-at"
-BRANCH_PREFIX = "undertone_"
 
 MAX_AGE = timedelta(days=3)
 """Age at which a staging table or a branch belongs to a killed run. No wave takes longer."""
+
+_BRANCH = re.compile(r"undertone_(\d{8}t\d{6}z)_[0-9a-f]{12}")
+_BRANCH_TIME = "%Y%m%dt%H%M%Sz"
+
+
+def new_branch_name(now: datetime) -> str:
+    """A random name of a branch, with the time of its creation.
+
+    The time of the branch's snapshot does not tell the age of the branch: a run begins its branch
+    at the table's last snapshot, which may be weeks old.
+    """
+    return f"undertone_{now.astimezone(UTC):{_BRANCH_TIME}}_{uuid.uuid4().hex[:12]}"
+
+
+def branch_created_at(name: str) -> datetime | None:
+    """The time in a name from `new_branch_name`; None for the branches of other programs."""
+    match = _BRANCH.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match[1], _BRANCH_TIME).replace(tzinfo=UTC)
+    except ValueError:  # no such day or time
+        return None
 
 
 @contextmanager
@@ -62,8 +84,8 @@ def drop_leftovers(spark: SparkSession, table: str, now: datetime) -> None:
             staged_at = {one.key: one.value for one in rows}.get(STAGED_AT_PROPERTY)
             if staged_at is not None and now - datetime.fromisoformat(staged_at) > MAX_AGE:
                 spark.sql(f"DROP TABLE IF EXISTS {namespace}.{row.tableName} PURGE")
-    branches = spark.table(f"{table}.refs").where(sql.col("name").startswith(BRANCH_PREFIX))
-    old = sql.unix_micros("committed_at") < int((now - MAX_AGE).timestamp() * 1_000_000)
-    for branch in branches.join(spark.table(f"{table}.snapshots"), "snapshot_id").where(old).collect():
-        with suppress(PySparkException, Py4JJavaError):
-            spark.sql(f"ALTER TABLE {table} DROP BRANCH IF EXISTS {branch['name']}")
+    for row in spark.table(f"{table}.refs").where("type = 'BRANCH'").select("name").collect():
+        created_at = branch_created_at(row["name"])
+        if created_at is not None and now - created_at > MAX_AGE:
+            with suppress(PySparkException, Py4JJavaError):
+                spark.sql(f"ALTER TABLE {table} DROP BRANCH IF EXISTS {row['name']}")

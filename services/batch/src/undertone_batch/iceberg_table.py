@@ -19,7 +19,7 @@ from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, FORMAT, FO
 from undertone_batch.iceberg_catalog import require_extensions
 from undertone_batch.iceberg_dead_letters import write_dead_letters
 from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
-from undertone_batch.iceberg_staging import BRANCH_PREFIX, drop_leftovers, staged
+from undertone_batch.iceberg_staging import drop_leftovers, new_branch_name, staged
 from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
 from undertone_batch.spark_reasons import spark_reason
@@ -176,11 +176,15 @@ class IcebergTable:
 
     @contextmanager
     def _branch(self, state: TableState) -> Iterator[str]:
-        """A branch of a snapshot. A later run drops the branch of a killed run."""
-        branch = f"{BRANCH_PREFIX}{uuid.uuid4().hex[:12]}"
+        """A branch of a snapshot. A later run drops the branch of a killed run.
+
+        Without RETAIN, which Iceberg applies to the age of the branch's snapshot: the expiration of
+        snapshots would remove a new branch of an old snapshot.
+        """
+        branch = new_branch_name(datetime.now(UTC))
         version = "" if state.snapshot is None else f" AS OF VERSION {state.snapshot}"
         with self._explain_conflicts(self.name):
-            self._spark.sql(f"ALTER TABLE {self._path} CREATE BRANCH {branch}{version} RETAIN 3 DAYS")
+            self._spark.sql(f"ALTER TABLE {self._path} CREATE BRANCH {branch}{version}")
         try:
             yield branch
         finally:

@@ -14,8 +14,8 @@ from undertone_batch.maintenance import Maintenance, Retention
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  1    the table cannot be maintained; finished steps are kept
-  2    the options or the table are invalid"""
+  1    Spark failed; finished steps are kept
+  2    the options are invalid, or the table cannot be maintained; finished steps are kept"""
 
 DEFAULTS = Retention()
 
