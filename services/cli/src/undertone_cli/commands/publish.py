@@ -15,7 +15,8 @@ from undertone_cli.run_folder import RunFolder
     epilog="""\b
 Examples:
   undertone publish scores/reviews --table emotions.reviews --warehouse lake
-  undertone publish scores/reviews --table emotions.reviews --catalog-type glue --warehouse s3://bucket/lake
+  undertone publish scores/reviews --table emotions.reviews \\
+      --catalog-type glue --warehouse s3://bucket/lake
 
 The table is that of the Spark job: both can write the same table. A row replaces the row with its
 id if it is newer. All rows of DIR become visible in one snapshot. Publishing DIR again changes

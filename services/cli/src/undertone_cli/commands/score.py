@@ -50,7 +50,8 @@ Examples:
   undertone score stories/*.txt --out scores/stories
   undertone score corpus/ 's3://library/2024/**/*.parquet' --out scores/library
   undertone score reviews.csv --text-column review --id-column review_id --out scores/reviews
-  undertone score reviews.csv --keep stars --out scores/reviews --table emotions.reviews --warehouse lake
+  undertone score reviews.csv --keep stars --out scores/reviews \\
+      --table emotions.reviews --warehouse lake
   zcat posts.jsonl.gz | undertone score - --format jsonl --text-column body --out scores/posts
 
 \b
