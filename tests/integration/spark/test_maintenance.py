@@ -34,7 +34,7 @@ def files(config: JobConfig) -> set[Path]:
     return {file for file in config.catalog.local_warehouse.rglob("*.parquet") if "dead_letters" not in str(file)}
 
 
-def test_maintenance_merges_files_and_deletes_what_nobody_can_read(
+def test_maintenance_merges_files_and_deletes_what_no_reader_needs(
     spark: SparkSession, service: BackgroundService, config: JobConfig
 ) -> None:
     config = replace(config, layout=Layout(bucket_count=1))

@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from undertone_cli.analytics import VIEWS, Dialect, Relations, Renderer
 
+from tests.unit.support.score_rows import LABELS, dead_letters_table, scores_table
 from tests.unit.support.scored_tables import large_example
-from tests.unit.support.view_reference import LABELS, assert_same_rows, dead_letters_table, scores_table
+from tests.unit.support.view_reference import assert_same_rows
 
 
 def test_all_views_are_as_in_plain_python(spark: SparkSession, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from tests.unit.support.view_reference import LABELS, Failed, Reference, Scored
+from tests.unit.support.score_rows import LABELS, Failed, Scored
+from tests.unit.support.view_reference import Reference
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 times = st.integers(0, 20 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))

@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given, settings
 from undertone_cli.analytics import VIEWS, Dialect, Period, Renderer
 
+from tests.unit.support.score_rows import LABELS, Failed, Scored, dead_letters_table, scores_table
 from tests.unit.support.scored_tables import large_example, references
-from tests.unit.support.view_reference import (
-    LABELS,
-    Failed,
-    Reference,
-    Row,
-    Scored,
-    assert_same_rows,
-    dead_letters_table,
-    scores_table,
-)
+from tests.unit.support.view_reference import Reference, Row, assert_same_rows
 
 
 class Views:

@@ -29,7 +29,7 @@ def reviews(tmp_path: Path) -> Path:
         "text": [LONG.format(index) for index in range(25)],
         "stars": pa.array([index % 5 if index % 7 else None for index in range(25)], pa.int8()),
         "at": pa.array([NOON] * 25, pa.timestamp("us", tz="UTC")),
-        "nobody asked": pa.array([1] * 25, pa.timestamp("ns")),
+        "unused": pa.array([1] * 25, pa.timestamp("ns")),
     }
     pq.write_table(pa.table(columns), path)
     return path

@@ -14,7 +14,7 @@ from undertone_cli.sql.iceberg import IcebergDataset
 from undertone_client.jobs.catalog import CATALOG
 
 from tests.unit.support.command import Command
-from tests.unit.support.view_reference import Failed, Scored, dead_letters_table, scores_table
+from tests.unit.support.score_rows import Failed, Scored, dead_letters_table, scores_table
 
 BEFORE = [Scored("1", (1.0, 0.0, 0.0)), Scored("2", (0.0, 1.0, 0.0)), Scored("3", (0.0, 0.0, 1.0), deleted=True)]
 

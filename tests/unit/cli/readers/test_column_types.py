@@ -124,7 +124,7 @@ def test_columns_that_cannot_be_kept(tmp_path: Path, values: Any, message: str) 
     path = parquet(tmp_path / "a.parquet", it=values)
     with pytest.raises(InputError, match=message):
         read(ReadOptions(keep=("it",)), path)
-    assert len(read(ReadOptions(), path)[1]) == 2  # nobody asks for the column
+    assert len(read(ReadOptions(), path)[1]) == 2  # the column is not read
 
 
 @pytest.mark.parametrize(

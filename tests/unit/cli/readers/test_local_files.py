@@ -16,7 +16,7 @@ from undertone_client.jobs import InputError
 from tests.unit.support.command import Command, read_manifest, write_texts
 
 UNPRIVILEGED_USER_ID = 65_534
-"""The user id of the account `nobody`. Folder permissions apply to it, but not to root."""
+"""The user id of an account without privileges. Folder permissions apply to it, but not to root."""
 
 
 def documents(*names: Path | str) -> list[str]:
