@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from undertone_cli.analytics import VIEWS
-from undertone_cli.sql.view_names import COMPARISONS, VIEW_NAMES
+from undertone_cli.analytics import VIEWS, views
+from undertone_cli.view_names import COMPARISONS, VIEW_NAMES
 from undertone_client.values import Model
 
 from tests.unit.support.command import Command
@@ -50,7 +50,9 @@ def rows(command: Command) -> Rows:
 
 
 def test_names_of_views_are_those_of_the_files() -> None:
-    assert (*VIEW_NAMES, *COMPARISONS) == tuple(VIEWS)
+    files = {file.stem for file in (Path(views.__file__).parent / "sql").iterdir() if file.suffix == ".sql"}
+    assert files == {*VIEW_NAMES, *COMPARISONS}
+    assert {name for name, view in VIEWS.items() if view.compares} == set(COMPARISONS)
 
 
 def test_a_query(rows: Rows, folder: Path) -> None:

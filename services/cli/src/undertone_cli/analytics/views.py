@@ -13,28 +13,10 @@ from typing import Final, cast
 import sqlglot
 from sqlglot import exp
 
+from undertone_cli.view_names import COMPARISONS, VIEW_NAMES
+
 SOURCES: Final = ("scores", "dead_letters", "scores_before")
 """Tables that the views read. `scores_before` has older scores of the same paragraphs."""
-
-_NAMES: Final = (
-    "paragraphs",
-    "emotions_long",
-    "emotions_by_story",
-    "emotions_by_day",
-    "arcs",
-    "strongest_paragraphs",
-    "uncertain_paragraphs",
-    "drift_by_bin",
-    "drift",
-    "coverage",
-    "coverage_by_day",
-    "dead_letters_by_reason",
-    "changed_paragraphs",
-    "changes",
-    "label_flips",
-    "probability_shifts",
-)
-"""The files. Each view comes after those that it uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +61,7 @@ def _read(name: str, earlier: Mapping[str, View]) -> View:
 
 def _read_all() -> dict[str, View]:
     views: dict[str, View] = {}
-    for name in _NAMES:
+    for name in (*VIEW_NAMES, *COMPARISONS):
         views[name] = _read(name, views)
     return views
 

@@ -6,7 +6,8 @@ from undertone_client.jobs.catalog import CatalogFactory
 
 from undertone_cli.sql import OutputFormat, SqlSession, open_source, write_result
 from undertone_cli.sql.options import QUERY_EXIT_CODES, SOURCE_HELP, ResultOptions, query_command
-from undertone_cli.sql.view_names import COMPARISONS, check_view
+from undertone_cli.sql.view_choice import check_view
+from undertone_cli.view_names import COMPARISONS
 
 _OVERVIEW = (
     ("Paragraphs", "FROM changes"),

@@ -6,7 +6,8 @@ from undertone_client.jobs.catalog import CatalogFactory
 
 from undertone_cli.sql import SqlSession, open_source, write_result
 from undertone_cli.sql.options import QUERY_EXIT_CODES, SOURCE_HELP, ResultOptions, query_command
-from undertone_cli.sql.view_names import VIEW_NAMES, check_view, describe_views
+from undertone_cli.sql.view_choice import check_view, describe_views
+from undertone_cli.view_names import VIEW_NAMES
 
 
 @click.command(

@@ -1,29 +1,11 @@
-"""Names of the views for the commands, whose --help works without sqlglot."""
+"""The check of a view's name, and the description of all views, for the commands."""
 
 from collections.abc import Collection
 
 from undertone_client.errors import SettingsError
 
 from undertone_cli.sql.session import MISSING_EXTRA
-
-VIEW_NAMES = (
-    "paragraphs",
-    "emotions_long",
-    "emotions_by_story",
-    "emotions_by_day",
-    "arcs",
-    "strongest_paragraphs",
-    "uncertain_paragraphs",
-    "drift_by_bin",
-    "drift",
-    "coverage",
-    "coverage_by_day",
-    "dead_letters_by_reason",
-)
-"""Views of one table."""
-
-COMPARISONS = ("changed_paragraphs", "changes", "label_flips", "probability_shifts")
-"""Views of two tables."""
+from undertone_cli.view_names import COMPARISONS
 
 
 def check_view(name: str, allowed: Collection[str]) -> None:
