@@ -6,7 +6,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from undertone_client import SettingsError
-from undertone_client.jobs.catalog import CATALOG, CatalogSettings, CatalogType
+from undertone_client.jobs.catalog import CATALOG, SQLITE_BUSY_SECONDS, CatalogSettings, CatalogType
 
 from undertone_batch.iceberg_packages import iceberg_packages, missing_packages
 
@@ -15,9 +15,6 @@ EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 """Iceberg's SQL: branches and procedures. Spark loads it when a session starts, not later."""
 
 PACKAGES_SETTING = "spark.jars.packages"
-
-SQLITE_BUSY_MILLISECONDS = 60_000
-"""How long a process waits for another one that writes to the SQLite file."""
 
 _PREFIX = f"spark.sql.catalog.{CATALOG}"
 _MISSING_CLASS = re.compile(r"org\.apache\.iceberg\.spark\.SparkCatalog|No suitable driver|ClassNotFound")
@@ -36,7 +33,7 @@ def catalog_settings(catalog: CatalogSettings) -> dict[str, str]:
             "warehouse": str(catalog.local_warehouse),
             "jdbc.schema-version": "V1",
             "jdbc.journal_mode": "WAL",
-            "jdbc.busy_timeout": str(SQLITE_BUSY_MILLISECONDS),
+            "jdbc.busy_timeout": str(SQLITE_BUSY_SECONDS * 1000),
         }
     else:
         settings["type"] = catalog.type.value

@@ -40,7 +40,11 @@ class TableState:
         if catalog.type is CatalogType.SQLITE and not catalog.sqlite_file.exists():
             return cls(None)  # pyiceberg would create it
         try:
-            return cls(load_catalog(CATALOG, **catalog_properties(catalog)).load_table((name.namespace, name.name)))
+            return cls(
+                load_catalog(CATALOG, **catalog.pyiceberg_properties, init_catalog_tables="false").load_table(
+                    (name.namespace, name.name)
+                )
+            )
         except NoSuchTableError:
             return cls(None)
 
@@ -64,22 +68,3 @@ class TableState:
         own = [summary for summary in summaries if summary.get(RUN_ID) == run_id]
         counts = {name: sum(int(each.get(key) or 0) for each in own) for name, key in (("scored", SCORED), ("failed", FAILED))}
         return {"run": run_id, "snapshots": len(own), **counts}
-
-
-def catalog_properties(catalog: CatalogSettings) -> dict[str, str]:
-    """The properties of pyiceberg's catalogue.
-
-    Raises:
-        SettingsError: pyiceberg has no catalogue of this type.
-    """
-    if catalog.type is CatalogType.HADOOP:
-        raise SettingsError("pyiceberg cannot read a catalogue of type hadoop: use --catalog-type sqlite, glue, rest or hive")
-    properties = {"type": catalog.type.value}
-    if catalog.type is CatalogType.SQLITE:
-        # Spark creates the catalogue's tables.
-        properties = {"type": "sql", "uri": f"sqlite:///{catalog.sqlite_file}", "init_catalog_tables": "false"}
-    if catalog.uri:
-        properties["uri"] = catalog.uri
-    if catalog.warehouse:
-        properties["warehouse"] = catalog.warehouse if "://" in catalog.warehouse else str(catalog.local_warehouse)
-    return properties | dict(catalog.options)

@@ -311,7 +311,7 @@ def test_score_checks_the_table_before_it_sends_anything(
 
 
 def test_hadoop_is_refused(command: Command, scored: MakeFolder, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="hadoop has no atomic commit"):
+    with pytest.raises(SettingsError, match="hadoop is only for Spark"):
         open_catalog(CatalogSettings(CatalogType.HADOOP, warehouse=str(tmp_path)))
     result = command("publish", scored([row(1)]), "--table", NAME, "--warehouse", tmp_path, "--catalog-type", "hadoop")
     assert (result.exit_code, "use --catalog-type sqlite" in result.output) == (2, True)

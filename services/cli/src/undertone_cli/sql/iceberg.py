@@ -115,17 +115,9 @@ def snapshot_at(table: Any, as_of: str) -> int:
 def _load_catalog(settings: CatalogSettings) -> Any:
     from pyiceberg.catalog import load_catalog
 
-    options = dict(settings.options)
-    if settings.warehouse:
-        options["warehouse"] = settings.warehouse
-    match settings.type:
-        case CatalogType.SQLITE:
-            if not settings.sqlite_file.exists():
-                raise InputError(f"{settings.sqlite_file} does not exist: --warehouse must be the folder of the Iceberg tables")
-            options |= {"uri": f"sqlite:///{settings.sqlite_file}", "warehouse": f"file://{settings.local_warehouse}"}
-            return load_catalog(CATALOG, type="sql", init_catalog_tables="false", **options)
-        case CatalogType.HADOOP:
-            raise SettingsError("--catalog-type hadoop is only for Spark: use spark.sql, or another type of catalogue")
-        case CatalogType.REST | CatalogType.HIVE:
-            options["uri"] = settings.uri or ""
-    return load_catalog(CATALOG, type=settings.type.value, **options)
+    properties = settings.pyiceberg_properties
+    if settings.type is CatalogType.SQLITE:
+        if not settings.sqlite_file.exists():
+            raise InputError(f"{settings.sqlite_file} does not exist: --warehouse must be the folder of the Iceberg tables")
+        properties["init_catalog_tables"] = "false"
+    return load_catalog(CATALOG, **properties)

@@ -15,6 +15,9 @@ from undertone_client.errors import SettingsError
 CATALOG = "undertone"
 """The name of the catalogue in Spark's and pyiceberg's configuration, and in a SQLite catalogue."""
 
+SQLITE_BUSY_SECONDS = 60
+"""How long a process waits for another one that writes to the SQLite file."""
+
 DEAD_LETTERS_SUFFIX = "_dead_letters"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -78,6 +81,27 @@ class CatalogSettings:
                 f"the warehouse {self.warehouse!r} is an object store, where two commits of a Hadoop catalogue can overwrite"
                 " each other: use --catalog-type glue, rest or hive"
             )
+
+    @property
+    def pyiceberg_properties(self) -> dict[str, str]:
+        """The properties of pyiceberg's catalogue. Paths are written as the Spark job writes them.
+
+        Raises:
+            SettingsError: pyiceberg has no catalogue of this type.
+        """
+        if self.type is CatalogType.HADOOP:
+            raise SettingsError(
+                "a catalogue of type hadoop is only for Spark: use --catalog-type sqlite, glue, rest or hive, or the Spark job"
+            )
+        properties = {"type": "sql" if self.type is CatalogType.SQLITE else self.type.value}
+        if self.type is CatalogType.SQLITE:
+            properties["uri"] = f"sqlite:///{self.sqlite_file}?timeout={SQLITE_BUSY_SECONDS}"
+        elif self.uri is not None:
+            properties["uri"] = self.uri
+        if self.warehouse is not None:
+            is_url = "://" in self.warehouse and not self.warehouse.startswith("file:")
+            properties["warehouse"] = self.warehouse if is_url else str(self.local_warehouse)
+        return properties | dict(self.options)
 
     @property
     def sqlite_file(self) -> Path:
