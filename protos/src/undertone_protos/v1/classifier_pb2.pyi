@@ -35,8 +35,8 @@ class _OverlengthPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Over
     OVERLENGTH_POLICY_CHUNK_MEAN: _OverlengthPolicy.ValueType  # 2
     """Score overlapping chunks. The result is their mean, weighted by the new tokens of each chunk."""
     OVERLENGTH_POLICY_CHUNK_MAX: _OverlengthPolicy.ValueType  # 3
-    """Score overlapping chunks. The result is the largest probability of each label, scaled to sum to
-    one.
+    """Score overlapping chunks. The result is the largest probability of each label. With
+    PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one.
     """
     OVERLENGTH_POLICY_REJECT: _OverlengthPolicy.ValueType  # 4
     """Refuse with INVALID_ARGUMENT."""
@@ -51,8 +51,8 @@ OVERLENGTH_POLICY_TRUNCATE: OverlengthPolicy.ValueType  # 1
 OVERLENGTH_POLICY_CHUNK_MEAN: OverlengthPolicy.ValueType  # 2
 """Score overlapping chunks. The result is their mean, weighted by the new tokens of each chunk."""
 OVERLENGTH_POLICY_CHUNK_MAX: OverlengthPolicy.ValueType  # 3
-"""Score overlapping chunks. The result is the largest probability of each label, scaled to sum to
-one.
+"""Score overlapping chunks. The result is the largest probability of each label. With
+PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one.
 """
 OVERLENGTH_POLICY_REJECT: OverlengthPolicy.ValueType  # 4
 """Refuse with INVALID_ARGUMENT."""
@@ -98,6 +98,8 @@ class ClassifyResponse(_message.Message):
     CHUNKS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    PROBLEM_TYPE_FIELD_NUMBER: _builtins.int
+    LABELS_ABOVE_THRESHOLD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id of the request."""
     label: _builtins.str
@@ -108,18 +110,28 @@ class ClassifyResponse(_message.Message):
     """Whether tokens beyond the model's length were ignored."""
     chunks: _builtins.int
     """Number of scored chunks: 1 unless the paragraph was split."""
+    problem_type: _contract_pb2.ProblemType.ValueType
+    """How the model assigns labels. Never PROBLEM_TYPE_UNSPECIFIED."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels of the model, in its order."""
 
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Probability of each label, in the order of labels. They sum to one."""
+        """Probability of each label, in the order of labels. They sum to one with PROBLEM_TYPE_SINGLE_LABEL,
+        and are independent with PROBLEM_TYPE_MULTI_LABEL.
+        """
 
     @_builtins.property
     def timings(self) -> Global___Timings: ...
     @_builtins.property
     def model(self) -> Global___ModelInfo: ...
+    @_builtins.property
+    def labels_above_threshold(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The labels whose probability reaches their threshold, in the order of labels. Empty if none does,
+        and with PROBLEM_TYPE_SINGLE_LABEL.
+        """
+
     def __init__(
         self,
         *,
@@ -132,10 +144,12 @@ class ClassifyResponse(_message.Message):
         chunks: _builtins.int = ...,
         timings: Global___Timings | None = ...,
         model: Global___ModelInfo | None = ...,
+        problem_type: _contract_pb2.ProblemType.ValueType = ...,
+        labels_above_threshold: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "id", b"id", "label", b"label", "labels", b"labels", "model", b"model", "probabilities", b"probabilities", "timings", b"timings", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "id", b"id", "label", b"label", "labels", b"labels", "labels_above_threshold", b"labels_above_threshold", "model", b"model", "probabilities", b"probabilities", "problem_type", b"problem_type", "timings", b"timings", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -197,6 +211,9 @@ class ClassifyBatchResponse(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    PROBLEM_TYPE_FIELD_NUMBER: _builtins.int
+    problem_type: _contract_pb2.ProblemType.ValueType
+    """How the model assigns labels. Never PROBLEM_TYPE_UNSPECIFIED."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyBatchResult]:
         """One result for each paragraph of the request, in the same order."""
@@ -216,10 +233,11 @@ class ClassifyBatchResponse(_message.Message):
         labels: _abc.Iterable[_builtins.str] | None = ...,
         timings: Global___Timings | None = ...,
         model: Global___ModelInfo | None = ...,
+        problem_type: _contract_pb2.ProblemType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "model", b"model", "results", b"results", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "model", b"model", "problem_type", b"problem_type", "results", b"results", "timings", b"timings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -266,6 +284,7 @@ class Classification(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
+    LABEL_INDEXES_ABOVE_THRESHOLD_FIELD_NUMBER: _builtins.int
     label_index: _builtins.int
     """Index of the label with the largest probability in the labels of the response."""
     tokens: _builtins.int
@@ -276,7 +295,15 @@ class Classification(_message.Message):
     """Number of scored chunks: 1 unless the paragraph was split."""
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Probability of each label, in the order of the response's labels. They sum to one."""
+        """Probability of each label, in the order of the response's labels. They sum to one with
+        PROBLEM_TYPE_SINGLE_LABEL, and are independent with PROBLEM_TYPE_MULTI_LABEL.
+        """
+
+    @_builtins.property
+    def label_indexes_above_threshold(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Indexes of the labels whose probability reaches their threshold, ascending. Empty if none does, and
+        with PROBLEM_TYPE_SINGLE_LABEL.
+        """
 
     def __init__(
         self,
@@ -286,10 +313,11 @@ class Classification(_message.Message):
         tokens: _builtins.int = ...,
         truncated: _builtins.bool = ...,
         chunks: _builtins.int = ...,
+        label_indexes_above_threshold: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "label_index", b"label_index", "probabilities", b"probabilities", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "label_index", b"label_index", "label_indexes_above_threshold", b"label_indexes_above_threshold", "probabilities", b"probabilities", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ProblemType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProblemTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProblemType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROBLEM_TYPE_UNSPECIFIED: _ProblemType.ValueType  # 0
+    """As PROBLEM_TYPE_SINGLE_LABEL. Contracts without the field have this value."""
+    PROBLEM_TYPE_SINGLE_LABEL: _ProblemType.ValueType  # 1
+    """Each paragraph has exactly one label. The probabilities are a distribution (softmax): they sum to
+    one.
+    """
+    PROBLEM_TYPE_MULTI_LABEL: _ProblemType.ValueType  # 2
+    """Each paragraph has any number of labels. The probabilities are independent (sigmoid): a paragraph
+    has the labels whose probability reaches their threshold.
+    """
+
+class ProblemType(_ProblemType, metaclass=_ProblemTypeEnumTypeWrapper):
+    """How a classifier assigns labels to a paragraph."""
+
+PROBLEM_TYPE_UNSPECIFIED: ProblemType.ValueType  # 0
+"""As PROBLEM_TYPE_SINGLE_LABEL. Contracts without the field have this value."""
+PROBLEM_TYPE_SINGLE_LABEL: ProblemType.ValueType  # 1
+"""Each paragraph has exactly one label. The probabilities are a distribution (softmax): they sum to
+one.
+"""
+PROBLEM_TYPE_MULTI_LABEL: ProblemType.ValueType  # 2
+"""Each paragraph has any number of labels. The probabilities are independent (sigmoid): a paragraph
+has the labels whose probability reaches their threshold.
+"""
+Global___ProblemType: _TypeAlias = ProblemType  # noqa: Y015
 
 @_typing.final
 class ModelContract(_message.Message):
@@ -44,6 +77,8 @@ class ModelContract(_message.Message):
     PRODUCER_FIELD_NUMBER: _builtins.int
     WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
+    PROBLEM_TYPE_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     tokenizer_sha256: _builtins.str
@@ -56,6 +91,7 @@ class ModelContract(_message.Message):
     """Program that wrote this file, and its version."""
     weights_sha256: _builtins.str
     """SHA-256 of the exported weights file, in lowercase hexadecimal. Empty if the weights were random."""
+    problem_type: Global___ProblemType.ValueType
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels, in the order of the last dimension of the output."""
@@ -82,6 +118,12 @@ class ModelContract(_message.Message):
         random.
         """
 
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Threshold of each label, in the order of labels: the smallest probability with which a paragraph
+        has the label. Empty for PROBLEM_TYPE_SINGLE_LABEL.
+        """
+
     def __init__(
         self,
         *,
@@ -101,10 +143,12 @@ class ModelContract(_message.Message):
         producer: _builtins.str = ...,
         weights_sha256: _builtins.str = ...,
         agreement: Global___Agreement | None = ...,
+        problem_type: Global___ProblemType.ValueType = ...,
+        thresholds: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "producer", b"producer", "scores", b"scores", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "problem_type", b"problem_type", "producer", b"producer", "scores", b"scores", "thresholds", b"thresholds", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,7 +185,7 @@ Global___TensorContract: _TypeAlias = TensorContract  # noqa: Y015
 
 @_typing.final
 class Architecture(_message.Message):
-    """Size of the encoder, as in a Hugging Face BERT configuration."""
+    """Kind and size of the encoder, as in a Hugging Face configuration."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,13 +198,16 @@ class Architecture(_message.Message):
     POOLING_FIELD_NUMBER: _builtins.int
     ENCODER_PARAMETERS_FIELD_NUMBER: _builtins.int
     type: _builtins.str
+    """The model_type of the configuration, such as "bert", "roberta" or "modernbert"."""
     layers: _builtins.int
     hidden_size: _builtins.int
     intermediate_size: _builtins.int
     attention_heads: _builtins.int
     vocabulary_size: _builtins.int
     pooling: _builtins.str
-    """Pooling of the token vectors before the head. "cls" takes the vector of the first token."""
+    """Pooling of the token vectors before the head. "cls" takes the vector of the first token, "mean" the
+    mean of all tokens.
+    """
     encoder_parameters: _builtins.int
     """Number of weights of the linear layers. Each token costs at least twice as many floating-point
     operations.
@@ -187,7 +234,9 @@ Global___Architecture: _TypeAlias = Architecture  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """Calibration of the logits: probabilities = softmax((logits + bias) / temperature)."""
+    """Calibration of the logits: probabilities = softmax((logits + bias) / temperature), or sigmoid instead
+    of softmax with PROBLEM_TYPE_MULTI_LABEL.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -264,7 +313,9 @@ class Agreement(_message.Message):
     sample_sha256: _builtins.str
     rows: _builtins.int
     label_flips: _builtins.float
-    """Share of the texts whose label differs from that in fp32, from 0 to 1."""
+    """Share of the texts whose label differs from that in fp32, from 0 to 1. With
+    PROBLEM_TYPE_MULTI_LABEL, the share of the texts with any label on the other side of its threshold.
+    """
     largest_shift: _builtins.float
     """Largest difference of a probability."""
     def __init__(
