@@ -20,6 +20,7 @@ from undertone_client import (
     OverloadedError,
     Paragraph,
     Policy,
+    ProblemType,
     Reply,
     Request,
     RetryPolicy,
@@ -30,7 +31,14 @@ from undertone_client import (
     Tls,
     UnavailableError,
 )
-from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault, expected_probabilities
+from undertone_client.testing import (
+    EMOTIONS,
+    FakeClassifier,
+    Fault,
+    ItemFault,
+    expected_independent_probabilities,
+    expected_probabilities,
+)
 from undertone_protos.v1 import classifier_pb2 as pb
 
 from tests.unit.support.faults import EXHAUSTED, NO_PATIENCE, UNAVAILABLE, no_sleep
@@ -49,6 +57,19 @@ async def test_classify_returns_the_emotions_of_a_paragraph(client: Client) -> N
     assert score.distribution[score.label] == max(score.probabilities)
     assert (score.paragraph.id, score.tokens, score.chunks, score.truncated) == ("1", 7, 1, False)
     assert str(score.model) == "fake version 1 fp32"
+
+
+async def test_scores_of_a_multi_label_model_have_labels_above_their_threshold() -> None:
+    thresholds = tuple(index / 10 for index in range(len(EMOTIONS)))
+    async with FakeClassifier(thresholds=thresholds) as service, Client(service.target) as client:
+        score = await client.classify("Dear reader")
+        assert await client.classify_batch(["Dear reader"]) == [score]
+        served = await client.model()
+    assert score.probabilities == expected_independent_probabilities("Dear reader")
+    above = [value >= threshold for value, threshold in zip(score.probabilities, thresholds, strict=True)]
+    assert 0 < sum(above) < len(EMOTIONS)
+    assert score.labels_above_threshold == tuple(label for label, own in zip(EMOTIONS, above, strict=True) if own)
+    assert (served.problem_type, served.thresholds) == (ProblemType.MULTI_LABEL, thresholds)
 
 
 @pytest.mark.parametrize(("policy", "chunks", "truncated"), [(Policy.TRUNCATE, 1, True), (Policy.CHUNK_MAX, 3, False)])

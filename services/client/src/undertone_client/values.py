@@ -20,9 +20,21 @@ class Policy(enum.StrEnum):
     CHUNK_MEAN = "chunk-mean"
     """Score overlapping chunks and take their weighted mean."""
     CHUNK_MAX = "chunk-max"
-    """Score overlapping chunks and take the maximum of each emotion, scaled to sum to one."""
+    """Score overlapping chunks and take the maximum of each label.
+
+    The maxima of a single-label model are scaled to sum to one.
+    """
     REJECT = "reject"
     """Fail the paragraph with INVALID_ARGUMENT."""
+
+
+class ProblemType(enum.StrEnum):
+    """How a model assigns labels to a paragraph."""
+
+    SINGLE_LABEL = "single_label"
+    """Each paragraph has exactly one label. The probabilities sum to one."""
+    MULTI_LABEL = "multi_label"
+    """Each paragraph has any number of labels, also none. The probabilities are independent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +76,23 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The emotions of one paragraph. All scores of a reply share `labels`, `timings` and `model`.
+    """The labels of one paragraph. All scores of a reply share `labels`, `timings` and `model`.
 
     Args:
         paragraph: the paragraph.
-        label: the most probable emotion.
-        labels: all emotions, in the model's order.
-        probabilities: the probability of each emotion, in the order of `labels`. They sum to one.
+        label: the most probable label.
+        labels: all labels, in the model's order.
+        probabilities: the probability of each label, in the order of `labels`. They sum to one if
+            `problem_type` is `SINGLE_LABEL`, and are independent if it is `MULTI_LABEL`.
         tokens: tokens of the whole paragraph, the two special tokens included.
         truncated: whether the end of the paragraph was ignored.
         chunks: number of chunks that were scored. 1 unless the paragraph is too long for the model.
         timings: see `Timings`.
         model: see `Model`.
+        problem_type: how the model assigns labels. `SINGLE_LABEL` if the reply does not say it,
+            as those of an older service.
+        labels_above_threshold: the labels whose probability reaches their threshold, in the order
+            of `labels`. Empty if none does, and if `problem_type` is `SINGLE_LABEL`.
     """
 
     paragraph: Paragraph
@@ -87,10 +104,12 @@ class Score:
     chunks: int
     timings: Timings
     model: Model
+    problem_type: ProblemType = ProblemType.SINGLE_LABEL
+    labels_above_threshold: tuple[str, ...] = ()
 
     @property
     def distribution(self) -> dict[str, float]:
-        """The probability of each emotion, by its label."""
+        """The probability of each label, by its name."""
         return dict(zip(self.labels, self.probabilities, strict=True))
 
 
@@ -134,10 +153,13 @@ class ServedModel:
 
     Args:
         model: identity of the model.
-        labels: emotions of the model, in order.
+        labels: labels of the model, in order.
         max_tokens: maximum sequence length of the model, in tokens.
         limits: the limits of the service.
         contract: the complete model contract, as the service sent it.
+        problem_type: how the model assigns labels.
+        thresholds: the smallest probability with which a paragraph has a label, in the order of
+            `labels`. Empty if `problem_type` is `SINGLE_LABEL`.
     """
 
     model: Model
@@ -145,3 +167,5 @@ class ServedModel:
     max_tokens: int
     limits: ServiceLimits
     contract: contract_pb2.ModelContract
+    problem_type: ProblemType = ProblemType.SINGLE_LABEL
+    thresholds: tuple[float, ...] = ()

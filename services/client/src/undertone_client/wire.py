@@ -6,16 +6,33 @@ from typing import Any
 
 import grpc
 from undertone_protos.v1 import classifier_pb2 as pb
+from undertone_protos.v1 import contract_pb2
 
 from undertone_client.errors import OVERLOAD, RETRYABLE, ServiceFaultError, pushback_seconds
 from undertone_client.transport import Reply, Request
-from undertone_client.values import Failure, Model, Outcome, Paragraph, Policy, Score, ServedModel, ServiceLimits, Timings
+from undertone_client.values import (
+    Failure,
+    Model,
+    Outcome,
+    Paragraph,
+    Policy,
+    ProblemType,
+    Score,
+    ServedModel,
+    ServiceLimits,
+    Timings,
+)
 
 _POLICIES = {
     Policy.TRUNCATE: pb.OVERLENGTH_POLICY_TRUNCATE,
     Policy.CHUNK_MEAN: pb.OVERLENGTH_POLICY_CHUNK_MEAN,
     Policy.CHUNK_MAX: pb.OVERLENGTH_POLICY_CHUNK_MAX,
     Policy.REJECT: pb.OVERLENGTH_POLICY_REJECT,
+}
+_PROBLEM_TYPES: dict[int, ProblemType] = {
+    contract_pb2.PROBLEM_TYPE_UNSPECIFIED: ProblemType.SINGLE_LABEL,  # an older service
+    contract_pb2.PROBLEM_TYPE_SINGLE_LABEL: ProblemType.SINGLE_LABEL,
+    contract_pb2.PROBLEM_TYPE_MULTI_LABEL: ProblemType.MULTI_LABEL,
 }
 _STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 _REFUSALS = RETRYABLE | OVERLOAD
@@ -49,10 +66,14 @@ def single_score(message: pb.ClassifyResponse, paragraph: Paragraph) -> Score:
     """The score in a reply to `single_request`.
 
     Raises:
-        ServiceFaultError: the numbers of labels and probabilities differ.
+        ServiceFaultError: the numbers of labels and probabilities differ, or the labels above their
+            threshold do not fit the labels or the problem type.
     """
     if len(message.labels) != len(message.probabilities):
         raise _malformed(f"{len(message.probabilities)} probabilities for {len(message.labels)} labels")
+    problem_type, above = _problem_type(message.problem_type), tuple(message.labels_above_threshold)
+    if above and (problem_type is ProblemType.SINGLE_LABEL or not set(above) <= set(message.labels)):
+        raise _malformed("the labels above their threshold do not fit the labels or the problem type")
     return Score(
         paragraph=paragraph,
         label=message.label,
@@ -63,6 +84,8 @@ def single_score(message: pb.ClassifyResponse, paragraph: Paragraph) -> Score:
         chunks=message.chunks,
         timings=_timings(message.timings),
         model=_model(message.model.name, message.model.version, message.model.precision),
+        problem_type=problem_type,
+        labels_above_threshold=above,
     )
 
 
@@ -79,6 +102,8 @@ def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Parag
     labels = tuple(message.labels)
     timings = _timings(message.timings)
     model = _model(message.model.name, message.model.version, message.model.precision)
+    problem_type = _problem_type(message.problem_type)
+    threshold_labels = labels if problem_type is ProblemType.MULTI_LABEL else ()
     outcomes: list[Outcome] = []
     for result, paragraph in zip(message.results, paragraphs, strict=True):
         kind = result.WhichOneof("outcome")
@@ -90,6 +115,9 @@ def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Parag
         probabilities = tuple(classification.probabilities[:])  # a slice is a list; iterating over the container is slow
         if kind is None or len(probabilities) != len(labels) or classification.label_index >= len(labels):
             raise _malformed("a result has no outcome, or one that does not fit the labels")
+        above = classification.label_indexes_above_threshold[:]
+        if above and max(above) >= len(threshold_labels):
+            raise _malformed("the labels above their threshold do not fit the labels or the problem type")
         outcomes.append(
             Score(
                 paragraph=paragraph,
@@ -101,14 +129,23 @@ def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Parag
                 chunks=classification.chunks,
                 timings=timings,
                 model=model,
+                problem_type=problem_type,
+                labels_above_threshold=tuple([labels[index] for index in above]),
             )
         )
     return outcomes
 
 
 def served_model(message: pb.GetModelResponse) -> ServedModel:
-    """The model and the limits in a reply to `model_request`."""
+    """The model and the limits in a reply to `model_request`.
+
+    Raises:
+        ServiceFaultError: the numbers of labels and thresholds differ.
+    """
     contract, limits = message.contract, message.limits
+    problem_type, thresholds = _problem_type(contract.problem_type), tuple(contract.thresholds)
+    if len(thresholds) != (len(contract.labels) if problem_type is ProblemType.MULTI_LABEL else 0):
+        raise _malformed(f"{len(thresholds)} thresholds for {len(contract.labels)} labels of a {problem_type} model")
     return ServedModel(
         model=_model(contract.name, contract.version, contract.precision),
         labels=tuple(contract.labels),
@@ -120,6 +157,8 @@ def served_model(message: pb.GetModelResponse) -> ServedModel:
             max_batch_bytes=limits.max_batch_bytes,
         ),
         contract=contract,
+        problem_type=problem_type,
+        thresholds=thresholds,
     )
 
 
@@ -135,6 +174,12 @@ def _refused_status(message: Any) -> grpc.StatusCode | None:
 @lru_cache(maxsize=16)  # one object for all scores of a model, instead of one for each reply
 def _model(name: str, version: int, precision: str) -> Model:
     return Model(name, version, precision)
+
+
+def _problem_type(value: int) -> ProblemType:
+    if value not in _PROBLEM_TYPES:
+        raise _malformed(f"the problem type {value} is not known to this release of the client")
+    return _PROBLEM_TYPES[value]
 
 
 def _timings(timings: pb.Timings) -> Timings:

@@ -42,7 +42,7 @@ def test_damaged_manifest(tmp_path: Path, text: str) -> None:
 
 def test_emotion_with_the_name_of_a_column() -> None:
     identity = RunIdentity((), ReadOptions(), 5, Model("fake", 1, "fp32"), ("joy", "label"), Policy.TRUNCATE)
-    with pytest.raises(OutputError, match="emotion named 'label'"):
+    with pytest.raises(OutputError, match="label named 'label'"):
         ScoreTable(identity)
 
 

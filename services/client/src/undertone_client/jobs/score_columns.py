@@ -16,8 +16,15 @@ PARAGRAPH_COLUMNS = (
 )
 """Columns of the paragraph. `position` starts at 0 in each document, `text_sha256` is hex."""
 
+LABELS_ABOVE_THRESHOLD_COLUMN = pa.field("labels_above_threshold", pa.list_(pa.field("element", pa.string())))
+"""Column of the labels whose probability reaches their threshold, in the order of the model.
+
+Only tables with scores of a multi-label model have it. An empty list means that the paragraph has
+no label. Null means that a single-label model scored the paragraph.
+"""
+
 LABEL_COLUMN = pa.field("label", pa.string())
-"""Column of the most probable emotion. A column with the probability of each emotion follows it."""
+"""Column of the most probable label. A column with the probability of each label follows it."""
 
 INPUT_COLUMNS = (
     pa.field("tokens", pa.int32()),
@@ -57,6 +64,7 @@ sent.
 def score_columns(
     labels: Sequence[str],
     *,
+    multi_label: bool = False,
     id_type: pa.DataType = ID_COLUMN.type,
     kept: Sequence[pa.Field] = (),
     more: Sequence[pa.Field] = (),
@@ -64,7 +72,9 @@ def score_columns(
     """All columns of a table, in order: those of this module, one for each label, `more`, `kept`.
 
     Args:
-        labels: The emotions of the model.
+        labels: The labels of the model.
+        multi_label: Whether the table has scores of a multi-label model, and therefore
+            `LABELS_ABOVE_THRESHOLD_COLUMN`. The name is reserved in all tables.
         id_type: The type of the ids.
         kept: Columns of the input that the table also has.
         more: Further columns of the kind of table.
@@ -72,12 +82,13 @@ def score_columns(
     Raises:
         OutputError: two columns have the same name. Case is ignored, as SQL engines do.
     """
-    before, after = (ID_COLUMN.with_type(id_type), *PARAGRAPH_COLUMNS, LABEL_COLUMN), (*INPUT_COLUMNS, *MODEL_COLUMNS)
-    own = [*before, *after, SCORED_AT_COLUMN, *more]
-    names = {field.name for field in own}
+    sets = (LABELS_ABOVE_THRESHOLD_COLUMN,) if multi_label else ()
+    before = (ID_COLUMN.with_type(id_type), *PARAGRAPH_COLUMNS, *sets, LABEL_COLUMN)
+    after = (*INPUT_COLUMNS, *MODEL_COLUMNS, SCORED_AT_COLUMN, *more)
+    names = {field.name for field in (*before, LABELS_ABOVE_THRESHOLD_COLUMN, *after)}
     for label in labels:
         if label.lower() in names:
-            raise OutputError(f"the model has an emotion named {label!r}, which is the name of another column of the table")
+            raise OutputError(f"the model has a label named {label!r}, which is the name of another column of the table")
         names.add(label.lower())
     for field in kept:
         if field.name.lower() in names:
@@ -85,4 +96,4 @@ def score_columns(
                 f"the input column {field.name!r} cannot be kept, because the table has another column of that name: rename it"
             )
         names.add(field.name.lower())
-    return [*before, *(pa.field(label, pa.float32()) for label in labels), *after, SCORED_AT_COLUMN, *more, *kept]
+    return [*before, *(pa.field(label, pa.float32()) for label in labels), *after, *kept]

@@ -16,7 +16,7 @@ from undertone_protos.v1 import contract_pb2
 from undertone_client.errors import PUSHBACK_KEY
 from undertone_client.testing.faults import Fault, ItemFault, ReceivedCall
 from undertone_client.transport import Method
-from undertone_client.values import MAX_ID_CHARACTERS
+from undertone_client.values import MAX_ID_CHARACTERS, ProblemType
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -25,12 +25,21 @@ MAX_TOKENS = 512
 LIMITS = pb.Limits(
     max_paragraph_bytes=262_144, max_paragraph_characters=65_536, max_batch_paragraphs=256, max_batch_bytes=1_048_576
 )
+_PROBLEM_TYPES = {
+    ProblemType.SINGLE_LABEL: contract_pb2.PROBLEM_TYPE_SINGLE_LABEL,
+    ProblemType.MULTI_LABEL: contract_pb2.PROBLEM_TYPE_MULTI_LABEL,
+}
 
 
 def expected_probabilities(text: str, labels: int = len(EMOTIONS)) -> tuple[float, ...]:
-    """The probabilities that the fake returns for `text`. They depend on the text alone."""
+    """The probabilities of a single-label fake for `text`. They depend on the text alone."""
     weights = [byte + 1 for byte in hashlib.shake_256(text.encode()).digest(labels)]
     return tuple(weight / sum(weights) for weight in weights)
+
+
+def expected_independent_probabilities(text: str, labels: int = len(EMOTIONS)) -> tuple[float, ...]:
+    """The probabilities of a multi-label fake for `text`: multiples of 1/256."""
+    return tuple(byte / 256 for byte in hashlib.shake_256(text.encode()).digest(labels))
 
 
 class FakeClassifier(pb_grpc.ClassifierServicer):
@@ -40,6 +49,8 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     two. Paragraphs of more than 512 tokens are chunked, truncated or rejected by their policy.
     Blank ones and those with an id of more than 256 characters fail with INVALID_ARGUMENT, as in
     the real service.
+
+    With `thresholds`, one for each label, the model is multi-label.
 
     Attributes:
         delay_seconds: time before each reply. This attribute and the following ones, up to `gates`,
@@ -61,13 +72,17 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         *,
         port: int = 0,
         labels: tuple[str, ...] = EMOTIONS,
+        thresholds: tuple[float, ...] = (),
         version: int = 1,
         precision: str = "fp32",
         limits: pb.Limits = LIMITS,
         delay_seconds: float = 0.0,
         credentials: grpc.ServerCredentials | None = None,
     ) -> None:
+        if thresholds and len(thresholds) != len(labels):
+            raise ValueError(f"{len(thresholds)} thresholds for {len(labels)} labels")
         self.labels = labels
+        self.thresholds = thresholds
         self.version = version
         self.precision = precision
         self.limits = pb.Limits()
@@ -87,6 +102,11 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self._item_failures: Counter[str] = Counter()
         self._credentials = credentials
         self._server: grpc.aio.Server | None = None
+
+    @property
+    def problem_type(self) -> ProblemType:
+        """`MULTI_LABEL` if there are thresholds."""
+        return ProblemType.MULTI_LABEL if self.thresholds else ProblemType.SINGLE_LABEL
 
     @property
     def target(self) -> str:
@@ -144,6 +164,8 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
                 chunks=outcome.chunks,
                 timings=pb.Timings(total_seconds=self.delay_seconds),
                 model=self._model(),
+                problem_type=_PROBLEM_TYPES[self.problem_type],
+                labels_above_threshold=[self.labels[index] for index in outcome.label_indexes_above_threshold],
             )
 
     async def ClassifyBatch(  # noqa: N802 - gRPC
@@ -151,7 +173,9 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
     ) -> pb.ClassifyBatchResponse:
         async with self._receive("ClassifyBatch", request.paragraphs, context):
             timings = pb.Timings(total_seconds=self.delay_seconds)
-            reply = pb.ClassifyBatchResponse(labels=self.labels, timings=timings, model=self._model())
+            reply = pb.ClassifyBatchResponse(
+                labels=self.labels, timings=timings, model=self._model(), problem_type=_PROBLEM_TYPES[self.problem_type]
+            )
             for paragraph in request.paragraphs:
                 outcome = self._score(paragraph.text, paragraph.id, request.overlength_policy)
                 result = reply.results.add(id=paragraph.id)
@@ -174,6 +198,8 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
                 labels=self.labels,
                 max_tokens=MAX_TOKENS,
                 producer="undertone_client.testing",
+                problem_type=_PROBLEM_TYPES[self.problem_type],
+                thresholds=self.thresholds,
             )
             return pb.GetModelResponse(contract=contract, limits=self.limits)
 
@@ -217,13 +243,16 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         if tokens > MAX_TOKENS and policy == pb.OVERLENGTH_POLICY_REJECT:
             return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, f"{tokens} tokens, the model reads {MAX_TOKENS}")
         truncated = tokens > MAX_TOKENS and policy == pb.OVERLENGTH_POLICY_TRUNCATE
-        probabilities = expected_probabilities(text, len(self.labels))
+        expected = expected_independent_probabilities if self.thresholds else expected_probabilities
+        probabilities = expected(text, len(self.labels))
+        above = [index for index, threshold in enumerate(self.thresholds) if probabilities[index] >= threshold]
         return pb.Classification(
             label_index=probabilities.index(max(probabilities)),
             probabilities=probabilities,
             tokens=tokens,
             truncated=truncated,
             chunks=1 if truncated else -(-tokens // MAX_TOKENS),
+            label_indexes_above_threshold=above,
         )
 
     def _model(self) -> pb.ModelInfo:
