@@ -1,7 +1,7 @@
 """A fake of TF Serving as a process, which can be paused and has an event loop of its own.
 
 python -m undertone_bench.fake_model_server ADDRESS MODEL [--version N] [--labels N]
-    [--seconds S] [--load-seconds S] [--ignore-signals]
+    [--multi-label] [--seconds S] [--load-seconds S] [--ignore-signals]
 """
 
 import argparse
@@ -11,12 +11,12 @@ import signal
 from undertone_sidecar.testing import FakeTFServing
 
 
-async def serve(address: str, model: str, version: int, labels: int, seconds: float, load_seconds: float) -> None:
+async def serve(options: argparse.Namespace) -> None:
     """Serve one version of the model until the process ends."""
-    await asyncio.sleep(load_seconds)
-    serving = FakeTFServing(model, version, labels=labels)
-    serving.seconds = seconds
-    await serving.start(address)
+    await asyncio.sleep(options.load_seconds)
+    serving = FakeTFServing(options.model, options.version, labels=options.labels, multi_label=options.multi_label)
+    serving.seconds = options.seconds
+    await serving.start(options.address)
     await asyncio.Event().wait()
 
 
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("model", help="name of the model")
     parser.add_argument("--version", type=int, default=1, help="version of the model (default: 1)")
     parser.add_argument("--labels", type=int, default=9, help="number of labels (default: 9)")
+    parser.add_argument("--multi-label", action="store_true", help="independent probabilities (sigmoid)")
     parser.add_argument("--seconds", type=float, default=0.0, help="duration of a Predict call (default: 0)")
     parser.add_argument("--load-seconds", type=float, default=0.0, help="time until the server listens (default: 0)")
     parser.add_argument("--ignore-signals", action="store_true", help="ignore SIGTERM and SIGINT, as TF Serving does")
@@ -33,7 +34,7 @@ def main() -> None:
     if options.ignore_signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-    asyncio.run(serve(options.address, options.model, options.version, options.labels, options.seconds, options.load_seconds))
+    asyncio.run(serve(options))
 
 
 if __name__ == "__main__":

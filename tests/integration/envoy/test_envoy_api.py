@@ -1,11 +1,14 @@
 """The public API through Envoy: gRPC and JSON have the same results and the same errors."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from undertone_bench.processes import free_ports
 from undertone_protos.v1 import classifier_pb2
+from undertone_sidecar.testing import write_version
 
 from tests.integration.envoy.conftest import Fleet
 from tests.integration.support.callers import Stub, ask, ask_batch
@@ -30,6 +33,25 @@ async def test_classify_in_json(envoy: Envoy, stub: Stub) -> None:
     assert answer.json["model"] == {"name": "emotions", "version": "1", "precision": "fp32"}
     # Fields with default values are included.
     assert (answer.json["truncated"], answer.json["chunks"]) == (False, 1)
+
+
+async def test_a_multi_label_model_in_json(launch_envoy: EnvoyLauncher, tmp_path: Path) -> None:
+    thresholds = {"joy": 0.5, "fear": 0.25, "none": 0.999}
+    base = tmp_path / "emotions"
+    write_version(base, 1, labels=tuple(thresholds), thresholds=tuple(thresholds.values()))
+    model_server = launch_envoy.fake_model_server(base.name, "--labels=3", "--multi-label")
+    (port,) = free_ports(1)
+    launch_envoy.sidecar(base, model_server.target, f"--port={port}", "--chunk-overlap=8").until_serving()
+    envoy = launch_envoy.envoy([port])
+    envoy.until_used([port])
+    answer = post(envoy, "/v1/paragraphs:classify", {"text": "rain"}).json
+    above = [label for label, value in zip(thresholds, answer["probabilities"], strict=True) if value >= thresholds[label]]
+    assert (answer["problemType"], answer["labelsAboveThreshold"]) == ("PROBLEM_TYPE_MULTI_LABEL", above)
+    batch = post(envoy, "/v1/paragraphs:classifyBatch", {"paragraphs": [{"text": "rain"}]}).json
+    assert batch["problemType"] == "PROBLEM_TYPE_MULTI_LABEL"
+    assert [batch["labels"][index] for index in batch["results"][0]["classification"]["labelIndexesAboveThreshold"]] == above
+    contract = request(envoy.api, "GET", "/v1/model").json["contract"]
+    assert (contract["problemType"], contract["thresholds"]) == ("PROBLEM_TYPE_MULTI_LABEL", list(thresholds.values()))
 
 
 async def test_a_batch_in_json_has_a_result_or_an_error_for_each_paragraph(envoy: Envoy, stub: Stub) -> None:

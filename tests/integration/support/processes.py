@@ -169,9 +169,9 @@ class ModelServer(Process):
 class FakeModelServer(Process):
     """A fake TF Serving with version 1 of a model, on a Unix socket."""
 
-    def __init__(self, name: str, socket: Path, log: Path) -> None:
+    def __init__(self, name: str, socket: Path, *flags: str, log: Path) -> None:
         self.target = f"unix:{socket}"
-        super().__init__("python", "-m", "undertone_bench.fake_model_server", self.target, name, log=log)
+        super().__init__("python", "-m", "undertone_bench.fake_model_server", self.target, name, *flags, log=log)
 
 
 class Sidecar(Process):
@@ -264,8 +264,8 @@ class Launcher:
     def model_server(self, base: Path, policy: str = "latest {}") -> ModelServer:
         return self._watched(ModelServer(base, self._folder / "model.sock", self._log("model-server"), policy))
 
-    def fake_model_server(self, name: str) -> FakeModelServer:
-        return self._watched(FakeModelServer(name, self._folder / "fake.sock", self._log("fake-model-server")))
+    def fake_model_server(self, name: str, *flags: str) -> FakeModelServer:
+        return self._watched(FakeModelServer(name, self._folder / "fake.sock", *flags, log=self._log("fake-model-server")))
 
     def sidecar(self, base: Path, model_server: str, *flags: str) -> Sidecar:
         return self._watched(Sidecar(base, model_server, *flags, log=self._log("sidecar")))

@@ -50,7 +50,7 @@ def test_a_merged_distribution_sums_to_one_and_is_within_the_range_of_its_parts(
     tokens, width, overlap = size
     chunks = sliding_chunks(tokens, width=width, overlap=overlap)
     parts = np.random.default_rng(seed).dirichlet(np.ones(labels), size=len(chunks)).astype(np.float32)
-    merged = merge(list(parts), chunks, policy)
+    merged = merge(list(parts), chunks, policy, is_multi_label=False)
     assert merged.dtype == np.float32
     assert merged.sum() == pytest.approx(1, abs=1e-5)
     assert (merged <= parts.max(axis=0) + 1e-6).all()
@@ -61,18 +61,29 @@ def test_a_merged_distribution_sums_to_one_and_is_within_the_range_of_its_parts(
 def test_the_mean_weights_a_chunk_by_its_new_tokens() -> None:
     chunks = (Chunk(0, 10, 10), Chunk(5, 15, 5))
     parts = [np.array([1, 0], np.float32), np.array([0, 1], np.float32)]
-    assert merge(parts, chunks, OverlengthPolicy.CHUNK_MEAN) == pytest.approx([2 / 3, 1 / 3])
+    assert merge(parts, chunks, OverlengthPolicy.CHUNK_MEAN, is_multi_label=False) == pytest.approx([2 / 3, 1 / 3])
 
 
 def test_the_maximum_takes_the_highest_probability_of_each_label() -> None:
     chunks = (Chunk(0, 10, 10), Chunk(5, 15, 5))
     parts = [np.array([0.8, 0.1, 0.1], np.float32), np.array([0.1, 0.8, 0.1], np.float32)]
-    assert merge(parts, chunks, OverlengthPolicy.CHUNK_MAX) == pytest.approx([8 / 17, 8 / 17, 1 / 17])
+    merged = merge(parts, chunks, OverlengthPolicy.CHUNK_MAX, is_multi_label=False)
+    assert merged == pytest.approx([8 / 17, 8 / 17, 1 / 17])
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [(OverlengthPolicy.CHUNK_MEAN, [17 / 30, 2 / 3, 0.1]), (OverlengthPolicy.CHUNK_MAX, [0.8, 0.8, 0.1])],
+)
+def test_the_probabilities_of_a_multi_label_model_are_not_scaled(policy: OverlengthPolicy, expected: list[float]) -> None:
+    chunks = (Chunk(0, 10, 10), Chunk(5, 15, 5))
+    parts = [np.array([0.8, 0.6, 0.1], np.float32), np.array([0.1, 0.8, 0.1], np.float32)]
+    assert merge(parts, chunks, policy, is_multi_label=True) == pytest.approx(expected)
 
 
 def test_the_result_of_one_chunk_is_returned_unchanged() -> None:
     part = np.array([0.3, 0.7], np.float32)
-    assert merge([part], (Chunk(0, 4, 4),), OverlengthPolicy.CHUNK_MAX) is part
+    assert merge([part], (Chunk(0, 4, 4),), OverlengthPolicy.CHUNK_MAX, is_multi_label=False) is part
 
 
 @pytest.mark.parametrize("policy", OverlengthPolicy)

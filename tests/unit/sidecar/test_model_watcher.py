@@ -254,6 +254,20 @@ def edit(folder: Path, **changes: object) -> None:
             lambda folder: edit(folder, labels=["joy", "joy"]),
             r"labels is \['joy', 'joy'\], but needs at least two different labels",
         ),
+        (lambda folder: edit(folder, problemType=7), r"problem_type is 7, but must be 1 \(single-label\) or 2 \(multi-label\)"),
+        (lambda folder: edit(folder, thresholds=[0.5] * 9), r"thresholds is \[0\.5, .*\], but only a multi-label model has"),
+        (
+            lambda folder: edit(folder, problemType="PROBLEM_TYPE_MULTI_LABEL", thresholds=[0.5] * 8),
+            r"thresholds has 8 numbers, but a multi-label model needs one a label: 9: export the model again",
+        ),
+        (
+            lambda folder: edit(folder, problemType="PROBLEM_TYPE_MULTI_LABEL", thresholds=[0.5] * 8 + [1.0]),
+            r"the threshold of 'neutral' is 1, but must be above 0 and below 1: export the model again",
+        ),
+        (
+            lambda folder: edit(folder, problemType="PROBLEM_TYPE_MULTI_LABEL", labels=[]),
+            r"labels is \[\], but needs at least one label",
+        ),
         (lambda folder: edit(folder, inputs=[]), r"has no input 'input_ids'"),
         (lambda folder: edit(folder, maxTokens=4096), r"accepts up to 4096 tokens, but --batch-tokens is 128"),
         (lambda folder: edit(folder, architecture={"vocabularySize": 50}), r"but the model has 50"),

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from undertone_protos.v1 import classifier_pb2
+from undertone_protos.v1 import classifier_pb2, contract_pb2
 from undertone_sidecar.server import ATTEMPT_TIMEOUT, HEALTH_CHECK_FAIL, attempt_seconds
 from undertone_sidecar.testing import LABELS, Pod, running_pod
 
@@ -45,6 +45,8 @@ async def test_classify_returns_probabilities_model_and_timings(pod: Pod) -> Non
     assert tuple(response.labels) == LABELS
     assert response.label == LABELS[max(range(9), key=response.probabilities.__getitem__)]
     assert sum(response.probabilities) == pytest.approx(1, abs=1e-5)
+    assert response.problem_type == contract_pb2.PROBLEM_TYPE_SINGLE_LABEL
+    assert not response.labels_above_threshold
     assert (response.tokens, response.chunks, response.truncated) == (13, 1, False)
     assert (response.model.name, response.model.version, response.model.precision) == ("emotions", 1, "fp32")
     timings = response.timings
@@ -59,6 +61,8 @@ async def test_a_batch_has_results_in_order_and_an_error_for_each_bad_paragraph(
     assert response.results[2].classification.chunks > 1
     alone = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE * 8))
     together = response.results[2].classification
+    assert response.problem_type == contract_pb2.PROBLEM_TYPE_SINGLE_LABEL
+    assert not together.label_indexes_above_threshold
     assert list(together.probabilities) == pytest.approx(list(alone.probabilities), abs=1e-5)
     assert response.labels[together.label_index] == alone.label
 

@@ -87,18 +87,24 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, ma
             return sliding_chunks(tokens, width=width, overlap=overlap)
 
 
-def merge(results: Sequence[Probabilities], chunks: Sequence[Chunk], policy: OverlengthPolicy) -> Probabilities:
-    """Merges the distributions of all chunks into one.
+def merge(
+    results: Sequence[Probabilities], chunks: Sequence[Chunk], policy: OverlengthPolicy, *, is_multi_label: bool
+) -> Probabilities:
+    """Merges the probabilities of all chunks into one for each label.
 
-    CHUNK_MAX takes the largest probability of each label and scales them to sum to one. Every other
-    policy takes the mean, weighted by new tokens, so that a token in two chunks counts once.
+    CHUNK_MAX takes the largest probability of each label. Every other policy takes the mean,
+    weighted by new tokens, so that a token in two chunks counts once. The probabilities of a
+    single-label model are then scaled to sum to one.
     """
     if len(results) == 1:
         return results[0]
     stacked = np.array(results, dtype=np.float64)
     if policy is OverlengthPolicy.CHUNK_MAX:
-        weighted = stacked.max(axis=0)
+        merged = stacked.max(axis=0)
     else:
-        weighted = np.array([chunk.new_tokens for chunk in chunks], dtype=np.float64) @ stacked
-    merged: Probabilities = (weighted / weighted.sum()).astype(np.float32)
-    return merged
+        weights = np.array([chunk.new_tokens for chunk in chunks], dtype=np.float64)
+        merged = weights @ stacked / weights.sum()
+    if not is_multi_label:
+        merged /= merged.sum()
+    rounded: Probabilities = merged.astype(np.float32)
+    return rounded

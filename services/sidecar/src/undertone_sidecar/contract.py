@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from google.protobuf import json_format
 from undertone_protos.v1 import contract_pb2
 
@@ -49,17 +51,36 @@ class Signature:
     outputs: Mapping[str, TensorSpec]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Contract:
-    """A consistent contract. `message` is the complete contract, for GetModel."""
+    """A consistent contract.
+
+    Attributes:
+        name: Name of the model.
+        version: Version of the model.
+        labels: Labels, in the order of the probabilities.
+        problem_type: PROBLEM_TYPE_SINGLE_LABEL or PROBLEM_TYPE_MULTI_LABEL.
+        thresholds: Threshold of each label of a multi-label model. Empty for a single-label model.
+        max_tokens: Maximum tokens of a sequence, special tokens included.
+        precision: Arithmetic of the graph: "fp32" or "bf16".
+        tokenizer_sha256: SHA-256 of the tokenizer's file.
+        message: The complete contract, for GetModel.
+    """
 
     name: str
     version: int
     labels: tuple[str, ...]
+    problem_type: contract_pb2.ProblemType.ValueType
+    thresholds: npt.NDArray[np.float64]
     max_tokens: int
     precision: str
     tokenizer_sha256: str
     message: contract_pb2.ModelContract
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether the probabilities are independent. If not, they are a distribution."""
+        return self.problem_type == contract_pb2.PROBLEM_TYPE_MULTI_LABEL
 
     def check_signature(self, served: Signature) -> None:
         """Raises ContractError if the signature of the model server does not accept our batches."""
@@ -90,6 +111,8 @@ def read_contract(folder: Path, *, name: str) -> Contract:
         name=message.name,
         version=message.version,
         labels=tuple(message.labels),
+        problem_type=message.problem_type or contract_pb2.PROBLEM_TYPE_SINGLE_LABEL,
+        thresholds=np.array(message.thresholds, dtype=np.float64),
         max_tokens=message.max_tokens,
         precision=message.precision,
         tokenizer_sha256=message.tokenizer_sha256,
@@ -102,8 +125,8 @@ def _inconsistency(message: contract_pb2.ModelContract, folder: Path, name: str)
         return f"is for the model {message.name!r}, but the sidecar serves {name!r}"
     if str(message.version) != folder.name:
         return f"is for version {message.version}, but is in the folder of version {folder.name}"
-    if len(set(message.labels)) < 2 or len(set(message.labels)) != len(message.labels):
-        return f"labels is {list(message.labels)}, but needs at least two different labels and no duplicates"
+    if problem := _label_problem(message):
+        return problem
     if message.max_tokens < 8:
         return f"max_tokens is {message.max_tokens}, but must be at least 8"
     if not message.tokenizer_sha256 or not message.precision:
@@ -112,6 +135,26 @@ def _inconsistency(message: contract_pb2.ModelContract, folder: Path, name: str)
     return _difference("input", expected.inputs, _specs(message.inputs)) or _difference(
         "output", expected.outputs, _specs(message.outputs)
     )
+
+
+def _label_problem(message: contract_pb2.ModelContract) -> str | None:
+    labels, thresholds = list(message.labels), list(message.thresholds)
+    if message.problem_type == contract_pb2.PROBLEM_TYPE_MULTI_LABEL:
+        if not labels or len(set(labels)) != len(labels):
+            return f"labels is {labels}, but needs at least one label and no duplicates"
+        if len(thresholds) != len(labels):
+            return f"thresholds has {len(thresholds)} numbers, but a multi-label model needs one a label: {len(labels)}"
+        for label, threshold in zip(labels, thresholds, strict=True):
+            if not 0 < threshold < 1:
+                return f"the threshold of {label!r} is {threshold:g}, but must be above 0 and below 1"
+        return None
+    if message.problem_type not in contract_pb2.ProblemType.values():
+        return f"problem_type is {message.problem_type}, but must be 1 (single-label) or 2 (multi-label)"
+    if len(set(labels)) < 2 or len(set(labels)) != len(labels):
+        return f"labels is {labels}, but needs at least two different labels and no duplicates"
+    if thresholds:
+        return f"thresholds is {thresholds}, but only a multi-label model has thresholds"
+    return None
 
 
 def _expected_signature(labels: int) -> Signature:

@@ -321,16 +321,16 @@ def _result(future: asyncio.Future[Scored]) -> Scored | BaseException:
 def _merge_results(
     model: Model, paragraph: _Submitted, results: Sequence[Scored | BaseException], policy: OverlengthPolicy
 ) -> Outcome:
-    distributions = []
+    probabilities = []
     for result in results:
         if isinstance(result, BaseException):
             return result
-        distributions.append(result.probabilities)
+        probabilities.append(result.probabilities)
     return Classified(
-        probabilities=merge(distributions, paragraph.chunks, policy),
+        probabilities=merge(probabilities, paragraph.chunks, policy, is_multi_label=model.contract.is_multi_label),
         tokens=paragraph.tokens + model.tokenizer.special_tokens,
         truncated=paragraph.chunks[-1].stop < paragraph.tokens,
-        chunks=len(distributions),
+        chunks=len(probabilities),
     )
 
 

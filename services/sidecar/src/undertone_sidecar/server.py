@@ -12,7 +12,6 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
-from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_sidecar.batching import Lane
@@ -21,10 +20,10 @@ from undertone_sidecar.caller import CURRENT_CALLER
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import SHUTTING_DOWN, OverloadedError, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
-from undertone_sidecar.model import Model
-from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, Pipeline
+from undertone_sidecar.pipeline import Classified, Outcome, Paragraph, Pipeline
 from undertone_sidecar.refusal_pace import RefusalPace
 from undertone_sidecar.request_limits import RequestLimits, text_bytes
+from undertone_sidecar.responses import batch_response, classify_response
 
 HEALTH_CHECK_FAIL: Final = "x-envoy-immediate-health-check-fail"
 """Header by which Envoy sends no further calls to this pod until a health check succeeds.
@@ -86,7 +85,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             self._report(answer.outcomes)
             (outcome,) = answer.outcomes
             if isinstance(outcome, Classified):
-                return _response(request.id, answer, outcome, started)
+                return classify_response(request.id, answer, outcome, started=started)
         except Exception as error:
             await self._delay_refusal(error, deadline)
             await _abort(context, error)
@@ -107,7 +106,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             self._limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
             answer = await self._pipeline.classify(paragraphs, policy, deadline, lane, CURRENT_CALLER.get())
             self._report(answer.outcomes)
-            response, retry_after = _batch_response(paragraphs, answer, started)
+            response = batch_response([paragraph.id for paragraph in paragraphs], answer, started=started)
+            retry_after = _retry_after(answer.outcomes)
             if retry_after is not None:
                 context.set_trailing_metadata(_pushback(retry_after))
             return response
@@ -186,55 +186,10 @@ def _deadline_and_lane(context: _Context, now: float) -> tuple[float, str | byte
     return now + (seconds if remaining is None else min(remaining, seconds)), lane
 
 
-def _model_info(model: Model) -> classifier_pb2.ModelInfo:
-    contract = model.contract
-    return classifier_pb2.ModelInfo(name=contract.name, version=contract.version, precision=contract.precision)
-
-
-def _timings(answer: Answer, started: float) -> classifier_pb2.Timings:
-    return classifier_pb2.Timings(
-        tokenize_seconds=answer.stages.tokenize,
-        queue_seconds=answer.stages.queue,
-        predict_seconds=answer.stages.predict,
-        total_seconds=time.monotonic() - started,
-    )
-
-
-def _response(identifier: str, answer: Answer, classified: Classified, started: float) -> classifier_pb2.ClassifyResponse:
-    labels = answer.model.contract.labels
-    return classifier_pb2.ClassifyResponse(
-        id=identifier,
-        label=labels[int(classified.probabilities.argmax())],
-        labels=labels,
-        probabilities=classified.probabilities.tolist(),
-        tokens=classified.tokens,
-        truncated=classified.truncated,
-        chunks=classified.chunks,
-        timings=_timings(answer, started),
-        model=_model_info(answer.model),
-    )
-
-
-def _batch_response(
-    paragraphs: Iterable[Paragraph], answer: Answer, started: float
-) -> tuple[classifier_pb2.ClassifyBatchResponse, float | None]:
-    """The response, and the seconds to wait before its refused paragraphs are sent again."""
-    response = classifier_pb2.ClassifyBatchResponse(labels=answer.model.contract.labels, model=_model_info(answer.model))
-    retry_after: float | None = None
-    for paragraph, outcome in zip(paragraphs, answer.outcomes, strict=True):
-        result = response.results.add(id=paragraph.id)
-        if isinstance(outcome, Classified):
-            result.classification.label_index = int(outcome.probabilities.argmax())
-            result.classification.probabilities.extend(outcome.probabilities.tolist())
-            result.classification.tokens = outcome.tokens
-            result.classification.truncated = outcome.truncated
-            result.classification.chunks = outcome.chunks
-        else:
-            status = status_of(outcome)
-            result.error.CopyFrom(status_pb2.Status(code=status.code.value[0], message=status.message))
-            retry_after = max((after for after in (retry_after, status.retry_after) if after is not None), default=None)
-    response.timings.CopyFrom(_timings(answer, started))
-    return response, retry_after
+def _retry_after(outcomes: Iterable[Outcome]) -> float | None:
+    """Seconds to wait before the refused paragraphs are sent again. None if none was refused."""
+    waits = (status_of(outcome).retry_after for outcome in outcomes if not isinstance(outcome, Classified))
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _pushback(seconds: float) -> tuple[tuple[str, str], ...]:

@@ -22,14 +22,18 @@ class FakeClock:
         self.now += seconds
 
 
-def probabilities(input_ids: Tokens, attention_mask: Tokens, *, labels: int) -> Scores:
-    """Scores that depend only on each unmasked token and its position: shape [rows, labels]."""
+def probabilities(input_ids: Tokens, attention_mask: Tokens, *, labels: int, multi_label: bool = False) -> Scores:
+    """Scores that depend only on each unmasked token and its position: shape [rows, labels].
+
+    They are distributions (softmax). With `multi_label`, they are independent (sigmoid).
+    """
     positions = np.arange(1, input_ids.shape[1] + 1)
     columns = np.arange(1, labels + 1)
     waves = np.sin(input_ids[:, :, None] * columns * 0.7 + positions[None, :, None] * 0.3)
     logits = (waves * attention_mask[:, :, None]).sum(axis=1) / np.maximum(attention_mask.sum(axis=1), 1)[:, None]
     exponentials = np.exp(4 * logits)
-    scores: Scores = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    sums = exponentials + 1 if multi_label else exponentials.sum(axis=1, keepdims=True)
+    scores: Scores = (exponentials / sums).astype(np.float32)
     return scores
 
 
@@ -37,6 +41,8 @@ class FakeBackend:
     """A Backend that returns `probabilities` and records its calls.
 
     Attributes:
+        labels: Number of labels.
+        multi_label: Whether the scores are those of a multi-label model.
         batches: Batches of the calls so far.
         timeouts: Timeouts of the calls so far, in seconds, or None.
         in_flight: Number of calls in flight.
@@ -44,9 +50,12 @@ class FakeBackend:
         fails: Called with each batch. Returns an error to raise, or None.
     """
 
-    def __init__(self, *, labels: int = 9, clock: FakeClock | None = None, seconds: float = 0.0) -> None:
+    def __init__(
+        self, *, labels: int = 9, multi_label: bool = False, clock: FakeClock | None = None, seconds: float = 0.0
+    ) -> None:
         """Each call advances `clock` by `seconds`."""
         self.labels = labels
+        self.multi_label = multi_label
         self.batches: list[Batch] = []
         self.timeouts: list[float | None] = []
         self.in_flight = 0
@@ -85,6 +94,6 @@ class FakeBackend:
                 self._clock.advance(self._seconds)
             if error := self.fails(batch):
                 raise error
-            return probabilities(batch.input_ids, batch.attention_mask, labels=self.labels)
+            return probabilities(batch.input_ids, batch.attention_mask, labels=self.labels, multi_label=self.multi_label)
         finally:
             self.in_flight -= 1

@@ -2,6 +2,7 @@
 
 import hashlib
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,8 +43,19 @@ def tiny_tokenizer() -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def write_version(base: Path, version: int, *, max_tokens: int = MAX_TOKENS, labels: tuple[str, ...] = LABELS) -> Path:
-    """Writes and returns the folder `base`/`version`. The model has the name of `base`."""
+def write_version(
+    base: Path,
+    version: int,
+    *,
+    max_tokens: int = MAX_TOKENS,
+    labels: tuple[str, ...] = LABELS,
+    thresholds: Sequence[float] = (),
+) -> Path:
+    """Writes and returns the folder `base`/`version`. The model has the name of `base`.
+
+    Without `thresholds`, it is a single-label model. With a threshold for each label, it is a
+    multi-label model.
+    """
     folder = base / str(version)
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer().to_str().encode()
@@ -57,6 +69,8 @@ def write_version(base: Path, version: int, *, max_tokens: int = MAX_TOKENS, lab
         inputs=[contract_pb2.TensorContract(name=name, dtype="int32", shape=[-1, -1]) for name in (INPUT_IDS, ATTENTION_MASK)],
         outputs=[contract_pb2.TensorContract(name=PROBABILITIES, dtype="float32", shape=[-1, len(labels)])],
         precision="fp32",
+        problem_type=contract_pb2.PROBLEM_TYPE_MULTI_LABEL if thresholds else contract_pb2.PROBLEM_TYPE_SINGLE_LABEL,
+        thresholds=thresholds,
     )
     (folder / CONTRACT_FILE).write_text(json_format.MessageToJson(contract), "utf-8")
     return folder

@@ -18,7 +18,7 @@ from undertone_sidecar.model import PaddedLengths
 from undertone_sidecar.settings import Settings
 from undertone_sidecar.settings_options import settings_options
 from undertone_sidecar.sidecar import Sidecar
-from undertone_sidecar.testing.model import MAX_TOKENS
+from undertone_sidecar.testing.model import LABELS, MAX_TOKENS
 from undertone_sidecar.testing.tf_serving import FakeTFServing
 
 
@@ -88,18 +88,28 @@ class Pod:
 
 
 @asynccontextmanager
-async def running_pod(base: Path, *, ready: bool = True, **settings: object) -> AsyncIterator[Pod]:
+async def running_pod(
+    base: Path, *, ready: bool = True, labels: int = len(LABELS), multi_label: bool = False, **settings: object
+) -> AsyncIterator[Pod]:
     """Starts a pod for the model in `base`. The model server serves version 1.
+
+    A pod with a multi-label model:
+
+        write_version(base, 1, labels=("joy", "anger"), thresholds=(0.5, 0.25))
+        async with running_pod(base, labels=2, multi_label=True) as pod:
+            response = await pod.stub.Classify(...)
 
     Args:
         base: Folder of the versions.
+        labels: Number of labels of the model server's scores.
+        multi_label: Whether its scores are independent (sigmoid) and not distributions (softmax).
         ready: Starts the model server, and waits until the sidecar is ready and has warmed up.
         settings: Fields of Settings. By default, ports are free ones, sizes fit the model of
             `write_version`, and there is one call to the model server at a time.
     """
     address = f"unix:{base.parent / 'model.sock'}"
     defaults = {"port": 0, "metrics_port": 0, "chunk_overlap": 8, "model_calls": 1, "batch_tokens": 128, "poll_seconds": 0.02}
-    serving = FakeTFServing(base.name, 1)
+    serving = FakeTFServing(base.name, 1, labels=labels, multi_label=multi_label)
     sidecar = Sidecar(Settings(model_dir=base, model_server=address, **(defaults | settings)))  # type: ignore[arg-type]
     stop, force_stop = asyncio.Event(), asyncio.Event()
     run: asyncio.Task[bool] | None = None

@@ -25,6 +25,7 @@ class FakeTFServing:
     Attributes:
         versions: Available versions. Can be changed at any time.
         labels: Number of labels.
+        multi_label: Whether the scores are those of a multi-label model.
         seconds: Minimum duration of a Predict call.
         input_dtype: Data type of the inputs in the signature.
         shapes: Rows and length of the Predict calls so far.
@@ -37,10 +38,11 @@ class FakeTFServing:
         hanging: Set when a Predict call hangs because of `hold`.
     """
 
-    def __init__(self, name: str, *versions: int, labels: int = 9) -> None:
+    def __init__(self, name: str, *versions: int, labels: int = 9, multi_label: bool = False) -> None:
         self.name = name
         self.versions = set(versions)
         self.labels = labels
+        self.multi_label = multi_label
         self.seconds = 0.0
         self.input_dtype: tensor_pb2.DataType.ValueType = tensor_pb2.DATA_TYPE_INT32
         self.shapes: list[tuple[int, int]] = []
@@ -110,7 +112,9 @@ class FakeTFServing:
         if not self._released.is_set():
             self.hanging.set()
             await self._released.wait()
-        scores = self.changes(probabilities(arrays[INPUT_IDS], arrays[ATTENTION_MASK], labels=self.labels))
+        scores = self.changes(
+            probabilities(arrays[INPUT_IDS], arrays[ATTENTION_MASK], labels=self.labels, multi_label=self.multi_label)
+        )
         response = predict_pb2.PredictResponse()
         output = response.outputs[PROBABILITIES]
         output.dtype = tensor_pb2.DATA_TYPE_FLOAT
