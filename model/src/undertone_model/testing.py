@@ -4,30 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from undertone_model.architecture import Architecture
 from undertone_model.checkpoint import Checkpoint, save_checkpoint
 from undertone_model.emotions import EMOTIONS
+from undertone_model.testing_tokenizers import tiny_tokenizer
 
-# The vocabulary has characters, as words and within words, and a few words. Few tokens of a text
-# are unknown.
-CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"()-"
-WORDS = ("the", "and", "was", "her", "his", "sea", "rain", "letter", "door", "night", "laughed", "wept", "waited", "bread")
-
-
-def tiny_tokenizer() -> Tokenizer:
-    """A WordPiece tokenizer with the rules of BERT's."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    vocabulary = [*special, *CHARACTERS, *(f"##{character}" for character in CHARACTERS), *WORDS]
-    ids = {token: index for index, token in enumerate(vocabulary)}
-    tokenizer = Tokenizer(models.WordPiece(ids, unk_token=special[1], max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
-    tokenizer.add_special_tokens(special)
-    return tokenizer
+__all__ = ["tiny_checkpoint", "tiny_tokenizer"]
 
 
 def tiny_checkpoint(folder: Path, labels: Sequence[str] = EMOTIONS, seed: int = 0, positions: int = 64) -> Path:
