@@ -110,7 +110,7 @@ def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterat
     """A row with the columns of HEADER for each of ROUNDINGS in `names`."""
     source = sources.from_adapters(base, "stories")
     texts = load_sample(sample_path)
-    tokens = encode(source.checkpoint.tokenizer, texts.texts, source.checkpoint.architecture.max_position_embeddings)
+    tokens = encode(source.checkpoint.tokenizer, texts.texts, source.checkpoint.architecture.max_tokens)
     expected = _probabilities(source, encoder.dense, tokens)
     for name in names:
         found = _probabilities(source, ROUNDINGS[name], tokens)

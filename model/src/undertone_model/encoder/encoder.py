@@ -1,0 +1,121 @@
+"""The encoder and its head (Devlin et al., 2019, and the families that followed).
+
+The weights have the names and the layout of a Hugging Face BertModel
+(`encoder.layer.0.attention.self.query.weight`, [out, in]), whatever the family.
+"""
+
+import tensorflow as tf
+
+from undertone_model.architecture import AbsolutePositions, Architecture
+from undertone_model.encoder.layers import (
+    ACTIVATIONS,
+    Dropout,
+    Linear,
+    Normalize,
+    Tensor,
+    Weights,
+    dense,
+    layer_norm,
+    no_dropout,
+)
+from undertone_model.encoder.positions import AttentionScores, attention_scores
+
+
+def logits(
+    weights: Weights,
+    architecture: Architecture,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    dropout: Dropout = no_dropout,
+    normalize: Normalize = layer_norm,
+    linear: Linear = dense,
+) -> Tensor:
+    """Logits [batch, labels] of token ids [batch, length] (int32).
+
+    `attention_mask` is 1 for tokens and 0 for padding, which is on the right. Linear layers, and
+    attention's sum of values, are computed in the dtype of their weights. Everything else is
+    computed in float32: layer norms, residual connections, attention scores and logits. If the head
+    reads only the first token, the last layer computes only keys and values for the other tokens.
+    """
+    hidden = embed(weights, architecture, input_ids, dropout, normalize, linear)
+    batch, length = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
+    # The bias of the attention scores: 0 for tokens, a very large negative number for padding. It
+    # is reshaped and not sliced, because TensorFlow fuses only this form with the product of
+    # queries and keys.
+    padding = tf.reshape((1.0 - tf.cast(attention_mask, tf.float32)) * -1e9, [-1, 1, 1, length])
+    scores = attention_scores(weights, architecture, length, linear)
+    for layer in range(architecture.num_hidden_layers):
+        prefix = f"encoder.layer.{layer}."
+        query_rows = hidden
+        if layer == architecture.num_hidden_layers - 1 and architecture.head.pooling == "cls":
+            query_rows = first_rows(architecture, hidden, batch)
+        attended = attention(weights, architecture, layer, query_rows, hidden, padding, batch, scores, linear)
+        query_rows += tf.cast(dropout(linear(weights, prefix + "attention.output.dense", attended)), query_rows.dtype)
+        query_rows = normalize(weights, architecture, prefix + "attention.output.LayerNorm", query_rows)
+        inner = ACTIVATIONS[architecture.activation](linear(weights, prefix + "intermediate.dense", query_rows))
+        hidden = query_rows + tf.cast(dropout(linear(weights, prefix + "output.dense", inner)), query_rows.dtype)
+        hidden = normalize(weights, architecture, prefix + "output.LayerNorm", hidden)
+    if architecture.head.pooling == "mean":
+        hidden = mean_rows(architecture, hidden, attention_mask)
+    pooled = ACTIVATIONS[architecture.head.activation](linear(weights, "pooler.dense", hidden))
+    return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
+
+
+def first_rows(architecture: Architecture, hidden: Tensor, batch: Tensor) -> Tensor:
+    """The rows [batch, hidden] of the first tokens in `hidden` [batch x length, hidden]."""
+    return tf.reshape(hidden, [batch, -1, architecture.hidden_size])[:, 0]
+
+
+def mean_rows(architecture: Architecture, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The mean [batch, hidden] over the tokens in `hidden` [batch x length, hidden]."""
+    mask = tf.cast(attention_mask, hidden.dtype)[:, :, tf.newaxis]
+    rows = tf.reshape(hidden, [tf.shape(attention_mask)[0], -1, architecture.hidden_size])
+    return tf.reduce_sum(rows * mask, axis=1) / tf.reduce_sum(mask, axis=1)
+
+
+def embed(
+    weights: Weights, architecture: Architecture, input_ids: Tensor, dropout: Dropout, normalize: Normalize, linear: Linear
+) -> Tensor:
+    """Embeddings [batch x length, hidden] of tokens and positions."""
+    embedded = tf.gather(weights["embeddings.word_embeddings.weight"], input_ids)
+    if isinstance(architecture.positions, AbsolutePositions):
+        offset = architecture.positions.offset
+        added = weights["embeddings.position_embeddings.weight"][offset : offset + tf.shape(input_ids)[1]]
+        if architecture.type_vocab_size:
+            added = added + weights["embeddings.token_type_embeddings.weight"][0]
+        embedded += added
+    summed = tf.reshape(embedded, [-1, architecture.embedding_size or architecture.hidden_size])
+    normal = dropout(normalize(weights, architecture, "embeddings.LayerNorm", summed))
+    return linear(weights, "embeddings.projection", normal) if architecture.embedding_size else normal
+
+
+def attention(
+    weights: Weights,
+    architecture: Architecture,
+    layer: int,
+    query_rows: Tensor,
+    hidden: Tensor,
+    padding: Tensor,
+    batch: Tensor,
+    scores: AttentionScores,
+    linear: Linear,
+) -> Tensor:
+    """Scaled dot-product attention of `query_rows` [batch x n, hidden] over `hidden` [batch x
+    length, hidden].
+
+    Returns the concatenated heads [batch x n, hidden].
+    """
+    heads = architecture.num_attention_heads
+    size = architecture.hidden_size // heads
+
+    def split(name: str, x: Tensor) -> Tensor:
+        rows = linear(weights, f"encoder.layer.{layer}.attention.self.{name}", x)
+        return tf.transpose(tf.reshape(rows, [batch, -1, heads, size]), [0, 2, 1, 3])
+
+    queries, keys = (tf.cast(split(name, x), padding.dtype) for name, x in (("query", query_rows), ("key", hidden)))
+    values = split("value", hidden)
+    weighting = tf.nn.softmax(scores(layer, queries, keys, padding))
+    context = tf.matmul(tf.cast(weighting, values.dtype), values)
+    # The shape is that of `query_rows`, because TensorFlow fuses the sum that follows only if it
+    # knows that both shapes are equal.
+    return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), tf.shape(query_rows))

@@ -1,0 +1,38 @@
+"""The supported families of encoders, by the `model_type` of their configuration."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from undertone_model.architecture import Architecture
+from undertone_model.arrays import NamedArrays
+from undertone_model.configuration import Configuration
+from undertone_model.errors import CheckpointError
+from undertone_model.families import bert
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How checkpoints of one family are read.
+
+    `architecture` reads a configuration. `weights` gives the tensors of a checkpoint the names and
+    shapes of `Architecture.weight_shapes`, and those of the classifier. Both raise CheckpointError.
+    """
+
+    architecture: Callable[[Configuration], Architecture]
+    weights: Callable[[NamedArrays, Architecture], NamedArrays]
+
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    "bert": Family(bert.architecture, bert.weights),
+}
+"""Supported families by `model_type`."""
+
+
+def find_family(configuration: Configuration) -> Family:
+    """The family of a configuration. Raises CheckpointError if it is not supported."""
+    model_type = configuration.fields.get("model_type")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        supported = ", ".join(FAMILIES)
+        raise CheckpointError(f"{configuration.path}: model_type is {model_type!r}; supported are: {supported}")
+    return FAMILIES[model_type]
