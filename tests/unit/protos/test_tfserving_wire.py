@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
-import tensorflow as tf
 from google.protobuf import any_pb2, wrappers_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -274,62 +272,6 @@ def test_unknown_official_fields_are_preserved() -> None:
     assert received.signature_def["serving_default"].inputs["sparse"].name == ""
     assert received.signature_def["serving_default"].outputs["ids"].dtype == types_pb2.DT_UINT32
     assert get_model_metadata_pb2.SignatureDefMap.FromString(received.SerializeToString()) == signatures
-
-
-# --- Tensors, with TensorFlow's conversions ---
-
-TYPED_FIELDS = {
-    tf.float32: "float_val",
-    tf.float64: "double_val",
-    tf.int32: "int_val",
-    tf.int64: "int64_val",
-    tf.bool: "bool_val",
-    tf.bfloat16: "half_val",
-    tf.float16: "half_val",
-    tf.string: "string_val",
-}
-SAMPLE = {tf.string: [[b"a", b"\xff\x00", b""], [b"b", b"c", b"d"]], tf.bool: [[True, False, True], [False, False, True]]}
-
-
-def test_all_of_our_data_types_are_tested() -> None:
-    assert {dtype.as_datatype_enum for dtype in TYPED_FIELDS} | {0} == set(our_tensors.DataType.values())
-
-
-def sample(dtype: tf.DType) -> np.ndarray:
-    return np.array(SAMPLE.get(dtype, [[1, -2, 3], [0, 5, 100]])).astype(dtype.as_numpy_dtype)
-
-
-def bits(array: np.ndarray) -> list[int]:
-    return array.view(np.uint16).ravel().tolist()
-
-
-@pytest.mark.parametrize("dtype", TYPED_FIELDS, ids=lambda dtype: dtype.name)
-def test_our_type_reads_a_tensor_of_tensorflow(dtype: tf.DType) -> None:
-    array = sample(dtype)
-    received = our_tensors.Tensor.FromString(tf.make_tensor_proto(array, dtype=dtype).SerializeToString())
-    assert received.dtype == dtype.as_datatype_enum
-    assert [dim.size for dim in received.tensor_shape.dim] == [2, 3]
-    if received.tensor_content:
-        assert received.tensor_content == array.tobytes()
-    else:
-        assert list(getattr(received, TYPED_FIELDS[dtype])) == array.ravel().tolist()
-
-
-@pytest.mark.parametrize("typed", [False, True], ids=["content", "typed field"])
-@pytest.mark.parametrize("dtype", TYPED_FIELDS, ids=lambda dtype: dtype.name)
-def test_tensorflow_reads_our_tensor(dtype: tf.DType, typed: bool) -> None:
-    array = sample(dtype)
-    sent = our_tensors.Tensor(dtype=dtype.as_datatype_enum)
-    for size in array.shape:
-        sent.tensor_shape.dim.add(size=size)
-    field = TYPED_FIELDS[dtype]
-    if not typed and dtype is not tf.string:
-        sent.tensor_content = array.tobytes()
-    else:
-        getattr(sent, field).extend(bits(array) if field == "half_val" else array.ravel().tolist())
-    received = tf.make_ndarray(tensor_pb2.TensorProto.FromString(sent.SerializeToString()))
-    assert received.dtype == array.dtype
-    assert received.tolist() == array.tolist()
 
 
 def test_signatures_in_metadata_have_the_official_type_url() -> None:
