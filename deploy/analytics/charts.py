@@ -41,7 +41,8 @@ CHARTS = (
     Chart(
         "Coverage",
         "How many paragraphs have a score of their present text.",
-        "SELECT scored, outdated, dead_letters, coverage, deleted, documents, truncated, tokens, first_day, last_day\n"
+        "SELECT scored, unlabelled, outdated, dead_letters, coverage, deleted, documents, truncated, tokens, first_day,"
+        " last_day\n"
         "FROM emotions.stories_coverage",
     ),
     Chart(
@@ -56,13 +57,16 @@ CHARTS = (
     ),
     Chart(
         "Emotions by story",
-        "The share of paragraphs that each emotion leads, in the 20 longest stories.",
-        "SELECT document, emotion, leading_share\nFROM emotions.stories_emotions_by_story\nWHERE document IN (\n"
+        "The share of paragraphs that have each emotion, in the 20 longest stories. A paragraph may have several.",
+        "SELECT document, emotion, CAST(SUM(labelled_paragraphs) AS DOUBLE) / SUM(paragraphs) AS share\nFROM (\n"
+        "  SELECT document, emotion, labelled_paragraphs, paragraphs\n  FROM emotions.stories_emotions_by_story\n"
+        "  UNION ALL\n  SELECT document, '(no label)' AS emotion, MAX(unlabelled_paragraphs), MAX(paragraphs)\n"
+        "  FROM emotions.stories_emotions_by_story\n  GROUP BY document, model\n) AS labels\nWHERE document IN (\n"
         "  SELECT document FROM emotions.stories_emotions_by_story GROUP BY document ORDER BY MAX(paragraphs) DESC LIMIT 20\n"
-        ")\nORDER BY document, emotion",
+        ")\nGROUP BY document, emotion\nHAVING SUM(labelled_paragraphs) > 0\nORDER BY document, emotion",
         Kind.COLUMN,
         "document",
-        "leading_share",
+        "share",
         "emotion",
     ),
     Chart(
@@ -80,13 +84,13 @@ CHARTS = (
     Chart(
         "Strongest paragraphs",
         "The 5 paragraphs with the highest probability of each emotion.",
-        "SELECT emotion, rank, id, document, position, probability\nFROM emotions.stories_strongest_paragraphs\n"
+        "SELECT emotion, rank, id, document, position, probability, has_label\nFROM emotions.stories_strongest_paragraphs\n"
         "WHERE rank <= 5\nORDER BY emotion, rank",
     ),
     Chart(
         "Uncertain paragraphs",
-        "The 50 paragraphs whose label is least certain.",
-        "SELECT rank, id, document, position, label, second_label, margin, entropy\n"
+        "The 50 paragraphs whose labels are least certain.",
+        "SELECT rank, id, document, position, labels, second_label, margin, entropy\n"
         "FROM emotions.stories_uncertain_paragraphs\nWHERE rank <= 50\nORDER BY rank",
     ),
     Chart(

@@ -8,6 +8,7 @@ FROM (
     scores.document,
     scores.position,
     scores.label,
+    CAST(1 AS BIGINT) AS label_count,
     emotions.emotion,
     CASE emotions.emotion
       WHEN 'joy'
@@ -29,6 +30,7 @@ FROM (
       WHEN 'neutral'
       THEN CAST(scores."neutral" AS DOUBLE)
     END AS probability,
+    scores.label = emotions.emotion AS has_label,
     scores.tokens,
     scores.model_name || ' ' || CAST(scores.model_version AS VARCHAR) || ' ' || scores."precision" || ' (' || scores.policy || ')' AS model,
     CAST(AT_TIMEZONE(scores.scored_at, 'UTC') AS DATE) AS day

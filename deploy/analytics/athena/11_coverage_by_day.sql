@@ -3,6 +3,7 @@ CREATE OR REPLACE VIEW emotions.stories_coverage_by_day AS
 SELECT
   day,
   CAST(SUM(scored) AS BIGINT) AS scored,
+  CAST(SUM(unlabelled) AS BIGINT) AS unlabelled,
   CAST(SUM(failed) AS BIGINT) AS dead_letters,
   CAST(SUM(scored) AS DOUBLE) / SUM(scored + failed) AS coverage,
   CAST(SUM(truncated) AS BIGINT) AS truncated,
@@ -13,6 +14,7 @@ FROM (
   SELECT
     day,
     1 AS scored,
+    CASE WHEN label_count = 0 THEN 1 ELSE 0 END AS unlabelled,
     0 AS failed,
     CASE WHEN truncated THEN 1 ELSE 0 END AS truncated,
     CAST(tokens AS BIGINT) AS tokens,
@@ -22,6 +24,7 @@ FROM (
   SELECT
     CAST(AT_TIMEZONE(failed_at, 'UTC') AS DATE) AS day,
     0 AS scored,
+    0 AS unlabelled,
     1 AS failed,
     0 AS truncated,
     0 AS tokens,

@@ -7,7 +7,9 @@ SELECT
   AVG(after) AS mean_after,
   AVG(after - before) AS mean_shift,
   AVG(ABS(after - before)) AS mean_absolute_shift,
-  MAX(ABS(after - before)) AS largest_shift
+  MAX(ABS(after - before)) AS largest_shift,
+  CAST(SUM(CASE WHEN has_label AND NOT had_label THEN 1 ELSE 0 END) AS BIGINT) AS gained,
+  CAST(SUM(CASE WHEN had_label AND NOT has_label THEN 1 ELSE 0 END) AS BIGINT) AS lost
 FROM (
   SELECT
     emotions.emotion,
@@ -56,7 +58,9 @@ FROM (
         THEN CAST(scores."neutral" AS DOUBLE)
       END,
       0
-    ) AS after
+    ) AS after,
+    scores_before.label = emotions.emotion AS had_label,
+    scores.label = emotions.emotion AS has_label
   FROM emotions.stories AS scores
   JOIN emotions.stories_before AS scores_before
     ON scores_before.id = scores.id AND scores_before.text_sha256 = scores.text_sha256

@@ -1,4 +1,4 @@
--- The mean probability of each emotion in each story, and how often the emotion leads.
+-- The mean probability of each emotion in each story, and how many paragraphs have the emotion.
 CREATE OR REPLACE VIEW stories_emotions_by_story AS
 SELECT
   document,
@@ -6,8 +6,10 @@ SELECT
   emotion,
   COUNT(*) AS paragraphs,
   AVG(probability) AS mean_probability,
-  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS BIGINT) AS leading_paragraphs,
-  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS leading_share
+  CAST(SUM(CASE WHEN has_label THEN 1 ELSE 0 END) AS BIGINT) AS labelled_paragraphs,
+  CAST(SUM(CASE WHEN has_label THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS labelled_share,
+  CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS BIGINT) AS unlabelled_paragraphs,
+  CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS unlabelled_share
 FROM stories_emotions_long AS emotions_long
 GROUP BY
   document,

@@ -1,4 +1,4 @@
--- The paragraphs by ascending margin: those whose label is least certain, for labelling by people.
+-- The paragraphs by ascending margin: those whose labels are least certain, for labelling by people.
 CREATE OR REPLACE VIEW stories_uncertain_paragraphs AS
 SELECT
   ROW_NUMBER() OVER (ORDER BY margin, entropy DESC, id) AS rank,
@@ -7,6 +7,7 @@ SELECT
   position,
   text_sha256,
   label,
+  labels,
   confidence,
   second_label,
   margin,

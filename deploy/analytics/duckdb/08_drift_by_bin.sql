@@ -1,12 +1,36 @@
--- The share of each emotion, length and confidence on each day, compared with the baseline period.
+-- The share of each emotion, length and confidence on each day, compared with the baseline period. A paragraph with several labels counts once for each, so that the shares sum to 1.
 CREATE OR REPLACE VIEW stories_drift_by_bin AS
 WITH counts AS (
+  SELECT
+    day,
+    'emotion' AS measure,
+    emotion AS bin,
+    COUNT(*) AS paragraphs
+  FROM stories_emotions_long AS emotions_long
+  WHERE
+    has_label
+  GROUP BY
+    1,
+    2,
+    3
+  UNION ALL
+  SELECT
+    day,
+    'emotion' AS measure,
+    '(no label)' AS bin,
+    COUNT(*) AS paragraphs
+  FROM stories_paragraphs AS paragraphs
+  WHERE
+    label_count = 0
+  GROUP BY
+    1,
+    2,
+    3
+  UNION ALL
   SELECT
     paragraphs.day,
     measures.measure,
     CASE measures.measure
-      WHEN 'emotion'
-      THEN paragraphs.label
       WHEN 'tokens'
       THEN CASE
         WHEN paragraphs.tokens <= 8
@@ -48,7 +72,6 @@ WITH counts AS (
     COUNT(*) AS paragraphs
   FROM stories_paragraphs AS paragraphs
   CROSS JOIN (VALUES
-    ('emotion'),
     ('tokens'),
     ('confidence')) AS measures(measure)
   GROUP BY

@@ -6,6 +6,8 @@ SELECT
   position,
   text_sha256,
   label,
+  scores.label AS labels,
+  CAST(1 AS BIGINT) AS label_count,
   undertone_highest AS confidence,
   CASE
     WHEN COALESCE(CAST(scores.`joy` AS DOUBLE), 0) = undertone_second AND scores.label <> 'joy'
@@ -29,45 +31,55 @@ SELECT
     THEN 'neutral'
   END AS second_label,
   undertone_highest - undertone_second AS margin,
-  (
-    CASE
-      WHEN COALESCE(CAST(scores.`joy` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`joy` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`joy` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`sadness` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`sadness` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`sadness` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`anger` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`anger` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`anger` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`fear` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`fear` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`fear` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`anticipation` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`anticipation` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`anticipation` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`surprise` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`surprise` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`surprise` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`love` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`love` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`love` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`disgust` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`disgust` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`disgust` AS DOUBLE), 0))
-      ELSE 0
-    END + CASE
-      WHEN COALESCE(CAST(scores.`neutral` AS DOUBLE), 0) > 0
-      THEN -COALESCE(CAST(scores.`neutral` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`neutral` AS DOUBLE), 0))
-      ELSE 0
-    END
-  ) / 2.1972245773362196 AS entropy,
+  CASE
+    WHEN (
+      CASE WHEN CAST(scores.`joy` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`sadness` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`anger` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`fear` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`anticipation` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`surprise` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`love` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`disgust` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`neutral` AS DOUBLE) IS NULL THEN 0 ELSE 1 END
+    ) < 2
+    THEN 0
+    ELSE (
+      CASE
+        WHEN COALESCE(CAST(scores.`joy` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`joy` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`joy` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`sadness` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`sadness` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`sadness` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`anger` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`anger` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`anger` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`fear` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`fear` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`fear` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`anticipation` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`anticipation` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`anticipation` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`surprise` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`surprise` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`surprise` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`love` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`love` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`love` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`disgust` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`disgust` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`disgust` AS DOUBLE), 0))
+        ELSE 0
+      END + CASE
+        WHEN COALESCE(CAST(scores.`neutral` AS DOUBLE), 0) > 0
+        THEN -COALESCE(CAST(scores.`neutral` AS DOUBLE), 0) * LN(COALESCE(CAST(scores.`neutral` AS DOUBLE), 0))
+        ELSE 0
+      END
+    ) / LN(
+      CAST((
+        CASE WHEN CAST(scores.`joy` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`sadness` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`anger` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`fear` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`anticipation` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`surprise` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`love` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`disgust` AS DOUBLE) IS NULL THEN 0 ELSE 1 END + CASE WHEN CAST(scores.`neutral` AS DOUBLE) IS NULL THEN 0 ELSE 1 END
+      ) AS DOUBLE)
+    )
+  END AS entropy,
   tokens,
   chunks,
   truncated,

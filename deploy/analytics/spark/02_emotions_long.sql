@@ -8,6 +8,7 @@ FROM (
     scores.document,
     scores.position,
     scores.label,
+    CAST(1 AS BIGINT) AS label_count,
     emotions.emotion,
     CASE emotions.emotion
       WHEN 'joy'
@@ -29,6 +30,7 @@ FROM (
       WHEN 'neutral'
       THEN CAST(scores.`neutral` AS DOUBLE)
     END AS probability,
+    scores.label = emotions.emotion AS has_label,
     scores.tokens,
     scores.model_name || ' ' || CAST(scores.model_version AS STRING) || ' ' || scores.`precision` || ' (' || scores.policy || ')' AS model,
     DATE_ADD(CAST('1970-01-01' AS DATE), CAST(FLOOR(UNIX_MICROS(scores.scored_at) / 86400000000) AS INT)) AS day

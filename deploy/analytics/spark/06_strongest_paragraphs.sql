@@ -7,6 +7,7 @@ SELECT
   document,
   position,
   probability,
+  has_label,
   label,
   tokens,
   model

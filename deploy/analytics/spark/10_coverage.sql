@@ -2,6 +2,7 @@
 CREATE OR REPLACE TEMPORARY VIEW stories_coverage AS
 SELECT
   scored,
+  unlabelled,
   outdated,
   dead_letters,
   CAST(scored - outdated AS DOUBLE) / NULLIF(scored - outdated + dead_letters, 0) AS coverage,
@@ -14,6 +15,7 @@ SELECT
 FROM (
   SELECT
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS scored,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND 1 = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS unlabelled,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND NOT failed.id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS outdated,
     CAST(COALESCE(SUM(CASE WHEN NOT scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS deleted,
     COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,

@@ -5,8 +5,8 @@ SELECT
   scores.document,
   scores.position,
   scores.text_sha256,
-  scores_before.label AS label_before,
-  scores.label AS label_after,
+  scores_before.label AS labels_before,
+  scores.label AS labels_after,
   scores_before.label <> scores.label AS flipped,
   (
     ABS(COALESCE(CAST(scores.`joy` AS DOUBLE), 0) - COALESCE(CAST(scores_before.`joy` AS DOUBLE), 0)) + ABS(COALESCE(CAST(scores.`sadness` AS DOUBLE), 0) - COALESCE(CAST(scores_before.`sadness` AS DOUBLE), 0)) + ABS(COALESCE(CAST(scores.`anger` AS DOUBLE), 0) - COALESCE(CAST(scores_before.`anger` AS DOUBLE), 0)) + ABS(COALESCE(CAST(scores.`fear` AS DOUBLE), 0) - COALESCE(CAST(scores_before.`fear` AS DOUBLE), 0)) + ABS(

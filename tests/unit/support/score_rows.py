@@ -14,7 +14,10 @@ LABELS: Final = ("joy", "Calm sea", "day")
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A row of a table of scores. A probability is None if the model has no such label."""
+    """A row of a table of scores. A probability is None if the model has no such label.
+
+    `above_threshold` is None if the model is single-label.
+    """
 
     id: str
     probabilities: tuple[float | None, ...]
@@ -26,6 +29,7 @@ class Scored:
     version: int = 1
     scored_at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
     deleted: bool = False
+    above_threshold: tuple[str, ...] | None = None
 
     @property
     def known(self) -> list[float]:
@@ -34,6 +38,18 @@ class Scored:
     @property
     def label(self) -> str:
         return LABELS[self.known.index(max(self.known))]
+
+    @property
+    def labels(self) -> str:
+        return ", ".join(sorted(self.own_labels)) or "(no label)"
+
+    @property
+    def label_count(self) -> int:
+        return len(self.own_labels)
+
+    @property
+    def own_labels(self) -> tuple[str, ...]:
+        return (self.label,) if self.above_threshold is None else self.above_threshold
 
     @property
     def model(self) -> str:
@@ -55,9 +71,10 @@ class Failed:
     failed_at: datetime | None = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def scores_table(rows: Sequence[Scored]) -> pa.Table:
-    """The Arrow table of the rows."""
-    fields = score_columns(LABELS, more=[DELETED_AT_COLUMN])
+def scores_table(rows: Sequence[Scored], *, multi_label: bool = False) -> pa.Table:
+    """The Arrow table of the rows, with the column of multi-label models or without it."""
+    assert multi_label or all(row.above_threshold is None for row in rows)
+    fields = score_columns(LABELS, multi_label=multi_label, more=[DELETED_AT_COLUMN])
     deleted_at = datetime(2026, 4, 1, tzinfo=UTC)
     records = [
         {
@@ -65,6 +82,7 @@ def scores_table(rows: Sequence[Scored]) -> pa.Table:
             "document": row.document,
             "position": row.position,
             "text_sha256": row.text,
+            "labels_above_threshold": row.above_threshold,
             "label": row.label,
             **dict(zip(LABELS, row.probabilities, strict=True)),
             "tokens": row.tokens,

@@ -35,14 +35,16 @@ class Reference:
             runner_up = next(
                 label for label, value in zip(LABELS, row.known, strict=True) if value == second and label != row.label
             )
-            entropy = -sum(value * math.log(value) for value in row.known if value > 0) / math.log(len(LABELS))
             yield {
-                **_fields(row, "id", "document", "position", "label", "tokens", "truncated", "model", "day"),
+                **_fields(row, "id", "document", "position", "label", "labels", "label_count"),
+                **_fields(row, "tokens", "truncated", "model", "day"),
                 "text_sha256": row.text,
                 "confidence": max(row.known),
                 "second_label": runner_up,
-                "margin": max(row.known) - second,
-                "entropy": entropy,
+                "margin": max(row.known) - second
+                if row.above_threshold is None
+                else min(abs(value - (1 - value)) for value in row.known),
+                "entropy": _entropy(row),
                 "chunks": 1,
                 "scored_at": row.scored_at.replace(tzinfo=None),
             }
@@ -51,8 +53,9 @@ class Reference:
         for row in self._live:
             for emotion, probability in zip(LABELS, row.probabilities, strict=True):
                 if probability is not None:
-                    shared = _fields(row, "id", "document", "position", "label", "tokens", "model", "day")
-                    yield {**shared, "emotion": emotion, "probability": probability}
+                    shared = _fields(row, "id", "document", "position", "label", "label_count", "tokens", "model", "day")
+                    has_label = emotion in row.own_labels
+                    yield {**shared, "emotion": emotion, "probability": probability, "has_label": has_label}
 
     def emotions_by_story(self) -> Iterator[Row]:
         return self._means("document")
@@ -62,13 +65,15 @@ class Reference:
 
     def _means(self, key: str) -> Iterator[Row]:
         for group, rows in _grouped(self.emotions_long(), key, "model", "emotion").items():
-            leading = sum(row["label"] == row["emotion"] for row in rows)
+            labelled, unlabelled = sum(row["has_label"] for row in rows), sum(row["label_count"] == 0 for row in rows)
             yield {
                 **dict(zip((key, "model", "emotion"), group, strict=True)),
                 "paragraphs": len(rows),
                 "mean_probability": _mean(row["probability"] for row in rows),
-                "leading_paragraphs": leading,
-                "leading_share": leading / len(rows),
+                "labelled_paragraphs": labelled,
+                "labelled_share": labelled / len(rows),
+                "unlabelled_paragraphs": unlabelled,
+                "unlabelled_share": unlabelled / len(rows),
             }
 
     def arcs(self) -> Iterator[Row]:
@@ -92,11 +97,12 @@ class Reference:
     def strongest_paragraphs(self) -> Iterator[Row]:
         for rows in _grouped(self.emotions_long(), "emotion").values():
             for rank, row in enumerate(sorted(rows, key=lambda row: (-row["probability"], row["id"])), 1):
-                yield {name: value for name, value in row.items() if name != "day"} | {"rank": rank}
+                left_out = ("day", "label_count")
+                yield {name: value for name, value in row.items() if name not in left_out} | {"rank": rank}
 
     def uncertain_paragraphs(self) -> Iterator[Row]:
         ranked = sorted(self.paragraphs(), key=lambda row: (row["margin"], -row["entropy"], row["id"]))
-        left_out = ("chunks", "truncated", "scored_at", "day")
+        left_out = ("label_count", "chunks", "truncated", "scored_at", "day")
         for rank, row in enumerate(ranked, 1):
             yield {name: value for name, value in row.items() if name not in left_out} | {"rank": rank}
 
@@ -105,18 +111,19 @@ class Reference:
         if not live:
             return
         last = min(row.day for row in live) + timedelta(days=6)
-        measures: dict[str, Callable[[Scored], str]] = {
-            "emotion": lambda row: row.label,
-            "tokens": lambda row: length_bin(row.tokens),
-            "confidence": lambda row: confidence_bin(max(row.known)),
+        measures: dict[str, Callable[[Scored], Sequence[str]]] = {
+            "emotion": lambda row: row.own_labels or ("(no label)",),
+            "tokens": lambda row: [length_bin(row.tokens)],
+            "confidence": lambda row: [confidence_bin(max(row.known))],
         }
-        days = Counter(row.day for row in live)
-        for measure, bin_of in measures.items():
-            baseline = Counter(bin_of(row) for row in live if row.day <= last)
+        for measure, bins_of in measures.items():
+            members = [(row.day, each) for row in live for each in bins_of(row)]
+            days, pairs = Counter(day for day, _ in members), Counter(members)
+            baseline = Counter(each for day, each in members if day <= last)
             total = sum(baseline.values())
-            for each in {bin_of(row) for row in live}:
+            for each in {each for _, each in members}:
                 for day, size in days.items():
-                    count = sum(row.day == day and bin_of(row) == each for row in live)
+                    count = pairs[day, each]
                     share, expected = count / size, baseline[each] / total
                     a, b = max(share, 0.0001), max(expected, 0.0001)
                     yield {
@@ -153,6 +160,7 @@ class Reference:
         total = present + len(self.letters)
         yield {
             "scored": len(live),
+            "unlabelled": sum(row.label_count == 0 for row in live),
             "outdated": outdated,
             "dead_letters": len(self.letters),
             "coverage": present / total if total else None,
@@ -172,6 +180,7 @@ class Reference:
             yield {
                 "day": day,
                 "scored": len(rows),
+                "unlabelled": sum(row.label_count == 0 for row in rows),
                 "dead_letters": failures[day],
                 "coverage": len(rows) / (len(rows) + failures[day]),
                 "truncated": sum(row.truncated for row in rows),
@@ -205,10 +214,10 @@ class Reference:
             yield {
                 **_fields(after, "id", "document", "position"),
                 "text_sha256": after.text,
-                "label_before": before.label,
-                "label_after": after.label,
-                "flipped": before.label != after.label,
-                "shift": sum(abs(a - b) for a, b in zip(after.known, before.known, strict=True)) / 2,
+                "labels_before": before.labels,
+                "labels_after": after.labels,
+                "flipped": before.labels != after.labels,
+                "shift": _distance(before, after),
                 "model_before": before.model,
                 "model_after": after.model,
             }
@@ -228,10 +237,10 @@ class Reference:
 
     def label_flips(self) -> Iterator[Row]:
         rows = list(self.changed_paragraphs())
-        before = Counter(row["label_before"] for row in rows)
-        for (old, new), members in _grouped(rows, "label_before", "label_after").items():
+        before = Counter(row["labels_before"] for row in rows)
+        for (old, new), members in _grouped(rows, "labels_before", "labels_after").items():
             share = len(members) / before[old]
-            names = {"label_before": old, "label_after": new, "flipped": old != new}
+            names = {"labels_before": old, "labels_after": new, "flipped": old != new}
             yield {**names, "paragraphs": len(members), "share_of_before": share}
 
     def probability_shifts(self) -> Iterator[Row]:
@@ -247,6 +256,8 @@ class Reference:
                     "mean_shift": _mean(after - before for before, after in values),
                     "mean_absolute_shift": _mean(abs(after - before) for before, after in values),
                     "largest_shift": max(abs(after - before) for before, after in values),
+                    "gained": sum(emotion in after.own_labels and emotion not in before.own_labels for before, after in pairs),
+                    "lost": sum(emotion in before.own_labels and emotion not in after.own_labels for before, after in pairs),
                 }
 
 
@@ -274,6 +285,23 @@ def assert_same_rows(found: Iterable[Row], expected: Iterable[Row]) -> None:
 def _comparable(row: Row) -> list[tuple[str, object]]:
     # Numbers are rounded, and 0 and -0 are the same.
     return sorted((name, round(value, 9) + 0.0 if isinstance(value, float) else value) for name, value in row.items())
+
+
+def _entropy(row: Scored) -> float:
+    known = [value for value in row.probabilities if value is not None]
+    if row.above_threshold is not None:
+        return _mean(sum(_surprise(share) for share in (value, 1 - value)) for value in known) / math.log(2)
+    return sum(map(_surprise, known)) / math.log(len(known)) if len(known) > 1 else 0.0
+
+
+def _surprise(probability: float) -> float:
+    return -probability * math.log(probability) if probability else 0.0
+
+
+def _distance(before: Scored, after: Scored) -> float:
+    differences = [abs(a - b) for a, b in zip(after.known, before.known, strict=True)]
+    is_single_label = before.above_threshold is None and after.above_threshold is None
+    return sum(differences) / 2 if is_single_label else max(differences)
 
 
 def _fields(row: Scored, *names: str) -> Row:

@@ -5,26 +5,31 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from undertone_cli.analytics import VIEWS, Dialect, Period, Renderer
+from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, score_columns
 
 from tests.unit.support.score_rows import LABELS, Failed, Scored, dead_letters_table, scores_table
-from tests.unit.support.scored_tables import large_example, references
+from tests.unit.support.scored_tables import large_example, mixed_references, references
 from tests.unit.support.view_reference import Reference, Row, assert_same_rows
 
 
 class Views:
-    """The views on DuckDB."""
+    """The views on DuckDB, over tables with or without the column of multi-label models."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, multi_label: bool = False) -> None:
+        self.multi_label = multi_label
         self.connection = duckdb.connect(config={"threads": 1})
         self.connection.execute("SET TimeZone = 'America/New_York'")
+        self.load(Reference([]))
+        self.create(Renderer(Dialect.DUCKDB, LABELS, multi_label=multi_label))
 
     def load(self, data: Reference) -> None:
-        self.connection.register("scores", scores_table(data.scores))
+        self.connection.register("scores", scores_table(data.scores, multi_label=self.multi_label))
         self.connection.register("dead_letters", dead_letters_table(data.letters))
-        self.connection.register("scores_before", scores_table(data.before))
+        self.connection.register("scores_before", scores_table(data.before, multi_label=self.multi_label))
 
     def create(self, renderer: Renderer) -> None:
         for statement in renderer.statements(comparisons=True):
@@ -38,8 +43,14 @@ class Views:
 @pytest.fixture(scope="module")
 def views() -> Iterator[Views]:
     views = Views()
-    views.load(Reference([]))
-    views.create(Renderer(Dialect.DUCKDB, LABELS))
+    yield views
+    views.connection.close()
+
+
+@pytest.fixture(scope="module")
+def mixed_views() -> Iterator[Views]:
+    """Views of tables with scores of single-label and of multi-label models."""
+    views = Views(multi_label=True)
     yield views
     views.connection.close()
 
@@ -52,6 +63,14 @@ def test_all_views_are_as_in_plain_python(views: Views, data: Reference) -> None
         assert_same_rows(views.rows(f"FROM {name}"), data.rows(name))
 
 
+@settings(max_examples=20, deadline=None)
+@given(data=mixed_references)
+def test_all_views_of_both_kinds_of_models_are_as_in_plain_python(mixed_views: Views, data: Reference) -> None:
+    mixed_views.load(data)
+    for name in VIEWS:
+        assert_same_rows(mixed_views.rows(f"FROM {name}"), data.rows(name))
+
+
 def test_all_views_of_a_large_table_are_as_in_plain_python(views: Views) -> None:
     data = large_example()
     views.load(data)
@@ -60,9 +79,59 @@ def test_all_views_of_a_large_table_are_as_in_plain_python(views: Views) -> None
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_columns_are_those_that_the_file_describes(views: Views, name: str) -> None:
-    views.load(Reference([]))
-    assert views.connection.sql(f"FROM {name}").columns == list(VIEWS[name].columns)
+def test_columns_are_those_that_the_file_describes(views: Views, mixed_views: Views, name: str) -> None:
+    for each in (views, mixed_views):
+        each.load(Reference([]))
+        assert each.connection.sql(f"FROM {name}").columns == list(VIEWS[name].columns)
+
+
+def test_a_paragraph_counts_under_each_of_its_labels(mixed_views: Views) -> None:
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    both = Scored("1", (0.9, 0.8, 0.1), above_threshold=("joy", "Calm sea"), scored_at=day)
+    none = replace(both, id="2", probabilities=(0.3, 0.2, 0.1), above_threshold=())
+    mixed_views.load(Reference([both, none], before=[replace(none, id="1")]))
+    shares = mixed_views.rows("SELECT emotion, labelled_share, unlabelled_share FROM emotions_by_story")
+    assert {row["emotion"]: (row["labelled_share"], row["unlabelled_share"]) for row in shares} == {
+        "joy": (0.5, 0.5),
+        "Calm sea": (0.5, 0.5),
+        "day": (0.0, 0.5),
+    }
+    bins = mixed_views.rows("SELECT bin, share FROM drift_by_bin WHERE measure = 'emotion'")
+    assert {row["bin"]: row["share"] for row in bins} == pytest.approx({"joy": 1 / 3, "Calm sea": 1 / 3, "(no label)": 1 / 3})
+    assert mixed_views.rows("SELECT unlabelled FROM coverage") == [{"unlabelled": 1}]
+    assert mixed_views.rows("SELECT labels_before, labels_after FROM label_flips") == [
+        {"labels_before": "(no label)", "labels_after": "Calm sea, joy"}
+    ]
+
+
+def test_the_certainty_of_a_multi_label_model_is_that_of_its_least_certain_label(mixed_views: Views) -> None:
+    certain = Scored("1", (1.0, 1.0, 0.0), above_threshold=("joy", "Calm sea"))
+    uncertain = Scored("2", (1.0, 0.5, 0.0), above_threshold=("joy", "Calm sea"))
+    mixed_views.load(Reference([certain, uncertain]))
+    rows = mixed_views.rows("SELECT id, margin, entropy FROM uncertain_paragraphs ORDER BY rank")
+    assert [tuple(row.values()) for row in rows] == [("2", 0.0, pytest.approx(1 / 3)), ("1", 1.0, 0.0)]
+
+
+def test_labels_of_another_model_do_not_change_the_entropy(views: Views) -> None:
+    views.load(Reference([Scored("1", (0.5, 0.5, None))]))
+    assert views.rows("SELECT entropy FROM paragraphs") == [{"entropy": pytest.approx(1.0)}]
+
+
+def test_100_labels_with_names_that_need_quotes() -> None:
+    awkward = ["Joy / Élan", 'say "cheese"', "l'ennui", "a.b", "back`tick", "percent%", "semi;colon", "-- no comment"]
+    labels = awkward + [f"label {number}" for number in range(100 - len(awkward))]
+    with duckdb.connect() as connection:
+        schema = pa.schema(score_columns(labels, multi_label=True, more=[DELETED_AT_COLUMN]))
+        row = {"id": "1", "labels_above_threshold": labels, "label": labels[0], **dict.fromkeys(labels, 0.75)}
+        scores = pa.Table.from_pylist([row], schema=schema)
+        for name, table in (("scores", scores), ("scores_before", scores), ("dead_letters", dead_letters_table([]))):
+            connection.register(name, table)
+        for statement in Renderer(Dialect.DUCKDB, labels, multi_label=True).statements(comparisons=True):
+            connection.execute(statement)
+        query = "SELECT emotion FROM emotions_long WHERE has_label AND probability = 0.75"
+        assert sorted(connection.sql(query).fetchall()) == sorted((label,) for label in labels)
+    statements = Renderer(Dialect.ATHENA, labels, multi_label=True).statements(comparisons=True)
+    assert max(map(len, statements)) < 262_144, "Athena's limit"
 
 
 def test_emotions_by_story_by_hand(views: Views) -> None:
@@ -76,7 +145,7 @@ def test_emotions_by_story_by_hand(views: Views) -> None:
         )
     )
     joy = views.rows("FROM emotions_by_story WHERE emotion = 'joy'")
-    assert [(row["paragraphs"], row["mean_probability"], row["leading_share"]) for row in joy] == [(2, 0.375, 0.5)]
+    assert [(row["paragraphs"], row["mean_probability"], row["labelled_share"]) for row in joy] == [(2, 0.375, 0.5)]
 
 
 def test_psi_by_hand(views: Views) -> None:

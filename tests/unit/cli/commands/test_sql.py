@@ -163,7 +163,7 @@ def test_top(rows: Rows, folder: Path) -> None:
 
 def test_sample_is_for_labelling(rows: Rows, folder: Path) -> None:
     [row] = rows("sample", folder, "--uncertain", "1")
-    assert (row["id"], row["label"], row["correct_label"]) == ("a/0001", "fear", "")
+    assert (row["id"], row["label"], row["correct_labels"]) == ("a/0001", "fear", "")
 
 
 def test_sample_chooses_a_text_once(rows: Rows, scored: ScoredFolder, point: Point) -> None:
@@ -181,7 +181,7 @@ def test_texts_are_found_in_the_inputs(command: Command, rows: Rows, story: Path
 
 def test_compare(command: Command, rows: Rows, folder: Path, newer: Path) -> None:
     [changed] = [row for row in rows("compare", folder, newer, "--view", "changed_paragraphs") if row["flipped"] == "true"]
-    assert (changed["id"], changed["label_before"], changed["label_after"]) == ("a/0001", "fear", "sadness")
+    assert (changed["id"], changed["labels_before"], changed["labels_after"]) == ("a/0001", "fear", "sadness")
     overview = command("compare", folder, newer)
     assert overview.exit_code == 0, overview.output
     assert all(title in overview.output for title in ("Paragraphs", "Changed labels", "Probabilities"))

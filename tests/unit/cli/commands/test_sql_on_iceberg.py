@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.types import FloatType
 from undertone_cli.sql.iceberg import IcebergDataset
 from undertone_client.jobs.catalog import CATALOG
 
@@ -67,6 +68,27 @@ def test_two_snapshots_are_compared(command: Command, catalog: Catalog, warehous
     arguments = ("compare", "emotions.stories", "--as-of", first, "--warehouse", warehouse)
     [row] = rows(command, *arguments, "--view", "changes")
     assert (row["compared"], row["flipped"]) == ("2", "1")
+
+
+def test_views_have_the_labels_of_both_snapshots(command: Command, catalog: Catalog, warehouse: Path) -> None:
+    table = catalog.load_table("emotions.stories")
+    first = table.history()[0].snapshot_id
+    multi_label = scores_table([replace(BEFORE[0], above_threshold=("joy",))], multi_label=True)
+    with table.update_schema() as update:
+        update.union_by_name(multi_label.schema)
+        update.add_column("new label", FloatType())
+        update.move_before("new label", "tokens")
+    table.append(multi_label)
+    arguments = ("views", "emotions.stories", "--warehouse", warehouse)
+    statements = command(*arguments, "--before-snapshot", first).output
+    assert 'scores."new label"' in statements
+    assert "scores.labels_above_threshold" in statements
+    assert 'scores_before."new label"' not in statements
+    assert "scores_before.labels_above_threshold" not in statements
+    result = command("views", "emotions.stories", "--label", "joy", "--multi-label", "--before", "emotions.older")
+    assert "scores_before.labels_above_threshold" in result.output
+    [row] = rows(command, "top", "joy", *arguments[1:], "--limit", "1")
+    assert row["has_label"] == "true"
 
 
 def test_a_scan_reads_only_the_columns_of_the_query(catalog: Catalog) -> None:

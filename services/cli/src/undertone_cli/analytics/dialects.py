@@ -42,6 +42,23 @@ _TEMPLATES: Final[Mapping[str, Mapping[Dialect, str]]] = {
         Dialect.DUCKDB: "LIST_SORT([{0}])[-2]",
         Dialect.SPARK: "ELEMENT_AT(ARRAY_SORT(ARRAY({0})), -2)",
     },
+    # Whether a list has an element.
+    "LIST_CONTAINS": {
+        Dialect.ATHENA: "CONTAINS({0})",
+        Dialect.DUCKDB: "LIST_CONTAINS({0})",
+        Dialect.SPARK: "ARRAY_CONTAINS({0})",
+    },
+    "LIST_SIZE": {
+        Dialect.ATHENA: "CARDINALITY({0})",
+        Dialect.DUCKDB: "LEN({0})",
+        Dialect.SPARK: "SIZE({0})",
+    },
+    # The sorted elements of a list of texts, as one text.
+    "LIST_TEXT": {
+        Dialect.ATHENA: "ARRAY_JOIN(ARRAY_SORT({0}), ', ')",
+        Dialect.DUCKDB: "ARRAY_TO_STRING(LIST_SORT({0}), ', ')",
+        Dialect.SPARK: "ARRAY_JOIN(ARRAY_SORT({0}), ', ')",
+    },
 }
 
 

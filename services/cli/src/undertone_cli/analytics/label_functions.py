@@ -2,24 +2,32 @@
 
 | function | value |
 |---|---|
-| `HIGHEST_PROBABILITY()`, `SECOND_PROBABILITY()` | of the row of `scores` |
-| `SECOND_LABEL(second)` | the emotion with the second highest probability `second` |
 | `MODEL_OF(table)` | name, version, precision and policy |
-| `ENTROPY()` | divided by the logarithm of the number of labels |
-| `PROBABILITY_OF(table, emotion)` | the column of `table` that `emotion` names |
-| `TOTAL_VARIATION(older, newer)` | half of the sum of the absolute differences |
+| `HAS_LABEL(table, label)` | whether the paragraph has the label |
+| `LABEL_COUNT(table)` | the number of labels of the paragraph: 1 from single-label models |
+| `LABELS_OF(table)` | the labels of the paragraph as text |
+| `PROBABILITY_OF(table, label)` | the column of `table` that `label` names |
+| `SHIFT()` | the distance of the probabilities of `scores_before` and `scores`: 0 (equal) to 1 |
 | `LABELS`, `ALL_LABELS` | tables with the column `emotion`; the second has older labels, too |
 | `FLOORED_SHARE(share)` | the share, at least 0.0001 |
+
+The labels of a paragraph are those above their threshold from a multi-label model, and the most
+probable label from a single-label model. `certainty_functions` has further functions.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
+from undertone_cli.analytics.certainty_functions import certainty_function
+from undertone_cli.analytics.label_columns import LabelColumns, add, extreme
+
 MIN_SHARE = 0.0001
 """Smallest share in a PSI, whose logarithm is not finite for 0."""
+
+NO_LABEL = "(no label)"
+"""Text in place of the labels of a paragraph that has none."""
 
 
 def label_table(labels: Sequence[str], alias: str) -> exp.Expr:
@@ -32,90 +40,71 @@ def label_table(labels: Sequence[str], alias: str) -> exp.Expr:
 class LabelFunctions:
     """The functions for the labels of `scores` and of `scores_before`."""
 
-    labels: Sequence[str]
-    labels_before: Sequence[str]
+    scores: LabelColumns
+    before: LabelColumns
 
     @property
     def all_labels(self) -> list[str]:
         """The labels of both tables, without repetition."""
-        return list(dict.fromkeys([*self.labels, *self.labels_before]))
+        return list(dict.fromkeys([*self.scores.labels, *self.before.labels]))
 
     def expand(self, name: str, arguments: list[exp.Expr]) -> exp.Expr | None:
         """The expression of a function. None if it is no function of the labels."""
         match name.upper(), arguments:
-            case "HIGHEST_PROBABILITY", []:
-                return self._highest()
-            case "SECOND_PROBABILITY", []:
-                return self._second()
-            case "SECOND_LABEL", [second]:
-                return self._second_label(second)
-            case "ENTROPY", []:
-                return self._entropy()
             case "MODEL_OF", [table]:
                 return _model(table.name)
-            case "PROBABILITY_OF", [table, emotion]:
-                return self._probability_of(table.name, emotion)
-            case "TOTAL_VARIATION", [older, newer]:
-                return self._total_variation(older.name, newer.name)
+            case "HAS_LABEL", [table, label]:
+                return _has_label(self._columns(table), label)
+            case "LABEL_COUNT", [table]:
+                columns = self._columns(table)
+                return columns.by_kind(exp.Literal.number(1), _function("LIST_SIZE", columns.above_threshold))
+            case "LABELS_OF", [table]:
+                return _labels_text(self._columns(table))
+            case "PROBABILITY_OF", [table, label]:
+                return _probability_of(self._columns(table), label)
+            case "SHIFT", []:
+                return self._shift()
             case "FLOORED_SHARE", [share]:
                 floor = exp.Literal.number(str(MIN_SHARE))
                 return exp.case().when(exp.LT(this=share.copy(), expression=floor), floor.copy()).else_(share.copy())
-        return None
+        return certainty_function(self.scores, name.upper(), arguments)
 
-    def _highest(self) -> exp.Expr:
-        first, *others = self._probabilities()
-        return exp.Greatest(this=first, expressions=others, ignore_nulls=True) if others else first
+    def _columns(self, table: exp.Expr) -> LabelColumns:
+        return self.before if table.name == self.before.table else self.scores
 
-    def _second(self) -> exp.Expr:
-        # The 0 is the second probability of a model with one label, and changes nothing in others.
-        return exp.Anonymous(this="SECOND_HIGHEST", expressions=[*self._probabilities(), _zero()])
-
-    def _second_label(self, second: exp.Expr) -> exp.Expr:
-        if len(self.labels) < 2:
-            return exp.cast(exp.null(), "VARCHAR", dialect="trino")
-        case, first = exp.case(), exp.column("label", "scores")
-        for label in self.labels:
-            text = exp.Literal.string(label)
-            is_second = exp.EQ(this=_known("scores", label), expression=second.copy())
-            case = case.when(exp.and_(is_second, first.neq(text)), text.copy())
-        return case
-
-    def _entropy(self) -> exp.Expr:
-        if len(self.labels) < 2:
-            return _zero()
-        terms = [_entropy_term(value) for value in self._probabilities()]
-        return exp.Div(this=exp.paren(_sum(terms)), expression=exp.Literal.number(repr(math.log(len(self.labels)))))
-
-    def _probability_of(self, table: str, emotion: exp.Expr) -> exp.Expr:
-        labels = self.labels_before if table == "scores_before" else self.labels
-        case = exp.Case(this=emotion.copy())
-        for label in labels:
-            case = case.when(exp.Literal.string(label), _probability(table, label))
-        return case
-
-    def _total_variation(self, older: str, newer: str) -> exp.Expr:
-        terms = []
-        for label in self.all_labels:
-            before = _known(older, label) if label in self.labels_before else _zero()
-            after = _known(newer, label) if label in self.labels else _zero()
-            terms.append(exp.Abs(this=exp.Sub(this=after, expression=before)))
-        return exp.Div(this=exp.paren(_sum(terms)), expression=exp.Literal.number("2.0"))
-
-    def _probabilities(self) -> list[exp.Expr]:
-        return [_known("scores", label) for label in self.labels]
+    def _shift(self) -> exp.Expr:
+        """The total variation distance of distributions, or the largest difference of a label."""
+        differences: list[exp.Expr] = [
+            exp.Abs(this=exp.Sub(this=self.scores.known(label), expression=self.before.known(label)))
+            for label in self.all_labels
+        ]
+        distance = exp.Div(this=add(differences), expression=exp.Literal.number("2.0"))
+        single = [columns.is_single_label for columns in (self.before, self.scores) if columns.multi_label]
+        if not single:
+            return distance
+        return exp.case().when(exp.and_(*single), distance).else_(extreme(exp.Greatest, [each.copy() for each in differences]))
 
 
-def _probability(table: str, label: str) -> exp.Expr:
-    return exp.cast(exp.column(exp.to_identifier(label, quoted=True), table), "DOUBLE", dialect="trino")
+def _function(name: str, *arguments: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def _known(table: str, label: str) -> exp.Expr:
-    """The probability, or 0 in a row that an older model without this label scored."""
-    return exp.Coalesce(this=_probability(table, label), expressions=[_zero()])
+def _has_label(columns: LabelColumns, label: exp.Expr) -> exp.Expr:
+    contains = _function("LIST_CONTAINS", columns.above_threshold, label.copy())
+    return columns.by_kind(exp.EQ(this=columns.label, expression=label.copy()), contains)
 
 
-def _zero() -> exp.Expr:
-    return exp.Literal.number(0)
+def _labels_text(columns: LabelColumns) -> exp.Expr:
+    text = _function("LIST_TEXT", columns.above_threshold)
+    empty = exp.EQ(this=_function("LIST_SIZE", columns.above_threshold), expression=exp.Literal.number(0))
+    return columns.by_kind(columns.label, exp.case().when(empty, exp.Literal.string(NO_LABEL)).else_(text))
+
+
+def _probability_of(columns: LabelColumns, label: exp.Expr) -> exp.Expr:
+    case = exp.Case(this=label.copy())
+    for each in columns.labels:
+        case = case.when(exp.Literal.string(each), columns.probability(each))
+    return case
 
 
 def _model(table: str) -> exp.Expr:
@@ -128,15 +117,3 @@ def _model(table: str) -> exp.Expr:
     for text in texts[1:]:
         joined = exp.DPipe(this=joined, expression=text, safe=False)
     return joined
-
-
-def _entropy_term(probability: exp.Expr) -> exp.Expr:
-    term = exp.Mul(this=exp.Neg(this=probability.copy()), expression=exp.Ln(this=probability.copy()))
-    return exp.case().when(exp.GT(this=probability.copy(), expression=_zero()), term).else_(_zero())
-
-
-def _sum(terms: Sequence[exp.Expr]) -> exp.Expr:
-    total = terms[0]
-    for term in terms[1:]:
-        total = exp.Add(this=total, expression=term)
-    return total

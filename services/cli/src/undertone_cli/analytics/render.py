@@ -9,6 +9,7 @@ from undertone_client.errors import SettingsError
 from undertone_client.jobs.catalog import CATALOG, TableName
 
 from undertone_cli.analytics.dialects import Dialect, dialect_function
+from undertone_cli.analytics.label_columns import LabelColumns
 from undertone_cli.analytics.label_functions import LabelFunctions, label_table
 from undertone_cli.analytics.views import VIEWS, View
 
@@ -97,7 +98,9 @@ class Renderer:
         dialect: the engine.
         labels: the labels of the table, in order.
         relations: the names of tables and views.
+        multi_label: whether the table has the column `labels_above_threshold`.
         labels_before: the labels of `scores_before`.  [default: the same]
+        multi_label_before: whether `scores_before` has that column.  [default: the same]
         baseline: the baseline period of drift.  [default: the first `BASELINE_DAYS` days]
 
     Raises:
@@ -110,14 +113,23 @@ class Renderer:
         labels: Sequence[str],
         relations: Relations | None = None,
         *,
+        multi_label: bool = False,
         labels_before: Sequence[str] | None = None,
+        multi_label_before: bool | None = None,
         baseline: Period | None = None,
     ) -> None:
         if not labels:
             raise SettingsError("the table has no column of an emotion: name the emotions with --label")
         self.dialect = dialect
         self._relations = relations or Relations()
-        self._labels = LabelFunctions(tuple(labels), tuple(labels if labels_before is None else labels_before))
+        self._labels = LabelFunctions(
+            LabelColumns("scores", tuple(labels), multi_label),
+            LabelColumns(
+                "scores_before",
+                tuple(labels if labels_before is None else labels_before),
+                multi_label if multi_label_before is None else multi_label_before,
+            ),
+        )
         self._baseline = baseline
 
     def query(self, view: View) -> str:
@@ -146,7 +158,7 @@ class Renderer:
 
     def _table(self, table: exp.Table) -> exp.Expr:
         if table.name.upper() in ("LABELS", "ALL_LABELS"):
-            labels = self._labels.labels if table.name.upper() == "LABELS" else self._labels.all_labels
+            labels = self._labels.scores.labels if table.name.upper() == "LABELS" else self._labels.all_labels
             return label_table(labels, table.alias)
         if table.name not in VIEWS and table.name not in ("scores", "dead_letters", "scores_before"):
             return table  # a common table expression

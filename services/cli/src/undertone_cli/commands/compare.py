@@ -11,7 +11,7 @@ from undertone_cli.view_names import COMPARISONS
 
 _OVERVIEW = (
     ("Paragraphs", "FROM changes"),
-    ("Changed labels", "FROM label_flips WHERE flipped ORDER BY paragraphs DESC, label_before, label_after LIMIT 20"),
+    ("Changed labels", "FROM label_flips WHERE flipped ORDER BY paragraphs DESC, labels_before, labels_after LIMIT 20"),
     ("Probabilities", "FROM probability_shifts ORDER BY mean_absolute_shift DESC"),
 )
 

@@ -10,7 +10,7 @@ from undertone_cli.sql.texts import with_texts
 
 _QUERY = """
     SELECT
-        uncertain.* EXCLUDE (rank){kept}, CAST(NULL AS VARCHAR) AS correct_label
+        uncertain.* EXCLUDE (rank){kept}, CAST(NULL AS VARCHAR) AS correct_labels
     FROM uncertain_paragraphs AS uncertain JOIN scores USING (id)
     WHERE scores.deleted_at IS NULL
     QUALIFY ROW_NUMBER() OVER (PARTITION BY uncertain.text_sha256 ORDER BY uncertain.rank) = 1
@@ -26,9 +26,10 @@ Examples:
 
 {SOURCE_HELP}
 
-The smaller the margin between the two highest probabilities of a paragraph, the more a model learns
-from its correct label. A text that occurs more than once is chosen once. Write the correct emotions
-into the last column, correct_label, which is empty.
+The smaller the margin of a paragraph, the more a model learns from its correct labels. The margin is
+the difference of the two highest probabilities; of a multi-label model, the smallest difference
+between the probabilities of having and of not having a label. A text that occurs more than once is
+chosen once. Write the correct emotions into the last column, correct_labels, which is empty.
 
 {QUERY_EXIT_CODES}"""
 )

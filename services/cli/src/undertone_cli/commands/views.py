@@ -30,6 +30,7 @@ the views again after a new model has added emotions. Athena runs one statement 
     help="Engine of the views. athena: also Trino. spark: temporary views.",
 )
 @click.option("--label", "labels", multiple=True, help="An emotion; can be repeated.  [default: those of the table]")
+@click.option("--multi-label", is_flag=True, help="With --label: the table has scores of a multi-label model.")
 @click.option("--before", metavar="NAMESPACE.NAME", help="Table of older scores: print the views that compare, too.")
 @click.option("--before-snapshot", type=int, help="Snapshot of older scores, in --before or in the same table.")
 @click.option("--baseline", metavar="FIRST/LAST", help="Dates of the baseline period of drift.  [default: the first 7 days]")
@@ -40,6 +41,7 @@ def views(
     *,
     dialect: str,
     labels: tuple[str, ...],
+    multi_label: bool,
     before: str | None,
     before_snapshot: int | None,
     baseline: str | None,
@@ -55,7 +57,21 @@ def views(
     name, engine = TableName.parse(table), Dialect(dialect)
     older = TableName.parse(before) if before else name if before_snapshot is not None else None
     relations = iceberg_relations(engine, name, before=older, before_snapshot=before_snapshot)
-    found = labels or open_source(table, catalog).labels
-    renderer = Renderer(engine, found, relations, baseline=parse_period(baseline) if baseline else None)
+    older_labels, older_multi_label = labels, multi_label
+    if not labels:
+        source = open_source(table, catalog)
+        labels, multi_label = tuple(source.labels), source.multi_label
+        if older is not None:
+            source = open_source(str(older), catalog, None if before_snapshot is None else str(before_snapshot))
+            older_labels, older_multi_label = tuple(source.labels), source.multi_label
+    renderer = Renderer(
+        engine,
+        labels,
+        relations,
+        multi_label=multi_label,
+        labels_before=older_labels,
+        multi_label_before=older_multi_label,
+        baseline=parse_period(baseline) if baseline else None,
+    )
     for statement in renderer.statements(comparisons=older is not None):
         click.echo(f"{statement};\n")

@@ -69,7 +69,9 @@ class SqlSession:
                 Dialect.DUCKDB,
                 source.labels,
                 Relations(),
+                multi_label=source.multi_label,
                 labels_before=before.labels if before else None,
+                multi_label_before=before.multi_label if before else None,
                 baseline=parse_period(baseline) if baseline else None,
             )
             for statement in renderer.statements(comparisons=before is not None):

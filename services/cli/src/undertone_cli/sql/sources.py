@@ -17,6 +17,7 @@ from undertone_client.jobs.score_columns import (
     ID_COLUMN,
     INPUT_COLUMNS,
     LABEL_COLUMN,
+    LABELS_ABOVE_THRESHOLD_COLUMN,
     MODEL_COLUMNS,
     PARAGRAPH_COLUMNS,
     SCORED_AT_COLUMN,
@@ -62,9 +63,14 @@ class ScoreSource:
         return list(names[names.index(LABEL_COLUMN.name) + 1 : names.index(INPUT_COLUMNS[0].name)])
 
     @property
+    def multi_label(self) -> bool:
+        """Whether the scores have the column `labels_above_threshold`."""
+        return LABELS_ABOVE_THRESHOLD_COLUMN.name in self.scores.schema.names
+
+    @property
     def kept(self) -> list[str]:
         """The columns of the input that were kept."""
-        own = {*_REQUIRED, *(field.name for field in OPTIONAL), *self.labels}
+        own = {*_REQUIRED, *(field.name for field in OPTIONAL), LABELS_ABOVE_THRESHOLD_COLUMN.name, *self.labels}
         return [name for name in self.scores.schema.names if name not in own]
 
 

@@ -4,10 +4,10 @@
 -- document: the story, or NULL
 -- position: the position in the story, from 0, or NULL
 -- text_sha256: SHA-256 of the text, in hexadecimal
--- label_before: the emotion with the highest probability in the older scores
--- label_after: the emotion with the highest probability in the newer scores
--- flipped: whether the two labels differ
--- shift: the total variation distance of the probabilities: 0 (equal) to 1
+-- labels_before: the emotions in the older scores, in alphabetical order, or (no label)
+-- labels_after: the emotions in the newer scores, in alphabetical order, or (no label)
+-- flipped: whether the labels differ
+-- shift: the distance of the probabilities, from 0 (equal) to 1
 -- model_before: name, version, precision and policy of the older score
 -- model_after: name, version, precision and policy of the newer score
 SELECT
@@ -15,10 +15,10 @@ SELECT
   scores.document,
   scores.position,
   scores.text_sha256,
-  scores_before.label AS label_before,
-  scores.label AS label_after,
-  scores_before.label <> scores.label AS flipped,
-  TOTAL_VARIATION(scores_before, scores) AS shift,
+  LABELS_OF(scores_before) AS labels_before,
+  LABELS_OF(scores) AS labels_after,
+  LABELS_OF(scores_before) <> LABELS_OF(scores) AS flipped,
+  SHIFT() AS shift,
   MODEL_OF(scores_before) AS model_before,
   MODEL_OF(scores) AS model_after
 FROM scores

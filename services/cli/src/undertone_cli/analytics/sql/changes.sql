@@ -3,10 +3,10 @@
 -- paragraphs_before: the number of paragraphs in the older scores
 -- paragraphs_after: the number of paragraphs in the newer scores
 -- compared: the number of paragraphs that both score with the same text
--- flipped: the number of compared paragraphs whose label changed
+-- flipped: the number of compared paragraphs whose labels changed
 -- flipped_share: flipped divided by compared, or NULL if nothing is comparable
--- mean_shift: the mean total variation distance of the probabilities
--- largest_shift: the largest total variation distance
+-- mean_shift: the mean distance of the probabilities, each from 0 (equal) to 1
+-- largest_shift: the largest distance of the probabilities
 SELECT
   paragraphs_before,
   paragraphs_after,

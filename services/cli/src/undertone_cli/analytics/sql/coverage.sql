@@ -1,6 +1,7 @@
 -- One row: how many paragraphs have a score of their present text.
 --
 -- scored: the number of paragraphs with a score
+-- unlabelled: the number of scored paragraphs that have no label, of multi-label models
 -- outdated: scored paragraphs that are also dead letters: their present text could not be scored
 -- dead_letters: the number of paragraphs without a score of their present text
 -- coverage: (scored - outdated) divided by (scored - outdated + dead_letters), or NULL without any
@@ -12,6 +13,7 @@
 -- last_day: the date of the newest score, in UTC
 SELECT
   scored,
+  unlabelled,
   outdated,
   dead_letters,
   CAST(scored - outdated AS DOUBLE) / NULLIF(scored - outdated + dead_letters, 0) AS coverage,
@@ -24,6 +26,7 @@ SELECT
 FROM (
   SELECT
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS scored,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND LABEL_COUNT(scores) = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS unlabelled,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND failed.id IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS outdated,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS deleted,
     COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,

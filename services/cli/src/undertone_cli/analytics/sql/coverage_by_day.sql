@@ -2,6 +2,7 @@
 --
 -- day: the date of the scores and of the failures, in UTC, or NULL if it is not known
 -- scored: the number of paragraphs that were scored on this day and not again later
+-- unlabelled: the number of scored paragraphs that have no label, of multi-label models
 -- dead_letters: the number of paragraphs that failed on this day
 -- coverage: scored divided by (scored + dead_letters)
 -- truncated: the number of scored paragraphs whose end was ignored
@@ -11,6 +12,7 @@
 SELECT
   day,
   CAST(SUM(scored) AS BIGINT) AS scored,
+  CAST(SUM(unlabelled) AS BIGINT) AS unlabelled,
   CAST(SUM(failed) AS BIGINT) AS dead_letters,
   CAST(SUM(scored) AS DOUBLE) / SUM(scored + failed) AS coverage,
   CAST(SUM(truncated) AS BIGINT) AS truncated,
@@ -21,6 +23,7 @@ FROM (
   SELECT
     day,
     1 AS scored,
+    CASE WHEN label_count = 0 THEN 1 ELSE 0 END AS unlabelled,
     0 AS failed,
     CASE WHEN truncated THEN 1 ELSE 0 END AS truncated,
     CAST(tokens AS BIGINT) AS tokens,
@@ -30,6 +33,7 @@ FROM (
   SELECT
     DAY_IN_UTC(failed_at) AS day,
     0 AS scored,
+    0 AS unlabelled,
     1 AS failed,
     0 AS truncated,
     0 AS tokens,

@@ -1,9 +1,9 @@
 -- The population stability index (PSI) of emotions, lengths and confidence on each day.
 --
--- measure: emotion (the label), tokens (the length) or confidence (the highest probability)
+-- measure: emotion (the labels), tokens (the length) or confidence (the highest probability)
 -- day: the date of the scores, in UTC
--- paragraphs: the number of paragraphs of the day
--- baseline_paragraphs: the number of paragraphs of the baseline period
+-- paragraphs: the sum of paragraphs over the bins of the day, as in drift_by_bin
+-- baseline_paragraphs: the same of the baseline period
 -- psi: the PSI of the day against the baseline period, or NULL if the period has no scores
 -- expected_psi: the PSI that samples of these sizes have on average without any drift
 -- drift: none, moderate (psi - expected_psi over 0.1) or strong (over 0.25)

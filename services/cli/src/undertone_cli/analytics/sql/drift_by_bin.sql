@@ -1,20 +1,30 @@
 -- The share of each emotion, length and confidence on each day, compared with the baseline period.
+-- A paragraph with several labels counts once for each, so that the shares sum to 1.
 --
--- measure: emotion (the label), tokens (the length) or confidence (the highest probability)
--- bin: the emotion, or the range of values
+-- measure: emotion (the labels), tokens (the length) or confidence (the highest probability)
+-- bin: the emotion or (no label), or the range of values
 -- day: the date of the scores, in UTC
 -- paragraphs: the number of paragraphs of the day in the bin
--- share: paragraphs divided by all paragraphs of the day
+-- share: paragraphs divided by day_paragraphs
 -- baseline_share: the share of the bin in the baseline period, or NULL if the period has no scores
 -- psi: the bin's part of the population stability index; shares below 0.0001 count as 0.0001
--- day_paragraphs: the number of paragraphs of the day
--- baseline_paragraphs: the number of paragraphs of the baseline period
+-- day_paragraphs: the sum of paragraphs over the bins of the day
+-- baseline_paragraphs: the sum of paragraphs over the bins of the baseline period
 WITH counts AS (
+  SELECT day, 'emotion' AS measure, emotion AS bin, COUNT(*) AS paragraphs
+  FROM emotions_long
+  WHERE has_label
+  GROUP BY 1, 2, 3
+  UNION ALL
+  SELECT day, 'emotion' AS measure, '(no label)' AS bin, COUNT(*) AS paragraphs
+  FROM paragraphs
+  WHERE label_count = 0
+  GROUP BY 1, 2, 3
+  UNION ALL
   SELECT
     paragraphs.day,
     measures.measure,
     CASE measures.measure
-      WHEN 'emotion' THEN paragraphs.label
       WHEN 'tokens' THEN CASE
         WHEN paragraphs.tokens <= 8 THEN '1 to 8'
         WHEN paragraphs.tokens <= 16 THEN '9 to 16'
@@ -39,7 +49,7 @@ WITH counts AS (
     END AS bin,
     COUNT(*) AS paragraphs
   FROM paragraphs
-  CROSS JOIN (VALUES ('emotion'), ('tokens'), ('confidence')) AS measures(measure)
+  CROSS JOIN (VALUES ('tokens'), ('confidence')) AS measures(measure)
   GROUP BY 1, 2, 3
 ),
 periods AS (

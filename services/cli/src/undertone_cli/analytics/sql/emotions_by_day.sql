@@ -1,19 +1,23 @@
--- The mean probability of each emotion on each day, and how often the emotion leads.
+-- The mean probability of each emotion on each day, and how many paragraphs have the emotion.
 --
 -- day: the date of the scores, in UTC
 -- model: name, version, precision and policy
 -- emotion: the emotion
 -- paragraphs: the number of paragraphs that were scored on this day
 -- mean_probability: the mean probability of the emotion
--- leading_paragraphs: the number of paragraphs in which the emotion has the highest probability
--- leading_share: leading_paragraphs divided by paragraphs
+-- labelled_paragraphs: the number of paragraphs that have the emotion; some may have several
+-- labelled_share: labelled_paragraphs divided by paragraphs
+-- unlabelled_paragraphs: the number of paragraphs that have no emotion, the same for each emotion
+-- unlabelled_share: unlabelled_paragraphs divided by paragraphs
 SELECT
   day,
   model,
   emotion,
   COUNT(*) AS paragraphs,
   AVG(probability) AS mean_probability,
-  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS BIGINT) AS leading_paragraphs,
-  CAST(SUM(CASE WHEN label = emotion THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS leading_share
+  CAST(SUM(CASE WHEN has_label THEN 1 ELSE 0 END) AS BIGINT) AS labelled_paragraphs,
+  CAST(SUM(CASE WHEN has_label THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS labelled_share,
+  CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS BIGINT) AS unlabelled_paragraphs,
+  CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS unlabelled_share
 FROM emotions_long
 GROUP BY day, model, emotion

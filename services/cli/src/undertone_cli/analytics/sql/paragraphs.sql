@@ -5,10 +5,12 @@
 -- position: the position in the story, from 0, or NULL
 -- text_sha256: SHA-256 of the text, in hexadecimal
 -- label: the emotion with the highest probability
+-- labels: the emotions of the paragraph, in alphabetical order, or (no label)
+-- label_count: the number of emotions of the paragraph: 1 from a single-label model
 -- confidence: the highest probability
 -- second_label: the emotion with the second highest probability
--- margin: the highest probability minus the second highest; 0 is the least certain
--- entropy: the entropy of the probabilities divided by its maximum: 0 (certain) to 1 (uniform)
+-- margin: the certainty of the least certain decision of the model, from 0 to 1
+-- entropy: the entropy of the probabilities divided by its maximum: 0 (certain) to 1
 -- tokens: the number of tokens of the text
 -- chunks: the number of chunks that the text was split into
 -- truncated: whether the end of the text was ignored
@@ -21,9 +23,11 @@ SELECT
   position,
   text_sha256,
   label,
+  LABELS_OF(scores) AS labels,
+  CAST(LABEL_COUNT(scores) AS BIGINT) AS label_count,
   undertone_highest AS confidence,
   SECOND_LABEL(undertone_second) AS second_label,
-  undertone_highest - undertone_second AS margin,
+  MARGIN(undertone_highest, undertone_second) AS margin,
   ENTROPY() AS entropy,
   tokens,
   chunks,

@@ -6,6 +6,7 @@
 -- document: the story, or NULL
 -- position: the position in the story, from 0, or NULL
 -- probability: the probability of the emotion
+-- has_label: whether the emotion is one of those of the paragraph
 -- label: the emotion with the highest probability
 -- tokens: the number of tokens of the text
 -- model: name, version, precision and policy
@@ -16,6 +17,7 @@ SELECT
   document,
   position,
   probability,
+  has_label,
   label,
   tokens,
   model
