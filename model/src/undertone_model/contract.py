@@ -4,7 +4,7 @@ It is a protocol buffer message, stored as contract.json beside the SavedModel.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
@@ -15,6 +15,7 @@ from undertone_protos.v1 import contract_pb2
 from undertone_protos.v1.contract_pb2 import ModelContract, TensorContract
 
 from undertone_model.errors import VerificationError
+from undertone_model.labels import ProblemType, is_threshold
 from undertone_model.sources import Source
 
 CONTRACT_FILE: Final = "contract.json"
@@ -23,7 +24,14 @@ TOKENIZER_FILE: Final = "tokenizer.json"
 INPUTS: Final = ("input_ids", "attention_mask")
 """Inputs of the graph: token ids and their mask."""
 OUTPUT: Final = "probabilities"
-"""Output of the graph: a distribution over the labels."""
+"""Output of the graph: the probability of each label."""
+
+PROBLEM_TYPES: Final[Mapping[contract_pb2.ProblemType.ValueType, ProblemType]] = {
+    contract_pb2.PROBLEM_TYPE_UNSPECIFIED: "single-label",
+    contract_pb2.PROBLEM_TYPE_SINGLE_LABEL: "single-label",
+    contract_pb2.PROBLEM_TYPE_MULTI_LABEL: "multi-label",
+}
+"""Problem types of contracts."""
 
 Precision: TypeAlias = Literal["fp32", "bf16"]
 """With bf16, the linear layers of the encoder and attention's sum of values are computed in
@@ -73,13 +81,13 @@ def write_contract(
         outputs=outputs,
         precision=precision,
         architecture=contract_pb2.Architecture(
-            type="bert",
+            type=architecture.family,
             layers=architecture.num_hidden_layers,
             hidden_size=architecture.hidden_size,
             intermediate_size=architecture.intermediate_size,
             attention_heads=architecture.num_attention_heads,
             vocabulary_size=architecture.vocab_size,
-            pooling="cls",
+            pooling=architecture.head.pooling,
             encoder_parameters=architecture.encoder_parameters(),
         ),
         calibration=contract_pb2.Calibration(temperature=source.temperature, bias=source.bias, prior=source.prior),
@@ -92,6 +100,8 @@ def write_contract(
         producer=f"undertone-model {metadata.version('undertone-model')}",
         weights_sha256=source.weights_sha256,
         agreement=agreement,
+        problem_type=max(number for number, name in PROBLEM_TYPES.items() if name == source.problem_type),
+        thresholds=source.thresholds,
     )
     text = MessageToJson(contract, preserving_proto_field_name=True)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
@@ -122,9 +132,23 @@ def read_contract(folder: Path) -> ModelContract:
     if len(contract.calibration.bias) not in (0, len(contract.labels)):
         count = len(contract.calibration.bias)
         raise VerificationError(f"{path} has {count} numbers in calibration.bias for {len(contract.labels)} labels")
+    _check_thresholds(path, contract)
     for kind, tensors, expected_tensors in zip(
         ("inputs", "outputs"), (contract.inputs, contract.outputs), signature(len(contract.labels)), strict=True
     ):
         if (actual := tensor_types(tensors)) != (required := tensor_types(expected_tensors)):
             raise VerificationError(f"{path} has {kind} {actual}, expected {required}")
     return contract
+
+
+def _check_thresholds(path: Path, contract: ModelContract) -> None:
+    problem_type = PROBLEM_TYPES.get(contract.problem_type)
+    if problem_type is None:
+        raise VerificationError(f"{path} has the unknown problem_type {contract.problem_type}; update undertone-model")
+    expected = len(contract.labels) if problem_type == "multi-label" else 0
+    if len(contract.thresholds) != expected:
+        count, labels = len(contract.thresholds), len(contract.labels)
+        raise VerificationError(f"{path} has {count} thresholds; a {problem_type} model with {labels} labels has {expected}")
+    for label, threshold in zip(contract.labels, contract.thresholds, strict=False):
+        if not is_threshold(threshold):
+            raise VerificationError(f"{path} has the threshold {threshold} for {label!r}, expected a number between 0 and 1")

@@ -1,6 +1,7 @@
 """The gate: an export must give the same answers as its weights in float32, within limits."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,12 +13,16 @@ from undertone_protos.v1 import contract_pb2
 from undertone_model.batches import encode
 from undertone_model.data import Sample
 from undertone_model.errors import VerificationError
+from undertone_model.labels import ProblemType
 from undertone_model.serving import save_graph
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
 MAX_LABEL_FLIPS: Final = 0.005
-"""The maximum share of texts whose label differs from float32."""
+"""The maximum share of texts whose label differs from float32.
+
+With a multi-label model, a label differs if its probability is on the other side of its threshold.
+"""
 MAX_SHIFT: Final = 0.02
 """The maximum difference of any probability from float32."""
 
@@ -26,8 +31,9 @@ MAX_SHIFT: Final = 0.02
 class Agreement:
     """Comparison of an export with float32 on a sample of texts.
 
-    `label_flips` is the share of texts with a different label, `largest_shift` the largest
-    difference of a probability.
+    `label_flips` is the share of texts with a different label (with a multi-label model: with any
+    label on the other side of its threshold), `largest_shift` the largest difference of a
+    probability.
     """
 
     sample: str
@@ -35,10 +41,14 @@ class Agreement:
     rows: int
     label_flips: float
     largest_shift: float
+    problem_type: ProblemType = "single-label"
 
     def __str__(self) -> str:
+        flipped = "a different label than in fp32"
+        if self.problem_type == "multi-label":
+            flipped = "a label on the other side of its threshold than in fp32"
         return (
-            f"{self.label_flips:.2%} of {self.rows} texts of {self.sample} have a different label than in fp32 "
+            f"{self.label_flips:.2%} of {self.rows} texts of {self.sample} have {flipped} "
             f"(allowed: {MAX_LABEL_FLIPS:.1%}); the largest difference of a probability is {self.largest_shift:.4f} "
             f"(allowed: {MAX_SHIFT})"
         )
@@ -81,11 +91,21 @@ def compare_with_fp32(folder: Path, source: Source, sample: Sample, max_tokens: 
         raise VerificationError(
             f"{folder} returns probabilities of shape {list(probabilities.shape)}, its weights in fp32 {list(expected.shape)}"
         )
-    return compare(sample, probabilities, expected)
+    return compare(sample, probabilities, expected, source.thresholds)
 
 
-def compare(sample: Sample, probabilities: NDArray[np.float64], expected: NDArray[np.float64]) -> Agreement:
-    """Compares probabilities [rows, labels]. The label of a row is its first maximum."""
-    flips = float(np.mean(probabilities.argmax(axis=1) != expected.argmax(axis=1)))
+def compare(
+    sample: Sample, probabilities: NDArray[np.float64], expected: NDArray[np.float64], thresholds: Sequence[float] = ()
+) -> Agreement:
+    """Compares probabilities [rows, labels].
+
+    With `thresholds` (a multi-label model), a row has the labels that reach their threshold.
+    Without, its label is its first maximum.
+    """
+    if thresholds:
+        flipped = ((probabilities >= thresholds) != (expected >= thresholds)).any(axis=1)
+    else:
+        flipped = probabilities.argmax(axis=1) != expected.argmax(axis=1)
     shift = float(np.abs(probabilities - expected).max())
-    return Agreement(sample.name, sample.sha256, len(probabilities), flips, shift)
+    problem_type: ProblemType = "multi-label" if thresholds else "single-label"
+    return Agreement(sample.name, sample.sha256, len(probabilities), float(np.mean(flipped)), shift, problem_type)

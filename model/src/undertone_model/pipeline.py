@@ -11,10 +11,11 @@ from undertone_model import training
 from undertone_model.adapters import Adapters, TrainingData, merge_adapters, round_to_half
 from undertone_model.batches import encode
 from undertone_model.calibration import Calibration, fit_calibration
-from undertone_model.checkpoint import Checkpoint, file_sha256, find_base, load_checkpoint
+from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.data import Dataset, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 from undertone_model.evaluation import Evaluation, evaluate
+from undertone_model.tensors import file_sha256
 from undertone_model.training import Progress, Recipe
 
 UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
 from undertone_model.contract import INPUTS, OUTPUT, Precision
+from undertone_model.labels import ProblemType
 from undertone_model.sources import Source
 
 
@@ -25,7 +26,9 @@ def save_graph(source: Source, folder: Path, precision: Precision, linear: encod
 
     Experiments can replace the linear layers by `linear`.
     """
-    graph = ServingGraph(calibrated_weights(source), source.checkpoint.architecture, precision, linear)
+    graph = ServingGraph(
+        calibrated_weights(source), source.checkpoint.architecture, precision, linear, problem_type=source.problem_type
+    )
 
     @tf.function(  # type: ignore[untyped-decorator]
         autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
@@ -47,7 +50,7 @@ def calibrated_weights(source: Source) -> dict[str, NDArray[np.float32]]:
 
 
 class ServingGraph(tf.Module):  # type: ignore[misc]
-    """Maps token ids and mask [batch, length] to a distribution over the labels [batch, labels]."""
+    """Maps token ids and mask [batch, length] to probabilities of labels [batch, labels]."""
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         architecture: Architecture,
         precision: Precision = "fp32",
         linear: encoder.Linear = encoder.dense,
+        problem_type: ProblemType = "single-label",
     ) -> None:
         """`weights` have the layout of the encoder and contain the head.
 
@@ -63,6 +67,7 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         super().__init__()
         self._architecture = architecture
         self._linear = linear
+        self._activation = tf.nn.softmax if problem_type == "single-label" else tf.sigmoid
         self._labels = len(weights["classifier.bias"])
         self._vectors = {name: array for name, array in weights.items() if array.ndim == 1}
         self._matrices = {
@@ -84,7 +89,7 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
             normalize=fusible_layer_norm,
             linear=self._linear,
         )
-        return tf.ensure_shape(tf.nn.softmax(scores), [None, self._labels])
+        return tf.ensure_shape(self._activation(scores), [None, self._labels])
 
 
 def _dtype(name: str) -> tf.DType:

@@ -9,9 +9,11 @@ import numpy as np
 
 from undertone_model.adapters import PACKAGED_ADAPTERS, Adapters, Score, TrainingData, load_adapters, merge_adapters
 from undertone_model.architecture import Architecture
-from undertone_model.checkpoint import Checkpoint, file_sha256, find_base, load_checkpoint
+from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
+from undertone_model.labels import DEFAULT_THRESHOLD, ProblemType, choose_problem_type
+from undertone_model.tensors import file_sha256, weights_sha256
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "minilm": Architecture(num_hidden_layers=6, hidden_size=384, intermediate_size=1536),
@@ -26,12 +28,15 @@ class Source:
     """The model to export: a checkpoint with a head, its origin, and the calibration of the graph.
 
     `weights_sha256` is the hash of the adapters or of the checkpoint's weights; it is empty for
-    random weights. `bias` has one number for each label, or is empty. `prior` is the kind of text
-    that the calibration was fitted for.
+    random weights. `thresholds` has one number for each label of a multi-label model; it is empty
+    for a single-label model. `bias` has one number for each label, or is empty. `prior` is the kind
+    of text that the calibration was fitted for.
     """
 
     checkpoint: Checkpoint
     weights_sha256: str
+    problem_type: ProblemType = "single-label"
+    thresholds: tuple[float, ...] = ()
     temperature: float = 1.0
     bias: tuple[float, ...] = ()
     prior: str = ""
@@ -70,13 +75,20 @@ def merge_into_base(base: str | None, adapters: Adapters) -> Checkpoint:
     return replace(checkpoint, weights=merge_adapters(checkpoint.weights, adapters.tensors), labels=adapters.labels)
 
 
-def from_checkpoint(folder: Path) -> Source:
-    """A fine-tuned BertForSequenceClassification. Raises CheckpointError if it has no head."""
+def from_checkpoint(folder: Path, problem_type: ProblemType | None = None) -> Source:
+    """A fine-tuned classifier. The thresholds of a multi-label model are DEFAULT_THRESHOLD.
+
+    `problem_type` replaces an absent value in the configuration. Raises CheckpointError if the
+    model has no head, or its problem type is not supported or contradicts `problem_type`.
+    """
     checkpoint = load_checkpoint(folder)
-    weights = folder / "model.safetensors"
     if not checkpoint.labels:
-        raise CheckpointError(f"{weights} has no classifier.weight; an export needs a BertForSequenceClassification")
-    return Source(checkpoint, file_sha256(weights))
+        raise CheckpointError(
+            f"{folder} has no classification head; an export needs a model that was fine-tuned as …ForSequenceClassification"
+        )
+    chosen = choose_problem_type(folder, checkpoint.problem_type, problem_type, checkpoint.labels)
+    thresholds = (DEFAULT_THRESHOLD,) * len(checkpoint.labels) if chosen == "multi-label" else ()
+    return Source(checkpoint, weights_sha256(folder), chosen, thresholds)
 
 
 def random_weights(size: str, seed: int = 0) -> Source:

@@ -11,15 +11,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from tokenizers import Tokenizer
 from undertone_protos.v1.contract_pb2 import ModelContract
 
 from undertone_model import gate
-from undertone_model.contract import CONTRACT_FILE, TOKENIZER_FILE, read_contract, tensor_types
+from undertone_model.contract import CONTRACT_FILE, PROBLEM_TYPES, TOKENIZER_FILE, read_contract, tensor_types
 from undertone_model.data import Sample
 from undertone_model.errors import VerificationError
 from undertone_model.goldens import Goldens
+from undertone_model.labels import ProblemType, probabilities
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
@@ -61,10 +61,11 @@ def verify(
     with SavedModelSession(folder) as session:
         _check_signature(folder, contract, session)
         if goldens is None:
-            _check_distributions(folder, session.run([[1, 2, 3], [1] * contract.max_tokens]))
+            answers = session.run([[1, 2, 3], [1] * contract.max_tokens])
+            _check_probabilities(folder, answers, PROBLEM_TYPES[contract.problem_type])
         else:
-            probabilities = session.run(goldens.input_ids)
-            rows, difference = len(probabilities), _difference(folder, probabilities, contract, goldens)
+            answers = session.run(goldens.input_ids)
+            rows, difference = len(answers), _difference(folder, answers, contract, goldens)
     if not difference <= (tolerance := TOLERANCE[contract.precision]):
         raise VerificationError(
             f"{folder}: a probability differs by {difference:.2e} from the golden outputs (allowed: {tolerance:.0e})"
@@ -131,18 +132,22 @@ def _check_signature(folder: Path, contract: ModelContract, session: SavedModelS
             raise VerificationError(f"{folder}: the contract has {kind} {expected}, but the graph has {actual}")
 
 
-def _check_distributions(folder: Path, probabilities: NDArray[np.float64]) -> None:
-    """Without golden outputs, the rows must at least be distributions."""
-    sums = probabilities.sum(axis=1)
-    if not np.all(np.isfinite(probabilities)) or not np.allclose(sums, 1.0, atol=SUM_TOLERANCE):
+def _check_probabilities(folder: Path, answers: NDArray[np.float64], problem_type: ProblemType) -> None:
+    """Without golden outputs, the rows must at least be probabilities, and sum to one if they are
+    single-label.
+    """
+    if not np.all((answers >= 0) & (answers <= 1)):
+        raise VerificationError(f"{folder} does not return probabilities: their range is {answers.min()} to {answers.max()}")
+    sums = answers.sum(axis=1)
+    if problem_type == "single-label" and not np.allclose(sums, 1.0, atol=SUM_TOLERANCE):
         raise VerificationError(f"{folder} does not return distributions: the sums of the rows are {sums.tolist()}")
 
 
-def _difference(folder: Path, probabilities: NDArray[np.float64], contract: ModelContract, goldens: Goldens) -> float:
+def _difference(folder: Path, answers: NDArray[np.float64], contract: ModelContract, goldens: Goldens) -> float:
     """The largest difference of a probability from the golden outputs."""
-    if probabilities.shape != goldens.logits.shape:
-        actual, expected = list(probabilities.shape), list(goldens.logits.shape)
+    if answers.shape != goldens.logits.shape:
+        actual, expected = list(answers.shape), list(goldens.logits.shape)
         raise VerificationError(f"{folder} returns probabilities of shape {actual}, but the golden outputs have {expected}")
     bias = np.array(contract.calibration.bias or [0.0] * len(contract.labels))
-    expected_probabilities = softmax((goldens.logits + bias) / (contract.calibration.temperature or 1.0), axis=1)
-    return float(np.abs(probabilities - expected_probabilities).max())
+    calibrated = (goldens.logits + bias) / (contract.calibration.temperature or 1.0)
+    return float(np.abs(answers - probabilities(calibrated, PROBLEM_TYPES[contract.problem_type])).max())

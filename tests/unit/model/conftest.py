@@ -18,13 +18,14 @@ with warnings.catch_warnings():
 
 from undertone_model.adapters import Adapters, Score, TrainingData, save_adapters
 from undertone_model.calibration import Calibration
-from undertone_model.checkpoint import file_sha256, load_checkpoint
+from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import Sample
 from undertone_model.emotions import EMOTIONS
 from undertone_model.export import export
 from undertone_model.goldens import Goldens, load_goldens
 from undertone_model.sources import Source, from_checkpoint
-from undertone_model.testing import tiny_checkpoint
+from undertone_model.tensors import file_sha256
+from undertone_model.testing import tiny_checkpoint, tiny_multi_label_export
 
 GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
 
@@ -59,6 +60,12 @@ def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def export_copy(exported: Path, tmp_path: Path) -> Path:
     """A copy of the export that a test may damage."""
     return Path(shutil.copytree(exported, tmp_path / "tiny" / exported.name))
+
+
+@pytest.fixture(scope="session")
+def multi_label_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A multi-label export with the weights of the tiny checkpoint. Do not modify it."""
+    return tiny_multi_label_export(tmp_path_factory.mktemp("models"), thresholds=[0.1 * index for index in range(1, 10)])
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ from undertone_model import encoder
 from undertone_model.adapters import merge_adapters
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import pad_batch
-from undertone_model.checkpoint import Checkpoint, file_sha256, load_checkpoint
+from undertone_model.checkpoint import Checkpoint, load_checkpoint
 from undertone_model.goldens import Goldens
+from undertone_model.tensors import file_sha256
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,7 @@ def test_contract_describes_the_export(exported: Path, tiny: Path) -> None:
             "encoder_parameters": str(2 * (4 * 32 * 32 + 2 * 32 * 64)),
         },
         "calibration": {"temperature": 1.0},
+        "problem_type": "PROBLEM_TYPE_SINGLE_LABEL",
         "weights_sha256": hashlib.sha256((tiny / "model.safetensors").read_bytes()).hexdigest(),
     }
 

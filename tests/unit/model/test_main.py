@@ -113,7 +113,7 @@ def test_checkpoint_is_exported_with_the_name_of_its_folder_and_verified(tiny: P
     assert result.stdout == f"{tmp_path / 'tiny' / '1'}\n"
     verified = run("verify", tmp_path, "--goldens", GOLDENS)
     assert verified.exit_code == 0, verified.output
-    assert verified.stdout.splitlines()[0] == f"{tmp_path / 'tiny' / '1'}: tiny version 1, fp32, 9 labels"
+    assert verified.stdout.splitlines()[0] == f"{tmp_path / 'tiny' / '1'}: tiny version 1, fp32, single-label, 9 labels"
     assert "9 golden outputs agree; the largest difference of a probability is " in verified.stdout
 
 

@@ -22,7 +22,7 @@ def test_unknown_prior_is_refused(tiny: Path, tiny_adapters: Path) -> None:
 
 
 def test_checkpoint_without_head_is_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"has no classifier\.weight; an export needs a BertForSequenceClassification"):
+    with pytest.raises(CheckpointError, match=r"has no classification head; an export needs a model that was fine-tuned as"):
         sources.from_checkpoint(find_base(None))
 
 

@@ -1,7 +1,8 @@
 """`undertone-model export`, `verify` and `merge`."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import click
 from undertone_protos.v1.contract_pb2 import ModelContract
@@ -10,10 +11,11 @@ from undertone_model import sources
 from undertone_model.adapters import load_adapters
 from undertone_model.checkpoint import save_checkpoint
 from undertone_model.cli import options
-from undertone_model.contract import Precision, read_contract
+from undertone_model.contract import PROBLEM_TYPES, Precision, read_contract
 from undertone_model.data import load_sample
-from undertone_model.errors import VerificationError
+from undertone_model.errors import ExportError, VerificationError
 from undertone_model.goldens import load_goldens, packaged_goldens
+from undertone_model.labels import DEFAULT_THRESHOLD, ProblemType, read_thresholds
 from undertone_model.startup import quiet_tensorflow
 
 BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
@@ -23,7 +25,26 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.FOLDER)
 @click.option(
-    "--checkpoint", type=options.FOLDER, help="Export the BertForSequenceClassification in this folder, not our model."
+    "--checkpoint",
+    type=options.FOLDER,
+    help="Export the fine-tuned classifier in this Hugging Face folder, not our model.",
+)
+@click.option(
+    "--problem-type",
+    type=click.Choice(get_args(ProblemType)),
+    help="Problem type of a checkpoint whose config.json has none: exactly one label for each text, or any number. "
+    "Default: single-label.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    help="Threshold of the labels of a multi-label checkpoint: the smallest probability with which a text has the label. "
+    f"Default: {DEFAULT_THRESHOLD}.",
+)
+@click.option(
+    "--thresholds",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help='JSON file with the thresholds of single labels, such as {"joy": 0.3}. The other labels have --threshold.',
 )
 @click.option(
     "--random",
@@ -55,6 +76,9 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 def export(
     folder: Path,
     checkpoint: Path | None,
+    problem_type: ProblemType | None,
+    threshold: float | None,
+    thresholds: Path | None,
     size: str | None,
     adapters: Path,
     prior: str,
@@ -72,8 +96,13 @@ def export(
     """
     if sum((checkpoint is not None, size is not None, not options.is_default("adapters"))) > 1:
         raise click.UsageError("--checkpoint, --random and --adapters exclude each other")
+    if not checkpoint and (problem_type or threshold is not None or thresholds):
+        raise click.UsageError("--problem-type, --threshold and --thresholds need --checkpoint")
     if checkpoint:
-        source, default_name = sources.from_checkpoint(checkpoint), checkpoint.resolve().name
+        source = sources.from_checkpoint(checkpoint, problem_type)
+        if threshold is not None or thresholds:
+            source = _with_thresholds(source, threshold, thresholds)
+        default_name = checkpoint.resolve().name
     elif size:
         source, default_name = sources.random_weights(size), size
     else:
@@ -91,6 +120,12 @@ def export(
         click.echo(f"Warning: {error}. This export is in fp32.", err=True)
         version_folder = exports.export(source, folder, name, version, max_tokens)
     click.echo(version_folder)
+
+
+def _with_thresholds(source: sources.Source, threshold: float | None, path: Path | None) -> sources.Source:
+    if source.problem_type != "multi-label":
+        raise ExportError("--threshold and --thresholds need a multi-label model, but this model is single-label")
+    return replace(source, thresholds=read_thresholds(path, threshold, source.checkpoint.labels))
 
 
 def fastest_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> Precision:
@@ -122,7 +157,8 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
     Contract, tokenizer and signature must agree, and the answers must agree with the golden outputs
     of the original implementation. An export in bf16, and any export with --sample, must agree with
     fp32: at most 0.5 % of the texts have a different label, and no probability differs by more than
-    0.02.
+    0.02. A text of a multi-label model has a different label if any probability is on the other
+    side of its threshold.
     """
     with quiet_tensorflow():
         from undertone_model import verification
@@ -134,8 +170,11 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
         texts = load_sample(sample)
         source = _source_of(contract, checkpoint, adapters, base)
     result = verification.verify(newest, expected, source, texts)
-    labels = len(contract.labels)
-    click.echo(f"{result.folder}: {contract.name} version {contract.version}, {contract.precision}, {labels} labels")
+    labels, kind = len(contract.labels), PROBLEM_TYPES[contract.problem_type]
+    click.echo(f"{result.folder}: {contract.name} version {contract.version}, {contract.precision}, {kind}, {labels} labels")
+    if contract.thresholds:
+        thresholds = zip(contract.labels, contract.thresholds, strict=True)
+        click.echo(f"thresholds: {', '.join(f'{label} {threshold:g}' for label, threshold in thresholds)}")
     click.echo("contract, tokenizer and signature agree")
     if result.golden_rows:
         click.echo(
@@ -149,11 +188,12 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
 
 
 def _source_of(contract: ModelContract, checkpoint: Path | None, adapters: Path, base: str | None) -> sources.Source:
-    """The weights of an export: the checkpoint, or the adapters with the calibration of the
-    export.
+    """The weights of an export: the checkpoint with its thresholds, or the adapters with its
+    calibration.
     """
     if checkpoint:
-        return sources.from_checkpoint(checkpoint)
+        source = sources.from_checkpoint(checkpoint, PROBLEM_TYPES[contract.problem_type])
+        return replace(source, thresholds=tuple(contract.thresholds))
     return sources.from_adapters(base, contract.calibration.prior or "stories", adapters)
 
 

@@ -49,7 +49,7 @@ def test_commands_compare_bf16_with_fp32_and_fall_back_to_fp32(
     assert code == 0, output
     code, output = run("verify", tmp_path / "tiny", *options)
     assert code == 0, output
-    assert "tiny version 1, bf16, 9 labels" in output
+    assert "tiny version 1, bf16, single-label, 9 labels" in output
     assert "4 texts of tales.txt have a different label than in fp32" in output
     monkeypatch.setattr(gate, "MAX_SHIFT", 1e-9)
     monkeypatch.setattr(cli_export, "fastest_precision", lambda: "bf16")

@@ -1,0 +1,145 @@
+"""Labels of a classifier, its problem type (single-label or multi-label), and its thresholds."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from undertone_model.configuration import Configuration
+from undertone_model.errors import CheckpointError, ExportError
+
+ProblemType: TypeAlias = Literal["single-label", "multi-label"]
+"""single-label: each text has exactly one label; the probabilities are a distribution (softmax).
+
+multi-label: each text has any number of labels; the probabilities are independent (sigmoid), and a
+text has the labels whose probability reaches their threshold.
+"""
+
+ConfiguredType: TypeAlias = Literal["single_label_classification", "multi_label_classification"]
+
+PROBLEM_TYPES: Final[Mapping[ConfiguredType, ProblemType]] = {
+    "single_label_classification": "single-label",
+    "multi_label_classification": "multi-label",
+}
+"""Maps `problem_type` of a configuration. Regression has no probabilities and is not supported."""
+
+DEFAULT_THRESHOLD: Final = 0.5
+
+
+def probabilities(logits: NDArray[np.float64], problem_type: ProblemType) -> NDArray[np.float64]:
+    """Probabilities [rows, labels] of logits with the same shape."""
+    return np.asarray(softmax(logits, axis=1) if problem_type == "single-label" else expit(logits))
+
+
+def read_labels(configuration: Configuration, count: int) -> tuple[str, ...]:
+    """Names of the `count` labels of a head. The default names are LABEL_0, LABEL_1 and so on.
+
+    Raises CheckpointError if id2label or num_labels disagree with the head, or if a name is empty
+    or not unique.
+    """
+    path = configuration.path
+    if (number := configuration.fields.get("num_labels")) not in (None, count):
+        raise CheckpointError(f"{path}: num_labels is {number!r}, but the head has {count} labels")
+    names = configuration.fields.get("id2label")
+    if not names:
+        return tuple(f"LABEL_{index}" for index in range(count))
+    if not isinstance(names, dict):
+        raise CheckpointError(f"{path}: id2label is {names!r}, expected an object that maps numbers to names")
+    if names.keys() != {str(index) for index in range(count)}:
+        raise CheckpointError(
+            f"{path}: id2label has the keys {', '.join(names)}, but the head has {count} labels; use the keys 0 to {count - 1}"
+        )
+    labels = tuple(str(names[str(index)]) for index in range(count))
+    if not all(labels):
+        raise CheckpointError(f"{path}: id2label has an empty name: {', '.join(map(repr, labels))}")
+    if len(set(labels)) != count:
+        raise CheckpointError(f"{path}: id2label has the same name for two labels: {', '.join(labels)}")
+    return labels
+
+
+def read_problem_type(configuration: Configuration) -> ProblemType | None:
+    """The configured problem type; None if `problem_type` is absent. Raises CheckpointError."""
+    name = configuration.fields.get("problem_type")
+    if name is None:
+        return None
+    if name not in PROBLEM_TYPES:
+        raise CheckpointError(
+            f"{configuration.path}: problem_type {name!r} is not supported; supported: {', '.join(PROBLEM_TYPES)}"
+        )
+    return PROBLEM_TYPES[name]
+
+
+def check_head(configuration: Configuration) -> None:
+    """Raises CheckpointError if the configuration says that the head does not classify texts.
+
+    The head of a token classification has the same tensors.
+    """
+    names = configuration.fields.get("architectures") or []
+    for name in names:
+        if not str(name).endswith("ForSequenceClassification"):
+            expected = str(name).partition("For")[0] + "ForSequenceClassification"
+            raise CheckpointError(f"{configuration.path}: the model is a {name}; an export needs a {expected}")
+
+
+def choose_problem_type(
+    folder: Path, configured: ProblemType | None, chosen: ProblemType | None, labels: Sequence[str]
+) -> ProblemType:
+    """The problem type of the checkpoint in `folder`, whose configuration has `configured`.
+
+    `chosen` replaces an absent value. If both are None, a head with one label is a regression, as
+    in Hugging Face, and any other head is single-label. Raises CheckpointError for a contradiction,
+    for a regression, and for a single-label head with one label.
+    """
+    if configured and chosen and configured != chosen:
+        raise CheckpointError(
+            f"--problem-type {chosen} contradicts {folder / 'config.json'}, which has {configured}; "
+            "omit the option, or correct problem_type in the file"
+        )
+    problem_type = configured or chosen or "single-label"
+    if len(labels) == 1 and problem_type == "single-label":
+        if configured or chosen:
+            raise CheckpointError(
+                f"{folder}: a single-label head with one label always has the probability 1; "
+                "train it as multi_label_classification"
+            )
+        raise CheckpointError(
+            f"{folder} has one label and no problem_type: Hugging Face trains this as a regression, which is not supported; "
+            "if it was trained as a classifier with a sigmoid, set --problem-type multi-label"
+        )
+    return problem_type
+
+
+def read_thresholds(path: Path | None, default: float | None, labels: Sequence[str]) -> tuple[float, ...]:
+    """Thresholds of a multi-label model, in the order of its labels.
+
+    `path` is a JSON file that maps labels to thresholds, or None. Labels that it does not contain
+    have the threshold `default`, which is DEFAULT_THRESHOLD if it is None. Raises ExportError.
+    """
+    rest = DEFAULT_THRESHOLD if default is None else default
+    if not is_threshold(rest):
+        raise ExportError(f"--threshold {rest} is invalid: use a number between 0 and 1")
+    if path is None:
+        return (rest,) * len(labels)
+    try:
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExportError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise ExportError(f"cannot read {path}: {error}") from None
+    if not isinstance(numbers, dict):
+        raise ExportError(f"{path}: expected an object that maps labels to thresholds, found {type(numbers).__name__}")
+    for label, number in numbers.items():
+        if label not in labels:
+            raise ExportError(f"{path}: the model has no label {label!r}; its labels are {', '.join(labels)}")
+        if not is_threshold(number):
+            raise ExportError(f"{path}: the threshold of {label!r} is {number!r}; use a number between 0 and 1")
+    return tuple(float(numbers.get(label, rest)) for label in labels)
+
+
+def is_threshold(value: object) -> bool:
+    """Whether `value` is a number between 0 and 1, both excluded. NaN is not."""
+    return isinstance(value, float) and 0 < value < 1

@@ -1,0 +1,156 @@
+"""Labels, problem types and thresholds of a classifier."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from undertone_model.configuration import Configuration
+from undertone_model.errors import CheckpointError, ExportError
+from undertone_model.labels import (
+    ProblemType,
+    check_head,
+    choose_problem_type,
+    probabilities,
+    read_labels,
+    read_problem_type,
+    read_thresholds,
+)
+
+CONFIG = Path("checkpoint/config.json")
+LABELS = ("joy", "fear", "anger")
+
+
+@given(st.permutations(range(12)))
+def test_order_of_the_keys_of_id2label_does_not_matter(order: list[int]) -> None:
+    config = {"id2label": {str(index): f"label {index}" for index in order}}
+    assert read_labels(Configuration(CONFIG, config), 12) == tuple(f"label {index}" for index in range(12))
+
+
+@pytest.mark.parametrize("names", [None, {}])
+def test_labels_without_names_are_numbered(names: dict[str, str] | None) -> None:
+    assert read_labels(Configuration(CONFIG, {"id2label": names, "num_labels": 2}), 2) == ("LABEL_0", "LABEL_1")
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"num_labels": 4}, "num_labels is 4, but the head has 3 labels"),
+        ({"id2label": ["joy"]}, "id2label is ['joy'], expected an object"),
+        ({"id2label": {"0": "joy", "1": "fear"}}, "id2label has the keys 0, 1, but the head has 3 labels; use the keys 0 to 2"),
+        ({"id2label": {"1": "joy", "2": "fear", "3": "anger"}}, "id2label has the keys 1, 2, 3, but"),
+        ({"id2label": {"0": "joy", "1": "fear", "2": "joy"}}, "the same name for two labels: joy, fear, joy"),
+        ({"id2label": {"0": "joy", "1": "", "2": "fear"}}, "id2label has an empty name: 'joy', '', 'fear'"),
+    ],
+)
+def test_labels_that_disagree_with_the_head_are_refused(config: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CheckpointError) as error:
+        read_labels(Configuration(CONFIG, config), 3)
+    assert str(error.value).startswith(f"{CONFIG}: ")
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("single_label_classification", "single-label"), ("multi_label_classification", "multi-label"), (None, None)],
+)
+def test_problem_type_is_read_from_the_configuration(name: str | None, expected: ProblemType | None) -> None:
+    assert read_problem_type(Configuration(CONFIG, {"problem_type": name})) == expected
+
+
+def test_regression_is_refused_by_name() -> None:
+    expected = r"problem_type is 'regression'; supported are: single_label_classification, multi_label_classification"
+    with pytest.raises(CheckpointError, match=expected):
+        read_problem_type(Configuration(CONFIG, {"problem_type": "regression"}))
+
+
+@pytest.mark.parametrize(
+    ("configured", "chosen", "labels", "expected"),
+    [
+        (None, None, LABELS, "single-label"),
+        (None, "multi-label", LABELS, "multi-label"),
+        ("multi-label", None, LABELS, "multi-label"),
+        ("multi-label", "multi-label", ("joy",), "multi-label"),
+        (None, "multi-label", ("joy",), "multi-label"),
+    ],
+)
+def test_option_replaces_an_absent_problem_type(
+    configured: ProblemType | None, chosen: ProblemType | None, labels: tuple[str, ...], expected: ProblemType
+) -> None:
+    assert choose_problem_type(CONFIG.parent, configured, chosen, labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("configured", "chosen", "labels", "reason"),
+    [
+        ("multi-label", "single-label", LABELS, "--problem-type single-label contradicts checkpoint/config.json"),
+        ("single-label", "multi-label", LABELS, "which has single-label; omit the option, or correct problem_type"),
+        (None, None, ("joy",), "Hugging Face trains this as a regression, which is not supported"),
+        ("single-label", None, ("joy",), "always has the probability 1"),
+        (None, "single-label", ("joy",), "always has the probability 1"),
+    ],
+)
+def test_contradiction_and_single_output_are_refused(
+    configured: ProblemType | None, chosen: ProblemType | None, labels: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(CheckpointError, match=reason):
+        choose_problem_type(CONFIG.parent, configured, chosen, labels)
+
+
+@pytest.mark.parametrize("name", ["BertForTokenClassification", "BertForMultipleChoice", "BertForQuestionAnswering"])
+def test_head_of_another_task_is_refused(name: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"the model is a {name}; an export needs a BertForSequenceClassification"):
+        check_head(Configuration(CONFIG, {"architectures": [name]}))
+
+
+@pytest.mark.parametrize("config", [{}, {"architectures": None}, {"architectures": ["BertForSequenceClassification"]}])
+def test_head_of_a_sequence_classification_is_accepted(config: dict[str, Any]) -> None:
+    check_head(Configuration(CONFIG, config))
+
+
+def test_probabilities_of_both_problem_types() -> None:
+    logits = np.log(np.array([[1.0, 3.0]]))
+    assert probabilities(logits, "single-label").tolist() == [pytest.approx([0.25, 0.75])]
+    assert probabilities(logits, "multi-label").tolist() == [pytest.approx([0.5, 0.75])]
+
+
+def test_thresholds_of_the_file_replace_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.json"
+    path.write_text(json.dumps({"anger": 0.7, "joy": 0.2}))
+    assert read_thresholds(None, None, LABELS) == (0.5, 0.5, 0.5)
+    assert read_thresholds(None, 0.4, LABELS) == (0.4, 0.4, 0.4)
+    assert read_thresholds(path, None, LABELS) == (0.2, 0.5, 0.7)
+    assert read_thresholds(path, 0.4, LABELS) == (0.2, 0.4, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"sadness": 0.4}', "the model has no label 'sadness'; its labels are joy, fear, anger"),
+        ('{"joy": 0}', "the threshold of 'joy' is 0; use a number between 0 and 1"),
+        ('{"joy": 1.0}', "the threshold of 'joy' is 1.0;"),
+        ('{"joy": true}', "the threshold of 'joy' is True;"),
+        ('{"joy": NaN}', "the threshold of 'joy' is nan;"),
+        ('{"joy": "0.4"}', "the threshold of 'joy' is '0.4';"),
+        ("[0.4]", "expected an object that maps labels to thresholds, found list"),
+        ("{", "cannot read"),
+        (None, "does not exist"),
+    ],
+)
+def test_invalid_file_of_thresholds_is_refused(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = tmp_path / "thresholds.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ExportError) as error:
+        read_thresholds(path, None, LABELS)
+    assert str(path) in str(error.value)
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_invalid_default_threshold_is_refused(threshold: float) -> None:
+    with pytest.raises(ExportError, match=rf"--threshold {threshold} is invalid: use a number between 0 and 1"):
+        read_thresholds(None, threshold, LABELS)
