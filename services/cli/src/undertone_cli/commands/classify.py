@@ -20,11 +20,15 @@ from undertone_client.jobs import (
     policy_option,
 )
 from undertone_client.telemetry import client_hooks
-from undertone_client.values import Policy, Score
+from undertone_client.values import Policy, ProblemType, Score
 from undertone_telemetry import Telemetry, TelemetrySettings
 from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
 
 from undertone_cli.formatting import bar
+from undertone_cli.readers import printable
+
+MAX_BARS = 20
+"""Labels with a bar on a terminal. Labels above their threshold always have one."""
 
 
 @click.command(
@@ -43,7 +47,11 @@ Examples:
 @telemetry_options(*TRACE_FIELDS)
 @explain_errors
 def classify(text: str, *, as_json: bool, policy: Policy, connection: ConnectionOptions, telemetry: TelemetrySettings) -> None:
-    """Score the paragraph TEXT and show its emotions. If TEXT is -, read it from standard input."""
+    """Score the paragraph TEXT and show its labels. If TEXT is -, read it from standard input.
+
+    A single-label model assigns the most probable label. A multi-label model assigns each label
+    whose probability reaches the threshold of the label: several, one, or none.
+    """
     if text == "-":
         try:
             text = sys.stdin.buffer.read().decode()
@@ -70,7 +78,9 @@ def _score_json(score: Score) -> str:
     """One line of JSON, without the text."""
     document = {
         "id": score.paragraph.id,
+        "problem_type": score.problem_type,
         "label": score.label,
+        "labels_above_threshold": score.labels_above_threshold,
         "probabilities": {label: round(value, 6) for label, value in score.distribution.items()},
         "tokens": score.tokens,
         "truncated": score.truncated,
@@ -82,15 +92,24 @@ def _score_json(score: Score) -> str:
 
 
 def show_score(score: Score, console: Console) -> None:
-    """Print a bar for each emotion, by descending probability, and a line about the model."""
+    """Print a bar for each label, by descending probability, and lines about labels and model."""
+    multi_label = score.problem_type is ProblemType.MULTI_LABEL
+    assigned = score.labels_above_threshold if multi_label else (score.label,)
+    ranked = sorted(score.distribution.items(), key=lambda pair: -pair[1])
+    shown = [(label, value) for rank, (label, value) in enumerate(ranked) if rank < MAX_BARS or label in assigned]
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_column()
-    for label, value in sorted(score.distribution.items(), key=lambda pair: -pair[1]):
-        style = "bold cyan" if label == score.label else "default" if value >= 0.05 else "dim"
-        table.add_row(Text(label, style), Text(f"{value:.1%}", style), Text(bar(value), style))
+    for label, value in shown:
+        style = "bold cyan" if label in assigned else "default" if value >= 0.05 else "dim"
+        table.add_row(Text(printable(label), style), Text(f"{value:.1%}", style), Text(bar(value), style))
     console.print(table)
+    if len(shown) < len(ranked):
+        console.print(Text(f"{len(ranked) - len(shown)} less probable labels are not shown; --json has all", "dim"))
+    if multi_label:
+        names = ", ".join(map(printable, assigned)) or "none: no probability reaches the threshold of its label"
+        console.print(Text(f"labels: {names}"))
     chunks = ", truncated" if score.truncated else f", in {score.chunks} chunks" if score.chunks > 1 else ""
     milliseconds = score.timings.total_seconds * 1000
     console.print(Text(f"{score.tokens} tokens{chunks} · {score.model} · {milliseconds:.0f} ms", "dim"))

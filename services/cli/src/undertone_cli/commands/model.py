@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from undertone_client.client import Client
 from undertone_client.jobs import EXIT_CODES, ConnectionOptions, connection_options, explain_errors
-from undertone_client.values import ServedModel
+from undertone_client.values import ProblemType, ServedModel
 
 
 @click.command(
@@ -40,11 +40,20 @@ async def _served_model(connection: ConnectionOptions) -> ServedModel:
         return await client.model()
 
 
+def _describe_labels(served: ServedModel) -> str:
+    if served.problem_type is ProblemType.SINGLE_LABEL:
+        return f"one of {', '.join(served.labels)}"
+    if len(set(served.thresholds)) == 1:
+        return f"any of {', '.join(served.labels)}, each from a probability of {served.thresholds[0]:.4g}"
+    pairs = zip(served.labels, served.thresholds, strict=True)
+    return "any of these, each from a probability of " + ", ".join(f"{threshold:.4g} {label}" for label, threshold in pairs)
+
+
 def _show(served: ServedModel, console: Console) -> None:
     contract, limits = served.contract, served.limits
     rows = [
         ("model", str(served.model)),
-        ("emotions", ", ".join(served.labels)),
+        ("labels", _describe_labels(served)),
         ("maximum sequence", f"{served.max_tokens:,} tokens"),
     ]
     if contract.architecture.type:

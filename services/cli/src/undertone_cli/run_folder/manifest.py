@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from undertone_client.jobs import OutputError
 from undertone_client.resilience import BreakerState, CallCounts
-from undertone_client.values import Model, Policy
+from undertone_client.values import Model, Policy, ProblemType
 
 from undertone_cli.readers import Fingerprint, Format, ReadOptions, RowTypes, arrow_type
 from undertone_cli.run_folder.throughput import Sample
@@ -23,7 +23,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """Everything that determines the scores. A run can continue another of the same identity."""
+    """Everything that determines the scores. A run can continue another of the same identity.
+
+    `thresholds` are in the order of `labels`, and empty for a single-label model.
+    """
 
     sources: tuple[Fingerprint, ...]
     options: ReadOptions
@@ -32,6 +35,13 @@ class RunIdentity:
     labels: tuple[str, ...]
     policy: Policy
     types: RowTypes = field(default_factory=RowTypes)
+    problem_type: ProblemType = ProblemType.SINGLE_LABEL
+    thresholds: tuple[float, ...] = ()
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether the model is multi-label."""
+        return self.problem_type is ProblemType.MULTI_LABEL
 
     def differences(self, current: "RunIdentity") -> Iterator[str]:
         """Each difference between this recorded identity and the current one, as a message."""
@@ -51,6 +61,8 @@ class RunIdentity:
         return {
             "model": str(self.model),
             "labels": ", ".join(self.labels),
+            "problem type": self.problem_type.value,
+            "thresholds": ", ".join(map(str, self.thresholds)) or "None",
             "policy": self.policy.value,
             **options,
             "type of the ids": self.types.id,
@@ -179,7 +191,12 @@ class Manifest:
             "sources": [asdict(source) for source in identity.sources],
             "options": {**asdict(identity.options), "rows_per_part": identity.rows_per_part},
             "types": asdict(identity.types),
-            "model": {**asdict(identity.model), "labels": identity.labels},
+            "model": {
+                **asdict(identity.model),
+                "labels": identity.labels,
+                "problem_type": identity.problem_type,
+                "thresholds": identity.thresholds,
+            },
             "policy": identity.policy,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
@@ -222,6 +239,7 @@ class Manifest:
         rows_per_part = int(options.pop("rows_per_part"))
         model = dict(document["model"])
         labels = tuple(model.pop("labels"))
+        problem_type, thresholds = ProblemType(model.pop("problem_type", "single_label")), tuple(model.pop("thresholds", ()))
         sources = tuple(map(Fingerprint.from_json, document["sources"]))
         input_format = options.pop("format")
         keep = tuple(options.pop("keep", ()))
@@ -229,7 +247,17 @@ class Manifest:
         types = _row_types(document.get("types", {"id": "string", "kept": []}))
         finished, counts = document["finished_at"], document["counts"]
         return cls(
-            identity=RunIdentity(sources, read, rows_per_part, Model(**model), labels, Policy(document["policy"]), types),
+            identity=RunIdentity(
+                sources,
+                read,
+                rows_per_part,
+                Model(**model),
+                labels,
+                Policy(document["policy"]),
+                types,
+                problem_type,
+                thresholds,
+            ),
             started_at=datetime.fromisoformat(document["started_at"]),
             finished_at=datetime.fromisoformat(finished) if finished else None,
             shards=tuple(Shard(**shard) for shard in document["shards"]),

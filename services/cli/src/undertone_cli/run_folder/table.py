@@ -1,16 +1,17 @@
 """Rows of the scores table, and the Parquet files that contain them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, score_columns
+from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, LABELS_ABOVE_THRESHOLD_COLUMN, score_columns
 from undertone_client.values import Score
 
 from undertone_cli.readers import InputParagraph, arrow_type
@@ -26,11 +27,12 @@ class TextScore:
     tokens: int
     chunks: int
     truncated: bool
+    labels_above_threshold: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, score: Score) -> Self:
         """The part of a score that depends only on the text."""
-        return cls(score.label, score.probabilities, score.tokens, score.chunks, score.truncated)
+        return cls(score.label, score.probabilities, score.tokens, score.chunks, score.truncated, score.labels_above_threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class ScoreTable:
     """Columns of a run's table, and the conversion between rows and Parquet.
 
     Raises:
-        OutputError: an emotion of the model or a kept column has the name of another column.
+        OutputError: a label of the model or a kept column has the name of another column.
     """
 
     def __init__(self, identity: RunIdentity) -> None:
@@ -54,7 +56,13 @@ class ScoreTable:
         keep, types = identity.options.keep, identity.types
         kept = [pa.field(name, arrow_type(kind)) for name, kind in zip(keep, types.kept, strict=True)]
         # The folder has no `deleted_at`, but the table to which it is published has this column.
-        columns = score_columns(identity.labels, id_type=arrow_type(types.id), more=[DELETED_AT_COLUMN], kept=kept)
+        columns = score_columns(
+            identity.labels,
+            multi_label=identity.multi_label,
+            id_type=arrow_type(types.id),
+            more=[DELETED_AT_COLUMN],
+            kept=kept,
+        )
         own = [field for field in columns[: len(columns) - len(kept)] if field.name != DELETED_AT_COLUMN.name]
         self.schema = pa.schema([*(field.with_nullable(nullable=False) for field in own), *kept])
 
@@ -65,6 +73,8 @@ class ScoreTable:
         }
         for name in ("label", "tokens", "chunks", "truncated"):
             columns[name] = [getattr(row.score, name) for row in rows]
+        if self._identity.multi_label:
+            columns[LABELS_ABOVE_THRESHOLD_COLUMN.name] = [row.score.labels_above_threshold for row in rows]
         for index, label in enumerate(self._identity.labels):
             columns[label] = [row.score.probabilities[index] for row in rows]
         for index, name in enumerate(self._identity.options.keep):
@@ -84,7 +94,10 @@ class ScoreTable:
         """The score in each row of a table."""
         labels, tokens, chunks, truncated = (table[name].to_pylist() for name in ("label", "tokens", "chunks", "truncated"))
         probabilities = zip(*(table[label].to_pylist() for label in self._identity.labels), strict=True)
-        return map(TextScore, labels, probabilities, tokens, chunks, truncated)
+        above: Iterable[tuple[str, ...]] = repeat(())
+        if self._identity.multi_label:
+            above = map(tuple, table[LABELS_ABOVE_THRESHOLD_COLUMN.name].to_pylist())
+        return map(TextScore, labels, probabilities, tokens, chunks, truncated, above)
 
     def read(self, path: Path) -> Any:
         """The Arrow table of a part.

@@ -14,6 +14,7 @@ from rich.text import Text
 from undertone_client import BreakerState, CallCounts, ClientState
 
 from undertone_cli.formatting import bar, by_frequency, duration
+from undertone_cli.readers import printable
 from undertone_cli.run_folder import Manifest
 from undertone_cli.scoring.monitor import GetState, RunCounts
 
@@ -21,6 +22,8 @@ LINE_SECONDS = 5.0
 """Interval of progress lines where the output is not a terminal."""
 VIEW_SECONDS = 0.1
 """Interval of updates of the live view on a terminal."""
+MAX_LABELS = 20
+"""Labels in the summary."""
 RATE_SECONDS = 30.0
 """Time over which the rate is averaged."""
 
@@ -112,7 +115,7 @@ def _describe_counts(counts: RunCounts) -> str:
 def show_summary(
     console: Console, folder: Path, manifest: Manifest, counts: RunCounts, calls: CallCounts, seconds: float
 ) -> None:
-    """Prints the result of a run: paragraphs, calls and emotions."""
+    """Prints the result of a run: paragraphs, calls and labels."""
     finished = counts.scored + counts.failed
     kept = f", and {counts.kept:,} kept from an earlier run" if counts.kept else ""
     failed = f", see {folder / '_failures.jsonl'}" if counts.failed else ""
@@ -136,16 +139,29 @@ def show_summary(
     for name, value in rows:
         facts.add_row(name, Text(value))
     console.print(facts)
-    if counts.labels:
-        emotions = Table.grid(padding=(0, 1))
-        emotions.add_column(justify="right")
-        emotions.add_column(justify="right")
-        emotions.add_column()
-        for label, count in counts.labels.most_common():
-            share = count / counts.labels.total()
-            emotions.add_row(label, f"{share:.1%}", Text(bar(share), "cyan"))
+    if counts.kept + counts.scored:
         console.print()
-        console.print(emotions)
+        _show_labels(console, counts, multi_label=manifest.identity.multi_label)
+
+
+def _show_labels(console: Console, counts: RunCounts, *, multi_label: bool) -> None:
+    """Prints the share of the paragraphs with each label, by descending frequency."""
+    paragraphs = counts.kept + counts.scored
+    shown = counts.labels.most_common(MAX_LABELS)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right")
+    grid.add_column(justify="right")
+    grid.add_column()
+    for label, count in shown:
+        share = count / paragraphs
+        grid.add_row(Text(printable(label)), f"{share:.1%}", Text(bar(share), "cyan"))
+    if multi_label:
+        console.print("Share of the paragraphs with each label. A paragraph can have several labels, or none.")
+        share = counts.unlabelled / paragraphs
+        grid.add_row(Text("(no label)", "dim"), Text(f"{share:.1%}", "dim"), Text(bar(share), "dim"))
+    console.print(grid)
+    if (others := len(counts.labels) - len(shown)) > 0:
+        console.print(f"{others} less frequent labels are not shown.")
 
 
 def _describe_calls(calls: CallCounts) -> str:

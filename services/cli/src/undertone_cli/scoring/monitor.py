@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -27,7 +27,9 @@ class RunCounts:
         repeated: paragraphs of `scored` and `failed` that were not sent, because another paragraph
             has the same text.
         tokens: tokens of `kept` and `scored`.
-        labels: most probable emotions of `kept` and `scored`.
+        labels: number of paragraphs of `kept` and `scored` with each label. A multi-label model
+            assigns several labels to a paragraph, or none.
+        unlabelled: paragraphs of `kept` and `scored` without a label.
         statuses: names of the gRPC status codes of `failed`.
     """
 
@@ -39,6 +41,7 @@ class RunCounts:
     repeated: int = 0
     tokens: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    unlabelled: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -56,24 +59,25 @@ class RunCounts:
         """Paragraphs that this run finished, by the name of the gRPC status code."""
         return {"OK": self.scored, **self.statuses}
 
-    def add_kept(self, label: str, tokens: int) -> None:
+    def add_kept(self, labels: Sequence[str], tokens: int) -> None:
         """Count a paragraph with a score of an earlier run."""
         self.kept += 1
-        self._add(label, tokens)
+        self._add(labels, tokens)
 
-    def add_scored(self, label: str, tokens: int) -> None:
+    def add_scored(self, labels: Sequence[str], tokens: int) -> None:
         """Count a paragraph that this run scored."""
         self.scored += 1
-        self._add(label, tokens)
+        self._add(labels, tokens)
 
     def add_failed(self, status: str) -> None:
         """Count a failed paragraph; `status` is the name of a gRPC status code."""
         self.failed += 1
         self.statuses[status] += 1
 
-    def _add(self, label: str, tokens: int) -> None:
+    def _add(self, labels: Sequence[str], tokens: int) -> None:
         self.tokens += tokens
-        self.labels[label] += 1
+        self.labels.update(labels)
+        self.unlabelled += not labels
 
 
 GetState = Callable[[], ClientState]

@@ -182,7 +182,7 @@ class Pipeline:
     def _keep_saved_score(self, paragraph: InputParagraph, score: TextScore) -> None:
         self._cache.add_score(paragraph.text_sha256, score)
         if self._replay is None:
-            self._counts.add_kept(score.label, score.tokens)
+            self._counts.add_kept(self._labels(score), score.tokens)
             self._monitor.notify()
 
     def _write_result(self, part: Part, paragraph: InputParagraph, result: TextScore | TextFailure) -> None:
@@ -191,8 +191,12 @@ class Pipeline:
             self._write_failure(part, paragraph, record)
             return
         part.add_score(paragraph, result, self._now())
-        self._counts.add_scored(result.label, result.tokens)
+        self._counts.add_scored(self._labels(result), result.tokens)
         self._monitor.notify()
+
+    def _labels(self, score: TextScore) -> tuple[str, ...]:
+        """The labels that the paragraph has."""
+        return score.labels_above_threshold if self._identity.multi_label else (score.label,)
 
     def _write_failure(self, part: Part, paragraph: InputParagraph, record: FailureRecord) -> None:
         part.add_failure(paragraph, record)
@@ -200,11 +204,13 @@ class Pipeline:
         self._monitor.notify()
 
     def _check_model(self, score: Score) -> None:
-        recorded = self._identity.model
-        if score.model != recorded or score.labels != self._identity.labels:
+        identity = self._identity
+        recorded = (identity.model, identity.labels, identity.problem_type)
+        if (score.model, score.labels, score.problem_type) != recorded:
+            change = f"its model to {score.model}" if score.model != identity.model else f"the labels of {score.model}"
             raise OutputError(
-                f"the service changed its model to {score.model} during the run, but {self._folder.path} contains scores of "
-                f"{recorded}; serve that model again, or discard the run with `undertone score --overwrite`"
+                f"the service changed {change} during the run, but {self._folder.path} contains scores of {identity.model}; "
+                "serve that model again, or discard the run with `undertone score --overwrite`"
             )
 
     def _check_available(self, outcome: Outcome) -> None:

@@ -158,7 +158,15 @@ class ScoringRun:
     ) -> RunCounts:
         served = await self._served_model()
         identity = RunIdentity(
-            inspection.fingerprints, inputs.options, rows_per_part, served.model, served.labels, policy, inspection.types
+            inspection.fingerprints,
+            inputs.options,
+            rows_per_part,
+            served.model,
+            served.labels,
+            policy,
+            inspection.types,
+            served.problem_type,
+            served.thresholds,
         )
         if self._check_identity is not None and inspection.paragraphs != 0:  # no ids have no type
             ScoreTable(identity)  # checks the names of the columns
@@ -257,10 +265,17 @@ class ScoringRun:
 
     def _check_model(self, manifest: Manifest, served: ServedModel) -> None:
         identity = manifest.identity
-        if (served.model, served.labels) != (identity.model, identity.labels):
+        if served.model != identity.model:
             raise OutputError(
                 f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves {served.model}; "
                 f"serve {identity.model}, or score everything into another folder"
+            )
+        current = replace(identity, labels=served.labels, problem_type=served.problem_type, thresholds=served.thresholds)
+        if differences := list(identity.differences(current)):
+            listed = "\n  ".join(differences)
+            raise OutputError(
+                f"{self._folder.path} contains scores of another {identity.model} than {self._session.target} serves:\n  "
+                f"{listed}\nServe the recorded model, or score everything into another folder"
             )
 
     def _status(self, text: str) -> AbstractContextManager[object]:

@@ -36,6 +36,9 @@ class TextFailure:
         return cls(failure.status, failure.reason, failure.attempts)
 
 
+_PackedScore = tuple[str, bytes, int, int, bool, tuple[str, ...]]
+
+
 class ResultCache:
     """Results of the `capacity` most recently used distinct texts, by SHA-256.
 
@@ -45,7 +48,7 @@ class ResultCache:
     def __init__(self, capacity: int = CACHE_TEXTS) -> None:
         self._capacity = capacity
         # Binary digests and packed floats take a fifth of the memory of Python's objects.
-        self._results: OrderedDict[bytes, tuple[str, bytes, int, int, bool] | TextFailure] = OrderedDict()
+        self._results: OrderedDict[bytes, _PackedScore | TextFailure] = OrderedDict()
 
     def get(self, text_sha256: str) -> TextScore | TextFailure | None:
         """The result of a text. None if it is not in the cache."""
@@ -56,8 +59,8 @@ class ResultCache:
         self._results.move_to_end(key)
         if isinstance(result, TextFailure):
             return result
-        label, packed, tokens, chunks, truncated = result
-        return TextScore(label, tuple(array("f", packed)), tokens, chunks, truncated)
+        label, packed, tokens, chunks, truncated, above = result
+        return TextScore(label, tuple(array("f", packed)), tokens, chunks, truncated, above)
 
     def add(self, text_sha256: str, outcome: Outcome) -> TextScore | TextFailure:
         """Add an outcome unless it is a temporary failure. Returns the text's result."""
@@ -73,9 +76,9 @@ class ResultCache:
     def add_score(self, text_sha256: str, score: TextScore) -> None:
         """Add a score."""
         packed = array("f", score.probabilities).tobytes()
-        self._put(text_sha256, (score.label, packed, score.tokens, score.chunks, score.truncated))
+        self._put(text_sha256, (score.label, packed, score.tokens, score.chunks, score.truncated, score.labels_above_threshold))
 
-    def _put(self, text_sha256: str, result: tuple[str, bytes, int, int, bool] | TextFailure) -> None:
+    def _put(self, text_sha256: str, result: _PackedScore | TextFailure) -> None:
         key = bytes.fromhex(text_sha256)
         self._results[key] = result
         self._results.move_to_end(key)

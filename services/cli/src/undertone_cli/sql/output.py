@@ -123,11 +123,15 @@ def _write_table(names: list[str], rows: Iterator[tuple[Any, ...]], file: TextIO
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
     # A terminal would interpret control characters in an id or a text.
     return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
 
 
 def _csv_value(value: object) -> object:
+    if isinstance(value, list):  # as JSON: a label may contain any separator
+        return json.dumps(value, ensure_ascii=False, default=str)
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -139,7 +139,7 @@ class SqlSession:
     def _register(self, name: str, source: ScoreSource) -> None:
         hidden = f"undertone_{name}"
         self._connection.register(hidden, source.scores)
-        kinds = {"string": "VARCHAR", "int64": "BIGINT"}
+        kinds = {"string": "VARCHAR", "int64": "BIGINT", "list<element: string>": "VARCHAR[]"}
         missing = [field for field in OPTIONAL if field.name not in source.scores.schema.names]
         columns = "".join(f", CAST(NULL AS {kinds.get(str(field.type), 'TIMESTAMPTZ')}) AS {field.name}" for field in missing)
         self._connection.execute(f"CREATE VIEW {name} AS SELECT *{columns} FROM {hidden}")  # noqa: S608 - our own names
