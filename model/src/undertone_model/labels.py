@@ -67,9 +67,8 @@ def read_problem_type(configuration: Configuration) -> ProblemType | None:
     if name is None:
         return None
     if name not in PROBLEM_TYPES:
-        raise CheckpointError(
-            f"{configuration.path}: problem_type {name!r} is not supported; supported: {', '.join(PROBLEM_TYPES)}"
-        )
+        supported = ", ".join(PROBLEM_TYPES)
+        raise CheckpointError(f"{configuration.path}: problem_type is {name!r}; supported are: {supported}")
     return PROBLEM_TYPES[name]
 
 
