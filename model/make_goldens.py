@@ -1,57 +1,122 @@
-"""Writes golden outputs: logits of the original PyTorch implementation of BERT, in float64.
+"""Writes golden outputs: logits of the original PyTorch implementation of a model, in float64.
 
-The project does not run this script. It needs an environment with `torch` and `transformers`. The
-arguments are a checkpoint, the file whose SHA-256 an export of it has in its contract, and
-optionally a folder of story paragraphs. Golden outputs in the package, for texts of the stories:
+The project does not run this script. It needs an environment with `torch` and `transformers`.
+
+Golden outputs of a checkpoint. The arguments are its folder, the file whose SHA-256 an export of it
+has in its contract, and optionally a folder of story paragraphs, which replace random token ids:
 
     undertone-model merge build/merged
     ARTIFACTS=model/src/undertone_model/artifacts
-    python model/make_goldens.py build/merged $ARTIFACTS/adapters.safetensors model/data/stories \\
-        > $ARTIFACTS/goldens.json
+    python model/make_goldens.py checkpoint build/merged $ARTIFACTS/adapters.safetensors \\
+        model/data/stories > $ARTIFACTS/goldens.json
 
-Golden outputs for the tests, for random token ids:
+Golden outputs of the tiny model of the tests:
 
     python -c "from pathlib import Path; from undertone_model.testing import tiny_checkpoint;
     tiny_checkpoint(Path('build/tiny'))"
-    python model/make_goldens.py build/tiny build/tiny/model.safetensors \\
+    python model/make_goldens.py checkpoint build/tiny build/tiny/model.safetensors \\
         > tests/unit/model/goldens/tiny.json
+
+Golden outputs of a small model of a family, with random weights. The file has the configuration of
+the model and its maximum number of tokens; the script adds the shapes of the tensors, token ids
+and logits. undertone_model.testing.golden_checkpoint() writes the same model for the tests:
+
+    FILE=tests/unit/model/goldens/families/bert.json
+    PYTHONPATH=model/src python model/make_goldens.py family $FILE
 """
 
+import argparse
 import hashlib
 import json
-import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 RANDOM_LENGTHS = (3, 4, 7, 16, 17, 31, 48, 63, 64)
 """Lengths of random rows: the minimum, the maximum of the tiny model, and some between."""
 
 
-def main(checkpoint: Path, weights: Path, stories: Path | None = None) -> None:
-    """Prints the golden outputs as JSON."""
-    model = transformers.BertForSequenceClassification.from_pretrained(checkpoint, attn_implementation="eager").double().eval()
-    config = model.config
-    ids = token_ids(checkpoint, stories, config.max_position_embeddings) if stories else random_ids(config.vocab_size)
-    with torch.no_grad():
-        logits = [model(torch.tensor([row])).logits[0].tolist() for row in ids]
-    record = {
-        "made_by": f"BertForSequenceClassification in float64; torch {torch.__version__}, "
-        f"transformers {transformers.__version__}; model/make_goldens.py",
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description="Writes golden outputs of the original implementation.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    checkpoint = commands.add_parser("checkpoint", help="print the golden outputs of a checkpoint")
+    checkpoint.add_argument("checkpoint", type=Path)
+    checkpoint.add_argument("weights", type=Path)
+    checkpoint.add_argument("stories", type=Path, nargs="?")
+    family = commands.add_parser("family", help="complete a file with the configuration of a small model")
+    family.add_argument("file", type=Path)
+    options = parser.parse_args()
+    if options.command == "checkpoint":
+        print(_text(of_checkpoint(options.checkpoint, options.weights, options.stories)))
+    else:
+        options.file.write_text(_text(of_family(json.loads(options.file.read_text()))) + "\n")
+
+
+def of_checkpoint(checkpoint: Path, weights: Path, stories: Path | None) -> dict[str, Any]:
+    """Golden outputs of a checkpoint, for the stories or for random token ids."""
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint, attn_implementation="eager")
+    if stories:
+        ids = token_ids(checkpoint, stories, model.config.max_position_embeddings)
+    else:
+        ids = random_ids(model.config.vocab_size, RANDOM_LENGTHS)
+    return {
+        "made_by": _made_by(model),
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "input_ids": ids,
-        "logits": [[round(logit, 9) for logit in row] for row in logits],
+        "logits": logits(model, ids),
     }
-    print("{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in record.items()) + "\n}")
 
 
-def random_ids(vocabulary_size: int) -> list[list[int]]:
-    """Random token ids of RANDOM_LENGTHS."""
+def of_family(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a small model with the shapes of its tensors, token ids and logits.
+
+    The model has random weights. The rows have 1 to `max_tokens` tokens, none of which is padding.
+    """
+    # The script above needs no other module of the project.
+    from undertone_model.testing_weights import random_tensors
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(json.dumps(record["config"]))
+        config = AutoConfig.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+    tensors = {name: torch.from_numpy(array) for name, array in random_tensors(shapes).items()}
+    missing = model.load_state_dict(tensors, strict=False).missing_keys
+    if unset := set(missing) - {name for name, tensor in model.state_dict().items() if not tensor.is_floating_point()}:
+        raise SystemExit(f"no random weights for {', '.join(sorted(unset))}")
+    lengths = (1, 2, 3, 7, 16, 31, record["max_tokens"])
+    ids = random_ids(model.config.vocab_size, lengths, padding=model.config.pad_token_id)
+    return {
+        "made_by": _made_by(model),
+        "config": record["config"],
+        "max_tokens": record["max_tokens"],
+        "shapes": shapes,
+        "input_ids": ids,
+        "logits": logits(model, ids),
+    }
+
+
+def logits(model: Any, ids: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Logits of each row of token ids, which is a batch of its own without padding."""
+    model = model.double().eval()
+    with torch.no_grad():
+        answers = [model(torch.tensor([row]), torch.ones(1, len(row), dtype=torch.long)).logits[0].tolist() for row in ids]
+    return [[round(logit, 9) for logit in row] for row in answers]
+
+
+def random_ids(vocabulary_size: int, lengths: Sequence[int], padding: int | None = 0) -> list[list[int]]:
+    """Random token ids of rows of these lengths, without the id of padding."""
     random = np.random.default_rng(7)
-    return [random.integers(1, vocabulary_size, length).tolist() for length in RANDOM_LENGTHS]
+    rows = [random.integers(1, vocabulary_size, length) for length in lengths]
+    return [np.where(row == padding, row - 1 if padding else row, row).tolist() for row in rows]
 
 
 def token_ids(checkpoint: Path, stories: Path, max_tokens: int) -> list[list[int]]:
@@ -66,5 +131,14 @@ def token_ids(checkpoint: Path, stories: Path, max_tokens: int) -> list[list[int
     return [tokenizer.encode(text).ids for text in ["No", *paragraphs, " ".join(paragraphs)]]
 
 
+def _made_by(model: Any) -> str:
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    return f"{type(model).__name__} in float64; {versions}; model/make_goldens.py"
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in record.items()) + "\n}"
+
+
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main()

@@ -1,19 +1,22 @@
-"""A BERT model and its tokenizer, small enough for tests."""
+"""Models that are small enough for tests, with random weights."""
 
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from safetensors.numpy import save_file
 
 from undertone_model.architecture import Architecture
 from undertone_model.checkpoint import Checkpoint, save_checkpoint
 from undertone_model.emotions import EMOTIONS
 from undertone_model.labels import ProblemType
 from undertone_model.testing_tokenizers import tiny_tokenizer
+from undertone_model.testing_weights import random_tensors
 
-__all__ = ["tiny_checkpoint", "tiny_tokenizer"]
+__all__ = ["golden_checkpoint", "tiny_checkpoint", "tiny_multi_label_export", "tiny_tokenizer"]
 
 
 def tiny_checkpoint(
@@ -37,13 +40,21 @@ def tiny_checkpoint(
         vocab_size=tokenizer.get_vocab_size(),
         max_position_embeddings=positions,
     )
-    random = np.random.default_rng(seed)
     head = {"classifier.weight": (len(labels), architecture.hidden_size), "classifier.bias": (len(labels),)}
-    weights = {
-        name: (random.normal(0, 0.3, shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
-        for name, shape in (architecture.weight_shapes() | head).items()
-    }
+    weights = random_tensors(architecture.weight_shapes() | head, seed)
     save_checkpoint(folder, Checkpoint(architecture, weights, tokenizer, tuple(labels), problem_type))
+    return folder
+
+
+def golden_checkpoint(folder: Path, record: Mapping[str, Any]) -> Path:
+    """Writes the small model of golden outputs to `folder`, and returns it.
+
+    `record` is the content of a file that `model/make_goldens.py family` completed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(record["config"]), encoding="utf-8")
+    save_file(random_tensors(record["shapes"]), folder / "model.safetensors", metadata={"format": "pt"})
+    tiny_tokenizer(record["config"]["model_type"]).save(str(folder / "tokenizer.json"))
     return folder
 
 
