@@ -76,7 +76,7 @@ def _write_warmup_requests(folder: Path, max_tokens: int) -> None:
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as records:
-        for length in sorted({min(length, max_tokens) for length in (16, 64, 256, max_tokens)}):
+        for length in sorted({min(length, max_tokens) for length in (16, 64, 256, 512)}):
             log = prediction_log_pb2.PredictionLog()
             log.predict_log.request.model_spec.signature_name = "serving_default"
             for name in INPUTS:

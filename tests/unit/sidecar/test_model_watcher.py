@@ -49,6 +49,21 @@ async def test_some_lengths_are_warmed_up_before_ready_and_the_others_later(base
         assert pod.serving.shapes == [(1, 16), (1, 32), (1, 24)]
 
 
+async def test_a_model_whose_longest_sequence_takes_too_long_is_reported(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running_pod(base, ready=False, predict_timeout_seconds=0.01) as pod:
+        pod.serving.seconds = 0.02
+        await pod.serving.start(pod.serving_address)
+        await pod.wait_health(serving=True)
+        assert "a call with 32 tokens, the maximum of the model, took 0.0" in caplog.text
+        assert "set a larger --predict-timeout-seconds, or export the model with a smaller --max-tokens" in caplog.text
+
+
+async def test_a_model_longer_than_a_batch_is_served(base: Path) -> None:
+    async with running_pod(base, batch_tokens=16) as pod:
+        response = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain " * 30))
+        assert (response.tokens, response.chunks) == (32, 1)
+
+
 async def test_a_lost_model_server_is_noticed_at_once_and_reconnected(base: Path) -> None:
     async with running_pod(base) as pod:
         pod.serving.hold()
@@ -269,7 +284,6 @@ def edit(folder: Path, **changes: object) -> None:
             r"labels is \[\], but needs at least one label",
         ),
         (lambda folder: edit(folder, inputs=[]), r"has no input 'input_ids'"),
-        (lambda folder: edit(folder, maxTokens=4096), r"accepts up to 4096 tokens, but --batch-tokens is 128"),
         (lambda folder: edit(folder, architecture={"vocabularySize": 50}), r"but the model has 50"),
         (
             lambda folder: (folder / "tokenizer.json").write_text("{}"),

@@ -51,8 +51,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
     base: Path = tmp_path_factory.mktemp("models") / "emotions"
     executor = ThreadPoolExecutor(1)
     return tuple(  # type: ignore[return-value]
-        read_model(write_version(base, version), name="emotions", overlap=8, budget=128, executor=executor)
-        for version in (1, 2)
+        read_model(write_version(base, version), name="emotions", overlap=8, executor=executor) for version in (1, 2)
     )
 
 

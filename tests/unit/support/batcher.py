@@ -9,7 +9,7 @@ from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Batch
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
 from undertone_sidecar.events import Event
-from undertone_sidecar.model import PaddedLengths
+from undertone_sidecar.lengths import PaddedLengths
 from undertone_sidecar.testing import FakeBackend, FakeClock
 
 LENGTHS = PaddedLengths.up_to(512)

@@ -59,7 +59,7 @@ class ModelWatcher:
         executor: Executor,
         *,
         overlap: int,
-        budget: int,
+        call_seconds: float,
         poll_seconds: float,
         instruction_set: InstructionSet,
         activity: Activity | None = None,
@@ -75,7 +75,7 @@ class ModelWatcher:
             health: Becomes ready with the first version.
             executor: Thread pool for files and tokenizers.
             overlap: Tokens that neighbouring chunks share.
-            budget: Maximum number of tokens in a batch.
+            call_seconds: Maximum duration of a call. A warm-up that takes longer is logged.
             poll_seconds: Time between checks.
             instruction_set: Instruction set of the CPU. Logged with the precision of the model.
             activity: Predict calls. While calls complete, the model server is alive, however slowly
@@ -89,7 +89,7 @@ class ModelWatcher:
         self._health = health
         self._executor = executor
         self._overlap = overlap
-        self._budget = budget
+        self._call_seconds = call_seconds
         self._poll_seconds = poll_seconds
         self._instruction_set = instruction_set
         self._listener = listener
@@ -213,13 +213,13 @@ class ModelWatcher:
         """Reads, checks and warms up a version."""
         started = time.monotonic()
         folder = self._folder / str(version)
-        read = partial(read_model, name=self._name, overlap=self._overlap, budget=self._budget, executor=self._executor)
+        read = partial(read_model, name=self._name, overlap=self._overlap, executor=self._executor)
         model = await self._in_thread(read, folder)
         model.contract.check_signature(await self._catalog.signature(version))
         # If the served version was unloaded, calls wait for this one. A slow first response is
         # better than none.
         try:
-            calls = await warm_up(
+            seconds = await warm_up(
                 self._backend,
                 model,
                 model.lengths.warm_before_ready,
@@ -230,7 +230,16 @@ class ModelWatcher:
                 f"version {version} is ready in the model server but cannot score ({error}): if it was loaded before "
                 f"its copy was complete, move the directory {folder} away and back (mv), so that it is loaded again"
             ) from None
-        log.info("warmed up", extra={"version": version, "calls": calls, "seconds": round(time.monotonic() - started, 3)})
+        extra = {"version": version, "calls": len(seconds), "seconds": round(time.monotonic() - started, 3)}
+        log.info("warmed up", extra=extra)
+        if len(seconds) == len(model.lengths.warm_before_ready) and seconds[-1] > self._call_seconds:
+            log.warning(
+                "a call with %d tokens, the maximum of the model, took %.3g s, but calls longer than %g s fail: set a larger "
+                "--predict-timeout-seconds, or export the model with a smaller --max-tokens",
+                model.lengths.values[-1],
+                seconds[-1],
+                self._call_seconds,
+            )
         return model
 
     def _serve(self, model: Model) -> None:

@@ -176,7 +176,8 @@ class Pipeline:
     def _check_queue(self, model: Model, texts: Sequence[str], deadline: float, lane: Lane, caller: str) -> None:
         """Refuses a call before it is tokenized, if its shortest paragraph would be refused."""
         tokens = self._token_estimate.least_tokens(min(map(len, texts)))
-        self._batcher.check(lane, caller, model.lengths.fit(min(tokens, model.width)), deadline)
+        length = model.lengths.fit(min(tokens, model.width))
+        self._batcher.check(lane, caller, model.lengths.cost(length), deadline)
 
     @contextmanager
     def _count_in_progress(self, lane: Lane, caller: str, paragraphs: int) -> Iterator[None]:
@@ -284,10 +285,11 @@ class Pipeline:
                 max_chunks=self._limits.paragraph_chunks,
             )
             sequences = [model.tokenizer.wrap(content[chunk.start : chunk.stop]) for chunk in chunks]
-            requests = [
-                Request(token_ids, model.lengths.fit(len(token_ids)), model.version, deadline, lane, span, caller)
-                for token_ids in sequences
-            ]
+            requests = []
+            for token_ids in sequences:
+                length = model.lengths.fit(len(token_ids))
+                cost = model.lengths.cost(length)
+                requests.append(Request(token_ids, length, model.version, deadline, lane, span, caller, cost))
             return _Submitted(len(content), chunks, self._batcher.submit(requests))
         except SidecarError as error:
             return error

@@ -89,7 +89,12 @@ class Settings(ThreadSettings):
         ),
     )
     batch_tokens: int = field(
-        default=2048, metadata=option("Maximum tokens of a batch, padding included.", IntegerRange(min=16), "TOKENS")
+        default=2048,
+        metadata=option(
+            "Maximum tokens of a batch, padding included. Sequences with more tokens are sent alone.",
+            IntegerRange(min=16),
+            "TOKENS",
+        ),
     )
     chunk_overlap: int = field(
         default=64,

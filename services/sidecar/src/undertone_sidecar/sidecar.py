@@ -94,7 +94,7 @@ class Sidecar:
             self._health,
             self._executor,
             overlap=settings.chunk_overlap,
-            budget=settings.batch_tokens,
+            call_seconds=settings.predict_timeout_seconds,
             poll_seconds=settings.poll_seconds,
             instruction_set=machine.instruction_set,
             activity=activity,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from undertone_sidecar.batching import Request
 from undertone_sidecar.batching.lane_queue import LaneQueue
 from undertone_sidecar.batching.selection import select_batch
-from undertone_sidecar.model import PaddedLengths
+from undertone_sidecar.lengths import PaddedLengths
 
 BUDGET = 2048
 STARVATION_LIMIT = 4 * BUDGET

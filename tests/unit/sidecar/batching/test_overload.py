@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_bench.simulation.clock import run
-from undertone_sidecar.batching import BatchLimits, MicroBatcher, Request
-from undertone_sidecar.errors import SidecarError, status_of
+from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request
+from undertone_sidecar.errors import OverloadedError, SidecarError, status_of
+from undertone_sidecar.lengths import PaddedLengths
 from undertone_sidecar.testing import SimulatedModelServer
 
 NEVER = math.inf
@@ -36,10 +37,19 @@ class Model:
     call_seconds: float
     token_seconds: float
     lengths: tuple[int, ...]
+    attention_length: float = math.inf
+
+    @property
+    def padded_lengths(self) -> PaddedLengths:
+        return PaddedLengths.up_to(8192, self.attention_length)
+
+    def alone_seconds(self, length: int) -> float:
+        """Duration of a call with one paragraph."""
+        return self.call_seconds + self.token_seconds * length * (1 + length / self.attention_length)
 
     @property
     def capacity(self) -> float:
-        """Paragraphs per second with full batches."""
+        """Paragraphs per second with full batches. Only without `attention_length`."""
         mean = sum(self.lengths) / len(self.lengths)
         return CORES / (mean * (self.token_seconds + self.call_seconds / 2048))
 
@@ -47,6 +57,7 @@ class Model:
 BERT_BASE = Model(0.012, 0.36 / 500, (512,))
 SMALL_MODEL = Model(0.03, 1 / 3200, (16, 32, 64, 96, 128, 160, 224, 320))
 SHORT_TEXTS = Model(0.03, 1 / 3200, (16,))
+LONG_TEXTS = Model(0.012, 5e-4, (64, 256, 512, 1024, 2048, 4096, 8192), attention_length=1800)
 
 
 @dataclass(slots=True)
@@ -73,6 +84,7 @@ class Pod:
             threads=CORES + 7,
             call_seconds=model.call_seconds,
             token_seconds=model.token_seconds,
+            attention_length=model.attention_length,
             noise=noise,
             seed=seed,
         )
@@ -87,13 +99,14 @@ class Pod:
         for rows in (1, 2, 4, 8, 16, 32):
             await asyncio.gather(*(self.call(NEVER) for _ in range(rows)))
 
-    async def call(self, deadline_seconds: float) -> bool:
-        """A paragraph with a deadline, as the pipeline handles it."""
+    async def call(self, deadline_seconds: float, length: int = 0) -> bool:
+        """A paragraph with a deadline, as the pipeline handles it. Its length is random if 0."""
         started = self.loop.time()
-        length = self.random.choice(self.model.lengths)
+        length = length or self.random.choice(self.model.lengths)
         self.result.offered += 1
         try:
-            request = Request(np.zeros(length, np.int32), length, 1, started + deadline_seconds)
+            cost = self.model.padded_lengths.cost(length)
+            request = Request(np.zeros(length, np.int32), length, 1, started + deadline_seconds, cost=cost)
             (scored,) = self.batcher.submit([request])
             async with asyncio.timeout(None if deadline_seconds == NEVER else deadline_seconds - MARGIN):
                 await scored
@@ -218,6 +231,55 @@ def test_the_forecast_follows_a_model_server_that_slows_down(deadlines: tuple[fl
     result, _ = open_loop(BERT_BASE, deadlines, 3, slowdown=1.5)
     assert result.goodput >= 0.9 * 5 / 6
     assert result.cpu_seconds <= 1.2 * 1.25 * unloaded_cpu(BERT_BASE)
+
+
+@pytest.mark.parametrize("length", [512, 2048, 8192])
+def test_the_forecast_holds_for_every_length(length: int) -> None:
+    """A paragraph of 8192 tokens takes 43 times as long as one of 512 tokens.
+
+    Each paragraph is accepted if its deadline can be met, and refused before it is computed if not.
+    """
+
+    async def main() -> None:
+        pod = Pod(LONG_TEXTS, noise=0.01)
+        for _ in range(6):
+            await asyncio.gather(*(pod.call(NEVER, tokens) for tokens in LONG_TEXTS.lengths))
+        alone = LONG_TEXTS.alone_seconds(length)
+        calls = len(pod.server.shapes)
+        with pytest.raises(OverloadedError):
+            pod.batcher.check(Lane.ONLINE, "", LONG_TEXTS.padded_lengths.cost(length), pod.loop.time() + 0.85 * alone)
+        assert not await pod.call(0.85 * alone, length)
+        assert pod.result.codes["RESOURCE_EXHAUSTED"] == 1
+        assert len(pod.server.shapes) == calls
+        assert await pod.call(1.3 * alone, length)
+        await pod.batcher.close()
+
+    run(main())
+
+
+def test_long_paragraphs_with_deadlines_do_not_waste_the_model_server() -> None:
+    """At twice the capacity, hardly any paragraph is computed after its deadline."""
+
+    async def main() -> None:
+        pod = Pod(LONG_TEXTS)
+        for _ in range(3):
+            await asyncio.gather(*(pod.call(NEVER, tokens) for tokens in LONG_TEXTS.lengths))
+        pod.result, useful, before = Result(), list[float](), pod.server.busy_seconds
+
+        async def call(length: int) -> None:
+            if await pod.call(4 * LONG_TEXTS.alone_seconds(length), length):
+                useful.append(LONG_TEXTS.alone_seconds(length))
+
+        mean = sum(map(LONG_TEXTS.alone_seconds, LONG_TEXTS.lengths)) / len(LONG_TEXTS.lengths)
+        async with asyncio.TaskGroup() as calls:
+            for _ in range(400):
+                await asyncio.sleep(pod.random.expovariate(2 * CORES / mean))
+                calls.create_task(call(pod.random.choice(LONG_TEXTS.lengths)))
+        assert sum(useful) >= 0.85 * (pod.server.busy_seconds - before)
+        assert pod.result.refused_too_late == 0
+        await pod.batcher.close()
+
+    run(main())
 
 
 arrivals = st.lists(

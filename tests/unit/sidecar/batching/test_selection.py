@@ -13,7 +13,7 @@ from undertone_sidecar.batching import Request
 from undertone_sidecar.batching.lane_queue import LaneQueue
 from undertone_sidecar.batching.selection import BatchSelection, pad_batch, select_batch
 from undertone_sidecar.chunks import sliding_chunks
-from undertone_sidecar.model import PaddedLengths
+from undertone_sidecar.lengths import PaddedLengths
 
 LENGTHS = PaddedLengths.up_to(512)
 
@@ -183,7 +183,7 @@ def test_lengths_are_combined_only_within_the_maximum_padding(max_padding: float
 
 def test_a_padded_batch_has_zeros_and_a_mask_after_the_tokens() -> None:
     requests = tuple(Request(np.array(ids, dtype=np.int32), 4, 7, math.inf) for ids in ([5, 6], [8, 9, 10]))
-    batch = pad_batch(BatchSelection(requests, 4))
+    batch = pad_batch(BatchSelection(requests, 4, 4))
     assert batch.version == 7
     assert batch.input_ids.tolist() == [[5, 6, 0, 0], [8, 9, 10, 0]]
     assert batch.attention_mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 0]]

@@ -20,7 +20,7 @@ from tests.unit.support.batcher import first_ids, make_batcher, request, submit
 
 
 def predict_call() -> PredictCall:
-    selection = BatchSelection((request(16),), 16)
+    selection = BatchSelection((request(16),), 16, 16)
     return PredictCall(PreparedBatch(selection, pad_batch(selection), prefetched=False), sent_at=0.0)
 
 

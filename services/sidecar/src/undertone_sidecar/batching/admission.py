@@ -99,17 +99,18 @@ class AdmissionControl:
         """Whether `refusal` could refuse `tokens` more tokens. If not, no forecast is needed."""
         return self._overflows(tokens, lane_tokens) or (self._cost.is_reliable and remaining < math.inf)
 
-    def refusal(self, tokens: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
+    def refusal(self, tokens: int, longest: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
         """The refusal of requests with `tokens` padded tokens. None if they are accepted.
 
         Args:
             tokens: Padded tokens of the new requests.
+            longest: Padded tokens of the longest of them, which can exceed the budget of a call.
             backlog: Work that is served before them.
             remaining: Seconds until the deadline.
         """
         wait = start_seconds(self._work_seconds(backlog.tokens), backlog.slots)
         all_done = start_seconds(self._work_seconds(backlog.tokens + tokens), backlog.slots)
-        call = self._call_seconds(tokens, backlog, remaining)
+        call = self._call_seconds(tokens, longest, backlog, remaining)
         needed = max(wait + call, all_done)
         if self._overflows(tokens, backlog.lane_tokens):
             # Half of the queue will be empty then. If all callers came back at once for the first
@@ -140,14 +141,14 @@ class AdmissionControl:
         """
         return self._cost.seconds(tokens, tokens / max(1.0, self._efficient_tokens))
 
-    def _call_seconds(self, tokens: int, backlog: Backlog, remaining: float) -> float:
+    def _call_seconds(self, tokens: int, longest: int, backlog: Backlog, remaining: float) -> float:
         """Duration of the call that will contain the new requests.
 
         A call is efficient only if it may take requests from the queue beside the new ones. If
         requests were accepted that leave no time for this, all calls would be short, and their
         overhead would take most of the capacity.
         """
-        own = self._cost.cautious_seconds(min(tokens, self._limits.budget))
+        own = self._cost.cautious_seconds(max(longest, min(tokens, self._limits.budget)))
         efficient = min(self._efficient_tokens, backlog.tokens + tokens)
         return max(own, min(self._cost.cautious_seconds(efficient), _MAX_CALL_SHARE * remaining))
 

@@ -110,8 +110,8 @@ class MicroBatcher:
         if self._closed:
             raise UnavailableError(SHUTTING_DOWN)
         now = self._clock()
-        first, tokens = requests[0], sum(request.padded_length for request in requests)
-        self._admit(first.lane, first.caller, tokens, first.deadline, items=len(requests), now=now)
+        first, costs = requests[0], [request.cost for request in requests]
+        self._admit(first.lane, first.caller, sum(costs), max(costs), first.deadline, items=len(requests), now=now)
         loop = asyncio.get_running_loop()
         results = []
         for request in requests:
@@ -129,7 +129,7 @@ class MicroBatcher:
 
     def check(self, lane: Lane, caller: str, tokens: int, deadline: float) -> None:
         """Raises OverloadedError if a request with `tokens` padded tokens would be refused."""
-        self._admit(lane, caller, tokens, deadline, items=0, now=self._clock())
+        self._admit(lane, caller, tokens, tokens, deadline, items=0, now=self._clock())
 
     async def close(self) -> None:
         """Refuses new requests, and fails all others with UnavailableError."""
@@ -143,14 +143,14 @@ class MicroBatcher:
             fail(call.requests, error)
         fail(self._schedule.clear(), error)
 
-    def _admit(self, lane: Lane, caller: str, tokens: int, deadline: float, *, items: int, now: float) -> None:
+    def _admit(self, lane: Lane, caller: str, tokens: int, longest: int, deadline: float, *, items: int, now: float) -> None:
         remaining = self._deadlines.remaining(deadline, now)
         if self._deadlines.is_probe(tokens, self._slots.idle_seconds(now)):
             remaining = math.inf
 
         def check() -> Refusal | None:
             return self._schedule.refusal(
-                lane, caller, tokens, slots=partial(self._slots.seconds_until_free, now), remaining=remaining
+                lane, caller, tokens, longest, slots=partial(self._slots.seconds_until_free, now), remaining=remaining
             )
 
         refusal = check()
@@ -235,7 +235,7 @@ class MicroBatcher:
         """The prefetched batch, if its lane is still next and all its requests are wanted."""
         prefetched, self._prefetched = self._prefetched, None
         if prefetched and self._schedule.is_current(prefetched.selection):
-            now, tokens = self._clock(), prefetched.selection.padded_tokens
+            now, tokens = self._clock(), prefetched.selection.cost
             if all(
                 self._reason_to_drop(request, now, now) is None and tokens <= self._deadlines.token_limit(request, start=now)
                 for request in prefetched.selection.requests
@@ -295,7 +295,7 @@ class MicroBatcher:
             code = status_of(outcome).code
         else:
             code = grpc.StatusCode.OK
-            self._schedule.cost.observe(call.padded_tokens, seconds)
+            self._schedule.cost.observe(call.cost, seconds)
             self._slots.on_answered()
         self._listener(BatchAnswered(code.name, seconds))
 

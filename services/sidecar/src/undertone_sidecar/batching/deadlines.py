@@ -35,7 +35,7 @@ class Deadlines:
         if request.deadline == math.inf:
             return math.inf
         remaining = self.remaining(request.deadline, start)
-        return max(request.padded_length, self._cost.tokens_within(remaining, cautious=True))
+        return max(request.cost, self._cost.tokens_within(remaining, cautious=True))
 
     def is_probe(self, tokens: int, idle_seconds: float) -> bool:
         """Whether a request must correct the forecast: the model server has been idle for long."""
@@ -49,7 +49,7 @@ class Deadlines:
             return "cancelled"
         if request.deadline == math.inf:
             return None
-        tokens = request.padded_length
+        tokens = request.cost
         is_late = self._cost.is_reliable and self._cost.cautious_seconds(tokens) > self.remaining(request.deadline, start)
         return "late" if is_late and not self.is_probe(tokens, idle_seconds) else None
 
@@ -57,5 +57,5 @@ class Deadlines:
         """The error for a request that is dropped. `jitter` is from 0 to 1."""
         if reason == "expired":
             return DeadlineError("the deadline passed while the paragraph waited for the model server: set a longer deadline")
-        needed = self._cost.cautious_seconds(request.padded_length)
+        needed = self._cost.cautious_seconds(request.cost)
         return Refusal(RefusalReason.DEADLINE, needed, request.deadline - now, retry_after=needed).error(jitter)

@@ -95,9 +95,9 @@ class LaneQueue:
             request.position = start + added, next(self._arrivals)
             entry = (*request.position, request)
             insort(self._order, entry)
-            insort(self._buckets.setdefault((request.version, request.padded_length), []), entry)
+            insort(self._buckets.setdefault((request.version, request.cost), []), entry)
             caller.requests[request] = None
-            added += request.padded_length
+            added += request.cost
         caller.finish = start + added
         self._tokens += added
         self.backlogs.change(name, added)
@@ -105,8 +105,8 @@ class LaneQueue:
     def remove(self, request: Request) -> None:
         """Removes a request that is not served. Raises KeyError if it is not in the queue."""
         caller = self._take(request)
-        caller.finish -= request.padded_length
-        self.backlogs.change(request.caller, -request.padded_length)
+        caller.finish -= request.cost
+        self.backlogs.change(request.caller, -request.cost)
         self._forget_unless_ahead(request.caller, caller)
         self._advance()
 
@@ -116,9 +116,9 @@ class LaneQueue:
         callers = len(self.backlogs)
         for request in requests:
             self._take(request)
-            served[request.caller] = served.get(request.caller, 0) + request.padded_length
-            heappush(self._overtaking, (request.position[0], request.padded_length))
-            self._overtaking_tokens += request.padded_length
+            served[request.caller] = served.get(request.caller, 0) + request.cost
+            heappush(self._overtaking, (request.position[0], request.cost))
+            self._overtaking_tokens += request.cost
         self._fair_tokens += sum(served.values()) / callers
         self._advance()
         for name, tokens in served.items():
@@ -165,7 +165,7 @@ class LaneQueue:
             backlog, other, paragraphs = heappop(left)
             newest = next(paragraphs)
             chosen += newest
-            removed = sum(request.padded_length for request in newest)
+            removed = sum(request.cost for request in newest)
             excess -= removed
             heappush(left, (backlog + removed, other, paragraphs))
         return chosen
@@ -178,12 +178,12 @@ class LaneQueue:
         caller = self._callers[request.caller]
         del caller.requests[request]
         del self._order[bisect_left(self._order, request.position)]
-        key = request.version, request.padded_length
+        key = request.version, request.cost
         bucket = self._buckets[key]
         del bucket[bisect_left(bucket, request.position)]
         if not bucket:
             del self._buckets[key]
-        self._tokens -= request.padded_length
+        self._tokens -= request.cost
         return caller
 
     def _advance(self) -> None:

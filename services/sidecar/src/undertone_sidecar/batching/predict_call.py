@@ -38,6 +38,10 @@ class PredictCall:
     def padded_tokens(self) -> int:
         return self.prepared.selection.padded_tokens
 
+    @property
+    def cost(self) -> int:
+        return self.prepared.selection.cost
+
     def sent_event(self) -> BatchSent:
         requests, spans = self.requests, tuple(request.span for request in self.requests)
         return BatchSent(

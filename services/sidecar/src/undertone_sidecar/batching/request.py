@@ -31,6 +31,8 @@ class Request:
     Attributes:
         token_ids: Token ids, special tokens included.
         padded_length: Length in tokens to which the sequence is padded if it is alone in a batch.
+        cost: Tokens of short sequences that take as long as this sequence (PaddedLengths.cost). All
+            limits and estimates count them. By default the padded length.
         version: Model version for which the text was tokenized.
         deadline: Time on the batcher's clock in seconds. Infinity if the caller set no deadline.
         lane: Priority class.
@@ -49,7 +51,11 @@ class Request:
     lane: Lane = Lane.ONLINE
     span: object | None = None
     caller: str = ""
+    cost: int = 0
     result: asyncio.Future[Scored] = field(init=False)
     enqueued_at: float = field(init=False)
     paragraph: int = field(init=False)
     position: tuple[float, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cost = self.cost or self.padded_length

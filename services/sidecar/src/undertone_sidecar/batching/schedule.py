@@ -45,7 +45,7 @@ class Schedule:
         return removed
 
     def refusal(
-        self, lane: Lane, caller: str, tokens: int, *, slots: Callable[[], Sequence[float]], remaining: float
+        self, lane: Lane, caller: str, tokens: int, longest: int, *, slots: Callable[[], Sequence[float]], remaining: float
     ) -> Refusal | None:
         """The reason to refuse `tokens` more tokens of a caller. None to accept them.
 
@@ -53,6 +53,7 @@ class Schedule:
             lane: The lane of the new requests.
             caller: The caller of the new requests.
             tokens: Padded tokens of the new requests.
+            longest: Padded tokens of the longest of them.
             slots: Returns the estimated seconds until each slot is free.
             remaining: Seconds until the caller's deadline.
         """
@@ -61,7 +62,7 @@ class Schedule:
             return None
         lane_tokens = queue.tokens - _tokens(self._room_for(queue, caller, tokens) or ())
         backlog = self._backlog(lane, caller, tokens, lane_tokens, slots())
-        return self._admission.refusal(tokens, backlog, remaining=remaining)
+        return self._admission.refusal(tokens, longest, backlog, remaining=remaining)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
         for queue in (self._online_queue, self._batch_queue):
@@ -115,7 +116,7 @@ class Schedule:
         queue = self._queue(selection.lane)
         queue.serve(selection.requests)
         batch_waiting = selection.lane is Lane.BATCH or bool(self._batch_queue)
-        self._fair_share.record(selection.lane, selection.padded_tokens, batch_waiting=batch_waiting)
+        self._fair_share.record(selection.lane, selection.cost, batch_waiting=batch_waiting)
 
     def __len__(self) -> int:
         """Number of queued requests."""
@@ -173,7 +174,7 @@ class Schedule:
 
 
 def _tokens(requests: Iterable[Request]) -> int:
-    return sum(request.padded_length for request in requests)
+    return sum(request.cost for request in requests)
 
 
 def stagger(seconds: float, remaining_seconds: Sequence[float], *, slots: int) -> float:

@@ -14,10 +14,17 @@ from undertone_sidecar.batching.request import Lane, Request
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchSelection:
-    """Requests of one lane and one model version, and the length in tokens of the padded rows."""
+    """Requests of one lane and one model version.
+
+    Attributes:
+        requests: The requests.
+        length: Length in tokens of the padded rows.
+        row_cost: Cost of a padded row, as Request.cost.
+    """
 
     requests: tuple[Request, ...]
     length: int
+    row_cost: int
 
     @property
     def lane(self) -> Lane:
@@ -26,6 +33,11 @@ class BatchSelection:
     @property
     def padded_tokens(self) -> int:
         return len(self.requests) * self.length
+
+    @property
+    def cost(self) -> int:
+        """As Request.cost, for the whole batch."""
+        return len(self.requests) * self.row_cost
 
 
 def no_token_limit(_: Request) -> float:
@@ -50,7 +62,7 @@ def select_batch(
     requests of the nearest lengths, shorter or longer, within `budget` padded tokens. It stops when
     padding to one length would cost more than `max_padding` tokens, because a second call is
     cheaper then. A request that is longer than the budget gets its own batch. A request whose
-    deadline does not allow the batch stays in the queue.
+    deadline does not allow the batch stays in the queue. All tokens are counted as in Request.cost.
 
     Selected requests stay in the queue. Unwanted requests that are found on the way are removed.
     """
@@ -58,24 +70,24 @@ def select_batch(
     if not selected:
         return None
     budget = int(min(budget, *map(token_limit, selected)))
-    length = max(request.padded_length for request in selected)
-    padding_left = max_padding - sum(length - request.padded_length for request in selected)
+    cost = max(request.cost for request in selected)
+    padding_left = max_padding - sum(cost - request.cost for request in selected)
     taken = set(selected)
     buckets = queue.buckets(selected[0].version)
-    lengths = sorted(buckets)
-    longer = bisect_right(lengths, length)
+    costs = sorted(buckets)
+    longer = bisect_right(costs, cost)
     shorter = longer - 1
-    while length * (len(selected) + 1) <= budget:
+    while cost * (len(selected) + 1) <= budget:
         # `per_row` is the padding of each added request, `growth` the additional padding of those
         # selected before.
-        if shorter >= 0 and (longer == len(lengths) or length - lengths[shorter] <= lengths[longer] - length):
-            candidate, growth = lengths[shorter], 0
+        if shorter >= 0 and (longer == len(costs) or cost - costs[shorter] <= costs[longer] - cost):
+            candidate, growth = costs[shorter], 0
             shorter -= 1
-            per_row = length - candidate
-        elif longer < len(lengths):
-            candidate, per_row = lengths[longer], 0
+            per_row = cost - candidate
+        elif longer < len(costs):
+            candidate, per_row = costs[longer], 0
             longer += 1
-            growth = (candidate - length) * len(selected)
+            growth = (candidate - cost) * len(selected)
         else:
             break
         # If this length costs too much, every further length on the same side does too. Equal
@@ -84,9 +96,9 @@ def select_batch(
             shorter = -1
             continue
         if growth > max(padding_left, 0):
-            longer = len(lengths)
+            longer = len(costs)
             continue
-        longest = max(length, candidate)
+        longest = max(cost, candidate)
         room = len(queue) if per_row == 0 else int(padding_left // per_row)
         found: list[Request] = []
         for request in _available(queue, buckets[candidate], taken, is_wanted):
@@ -99,9 +111,9 @@ def select_batch(
                 budget = int(min(budget, limit))
         if found:
             selected += found
-            length = longest
+            cost = longest
             padding_left -= growth + per_row * len(found)
-    return BatchSelection(tuple(selected), length)
+    return BatchSelection(tuple(selected), max(request.padded_length for request in selected), cost)
 
 
 def _select_first(
@@ -109,24 +121,24 @@ def _select_first(
 ) -> list[Request]:
     """The first request, and the overdue requests of its version that fit with it."""
     selected: list[Request] = []
-    length = tokens_before = 0
+    cost = tokens_before = 0
     for request in queue:
         if not is_wanted(request):
             queue.remove(request)
             continue
-        new_length = max(length, request.padded_length)
+        new_cost = max(cost, request.cost)
         if selected:
             if not queue.is_overdue(tokens_before):
                 break
             if request.version != selected[0].version:
-                tokens_before += request.padded_length
+                tokens_before += request.cost
                 continue
-            if new_length * (len(selected) + 1) > min(budget, token_limit(request)):
+            if new_cost * (len(selected) + 1) > min(budget, token_limit(request)):
                 break
         budget = min(budget, token_limit(request))
         selected.append(request)
-        tokens_before += request.padded_length
-        length = new_length
+        tokens_before += request.cost
+        cost = new_cost
     return selected
 
 

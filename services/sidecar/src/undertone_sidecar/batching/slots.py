@@ -70,7 +70,7 @@ class Slots:
 
     def remaining_seconds(self, now: float) -> list[float]:
         """Estimated remaining seconds of each call in flight, ascending."""
-        return sorted(self._cost.remaining_seconds(call.padded_tokens, now - call.sent_at) for call in self._calls)
+        return sorted(self._cost.remaining_seconds(call.cost, now - call.sent_at) for call in self._calls)
 
     def seconds_until_free(self, now: float) -> list[float]:
         """Estimated seconds until each slot is free, ascending."""

@@ -14,7 +14,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2_grpc
 
-from undertone_sidecar.model import PaddedLengths
+from undertone_sidecar.lengths import PaddedLengths
 from undertone_sidecar.settings import Settings
 from undertone_sidecar.settings_options import settings_options
 from undertone_sidecar.sidecar import Sidecar

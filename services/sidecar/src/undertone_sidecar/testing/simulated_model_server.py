@@ -1,6 +1,7 @@
 """A simulated TF Serving for tests on a virtual clock, whose runs cannot be stopped."""
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -33,7 +34,15 @@ class SimulatedModelServer:
     """
 
     def __init__(
-        self, *, cores: int, threads: int, call_seconds: float, token_seconds: float, noise: float = 0.0, seed: int = 0
+        self,
+        *,
+        cores: int,
+        threads: int,
+        call_seconds: float,
+        token_seconds: float,
+        attention_length: float = math.inf,
+        noise: float = 0.0,
+        seed: int = 0,
     ) -> None:
         """Creates an idle server.
 
@@ -42,6 +51,7 @@ class SimulatedModelServer:
             threads: Maximum number of concurrent runs.
             call_seconds: Fixed duration of a run.
             token_seconds: Additional duration for each padded token.
+            attention_length: Length of the rows at which the duration for each token is doubled.
             noise: Standard deviation of the duration, as a share of the duration.
             seed: Seed of the noise.
         """
@@ -53,6 +63,7 @@ class SimulatedModelServer:
         self._threads = threads
         self._call_seconds = call_seconds
         self._token_seconds = token_seconds
+        self._attention_length = attention_length
         self._noise = noise
         self._random = random.Random(seed)  # noqa: S311 — not for cryptography
         self._runs: list[_Run] = []
@@ -70,7 +81,8 @@ class SimulatedModelServer:
         rows, length = batch.input_ids.shape
         self.shapes.append((rows, length))
         factor = max(0.5, 1 + self._noise * self._random.gauss(0, 1)) * self.slowdown
-        run = _Run((self._call_seconds + self._token_seconds * rows * length) * factor)
+        token_seconds = self._token_seconds * (1 + length / self._attention_length)
+        run = _Run((self._call_seconds + token_seconds * rows * length) * factor)
         self._advance()
         self._runs.append(run)
         self.max_runs = max(self.max_runs, len(self._runs))
