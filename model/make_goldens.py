@@ -8,7 +8,7 @@ has in its contract, and optionally a folder of story paragraphs, which replace 
     undertone-model merge build/merged
     ARTIFACTS=model/src/undertone_model/artifacts
     python model/make_goldens.py checkpoint build/merged $ARTIFACTS/adapters.safetensors \\
-        model/data/stories > $ARTIFACTS/goldens.json
+        $ARTIFACTS/stories > $ARTIFACTS/goldens.json
 
 Golden outputs of the tiny model of the tests:
 

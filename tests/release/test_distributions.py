@@ -57,6 +57,12 @@ def test_wheels_contain_only_their_packages(wheels: dict[str, Wheel]) -> None:
         assert [name for name in wheel.files if "__pycache__" in name or "/tests/" in name] == []
 
 
+def test_wheel_of_the_model_contains_the_sample_of_the_gate(wheels: dict[str, Wheel]) -> None:
+    stories = [name for name in wheels["undertone-model"].files if "/artifacts/stories/" in name]
+    assert len(stories) == 22
+    assert all(name.endswith(".jsonl") for name in stories)
+
+
 def test_sdists_contain_version_license_and_no_reference_outside(output: Path, wheels: dict[str, Wheel]) -> None:
     for name in wheels:
         (sdist,) = output.glob(f"{name.replace('-', '_')}-{VERSION}.tar.gz")

@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import Final, Self
 
 from tokenizers import Tokenizer
+from undertone_model.data import PACKAGED_STORIES
 
 from undertone_bench.errors import BenchError
 
@@ -20,9 +21,6 @@ P95: Final = 340
 MAX_TOKENS: Final = 1031
 MIN_TOKENS: Final = 3
 """One token between the two special tokens."""
-
-STORIES: Final = Path("model/data/stories")
-"""Folder of JSONL files with a field `text`, relative to the repository's root."""
 
 _QUANTILES: Final = 4096
 _SPECIAL_TOKENS: Final = 2
@@ -87,7 +85,7 @@ class Corpus:
         self._random = random.Random(seed)
 
     @classmethod
-    def read(cls, tokenizer: Tokenizer, folder: Path = STORIES) -> "Corpus":
+    def read(cls, tokenizer: Tokenizer, folder: Path = PACKAGED_STORIES) -> "Corpus":
         """Read the stories. Raises BenchError if the folder has no JSONL file."""
         texts = [json.loads(line)["text"] for path in sorted(folder.glob("*.jsonl")) for line in path.open(encoding="utf-8")]
         if not texts:

@@ -16,6 +16,9 @@ from undertone_model.errors import DataError
 
 Split = Literal["train", "dev", "test"]
 
+PACKAGED_STORIES: Final = Path(__file__).parent / "artifacts" / "stories"
+"""Folder of the story paragraphs, which belong to this package."""
+
 STORY_ID: Final = re.compile(r".+/(?P<index>[0-9]{2})")
 
 # A genre has ten paragraphs for each emotion: one for calibration, two for the test.
@@ -108,7 +111,7 @@ def load_stories(folder: Path, split: Split) -> Dataset:
     """
     paths = sorted(folder.glob("*.jsonl"))
     if not paths:
-        raise DataError(f"{folder} contains no .jsonl files; the story paragraphs of this project are in model/data/stories")
+        raise DataError(f"{folder} contains no .jsonl files; the story paragraphs of this project are in {PACKAGED_STORIES}")
     digest = hashlib.sha256()
     examples = []
     for path in paths:
@@ -148,7 +151,7 @@ def _load_sample_file(path: Path) -> Sample:
         content = path.read_bytes()
         lines = content.decode().split("\n")
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; use a file of texts or the folder model/data/stories") from None
+        raise DataError(f"{path} does not exist; use a file of texts") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
     texts = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]

@@ -1,4 +1,4 @@
-"""The story paragraphs in model/data: number, splits and independence of the test split."""
+"""The packaged story paragraphs: number, splits and independence of the test split."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from undertone_model.data import Split, load_stories
+from undertone_model.data import PACKAGED_STORIES, Split, load_stories
 from undertone_model.emotions import EMOTIONS
 
 DATA = Path(__file__).parents[3] / "model" / "data"
@@ -16,12 +16,12 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
-    return [json.loads(line) for path in sorted((DATA / "stories").glob("*.jsonl")) for line in path.read_text().splitlines()]
+    return [json.loads(line) for path in sorted((PACKAGED_STORIES).glob("*.jsonl")) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, list[str]]:
-    return {split: [example.text for example in load_stories(DATA / "stories", split).examples] for split in SPLITS}
+    return {split: [example.text for example in load_stories(PACKAGED_STORIES, split).examples] for split in SPLITS}
 
 
 def shingles(text: str, size: int = 8) -> set[tuple[str, ...]]:
@@ -46,7 +46,7 @@ def test_ids_and_texts_are_unique_and_ids_contain_genre_and_emotion(rows: list[d
 
 
 def test_a_fifth_of_every_emotion_is_in_the_test_split(rows: list[dict[str, Any]], texts: dict[str, list[str]]) -> None:
-    in_test = Counter(example.label for example in load_stories(DATA / "stories", "test").examples)
+    in_test = Counter(example.label for example in load_stories(PACKAGED_STORIES, "test").examples)
     everything = Counter(EMOTIONS.index(row["emotion"]) for row in rows)
     assert len(texts["test"]) == pytest.approx(len(rows) / 5, rel=0.02)
     assert {label: in_test[label] / everything[label] for label in everything} == {

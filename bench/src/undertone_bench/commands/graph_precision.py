@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from undertone_model.data import PACKAGED_STORIES
 
 from undertone_bench.errors import BenchError
 from undertone_bench.options import progress, reporting
@@ -21,8 +22,8 @@ Examples:
 @click.option(
     "--sample",
     type=click.Path(exists=True, path_type=Path),
-    default=Path("model/data/stories"),
-    show_default=True,
+    default=PACKAGED_STORIES,
+    show_default="the packaged stories",
     help="Texts, as for `undertone-model verify`.",
 )
 @reporting

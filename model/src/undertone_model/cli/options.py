@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from undertone_model.adapters import PACKAGED_ADAPTERS
+from undertone_model.data import PACKAGED_STORIES
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 EXISTING_FOLDER: Final = click.Path(path_type=Path, file_okay=False, exists=True)
@@ -23,14 +24,18 @@ adapters = click.option(
     help="Folder of adapters that `train` wrote.",
 )
 stories = click.option(
-    "--stories", type=FOLDER, default=Path("model/data/stories"), show_default=True, help="Folder of story paragraphs."
+    "--stories",
+    type=FOLDER,
+    default=PACKAGED_STORIES,
+    show_default="the packaged stories",
+    help="Folder of story paragraphs.",
 )
 sample = click.option(
     "--sample",
     type=click.Path(path_type=Path),
     metavar="FILE|DIR",
-    default=Path("model/data/stories"),
-    show_default=True,
+    default=PACKAGED_STORIES,
+    show_default="the packaged stories, in English",
     help="Texts that compare bf16 with fp32: a file with one text per line, a .jsonl file with `text`, or a folder of "
     "story paragraphs.",
 )

@@ -64,3 +64,17 @@ def test_commands_compare_bf16_with_fp32_and_fall_back_to_fp32(
     code, output = run("verify", tmp_path / "tiny", "--sample", tmp_path / "none")
     assert code == 1
     assert "none does not exist" in output
+
+
+def test_default_sample_does_not_depend_on_the_working_directory(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOG_LEVEL, "2")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gate, "MAX_SHIFT", 1.0)
+    monkeypatch.setattr(gate, "MAX_LABEL_FLIPS", 1.0)
+    monkeypatch.setattr(cli_export, "fastest_precision", lambda: "bf16")
+    result = CliRunner().invoke(undertone_model, ["export", "models", "--checkpoint", str(tiny), "--max-tokens", "16"])
+    assert result.exit_code == 0, result.output
+    agreement = json.loads((tmp_path / "models/tiny/1/contract.json").read_text())["agreement"]
+    assert (agreement["sample"], agreement["rows"]) == ("stories/held-out", 594)
