@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, Service, Source
 from undertone_batch.layout import Layout
 from undertone_client.jobs.catalog import CatalogSettings, TableName
+from undertone_client.testing import EMOTIONS
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.spark import spark_session
@@ -35,17 +36,24 @@ def spark(spark_context: SparkSession) -> SparkSession:
 
 
 @pytest.fixture(scope="package")
-def service() -> Iterator[BackgroundService]:
+def running_service() -> Iterator[BackgroundService]:
     service = BackgroundService()
     yield service
     service.close()
 
 
 @pytest.fixture
+def service(running_service: BackgroundService) -> BackgroundService:
+    """The service with the first version of a single-label model, and no calls yet."""
+    running_service.received_texts()
+    fake = running_service.fake
+    fake.version, fake.labels, fake.thresholds = 1, EMOTIONS, ()
+    return running_service
+
+
+@pytest.fixture
 def config(service: BackgroundService, tmp_path: Path) -> JobConfig:
     """A daily run from `source` to a table in `lake`, both in the test's folder."""
-    service.received_texts()
-    service.fake.version = 1
     source = Source((str(tmp_path / "source"),), format="json")
     target = Service(service.target, SETTINGS)
     catalog = CatalogSettings(warehouse=str(tmp_path / "lake"))

@@ -6,7 +6,7 @@ from pyspark.sql import functions as sql
 from undertone_batch import Service, emotions, predict
 from undertone_batch.source.paragraphs import is_utf8
 from undertone_client import SettingsError
-from undertone_client.testing import EMOTIONS, expected_probabilities
+from undertone_client.testing import EMOTIONS, expected_independent_probabilities, expected_probabilities
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.spark import needs_iceberg, needs_java
@@ -32,6 +32,22 @@ def test_emotions_adds_scores_or_failures(spark: SparkSession, service: Backgrou
     assert (outcomes[1].status, outcomes[1].reason) == ("OK", None)
     assert (outcomes[2].label, outcomes[2].status, outcomes[2].reason) == (None, "INVALID_ARGUMENT", "the text is null")
     assert (outcomes[3].probabilities, outcomes[3].reason) == (None, "the text is not UTF-8 at byte 1")
+
+
+def test_emotions_has_the_labels_of_a_multi_label_model(spark: SparkSession, service: BackgroundService) -> None:
+    text = "A paragraph in a frame"
+    frame = spark.sql(f"VALUES (1, '{text}'), (2, NULL) AS frame(number, review)")
+    service.fake.labels, service.fake.thresholds = ("joy", "fear"), (0.0, 1.0)
+    target = Service(service.target, SETTINGS)
+    scored = frame.select("number", emotions("review", target).alias("emotions"))
+    predicted = predict(frame, target, text="review")
+    for rows in (scored.selectExpr("number", "emotions.*").collect(), predicted.collect()):
+        first, second = sorted(rows)
+        assert first.labels_above_threshold == ["joy"]
+        assert first.probabilities == pytest.approx(
+            dict(zip(service.fake.labels, expected_independent_probabilities(text, 2), strict=True))
+        )
+        assert (second.labels_above_threshold, second.status) == (None, "INVALID_ARGUMENT")
 
 
 def test_a_cast_of_bytes_is_utf8_where_python_decodes_it(spark: SparkSession) -> None:

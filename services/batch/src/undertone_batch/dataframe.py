@@ -16,7 +16,8 @@ from pyspark.sql import functions as sql
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
-from undertone_client import Outcome, Score, SettingsError
+from undertone_client import Outcome, ProblemType, Score, SettingsError
+from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN
 
 from undertone_batch.config import Service
 from undertone_batch.connect import uses_connect
@@ -28,6 +29,7 @@ _ARROW = pa.schema(
     [
         ("label", pa.string()),
         ("probabilities", pa.map_(pa.string(), pa.float32())),
+        LABELS_ABOVE_THRESHOLD_COLUMN,
         ("tokens", pa.int32()),
         ("chunks", pa.int32()),
         ("truncated", pa.bool_()),
@@ -46,7 +48,8 @@ OUTCOME = from_arrow_schema(_ARROW)
 """The columns of an outcome.
 
 `status` is the name of a gRPC status code: OK for a score, whose `reason` and `attempts` are null.
-A failure has only `status`, `reason` and `attempts`.
+A failure has only `status`, `reason` and `attempts`. `labels_above_threshold` has the labels of a
+multi-label model whose probability reaches their threshold; null from a single-label model.
 """
 
 
@@ -59,6 +62,7 @@ def emotions(text: Column | str, service: Service) -> Column:
         service = Service("undertone.example:50051")
         scored = frame.withColumn("emotions", emotions("review", service))
         scored.select("id", "emotions.label", "emotions.probabilities.joy")
+        scored.where("array_contains(emotions.labels_above_threshold, 'joy')")  # multi-label models
 
     Spark may compute a column again for every action and every plan that uses it: write or cache
     the result.
@@ -156,10 +160,11 @@ def outcome_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
     if not isinstance(outcome, Score):
-        return (*(None,) * 8, outcome.status.name, outcome.reason, outcome.attempts)
+        return (*(None,) * 9, outcome.status.name, outcome.reason, outcome.attempts)
     return (
         outcome.label,
         list(zip(outcome.labels, outcome.probabilities, strict=True)),
+        list(outcome.labels_above_threshold) if outcome.problem_type is ProblemType.MULTI_LABEL else None,
         outcome.tokens,
         outcome.chunks,
         outcome.truncated,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
-from undertone_client import CallCounts, SettingsError, UndertoneError
+from undertone_client import CallCounts, ProblemType, SettingsError, UndertoneError
 from undertone_client.jobs import table_properties, wait_for_service
 
 from undertone_batch.config import JobConfig, RunMode
@@ -35,7 +35,7 @@ from undertone_batch.merge import ChangeCounts, count_changes, dead_letters, to_
 from undertone_batch.schedule import Schedule
 from undertone_batch.session import ignore_lost_java
 from undertone_batch.summary import ExecutorMetricsParam, Summary, WaveResult
-from undertone_batch.table import Commit, ScoreTable, TableState, kept_of, labels_of, merge_kept, table_schema
+from undertone_batch.table import Commit, ScoreTable, TableState, extended, table_schema
 from undertone_batch.tables import open_table
 from undertone_batch.waves import Wave, divide
 
@@ -152,25 +152,29 @@ class ScoringJob:
             log.warning("nothing to do: %s", reason)
             return
         id_type = config.source.id_type(source, None if state is None else state.schema["id"].dataType)
-        kept = merge_kept([] if state is None else kept_of(state.schema), kept_columns(source))
-        table_schema([] if state is None else labels_of(state.schema), id_type, kept)  # names are checked before the service
+        kept = kept_columns(source)
+        # Names are checked before the service.
+        if state is None:
+            table_schema([], id_type, kept)
+        else:
+            extended(state.schema, [], kept, multi_label=False)
         served = asyncio.run(
             wait_for_service(config.service.target, config.service.settings, log.info, sleep=self._sleep_until_cancelled)
         )
+        multi_label = served.problem_type is ProblemType.MULTI_LABEL
         if state is None:
-            state = table.create(table_schema(served.labels, id_type, kept))
+            state = table.create(table_schema(served.labels, id_type, kept, multi_label=multi_label))
         since = until = None
         if config.mode is RunMode.BACKFILL:
             until = self._summary.started_at
             since = min(state.backfill_began_at or until, until)
         target = TargetState(served.model, config.service.policy, since, until, config.mark_deleted)
         self._summary = replace(self._summary, model=served.model, policy=config.service.policy, snapshot=state.snapshot)
-        kept = merge_kept(kept_of(state.schema), kept)  # another run may have created the table
+        schema = extended(state.schema, served.labels, kept, multi_label=multi_label)
         waves = list(self._waves(table, source, state, target))
         if waves:
             table.drop_leftovers(self._clock())
-            labels = dict.fromkeys((*labels_of(state.schema), *served.labels))
-            state = table.add_columns(state, table_schema(list(labels), id_type, kept))
+            state = table.add_columns(state, schema)
             if since is not None and state.backfill_began_at is None:
                 state = table.begin_backfill(state, since)
         for number, wave in enumerate(waves, start=1):

@@ -92,7 +92,7 @@ def to_changes(predicted: DataFrame, target: TargetState, scored_at: datetime, s
 def _new_columns(predicted: DataFrame, target: TargetState, scored_at: datetime, schema: StructType) -> list[Column]:
     constants = {"policy": sql.lit(target.policy.value), "scored_at": sql.lit(scored_at), "deleted_at": sql.lit(None)}
     labels = labels_of(schema)
-    own = table_schema([], schema["id"].dataType).names
+    own = table_schema([], schema["id"].dataType, multi_label=True).names
     kept = [field.name for field in kept_fields(predicted)]
     columns = []
     for field in schema.fields:

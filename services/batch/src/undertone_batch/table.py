@@ -11,22 +11,33 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_type
 from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, INPUT_COLUMNS, LABEL_COLUMN, score_columns
+from undertone_client.jobs.score_columns import (
+    DELETED_AT_COLUMN,
+    INPUT_COLUMNS,
+    LABEL_COLUMN,
+    LABELS_ABOVE_THRESHOLD_COLUMN,
+    score_columns,
+)
 
 
-def table_schema(labels: Sequence[str], id_type: DataType, kept: Sequence[StructField] = ()) -> StructType:
+def table_schema(
+    labels: Sequence[str], id_type: DataType, kept: Sequence[StructField] = (), *, multi_label: bool = False
+) -> StructType:
     """The columns of a table of scores.
 
     Args:
         labels: The emotions.
         id_type: The type of the ids.
         kept: Columns of the source that the run copies to the table.
+        multi_label: Whether the table has scores of a multi-label model.
 
     Raises:
         OutputError: two columns have the same name.
     """
     names = [pa.field(column.name, pa.null()) for column in kept]
-    columns = score_columns(labels, id_type=to_arrow_type(id_type), more=[DELETED_AT_COLUMN], kept=names)
+    columns = score_columns(
+        labels, multi_label=multi_label, id_type=to_arrow_type(id_type), more=[DELETED_AT_COLUMN], kept=names
+    )
     own = columns[: len(columns) - len(kept)]
     return StructType([*from_arrow_schema(pa.schema(own)).fields, *kept])
 
@@ -34,6 +45,31 @@ def table_schema(labels: Sequence[str], id_type: DataType, kept: Sequence[Struct
 def labels_of(schema: StructType) -> list[str]:
     """The emotions of a table: the columns between `label` and `tokens`."""
     return schema.names[schema.names.index(LABEL_COLUMN.name) + 1 : schema.names.index(INPUT_COLUMNS[0].name)]
+
+
+def is_multi_label(schema: StructType) -> bool:
+    """Whether a table has scores of a multi-label model."""
+    return LABELS_ABOVE_THRESHOLD_COLUMN.name in schema.names
+
+
+def extended(schema: StructType, labels: Sequence[str], kept: Sequence[StructField], *, multi_label: bool) -> StructType:
+    """The columns of an existing table and those that a run needs.
+
+    Args:
+        schema: The columns of the table.
+        labels: The emotions of the run's model.
+        kept: Columns of the source that the run copies to the table.
+        multi_label: Whether the run's model is multi-label.
+
+    Raises:
+        OutputError: two columns have the same name, or a column has another type in the table.
+    """
+    return table_schema(
+        list(dict.fromkeys((*labels_of(schema), *labels))),
+        schema["id"].dataType,
+        merge_kept(kept_of(schema), kept),
+        multi_label=multi_label or is_multi_label(schema),
+    )
 
 
 def kept_of(schema: StructType) -> list[StructField]:
@@ -65,7 +101,7 @@ def check_schema(schema: StructType, table: str) -> None:
     """
     types = {column.name: column.dataType for column in schema.fields}
     if types.get("id") in (LongType(), StringType()):
-        wanted = table_schema([], types["id"])
+        wanted = table_schema([], types["id"], multi_label=is_multi_label(schema))
         wrong = [column.name for column in wanted.fields if types.get(column.name) != column.dataType]
     else:
         wrong = ["id"]

@@ -23,6 +23,19 @@ def test_a_table_of_a_multi_label_model_has_a_column_of_sets_before_the_stronges
     assert names(multi_label=True) == expected
 
 
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (["joy", "fear", "Joy"], "a label named 'Joy', but the table has a column 'joy', and SQL engines ignore case. Rename"),
+        (["joy", "joy"], "a label named 'joy', but the table has a column 'joy'"),
+        (["joy", " "], "a label named ' ', which cannot be the name of a column. Rename the label in the checkpoint"),
+    ],
+)
+def test_labels_that_cannot_be_columns_are_refused(labels: list[str], reason: str) -> None:
+    with pytest.raises(OutputError, match=reason):
+        score_columns(labels)
+
+
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("name", ["labels_above_threshold", "Tokens"])
 def test_names_of_columns_are_reserved(name: str, *, multi_label: bool) -> None:

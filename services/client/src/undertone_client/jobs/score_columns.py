@@ -60,6 +60,8 @@ DEAD_LETTER_COLUMNS = (
 sent.
 """
 
+_RENAME_LABEL = "Rename the label in the checkpoint (id2label in config.json) and export the model again"
+
 
 def score_columns(
     labels: Sequence[str],
@@ -80,20 +82,27 @@ def score_columns(
         more: Further columns of the kind of table.
 
     Raises:
-        OutputError: two columns have the same name. Case is ignored, as SQL engines do.
+        OutputError: two columns have the same name, or a label is empty. Case is ignored, as SQL
+            engines do.
     """
     sets = (LABELS_ABOVE_THRESHOLD_COLUMN,) if multi_label else ()
     before = (ID_COLUMN.with_type(id_type), *PARAGRAPH_COLUMNS, *sets, LABEL_COLUMN)
     after = (*INPUT_COLUMNS, *MODEL_COLUMNS, SCORED_AT_COLUMN, *more)
-    names = {field.name for field in (*before, LABELS_ABOVE_THRESHOLD_COLUMN, *after)}
+    names = {field.name: field.name for field in (*before, LABELS_ABOVE_THRESHOLD_COLUMN, *after)}
     for label in labels:
-        if label.lower() in names:
-            raise OutputError(f"the model has a label named {label!r}, which is the name of another column of the table")
-        names.add(label.lower())
+        if not label.strip():
+            raise OutputError(f"the model has a label named {label!r}, which cannot be the name of a column. {_RENAME_LABEL}")
+        if (other := names.get(label.lower())) is not None:
+            raise OutputError(
+                f"the model has a label named {label!r}, but the table has a column {other!r}, and SQL engines ignore case."
+                f" {_RENAME_LABEL}"
+            )
+        names[label.lower()] = label
     for field in kept:
         if field.name.lower() in names:
             raise OutputError(
                 f"the input column {field.name!r} cannot be kept, because the table has another column of that name: rename it"
+                f"{', or use another table' if names[field.name.lower()] in labels else ''}"
             )
-        names.add(field.name.lower())
+        names[field.name.lower()] = field.name
     return [*before, *(pa.field(label, pa.float32()) for label in labels), *after, *kept]

@@ -1,0 +1,118 @@
+"""Tables of models with other labels, of another kind, and with labels that need quotes in SQL."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from undertone_batch import JobConfig, RunMode, read_scores
+from undertone_batch.layout import Layout, TableFormat
+from undertone_client.jobs import OutputError
+from undertone_client.testing import expected_independent_probabilities, expected_probabilities
+
+from tests.integration.support import score_table
+from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.spark import needs_iceberg, needs_java
+from tests.integration.support.spark_jobs import run, table, write_source
+
+pytestmark = [needs_java, needs_iceberg]
+
+TEXTS = {str(number): f"Paragraph {number} with labels" for number in range(6)}
+
+AWKWARD = (
+    "Joy / Élan",
+    'say "cheese"',
+    "l'ennui",
+    "a.b",
+    "back`tick",
+    "percent%",
+    "semi;colon",
+    "(x, y)=1",
+    " tab\t ",
+    "new\nline",
+)
+
+
+def serve(service: BackgroundService, version: int, labels: tuple[str, ...], *, thresholds: tuple[float, ...] = ()) -> None:
+    service.fake.version, service.fake.labels, service.fake.thresholds = version, labels, thresholds
+
+
+def above(text: str, labels: tuple[str, ...], threshold: float) -> list[str]:
+    probabilities = expected_independent_probabilities(text, len(labels))
+    return [label for label, value in zip(labels, probabilities, strict=True) if value >= threshold]
+
+
+def test_models_with_other_labels_and_of_the_other_kind_share_a_table(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    write_source(config, TEXTS)
+    serve(service, 1, ("joy", "fear"))
+    first = run(spark, config)
+    assert "labels_above_threshold" not in score_table.load(config.catalog.local_warehouse).schema().as_arrow().names
+
+    gone, *present = TEXTS
+    write_source(config, {ident: TEXTS[ident] for ident in present})
+    serve(service, 2, labels := ("awe", "joy"), thresholds=(0.5, 0.5))
+    second = run(spark, config)
+    assert second.scored == len(present)
+    names = score_table.load(config.catalog.local_warehouse).schema().as_arrow().names
+    assert names[3:9] == ["text_sha256", "labels_above_threshold", "label", "joy", "fear", "awe"]
+    rows = score_table.read(config.catalog.local_warehouse)
+    assert_single(rows[gone], ("joy", "fear"), TEXTS[gone], without="awe")
+    for ident in present:
+        awe, joy = expected_independent_probabilities(TEXTS[ident], 2)
+        assert (rows[ident]["awe"], rows[ident]["joy"], rows[ident]["fear"]) == (pytest.approx(awe), pytest.approx(joy), None)
+        assert rows[ident]["labels_above_threshold"] == above(TEXTS[ident], labels, 0.5)
+    assert {len(rows[ident]["labels_above_threshold"]) for ident in present} == {0, 1, 2}
+    assert table(spark, config)[present[0]].labels_above_threshold == rows[present[0]]["labels_above_threshold"]
+    before = read_scores(spark, config.table, config.catalog, as_of=first.snapshot)
+    assert (before.count(), "awe" in before.columns) == (len(TEXTS), False)
+
+    serve(service, 3, ("joy", "fear"))
+    assert run(spark, config).scored == len(present)
+    assert score_table.load(config.catalog.local_warehouse).schema().as_arrow().names == names
+    for ident, row in score_table.read(config.catalog.local_warehouse).items():
+        assert_single(row, ("joy", "fear"), TEXTS[ident], without="awe")
+
+
+def assert_single(row: dict[str, Any], labels: tuple[str, ...], text: str, *, without: str) -> None:
+    assert [row[label] for label in labels] == pytest.approx(expected_probabilities(text, len(labels)))
+    assert (row[without], row["labels_above_threshold"]) == (None, None)
+
+
+@pytest.mark.parametrize("table_format", TableFormat)
+def test_100_labels_with_names_that_need_quotes(
+    spark: SparkSession, service: BackgroundService, config: JobConfig, table_format: TableFormat
+) -> None:
+    labels = AWKWARD + tuple(f"label {number}" for number in range(100 - len(AWKWARD)))
+    serve(service, 1, labels[10:38])
+    config = replace(config, layout=Layout(table_format, bucket_count=1), mode=RunMode.BACKFILL)
+    write_source(config, TEXTS)
+    run(spark, config)
+    serve(service, 2, labels, thresholds=(0.5,) * 100)
+    run(spark, config)
+    rows = read_scores(spark, config.table, config.catalog, table_format=table_format).collect()
+    assert len(rows) == len(TEXTS)
+    if table_format is TableFormat.ICEBERG:
+        assert {ident: row["a.b"] for ident, row in score_table.read(config.catalog.local_warehouse).items()} == {
+            row.id: row["a.b"] for row in rows
+        }
+    for row in rows:
+        text = TEXTS[row.id]
+        assert [row[label] for label in labels] == pytest.approx(expected_independent_probabilities(text, 100))
+        assert row.labels_above_threshold == above(text, labels, 0.5)
+
+
+def test_a_label_that_differs_from_a_column_only_by_case_is_refused(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    write_source(config, TEXTS)
+    serve(service, 1, ("joy", "fear"))
+    run(spark, config)
+    service.received_texts()
+    serve(service, 2, ("Joy", "awe"))
+    with pytest.raises(OutputError, match="a label named 'Joy', but the table has a column 'joy'"):
+        run(spark, config)
+    assert service.received_texts() == []
+    assert score_table.commits(config.catalog.local_warehouse) == 1
+    assert "awe" not in score_table.load(config.catalog.local_warehouse).schema().as_arrow().names
