@@ -91,7 +91,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if "classifier.bias" in weights:
         check_head(configuration)
         labels = read_labels(configuration, len(weights["classifier.bias"]))
-    _check_shapes(folder / "model.safetensors", weights, architecture, len(labels))
+    _check_shapes(folder, weights, architecture, len(labels))
     tokenizer = _read_tokenizer(folder / "tokenizer.json", architecture)
     return Checkpoint(architecture, weights, tokenizer, labels, problem_type)
 
@@ -127,7 +127,10 @@ def _check_heads(path: Path, architecture: Architecture) -> None:
 
 def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist; save the fast tokenizer in the same folder")
+        raise CheckpointError(
+            f"{path} does not exist; "
+            f'write it with AutoTokenizer.from_pretrained("{path.parent}").save_pretrained("{path.parent}") of transformers'
+        )
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
@@ -142,13 +145,13 @@ def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     return tokenizer
 
 
-def _check_shapes(path: Path, weights: NamedArrays, architecture: Architecture, labels: int) -> None:
+def _check_shapes(folder: Path, weights: NamedArrays, architecture: Architecture, labels: int) -> None:
     expected = architecture.weight_shapes()
     if "classifier.weight" in weights or labels:
         expected |= {"classifier.weight": (labels, architecture.hidden_size), "classifier.bias": (labels,)}
     for name, shape in expected.items():
         if name not in weights:
-            raise CheckpointError(f"{path} has no tensor {name}; use a complete checkpoint")
+            raise CheckpointError(f"{folder} has no tensor {name}; use a complete checkpoint")
         if weights[name].shape != shape:
             actual = list(weights[name].shape)
-            raise CheckpointError(f"{path}: tensor {name} has the shape {actual}, expected {list(shape)}")
+            raise CheckpointError(f"{folder}: tensor {name} has the shape {actual}, expected {list(shape)}")

@@ -95,8 +95,8 @@ def choose_problem_type(
     """
     if configured and chosen and configured != chosen:
         raise CheckpointError(
-            f"--problem-type {chosen} contradicts {folder / 'config.json'}, which has {configured}; "
-            "omit the option, or correct problem_type in the file"
+            f"--problem-type {chosen} contradicts {folder / 'config.json'}, whose problem_type is {configured}; "
+            "omit the option, or correct the file"
         )
     problem_type = configured or chosen or "single-label"
     if len(labels) == 1 and problem_type == "single-label":

@@ -15,7 +15,7 @@ from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.data import Dataset, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 from undertone_model.evaluation import Evaluation, evaluate
-from undertone_model.tensors import file_sha256
+from undertone_model.tensors import weights_sha256
 from undertone_model.training import Progress, Recipe
 
 UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)
@@ -65,7 +65,7 @@ def train(
     adapters = Adapters(
         tensors=tensors,
         sha256="",
-        base_sha256=file_sha256(folder / "model.safetensors"),
+        base_sha256=weights_sha256(folder),
         labels=EMOTIONS,
         recipe=asdict(recipe),
         priors={},

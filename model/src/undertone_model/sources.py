@@ -13,7 +13,7 @@ from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 from undertone_model.labels import DEFAULT_THRESHOLD, ProblemType, choose_problem_type
-from undertone_model.tensors import file_sha256, weights_sha256
+from undertone_model.tensors import weights_sha256
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "minilm": Architecture(num_hidden_layers=6, hidden_size=384, intermediate_size=1536),
@@ -67,10 +67,9 @@ def from_adapters(base: str | None, prior: str, folder: Path = PACKAGED_ADAPTERS
 def merge_into_base(base: str | None, adapters: Adapters) -> Checkpoint:
     """The base with `adapters` merged into it. Raises CheckpointError for another base."""
     folder = find_base(base)
-    weights = folder / "model.safetensors"
-    sha256 = file_sha256(weights)
+    sha256 = weights_sha256(folder)
     if sha256 != adapters.base_sha256:
-        raise CheckpointError(f"the adapters were not trained on {weights} (SHA-256 {sha256}); set --base to their base")
+        raise CheckpointError(f"the adapters were not trained on {folder} (SHA-256 {sha256}); set --base to their base")
     checkpoint = load_checkpoint(folder)
     return replace(checkpoint, weights=merge_adapters(checkpoint.weights, adapters.tensors), labels=adapters.labels)
 

@@ -24,12 +24,12 @@ def tiny_checkpoint(
     labels: Sequence[str] = EMOTIONS,
     seed: int = 0,
     positions: int = 64,
-    problem_type: ProblemType | None = None,
+    problem_type: ProblemType | None = "single-label",
 ) -> Path:
     """Writes a BertForSequenceClassification with two layers and random weights to `folder`, and
     returns it.
 
-    `seed` determines the weights. By default, the configuration has no problem type.
+    `seed` determines the weights. With None, the configuration has no problem type.
     """
     tokenizer = tiny_tokenizer()
     architecture = Architecture(

@@ -87,7 +87,7 @@ def test_option_replaces_an_absent_problem_type(
     ("configured", "chosen", "labels", "reason"),
     [
         ("multi-label", "single-label", LABELS, "--problem-type single-label contradicts checkpoint/config.json"),
-        ("single-label", "multi-label", LABELS, "which has single-label; omit the option, or correct problem_type"),
+        ("single-label", "multi-label", LABELS, "whose problem_type is single-label; omit the option"),
         (None, None, ("joy",), "Hugging Face trains this as a regression, which is not supported"),
         ("single-label", None, ("joy",), "always has the probability 1"),
         (None, "single-label", ("joy",), "always has the probability 1"),

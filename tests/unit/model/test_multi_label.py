@@ -99,7 +99,7 @@ def test_contract_with_invalid_thresholds_is_refused(
 
 
 def test_commands_export_and_verify_a_multi_label_model(tmp_path: Path, sample: Sample) -> None:
-    checkpoint = tiny_checkpoint(tmp_path / "mine", labels=EMOTIONS[:3])
+    checkpoint = tiny_checkpoint(tmp_path / "mine", labels=EMOTIONS[:3], problem_type=None)
     (tmp_path / "thresholds.json").write_text(json.dumps({EMOTIONS[1]: 0.25}))
     (tmp_path / "texts.txt").write_text("\n".join(sample.texts))
     options = ("--checkpoint", checkpoint, "--problem-type", "multi-label", "--thresholds", tmp_path / "thresholds.json")
@@ -118,7 +118,7 @@ def test_commands_export_and_verify_a_multi_label_model(tmp_path: Path, sample: 
 
 
 def test_multi_label_model_with_one_label(tmp_path: Path) -> None:
-    checkpoint = tiny_checkpoint(tmp_path / "toxic", labels=["toxic"])
+    checkpoint = tiny_checkpoint(tmp_path / "toxic", labels=["toxic"], problem_type=None)
     refused = run("export", tmp_path / "models", "--checkpoint", checkpoint, "--precision", "fp32")
     assert refused.exit_code == 1
     assert "set --problem-type multi-label" in refused.stderr
@@ -128,6 +128,13 @@ def test_multi_label_model_with_one_label(tmp_path: Path) -> None:
         answers = session.run(ROWS)
     assert answers.shape == (3, 1)
     assert len(set(answers.ravel().tolist())) == 3
+
+
+def test_export_notes_an_absent_problem_type(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint(tmp_path / "mine", problem_type=None)
+    result = run("export", tmp_path / "models", "--checkpoint", checkpoint, "--precision", "fp32")
+    assert result.exit_code == 0, result.output
+    assert f"{checkpoint / 'config.json'} has no problem_type. The export is single-label" in result.stderr
 
 
 @pytest.mark.parametrize("options", [("--threshold", 0.4), ("--thresholds", "thresholds.json")])

@@ -102,6 +102,12 @@ def export(
         source = sources.from_checkpoint(checkpoint, problem_type)
         if threshold is not None or thresholds:
             source = _with_thresholds(source, threshold, thresholds)
+        if not (source.checkpoint.problem_type or problem_type):
+            click.echo(
+                f"Note: {checkpoint / 'config.json'} has no problem_type. The export is single-label; "
+                "for a multi-label model, set --problem-type multi-label.",
+                err=True,
+            )
         default_name = checkpoint.resolve().name
     elif size:
         source, default_name = sources.random_weights(size), size
@@ -166,7 +172,7 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
     contract = read_contract(newest)
     expected = load_goldens(goldens) if goldens else packaged_goldens(contract.weights_sha256)
     source = texts = None
-    if not options.is_default("sample") or (contract.precision != "fp32" and contract.weights_sha256):
+    if checkpoint or not options.is_default("sample") or (contract.precision != "fp32" and contract.weights_sha256):
         texts = load_sample(sample)
         source = _source_of(contract, checkpoint, adapters, base)
     result = verification.verify(newest, expected, source, texts)
