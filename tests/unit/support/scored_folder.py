@@ -11,7 +11,7 @@ from undertone_cli.readers import Fingerprint, InputParagraph, ReadOptions
 from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity, Sample, ScoreTable, Shard, TextScore
 from undertone_cli.run_folder.table import ScoreRow
 from undertone_client import CallCounts
-from undertone_client.values import Model, Policy
+from undertone_client.values import Model, Policy, ProblemType
 
 NOON = datetime(2025, 3, 5, 12, 0, tzinfo=UTC)
 Point = Callable[..., list[float]]
@@ -24,10 +24,11 @@ def sha256(text: str) -> str:
 
 @dataclass
 class ScoredFolder:
-    """Collects rows and failures; `write` writes the folder."""
+    """Collects rows and failures; `write` writes the folder. Thresholds make it multi-label."""
 
     path: Path
     labels: Sequence[str] = LABELS
+    thresholds: Sequence[float] = ()
     model: Model = field(default_factory=lambda: Model("emotions", 1, "fp32"))
     sources: tuple[Fingerprint, ...] = ()
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -46,7 +47,9 @@ class ScoredFolder:
         label = self.labels[max(range(len(self.labels)), key=probabilities.__getitem__)]
         ident = ident or f"{document}/{position:04d}"
         paragraph = InputParagraph(len(self.rows), ident, document, position, "", None, sha256(text or ident))
-        score = TextScore(label, tuple(probabilities), 10 + position, 1, truncated=False)
+        limits = zip(self.labels, probabilities, self.thresholds, strict=True) if self.thresholds else ()
+        above = tuple(name for name, probability, threshold in limits if probability >= threshold)
+        score = TextScore(label, tuple(probabilities), 10 + position, 1, truncated=False, labels_above_threshold=above)
         self.rows.append(ScoreRow(paragraph, score, NOON))
 
     def fail(self, ident: str, status: str, reason: str) -> None:
@@ -54,7 +57,16 @@ class ScoredFolder:
         self.failures.append({"id": ident, "status": status, "reason": reason, **record})
 
     def write(self, *, part: int = 0) -> Path:
-        identity = RunIdentity(self.sources, self.options, 50_000, self.model, tuple(self.labels), Policy.CHUNK_MEAN)
+        identity = RunIdentity(
+            self.sources,
+            self.options,
+            50_000,
+            self.model,
+            tuple(self.labels),
+            Policy.CHUNK_MEAN,
+            problem_type=ProblemType.MULTI_LABEL if self.thresholds else ProblemType.SINGLE_LABEL,
+            thresholds=tuple(self.thresholds),
+        )
         folder = RunFolder(self.path)
         folder.path.mkdir(parents=True, exist_ok=True)
         if self.rows:

@@ -55,6 +55,15 @@ def test_number_of_bins_is_limited() -> None:
     assert len(bin_paragraphs(range(10_000), [[0.5] * 10_000])) == MAX_BINS
 
 
+def test_leading_label_of_a_bin() -> None:
+    columns = [[0.75, 0.5, 0.5, 0.25], [0.25, 0.5, 0.5, 0.75]]
+    assert [each.leading for each in bin_paragraphs(range(4), columns)] == [0, 0, 0, 1]
+    assigned = [[], [1], [0, 1], [0]]
+    assert [each.leading for each in bin_paragraphs(range(4), columns, assigned)] == [None, 1, 0, 0]
+    assert [each.leading for each in bin_paragraphs(range(4), columns, assigned, limit=1)] == [0]
+    assert [each.leading for each in bin_paragraphs(range(4), columns, [[], [1], [], [1]], limit=2)] == [1, 1]
+
+
 def test_smoothing_follows_a_change() -> None:
     columns = [[1.0] * 24 + [0.0] * 24, [0.0] * 24 + [1.0] * 24]
     joy, sadness = smooth(bin_paragraphs(range(48), columns)).values

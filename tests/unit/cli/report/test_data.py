@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from undertone_cli.report import write_report
-from undertone_cli.report.data import Emotion, describe_totals
+from undertone_cli.report.data import LabelTotal, describe_totals
 from undertone_client.jobs import OutputError
 from undertone_client.values import Model
 
@@ -13,9 +13,9 @@ from tests.unit.support.scored_folder import Point, ScoredFolder
 
 
 def test_description_of_totals() -> None:
-    many = [Emotion("joy", 1, 0.1, 0.2), Emotion("fear", 5, 0.5, 0.4), Emotion("love", 4, 0.4, 0.4)]
+    many = [LabelTotal("joy", 1, 0.1, 0.2), LabelTotal("fear", 5, 0.5, 0.4), LabelTotal("love", 4, 0.4, 0.4)]
     assert describe_totals(many) == "Fear leads in 50% of the paragraphs, followed by love (40%) and joy (10%)."
-    one = [Emotion("joy", 3, 1.0, 0.9), Emotion("fear", 0, 0.0, 0.1)]
+    one = [LabelTotal("joy", 3, 1.0, 0.9), LabelTotal("fear", 0, 0.0, 0.1)]
     assert describe_totals(one) == "Joy leads in 100% of the paragraphs."
 
 

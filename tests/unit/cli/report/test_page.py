@@ -5,6 +5,7 @@ import hashlib
 import re
 import xml.etree.ElementTree as ET  # only ever parses what the test has just written
 from html.parser import HTMLParser
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from undertone_cli.readers import Fingerprint, Format, ReadOptions
 from undertone_cli.report import write_report
 from undertone_cli.report.charts import HEADROOM, PITCH
 from undertone_cli.report.html import MAX_CHARACTERS
-from undertone_cli.report.page import MAX_ARCS, MAX_STORIES
+from undertone_cli.report.page import MAX_ARCS, MAX_SHOWN, MAX_STORIES
 
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
@@ -120,7 +121,7 @@ def test_numbers_match_the_scores(story: ScoredFolder) -> None:
     assert re.search(r"the highest peak is (8[0-9])%", words)
     tokens = sum(row.score.tokens for row in story.rows)
     assert f"Paragraphs scored 8 Failed 3 Tokens {tokens} Paragraphs per second 4 Duration 2.0 s" in words
-    assert "Model emotions, version 1 Precision fp32 Long paragraphs chunk-mean" in words
+    assert "Model emotions, version 1, single-label Precision fp32 Long paragraphs chunk-mean" in words
     assert "UNAVAILABLE 2 connection refused x/0001 , x/0002" in words
     assert "INVALID_ARGUMENT 1 the paragraph is empty x/0003" in words
 
@@ -222,6 +223,77 @@ def test_any_label_set(scored: ScoredFolder, point: Point, labels: list[str]) ->
         scored.add("a", point(label, labels=labels) if len(labels) > 1 else [1.0])
     words = Document(html(scored.write())).words
     assert all(label in words for label in labels)
+
+
+@pytest.fixture
+def sets(scored: ScoredFolder) -> ScoredFolder:
+    """Two stories with a multi-label model: several labels, one, or none for each paragraph."""
+    scored.labels, scored.thresholds = [".toxic", "[rude] or/and crude", "LABEL_2"], [0.5, 0.25, 0.75]
+    for probabilities in [(0.9, 0.3, 0.8), (0.4, 0.2, 0.7), (0.4, 0.4, 0.7), (0.5, 0.1, 0.1)]:
+        scored.add("a", probabilities)
+    scored.add("b", (0.1, 0.1, 0.1))
+    return scored
+
+
+def test_shares_of_a_multi_label_model_are_of_paragraphs(sets: ScoredFolder) -> None:
+    words = Document(html(sets.write())).words
+    assert ".toxic is a label of 40% of the paragraphs, followed by [rude] or/and crude (40%) and LABEL_2 (20%)." in words
+    assert "40% of the paragraphs have no label." in words
+    assert "The mean number of labels of a paragraph is 1." in words
+    assert "Paragraphs Share Mean Threshold .toxic 2 40% 46% 50% [rude] or/and crude 2 40% 22% 25%" in words
+    assert "LABEL_2 1 20% 48% 75% no label 2 40%" in words
+    assert "add up to the height of the frame" not in words
+    assert "version 1, multi-label" in words
+
+
+def test_strip_of_a_multi_label_model_shows_labels_and_gaps(sets: ScoredFolder) -> None:
+    page = html(sets.write())
+    cells = re.findall(r'<rect class="(\w+)" x[^>]*><title>(Paragraph[^<]*)</title>', page)
+    assert cells == [
+        ("e0", "Paragraph 1: .toxic 90%, LABEL_2 80%, [rude] or/and crude 30%"),
+        ("none", "Paragraph 2, no label: LABEL_2 70%, .toxic 40%, [rude] or/and crude 20%"),
+        ("e1", "Paragraph 3: LABEL_2 70%, .toxic 40%, [rude] or/and crude 40%"),  # the others are below their thresholds
+        ("e0", "Paragraph 4: .toxic 50%, [rude] or/and crude 10%, LABEL_2 10%"),
+        ("none", "Paragraph 1, no label: .toxic 10%, [rude] or/and crude 10%, LABEL_2 10%"),
+    ]
+    rise = float(re.findall(r'data-rise="([\d.]+)"', page)[0])
+    lines = [int(y) for y in re.findall(r'class="threshold" d="M0 (\d+)H', page)[:3]]
+    assert lines == [round(HEADROOM + PITCH * (row + 1) - rise * value) for row, value in enumerate(sets.thresholds)]
+
+
+def test_stacks_of_independent_probabilities_stay_in_their_frames(sets: ScoredFolder) -> None:
+    sets.add("b", (1.0, 1.0, 1.0))
+    page = html(sets.write())
+    assert re.search(r"expected to have: \d\.\d fill the frame", Document(page).words)
+    stacks = re.findall(r'<svg class="thumb".*?</svg>', page, re.DOTALL)
+    assert len(stacks) == 2
+    for path in re.findall(r' d="M0 (-?\d+)l(.*?)V1000H0z"', "".join(stacks)):
+        steps = [int(number) for number in path[1].split()]
+        assert min(accumulate(steps[1::2], initial=int(path[0]))) >= 0
+
+
+def test_a_page_without_any_label(scored: ScoredFolder) -> None:
+    scored.labels, scored.thresholds = ["x"], [1.0]
+    scored.add("a", [0.0])
+    words = Document(html(scored.write())).words
+    assert "No paragraph has a label." in words
+    assert "no label 1 100%" in words
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_charts_show_the_most_frequent_of_many_labels(scored: ScoredFolder, point: Point, multi_label: bool) -> None:
+    scored.labels = [f"LABEL_{number}" for number in range(100)]
+    scored.thresholds = [0.5] * 100 if multi_label else []
+    for number in range(99, 49, -1):
+        for _ in range(2 if number in (60, 70) else 1):
+            scored.add("ab"[number % 2], point(f"LABEL_{number}", labels=scored.labels))
+    document = Document(html(scored.write()))
+    assert document.count("g") == 2 * MAX_SHOWN
+    noun = "labels" if multi_label else "emotions"
+    assert document.words.count(f"Of the 100 {noun}, the {MAX_SHOWN} most frequent are shown.") == 2
+    legend = document.words[document.words.index("most frequent are shown.") :].split()[4 : 4 + MAX_SHOWN]
+    assert {"LABEL_60", "LABEL_70"} < set(legend)
+    assert document.count("section", class_="e99") == 1  # also the strongest paragraphs of the other labels
 
 
 def test_single_story_has_no_comparison(scored: ScoredFolder, point: Point) -> None:

@@ -1,5 +1,8 @@
 """Colors are distinct, and text in them is readable."""
 
+import math
+from itertools import combinations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +39,15 @@ def test_emotions_have_equal_lightness_and_neutral_is_lighter() -> None:
 def test_fills_are_distinct() -> None:
     labels = [*NINE, "LABEL_0", "LABEL_1", "LABEL_2"]
     assert len({tone.fill for tone in tones(labels)}) == len(labels)
+
+
+def test_the_first_labels_have_the_most_distinct_colors() -> None:
+    labels = [*NINE, *(f"LABEL_{number}" for number in range(91))]
+    first = [0, 8, *range(60, 70)]
+    found = tones(labels, first)
+    channels = [[int(found[i].fill[k : k + 2], 16) for k in (1, 3, 5)] for i in first]
+    assert min(math.dist(one, other) for one, other in combinations(channels, 2)) > 20
+    assert found[0] == tones(["joy"])[0]
 
 
 @pytest.mark.parametrize(

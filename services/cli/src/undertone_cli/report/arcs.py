@@ -2,11 +2,13 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN
 
 from undertone_cli.formatting import percent
 from undertone_cli.report.palette import emotion_indices
@@ -30,6 +32,9 @@ class Bin:
         count: number of scored paragraphs.
         center: mean position.
         probabilities: mean probability of each label.
+        leading: index of the leading label. With a single-label model, it is the one with the
+            highest mean probability. With a multi-label model, it is the one that the most
+            paragraphs have, and None if no paragraph has a label.
     """
 
     first: int
@@ -37,13 +42,15 @@ class Bin:
     count: int
     center: float
     probabilities: tuple[float, ...]
+    leading: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Arc:
     """Smoothed probabilities at equidistant points from the start to the end of a story.
 
-    Each point is a weighted mean of paragraphs, so that its probabilities sum to 1.
+    Each point is a weighted mean of paragraphs. Over all labels of a single-label model, its
+    probabilities therefore sum to 1.
 
     Attributes:
         first: position of the first paragraph.
@@ -69,14 +76,14 @@ class Arc:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One document. Probabilities are in the order of the labels passed to `read_stories`.
+    """One document. Means and bins are in the order of the labels passed to `read_stories`.
 
     Attributes:
         document: name of the document.
         paragraphs: number of scored paragraphs.
         means: mean probability of each label.
         bins: the paragraphs in groups.
-        arc: the arc through the bins.
+        arc: the arc through the bins, of the shown labels.
     """
 
     document: str
@@ -104,33 +111,64 @@ def paragraph_number(position: int) -> int:
     return position + 1
 
 
-def read_stories(scores: pa.Table, labels: Sequence[str], *, limit: int) -> list[Story]:
-    """The `limit` longest documents of sorted scores, in natural order (chapter 2 before 10)."""
+def read_stories(scores: pa.Table, labels: Sequence[str], shown: Sequence[int], *, limit: int) -> list[Story]:
+    """The `limit` longest documents of sorted scores, in natural order (chapter 2 before 10).
+
+    Args:
+        scores: the scores, sorted by document and position.
+        labels: all labels.
+        shown: indexes of the labels that have an arc.
+        limit: the maximum number of documents.
+    """
     ranges = _document_ranges(scores)
     longest = sorted(ranges, key=lambda name: (-ranges[name][1], _natural_key(name)))[:limit]
-    return [_story(name, scores.slice(*ranges[name]), labels) for name in sorted(longest, key=_natural_key)]
+    return [_story(name, scores.slice(*ranges[name]), labels, shown) for name in sorted(longest, key=_natural_key)]
 
 
-def bin_paragraphs(positions: Sequence[int], columns: Sequence[Sequence[float]], *, limit: int = MAX_BINS) -> list[Bin]:
+def bin_paragraphs(
+    positions: Sequence[int],
+    columns: Sequence[Sequence[float]],
+    assigned: Sequence[Sequence[int]] | None = None,
+    *,
+    limit: int = MAX_BINS,
+) -> list[Bin]:
     """At most `limit` bins of equal width over ascending positions, without empty bins.
 
-    A bin has one paragraph if there are at most `limit` of them. `columns[label][i]` belongs to
-    `positions[i]`.
+    A bin has one paragraph if there are at most `limit` of them. `columns[label][i]` and
+    `assigned[i]` belong to `positions[i]`.
+
+    Args:
+        positions: the positions of the paragraphs.
+        columns: the probabilities of each label.
+        assigned: indexes of the labels that each paragraph has. None with a single-label model.
+        limit: the maximum number of bins.
     """
     first, span = positions[0], positions[-1] - positions[0] + 1
     members: dict[int, list[int]] = {}
     for i, position in enumerate(positions):
         members.setdefault((position - first) * min(limit, span) // span, []).append(i)
-    return [
-        Bin(
-            first=positions[rows[0]],
-            last=positions[rows[-1]],
-            count=len(rows),
-            center=sum(positions[i] for i in rows) / len(rows),
-            probabilities=tuple(math.fsum(column[i] for i in rows) / len(rows) for column in columns),
+    bins = []
+    for rows in members.values():
+        means = tuple(math.fsum(column[i] for i in rows) / len(rows) for column in columns)
+        bins.append(
+            Bin(
+                first=positions[rows[0]],
+                last=positions[rows[-1]],
+                count=len(rows),
+                center=sum(positions[i] for i in rows) / len(rows),
+                probabilities=means,
+                leading=_leading(means, None if assigned is None else [assigned[i] for i in rows]),
+            )
         )
-        for rows in members.values()
-    ]
+    return bins
+
+
+def _leading(means: Sequence[float], assigned: Sequence[Sequence[int]] | None) -> int | None:
+    """The leading label of a bin, see `Bin`."""
+    if assigned is None:
+        return max(range(len(means)), key=means.__getitem__)
+    counts = Counter(label for labels in assigned for label in labels)
+    return max(counts, key=lambda label: (counts[label], means[label], -label), default=None)
 
 
 def smooth(bins: Sequence[Bin], *, points: int = 121) -> Arc:
@@ -186,11 +224,16 @@ def _document_ranges(scores: pa.Table) -> dict[str, tuple[int, int]]:
     return {name: (start, end - start) for name, start, end in zip(runs.values.to_pylist(), starts, ends, strict=True)}
 
 
-def _story(document: str, rows: pa.Table, labels: Sequence[str]) -> Story:
+def _story(document: str, rows: pa.Table, labels: Sequence[str], shown: Sequence[int]) -> Story:
     columns = [rows[label].to_pylist() for label in labels]
-    bins = bin_paragraphs(rows["position"].to_pylist(), columns)
+    assigned = None
+    if LABELS_ABOVE_THRESHOLD_COLUMN.name in rows.schema.names:
+        index = {label: number for number, label in enumerate(labels)}
+        assigned = [[index[label] for label in found] for found in rows[LABELS_ABOVE_THRESHOLD_COLUMN.name].to_pylist()]
+    bins = bin_paragraphs(rows["position"].to_pylist(), columns, assigned)
     means = tuple(sum(column) / rows.num_rows for column in columns)
-    return Story(document, rows.num_rows, means, tuple(bins), smooth(bins))
+    drawn = [replace(each, probabilities=tuple(each.probabilities[i] for i in shown)) for each in bins]
+    return Story(document, rows.num_rows, means, tuple(bins), smooth(drawn))
 
 
 def _natural_key(name: str) -> list[tuple[int, str]]:

@@ -4,6 +4,7 @@ All charts stretch to any width: x runs from 0 to `WIDTH`, y is in tenths of a C
 integer coordinates and relative steps, because a page contains hundreds of them.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from itertools import pairwise
 from undertone_client.resilience import BreakerState
 
 from undertone_cli.formatting import percent
-from undertone_cli.report.arcs import Arc, Bin, paragraph_number
+from undertone_cli.report.arcs import Arc, Bin, Story, paragraph_number
 from undertone_cli.run_folder import Sample
 
 WIDTH = 1200
@@ -25,6 +26,7 @@ RATE_HEIGHT = 1200
 CALLS_HEIGHT = 560
 
 _MIN_SCALED_PEAK = 0.5  # lower peaks are not scaled up to the full height: weak emotions should look weak
+_THRESHOLD_HEIGHT = 0.8 * PITCH  # below the base line of the row above
 _MAX_SEPARATE_CELLS = 64  # with more paragraphs, the strip is a continuous band
 _MAX_POINTS = 120
 _MIN_SAMPLES = 4  # fewer show no course over time
@@ -58,7 +60,7 @@ def stacked_paths(layers: Sequence[Sequence[float]], *, width: int, height: floa
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """Row of one emotion: the area below its arc, and the arc."""
+    """Row of one label: the area below its arc, and the arc."""
 
     area: str
     line: str
@@ -66,20 +68,23 @@ class Ridge:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A bin of paragraphs in the strip: its most probable emotion, and its title."""
+    """A bin of paragraphs in the strip: its leading label, if any, and its title.
+
+    `percents` has the mean probabilities of the labels that have a ridge.
+    """
 
     x: int
     width: int
     first: int
     last: int
-    leading: int
+    leading: int | None
     percents: tuple[int, ...]
     title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ridgeline:
-    """A row for each emotion along a story, and the strip of its paragraphs below."""
+    """A row for each shown label along a story, and the strip of its paragraphs below."""
 
     height: int
     ridges: tuple[Ridge, ...]
@@ -87,41 +92,64 @@ class Ridgeline:
     separate: bool
 
 
-def ridge_height(peak: float) -> float:
-    """Height of probability 1, so that `peak`, the highest point of all arcs, fits into its row."""
-    return (PITCH + HEADROOM) / max(peak, _MIN_SCALED_PEAK)
+def ridge_height(peak: float, threshold: float = 0.0) -> float:
+    """Height of probability 1.
+
+    Args:
+        peak: the highest point of all arcs. It fits into its row and the headroom above.
+        threshold: the highest threshold of a label. Its line fits into its row.
+    """
+    height = (PITCH + HEADROOM) / max(peak, _MIN_SCALED_PEAK)
+    return min(height, _THRESHOLD_HEIGHT / threshold) if threshold else height
 
 
-def ridgeline(arc: Arc, bins: Sequence[Bin], labels: Sequence[str], *, height: float) -> Ridgeline:
-    """The chart of one story; `height` is that of probability 1."""
+def ridgeline(story: Story, labels: Sequence[str], shown: Sequence[int], *, height: float) -> Ridgeline:
+    """The chart of one story.
+
+    Args:
+        story: the story.
+        labels: all labels.
+        shown: indexes of the labels of the arc. Each has a ridge.
+        height: height of probability 1.
+    """
+    arc = story.arc
     ridges = []
     for row, values in enumerate(arc.values, start=1):
         base = HEADROOM + PITCH * row
         area = area_path(values, width=WIDTH, base=base, height=height)
         ridges.append(Ridge(area, line_path(values, width=WIDTH, base=base, height=height)))
-    cells = tuple(_cell(each, arc, labels) for each in bins)
-    return Ridgeline(HEADROOM + PITCH * len(labels) + 10, tuple(ridges), cells, separate=len(cells) <= _MAX_SEPARATE_CELLS)
+    cells = tuple(_cell(each, arc, labels, shown) for each in story.bins)
+    return Ridgeline(HEADROOM + PITCH * len(shown) + 10, tuple(ridges), cells, separate=len(cells) <= _MAX_SEPARATE_CELLS)
 
 
-def thumbnail(arc: Arc) -> list[str]:
-    """Stacked areas of a story's emotions, from every third point."""
-    return stacked_paths([values[::3] for values in arc.values], width=WIDTH, height=THUMBNAIL_HEIGHT)
+def thumbnail(arc: Arc, *, top: float = 1.0) -> list[str]:
+    """Stacked areas of a story's labels, from every third point. A sum of `top` fills the frame."""
+    layers = [[value / top for value in values[::3]] for values in arc.values]
+    return stacked_paths(layers, width=WIDTH, height=THUMBNAIL_HEIGHT)
 
 
-def _cell(paragraphs: Bin, arc: Arc, labels: Sequence[str]) -> Cell:
+def stack_top(arcs: Sequence[Arc]) -> float:
+    """The sum of the highest stack of independent probabilities, rounded up; at least 1."""
+    highest: float = max(sum(values) for arc in arcs for values in zip(*arc.values, strict=True))
+    return max(1.0, math.ceil(highest * 10) / 10)
+
+
+def _cell(paragraphs: Bin, arc: Arc, labels: Sequence[str], shown: Sequence[int]) -> Cell:
     span = arc.last - arc.first + 1
     start = round(WIDTH * (paragraphs.first - arc.first) / span)
     ranked = sorted(range(len(labels)), key=lambda i: -paragraphs.probabilities[i])
     strongest = ", ".join(f"{labels[i]} {percent(paragraphs.probabilities[i])}" for i in ranked[:3])
     first, last = paragraph_number(paragraphs.first), paragraph_number(paragraphs.last)
     name = f"Paragraph {first}" if first == last else f"Paragraphs {first}–{last}, mean"
+    if paragraphs.leading is None:
+        name += ", no label"
     return Cell(
         x=start,
         width=max(1, round(WIDTH * (paragraphs.last + 1 - arc.first) / span) - start),
         first=first,
         last=last,
-        leading=ranked[0],
-        percents=tuple(round(100 * probability) for probability in paragraphs.probabilities),
+        leading=paragraphs.leading,
+        percents=tuple(round(100 * paragraphs.probabilities[i]) for i in shown),
         title=f"{name}: {strongest}",
     )
 

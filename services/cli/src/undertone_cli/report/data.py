@@ -1,4 +1,4 @@
-"""The data of a report: scores, totals per emotion, strongest paragraphs, failures and texts."""
+"""The data of a report: scores, totals per label, strongest paragraphs, failures and texts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -7,35 +7,40 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 from undertone_client.jobs import InputError, OutputError
-from undertone_client.jobs.score_columns import MODEL_COLUMNS
+from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN, MODEL_COLUMNS
 
 from undertone_cli.formatting import percent
 from undertone_cli.readers import InputParagraph, InputSet
 from undertone_cli.run_folder import FailureRecord, Manifest, RunFolder, RunIdentity, ScoreTable
 
 EXAMPLE_IDS = 5
+_SETS = LABELS_ABOVE_THRESHOLD_COLUMN.name
 
 
 @dataclass(frozen=True, slots=True)
-class Emotion:
+class LabelTotal:
     """Totals of one label over all scored paragraphs.
 
     Attributes:
-        label: the emotion.
-        leading: number of paragraphs in which it is the most probable emotion.
+        label: the label.
+        paragraphs: number of paragraphs that have the label. With a single-label model, each
+            paragraph has its most probable label.
         share: share of these paragraphs.
         mean: mean probability.
+        threshold: the smallest probability with which a paragraph has the label. None with a
+            single-label model.
     """
 
     label: str
-    leading: int
+    paragraphs: int
     share: float
     mean: float
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StrongParagraph:
-    """A paragraph with a high probability of an emotion, without its text."""
+    """A paragraph with a high probability of a label, without its text."""
 
     id: str | int
     document: str
@@ -75,31 +80,57 @@ def read_scores(folder: RunFolder, manifest: Manifest) -> pa.Table:
     return table.sort_by([("document", "ascending"), ("position", "ascending")])
 
 
-def emotion_totals(scores: pa.Table, labels: Sequence[str]) -> list[Emotion]:
+def label_totals(scores: pa.Table, identity: RunIdentity, labels: Sequence[str]) -> list[LabelTotal]:
     """Totals of each label, in the given order."""
-    leading = {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(scores["label"])}
+    assigned = pc.list_flatten(scores[_SETS]) if identity.multi_label else scores["label"]
+    counts = {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(assigned)}
+    thresholds = dict(zip(identity.labels, identity.thresholds, strict=True)) if identity.multi_label else {}
     return [
-        Emotion(label, leading.get(label, 0), leading.get(label, 0) / scores.num_rows, pc.mean(scores[label]).as_py())
+        LabelTotal(
+            label,
+            counts.get(label, 0),
+            counts.get(label, 0) / scores.num_rows,
+            pc.mean(scores[label]).as_py(),
+            thresholds.get(label),
+        )
         for label in labels
     ]
 
 
-def describe_totals(emotions: Sequence[Emotion]) -> str:
-    """One sentence: the three emotions that lead most often."""
-    first, *others = sorted(emotions, key=lambda emotion: -emotion.leading)[:3]
-    others = [emotion for emotion in others if emotion.leading]
-    sentence = f"{first.label[:1].upper()}{first.label[1:]} leads in {percent(first.share)} of the paragraphs"
+def unlabelled_paragraphs(scores: pa.Table, identity: RunIdentity) -> int:
+    """Number of paragraphs without a label. 0 with a single-label model."""
+    return pc.sum(pc.equal(pc.list_value_length(scores[_SETS]), 0)).as_py() if identity.multi_label else 0
+
+
+def describe_totals(totals: Sequence[LabelTotal], unlabelled: float | None = None) -> str:
+    """One or two sentences: the three most frequent labels, and the share without a label.
+
+    Args:
+        totals: the totals of all labels.
+        unlabelled: share of the paragraphs without a label. None with a single-label model.
+    """
+    first, *others = sorted(totals, key=lambda total: -total.paragraphs)[:3]
+    others = [total for total in others if total.paragraphs]
+    if not first.paragraphs:
+        return "No paragraph has a label."
+    verb = "leads in" if unlabelled is None else "is a label of"
+    sentence = f"{first.label[:1].upper()}{first.label[1:]} {verb} {percent(first.share)} of the paragraphs"
     if others:
-        sentence += ", followed by " + " and ".join(f"{emotion.label} ({percent(emotion.share)})" for emotion in others)
-    return sentence + "."
+        sentence += ", followed by " + " and ".join(f"{total.label} ({percent(total.share)})" for total in others)
+    if unlabelled is None:
+        return sentence + "."
+    rest = f"{percent(unlabelled)} of the paragraphs have no label" if unlabelled else "Every paragraph has a label"
+    return f"{sentence}. {rest}."
 
 
 def strongest_paragraphs(scores: pa.Table, label: str, *, count: int) -> list[StrongParagraph]:
     """The paragraphs with the highest probability of a label; ties by document and position."""
-    keys = [(label, "descending"), ("document", "ascending"), ("position", "ascending")]
-    rows = scores.take(pc.select_k_unstable(scores, count, sort_keys=keys))
-    columns = rows.select(["id", "document", "position", "text_sha256", label])
-    return [StrongParagraph(*row.values()) for row in columns.to_pylist()]
+    # Arrow reads a name that begins with a dot or a bracket as a path of nested fields.
+    names = ["id", "document", "position", "text_sha256"]
+    columns = scores.select([*names, label]).rename_columns([*names, "probability"])
+    keys = [("probability", "descending"), ("document", "ascending"), ("position", "ascending")]
+    rows = columns.take(pc.select_k_unstable(columns, count, sort_keys=keys))
+    return [StrongParagraph(**row) for row in rows.to_pylist()]
 
 
 def group_failures(failures: Iterable[FailureRecord]) -> list[FailureGroup]:

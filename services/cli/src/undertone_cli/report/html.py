@@ -72,7 +72,7 @@ def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
         "calls_height": charts.CALLS_HEIGHT,
         "max_characters": MAX_CHARACTERS,
     }
-    style = environment.get_template("report.css").render(tones=tones([emotion.label for emotion in page.emotions]))
+    style = environment.get_template("report.css").render(tones=tones([label.label for label in page.labels], page.shown))
     script = (files(__package__) / "templates" / "report.js").read_text(encoding="utf-8")
     return environment.get_template("report.html").render(
         page=page,

@@ -8,14 +8,23 @@ import pyarrow.compute as pc
 
 from undertone_cli.formatting import by_frequency
 from undertone_cli.report.arcs import Story, describe_arc, read_stories
-from undertone_cli.report.charts import Ridgeline, ThroughputChart, ridge_height, ridgeline, throughput_chart, thumbnail
+from undertone_cli.report.charts import (
+    Ridgeline,
+    ThroughputChart,
+    ridge_height,
+    ridgeline,
+    stack_top,
+    throughput_chart,
+    thumbnail,
+)
 from undertone_cli.report.data import (
-    Emotion,
     FailureGroup,
+    LabelTotal,
     StrongParagraph,
     describe_totals,
-    emotion_totals,
+    label_totals,
     strongest_paragraphs,
+    unlabelled_paragraphs,
 )
 from undertone_cli.report.palette import emotion_indices, reading_order
 from undertone_cli.run_folder import Manifest
@@ -24,8 +33,10 @@ MAX_ARCS = 24
 """Stories with an arc chart."""
 MAX_STORIES = 120
 """Stories with a thumbnail."""
+MAX_SHOWN = 12
+"""Labels in charts. More than a dozen colors cannot be told apart."""
 STRONGEST = 3
-"""Strongest paragraphs of each emotion."""
+"""Strongest paragraphs of each label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +53,24 @@ class StoryView:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything that the template shows. Lists by emotion are in the order of `emotions`."""
+    """Everything that the template shows. Lists by label are in the order of `labels`.
+
+    `shown` has the indexes of the labels in charts, and `stack_top` the sum of probabilities that
+    fills the frame of a thumbnail. `ridge_height` is the height of probability 1 in the arc charts.
+    """
 
     name: str
     run: Manifest
     sentence: str
-    emotions: Sequence[Emotion]
+    labels: Sequence[LabelTotal]
     by_share: Sequence[int]
+    shown: Sequence[int]
+    unlabelled: int
+    stack_top: float
     strongest: Sequence[Sequence[StrongParagraph]]
     stories: Sequence[StoryView]
     peak: float
+    ridge_height: float
     documents: int
     paragraphs: int
     tokens: int
@@ -61,14 +80,19 @@ class Page:
     throughput: ThroughputChart | None
 
     @property
+    def multi_label(self) -> bool:
+        """Whether a paragraph can have any number of labels."""
+        return self.run.identity.multi_label
+
+    @property
+    def mean_labels(self) -> float:
+        """Mean number of labels of a paragraph."""
+        return sum(label.paragraphs for label in self.labels) / self.paragraphs
+
+    @property
     def arcs(self) -> list[StoryView]:
         """The stories with an arc chart."""
         return [view for view in self.stories if view.chart]
-
-    @property
-    def ridge_height(self) -> float:
-        """Height of probability 1 in the arc charts."""
-        return ridge_height(self.peak)
 
     @property
     def anchors(self) -> dict[str, str]:
@@ -101,18 +125,27 @@ class Page:
 def compose(name: str, run: Manifest, scores: pa.Table, failures: Sequence[FailureGroup]) -> Page:
     """Compute the page. `scores` is sorted by document and position, and is not empty."""
     labels = reading_order(run.identity.labels)
-    totals = emotion_totals(scores, labels)
-    stories = read_stories(scores, labels, limit=MAX_STORIES)
+    totals = label_totals(scores, run.identity, labels)
+    by_share = sorted(range(len(labels)), key=lambda i: (-totals[i].paragraphs, -totals[i].mean))
+    shown = sorted(by_share[:MAX_SHOWN])
+    unlabelled = unlabelled_paragraphs(scores, run.identity)
+    stories = read_stories(scores, labels, shown, limit=MAX_STORIES)
+    top = stack_top([story.arc for story in stories]) if run.identity.multi_label else 1.0
     peak = max(max(values) for story in stories for values in story.arc.values)
+    height = ridge_height(peak, max(totals[i].threshold or 0.0 for i in shown))
     return Page(
         name=name,
         run=run,
-        sentence=describe_totals(totals),
-        emotions=totals,
-        by_share=sorted(range(len(labels)), key=lambda i: (-totals[i].leading, -totals[i].mean)),
+        sentence=describe_totals(totals, unlabelled / scores.num_rows if run.identity.multi_label else None),
+        labels=totals,
+        by_share=by_share,
+        shown=shown,
+        unlabelled=unlabelled,
+        stack_top=top,
         strongest=[strongest_paragraphs(scores, label, count=STRONGEST) for label in labels],
-        stories=_views(stories, labels, ridge_height(peak)),
+        stories=_views(stories, labels, shown, height=height, top=top),
         peak=peak,
+        ridge_height=height,
         documents=len(scores["document"].unique()),
         paragraphs=scores.num_rows,
         tokens=pc.sum(scores["tokens"]).as_py(),
@@ -123,16 +156,18 @@ def compose(name: str, run: Manifest, scores: pa.Table, failures: Sequence[Failu
     )
 
 
-def _views(stories: Sequence[Story], labels: Sequence[str], height: float) -> list[StoryView]:
+def _views(
+    stories: Sequence[Story], labels: Sequence[str], shown: Sequence[int], *, height: float, top: float
+) -> list[StoryView]:
     with_chart = {story.document for story in sorted(stories, key=lambda story: -story.paragraphs)[:MAX_ARCS]}
     return [
         StoryView(
             anchor=f"story-{number}",
             story=story,
-            sentence=describe_arc(story.arc, labels),
+            sentence=describe_arc(story.arc, [labels[i] for i in shown]),
             leading=max(emotion_indices(labels), key=story.means.__getitem__),
-            thumbnail=thumbnail(story.arc),
-            chart=ridgeline(story.arc, story.bins, labels, height=height) if story.document in with_chart else None,
+            thumbnail=thumbnail(story.arc, top=top),
+            chart=ridgeline(story, labels, shown, height=height) if story.document in with_chart else None,
         )
         for number, story in enumerate(stories, start=1)
     ]

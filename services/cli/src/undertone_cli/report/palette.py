@@ -1,12 +1,13 @@
-"""Colors of emotions: equal lightness and chroma, so that no emotion dominates; neutral is gray.
+"""Colors of labels: equal lightness and chroma, so that no label dominates; neutral is gray.
 
 They are chosen in OKLCH (Björn Ottosson, *A perceptual color space for image processing*, 2020)
 and written as sRGB hex.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 # In reading order: from positive to negative emotions.
 _HUES = {
@@ -20,12 +21,12 @@ _HUES = {
     "disgust": 132.0,
 }
 NEUTRAL = "neutral"
-_GOLDEN_ANGLE = 137.508  # keeps successive hues apart
+_FIRST_HUE = 165.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """Colors of one emotion on a light and on a dark page: `fill` for areas, `ink` for words."""
+    """Colors of one label on a light and on a dark page: `fill` for areas, `ink` for words."""
 
     fill: str
     ink: str
@@ -45,20 +46,35 @@ def emotion_indices(labels: Sequence[str]) -> list[int]:
     return [i for i, label in enumerate(labels) if label.lower() != NEUTRAL] or list(range(len(labels)))
 
 
-def tones(labels: Sequence[str]) -> list[Tone]:
-    """A tone for each label. Unknown labels get unused hues; neutral is gray."""
-    spare = _spare_hues()
-    return [
-        _NEUTRAL_TONE if label.lower() == NEUTRAL else _tone(_HUES[label.lower()] if label.lower() in _HUES else next(spare))
-        for label in labels
-    ]
+def tones(labels: Sequence[str], first: Sequence[int] = ()) -> list[Tone]:
+    """A tone for each label. Other labels than the known emotions get unused hues; neutral is gray.
+
+    The more labels there are, the closer are the last hues. The labels with the indexes `first` get
+    theirs first, and only the known emotions among them reserve their hues.
+    """
+    order = list(dict.fromkeys([*first, *range(len(labels))]))
+    names = [label.lower() for label in labels]
+    used = [_HUES[names[i]] for i in first or order if names[i] in _HUES]
+    found: dict[int, Tone] = {}
+    for i in order:
+        if names[i] == NEUTRAL:
+            found[i] = _NEUTRAL_TONE
+            continue
+        if (hue := _HUES.get(names[i])) is None:
+            hue = _spare_hue(used)
+            used.append(hue)
+        found[i] = _tone(hue)
+    return [found[i] for i in range(len(labels))]
 
 
-def _spare_hues() -> Iterator[float]:
-    hue = 165.0
-    while True:
-        yield hue
-        hue = (hue + _GOLDEN_ANGLE) % 360
+def _spare_hue(used: Sequence[float]) -> float:
+    """The middle of the widest gap between the used hues."""
+    if not used:
+        return _FIRST_HUE
+    hues = sorted(set(used))
+    gaps = [(after - before, before) for before, after in pairwise([*hues, hues[0] + 360])]
+    width, start = max(gaps)
+    return (start + width / 2) % 360
 
 
 def _tone(hue: float) -> Tone:

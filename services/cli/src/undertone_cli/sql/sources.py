@@ -70,7 +70,7 @@ class ScoreSource:
     @property
     def kept(self) -> list[str]:
         """The columns of the input that were kept."""
-        own = {*_REQUIRED, *(field.name for field in OPTIONAL), LABELS_ABOVE_THRESHOLD_COLUMN.name, *self.labels}
+        own = {*_REQUIRED, *(field.name for field in OPTIONAL), *self.labels}
         return [name for name in self.scores.schema.names if name not in own]
 
 
