@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
@@ -13,7 +14,7 @@ from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.configuration import read_configuration
 from undertone_model.errors import CheckpointError
-from undertone_model.families import find_family
+from undertone_model.families import HEAD, Family, find_family
 from undertone_model.labels import PROBLEM_TYPES, ProblemType, check_head, read_labels, read_problem_type
 from undertone_model.tensors import file_sha256, read_tensors
 
@@ -88,10 +89,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     _check_heads(configuration.path, architecture)
     weights = family.weights(read_tensors(folder), architecture)
     labels: tuple[str, ...] = ()
-    if "classifier.bias" in weights:
+    head = [weights[name] for name in HEAD if name in weights]
+    if head:
         check_head(configuration)
-        labels = read_labels(configuration, len(weights["classifier.bias"]))
-    _check_shapes(folder, weights, architecture, len(labels))
+        labels = read_labels(configuration, len(np.atleast_1d(head[0])))
+    _check_shapes(folder, weights, architecture, len(labels), family)
     tokenizer = _read_tokenizer(folder / "tokenizer.json", architecture)
     return Checkpoint(architecture, weights, tokenizer, labels, problem_type)
 
@@ -145,13 +147,15 @@ def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     return tokenizer
 
 
-def _check_shapes(folder: Path, weights: NamedArrays, architecture: Architecture, labels: int) -> None:
+def _check_shapes(folder: Path, weights: NamedArrays, architecture: Architecture, labels: int, family: Family) -> None:
     expected = architecture.weight_shapes()
-    if "classifier.weight" in weights or labels:
+    if labels:
         expected |= {"classifier.weight": (labels, architecture.hidden_size), "classifier.bias": (labels,)}
     for name, shape in expected.items():
         if name not in weights:
-            raise CheckpointError(f"{folder} has no tensor {name}; use a complete checkpoint")
+            raise CheckpointError(
+                f"{folder} has no tensor {family.tensor_name(name)}; use the complete checkpoint of a classifier"
+            )
         if weights[name].shape != shape:
             actual = list(weights[name].shape)
-            raise CheckpointError(f"{folder}: tensor {name} has the shape {actual}, expected {list(shape)}")
+            raise CheckpointError(f"{folder}: tensor {family.tensor_name(name)} has the shape {actual}, expected {list(shape)}")

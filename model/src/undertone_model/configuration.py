@@ -23,6 +23,13 @@ class Configuration:
             raise CheckpointError(f"{self.path}: {name} is {value!r}, expected a positive integer")
         return value
 
+    def index(self, name: str, default: int) -> int:
+        """An integer that is not negative."""
+        value = self.fields.get(name, default)
+        if type(value) is not int or value < 0:
+            raise CheckpointError(f"{self.path}: {name} is {value!r}, expected 0 or a positive integer")
+        return value
+
     def number(self, name: str, default: float) -> float:
         """A positive number."""
         value = self.fields.get(name, default)

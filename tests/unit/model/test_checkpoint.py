@@ -113,8 +113,7 @@ def test_configuration_must_be_a_json_object(broken: Path, content: str) -> None
     [
         ({"model_type": "gpt2"}, "model_type is 'gpt2'; supported are: bert"),
         ({"model_type": None}, "model_type is None; supported are: bert"),
-        ({"hidden_act": "relu"}, "hidden_act is 'relu'; only 'gelu'"),
-        ({"hidden_act": "gelu_new"}, "hidden_act is 'gelu_new'"),
+        ({"hidden_act": "gelu_10"}, "hidden_act is 'gelu_10'; only 'gelu' or"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"problem_type": "regression"}, "problem_type is 'regression'; supported are: single_label"),
         ({"architectures": ["BertForTokenClassification"]}, "the model is a BertForTokenClassification"),
@@ -140,14 +139,14 @@ def test_unsupported_configuration_is_refused(
 @pytest.mark.parametrize(
     ("tensor", "array", "reason"),
     [
-        ("bert.pooler.dense.weight", None, "has no tensor pooler.dense.weight"),
-        ("bert.encoder.layer.1.output.LayerNorm.bias", None, "has no tensor encoder.layer.1.output.LayerNorm.bias"),
+        ("bert.pooler.dense.weight", None, "has no tensor bert.pooler.dense.weight"),
+        ("bert.encoder.layer.1.output.LayerNorm.bias", None, "has no tensor bert.encoder.layer.1.output.LayerNorm.bias"),
         (
             "bert.pooler.dense.weight",
             np.zeros((32, 31), np.float32),
             "pooler.dense.weight has the shape [32, 31], expected [32, 32]",
         ),
-        ("classifier.bias", None, "tensor classifier.weight has the shape [9, 32], expected [0, 32]"),
+        ("classifier.bias", None, "has no tensor classifier.bias"),
         ("classifier.weight", None, "has no tensor classifier.weight"),
         ("classifier.weight", np.zeros((9, 8), np.float32), "classifier.weight has the shape [9, 8], expected [9, 32]"),
         ("classifier.weight", np.array(1, np.float32), "classifier.weight has the shape [], expected [9, 32]"),

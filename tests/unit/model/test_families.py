@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from undertone_model import encoder
 from undertone_model.batches import TokenBatch, pad_batch
+from undertone_model.checkpoint import load_checkpoint
+from undertone_model.errors import CheckpointError
+from undertone_model.export import export
 from undertone_model.families import FAMILIES
-from undertone_model.labels import probabilities
-from undertone_model.serving import ServingGraph, calibrated_weights
+from undertone_model.goldens import Goldens
 from undertone_model.sources import Source, from_checkpoint
 from undertone_model.testing import golden_checkpoint
+from undertone_model.verification import verify
 
 FILES = sorted((Path(__file__).parent / "goldens" / "families").glob("*.json"))
 TOLERANCE = 1e-4
@@ -44,6 +48,11 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Model(record, source, np.array(record["logits"]))
 
 
+@pytest.fixture(scope="module")
+def exported(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(model.source, tmp_path_factory.mktemp("models"), "tiny")
+
+
 def test_every_family_has_golden_outputs() -> None:
     assert {json.loads(path.read_text())["config"]["model_type"] for path in FILES} == set(FAMILIES)
 
@@ -68,8 +77,38 @@ def test_padded_rows_agree_with_the_original(model: Model, padding_id: int) -> N
     assert model.logits_of(TokenBatch(batch.rows, ids, batch.attention_mask)) == pytest.approx(model.logits, abs=TOLERANCE)
 
 
-def test_serving_graph_agrees_with_the_original(model: Model) -> None:
-    graph = ServingGraph(calibrated_weights(model.source), model.source.checkpoint.architecture)
-    batch = pad_batch(model.record["input_ids"], range(len(model.logits)))
-    answers = graph(batch.input_ids, batch.attention_mask).numpy()
-    assert answers == pytest.approx(probabilities(model.logits, "single-label"), abs=TOLERANCE)
+def test_export_is_verified_with_the_golden_outputs(model: Model, exported: Path) -> None:
+    goldens = Goldens(model.source.weights_sha256, tuple(map(tuple, model.record["input_ids"])), model.logits)
+    verification = verify(exported, goldens)
+    assert verification.golden_rows == len(model.logits)
+    assert verification.largest_difference <= TOLERANCE
+    assert verification.contract.max_tokens == model.record["max_tokens"]
+    assert verification.contract.architecture.type == model.record["config"]["model_type"]
+
+
+def test_parameters_are_those_of_the_linear_layers(model: Model) -> None:
+    linear = (shape for name, shape in model.record["shapes"].items() if "layer" in name and len(shape) == 2)
+    assert model.source.checkpoint.architecture.encoder_parameters() == sum(rows * columns for rows, columns in linear)
+
+
+def test_tensors_that_a_classifier_does_not_use_are_ignored(model: Model, tmp_path: Path) -> None:
+    folder = golden_checkpoint(tmp_path, model.record)
+    tensors: dict[str, Any] = load_file(folder / "model.safetensors")
+    prefix = next(name for name in tensors if "embeddings" in name).partition(".")[0]
+    unused: dict[str, Any] = {f"{prefix}.embeddings.position_ids": np.arange(48)[None], "lm_head.bias": np.zeros(7, np.float32)}
+    pooler = {f"{prefix}.pooler.dense.weight": np.zeros((3, 3), np.float32)}
+    save_file(pooler | unused | tensors, folder / "model.safetensors")
+    weights = load_checkpoint(folder).weights
+    expected = model.source.checkpoint.weights
+    assert weights.keys() == expected.keys()
+    assert all(np.array_equal(weights[name], array) for name, array in expected.items())
+
+
+def test_missing_tensor_is_refused_by_its_name_in_the_checkpoint(model: Model, tmp_path: Path) -> None:
+    folder = golden_checkpoint(tmp_path, model.record)
+    tensors = load_file(folder / "model.safetensors")
+    for name in tensors:
+        save_file({other: array for other, array in tensors.items() if other != name}, folder / "model.safetensors")
+        with pytest.raises(CheckpointError) as error:
+            load_checkpoint(folder)
+        assert f"has no tensor {name};" in str(error.value)

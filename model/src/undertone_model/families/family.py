@@ -8,23 +8,30 @@ from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.configuration import Configuration
 from undertone_model.errors import CheckpointError
-from undertone_model.families import bert
+from undertone_model.families import bert, roberta
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """How checkpoints of one family are read.
 
-    `architecture` reads a configuration. `weights` gives the tensors of a checkpoint the names and
-    shapes of `Architecture.weight_shapes`, and those of the classifier. Both raise CheckpointError.
+    `architecture` reads a configuration and raises CheckpointError. `weights` gives the tensors of
+    a checkpoint the names and shapes of `Architecture.weight_shapes`, and those of the classifier.
+    It omits weights that are missing. `tensor_name` maps such a name to the name in a checkpoint.
     """
 
     architecture: Callable[[Configuration], Architecture]
     weights: Callable[[NamedArrays, Architecture], NamedArrays]
+    tensor_name: Callable[[str], str]
 
+
+_ROBERTA: Final = Family(roberta.architecture, roberta.NAMES.weights, roberta.NAMES.tensor_name)
 
 FAMILIES: Final[Mapping[str, Family]] = {
-    "bert": Family(bert.architecture, bert.weights),
+    "bert": Family(bert.architecture, bert.NAMES.weights, bert.NAMES.tensor_name),
+    "roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
 }
 """Supported families by `model_type`."""
 
