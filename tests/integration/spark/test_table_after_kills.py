@@ -45,6 +45,7 @@ def committed(config: JobConfig) -> list[Rows]:
 def test_a_driver_that_is_killed_at_any_step_leaves_a_commit_and_the_next_run_completes_it(
     spark: SparkSession, service: BackgroundService, config: JobConfig, duckdb: DuckDBReader, tmp_path: Path
 ) -> None:
+    service.fake.thresholds = (0.5,) * len(service.fake.labels)
     config = replace(config, layout=Layout(bucket_count=1))
     write_source(config, DAY_1)
     run(spark, config, mode=RunMode.BACKFILL)

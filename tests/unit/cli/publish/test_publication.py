@@ -21,7 +21,7 @@ from undertone_cli.run_folder import RunFolder
 from undertone_client.errors import SettingsError
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CatalogSettings, CatalogType, TableName
-from undertone_client.testing import FakeClassifier, ItemFault
+from undertone_client.testing import FakeClassifier, ItemFault, expected_independent_probabilities
 
 from tests.unit.cli.publish.conftest import NAME, MakeFolder
 from tests.unit.support.command import Command, read_manifest
@@ -151,6 +151,45 @@ def test_new_emotions_and_columns_are_added(
     assert rows["awe"].is_valid().to_pylist() == [False, True, True]
     assert rows[labels[-1]].is_valid().to_pylist() == [True, False, False]
     assert len(snapshots(catalog)) == 2
+
+
+def test_models_of_both_kinds_share_a_table(
+    catalog: Catalog, scored: MakeFolder, publish: Publish, threaded_service: FakeClassifier
+) -> None:
+    """With labels that need quotes in SQL."""
+    threaded_service.labels = ("joy",)
+    publish(scored([row(1), row(2)]))
+    threaded_service.labels, threaded_service.thresholds = labels, _ = ("Joy / Élan", "a.b"), (0.25, 0.5)
+    threaded_service.version = 2
+    multi_label = scored(map(row, range(2, 20)))
+    publish(multi_label)
+    threaded_service.labels, threaded_service.thresholds, threaded_service.version = ("joy",), (), 3
+    publish(scored([row(3)]))
+    rows = read(catalog)
+    assert rows.schema.names[3:9] == ["text_sha256", "labels_above_threshold", "label", "joy", *labels]
+    found = {each["id"]: each for each in rows.to_pylist()}
+    assert [found[ident]["labels_above_threshold"] for ident in (1, 3)] == [None, None]
+    assert [found[ident]["a.b"] for ident in (1, 3)] == [None, None]
+    for ident in (2, *range(4, 20)):
+        probabilities = expected_independent_probabilities(f"The text of paragraph {ident}.", 2)
+        assert (found[ident]["Joy / Élan"], found[ident]["a.b"], found[ident]["joy"]) == (*probabilities, None)
+        above = [label for label, value, limit in zip(labels, probabilities, (0.25, 0.5), strict=True) if value >= limit]
+        assert found[ident]["labels_above_threshold"] == above
+    publish(multi_label, table="emotions.new")
+    new = {each["id"]: each["labels_above_threshold"] for each in read(catalog, "emotions.new").to_pylist()}
+    assert new == {ident: found[ident]["labels_above_threshold"] for ident in new} | {3: new[3]}
+    assert publish(scored([row(3)])).startswith("nothing")
+
+
+def test_a_label_that_differs_from_a_column_only_by_case(
+    scored: MakeFolder, publish: Publish, threaded_service: FakeClassifier
+) -> None:
+    threaded_service.labels = ("joy",)
+    publish(scored([row(1)]))
+    threaded_service.labels = ("Joy",)
+    output = publish(scored([row(2)]), code=2)
+    assert "column 'Joy' differs from 'joy'" in output
+    assert "rename the label in the model" in output
 
 
 def test_types_of_columns(catalog: Catalog, scored: MakeFolder, publish: Publish, tmp_path: Path) -> None:

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyiceberg.io.pyarrow import _ConvertToIceberg, schema_to_pyarrow, visit_pyarrow
+from pyiceberg.io.pyarrow import _ConvertToIcebergWithoutIDs, schema_to_pyarrow, visit_pyarrow
 from pyiceberg.schema import Schema
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.types import DoubleType, FloatType, IcebergType, IntegerType, LongType, NestedField
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, INPUT_COLUMNS, score_columns
+from undertone_client.jobs.score_columns import (
+    DELETED_AT_COLUMN,
+    INPUT_COLUMNS,
+    LABEL_COLUMN,
+    LABELS_ABOVE_THRESHOLD_COLUMN,
+    score_columns,
+)
 
 from undertone_cli.readers import arrow_type
 from undertone_cli.run_folder import RunIdentity
@@ -28,7 +34,13 @@ def columns_of(identity: RunIdentity) -> list[pa.Field]:
     """The columns of the table that a run fills, in the order of a new table."""
     kept = zip(identity.options.keep, identity.types.kept, strict=True)
     fields = [pa.field(name, arrow_type(kind)) for name, kind in kept]
-    return score_columns(identity.labels, id_type=arrow_type(identity.types.id), more=[DELETED_AT_COLUMN], kept=fields)
+    return score_columns(
+        identity.labels,
+        multi_label=identity.multi_label,
+        id_type=arrow_type(identity.types.id),
+        more=[DELETED_AT_COLUMN],
+        kept=fields,
+    )
 
 
 def iceberg_schema(columns: Sequence[pa.Field]) -> Schema:
@@ -38,7 +50,7 @@ def iceberg_schema(columns: Sequence[pa.Field]) -> Schema:
 
 def iceberg_type(field: pa.Field) -> IcebergType:
     """The Iceberg type of a column."""
-    found = visit_pyarrow(field.type, _ConvertToIceberg())
+    found = visit_pyarrow(field.type, _ConvertToIcebergWithoutIDs())
     assert not isinstance(found, Schema)  # noqa: S101 - a column is not a table
     return found
 
@@ -64,11 +76,12 @@ def check_columns(schema: Schema, identity: RunIdentity, table: str) -> None:
         wanted, found = iceberg_type(column), present.get(column.name)
         if found is None:
             if (other := by_lower.get(column.name.lower())) is not None:
+                remedy = "rename the label in the model" if column.name in identity.labels else "rename it in the input"
                 raise OutputError(
                     f"the column {column.name!r} differs from {other!r} of {table} only by case, which SQL engines ignore: "
-                    "rename it in the input"
+                    f"{remedy}, or publish to another table"
                 )
-        elif wanted != found and (found, wanted) not in PROMOTIONS and (wanted, found) not in PROMOTIONS:
+        elif str(wanted) != str(found) and (found, wanted) not in PROMOTIONS and (wanted, found) not in PROMOTIONS:
             if column.name == "id":
                 raise OutputError(
                     f"the ids of the run have type {wanted}, but those of {table} have type {found}, which is fixed when a "
@@ -81,7 +94,7 @@ def check_columns(schema: Schema, identity: RunIdentity, table: str) -> None:
 
 
 def evolve(transaction: "Transaction", identity: RunIdentity) -> None:
-    """Add the columns that a table lacks: emotions before `tokens`, kept columns at the end.
+    """Add the columns that a table lacks: at the places of a new table, kept columns at the end.
 
     Args:
         transaction: a transaction on the table, for which `check_columns` has passed.
@@ -99,12 +112,20 @@ def evolve(transaction: "Transaction", identity: RunIdentity) -> None:
         return
     with transaction.update_schema() as update:
         for column in missing:
-            _add(update, column, is_label=column.name in identity.labels)
+            _add(update, column, _next_column(column, identity))
         for name, promoted in wider.items():
             update.update_column(name, field_type=promoted)
 
 
-def _add(update: UpdateSchema, column: pa.Field, *, is_label: bool) -> None:
-    update.add_column(column.name, iceberg_type(column))
-    if is_label:
-        update.move_before(column.name, INPUT_COLUMNS[0].name)
+def _next_column(column: pa.Field, identity: RunIdentity) -> str | None:
+    """The column of a table before which a new column belongs; None for the end."""
+    if column.name in identity.labels:
+        return str(INPUT_COLUMNS[0].name)
+    return str(LABEL_COLUMN.name) if column.name == LABELS_ABOVE_THRESHOLD_COLUMN.name else None
+
+
+def _add(update: UpdateSchema, column: pa.Field, before: str | None) -> None:
+    path = (column.name,)  # a string would be a path of structs if it contained a dot
+    update.add_column(path, iceberg_type(column))
+    if before is not None:
+        update.move_before(path, before)
