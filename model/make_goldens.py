@@ -79,6 +79,7 @@ def of_family(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a small model with the shapes of its tensors, token ids and logits.
 
     The model has random weights. The rows have 1 to `max_tokens` tokens, none of which is padding.
+    The field `lengths` of the record sets other lengths.
     """
     # The script above needs no other module of the project.
     from undertone_model.testing_weights import random_tensors
@@ -92,12 +93,11 @@ def of_family(record: Mapping[str, Any]) -> dict[str, Any]:
     missing = model.load_state_dict(tensors, strict=False).missing_keys
     if unset := set(missing) - {name for name, tensor in model.state_dict().items() if not tensor.is_floating_point()}:
         raise SystemExit(f"no random weights for {', '.join(sorted(unset))}")
-    lengths = (1, 2, 3, 7, 16, 31, record["max_tokens"])
+    lengths = record.get("lengths", [1, 2, 3, 7, 16, 31, record["max_tokens"]])
     ids = random_ids(model.config.vocab_size, lengths, padding=model.config.pad_token_id)
     return {
         "made_by": _made_by(model),
-        "config": record["config"],
-        "max_tokens": record["max_tokens"],
+        **{name: record[name] for name in ("config", "max_tokens", "lengths") if name in record},
         "shapes": shapes,
         "input_ids": ids,
         "logits": logits(model, ids),

@@ -1,10 +1,14 @@
 """Structure and sizes of an encoder, and the shapes of its weights."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 Activation: TypeAlias = Literal["gelu", "gelu_tanh", "relu", "silu", "tanh"]
 """Activation function. "gelu" is the exact GELU, "gelu_tanh" its approximation with tanh."""
+
+Part: TypeAlias = Literal["norm", "attention", "feed_forward", "head"]
+"""Layer norms, and the linear layers of attention, of the feed-forward networks and of the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +22,45 @@ class AbsolutePositions:
     offset: int = 0
 
 
-Positions: TypeAlias = AbsolutePositions
+@dataclass(frozen=True, slots=True)
+class RotaryLayer:
+    """Rotation and reach of the attention of one layer.
+
+    `theta` is the base of the angles. A token attends to tokens at a distance of at most `reach`
+    tokens, itself included; None means all tokens.
+    """
+
+    theta: float
+    reach: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RotaryPositions:
+    """Queries and keys are rotated by angles that grow with their position (Su et al., 2021).
+
+    Row 2j and row 2j + 1 of a head are a pair, which is rotated as one complex number by the angle
+    position * theta ** (-2j / size), where size is the number of rows of a head.
+    """
+
+    layers: tuple[RotaryLayer, ...]
+    offset: ClassVar[int] = 0
+
+
+Positions: TypeAlias = AbsolutePositions | RotaryPositions
 """How an encoder represents the order of the tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """Layers after the encoder: pooling, a linear layer `pooler.dense` with an activation, and the
-    linear layer `classifier`.
+    linear layer `classifier`. With `norm`, a layer norm `pooler.LayerNorm` follows the activation.
 
     The pooling "cls" takes the vector of the first token, "mean" the mean over all tokens.
     """
 
     pooling: Literal["cls", "mean"] = "cls"
     activation: Activation = "tanh"
+    norm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +70,12 @@ class Architecture:
     The defaults are BERT-base. `family` is the `model_type` of the configuration. `embedding_size`
     is the size of the embeddings if a linear layer `embeddings.projection` maps them to
     `hidden_size`; else it is None. `type_vocab_size` is 0 without embeddings of token types.
+
+    With the norm "post", a layer norm follows the residual sum of attention and of the feed-forward
+    network. With "pre", a layer norm precedes each of the two, except the attention of the first
+    layer, and `encoder.LayerNorm` follows the last layer. A gated feed-forward network multiplies
+    the output of its activation by that of a second linear layer, `intermediate.gate`. The biases
+    of the parts in `unbiased` are zeros.
     """
 
     family: str = "bert"
@@ -54,6 +89,9 @@ class Architecture:
     layer_norm_eps: float = 1e-12
     embedding_size: int | None = None
     activation: Activation = "gelu"
+    norm: Literal["post", "pre"] = "post"
+    gated: bool = False
+    unbiased: frozenset[Part] = frozenset()
     positions: Positions = AbsolutePositions()
     head: Head = Head()
 
@@ -71,8 +109,9 @@ class Architecture:
         embedding = self.embedding_size or hidden
         shapes: dict[str, tuple[int, ...]] = {
             "embeddings.word_embeddings.weight": (self.vocab_size, embedding),
-            "embeddings.position_embeddings.weight": (self.max_position_embeddings, embedding),
         }
+        if isinstance(self.positions, AbsolutePositions):
+            shapes["embeddings.position_embeddings.weight"] = (self.max_position_embeddings, embedding)
         if self.type_vocab_size:
             shapes["embeddings.token_type_embeddings.weight"] = (self.type_vocab_size, embedding)
         linear = {"pooler.dense": (hidden, hidden)}
@@ -83,16 +122,32 @@ class Architecture:
             prefix = f"encoder.layer.{layer}."
             for name in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
                 linear[prefix + name] = (hidden, hidden)
-            linear[prefix + "intermediate.dense"] = (inner, hidden)
+            for name in ("intermediate.dense", "intermediate.gate") if self.gated else ("intermediate.dense",):
+                linear[prefix + name] = (inner, hidden)
             linear[prefix + "output.dense"] = (hidden, inner)
-            norms |= {prefix + "attention.output.LayerNorm": hidden, prefix + "output.LayerNorm": hidden}
+        norms |= dict.fromkeys(self._layer_norms(), hidden)
         for name, (rows, columns) in linear.items():
             shapes |= {f"{name}.weight": (rows, columns), f"{name}.bias": (rows,)}
         for name, size in norms.items():
             shapes |= {f"{name}.weight": (size,), f"{name}.bias": (size,)}
         return shapes
 
+    def _layer_norms(self) -> Iterator[str]:
+        for layer in range(self.num_hidden_layers):
+            if self.norm == "post":
+                yield f"encoder.layer.{layer}.attention.output.LayerNorm"
+                yield f"encoder.layer.{layer}.output.LayerNorm"
+            else:
+                if layer:
+                    yield f"encoder.layer.{layer}.attention.LayerNorm"
+                yield f"encoder.layer.{layer}.intermediate.LayerNorm"
+        if self.norm == "pre":
+            yield "encoder.LayerNorm"
+        if self.head.norm:
+            yield "pooler.LayerNorm"
+
     def encoder_parameters(self) -> int:
         """Number of weights in the encoder's linear layers, which do most of the computation."""
-        layer = 4 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * self.intermediate_size
+        feed_forward = (3 if self.gated else 2) * self.hidden_size * self.intermediate_size
+        layer = 4 * self.hidden_size * self.hidden_size + feed_forward
         return self.num_hidden_layers * layer

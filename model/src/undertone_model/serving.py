@@ -8,6 +8,7 @@ server. docs/explanation/graph.md has the measurements.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,12 @@ from undertone_model.architecture import Architecture
 from undertone_model.contract import INPUTS, OUTPUT, Precision
 from undertone_model.labels import ProblemType
 from undertone_model.sources import Source
+
+SMALLEST_BIAS: Final = np.float32(1e-30)
+"""Bias of a layer without bias. It does not change a number above 1e-22.
+
+TensorFlow removes the addition of zeros, and then it does not recognize the operations to fuse.
+"""
 
 
 def save_graph(source: Source, folder: Path, precision: Precision, linear: encoder.Linear = encoder.dense) -> None:
@@ -36,7 +43,9 @@ def save_graph(source: Source, folder: Path, precision: Precision, linear: encod
     def serve(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
         return {OUTPUT: graph(input_ids, attention_mask)}
 
-    tf.saved_model.save(graph, str(folder), signatures={"serving_default": serve})
+    # Gradients would add functions that a server does not run.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(graph, str(folder), signatures={"serving_default": serve}, options=options)
 
 
 def calibrated_weights(source: Source) -> dict[str, NDArray[np.float32]]:
@@ -69,7 +78,7 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         self._linear = linear
         self._activation = tf.nn.softmax if problem_type == "single-label" else tf.sigmoid
         self._labels = len(weights["classifier.bias"])
-        self._vectors = {name: array for name, array in weights.items() if array.ndim == 1}
+        self._vectors = {name: _visible(name, array) for name, array in weights.items() if array.ndim == 1}
         self._matrices = {
             name: tf.Variable(
                 array, trainable=False, name=name.replace(".", "_"), dtype=_dtype(name) if precision == "bf16" else tf.float32
@@ -90,6 +99,11 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
             linear=self._linear,
         )
         return tf.ensure_shape(self._activation(scores), [None, self._labels])
+
+
+def _visible(name: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vector, or the bias SMALLEST_BIAS if it is a bias of zeros."""
+    return np.full_like(vector, SMALLEST_BIAS) if name.endswith(".bias") and not vector.any() else vector
 
 
 def _dtype(name: str) -> tf.DType:

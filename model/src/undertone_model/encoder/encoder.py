@@ -44,20 +44,45 @@ def logits(
     # queries and keys.
     padding = tf.reshape((1.0 - tf.cast(attention_mask, tf.float32)) * -1e9, [-1, 1, 1, length])
     scores = attention_scores(weights, architecture, length, linear)
+
+    def attend(layer: int, query_rows: Tensor, rows: Tensor) -> Tensor:
+        attended = attention(weights, architecture, layer, query_rows, rows, padding, batch, scores, linear)
+        output = linear(weights, f"encoder.layer.{layer}.attention.output.dense", attended)
+        return tf.cast(dropout(output), tf.float32)
+
+    def feed_forward(layer: int, rows: Tensor) -> Tensor:
+        prefix = f"encoder.layer.{layer}."
+        inner = ACTIVATIONS[architecture.activation](linear(weights, prefix + "intermediate.dense", rows))
+        if architecture.gated:
+            # The new dimension keeps TensorFlow from moving GELU's constant factor to the gate.
+            # Without it, TensorFlow does not fuse the GELU with its product.
+            gate = linear(weights, prefix + "intermediate.gate", rows)
+            inner = tf.squeeze(tf.expand_dims(inner, 0) * tf.expand_dims(gate, 0), 0)
+        return tf.cast(dropout(linear(weights, prefix + "output.dense", inner)), tf.float32)
+
+    def norm(name: str, rows: Tensor) -> Tensor:
+        return normalize(weights, architecture, f"{name}.LayerNorm", rows)
+
     for layer in range(architecture.num_hidden_layers):
         prefix = f"encoder.layer.{layer}."
-        query_rows = hidden
-        if layer == architecture.num_hidden_layers - 1 and architecture.head.pooling == "cls":
-            query_rows = first_rows(architecture, hidden, batch)
-        attended = attention(weights, architecture, layer, query_rows, hidden, padding, batch, scores, linear)
-        query_rows += tf.cast(dropout(linear(weights, prefix + "attention.output.dense", attended)), query_rows.dtype)
-        query_rows = normalize(weights, architecture, prefix + "attention.output.LayerNorm", query_rows)
-        inner = ACTIVATIONS[architecture.activation](linear(weights, prefix + "intermediate.dense", query_rows))
-        hidden = query_rows + tf.cast(dropout(linear(weights, prefix + "output.dense", inner)), query_rows.dtype)
-        hidden = normalize(weights, architecture, prefix + "output.LayerNorm", hidden)
+        only_first = layer == architecture.num_hidden_layers - 1 and architecture.head.pooling == "cls"
+        rows = norm(prefix + "attention", hidden) if architecture.norm == "pre" and layer else hidden
+        query_rows = rows
+        if only_first:
+            query_rows, hidden = (first_rows(architecture, each, batch) for each in (rows, hidden))
+        hidden += attend(layer, query_rows, rows)
+        if architecture.norm == "pre":
+            hidden += feed_forward(layer, norm(prefix + "intermediate", hidden))
+        else:
+            hidden = norm(prefix + "attention.output", hidden)
+            hidden = norm(prefix + "output", hidden + feed_forward(layer, hidden))
+    if architecture.norm == "pre":
+        hidden = norm("encoder", hidden)
     if architecture.head.pooling == "mean":
         hidden = mean_rows(architecture, hidden, attention_mask)
     pooled = ACTIVATIONS[architecture.head.activation](linear(weights, "pooler.dense", hidden))
+    if architecture.head.norm:
+        pooled = norm("pooler", tf.cast(pooled, tf.float32))
     return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
 
 

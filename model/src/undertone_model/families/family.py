@@ -8,7 +8,7 @@ from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.configuration import Configuration
 from undertone_model.errors import CheckpointError
-from undertone_model.families import bert, roberta
+from undertone_model.families import bert, modernbert, roberta
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "roberta": _ROBERTA,
     "camembert": _ROBERTA,
     "xlm-roberta": _ROBERTA,
+    "modernbert": Family(modernbert.architecture, modernbert.weights, modernbert.NAMES.tensor_name),
 }
 """Supported families by `model_type`."""
 

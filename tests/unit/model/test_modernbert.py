@@ -1,0 +1,141 @@
+"""ModernBERT: its configurations, its tensors, and the fusions of its graph."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from undertone_model.architecture import Architecture, Head, RotaryLayer, RotaryPositions
+from undertone_model.checkpoint import load_checkpoint
+from undertone_model.configuration import Configuration
+from undertone_model.encoder.positions import phases, rotate
+from undertone_model.errors import CheckpointError
+from undertone_model.families import modernbert
+from undertone_model.serving import save_graph
+from undertone_model.sources import from_checkpoint
+from undertone_model.testing import golden_checkpoint
+
+from tests.unit.support.graphs import GRAPH_OPERATIONS, SAVE_OPERATIONS, X86, GraphSession, count_fusions, operations_of
+
+GOLDENS = Path(__file__).parent / "goldens" / "families" / "modernbert.json"
+ROTATION = {"Abs", "Bitcast", "Complex", "ConcatV2", "Cos", "ExpandDims", "Greater", "IdentityN", "Range", "Sin", "Squeeze"}
+"""Operations that BERT's graph does not have. All are older than TF Serving 2.0."""
+
+
+def architecture(**fields: Any) -> Architecture:
+    return modernbert.architecture(Configuration(Path("config.json"), fields))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return golden_checkpoint(tmp_path_factory.mktemp("modernbert"), json.loads(GOLDENS.read_text()))
+
+
+@pytest.fixture(scope="module")
+def exported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("modernbert") / "1"
+    save_graph(from_checkpoint(folder), target, "fp32")
+    return target
+
+
+@pytest.fixture(scope="module")
+def run(exported: Path) -> Iterator[GraphSession]:
+    run = GraphSession(exported)
+    yield run
+    run.session.close()
+
+
+def test_default_configuration_is_modernbert_base() -> None:
+    base = architecture()
+    everywhere, local = RotaryLayer(160_000.0), RotaryLayer(10_000.0, reach=64)
+    assert base.positions == RotaryPositions((everywhere, local, local) * 7 + (everywhere,))
+    assert base.head == Head("cls", "gelu", norm=True)
+    assert base.unbiased == {"norm", "attention", "feed_forward", "head"}
+    assert (base.max_tokens, base.layer_norm_eps) == (8192, 1e-5)
+    # 4 · 768² for attention and 3 · 768 · 1152 for the gated feed-forward network.
+    assert base.encoder_parameters() == 22 * 5_013_504
+
+
+def test_older_and_newer_configurations_are_equal() -> None:
+    older = architecture(
+        num_hidden_layers=4, global_attn_every_n_layers=2, global_rope_theta=5e4, local_rope_theta=100, local_attention=10
+    )
+    newer = architecture(
+        num_hidden_layers=4,
+        layer_types=["full_attention", "sliding_attention"] * 2,
+        rope_parameters={
+            "full_attention": {"rope_type": "default", "rope_theta": 5e4},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100},
+        },
+        local_attention=10,
+    )
+    assert older == newer
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"hidden_activation": "mish"}, "hidden_activation is 'mish'; only "),
+        ({"classifier_pooling": "max"}, "classifier_pooling is 'max'; only 'cls' or 'mean' is supported"),
+        ({"local_attention": 0}, "local_attention is 0, expected a positive integer"),
+        ({"layer_types": ["full_attention"]}, "layer_types is ['full_attention'], expected a list of 22"),
+        ({"layer_types": ["chunked_attention"] * 22}, "layer_types is ['chunked_attention', "),
+        ({"layer_types": [["full_attention"]] * 22}, "layer_types is [['full_attention'], "),
+        ({"rope_scaling": {"type": "linear"}}, "rope_scaling is {'type': 'linear'}; only None"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_type is 'yarn'; only 'default'"),
+        ({"rope_parameters": {"full_attention": 3}}, "rope_parameters is {'full_attention': 3}, expected an object for each"),
+        ({"rope_parameters": [1]}, "rope_parameters is [1], expected an object for each type of layer"),
+        ({"global_rope_theta": "1e4"}, "global_rope_theta is '1e4', expected a positive number"),
+        (
+            {"hidden_size": 24, "num_attention_heads": 8},
+            "hidden_size 24 with 8 attention heads: the size of a",
+        ),
+    ],
+)
+def test_unsupported_configuration_is_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CheckpointError) as error:
+        architecture(**fields)
+    assert str(error.value).startswith(f"config.json: {reason}")
+
+
+def test_biases_that_the_configuration_excludes_are_zeros(folder: Path) -> None:
+    weights = load_checkpoint(folder).weights
+    assert {name for name, array in weights.items() if name.endswith(".bias") and array.any()} == {"classifier.bias"}
+
+
+def test_fused_tensor_of_another_size_is_refused(tmp_path: Path) -> None:
+    record = json.loads(GOLDENS.read_text())
+    record["shapes"]["model.layers.1.attn.Wqkv.weight"] = [71, 24]
+    with pytest.raises(CheckpointError, match=r"model\.layers\.1\.attn\.Wqkv\.weight has the shape \[71, 24\]"):
+        load_checkpoint(golden_checkpoint(tmp_path, record))
+
+
+def test_rotation_has_a_gradient() -> None:
+    rows = tf.constant(np.random.default_rng(0).normal(size=(1, 2, 3, 4)), tf.float32)
+    turns = phases(100.0, 4, tf.constant(3))
+    (computed,), (measured,) = tf.test.compute_gradient(lambda x: rotate(x, turns), [rows])
+    assert computed == pytest.approx(measured, abs=1e-3)
+
+
+def test_graph_uses_only_operations_of_tf_serving(exported: Path) -> None:
+    assert operations_of(exported) - GRAPH_OPERATIONS - SAVE_OPERATIONS - ROTATION == set()
+
+
+@X86
+def test_onednn_fuses_the_graph_without_biases(run: GraphSession) -> None:
+    nodes = run.optimized_nodes()
+    operations = Counter(node.op for node in nodes)
+    # Two a layer, but one in the first; embeddings, encoder and head.
+    assert operations["_MklLayerNorm"] == 2 * 5 - 1 + 3
+    assert operations.keys().isdisjoint({"FusedBatchNormV3", "MatMul", "BiasAdd", "Erfc"})
+    assert count_fusions(nodes) == {
+        # Queries, keys, values, gates, a sum of the last layer, which has other rows, and the head.
+        ("BiasAdd", "float32"): 4 * 5 + 1 + 1,
+        ("BiasAdd+Add", "float32"): 2 * 5 - 1,
+        ("BiasAdd+GeluExact", "float32"): 5 + 1,
+        ("Mul+Add", "float32"): 5,
+    }
