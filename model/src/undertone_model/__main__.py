@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from undertone_model.cli.export import export, merge, verify
+from undertone_model.cli.thresholds import thresholds
 from undertone_model.cli.train import evaluate, train
 from undertone_model.errors import ModelError
 
@@ -29,16 +30,17 @@ class _Group(click.Group):
     epilog="""\b
 Examples:
   undertone-model export build/models                    export the packaged emotion model
-  undertone-model export build/models --checkpoint DIR   export your own fine-tuned BERT
+  undertone-model export build/models --checkpoint DIR   export your own fine-tuned classifier
   undertone-model verify build/models                    verify the newest export
+  undertone-model thresholds models/mine dev.jsonl       fit the thresholds of a multi-label model
   undertone-model train --goemotions DIR                 reproduce the packaged adapters""",
 )
 @click.version_option(package_name="undertone-model", prog_name="undertone-model")
 def undertone_model() -> None:
-    """Train, evaluate, export and verify the emotion model."""
+    """Train, evaluate, export and verify classifiers."""
 
 
-for command in (export, verify, train, evaluate, merge):
+for command in (export, verify, thresholds, train, evaluate, merge):
     undertone_model.add_command(command)
 
 

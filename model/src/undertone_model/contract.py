@@ -15,8 +15,9 @@ from undertone_protos.v1 import contract_pb2
 from undertone_protos.v1.contract_pb2 import ModelContract, TensorContract
 
 from undertone_model.errors import VerificationError
-from undertone_model.labels import ProblemType, is_threshold
+from undertone_model.labels import ProblemType
 from undertone_model.sources import Source
+from undertone_model.thresholds import is_threshold
 
 CONTRACT_FILE: Final = "contract.json"
 TOKENIZER_FILE: Final = "tokenizer.json"

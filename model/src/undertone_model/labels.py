@@ -1,6 +1,5 @@
-"""Labels of a classifier, its problem type (single-label or multi-label), and its thresholds."""
+"""Labels of a classifier, and its problem type: single-label or multi-label."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from undertone_model.configuration import Configuration
-from undertone_model.errors import CheckpointError, ExportError
+from undertone_model.errors import CheckpointError
 
 ProblemType: TypeAlias = Literal["single-label", "multi-label"]
 """single-label: each text has exactly one label; the probabilities are a distribution (softmax).
@@ -26,8 +25,6 @@ PROBLEM_TYPES: Final[Mapping[ConfiguredType, ProblemType]] = {
     "multi_label_classification": "multi-label",
 }
 """Maps `problem_type` of a configuration. Regression has no probabilities and is not supported."""
-
-DEFAULT_THRESHOLD: Final = 0.5
 
 
 def probabilities(logits: NDArray[np.float64], problem_type: ProblemType) -> NDArray[np.float64]:
@@ -110,35 +107,3 @@ def choose_problem_type(
             "if it was trained as a classifier with a sigmoid, set --problem-type multi-label"
         )
     return problem_type
-
-
-def read_thresholds(path: Path | None, default: float | None, labels: Sequence[str]) -> tuple[float, ...]:
-    """Thresholds of a multi-label model, in the order of its labels.
-
-    `path` is a JSON file that maps labels to thresholds, or None. Labels that it does not contain
-    have the threshold `default`, which is DEFAULT_THRESHOLD if it is None. Raises ExportError.
-    """
-    rest = DEFAULT_THRESHOLD if default is None else default
-    if not is_threshold(rest):
-        raise ExportError(f"--threshold {rest} is invalid: use a number between 0 and 1")
-    if path is None:
-        return (rest,) * len(labels)
-    try:
-        numbers = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ExportError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise ExportError(f"cannot read {path}: {error}") from None
-    if not isinstance(numbers, dict):
-        raise ExportError(f"{path}: expected an object that maps labels to thresholds, found {type(numbers).__name__}")
-    for label, number in numbers.items():
-        if label not in labels:
-            raise ExportError(f"{path}: the model has no label {label!r}; its labels are {', '.join(labels)}")
-        if not is_threshold(number):
-            raise ExportError(f"{path}: the threshold of {label!r} is {number!r}; use a number between 0 and 1")
-    return tuple(float(numbers.get(label, rest)) for label in labels)
-
-
-def is_threshold(value: object) -> bool:
-    """Whether `value` is a number between 0 and 1, both excluded. NaN is not."""
-    return isinstance(value, float) and 0 < value < 1

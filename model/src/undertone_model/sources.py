@@ -12,8 +12,9 @@ from undertone_model.architecture import Architecture
 from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
-from undertone_model.labels import DEFAULT_THRESHOLD, ProblemType, choose_problem_type
+from undertone_model.labels import ProblemType, choose_problem_type
 from undertone_model.tensors import weights_sha256
+from undertone_model.thresholds import DEFAULT_THRESHOLD
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "minilm": Architecture(num_hidden_layers=6, hidden_size=384, intermediate_size=1536),

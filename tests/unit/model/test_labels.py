@@ -1,6 +1,5 @@
 """Labels, problem types and thresholds of a classifier."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from undertone_model.configuration import Configuration
-from undertone_model.errors import CheckpointError, ExportError
+from undertone_model.errors import CheckpointError
 from undertone_model.labels import (
     ProblemType,
     check_head,
@@ -17,7 +16,6 @@ from undertone_model.labels import (
     probabilities,
     read_labels,
     read_problem_type,
-    read_thresholds,
 )
 
 CONFIG = Path("checkpoint/config.json")
@@ -115,42 +113,3 @@ def test_probabilities_of_both_problem_types() -> None:
     logits = np.log(np.array([[1.0, 3.0]]))
     assert probabilities(logits, "single-label").tolist() == [pytest.approx([0.25, 0.75])]
     assert probabilities(logits, "multi-label").tolist() == [pytest.approx([0.5, 0.75])]
-
-
-def test_thresholds_of_the_file_replace_the_default(tmp_path: Path) -> None:
-    path = tmp_path / "thresholds.json"
-    path.write_text(json.dumps({"anger": 0.7, "joy": 0.2}))
-    assert read_thresholds(None, None, LABELS) == (0.5, 0.5, 0.5)
-    assert read_thresholds(None, 0.4, LABELS) == (0.4, 0.4, 0.4)
-    assert read_thresholds(path, None, LABELS) == (0.2, 0.5, 0.7)
-    assert read_thresholds(path, 0.4, LABELS) == (0.2, 0.4, 0.7)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ('{"sadness": 0.4}', "the model has no label 'sadness'; its labels are joy, fear, anger"),
-        ('{"joy": 0}', "the threshold of 'joy' is 0; use a number between 0 and 1"),
-        ('{"joy": 1.0}', "the threshold of 'joy' is 1.0;"),
-        ('{"joy": true}', "the threshold of 'joy' is True;"),
-        ('{"joy": NaN}', "the threshold of 'joy' is nan;"),
-        ('{"joy": "0.4"}', "the threshold of 'joy' is '0.4';"),
-        ("[0.4]", "expected an object that maps labels to thresholds, found list"),
-        ("{", "cannot read"),
-        (None, "does not exist"),
-    ],
-)
-def test_invalid_file_of_thresholds_is_refused(tmp_path: Path, content: str | None, reason: str) -> None:
-    path = tmp_path / "thresholds.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(ExportError) as error:
-        read_thresholds(path, None, LABELS)
-    assert str(path) in str(error.value)
-    assert reason in str(error.value)
-
-
-@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 1.5, float("nan")])
-def test_invalid_default_threshold_is_refused(threshold: float) -> None:
-    with pytest.raises(ExportError, match=rf"--threshold {threshold} is invalid: use a number between 0 and 1"):
-        read_thresholds(None, threshold, LABELS)

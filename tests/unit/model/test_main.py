@@ -56,7 +56,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [[], ["export"], ["verify"], ["train"], ["evaluate"], ["merge"]])
+@pytest.mark.parametrize("command", [[], ["export"], ["verify"], ["thresholds"], ["train"], ["evaluate"], ["merge"]])
 def test_help_of_every_command(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0

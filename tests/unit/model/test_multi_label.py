@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from scipy.special import expit
 from undertone_model import encoder
 from undertone_model.__main__ import undertone_model
+from undertone_model.batches import encode
 from undertone_model.contract import read_contract
 from undertone_model.data import Sample
 from undertone_model.emotions import EMOTIONS
@@ -22,7 +23,7 @@ from undertone_model.serving import ServingGraph, calibrated_weights
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import from_checkpoint
 from undertone_model.startup import LOG_LEVEL
-from undertone_model.testing import tiny_checkpoint
+from undertone_model.testing import tiny_checkpoint, tiny_tokenizer
 from undertone_model.verification import verify
 
 ROWS = ([2, 9, 3], [2, *range(4, 60), 3], [2, 20, 21, 22, 3])
@@ -149,3 +150,33 @@ def test_problem_type_and_thresholds_need_a_checkpoint(tmp_path: Path, options: 
     result = run("export", tmp_path, *options)
     assert result.exit_code == 2
     assert "--problem-type, --threshold and --thresholds need --checkpoint" in result.stderr
+
+
+def test_fitted_thresholds_are_those_of_export(multi_label_export: Path, sample: Sample, tmp_path: Path) -> None:
+    # The labels of the texts are those that the model answers with the thresholds of the export.
+    contract = read_contract(multi_label_export)
+    ids = encode(tiny_tokenizer(), sample.texts, contract.max_tokens)
+    with SavedModelSession(multi_label_export) as session:
+        answers = session.run(ids)
+    above = answers >= np.array(contract.thresholds)
+    rows = [
+        {"text": text, "labels": [label for label, has in zip(contract.labels, row, strict=True) if has]}
+        for text, row in zip(sample.texts, above, strict=True)
+    ]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    fitted = run("thresholds", multi_label_export, tmp_path / "dev.jsonl")
+    assert fitted.exit_code == 0, fitted.output
+    thresholds = json.loads(fitted.stdout)
+    occur = np.asarray(above.any(axis=0))
+    assert (answers >= [thresholds[label] for label in contract.labels])[:, occur].tolist() == above[:, occur].tolist()
+    assert [
+        label for label, found in zip(contract.labels, occur.tolist(), strict=True) if not found and thresholds[label] != 0.5
+    ] == []
+    assert "Fit to 4 texts" in fitted.stderr
+
+
+def test_thresholds_are_fitted_to_multi_label_models_only(exported: Path, tmp_path: Path) -> None:
+    result = run("thresholds", exported, tmp_path / "dev.jsonl")
+    assert result.exit_code == 1
+    assert "is single-label: it has no thresholds" in result.stderr

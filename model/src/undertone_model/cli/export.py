@@ -15,8 +15,9 @@ from undertone_model.contract import PROBLEM_TYPES, Precision, read_contract
 from undertone_model.data import load_sample
 from undertone_model.errors import ExportError, VerificationError
 from undertone_model.goldens import load_goldens, packaged_goldens
-from undertone_model.labels import DEFAULT_THRESHOLD, ProblemType, read_thresholds
+from undertone_model.labels import ProblemType
 from undertone_model.startup import quiet_tensorflow
+from undertone_model.thresholds import DEFAULT_THRESHOLD, read_thresholds
 
 BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 """CPU flags of bf16 multiplication in hardware. In software it is slower than float32."""
