@@ -133,6 +133,19 @@ def test_sidecar_receives_the_cpu_limit_of_the_model_server(chart: Chart, limit:
     assert "tokenizer-threads" not in flags(given)
 
 
+@pytest.mark.parametrize(
+    ("limit", "settings", "memory"),
+    [("3584Mi", {}, 3584 * 2**20), (4294967296, {}, 2**32), ("4Gi", {"model-server-memory": 0}, 0)],
+)
+def test_sidecar_receives_the_memory_limit_of_the_model_server(
+    chart: Chart, limit: object, settings: Mapping[str, object], memory: int
+) -> None:
+    resources = {"requests": {"memory": "1Gi"}, "limits": {"memory": limit}}
+    args = sidecar(chart, {"modelServer": {"resources": resources}, "sidecar": {"settings": settings}})["args"]
+    given = [arg for arg in args if arg.startswith("--model-server-memory=")]
+    assert read_settings(*given, f"--model-dir={CHART}").model_server_memory == memory
+
+
 def test_pod_requests_the_resources_of_the_papers_pods_with_memory_as_the_limit(chart: Chart) -> None:
     requests = [container["resources"]["requests"] for container in (sidecar(chart), model_server(chart))]
     assert sum(int(request["cpu"].removesuffix("m")) for request in requests) == 2000

@@ -301,6 +301,15 @@ async def test_a_first_model_that_cannot_be_served_stops_the_sidecar(base: Path,
             await pod.run
 
 
+async def test_a_model_that_needs_more_memory_than_the_model_server_has_is_refused(base: Path) -> None:
+    edit(base / "1", architecture={"layers": 12, "hiddenSize": 768, "intermediateSize": 3072, "attentionHeads": 12})
+    async with running_pod(base, ready=False, model_server_memory=2**29) as pod:
+        await pod.serving.start(pod.serving_address)
+        with pytest.raises(ContractError, match=r"the model server needs about 0\.\d+ GiB .* but its memory is 0\.50 GiB"):
+            await pod.run
+        assert not pod.serving.shapes
+
+
 @pytest.mark.parametrize("change", ["dtype", "labels"])
 async def test_a_model_server_with_a_different_model_is_refused(base: Path, change: str) -> None:
     async with running_pod(base, ready=False) as pod:

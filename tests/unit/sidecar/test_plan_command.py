@@ -1,6 +1,7 @@
 """The command undertone-sidecar plan."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,29 @@ def test_the_plan_is_printed_as_text_json_or_shell_variables(tmp_path: Path, cap
     assert (found["cpus"], found["cpu_quota"], found["tensorflow_inter_op_parallelism"]) == (2.0, 2.0, 3)
     assert main(["plan", root, "--format", "shell"]) == 0
     assert "export UNDERTONE_TENSORFLOW_INTER_OP_PARALLELISM=2\n" in capsys.readouterr().out
+
+
+def test_the_plan_has_the_memory_of_the_machine_and_of_a_model(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = json.loads((base / "1/contract.json").read_text())
+    contract["architecture"] = {"layers": 12, "hiddenSize": 768, "intermediateSize": 3072, "attentionHeads": 12}
+    (base / "1/contract.json").write_text(json.dumps(contract))
+    files = quota_files(2) | {"sys/fs/cgroup/memory.max": str(4 * 2**30)}
+    arguments = ["plan", f"--root={write_machine(tmp_path, files=files)}", f"--model-dir={base}"]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^memory +1\.\d+ GiB \(weights 0\.\d+ GiB, 2 calls of .*\), for emotions version 1$", text, re.MULTILINE)
+    assert main([*arguments, "--json", "--batch-tokens=8192"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["memory_bytes"], found["model_server_memory"]) == (4 * 2**30, 3 * 2**30)
+    assert found["estimated_memory_bytes"] > 2**30
+    assert main([*arguments, "--format=shell"]) == 0
+    assert f"export UNDERTONE_MODEL_SERVER_MEMORY={3 * 2**30}" in capsys.readouterr().out
+    assert main([*arguments, "--format=shell", "--model-server-cpus=2"]) == 0
+    assert "MODEL_SERVER_MEMORY" not in capsys.readouterr().out
+    assert main(["plan", f"--model-dir={tmp_path}"]) == 3
+    assert "no version has a contract.json: use the folder that contains the versions" in capsys.readouterr().err
 
 
 def test_the_plan_tells_how_many_physical_cores_the_cpus_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,14 @@ def test_cpus_are_read_in_the_notation_of_kubernetes(tmp_path: Path, cpus: str, 
     assert read_settings("--model-dir", str(tmp_path), f"--model-server-cpus={cpus}").model_server_cpus == expected
 
 
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [("3584Mi", 3584 * 2**20), ("1.5Gi", 3 * 2**29), ("4G", 4 * 10**9), ("512k", 512_000), ("4294967296", 2**32), ("0", 0)],
+)
+def test_memory_is_read_in_the_notation_of_kubernetes(tmp_path: Path, memory: str, expected: int) -> None:
+    assert read_settings("--model-dir", str(tmp_path), f"--model-server-memory={memory}").model_server_memory == expected
+
+
 def test_one_error_lists_all_problems(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         Settings(
@@ -85,6 +93,11 @@ def test_one_error_lists_all_problems(tmp_path: Path) -> None:
         (["--model-dir", "x", "--metrics-port", "70000"], {}, "'70000' is not a port"),
         (["--model-dir", "x", "--max-queue=0"], {}, "Invalid value for '--max-queue' (env var: 'UNDERTONE_MAX_QUEUE')"),
         (["--model-dir", "x", "--poll-seconds=nan"], {}, "nan is not a number"),
+        (
+            ["--model-dir", "x", "--model-server-memory=4KB"],
+            {},
+            "'4KB' is not a size of memory: use a form such as 3584Mi, 4Gi or 4294967296.",
+        ),
         (["--model-dir", "x", "--model-server-cpus=two"], {}, "'two' is not a number of CPUs: use a form such as 1.5"),
         (["--model-dir", "x", "--auto=perhaps"], {}, "'perhaps' is not a valid boolean"),
         (["--model-dir", "x", "--colour"], {}, "No such option '--colour'"),

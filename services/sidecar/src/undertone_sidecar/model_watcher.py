@@ -27,6 +27,7 @@ from undertone_sidecar.errors import (
 from undertone_sidecar.events import Listener, MismatchChanged, ReadinessChanged, ServedModel, ignore
 from undertone_sidecar.failed_versions import FailedVersions
 from undertone_sidecar.health import Health
+from undertone_sidecar.memory import MemorySettings
 from undertone_sidecar.model import Model, read_model, warm_up
 
 _Argument = TypeVar("_Argument")
@@ -59,6 +60,7 @@ class ModelWatcher:
         executor: Executor,
         *,
         overlap: int,
+        memory: MemorySettings,
         call_seconds: float,
         poll_seconds: float,
         instruction_set: InstructionSet,
@@ -75,6 +77,7 @@ class ModelWatcher:
             health: Becomes ready with the first version.
             executor: Thread pool for files and tokenizers.
             overlap: Tokens that neighbouring chunks share.
+            memory: Memory of the model server. A model that needs more is refused.
             call_seconds: Maximum duration of a call. A warm-up that takes longer is logged.
             poll_seconds: Time between checks.
             instruction_set: Instruction set of the CPU. Logged with the precision of the model.
@@ -89,6 +92,7 @@ class ModelWatcher:
         self._health = health
         self._executor = executor
         self._overlap = overlap
+        self._memory = memory
         self._call_seconds = call_seconds
         self._poll_seconds = poll_seconds
         self._instruction_set = instruction_set
@@ -215,6 +219,7 @@ class ModelWatcher:
         folder = self._folder / str(version)
         read = partial(read_model, name=self._name, overlap=self._overlap, executor=self._executor)
         model = await self._in_thread(read, folder)
+        self._memory.check(model.contract)
         model.contract.check_signature(await self._catalog.signature(version))
         # If the served version was unloaded, calls wait for this one. A slow first response is
         # better than none.

@@ -1,11 +1,12 @@
 """Command-line options as metadata of dataclass fields, and additional option types."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from undertone_telemetry.options import NumberRange
+from undertone_telemetry.options import IntegerRange, NumberRange
 
 
 def option(
@@ -46,6 +47,23 @@ class Cpus(NumberRange):
         except ValueError:
             self.fail(f"{value!r} is not a number of CPUs: use a form such as 1.5 or 1500m.", param, ctx)
         return super().convert(number, param, ctx)
+
+
+class Memory(IntegerRange):
+    """Bytes in the notation of Kubernetes: "3584Mi", "4G", "1.5Gi", "4294967296"."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:([kKMGTPE])(i?))?", str(value))
+        if not found or found[2] == ("k" if found[3] else "K"):
+            self.fail(f"{value!r} is not a size of memory: use a form such as 3584Mi, 4Gi or 4294967296.", param, ctx)
+        unit = 1024 if found[3] else 1000
+        size = float(found[1]) * unit ** ("kmgtpe".index(found[2].lower()) + 1 if found[2] else 0)
+        return super().convert(int(size), param, ctx)
 
 
 class PortOrOff(click.ParamType["int | None"]):

@@ -14,7 +14,8 @@ from undertone_telemetry.options import IntegerRange, NumberRange
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
-from undertone_sidecar.options import PortOrOff, boolean_option, file_option, option
+from undertone_sidecar.memory import MemorySettings
+from undertone_sidecar.options import Memory, PortOrOff, boolean_option, file_option, option
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tls import TlsFiles
 
@@ -94,6 +95,15 @@ class Settings(ThreadSettings):
             "Maximum tokens of a batch, padding included. Sequences with more tokens are sent alone.",
             IntegerRange(min=16),
             "TOKENS",
+        ),
+    )
+    model_server_memory: int = field(
+        default=0,
+        metadata=option(
+            "Memory limit of the model server, such as 3584Mi. The sidecar estimates the memory that a model needs, and "
+            "refuses a model that needs more. 0 = unknown: nothing is refused.",
+            Memory(),
+            "BYTES",
         ),
     )
     chunk_overlap: int = field(
@@ -228,6 +238,10 @@ class Settings(ThreadSettings):
             queue_tokens=self.max_queue_tokens,
             batch_share=self.batch_lane_share,
         )
+
+    def memory(self, model_calls: int) -> MemorySettings:
+        """What determines the memory of the model server with `model_calls` calls in flight."""
+        return MemorySettings(self.model_server_memory, self.batch_tokens, model_calls)
 
     @property
     def request_limits(self) -> RequestLimits:

@@ -94,6 +94,7 @@ class Sidecar:
             self._health,
             self._executor,
             overlap=settings.chunk_overlap,
+            memory=settings.memory(planned.model_calls),
             call_seconds=settings.predict_timeout_seconds,
             poll_seconds=settings.poll_seconds,
             instruction_set=machine.instruction_set,

@@ -90,6 +90,29 @@ def test_the_fastest_instruction_set_is_found(tmp_path: Path, flags: str, expect
     assert (found, found.has_bf16) == (expected, bf16)
 
 
+@pytest.mark.parametrize(
+    ("files", "memory"),
+    [
+        (quota_files(2), None),
+        (quota_files(2) | {"proc/meminfo": "MemTotal:       16000 kB\nMemFree: 1 kB"}, 16_384_000),
+        (quota_files(2) | {"sys/fs/cgroup/memory.max": "max", "proc/meminfo": "MemTotal: 16000 kB"}, 16_384_000),
+        (quota_files(2) | {"sys/fs/cgroup/memory.max": "5000000", "proc/meminfo": "MemTotal: 16000 kB"}, 5_000_000),
+        (
+            {
+                "proc/self/cgroup": "3:memory:/a\n2:cpu,cpuacct:/a\n0::/a",
+                "proc/self/mountinfo": "32 31 0:29 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory",
+                "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "7000000",
+            },
+            7_000_000,
+        ),
+    ],
+)
+def test_the_memory_is_the_limit_of_the_cgroup_or_that_of_the_machine(
+    tmp_path: Path, files: dict[str, str], memory: int | None
+) -> None:
+    assert read_machine(write_machine(tmp_path, files=files)).memory == memory
+
+
 def test_a_kernel_without_these_files_has_default_values(tmp_path: Path) -> None:
     machine = read_machine(tmp_path)
     assert machine.cpus == machine.cores == machine.allowed >= 1

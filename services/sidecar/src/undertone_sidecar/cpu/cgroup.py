@@ -1,4 +1,4 @@
-"""CPU quota of control groups (Linux kernel documentation: cgroup-v2, and cgroup-v1/cpu)."""
+"""Limits of control groups: CPU quota and memory (Linux kernel documentation: cgroup-v2, v1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,24 +23,38 @@ def read_quota(root: Path) -> float | None:
     The lowest limit of its control group and all parent groups applies. Reads cgroup v1 and v2,
     because a machine may have both. `root` contains /proc and /sys.
     """
-    groups = dict(_read_groups(root))
-    folders = chain.from_iterable(
-        _group_folders(mount, groups[version]) for version, mount in _read_mounts(root) if version in groups
+    quotas = map(_read_folder_quota, _read_folders(root, "cpu"))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def read_memory_limit(root: Path) -> int | None:
+    """Bytes of memory that this process and the others of its control group may use.
+
+    None without a limit. The arguments and limits are those of `read_quota`.
+    """
+    limits = map(_read_folder_memory, _read_folders(root, "memory"))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _read_folders(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of the control groups that limit this process, parent groups included."""
+    groups = dict(_read_groups(root, controller))
+    return chain.from_iterable(
+        _group_folders(mount, groups[version]) for version, mount in _read_mounts(root, controller) if version in groups
     )
-    return min((quota for folder in folders if (quota := _read_folder_quota(folder)) is not None), default=None)
 
 
-def _read_groups(root: Path) -> Iterator[tuple[int, str]]:
-    """The process's control groups that limit CPU time, with their cgroup version."""
+def _read_groups(root: Path, controller: str) -> Iterator[tuple[int, str]]:
+    """The process's control groups of a controller, with their cgroup version."""
     for line in _read_lines(root / "proc/self/cgroup"):
         _, controllers, group = line.split(":", 2)
         if not controllers:
             yield 2, group
-        elif "cpu" in controllers.split(","):
+        elif controller in controllers.split(","):
             yield 1, group
 
 
-def _read_mounts(root: Path) -> Iterator[tuple[int, _Mount]]:
+def _read_mounts(root: Path, controller: str) -> Iterator[tuple[int, _Mount]]:
     for line in _read_lines(root / "proc/self/mountinfo"):
         fields, _, filesystem_fields = line.partition(" - ")
         _, _, _, group, mount_point, *_ = fields.split()
@@ -48,7 +62,7 @@ def _read_mounts(root: Path) -> Iterator[tuple[int, _Mount]]:
         mount = _Mount(group, root / mount_point.lstrip("/"))
         if filesystem == "cgroup2":
             yield 2, mount
-        elif filesystem == "cgroup" and "cpu" in options.split(","):
+        elif filesystem == "cgroup" and controller in options.split(","):
             yield 1, mount
 
 
@@ -75,6 +89,13 @@ def _read_folder_quota(folder: Path) -> float | None:
     if len(quota) != 2 or quota[0] in _UNLIMITED:
         return None
     return int(quota[0]) / int(quota[1])
+
+
+def _read_folder_memory(folder: Path) -> int | None:
+    limits = [*_read_lines(folder / "memory.max"), *_read_lines(folder / "memory.limit_in_bytes")]
+    if not limits or limits[0] in _UNLIMITED:
+        return None
+    return int(limits[0])
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -1,12 +1,13 @@
-"""CPU resources of a container: hardware threads, physical cores, quota, instruction set."""
+"""Resources of a container: hardware threads, physical cores, quota, instruction set, memory."""
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from undertone_sidecar.cpu.cgroup import read_quota
+from undertone_sidecar.cpu.cgroup import read_memory_limit, read_quota
 
 
 class InstructionSet(Enum):
@@ -35,19 +36,22 @@ class InstructionSet(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """CPU resources.
+    """CPU resources and memory.
 
     Attributes:
         allowed: Hardware threads that the process may use.
         cores: Physical cores of these hardware threads.
         quota: CPUs that the cgroup allows on average. None without a limit.
         instruction_set: Fastest instruction set of the CPU.
+        memory: Bytes of memory that the process may use: the cgroup's limit, or the memory of the
+            machine if that is smaller. None if it is unknown.
     """
 
     allowed: int
     cores: int
     quota: float | None
     instruction_set: InstructionSet
+    memory: int | None = None
 
     @property
     def cpus(self) -> float:
@@ -73,9 +77,21 @@ def read_machine(root: Path = Path("/")) -> Machine:
     allowed = _read_allowed(root)
     if not allowed:
         count = os.cpu_count() or 1
-        return Machine(count, count, None, _read_instruction_set(root))
+        return Machine(count, count, None, _read_instruction_set(root), _read_memory(root))
     cores = {_siblings(root, cpu) for cpu in allowed}
-    return Machine(len(allowed), len(cores), read_quota(root), _read_instruction_set(root))
+    return Machine(len(allowed), len(cores), read_quota(root), _read_instruction_set(root), _read_memory(root))
+
+
+def _read_memory(root: Path) -> int | None:
+    """The memory of the machine, or the limit of the cgroup if it is lower. In bytes.
+
+    The root group of cgroup v1 has a limit beyond the memory of any machine.
+    """
+    limits = [read_memory_limit(root)]
+    with suppress(OSError):
+        found = re.search(r"^MemTotal:\s*(\d+) kB$", (root / "proc/meminfo").read_text("utf-8"), re.MULTILINE)
+        limits.append(int(found[1]) * 1024 if found else None)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _read_allowed(root: Path) -> frozenset[int]:
