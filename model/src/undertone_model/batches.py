@@ -18,7 +18,12 @@ class TokenBatch:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Token ids of each text, including special tokens, truncated to `max_tokens`."""
+    """Token ids of each text, truncated to `max_tokens`, the special tokens around it included.
+
+    As in the sidecar, added tokens that are special are not found in a text. `served_tokenizer`
+    makes sure that no other step of the tokenizer finds them.
+    """
+    tokenizer.encode_special_tokens = True
     tokenizer.enable_truncation(max_tokens)
     encodings: list[Encoding] = tokenizer.encode_batch(list(texts))
     tokenizer.no_truncation()

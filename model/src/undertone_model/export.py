@@ -13,6 +13,7 @@ from undertone_model.errors import ExportError
 from undertone_model.gate import compare_with_fp32
 from undertone_model.serving import save_graph
 from undertone_model.sources import Source
+from undertone_model.special_tokens import SpecialTokens, served_tokenizer
 from undertone_model.staging import staged
 
 
@@ -24,16 +25,19 @@ def export(
     max_tokens: int | None = None,
     precision: Precision = "fp32",
     sample: Sample | None = None,
+    special_tokens: SpecialTokens = "text",
 ) -> Path:
     """Writes `folder/<name>/<version>/` and returns it. The default version follows the largest
     version.
 
     `max_tokens` is the maximum length of a sequence in the contract; the default is the number of
     positions of the model. With bf16, the answers to `sample` must agree with float32; only random
-    weights need no sample. The files are written to another folder that is then renamed, so that a
-    server which watches `folder` finds complete versions only (see `staging`).
+    weights need no sample. `special_tokens` is the meaning of special tokens in a text. The files
+    are written to another folder that is then renamed, so that a server which watches `folder`
+    finds complete versions only (see `staging`).
 
-    Raises ExportError, and VerificationError if the answers do not agree.
+    Raises ExportError, CheckpointError if the tokenizer cannot read special tokens as text, and
+    VerificationError if the answers do not agree.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise ExportError(f"--name {name!r} is invalid: use letters, digits, '_', '-' and '.'")
@@ -50,13 +54,14 @@ def export(
         raise ExportError(f"{target} exists; use another --version or delete it")
     try:
         with staged(target) as folder:
+            tokenizer = served_tokenizer(source.checkpoint.tokenizer, special_tokens)
+            (folder / TOKENIZER_FILE).write_bytes(tokenizer.to_str(pretty=True).encode())
             save_graph(source, folder, precision)
             agreement = None
             if needs_comparison and sample is not None:
                 agreement = compare_with_fp32(folder, source, sample, max_tokens)
                 agreement.check(target)
             _write_warmup_requests(folder, max_tokens)
-            (folder / TOKENIZER_FILE).write_bytes(source.checkpoint.tokenizer.to_str(pretty=True).encode())
             write_contract(folder, source, name, version, max_tokens, precision, agreement.message() if agreement else None)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message

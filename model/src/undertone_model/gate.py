@@ -8,9 +8,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from undertone_protos.v1 import contract_pb2
 
 from undertone_model.batches import encode
+from undertone_model.contract import TOKENIZER_FILE
 from undertone_model.data import Sample
 from undertone_model.errors import VerificationError
 from undertone_model.labels import ProblemType
@@ -77,10 +79,11 @@ class Agreement:
 def compare_with_fp32(folder: Path, source: Source, sample: Sample, max_tokens: int) -> Agreement:
     """Compares the graph in `folder` with the graph of `source`, its weights, in float32.
 
-    Texts are truncated to `max_tokens`. Raises VerificationError if the graph cannot run or has a
-    different number of labels.
+    The tokenizer is the one in `folder`. Texts are truncated to `max_tokens`. Raises
+    VerificationError if the graph cannot run or has a different number of labels.
     """
-    input_ids = encode(source.checkpoint.tokenizer, sample.texts, max_tokens)
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    input_ids = encode(tokenizer, sample.texts, max_tokens)
     with SavedModelSession(folder) as session:
         probabilities = session.run(input_ids)
     with tempfile.TemporaryDirectory(prefix="undertone-") as reference:

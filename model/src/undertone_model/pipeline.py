@@ -15,6 +15,7 @@ from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.data import Dataset, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 from undertone_model.evaluation import Evaluation, evaluate
+from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Progress, Recipe
 
@@ -55,7 +56,7 @@ def train(
     tensors = training.train(
         checkpoint.weights,
         checkpoint.architecture,
-        checkpoint.tokenizer,
+        served_tokenizer(checkpoint.tokenizer),
         datasets[0].examples,
         datasets[1].examples if stories else (),
         recipe,
@@ -98,7 +99,7 @@ def _predict_logits(checkpoint: Checkpoint, adapters: Adapters, dataset: Dataset
     model.
     """
     texts = [example.text for example in dataset.examples]
-    ids = encode(checkpoint.tokenizer, texts, checkpoint.architecture.max_tokens)
+    ids = encode(served_tokenizer(checkpoint.tokenizer), texts, checkpoint.architecture.max_tokens)
     return training.predict_logits(merge_adapters(checkpoint.weights, adapters.tensors), checkpoint.architecture, ids)
 
 

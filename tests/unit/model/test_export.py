@@ -36,6 +36,15 @@ def test_export_has_the_files_of_server_and_sidecar(exported: Path) -> None:
     assert {path.name for path in exported.iterdir()} >= {"saved_model.pb", "variables", "tokenizer.json", "contract.json"}
 
 
+@pytest.mark.usefixtures("_no_graph")
+def test_tokenizer_of_an_export_says_what_special_tokens_in_a_text_are(tiny: Path, tmp_path: Path) -> None:
+    source = sources.from_checkpoint(tiny)
+    for name, special_tokens in (("text", True), ("control", False)):
+        folder = export(source, tmp_path, name, special_tokens=name)  # type: ignore[arg-type]
+        tokens = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
+        assert {token["special"] for token in tokens} == {special_tokens}
+
+
 def test_contract_describes_the_export(exported: Path, tiny: Path) -> None:
     contract = contract_of(exported)
     assert contract.pop("created_at").endswith("Z")

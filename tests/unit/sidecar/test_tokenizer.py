@@ -21,6 +21,7 @@ async def test_token_ids_are_those_of_the_library_at_any_length(executor: Execut
     expected = tiny_tokenizer()
     expected.no_padding()
     expected.no_truncation()
+    expected.encode_special_tokens = True
     tokenizer = Tokenizer(tiny_tokenizer(), executor)
     texts = ["rain", "The rain had stopped, and she laughed. " * 20, "", "é漢 [SEP] x"]
     wrapped = [tokenizer.wrap(content).tolist() for content in await tokenizer.encode(texts)]
@@ -39,11 +40,24 @@ async def test_special_tokens_are_read_from_the_tokenizer(executor: Executor) ->
     assert tokenizer.special_tokens == 3
 
 
+async def test_special_tokens_are_read_also_without_tokens_for_latin_letters(executor: Executor) -> None:
+    rust = tiny_tokenizer()
+    rust.model = models.BPE({"я": 0, "д": 1}, [])
+    tokenizer = Tokenizer(rust, executor)
+    (content,) = await tokenizer.encode(["яa д"])
+    assert tokenizer.wrap(content).tolist() == [17, 0, 1, 15]
+    assert tokenizer.vocabulary_size == 19
+
+
 def test_an_unusable_tokenizer_file_is_named(tmp_path: Path, executor: Executor) -> None:
     path = tmp_path / "tokenizer.json"
     bare = tokenizers.Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))  # noqa: S106
     bare.pre_tokenizer = pre_tokenizers.Whitespace()
-    for data in (b"{}", b"\xff", bare.to_str().encode()):
+    unread = tiny_tokenizer()
+    unread.model = models.BPE()  # it has no tokens, and none for unknown characters
+    without_unknown = tiny_tokenizer()
+    without_unknown.model = models.Unigram([("a", -1.0)])
+    for data in (b"{}", b"\xff", *(broken.to_str().encode() for broken in (bare, unread, without_unknown))):
         path.write_bytes(data)
         with pytest.raises(ContractError, match=r"tokenizer\.json: is not a usable tokenizer"):
             Tokenizer.read(path, sha256=hashlib.sha256(data).hexdigest(), executor=executor)

@@ -6,6 +6,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import normalizers, pre_tokenizers
+from undertone_model.testing import tiny_tokenizer as tiny_family_tokenizer
 from undertone_sidecar.testing import tiny_tokenizer
 from undertone_sidecar.tokenizer import Tokenizer
 from undertone_sidecar.word_cache import WordCache
@@ -16,6 +17,7 @@ def plain_tokenizer() -> tokenizers.Tokenizer:
     rust = tiny_tokenizer()
     rust.no_padding()
     rust.no_truncation()
+    rust.encode_special_tokens = True
     return rust
 
 
@@ -39,6 +41,14 @@ def test_cached_token_ids_are_those_of_the_tokenizer(requests: list[list[str]], 
         assert found == [e.ids for e in rust.encode_batch(texts, add_special_tokens=False)]
 
 
+def test_special_tokens_that_are_control_are_not_cached() -> None:
+    """They are found in the text before control characters are removed: not in "[S\x0bEP]"."""
+    rust = tiny_tokenizer()
+    assert not WordCache.supports(rust)
+    rust.encode_special_tokens = True
+    assert WordCache.supports(rust)
+
+
 def test_the_cache_is_cleared_when_it_is_full() -> None:
     cache = WordCache(tiny_tokenizer(), max_bytes=10_000)
     sizes = []
@@ -60,7 +70,7 @@ def test_the_cache_works_with_every_normalization(change: dict[str, bool]) -> No
 
 
 async def test_a_tokenizer_that_does_not_work_word_by_word_is_not_cached() -> None:
-    texts = ["the \x0b rain", "at\x1chome, had"]
+    texts = ["the \x0b rain", "at\x1chome, had", "door  o\x0bo"]
 
     def unsupported_tokenizers() -> Iterator[tokenizers.Tokenizer]:
         rust = tiny_tokenizer()
@@ -73,10 +83,12 @@ async def test_a_tokenizer_that_does_not_work_word_by_word_is_not_cached() -> No
         rust.pre_tokenizer = pre_tokenizers.Metaspace()
         yield rust
         rust = tiny_tokenizer()
-        rust.add_tokens(["the \x0b"])
+        rust.add_tokens(["oo"])
         yield rust
+        yield from map(tiny_family_tokenizer, ("roberta", "modernbert", "xlm-roberta", "deberta-v2"))
 
     for rust in unsupported_tokenizers():
+        rust.encode_special_tokens = True
         assert not WordCache.supports(rust)
         with ThreadPoolExecutor(1) as executor:
             found = await Tokenizer(rust, executor).encode(texts)

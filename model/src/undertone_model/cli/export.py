@@ -16,6 +16,7 @@ from undertone_model.data import load_sample
 from undertone_model.errors import ExportError, VerificationError
 from undertone_model.goldens import load_goldens, packaged_goldens
 from undertone_model.labels import ProblemType
+from undertone_model.special_tokens import SpecialTokens
 from undertone_model.startup import quiet_tensorflow
 from undertone_model.thresholds import DEFAULT_THRESHOLD, read_thresholds
 
@@ -72,6 +73,14 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
     help="Precision of the graph. auto: bf16 if the CPU of this machine has AMX or AVX512-BF16 and the answers agree "
     "with fp32, else fp32.",
 )
+@click.option(
+    "--special-tokens",
+    type=click.Choice(get_args(SpecialTokens)),
+    default="text",
+    show_default=True,
+    help="Meaning of special tokens such as [SEP] or </s> in a text: ordinary text, or the model's special tokens. "
+    "control is for models that were fine-tuned with special tokens in their texts.",
+)
 @options.sample
 @options.base
 def export(
@@ -87,6 +96,7 @@ def export(
     version: int | None,
     max_tokens: int | None,
     precision: Literal["auto", "fp32", "bf16"],
+    special_tokens: SpecialTokens,
     sample: Path,
     base: str | None,
 ) -> None:
@@ -120,12 +130,12 @@ def export(
         from undertone_model import export as exports
     name = default_name if name is None else name
     try:
-        version_folder = exports.export(source, folder, name, version, max_tokens, chosen, texts)
+        version_folder = exports.export(source, folder, name, version, max_tokens, chosen, texts, special_tokens)
     except VerificationError as error:
         if precision != "auto":
             raise
         click.echo(f"Warning: {error}. This export is in fp32.", err=True)
-        version_folder = exports.export(source, folder, name, version, max_tokens)
+        version_folder = exports.export(source, folder, name, version, max_tokens, special_tokens=special_tokens)
     click.echo(version_folder)
 
 

@@ -17,7 +17,11 @@ from undertone_sidecar.word_cache import WordCache
 TokenIds = npt.NDArray[np.int32]
 """Token ids of one sequence: shape [tokens]."""
 
-_PROBE: Final = "a"
+_PROBES: Final = ("a", "1", ".", "中", "я", "ا")
+"""Texts that show which special tokens the tokenizer adds. The first with content is used."""
+
+_UNKNOWN_CHARACTER: Final = "\U00012000"
+"""A letter that hardly any vocabulary has (cuneiform)."""
 
 
 class Tokenizer:
@@ -25,24 +29,28 @@ class Tokenizer:
 
     Content and special tokens are separate, because each chunk of a paragraph needs the special
     tokens. The special tokens are read from the tokenizer itself, with a probe text.
+
+    The name of a special token in a text, such as [SEP], is text. Added tokens that are not
+    special are found in texts. The export decides which tokens are special.
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, executor: Executor) -> None:
-        """Changes settings of `tokenizer`. Raises ValueError if it does not add special tokens."""
+        """Changes settings of `tokenizer`.
+
+        Raises ValueError if it does not add special tokens, and Exception if it fails on unknown
+        characters.
+        """
         # The file contains the truncation and padding of the training.
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        content = tokenizer.encode(_PROBE, add_special_tokens=False).ids
-        whole = tokenizer.encode(_PROBE)
-        before = next((i for i, special in enumerate(whole.special_tokens_mask) if not special), 0)
-        after = before + len(content)
-        if not content or whole.ids[before:after] != content or len(whole.ids) - len(content) == 0:
-            raise ValueError("it does not put special tokens around a text, as a BERT tokenizer does")
+        tokenizer.encode_special_tokens = True
+        tokenizer.encode(_UNKNOWN_CHARACTER)
+        prefix, suffix = _special_tokens_around(tokenizer)
         self._tokenizer = tokenizer
         self._words = WordCache(tokenizer) if WordCache.supports(tokenizer) else None
         self._executor = executor
-        self._prefix = np.array(whole.ids[:before], dtype=np.int32)
-        self._suffix = np.array(whole.ids[after:], dtype=np.int32)
+        self._prefix = np.array(prefix, dtype=np.int32)
+        self._suffix = np.array(suffix, dtype=np.int32)
 
     @classmethod
     def read(cls, path: Path, *, sha256: str, executor: Executor) -> "Tokenizer":
@@ -68,8 +76,8 @@ class Tokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """One more than the largest token id."""
-        return max(self._tokenizer.get_vocab().values()) + 1
+        """One more than the largest token id, special tokens included."""
+        return 1 + max(max(self._tokenizer.get_vocab().values()), *map(int, self._prefix), *map(int, self._suffix))
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text without special tokens, in one task of the thread pool."""
@@ -84,3 +92,16 @@ class Tokenizer:
     def wrap(self, content: TokenIds) -> TokenIds:
         """Adds the special tokens."""
         return np.concatenate((self._prefix, content, self._suffix))
+
+
+def _special_tokens_around(tokenizer: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
+    """Ids of the special tokens before and after a text. Raises ValueError."""
+    for probe in _PROBES:
+        if content := tokenizer.encode(probe, add_special_tokens=False).ids:
+            whole = tokenizer.encode(probe)
+            before = next((i for i, special in enumerate(whole.special_tokens_mask) if not special), 0)
+            after = before + len(content)
+            if whole.ids[before:after] != content or len(whole.ids) == len(content):
+                raise ValueError("it does not put special tokens around a text")
+            return whole.ids[:before], whole.ids[after:]
+    raise ValueError(f"it has no tokens for any of the characters {' '.join(_PROBES)}")
