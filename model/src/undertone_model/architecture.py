@@ -12,14 +12,28 @@ Part: TypeAlias = Literal["norm", "attention", "feed_forward", "head"]
 
 
 @dataclass(frozen=True, slots=True)
+class RelativeBias:
+    """A number for each head and bucket of distances is added to the attention scores of all
+    layers (Raffel et al., 2020): the weight `embeddings.relative_bias` [buckets, heads].
+
+    Half of the buckets are for keys at or before the query. Of a half, the first half has a bucket
+    for each distance, and the rest grows with the logarithm of the distance up to `max_distance`.
+    """
+
+    buckets: int = 32
+    max_distance: int = 128
+
+
+@dataclass(frozen=True, slots=True)
 class AbsolutePositions:
     """An embedding of each position is added to the embedding of its token.
 
     The first token has the position `offset`, so that a model has `offset` fewer tokens than
-    positions.
+    positions. `bias` represents the distances of tokens in addition.
     """
 
     offset: int = 0
+    bias: RelativeBias | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,8 @@ class Architecture:
         }
         if isinstance(self.positions, AbsolutePositions):
             shapes["embeddings.position_embeddings.weight"] = (self.max_position_embeddings, embedding)
+            if self.positions.bias:
+                shapes["embeddings.relative_bias.weight"] = (self.positions.bias.buckets, self.num_attention_heads)
         if self.type_vocab_size:
             shapes["embeddings.token_type_embeddings.weight"] = (self.type_vocab_size, embedding)
         linear = {"pooler.dense": (hidden, hidden)}

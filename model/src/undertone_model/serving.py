@@ -118,7 +118,7 @@ def fusible_layer_norm(weights: encoder.Weights, architecture: Architecture, nam
     without trained parameters.
     """
     shape = tf.shape(x)
-    channels = tf.reshape(x, tf.stack([1, shape[0], architecture.hidden_size, 1]))
+    channels = tf.reshape(x, tf.stack([1, shape[0], weights[f"{name}.weight"].shape[0], 1]))
     empty = tf.constant([], tf.float32)
     normal = tf.raw_ops.FusedBatchNormV3(
         x=channels,

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from undertone_model.architecture import AbsolutePositions, Architecture, RotaryPositions
 from undertone_model.encoder.layers import Linear, Tensor, Weights
+from undertone_model.encoder.relative_bias import BiasedProduct
+from undertone_model.encoder.scaled_product import ScaledProduct
 
 
 class AttentionScores(Protocol):
@@ -25,23 +27,10 @@ class AttentionScores(Protocol):
 def attention_scores(weights: Weights, architecture: Architecture, length: Tensor, linear: Linear) -> AttentionScores:
     """The attention scores of an architecture for sequences of `length` tokens."""
     match architecture.positions:
-        case AbsolutePositions():
-            return ScaledProduct(architecture)
+        case AbsolutePositions(bias=bias):
+            return BiasedProduct(weights, architecture, bias, length) if bias else ScaledProduct(architecture)
         case RotaryPositions() as positions:
             return RotaryProduct(architecture, positions, length)
-
-
-class ScaledProduct:
-    """Products of queries and keys, scaled by the root of their size.
-
-    TensorFlow fuses product, scale and padding in this form only.
-    """
-
-    def __init__(self, architecture: Architecture) -> None:
-        self._scale = (architecture.hidden_size // architecture.num_attention_heads) ** -0.5
-
-    def __call__(self, layer: int, queries: Tensor, keys: Tensor, padding: Tensor) -> Tensor:
-        return tf.matmul(queries, keys, transpose_b=True) * self._scale + padding
 
 
 class RotaryProduct:

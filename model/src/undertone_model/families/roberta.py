@@ -17,6 +17,6 @@ def architecture(configuration: Configuration) -> Architecture:
     """The architecture of a RobertaConfig. The first token has the position that follows the id of
     the padding token.
     """
-    vocab_size = configuration.size("vocab_size", 50265 if configuration.fields["model_type"] == "roberta" else 30522)
+    defaults = replace(bert.BERT_BASE, vocab_size=50265 if configuration.fields["model_type"] == "roberta" else 30522)
     positions = AbsolutePositions(offset=configuration.index("pad_token_id", 1) + 1)
-    return replace(bert.architecture(configuration), vocab_size=vocab_size, positions=positions)
+    return replace(bert.architecture(configuration, defaults), positions=positions)
