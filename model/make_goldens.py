@@ -2,20 +2,24 @@
 
 The project does not run this script. It needs an environment with `torch` and `transformers`.
 
-Golden outputs of a checkpoint. The arguments are its folder, the file whose SHA-256 an export of it
-has in its contract, and optionally a folder of story paragraphs, which replace random token ids:
+Golden outputs of a checkpoint, for random token ids. `undertone-model verify --goldens FILE`
+compares an export with them:
+
+    python model/make_goldens.py checkpoint DIR > goldens.json
+
+Golden outputs of our own model, for texts of the stories. They belong to the adapters:
 
     undertone-model merge build/merged
     ARTIFACTS=model/src/undertone_model/artifacts
-    python model/make_goldens.py checkpoint build/merged $ARTIFACTS/adapters.safetensors \\
-        $ARTIFACTS/stories > $ARTIFACTS/goldens.json
+    python model/make_goldens.py checkpoint build/merged \\
+        --weights $ARTIFACTS/adapters.safetensors \\
+        --stories $ARTIFACTS/stories > $ARTIFACTS/goldens.json
 
 Golden outputs of the tiny model of the tests:
 
     python -c "from pathlib import Path; from undertone_model.testing import tiny_checkpoint;
     tiny_checkpoint(Path('build/tiny'))"
-    python model/make_goldens.py checkpoint build/tiny build/tiny/model.safetensors \\
-        > tests/unit/model/goldens/tiny.json
+    python model/make_goldens.py checkpoint build/tiny > tests/unit/model/goldens/tiny.json
 
 Golden outputs of a small model of a family, with random weights. The file has the configuration of
 the model and its maximum number of tokens; the script adds the shapes of the tensors, token ids
@@ -49,8 +53,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     checkpoint = commands.add_parser("checkpoint", help="print the golden outputs of a checkpoint")
     checkpoint.add_argument("checkpoint", type=Path)
-    checkpoint.add_argument("weights", type=Path)
-    checkpoint.add_argument("stories", type=Path, nargs="?")
+    checkpoint.add_argument("--weights", type=Path, help="file that the golden outputs belong to (default: the weights)")
+    checkpoint.add_argument("--stories", type=Path, help="folder of story paragraphs (default: random token ids)")
     family = commands.add_parser("family", help="complete a file with the configuration of a small model")
     family.add_argument("file", type=Path)
     options = parser.parse_args()
@@ -60,16 +64,18 @@ def main() -> None:
         options.file.write_text(_text(of_family(json.loads(options.file.read_text()))) + "\n")
 
 
-def of_checkpoint(checkpoint: Path, weights: Path, stories: Path | None) -> dict[str, Any]:
+def of_checkpoint(checkpoint: Path, weights: Path | None, stories: Path | None) -> dict[str, Any]:
     """Golden outputs of a checkpoint, for the stories or for random token ids."""
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint, attn_implementation="eager")
     if stories:
         ids = token_ids(checkpoint, stories, model.config.max_position_embeddings)
     else:
-        ids = random_ids(model.config.vocab_size, RANDOM_LENGTHS)
+        lengths = [length for length in RANDOM_LENGTHS if length <= model.config.max_position_embeddings]
+        ids = random_ids(model.config.vocab_size, lengths, model.config.pad_token_id)
+    files = [weights] if weights else sorted(checkpoint.glob("model*.safetensors"))
     return {
         "made_by": _made_by(model),
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),
         "input_ids": ids,
         "logits": logits(model, ids),
     }
