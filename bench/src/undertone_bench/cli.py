@@ -88,6 +88,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "sidecar": _command("sidecar", _PARTS, "Measure CPU time and memory of the sidecar."),
     "envoy": _command("envoy", _PARTS, "Measure the cost of the chart's Envoy."),
     "telemetry": _command("telemetry", _PARTS, "Measure the cost of metrics, traces and logs."),
+    "memory": _command("memory", _PARTS, "Measure memory of the model server beside the estimate."),
     "client-overhead": _command("client_overhead", _PARTS, "Measure CPU time of the client per paragraph."),
     "rollouts": _command("rollouts", _PARTS, "Count failed calls in rollouts, drains and kills."),
     "spark": _command("spark", _PARTS, "Compare ways to score paragraphs in Spark."),

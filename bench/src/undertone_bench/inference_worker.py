@@ -21,6 +21,7 @@ from undertone_model.startup import quiet_tensorflow
 from undertone_sidecar.cpu import ThreadSettings, plan_threads, read_machine
 
 from undertone_bench.models import Batch
+from undertone_bench.processes import ProcessUsage, peak_resident_bytes
 
 PEAK_SHAPE: Final = (1024, 768, 3072)
 """Rows, inner dimension and columns of the matrix product that measures a machine's peak speed."""
@@ -28,6 +29,8 @@ PEAK_SHAPE: Final = (1024, 768, 3072)
 _PEAK_SECONDS: Final = 1.0
 
 _engines: dict[str, "_Engine"] = {}
+_empty_bytes = 0
+"""Resident memory of the process before it has loaded a model."""
 
 
 class _Compute(Protocol):
@@ -90,6 +93,14 @@ class InferenceWorker:
         """
         return self._pool.submit(_compute, engine, self._folder, batches).result()
 
+    def memory_growth(self, batches: Sequence[Batch]) -> int:
+        """Bytes by which the process has grown at its peak, since it loaded TensorFlow.
+
+        Computes the batches as the engine `pod` first. The weights and the buffers that earlier
+        calls left count, too.
+        """
+        return self._pool.submit(_memory_growth, self._folder, batches).result()
+
 
 def has_openvino() -> bool:
     """Whether the package openvino is installed."""
@@ -127,6 +138,15 @@ def _compute(name: str, folder: Path, batches: Sequence[Batch]) -> ComputeTime:
     with ThreadPoolExecutor(engine.concurrency) as pool:
         list(pool.map(engine.compute, batches))
     return ComputeTime(time.perf_counter() - started, time.process_time() - cpu)
+
+
+def _memory_growth(folder: Path, batches: Sequence[Batch]) -> int:
+    global _empty_bytes
+    if not _empty_bytes:
+        _empty_bytes = ProcessUsage.read(os.getpid()).resident_bytes
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Resets the peak.
+    _compute("pod", folder, batches)
+    return peak_resident_bytes(os.getpid()) - _empty_bytes
 
 
 def _session_engine(folder: Path) -> _Engine:
