@@ -47,9 +47,9 @@ def _handle_sigterm_as_interrupt() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder emotions/ with versions 1 and 2 of a tiny model.
+    """The folder emotions/ with versions 1 and 2 of a tiny model, beside multi-label/emotions/.
 
-    Their results differ for every text.
+    The results of the two versions differ for every text.
     """
     folder = tmp_path_factory.mktemp("models")
     program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
@@ -72,6 +72,15 @@ def pod(base: Path) -> Iterator[Pod]:
 
     Tests may call and pause it, but must not change it otherwise.
     """
+    with Launcher() as launch:
+        server = launch.model_server(base)
+        yield Pod(base, server, launch.sidecar(base, server.target).until_serving())
+
+
+@pytest.fixture(scope="module")
+def multi_label_pod(exports: Path) -> Iterator[Pod]:
+    """A pod with a multi-label model."""
+    base = exports.parent / "multi-label" / "emotions"
     with Launcher() as launch:
         server = launch.model_server(base)
         yield Pod(base, server, launch.sidecar(base, server.target).until_serving())
@@ -105,6 +114,11 @@ def service() -> Iterator[BackgroundService]:
 @pytest.fixture
 def undertone(pod: Pod) -> Command:
     """Runs `undertone ARGUMENTS...` against the shared pod, with `stdin` as standard input."""
+    return runner(pod)
+
+
+def runner(pod: Pod) -> Command:
+    """Runs `undertone ARGUMENTS...` against a pod, with `stdin` as standard input."""
 
     def run(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         program = [command("undertone"), *map(str, arguments)]
