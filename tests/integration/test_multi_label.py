@@ -64,6 +64,6 @@ def test_a_folder_of_the_other_kind_is_refused(undertone: Command, folder: Path,
     source = folder.parent / "story.txt"
     refused = runner(pod)("score", source, "--out", folder, "--keep", "text", "--min-characters", 0)
     assert refused.returncode == 2
-    assert "problem type: the folder has multi_label, this command has single_label" in refused.stderr
+    assert "problem type: the folder has multi-label, this command has single-label" in refused.stderr
     kept = undertone("score", source, "--out", folder, "--keep", "text", "--min-characters", 0)
     assert "60 kept from an earlier run" in kept.stdout

@@ -31,9 +31,9 @@ class Policy(enum.StrEnum):
 class ProblemType(enum.StrEnum):
     """How a model assigns labels to a paragraph."""
 
-    SINGLE_LABEL = "single_label"
+    SINGLE_LABEL = "single-label"
     """Each paragraph has exactly one label. The probabilities sum to one."""
-    MULTI_LABEL = "multi_label"
+    MULTI_LABEL = "multi-label"
     """Each paragraph has any number of labels, also none. The probabilities are independent."""
 
 

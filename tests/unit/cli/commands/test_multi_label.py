@@ -50,7 +50,7 @@ def folder(command: Command, service: FakeClassifier, story: Path, tmp_path: Pat
 @pytest.mark.parametrize("text", [NONE, SEVERAL])
 def test_classify(command: Command, service: FakeClassifier, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     document = json.loads(command("classify", text).output)
-    assert (document["problem_type"], document["labels_above_threshold"]) == ("multi_label", labels_of(text))
+    assert (document["problem_type"], document["labels_above_threshold"]) == ("multi-label", labels_of(text))
     assert document["label"] == max(document["probabilities"], key=document["probabilities"].get)
     monkeypatch.setenv("FORCE_COLOR", "1")
     shown = command("classify", text).output
@@ -85,7 +85,7 @@ def test_the_table_has_the_labels_of_each_paragraph(folder: Path) -> None:
     field = pq.read_schema(folder / "part-00000.parquet").field("labels_above_threshold")
     assert (field.type, field.nullable) == (pa.list_(pa.field("element", pa.string())), False)
     model = read_manifest(folder)["model"]
-    assert (model["problem_type"], model["thresholds"], model["labels"]) == ("multi_label", list(THRESHOLDS), list(LABELS))
+    assert (model["problem_type"], model["thresholds"], model["labels"]) == ("multi-label", list(THRESHOLDS), list(LABELS))
 
 
 def test_the_summary_counts_paragraphs_with_each_label_and_without_any(
@@ -123,7 +123,7 @@ def test_a_replay_completes_the_table(
 @pytest.mark.parametrize(
     ("labels", "thresholds", "difference"),
     [
-        (LABELS, (), "problem type: the folder has multi_label, this command has single_label"),
+        (LABELS, (), "problem type: the folder has multi-label, this command has single-label"),
         (LABELS, (0.5,) * 5, "thresholds: the folder has 0.5, 0.75, 0.875, 0.75, 0.625, this command has 0.5, 0.5"),
         (LABELS[:4], THRESHOLDS[:4], "labels: the folder has LABEL_0, joy or relief, n/a,"),
     ],
@@ -153,7 +153,7 @@ def test_replay_with_another_kind_of_model_is_refused(
     result = command("replay", tmp_path / "out")
     assert result.exit_code == 2
     assert "scores of another fake version 1 fp32" in result.output
-    assert "problem type: the folder has multi_label, this command has single_label" in result.output
+    assert "problem type: the folder has multi-label, this command has single-label" in result.output
 
 
 def test_results_of_queries_have_lists_of_labels(command: Command, folder: Path, tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ Examples:
 def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
     """Write an HTML report on the scores in DIR.
 
-    The report shows how frequent each emotion is, how the emotions change through each story,
-    and the strongest paragraphs: those with the highest probability of an emotion. The report is
-    one file that needs no network. It contains text of paragraphs only with --with-text.
+    The report shows how frequent each label is, how the probabilities change through each story,
+    and the strongest paragraphs: those with the highest probability of a label. With a multi-label
+    model, it also shows how many paragraphs have no label. The report is one file that needs no
+    network. It contains text of paragraphs only with --with-text.
     """
     try:
         click.echo(write_report(folder, output or RunFolder(folder).report, with_text=with_text))

@@ -239,7 +239,7 @@ class Manifest:
         rows_per_part = int(options.pop("rows_per_part"))
         model = dict(document["model"])
         labels = tuple(model.pop("labels"))
-        problem_type, thresholds = ProblemType(model.pop("problem_type", "single_label")), tuple(model.pop("thresholds", ()))
+        problem_type, thresholds = ProblemType(model.pop("problem_type", "single-label")), tuple(model.pop("thresholds", ()))
         sources = tuple(map(Fingerprint.from_json, document["sources"]))
         input_format = options.pop("format")
         keep = tuple(options.pop("keep", ()))
