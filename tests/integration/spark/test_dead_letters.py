@@ -124,6 +124,16 @@ def test_a_paragraph_that_makes_the_service_unavailable_does_not_end_the_runs(
     assert all("on this paragraph alone" in letter["reason"] for letter in letters)
 
 
+def test_a_repeated_wave_of_a_run_replaces_its_dead_letters(spark: SparkSession, config: JobConfig) -> None:
+    good = "There is nothing wrong with this"
+    write_source(config, {"1": TOO_LONG, "2": TOO_LONG, "3": good})
+    run(spark, config, run_id="before")
+    for second, failed in ((TOO_LONG, {"2"}), (good, set())):
+        write_source(config, {"1": good, "2": second, "3": good})
+        run(spark, config, run_id="before")
+        assert {letter["id"] for letter in dead_letters(config)} == failed
+
+
 def test_long_ids_are_not_sent(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
     """The service refuses ids of more than 256 characters."""
     good, bad = "g" * 5_000, "b" * 5_000

@@ -1,9 +1,11 @@
 """The Iceberg table of the job: writers at the same time, leftovers, schema and layout."""
 
 import contextlib
+import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from pyspark.sql import SparkSession
@@ -127,8 +129,16 @@ def test_a_table_with_days_as_partitions(spark: SparkSession, service: Backgroun
     rows = table(spark, config)
     assert rows.keys() == TEXTS.keys()
     assert_score_of(rows["3"], "This text is different today")
-    before = read_scores(spark, config.table, config.catalog, as_of=first.snapshot).collect()
-    assert_score_of(next(row for row in before if row.id == "3"), TEXTS["3"])
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    times = {entry.snapshot_id: datetime.fromtimestamp(entry.timestamp_ms / 1000, UTC) for entry in loaded.history()}
+    assert first.snapshot is not None
+    at = times[first.snapshot]
+    for as_of in (first.snapshot, at, at.replace(tzinfo=None), at.astimezone(ZoneInfo("Asia/Tokyo"))):
+        before = read_scores(spark, config.table, config.catalog, as_of=as_of).collect()
+        assert_score_of(next(row for row in before if row.id == "3"), TEXTS["3"])
+    for as_of in (1, min(times.values()) - timedelta(milliseconds=1)):
+        with pytest.raises(OutputError, match=f"emotions.posts has no snapshot as of {re.escape(str(as_of))} "):
+            read_scores(spark, config.table, config.catalog, as_of=as_of)
 
 
 def test_a_change_that_was_written_twice_is_detected(spark: SparkSession) -> None:

@@ -14,16 +14,16 @@ from pyspark.sql import functions as sql
 from pyspark.sql.types import StructType
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, TableName
-from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, FORMAT, FORMAT_PROPERTY, NEW_TABLE
+from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, NEW_TABLE
 
 from undertone_batch.iceberg_catalog import require_extensions
-from undertone_batch.iceberg_dead_letters import write_dead_letters
+from undertone_batch.iceberg_dead_letters import check_dead_letters, write_dead_letters
 from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
 from undertone_batch.iceberg_staging import drop_leftovers, new_branch_name, staged
 from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
 from undertone_batch.spark_reasons import spark_reason
-from undertone_batch.table import Commit, TableState, check_schema
+from undertone_batch.table import Commit, TableState, check_format, check_schema
 
 MAX_REBASES = 5
 """How often a commit starts again because maintenance has rewritten the files of the table."""
@@ -61,6 +61,7 @@ class IcebergTable:
     def open(self) -> TableState | None:
         with self._explain_errors():
             exists = self._spark.catalog.tableExists(self._path)
+            check_dead_letters(self._spark, f"{CATALOG}.{self.dead_letters_name}")
         return self._existing() if exists else None
 
     def _existing(self) -> TableState:
@@ -161,11 +162,7 @@ class IcebergTable:
         with self._explain_errors():
             properties = {row.key: row.value for row in self._spark.sql(f"SHOW TBLPROPERTIES {self._path}").collect()}
             schema = self._spark.table(self._path).schema
-        layout = properties.get(FORMAT_PROPERTY, FORMAT)
-        if layout != FORMAT:
-            raise OutputError(
-                f"{self.name} has layout {layout}, but this release reads {FORMAT}: use the release that wrote it"
-            )
+        check_format(properties, self.name)
         snapshot = properties.get("current-snapshot-id", "none")
         began_at = properties.get(BACKFILL_PROPERTY)
         return TableState(

@@ -239,9 +239,8 @@ class ScoringJob:
             kept = [field.name for field in kept_fields(source)]
             with self._step(f"{title}: merging"):
                 counts = count_changes(changes)
-                if counts.failed:
-                    letters = dead_letters(changes, self._config.run_id, start)
-                    table.write_dead_letters(letters, self._config.run_id, wave.buckets)
+                letters = dead_letters(changes, self._config.run_id, start)
+                table.write_dead_letters(letters, self._config.run_id, wave.buckets)
                 rows = self._summary.rows + counts.added
                 snapshot = None
                 if counts.changes:

@@ -19,6 +19,7 @@ from undertone_client.jobs.catalog import CATALOG, TableName
 
 from undertone_batch.iceberg_staging import drop_leftovers
 from undertone_batch.spark_reasons import spark_reason
+from undertone_batch.table import check_schema
 
 MIN_FILES = 5
 """Files of a partition that are rewritten into one. Fewer small files are left as they are."""
@@ -93,11 +94,12 @@ class Maintenance:
         """Does step after step. Each is complete on its own.
 
         Raises:
-            OutputError: a table does not exist or cannot be changed, or a run has changed it
-                during each attempt of a step.
+            OutputError: a table does not exist, is none of scores or cannot be changed, or a run
+                has changed it during each attempt of a step.
         """
         if not self._spark.catalog.tableExists(f"{CATALOG}.{name}"):
             raise OutputError(f"there is no table of scores {name}: create one with `undertone-batch run`")
+        check_schema(self._spark.table(f"{CATALOG}.{name}").schema, str(name))
         yield self._step(name, self._drop_leftovers)
         tables = [name, name.dead_letters]
         for table in tables:

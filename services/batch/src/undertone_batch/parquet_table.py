@@ -53,6 +53,12 @@ class ParquetTable:
         self._rows = 0
 
     def open(self) -> TableState | None:
+        """None. Raises OutputError if the folder has other files, which a run would delete."""
+        if has_files(self._spark, self._folder) and not has_files(self._spark, f"{self._folder}_state"):
+            raise OutputError(
+                f"{self._folder} has files that are not a table of scores in Parquet: set --table to another name, or"
+                " --table-format iceberg for an Iceberg table"
+            )
         return None
 
     def create(self, schema: StructType) -> TableState:
@@ -76,6 +82,8 @@ class ParquetTable:
 
     def write_dead_letters(self, letters: DataFrame, run_id: str, buckets: Sequence[int]) -> None:
         folder = f"{self.dead_letters_name}/run_id={run_id}/wave={min(buckets)}"
+        if letters.isEmpty() and not has_files(self._spark, folder):
+            return
         letters.drop("run_id").write.mode("overwrite").parquet(folder)
 
     def commit(self, state: TableState, commit: Commit) -> TableState:
@@ -100,9 +108,8 @@ class ParquetTable:
         """Nothing: a folder cannot tell whether its run still runs."""
 
     def close(self) -> None:
-        context: Any = self._spark.sparkContext  # PySpark has no public access to Hadoop's classes
-        path = context._jvm.org.apache.hadoop.fs.Path(self._staging)
-        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: FBT003 - Java has no keywords
+        path, file_system = _hadoop(self._spark, self._staging)
+        file_system.delete(path, True)  # noqa: FBT003 - Java has no keywords
 
     def begin_backfill(self, state: TableState, began_at: datetime) -> TableState:
         return replace(state, backfill_began_at=began_at)
@@ -120,6 +127,19 @@ def parquet_folder(name: TableName, catalog: CatalogSettings) -> str:
     warehouse = catalog.warehouse or ""
     root = warehouse.rstrip("/") if "://" in warehouse else str(catalog.local_warehouse)
     return f"{root}/{name.namespace}/{name.name}"
+
+
+def has_files(spark: SparkSession, folder: str) -> bool:
+    """Whether a folder exists and is not empty."""
+    path, file_system = _hadoop(spark, folder)
+    return bool(file_system.exists(path)) and len(file_system.listStatus(path)) > 0
+
+
+def _hadoop(spark: SparkSession, name: str) -> tuple[Any, Any]:
+    """A path and its file system."""
+    context: Any = spark.sparkContext  # PySpark has no public access to Hadoop's classes
+    path = context._jvm.org.apache.hadoop.fs.Path(name)
+    return path, path.getFileSystem(context._jsc.hadoopConfiguration())
 
 
 def read_parquet_scores(spark: SparkSession, name: TableName, catalog: CatalogSettings) -> DataFrame:

@@ -18,6 +18,7 @@ from undertone_client.jobs.score_columns import (
     LABELS_ABOVE_THRESHOLD_COLUMN,
     score_columns,
 )
+from undertone_client.jobs.table_properties import FORMAT, FORMAT_PROPERTY
 
 
 def table_schema(
@@ -110,6 +111,17 @@ def check_schema(schema: StructType, table: str) -> None:
             f"{table} is not a table of scores of this release: its columns {', '.join(wrong)} are missing or have other"
             " types. Set --table to another name"
         )
+
+
+def check_format(properties: Mapping[str, str], table: str) -> None:
+    """Checks that this release can read a table with these properties.
+
+    Raises:
+        OutputError: another release has written it.
+    """
+    layout = properties.get(FORMAT_PROPERTY, FORMAT)
+    if layout != FORMAT:
+        raise OutputError(f"{table} has layout {layout}, but this release reads {FORMAT}: use the release that wrote it")
 
 
 @dataclass(frozen=True, slots=True)
