@@ -131,7 +131,8 @@ def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
     if not path.is_file():
         raise CheckpointError(
             f"{path} does not exist; "
-            f'write it with AutoTokenizer.from_pretrained("{path.parent}").save_pretrained("{path.parent}") of transformers'
+            f'write it with AutoTokenizer.from_pretrained("{path.parent}").save_pretrained("{path.parent}") of transformers. '
+            "A sentencepiece model (*.model) also needs the package sentencepiece"
         )
     try:
         tokenizer = Tokenizer.from_file(str(path))
@@ -139,10 +140,10 @@ def _read_tokenizer(path: Path, architecture: Architecture) -> Tokenizer:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    if tokenizer.get_vocab_size() > architecture.vocab_size:
-        size = tokenizer.get_vocab_size()
+    largest = max([*tokenizer.get_vocab().values(), *tokenizer.encode("").ids], default=-1)
+    if largest >= architecture.vocab_size:
         raise CheckpointError(
-            f"{path} has {size} tokens but the model has {architecture.vocab_size}; use the model's tokenizer"
+            f"{path} has the token id {largest} but the model has {architecture.vocab_size} tokens; use the model's tokenizer"
         )
     return tokenizer
 

@@ -34,6 +34,9 @@ PROBLEM_TYPES: Final[Mapping[contract_pb2.ProblemType.ValueType, ProblemType]] =
 }
 """Problem types of contracts."""
 
+MIN_MAX_TOKENS: Final = 8
+"""The smallest maximum of tokens that the sidecar serves."""
+
 Precision: TypeAlias = Literal["fp32", "bf16"]
 """With bf16, the linear layers of the encoder and attention's sum of values are computed in
 bfloat16. All other operations are computed in float32.
@@ -128,8 +131,8 @@ def read_contract(folder: Path) -> ModelContract:
     if contract.precision not in get_args(Precision):
         expected = ", ".join(get_args(Precision))
         raise VerificationError(f"{path} has precision {contract.precision!r}, expected one of {expected}")
-    if contract.max_tokens < 3:
-        raise VerificationError(f"{path} has max_tokens {contract.max_tokens}; the minimum is 3, with two special tokens")
+    if contract.max_tokens < MIN_MAX_TOKENS:
+        raise VerificationError(f"{path} has max_tokens {contract.max_tokens}; the minimum is {MIN_MAX_TOKENS}")
     if len(contract.calibration.bias) not in (0, len(contract.labels)):
         count = len(contract.calibration.bias)
         raise VerificationError(f"{path} has {count} numbers in calibration.bias for {len(contract.labels)} labels")

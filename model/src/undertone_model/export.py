@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from undertone_model.contract import INPUTS, TOKENIZER_FILE, Precision, write_contract
+from undertone_model.contract import INPUTS, MIN_MAX_TOKENS, TOKENIZER_FILE, Precision, write_contract
 from undertone_model.data import Sample
 from undertone_model.errors import ExportError
 from undertone_model.gate import compare_with_fp32
@@ -43,8 +43,10 @@ def export(
         raise ExportError(f"--name {name!r} is invalid: use letters, digits, '_', '-' and '.'")
     positions = source.checkpoint.architecture.max_tokens
     max_tokens = positions if max_tokens is None else max_tokens
-    if not 3 <= max_tokens <= positions:
-        raise ExportError(f"--max-tokens {max_tokens} is invalid: use 3 to {positions}, the number of positions of the model")
+    if not MIN_MAX_TOKENS <= max_tokens <= positions:
+        raise ExportError(
+            f"--max-tokens {max_tokens} is invalid: use {MIN_MAX_TOKENS} to {positions}, the number of positions of the model"
+        )
     needs_comparison = precision != "fp32" and source.weights_sha256 != ""
     if needs_comparison and sample is None:
         raise ExportError(f"an export in {precision} needs a sample of texts to compare it with fp32")

@@ -21,10 +21,14 @@ _UNREACHABLE: Final = ""
 def served_tokenizer(tokenizer: Tokenizer, special_tokens: SpecialTokens = "text") -> Tokenizer:
     """A copy of a checkpoint's tokenizer for an export, without truncation and padding.
 
-    Raises CheckpointError if it cannot read a special token as text.
+    Raises CheckpointError if it adds no special tokens to a text, or if it cannot read a special
+    token in a text as text.
     """
     description = json.loads(tokenizer.to_str()) | {"truncation": None, "padding": None}
-    around = set(tokenizer.encode("").ids)
+    if not (around := set(tokenizer.encode("").ids)):
+        raise CheckpointError(
+            "tokenizer.json adds no special tokens to a text: its post_processor is missing; save it again with transformers"
+        )
     for token in description["added_tokens"]:
         is_special = token["special"] or token["id"] in around
         token["special"] = is_special and special_tokens == "text"

@@ -172,7 +172,7 @@ def test_tokenizer_with_more_tokens_than_the_model_is_refused(broken: Path) -> N
     tokenizer = load_checkpoint(broken).tokenizer
     tokenizer.add_tokens(["undertone"])
     tokenizer.save(str(broken / "tokenizer.json"))
-    with pytest.raises(CheckpointError, match=r"tokenizer\.json has 113 tokens but the model has 112"):
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json has the token id 112 but the model has 112 tokens"):
         load_checkpoint(broken)
 
 

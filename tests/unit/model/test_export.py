@@ -88,9 +88,9 @@ def test_version_is_the_next_number_or_the_requested_one(tiny: Path, tmp_path: P
         export(source, tmp_path, "m", version=9)
 
 
-@pytest.mark.parametrize("limit", [-1, 0, 2, 65])
+@pytest.mark.parametrize("limit", [-1, 0, 7, 65])
 def test_invalid_max_tokens_are_refused(tiny: Path, tmp_path: Path, limit: int) -> None:
-    with pytest.raises(ExportError, match=rf"--max-tokens {limit} is invalid: use 3 to 64"):
+    with pytest.raises(ExportError, match=rf"--max-tokens {limit} is invalid: use 8 to 64"):
         export(sources.from_checkpoint(tiny), tmp_path, "m", max_tokens=limit)
     assert list(tmp_path.iterdir()) == []
 

@@ -89,7 +89,7 @@ def test_usage_errors_exit_with_2(message: str, arguments: list[str]) -> None:
 
 def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Path, exported: Path, tmp_path: Path) -> None:
     assert_fails(1, "config.json does not exist", "export", tmp_path, "--checkpoint", tmp_path / "none")
-    assert_fails(1, "--max-tokens 65 is invalid: use 3 to 64", "export", tmp_path, "--checkpoint", tiny, "--max-tokens", 65)
+    assert_fails(1, "--max-tokens 65 is invalid: use 8 to 64", "export", tmp_path, "--checkpoint", tiny, "--max-tokens", 65)
     assert_fails(1, "--name 'a/b' is invalid", "export", tmp_path, "--checkpoint", tiny, "--name", "a/b")
     assert_fails(1, "exists; use another --version", "export", exported.parents[1], "--checkpoint", tiny, "--version", 1)
     assert_fails(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from undertone_model.batches import encode
 from undertone_model.errors import CheckpointError
 from undertone_model.special_tokens import served_tokenizer
@@ -54,6 +54,13 @@ def test_a_tokenizer_that_cannot_read_a_special_token_as_text_is_refused() -> No
     with pytest.raises(CheckpointError, match=r"reads '\[PAD\]' in a text as the special token 0.*--special-tokens control"):
         served_tokenizer(tokenizer)
     assert served_tokenizer(tokenizer, "control").encode("[SEP]").ids == tokenizer.encode("[SEP]").ids
+
+
+def test_a_tokenizer_without_special_tokens_is_refused() -> None:
+    tokenizer = tiny_tokenizer("roberta")
+    tokenizer.post_processor = processors.ByteLevel()
+    with pytest.raises(CheckpointError, match="adds no special tokens to a text: its post_processor is missing"):
+        served_tokenizer(tokenizer)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta"])

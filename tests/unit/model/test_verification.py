@@ -113,7 +113,7 @@ def test_error_names_a_truncated_file_of_the_graph(export_copy: Path, name: str)
         ({"labels": []}, "must have labels, and each only once"),
         ({"labels": ["joy", "joy"]}, "must have labels, and each only once"),
         ({"labels": ["joy", "fear"]}, "has outputs .*-1, 9.*, expected .*-1, 2"),
-        ({"max_tokens": 0}, "has max_tokens 0; the minimum is 3"),
+        ({"max_tokens": 0}, "has max_tokens 0; the minimum is 8"),
         ({"max_tokens": 65}, "cannot run 2 x 65 tokens: Incompatible shapes"),
         ({"calibration": {"bias": [1, 2]}}, "has 2 numbers in calibration.bias for 9 labels"),
         (

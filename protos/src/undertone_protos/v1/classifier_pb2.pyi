@@ -105,7 +105,7 @@ class ClassifyResponse(_message.Message):
     label: _builtins.str
     """The label with the largest probability."""
     tokens: _builtins.int
-    """Tokens of the whole paragraph before truncation or chunking, the two special tokens included."""
+    """Tokens of the whole paragraph before truncation or chunking, special tokens included."""
     truncated: _builtins.bool
     """Whether tokens beyond the model's length were ignored."""
     chunks: _builtins.int
@@ -288,7 +288,7 @@ class Classification(_message.Message):
     label_index: _builtins.int
     """Index of the label with the largest probability in the labels of the response."""
     tokens: _builtins.int
-    """Tokens of the whole paragraph before truncation or chunking, the two special tokens included."""
+    """Tokens of the whole paragraph before truncation or chunking, special tokens included."""
     truncated: _builtins.bool
     """Whether tokens beyond the model's length were ignored."""
     chunks: _builtins.int

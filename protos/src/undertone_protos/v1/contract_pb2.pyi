@@ -84,7 +84,7 @@ class ModelContract(_message.Message):
     tokenizer_sha256: _builtins.str
     """SHA-256 of tokenizer.json beside this file, in lowercase hexadecimal."""
     max_tokens: _builtins.int
-    """Maximum tokens of a sequence, the two special tokens included."""
+    """Maximum tokens of a sequence, special tokens included."""
     precision: _builtins.str
     """Arithmetic of the graph: "fp32" or "bf16"."""
     producer: _builtins.str

@@ -84,7 +84,7 @@ class Score:
         labels: all labels, in the model's order.
         probabilities: the probability of each label, in the order of `labels`. They sum to one if
             `problem_type` is `SINGLE_LABEL`, and are independent if it is `MULTI_LABEL`.
-        tokens: tokens of the whole paragraph, the two special tokens included.
+        tokens: tokens of the whole paragraph, special tokens included.
         truncated: whether the end of the paragraph was ignored.
         chunks: number of chunks that were scored. 1 unless the paragraph is too long for the model.
         timings: see `Timings`.
