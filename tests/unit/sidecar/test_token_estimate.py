@@ -11,6 +11,7 @@ def test_texts_with_fewer_tokens_lower_the_estimate_at_once() -> None:
     assert estimate.least_tokens(400) == 0
     for _ in range(100):
         estimate.observe(*CHINESE)
+    estimate.observe(400, 0)
     assert estimate.least_tokens(400) == 280
     estimate.observe(*ENGLISH)
     assert estimate.least_tokens(400) == 70

@@ -21,7 +21,9 @@ class TokenEstimate:
         self._tokens_per_character: float | None = None
 
     def observe(self, characters: int, tokens: int) -> None:
-        """Adds the texts of a call, which have at least one character."""
+        """Adds the texts of a call. Texts without tokens are refused, so they do not count."""
+        if not tokens:
+            return
         found = tokens / characters
         if self._tokens_per_character is None or found < self._tokens_per_character:
             self._tokens_per_character = found
