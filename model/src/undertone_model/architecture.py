@@ -34,6 +34,7 @@ class AbsolutePositions:
 
     offset: int = 0
     bias: RelativeBias | None = None
+    absolute: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,55 @@ class RotaryPositions:
 
     layers: tuple[RotaryLayer, ...]
     offset: ClassVar[int] = 0
+    absolute: ClassVar[bool] = False
 
 
-Positions: TypeAlias = AbsolutePositions | RotaryPositions
+@dataclass(frozen=True, slots=True)
+class DisentangledPositions:
+    """Attention scores have terms for the distance between two tokens (DeBERTa, He et al., 2021).
+
+    `encoder.rel_embeddings` has 2 * span rows: the embeddings of the distances from -span to
+    span - 1. A larger distance has the embedding of the nearest of them. With `max_distance`, each
+    distance up to span / 2 has a row, and buckets of logarithmic size share the other rows, up to
+    `max_distance`.
+
+    `content_to_position` multiplies the queries of tokens by the keys of distances, and
+    `position_to_content` the queries of distances by the keys of tokens. If `shared`, the linear
+    layers of tokens compute the keys and queries of distances; else each layer has linear layers
+    for them. If `normalized`, the layer norm `encoder.LayerNorm` precedes those layers. If
+    `absolute`, the model also has embeddings of positions.
+    """
+
+    span: int
+    max_distance: int | None = None
+    content_to_position: bool = True
+    position_to_content: bool = True
+    shared: bool = True
+    normalized: bool = True
+    absolute: bool = False
+    offset: ClassVar[int] = 0
+
+    def linear_layers(self) -> tuple[str, ...]:
+        """Names of the linear layers of distances, in `attention.self` of each layer."""
+        terms = {"distance_key": self.content_to_position, "distance_query": self.position_to_content}
+        return () if self.shared else tuple(name for name, exists in terms.items() if exists)
+
+
+Positions: TypeAlias = AbsolutePositions | DisentangledPositions | RotaryPositions
 """How an encoder represents the order of the tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """A convolution of the embeddings over neighbouring tokens, which is added to the output of the
+    first layer: a linear layer `encoder.conv` of `kernel_size` tokens, its activation, and the
+    layer norm `encoder.conv.LayerNorm` of the sum.
+
+    The weight is [out, kernel_size * in]. `kernel_size` is odd.
+    """
+
+    kernel_size: int = 3
+    activation: Activation = "tanh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +129,8 @@ class Architecture:
 
     The defaults are BERT-base. `family` is the `model_type` of the configuration. `embedding_size`
     is the size of the embeddings if a linear layer `embeddings.projection` maps them to
-    `hidden_size`; else it is None. `type_vocab_size` is 0 without embeddings of token types.
+    `hidden_size`; else it is None. That layer follows the layer norm of the embeddings, or precedes
+    it with `projects_before_norm`. `type_vocab_size` is 0 without embeddings of token types.
 
     With the norm "post", a layer norm follows the residual sum of attention and of the feed-forward
     network. With "pre", a layer norm precedes each of the two, except the attention of the first
@@ -102,17 +149,23 @@ class Architecture:
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
     embedding_size: int | None = None
+    projects_before_norm: bool = False
     activation: Activation = "gelu"
     norm: Literal["post", "pre"] = "post"
     gated: bool = False
     unbiased: frozenset[Part] = frozenset()
     positions: Positions = AbsolutePositions()
+    convolution: Convolution | None = None
     head: Head = Head()
 
     @property
     def max_tokens(self) -> int:
         """Maximum number of tokens of a sequence, special tokens included."""
         return self.max_position_embeddings - self.positions.offset
+
+    def reads_first_token_only(self, layer: int) -> bool:
+        """Whether the output of a layer is needed for the first token only."""
+        return layer == self.num_hidden_layers - 1 and self.head.pooling == "cls"
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all weights by name, except the classifier's. Linear layers are [out, in].
@@ -124,20 +177,30 @@ class Architecture:
         shapes: dict[str, tuple[int, ...]] = {
             "embeddings.word_embeddings.weight": (self.vocab_size, embedding),
         }
-        if isinstance(self.positions, AbsolutePositions):
+        if self.positions.absolute:
             shapes["embeddings.position_embeddings.weight"] = (self.max_position_embeddings, embedding)
-            if self.positions.bias:
-                shapes["embeddings.relative_bias.weight"] = (self.positions.bias.buckets, self.num_attention_heads)
+        if isinstance(self.positions, AbsolutePositions) and self.positions.bias:
+            shapes["embeddings.relative_bias.weight"] = (self.positions.bias.buckets, self.num_attention_heads)
         if self.type_vocab_size:
             shapes["embeddings.token_type_embeddings.weight"] = (self.type_vocab_size, embedding)
         linear = {"pooler.dense": (hidden, hidden)}
         if self.embedding_size:
             linear["embeddings.projection"] = (hidden, embedding)
-        norms = {"embeddings.LayerNorm": embedding}
+        norms = {"embeddings.LayerNorm": hidden if self.projects_before_norm else embedding}
+        if self.convolution:
+            linear["encoder.conv"] = (hidden, self.convolution.kernel_size * hidden)
+            norms["encoder.conv.LayerNorm"] = hidden
+        of_distances: tuple[str, ...] = ()
+        if isinstance(self.positions, DisentangledPositions):
+            shapes["encoder.rel_embeddings.weight"] = (2 * self.positions.span, hidden)
+            of_distances = self.positions.linear_layers()
+            if self.positions.normalized:
+                norms["encoder.LayerNorm"] = hidden
         for layer in range(self.num_hidden_layers):
             prefix = f"encoder.layer.{layer}."
             for name in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
                 linear[prefix + name] = (hidden, hidden)
+            linear |= {f"{prefix}attention.self.{name}": (hidden, hidden) for name in of_distances}
             for name in ("intermediate.dense", "intermediate.gate") if self.gated else ("intermediate.dense",):
                 linear[prefix + name] = (inner, hidden)
             linear[prefix + "output.dense"] = (hidden, inner)
@@ -163,7 +226,11 @@ class Architecture:
             yield "pooler.LayerNorm"
 
     def encoder_parameters(self) -> int:
-        """Number of weights in the encoder's linear layers, which do most of the computation."""
+        """Number of weights in the encoder's linear layers, which do most of the computation.
+
+        Keys and queries of distances are constants of an export, so their layers do not count.
+        """
         feed_forward = (3 if self.gated else 2) * self.hidden_size * self.intermediate_size
         layer = 4 * self.hidden_size * self.hidden_size + feed_forward
-        return self.num_hidden_layers * layer
+        convolution = self.convolution.kernel_size * self.hidden_size * self.hidden_size if self.convolution else 0
+        return self.num_hidden_layers * layer + convolution

@@ -78,13 +78,14 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         self._linear = linear
         self._activation = tf.nn.softmax if problem_type == "single-label" else tf.sigmoid
         self._labels = len(weights["classifier.bias"])
+        weights = encoder.fold_distances(weights, architecture)
         self._vectors = {name: _visible(name, array) for name, array in weights.items() if array.ndim == 1}
         self._matrices = {
             name: tf.Variable(
                 array, trainable=False, name=name.replace(".", "_"), dtype=_dtype(name) if precision == "bf16" else tf.float32
             )
             for name, array in weights.items()
-            if array.ndim == 2
+            if array.ndim > 1
         }
 
     def __call__(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
@@ -107,8 +108,10 @@ def _visible(name: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _dtype(name: str) -> tf.DType:
-    """The dtype of a matrix with bf16. Embeddings and head stay in float32."""
-    return tf.float32 if name.startswith(("embeddings.", "classifier.")) else tf.bfloat16
+    """The dtype of a matrix with bf16. Embeddings, head, and keys and queries of distances stay in
+    float32.
+    """
+    return tf.float32 if name.startswith(("embeddings.", "classifier.")) or ".distance_" in name else tf.bfloat16
 
 
 def fusible_layer_norm(weights: encoder.Weights, architecture: Architecture, name: str, x: tf.Tensor) -> tf.Tensor:

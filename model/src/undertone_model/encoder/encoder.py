@@ -6,7 +6,8 @@ The weights have the names and the layout of a Hugging Face BertModel
 
 import tensorflow as tf
 
-from undertone_model.architecture import AbsolutePositions, Architecture
+from undertone_model.architecture import Architecture
+from undertone_model.encoder.convolution import convolve
 from undertone_model.encoder.layers import (
     ACTIVATIONS,
     Dropout,
@@ -37,7 +38,8 @@ def logits(
     computed in float32: layer norms, residual connections, attention scores and logits. If the head
     reads only the first token, the last layer computes only keys and values for the other tokens.
     """
-    hidden = embed(weights, architecture, input_ids, dropout, normalize, linear)
+    embedded = embed(weights, architecture, input_ids, dropout, normalize, linear)
+    hidden = embedded
     batch, length = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
     # The bias of the attention scores: 0 for tokens, a very large negative number for padding. It
     # is reshaped and not sliced, because TensorFlow fuses only this form with the product of
@@ -65,10 +67,9 @@ def logits(
 
     for layer in range(architecture.num_hidden_layers):
         prefix = f"encoder.layer.{layer}."
-        only_first = layer == architecture.num_hidden_layers - 1 and architecture.head.pooling == "cls"
         rows = norm(prefix + "attention", hidden) if architecture.norm == "pre" and layer else hidden
         query_rows = rows
-        if only_first:
+        if architecture.reads_first_token_only(layer):
             query_rows, hidden = (first_rows(architecture, each, batch) for each in (rows, hidden))
         hidden += attend(layer, query_rows, rows)
         if architecture.norm == "pre":
@@ -76,6 +77,9 @@ def logits(
         else:
             hidden = norm(prefix + "attention.output", hidden)
             hidden = norm(prefix + "output", hidden + feed_forward(layer, hidden))
+        if layer == 0 and architecture.convolution:
+            added = convolve(weights, architecture, architecture.convolution, embedded, attention_mask, linear)
+            hidden = norm("encoder.conv", hidden + tf.cast(dropout(added), tf.float32))
     if architecture.norm == "pre":
         hidden = norm("encoder", hidden)
     if architecture.head.pooling == "mean":
@@ -103,15 +107,21 @@ def embed(
 ) -> Tensor:
     """Embeddings [batch x length, hidden] of tokens and positions."""
     embedded = tf.gather(weights["embeddings.word_embeddings.weight"], input_ids)
-    if isinstance(architecture.positions, AbsolutePositions):
+    added: list[Tensor] = []
+    if architecture.positions.absolute:
         offset = architecture.positions.offset
-        added = weights["embeddings.position_embeddings.weight"][offset : offset + tf.shape(input_ids)[1]]
-        if architecture.type_vocab_size:
-            added = added + weights["embeddings.token_type_embeddings.weight"][0]
-        embedded += added
-    summed = tf.reshape(embedded, [-1, architecture.embedding_size or architecture.hidden_size])
-    normal = dropout(normalize(weights, architecture, "embeddings.LayerNorm", summed))
-    return linear(weights, "embeddings.projection", normal) if architecture.embedding_size else normal
+        added.append(weights["embeddings.position_embeddings.weight"][offset : offset + tf.shape(input_ids)[1]])
+    if architecture.type_vocab_size:
+        added.append(weights["embeddings.token_type_embeddings.weight"][0])
+    if added:
+        embedded += sum(added)
+    rows = tf.reshape(embedded, [-1, architecture.embedding_size or architecture.hidden_size])
+    if architecture.embedding_size and architecture.projects_before_norm:
+        rows = linear(weights, "embeddings.projection", rows)
+    normal = dropout(normalize(weights, architecture, "embeddings.LayerNorm", rows))
+    if architecture.embedding_size and not architecture.projects_before_norm:
+        return linear(weights, "embeddings.projection", normal)
+    return normal
 
 
 def attention(

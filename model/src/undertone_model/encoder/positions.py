@@ -5,7 +5,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from undertone_model.architecture import AbsolutePositions, Architecture, RotaryPositions
+from undertone_model.architecture import AbsolutePositions, Architecture, DisentangledPositions, RotaryPositions
+from undertone_model.encoder.disentangled import DisentangledScores
 from undertone_model.encoder.layers import Linear, Tensor, Weights
 from undertone_model.encoder.relative_bias import BiasedProduct
 from undertone_model.encoder.scaled_product import ScaledProduct
@@ -31,6 +32,8 @@ def attention_scores(weights: Weights, architecture: Architecture, length: Tenso
             return BiasedProduct(weights, architecture, bias, length) if bias else ScaledProduct(architecture)
         case RotaryPositions() as positions:
             return RotaryProduct(architecture, positions, length)
+        case DisentangledPositions() as positions:
+            return DisentangledScores(weights, architecture, positions, length, linear)
 
 
 class RotaryProduct:

@@ -22,9 +22,9 @@ ACTIVATIONS: Final[Mapping[str, Activation]] = {
 """Names in Hugging Face's configurations. Some are different implementations of one function."""
 
 
-def read_activation(configuration: Configuration, field: str = "hidden_act") -> Activation:
-    """The activation of the feed-forward networks; the default is the exact GELU.
+def read_activation(configuration: Configuration, field: str = "hidden_act", default: str = "gelu") -> Activation:
+    """The activation in a field, by default that of the feed-forward networks.
 
     Raises CheckpointError if it is not supported.
     """
-    return ACTIVATIONS[configuration.choice(field, tuple(ACTIVATIONS), default="gelu")]
+    return ACTIVATIONS[configuration.choice(field, tuple(ACTIVATIONS), default=default)]
