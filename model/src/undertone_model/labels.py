@@ -26,6 +26,18 @@ PROBLEM_TYPES: Final[Mapping[ConfiguredType, ProblemType]] = {
 }
 """Maps `problem_type` of a configuration. Regression has no probabilities and is not supported."""
 
+OTHER_ARCHITECTURES: Final = (
+    "Model",
+    "ForCausalLM",
+    "ForMaskedLM",
+    "ForMultipleChoice",
+    "ForNextSentencePrediction",
+    "ForPreTraining",
+    "ForQuestionAnswering",
+    "ForTokenClassification",
+)
+"""Last parts of the names of architectures that do not classify texts."""
+
 
 def probabilities(logits: NDArray[np.float64], problem_type: ProblemType) -> NDArray[np.float64]:
     """Probabilities [rows, labels] of logits with the same shape."""
@@ -70,14 +82,14 @@ def read_problem_type(configuration: Configuration) -> ProblemType | None:
 
 
 def check_head(configuration: Configuration) -> None:
-    """Raises CheckpointError if the configuration says that the head does not classify texts.
+    """Raises CheckpointError if the configuration says that the model does not classify texts.
 
-    The head of a token classification has the same tensors.
+    The head of a token classification may have the same tensors. Models without `architectures` and
+    with names of their own, such as BertForMultiLabelClassification, are accepted.
     """
-    names = configuration.fields.get("architectures") or []
-    for name in names:
-        if not str(name).endswith("ForSequenceClassification"):
-            expected = str(name).partition("For")[0] + "ForSequenceClassification"
+    for name in configuration.fields.get("architectures") or ():
+        if str(name).endswith(OTHER_ARCHITECTURES):
+            expected = str(name).removesuffix("Model").partition("For")[0] + "ForSequenceClassification"
             raise CheckpointError(f"{configuration.path}: the model is a {name}; an export needs a {expected}")
 
 

@@ -81,7 +81,7 @@ def from_checkpoint(folder: Path, problem_type: ProblemType | None = None) -> So
     `problem_type` replaces an absent value in the configuration. Raises CheckpointError if the
     model has no head, or its problem type is not supported or contradicts `problem_type`.
     """
-    checkpoint = load_checkpoint(folder)
+    checkpoint = load_checkpoint(folder, classifier=True)
     if not checkpoint.labels:
         raise CheckpointError(
             f"{folder} has no classification head; an export needs a model that was fine-tuned as …ForSequenceClassification"

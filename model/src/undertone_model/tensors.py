@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 after this import
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
@@ -14,8 +15,20 @@ from undertone_model.errors import CheckpointError
 READABLE_DTYPES: Final = ("BF16", "F16", "F32", "F64")
 """Supported dtypes of tensors, with the names of safetensors. All are converted to float32."""
 
+WEIGHT_FILES: Final = ("model.safetensors", "model.safetensors.index.json")
+"""The file of all weights, or the index of its parts."""
+
 IGNORED_TENSORS: Final = ("position_ids", "token_type_ids")
 """Last parts of the names of tensors that older checkpoints contain, and that are not weights."""
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Raises CheckpointError if `folder` contains an adapter of PEFT and no model."""
+    if (folder / "adapter_config.json").is_file() and not any(map(Path.is_file, map(folder.joinpath, WEIGHT_FILES))):
+        raise CheckpointError(
+            f"{folder} contains a PEFT adapter (adapter_config.json), not a model; merge it into its base with "
+            "merge_and_unload() and save the result with save_pretrained"
+        )
 
 
 def read_tensors(folder: Path) -> NamedArrays:
@@ -31,12 +44,11 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
     Raises CheckpointError if there are none.
     """
-    path = folder / "model.safetensors"
-    index = folder / "model.safetensors.index.json"
-    if path.is_file() or not index.is_file():
-        if not path.is_file():
-            raise CheckpointError(_explain_missing(path))
+    path, index = map(folder.joinpath, WEIGHT_FILES)
+    if path.is_file():
         return (path,)
+    if not index.is_file():
+        raise CheckpointError(_explain_missing(path))
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         parts = tuple(folder / Path(name).name for name in names)
@@ -73,11 +85,6 @@ def file_sha256(*paths: Path) -> str:
 
 def _explain_missing(path: Path) -> str:
     folder = path.parent
-    if (folder / "adapter_config.json").is_file():
-        return (
-            f"{folder} contains a PEFT adapter (adapter_config.json), not a model; merge it into its base with "
-            "merge_and_unload() and save the result with save_pretrained"
-        )
     if (folder / "pytorch_model.bin").is_file() or (folder / "pytorch_model.bin.index.json").is_file():
         return (
             f"{path} does not exist, only pytorch_model.bin, which can run code when it is loaded; convert it with "

@@ -116,7 +116,6 @@ def test_configuration_must_be_a_json_object(broken: Path, content: str) -> None
         ({"hidden_act": "gelu_10"}, "hidden_act is 'gelu_10'; only 'gelu' or"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"problem_type": "regression"}, "problem_type is 'regression'; supported are: single_label"),
-        ({"architectures": ["BertForTokenClassification"]}, "the model is a BertForTokenClassification"),
         ({"is_decoder": True}, "is_decoder is True"),
         ({"hidden_size": "32"}, "hidden_size is '32', expected a positive integer"),
         ({"num_hidden_layers": 2.0}, "num_hidden_layers is 2.0, expected a positive integer"),
@@ -134,6 +133,13 @@ def test_unsupported_configuration_is_refused(
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(broken)
     assert f"{broken / 'config.json'}: {reason}" in str(error.value)
+
+
+def test_model_of_another_task_may_be_a_base_but_not_a_classifier(broken: Path, edit: Callable[..., None]) -> None:
+    edit(broken / "config.json", architectures=["BertForTokenClassification"])
+    assert load_checkpoint(broken).labels
+    with pytest.raises(CheckpointError, match="the model is a BertForTokenClassification; an export needs"):
+        load_checkpoint(broken, classifier=True)
 
 
 @pytest.mark.parametrize(

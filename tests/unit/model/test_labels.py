@@ -98,13 +98,21 @@ def test_contradiction_and_single_output_are_refused(
         choose_problem_type(CONFIG.parent, configured, chosen, labels)
 
 
-@pytest.mark.parametrize("name", ["BertForTokenClassification", "BertForMultipleChoice", "BertForQuestionAnswering"])
+@pytest.mark.parametrize("name", ["BertForTokenClassification", "BertForMultipleChoice", "BertForMaskedLM", "BertModel"])
 def test_head_of_another_task_is_refused(name: str) -> None:
     with pytest.raises(CheckpointError, match=rf"the model is a {name}; an export needs a BertForSequenceClassification"):
         check_head(Configuration(CONFIG, {"architectures": [name]}))
 
 
-@pytest.mark.parametrize("config", [{}, {"architectures": None}, {"architectures": ["BertForSequenceClassification"]}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"architectures": None},
+        {"architectures": ["BertForSequenceClassification"]},
+        {"architectures": ["BertForMultiLabelClassification"]},
+    ],
+)
 def test_head_of_a_sequence_classification_is_accepted(config: dict[str, Any]) -> None:
     check_head(Configuration(CONFIG, config))
 

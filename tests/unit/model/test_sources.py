@@ -1,9 +1,12 @@
 """Sources of an export: adapters, checkpoints and random weights."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from undertone_model import sources
 from undertone_model.checkpoint import find_base
 from undertone_model.errors import CheckpointError
@@ -22,8 +25,19 @@ def test_unknown_prior_is_refused(tiny: Path, tiny_adapters: Path) -> None:
 
 
 def test_checkpoint_without_head_is_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"has no classification head; an export needs a model that was fine-tuned as"):
+    with pytest.raises(CheckpointError, match=r"config\.json: the model is a BertModel; an export needs a BertForSeq"):
         sources.from_checkpoint(find_base(None))
+
+
+def test_head_is_missed_if_the_configuration_does_not_name_the_model(
+    tiny: Path, tmp_path: Path, edit: Callable[..., None]
+) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "encoder"))
+    edit(folder / "config.json", architectures=None)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: array for name, array in tensors.items() if "classifier" not in name}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="has no classification head; an export needs a model that was fine-tuned"):
+        sources.from_checkpoint(folder)
 
 
 def test_random_weights_have_the_right_shapes_and_no_zero_biases() -> None:

@@ -1,12 +1,15 @@
 """Weight files of a checkpoint: one or several parts, dtypes, and formats that are refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from undertone_model.checkpoint import load_checkpoint
 from undertone_model.errors import CheckpointError
 from undertone_model.tensors import file_sha256, read_tensors, weights_sha256
 
@@ -61,13 +64,18 @@ def test_bfloat16_is_read_exactly(broken: Path) -> None:
     assert np.array_equal(weight, array.astype(np.float32))
 
 
+def test_bfloat16_is_read_before_tensorflow_is_imported(broken: Path) -> None:
+    save_file({"dense.bias": np.ones(2, ml_dtypes.bfloat16)}, broken / "model.safetensors")
+    program = f"from pathlib import Path; from undertone_model.tensors import read_tensors; read_tensors(Path({str(broken)!r}))"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
         ([], "model.safetensors does not exist; save the model with save_pretrained"),
         (["pytorch_model.bin"], "AutoModelForSequenceClassification.from_pretrained("),
         (["pytorch_model.bin.index.json"], "AutoModelForSequenceClassification.from_pretrained("),
-        (["adapter_config.json", "adapter_model.safetensors"], "contains a PEFT adapter (adapter_config.json), not a model"),
     ],
 )
 def test_checkpoint_without_safetensors_is_refused_with_the_remedy(tmp_path: Path, files: list[str], reason: str) -> None:
@@ -76,3 +84,15 @@ def test_checkpoint_without_safetensors_is_refused_with_the_remedy(tmp_path: Pat
     with pytest.raises(CheckpointError) as error:
         read_tensors(tmp_path)
     assert reason in str(error.value)
+
+
+def test_adapter_of_peft_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    for name in ("adapter_config.json", "adapter_model.safetensors", "tokenizer.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(CheckpointError, match=r"contains a PEFT adapter \(adapter_config\.json\).*merge_and_unload"):
+        load_checkpoint(tmp_path)
+
+
+def test_merged_model_beside_its_adapter_is_read(broken: Path) -> None:
+    (broken / "adapter_config.json").touch()
+    assert load_checkpoint(broken).labels
