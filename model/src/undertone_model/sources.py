@@ -10,8 +10,10 @@ import numpy as np
 from undertone_model.adapters import PACKAGED_ADAPTERS, Adapters, Score, TrainingData, load_adapters, merge_adapters
 from undertone_model.architecture import Architecture
 from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
+from undertone_model.configuration import Configuration
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
+from undertone_model.families import modernbert
 from undertone_model.labels import ProblemType, choose_problem_type
 from undertone_model.tensors import weights_sha256
 from undertone_model.thresholds import DEFAULT_THRESHOLD
@@ -20,6 +22,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "minilm": Architecture(num_hidden_layers=6, hidden_size=384, intermediate_size=1536),
     "bert-base": Architecture(),
     "bert-large": Architecture(num_hidden_layers=24, hidden_size=1024, intermediate_size=4096, num_attention_heads=16),
+    "modernbert-base": modernbert.architecture(Configuration(Path("config.json"), {})),
 }
 """Sizes of models with random weights."""
 
