@@ -1,7 +1,7 @@
 """An estimate of the memory that the model server needs for a model."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +17,9 @@ SERVER_BYTES: Final = 192 * 2**20
 _GRAPH_BYTES: Final = 64 * 2**20
 """The graph, and its executors and threads."""
 
+_WEIGHTS_FACTOR: Final = 1.1
+"""Memory of the weights relative to their size."""
+
 _OTHER_BYTES: Final = 2**30
 """Memory of a machine that is left for other programs than the model server."""
 
@@ -30,6 +33,9 @@ layers and their copies in another order."""
 _SCORE_COPIES: Final = 2
 """Copies of the attention scores of a layer that exist at the same time: before and after the
 softmax."""
+
+_MORE_SCORE_COPIES: Final[Mapping[str, int]] = {"mpnet": 3, "deberta-v2": 8}
+"""As _SCORE_COPIES, for types of architectures that add scores for the distances of tokens."""
 
 _SHORTEST_MAXIMUM: Final = 128
 """The smallest maximum length in tokens that an error message recommends."""
@@ -152,9 +158,10 @@ def estimate_memory(
     linear_bytes = 2 if precision == "bf16" else _FLOAT_BYTES
     tokens = max(batch_tokens, max_tokens)
     vectors = tokens * (_HIDDEN_VECTORS * hidden + _INTERMEDIATE_VECTORS * intermediate)
-    scores = _SCORE_COPIES * tokens * heads * max_tokens
+    copies = _MORE_SCORE_COPIES.get(architecture.type, _SCORE_COPIES)
+    scores = copies * tokens * heads * max_tokens
     return MemoryEstimate(
-        weights=_GRAPH_BYTES + 2 * linear * linear_bytes + embeddings * _FLOAT_BYTES,
+        weights=_GRAPH_BYTES + int(_WEIGHTS_FACTOR * (2 * linear * linear_bytes + embeddings * _FLOAT_BYTES)),
         call=(vectors + scores) * _FLOAT_BYTES,
         calls=calls,
     )
