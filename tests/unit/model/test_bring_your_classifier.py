@@ -65,7 +65,7 @@ def test_commands_of_the_page(folder: Path) -> None:
     reply = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     thresholds = zip(EMOTIONS, contract["thresholds"], strict=True)
     expected = {label for label, threshold in thresholds if reply["probabilities"][label] >= threshold}
-    assert reply["problem_type"] == "multi_label"
+    assert reply["problem_type"] == "multi-label"
     assert set(reply["labels_above_threshold"]) == expected
     assert (folder / "feelings.html").stat().st_size > 0
 
