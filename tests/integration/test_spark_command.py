@@ -24,7 +24,9 @@ def test_a_killed_driver_loses_no_committed_score(service: BackgroundService, tm
     pq.write_table(pa.table({"id": list(TEXTS), "text": list(TEXTS.values())}), source)
     options = ["--mode=backfill", f"--source={source}", f"--table={NAME}", f"--warehouse={lake}", f"--target={service.target}"]
     program = [command("undertone-batch"), "run", *options, "--buckets=2", "--wave-rows=1", "--limit=2"]
-    environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit_arguments("local[2,4]", SETTINGS)}
+    # An extension of the user. Spark only warns that its class is missing.
+    settings = SETTINGS | {"spark.sql.extensions": "com.example.UserExtensions"}
+    environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit_arguments("local[2,4]", settings)}
     driver = subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         until(lambda: driver.poll() is not None or commits(lake) > 0, "the first commit")

@@ -13,6 +13,7 @@ from undertone_batch import JobConfig, read_scores
 from undertone_batch.maintenance import Maintenance, Retention
 from undertone_client.jobs.catalog import CATALOG, CatalogSettings, CatalogType
 
+from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import TOO_LONG, run, write_source
 from tests.integration.support.table_readers import normalized
@@ -46,7 +47,10 @@ def aws(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.stop()
 
 
-def test_a_table_in_s3_with_a_glue_catalogue(spark: SparkSession, config: JobConfig, aws: str) -> None:
+def test_a_table_in_s3_with_a_glue_catalogue(
+    spark: SparkSession, service: BackgroundService, config: JobConfig, aws: str
+) -> None:
+    service.fake.thresholds = (0.5,) * len(service.fake.labels)
     options = {"s3.endpoint": aws, "glue.endpoint": aws, "s3.path-style-access": "true", "client.region": REGION}
     catalog = CatalogSettings(CatalogType.GLUE, "s3://lake/tables", options=options)
     config = replace(config, catalog=catalog)

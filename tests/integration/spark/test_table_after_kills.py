@@ -58,8 +58,9 @@ def test_a_driver_that_is_killed_at_any_step_leaves_a_commit_and_the_next_run_co
     states = committed(config)
     after = same_rows(spark, duckdb, config)
     assert states == [before, after]
-    assert len(crashes.images) > 6, "before, between and after the statements"
-    for image in crashes.images:
+    kills = crashes.kills()
+    assert len(kills) > 6, "before, in, between and after the statements"
+    for image in kills:
         crashes.restore(image)
         assert same_rows(spark, duckdb, config) in states, image.statement
         run(spark, config, run_id="day-2")

@@ -1,7 +1,9 @@
 """The files of a table as `kill -9` of the driver would leave them at each step of a run.
 
 A killed process loses nothing that it has written. So a copy of the files between two statements is
-what a driver that is killed there leaves behind.
+what a driver that is killed there leaves behind. In a statement, Iceberg writes the files of its
+commit before it changes the catalogue. So a driver that is killed there leaves the new files and
+the old catalogue.
 """
 
 import shutil
@@ -67,6 +69,15 @@ class CrashImages:
                 (self.copies / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.copies / name).hardlink_to(self.warehouse / name)
         self.images.append(image)
+
+    def kills(self) -> list[Image]:
+        """A state for each state of the catalogue, with all files up to its next change."""
+        states: list[Image] = []
+        for image, following in zip(self.images, [*self.images[1:], self.images[-1]], strict=True):
+            if states and states[-1].catalog == image.catalog:
+                states.pop()
+            states.append(Image(image.statement, image.catalog, image.files | following.files))
+        return states
 
     def restore(self, image: Image) -> None:
         """Makes the warehouse equal to an image. Open connections to the catalogue remain valid."""

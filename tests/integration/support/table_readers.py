@@ -9,7 +9,18 @@ from undertone_batch import JobConfig, read_scores
 from tests.integration.support import score_table
 from tests.integration.support.duckdb_reader import DuckDBReader
 
-COLUMNS: Final = ["id", "text_sha256", "label", "joy", "neutral", "model_version", "policy", "deleted_at"]
+COLUMNS: Final = [
+    "id",
+    "text_sha256",
+    "labels_above_threshold",
+    "label",
+    "joy",
+    "neutral",
+    "model_version",
+    "policy",
+    "deleted_at",
+]
+"""Columns of a table with scores of a multi-label model."""
 
 Rows = list[tuple[str, ...]]
 

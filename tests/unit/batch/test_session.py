@@ -9,9 +9,23 @@ from click.testing import CliRunner
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from undertone_batch.command import undertone_batch
 from undertone_batch.errors import JavaLostError, JobError, explain_spark_errors
-from undertone_batch.session import cancel_on_signals, check_java
+from undertone_batch.session import cancel_on_signals, check_java, merged_extensions
 from undertone_client import SettingsError
 from undertone_client.jobs import Terminated
+
+
+@pytest.mark.parametrize(
+    ("present", "merged"),
+    [
+        (None, "iceberg"),
+        ("", "iceberg"),
+        ("iceberg", "iceberg"),
+        ("delta", "delta,iceberg"),
+        (" delta , iceberg, sedona", "delta,iceberg,sedona"),
+    ],
+)
+def test_the_extensions_of_the_user_are_kept(present: str | None, merged: str) -> None:
+    assert merged_extensions(present, "iceberg") == merged
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def require_extensions(spark: SparkSession) -> None:
     Raises:
         SettingsError: the session was started without Iceberg's SQL extensions.
     """
-    if EXTENSIONS not in (spark.conf.get(EXTENSIONS_SETTING, "") or "").split(","):
+    if EXTENSIONS not in map(str.strip, (spark.conf.get(EXTENSIONS_SETTING, "") or "").split(",")):
         raise SettingsError(
             "this Spark session was started without Iceberg's SQL extensions, which cannot be added later: start it with"
             f" --conf {EXTENSIONS_SETTING}={EXTENSIONS}"

@@ -77,11 +77,20 @@ def open_session(run_id: str, settings: Mapping[str, str]) -> SparkSession:
     else:
         changed.pop(PACKAGES_SETTING, None)
         SparkContext._ensure_initialized()  # starts Java, which has the user's settings
-        present = (SparkConf().get(EXTENSIONS_SETTING) or "").split(",")
-        extensions = [*present, *changed.get(EXTENSIONS_SETTING, "").split(",")]
         if EXTENSIONS_SETTING in changed:
-            changed[EXTENSIONS_SETTING] = ",".join(name for name in dict.fromkeys(extensions) if name)
+            changed[EXTENSIONS_SETTING] = merged_extensions(SparkConf().get(EXTENSIONS_SETTING), changed[EXTENSIONS_SETTING])
     return builder.config(map=dict(changed)).getOrCreate()
+
+
+def merged_extensions(present: str | None, needed: str) -> str:
+    """The extensions of the user and those of the job, without repetition.
+
+    Args:
+        present: The user's value of `EXTENSIONS_SETTING`; None without one.
+        needed: The job's.
+    """
+    names = [name.strip() for name in f"{present or ''},{needed}".split(",")]
+    return ",".join(name for name in dict.fromkeys(names) if name)
 
 
 def check_java(spark_version: str = pyspark.__version__) -> None:
