@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,18 +13,68 @@ from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.configuration import Configuration
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
-from undertone_model.families import modernbert
+from undertone_model.families import find_family
 from undertone_model.labels import ProblemType, choose_problem_type
 from undertone_model.tensors import weights_sha256
 from undertone_model.thresholds import DEFAULT_THRESHOLD
 
-ARCHITECTURES: Final[Mapping[str, Architecture]] = {
-    "minilm": Architecture(num_hidden_layers=6, hidden_size=384, intermediate_size=1536),
-    "bert-base": Architecture(),
-    "bert-large": Architecture(num_hidden_layers=24, hidden_size=1024, intermediate_size=4096, num_attention_heads=16),
-    "modernbert-base": modernbert.architecture(Configuration(Path("config.json"), {})),
+CONFIGURATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "minilm": {"model_type": "bert", "num_hidden_layers": 6, "hidden_size": 384, "intermediate_size": 1536},
+    "bert-base": {"model_type": "bert"},
+    "bert-large": {
+        "model_type": "bert",
+        "num_hidden_layers": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_attention_heads": 16,
+    },
+    "roberta-base": {
+        "model_type": "roberta",
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "layer_norm_eps": 1e-5,
+    },
+    "distilbert-base": {"model_type": "distilbert"},
+    "electra-base": {
+        "model_type": "electra",
+        "embedding_size": 768,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_attention_heads": 12,
+    },
+    "mpnet-base": {"model_type": "mpnet", "max_position_embeddings": 514, "layer_norm_eps": 1e-5},
+    "modernbert-base": {"model_type": "modernbert"},
+    "deberta-v3-base": {
+        "model_type": "deberta-v2",
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "vocab_size": 128100,
+        "type_vocab_size": 0,
+        "layer_norm_eps": 1e-7,
+        "relative_attention": True,
+        "pos_att_type": "p2c|c2p",
+        "position_buckets": 256,
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+        "position_biased_input": False,
+        "pooler_hidden_act": "gelu",
+    },
 }
-"""Sizes of models with random weights."""
+"""Configurations of models with random weights: those of the published models of these names.
+
+Absent fields have the defaults of their family.
+"""
+
+
+def _architecture(fields: Mapping[str, Any]) -> Architecture:
+    configuration = Configuration(Path("config.json"), dict(fields))
+    return find_family(configuration).architecture(configuration)
+
+
+ARCHITECTURES: Final = {size: _architecture(fields) for size, fields in CONFIGURATIONS.items()}
+"""Architectures of CONFIGURATIONS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ Each file in goldens/families is a small model. model/make_goldens.py completes 
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,16 +17,39 @@ from safetensors.numpy import load_file, save_file
 from undertone_model import encoder
 from undertone_model.batches import TokenBatch, pad_batch
 from undertone_model.checkpoint import load_checkpoint
+from undertone_model.contract import Precision
 from undertone_model.errors import CheckpointError
 from undertone_model.export import export
 from undertone_model.families import FAMILIES
 from undertone_model.goldens import Goldens
+from undertone_model.serving import save_graph
 from undertone_model.sources import Source, from_checkpoint
 from undertone_model.testing import golden_checkpoint
 from undertone_model.verification import verify
 
+from tests.unit.support.graphs import GRAPH_OPERATIONS, SAVE_OPERATIONS, X86, GraphSession, count_fusions, operations_of
+
 FILES = sorted((Path(__file__).parent / "goldens" / "families").glob("*.json"))
 TOLERANCE = 1e-4
+
+ENCODER_FUSIONS = {"BiasAdd": 2 * 3, "Mul+Add": 2, "BiasAdd+Add": 2 * 2, "BiasAdd+GeluExact": 2}
+"""Fused groups of two layers in fp32: queries, keys and values; scale and mask of attention; the
+sums before the layer norms; the feed-forward networks.
+"""
+FUSIONS = {
+    "bert": {"BiasAdd+Tanh": 1, "BiasAdd": 1},
+    "roberta": {"BiasAdd+Tanh": 1, "BiasAdd": 1},
+    "distilbert": {"BiasAdd+Relu": 1, "BiasAdd": 1},
+    # The projection of the embeddings, and the head.
+    "electra": {"BiasAdd+GeluExact": 1, "BiasAdd": 2},
+    "mpnet": {"BiasAdd+Tanh": 1, "BiasAdd": 1},
+}
+"""Fused groups of the head. CamemBERT and XLM-RoBERTa have the graph of RoBERTa; tests of other
+families are in modules of their own.
+"""
+FAMILIES_OF_FUSIONS = pytest.mark.parametrize(
+    "model", [path for path in FILES if path.stem in FUSIONS], ids=lambda path: path.stem, indirect=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,34 @@ def test_export_is_verified_with_the_golden_outputs(model: Model, exported: Path
     assert verification.largest_difference <= TOLERANCE
     assert verification.contract.max_tokens == model.record["max_tokens"]
     assert verification.contract.architecture.type == model.record["config"]["model_type"]
+
+
+@FAMILIES_OF_FUSIONS
+def test_graph_uses_only_operations_of_tf_serving(model: Model, exported: Path) -> None:
+    # All of these are older than TF Serving 2.0.
+    assert operations_of(exported) - GRAPH_OPERATIONS - SAVE_OPERATIONS <= {"GatherV2", "Range", "Relu"}
+
+
+@X86
+@FAMILIES_OF_FUSIONS
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_onednn_fuses_the_graph(model: Model, tmp_path: Path, precision: Precision) -> None:
+    save_graph(model.source, tmp_path, precision)
+    run = GraphSession(tmp_path)
+    nodes = run.optimized_nodes()
+    run.session.close()
+    operations = Counter(node.op for node in nodes)
+    assert operations["_MklLayerNorm"] == 1 + 2 * 2
+    assert operations.keys().isdisjoint({"FusedBatchNormV3", "MatMul", "BatchMatMulV2", "BiasAdd", "Erfc", "Tanh", "Relu"})
+    assert operations["_MklFusedBatchMatMulV2"] == 2
+    fused: Counter[str] = Counter()
+    for (group, _), count in count_fusions(nodes).items():
+        # In bf16, the sums before the layer norms are in float32 and stay operations of their own.
+        fused[group.replace("BiasAdd+Add", "BiasAdd") if precision == "bf16" else group] += count
+    expected = Counter(ENCODER_FUSIONS) + Counter(FUSIONS[model.record["config"]["model_type"]])
+    if precision == "bf16":
+        expected["BiasAdd"] += expected.pop("BiasAdd+Add")
+    assert fused == expected
 
 
 def test_parameters_are_those_of_the_linear_layers_of_tokens(model: Model) -> None:
