@@ -77,20 +77,21 @@ class DisentangledScores:
 
         In a matrix with one column less, they are in the column of token j.
         """
-        heads, length = self._architecture.num_attention_heads, self._length
-        elements = tf.reshape(products, [-1, length * 2 * length])[:, : length * (2 * length - 1)]
-        return tf.reshape(tf.reshape(elements, [-1, length, 2 * length - 1])[:, :, length - 1 :], [-1, heads, length, length])
+        heads, length, batch = self._architecture.num_attention_heads, self._length, tf.shape(products)[0]
+        elements = tf.reshape(products, [batch * heads, 2 * length * length])[:, : length * (2 * length - 1)]
+        shorter = tf.reshape(elements, [batch * heads, length, 2 * length - 1])
+        return tf.reshape(shorter[:, :, length - 1 :], [batch, heads, length, length])
 
     def _transposed_diagonals(self, products: Tensor) -> Tensor:
         """The element [j, length - 1 - (i - j)] of the products of token j, for all tokens i and j.
 
         For one token i, they are a diagonal, and the diagonals are in the order of i.
         """
-        heads, length = self._architecture.num_attention_heads, self._length
+        heads, length, batch = self._architecture.num_attention_heads, self._length, tf.shape(products)[0]
         every = tf.stack([0, length - 1])
         diagonals = tf.raw_ops.MatrixDiagPartV3(input=products, k=every, padding_value=tf.zeros([], products.dtype))
         # A single diagonal has no dimension of diagonals.
-        return tf.reshape(diagonals, [-1, heads, length, length])
+        return tf.reshape(diagonals, [batch, heads, length, length])
 
 
 def score_scale(architecture: Architecture, positions: DisentangledPositions) -> float:
