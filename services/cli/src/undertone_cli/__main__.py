@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 COMMANDS = {
-    "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its emotions."),
+    "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its labels."),
     "compare": ("undertone_cli.commands.compare", "Compare the scores of two models, tables or snapshots."),
     "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),
     "publish": ("undertone_cli.commands.publish", "Publish a folder of scores to an Iceberg table."),

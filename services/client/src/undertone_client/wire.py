@@ -115,9 +115,12 @@ def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Parag
         probabilities = tuple(classification.probabilities[:])  # a slice is a list; iterating over the container is slow
         if kind is None or len(probabilities) != len(labels) or classification.label_index >= len(labels):
             raise _malformed("a result has no outcome, or one that does not fit the labels")
-        above = classification.label_indexes_above_threshold[:]
-        if above and max(above) >= len(threshold_labels):
-            raise _malformed("the labels above their threshold do not fit the labels or the problem type")
+        above: tuple[str, ...] = ()
+        if classification.label_indexes_above_threshold:
+            indexes = classification.label_indexes_above_threshold[:]
+            if max(indexes) >= len(threshold_labels):
+                raise _malformed("the labels above their threshold do not fit the labels or the problem type")
+            above = tuple([labels[index] for index in indexes])
         outcomes.append(
             Score(
                 paragraph=paragraph,
@@ -130,7 +133,7 @@ def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Parag
                 timings=timings,
                 model=model,
                 problem_type=problem_type,
-                labels_above_threshold=tuple([labels[index] for index in above]),
+                labels_above_threshold=above,
             )
         )
     return outcomes

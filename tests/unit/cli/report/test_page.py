@@ -223,6 +223,8 @@ def test_any_label_set(scored: ScoredFolder, point: Point, labels: list[str]) ->
         scored.add("a", point(label, labels=labels) if len(labels) > 1 else [1.0])
     words = Document(html(scored.write())).words
     assert all(label in words for label in labels)
+    assert "Labels overall" in words
+    assert "emotion" not in words.replace("Model emotions", "")
 
 
 @pytest.fixture
@@ -289,8 +291,7 @@ def test_charts_show_the_most_frequent_of_many_labels(scored: ScoredFolder, poin
             scored.add("ab"[number % 2], point(f"LABEL_{number}", labels=scored.labels))
     document = Document(html(scored.write()))
     assert document.count("g") == 2 * MAX_SHOWN
-    noun = "labels" if multi_label else "emotions"
-    assert document.words.count(f"Of the 100 {noun}, the {MAX_SHOWN} most frequent are shown.") == 2
+    assert document.words.count(f"Of the 100 labels, the {MAX_SHOWN} most frequent are shown.") == 2
     legend = document.words[document.words.index("most frequent are shown.") :].split()[4 : 4 + MAX_SHOWN]
     assert {"LABEL_60", "LABEL_70"} < set(legend)
     assert document.count("section", class_="e99") == 1  # also the strongest paragraphs of the other labels

@@ -26,7 +26,7 @@ from undertone_cli.report.data import (
     strongest_paragraphs,
     unlabelled_paragraphs,
 )
-from undertone_cli.report.palette import emotion_indices, reading_order
+from undertone_cli.report.palette import emotion_indices, is_emotion, reading_order
 from undertone_cli.run_folder import Manifest
 
 MAX_ARCS = 24
@@ -83,6 +83,11 @@ class Page:
     def multi_label(self) -> bool:
         """Whether a paragraph can have any number of labels."""
         return self.run.identity.multi_label
+
+    @property
+    def has_emotions(self) -> bool:
+        """Whether the labels are emotions: at least one is known."""
+        return any(is_emotion(label.label) for label in self.labels)
 
     @property
     def mean_labels(self) -> float:

@@ -34,6 +34,11 @@ class Tone:
     dark_ink: str
 
 
+def is_emotion(label: str) -> bool:
+    """Whether the label is one of the known emotions. Neutral is none."""
+    return label.lower() in _HUES
+
+
 def reading_order(labels: Sequence[str]) -> list[str]:
     """The labels in the page's order: known ones, unknown ones as in the model, neutral."""
     known = list(_HUES)
