@@ -34,8 +34,8 @@ def served_tokenizer(tokenizer: Tokenizer, special_tokens: SpecialTokens = "text
         token["special"] = is_special and special_tokens == "text"
     unknown = _unknown(description["model"])
     special = {token["content"]: token["id"] for token in description["added_tokens"] if token["special"]}
-    if description["model"]["type"] == "Unigram" and special:
-        _hide_pieces(description, special)
+    if description["model"]["type"] == "Unigram" and special_tokens == "text":
+        _hide_pieces(description, {*special, unknown})
     served: Tokenizer = Tokenizer.from_str(json.dumps(description))
     served.encode_special_tokens = True
     for token, token_id in special.items():
@@ -47,18 +47,16 @@ def served_tokenizer(tokenizer: Tokenizer, special_tokens: SpecialTokens = "text
     return served
 
 
-def _hide_pieces(description: dict[str, Any], special: dict[str, int]) -> None:
+def _hide_pieces(description: dict[str, Any], hidden: set[str | None]) -> None:
     """Renames the pieces of special tokens in a Unigram vocabulary, which would match a text.
 
-    Sentencepiece itself never matches them. The ids of all pieces stay. Added tokens without a
-    piece would get new ids, and are no longer needed: the post-processor has its own ids.
+    Sentencepiece itself never matches them. The ids of all pieces stay. The added tokens of renamed
+    pieces would get new ids. They are not needed: the post-processor has its own ids.
     """
     model = description["model"]
-    pieces = {piece for piece, _ in model["vocab"]}
-    model["vocab"] = [[_UNREACHABLE if piece in special else piece, score] for piece, score in model["vocab"]]
-    description["added_tokens"] = [
-        token for token in description["added_tokens"] if token["content"] not in special or token["content"] not in pieces
-    ]
+    renamed = hidden & {piece for piece, _ in model["vocab"]}
+    model["vocab"] = [[_UNREACHABLE if piece in hidden else piece, score] for piece, score in model["vocab"]]
+    description["added_tokens"] = [token for token in description["added_tokens"] if token["content"] not in renamed]
 
 
 def _unknown(model: dict[str, Any]) -> str | None:
