@@ -93,6 +93,14 @@ def _camembert() -> Tokenizer:
     return tokenizer
 
 
+def _deberta() -> Tokenizer:
+    special = ("[CLS]", "[PAD]", "[SEP]", "[UNK]")
+    tokenizer = _byte_level(special)
+    tokenizer.add_special_tokens([*special, AddedToken("[MASK]", lstrip=True, special=True)])
+    tokenizer.post_processor = _template(tokenizer, "[CLS]", "[SEP]")
+    return tokenizer
+
+
 def _deberta_v2() -> Tokenizer:
     special = ("[PAD]", "[CLS]", "[SEP]", "[UNK]")
     tokenizer = _unigram(special, unknown="[UNK]")
@@ -116,6 +124,7 @@ TOKENIZERS: Final[Mapping[str, Callable[[], Tokenizer]]] = {
     "camembert": _camembert,
     "xlm-roberta": _xlm_roberta,
     "modernbert": _modernbert,
+    "deberta": _deberta,
     "deberta-v2": _deberta_v2,
 }
 """Makes the tokenizer of each family, by the model_type of its configuration."""

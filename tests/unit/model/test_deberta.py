@@ -1,4 +1,4 @@
-"""DeBERTa-v2 and v3: configurations, attention scores, and the fusions of the graph."""
+"""DeBERTa, all versions: configurations, attention scores, and the fusions of the graph."""
 
 import json
 from collections import Counter
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from undertone_model import encoder
 from undertone_model.architecture import Architecture, Convolution, DisentangledPositions, Head
 from undertone_model.batches import pad_batch
+from undertone_model.checkpoint import load_checkpoint
 from undertone_model.configuration import Configuration
 from undertone_model.encoder.disentangled import DisentangledScores, embedding_rows
 from undertone_model.errors import CheckpointError
-from undertone_model.families import deberta
+from undertone_model.families import deberta, deberta_v1
 from undertone_model.labels import probabilities
 from undertone_model.serving import save_graph
 from undertone_model.sources import from_checkpoint
@@ -80,6 +81,27 @@ def test_without_buckets_each_distance_has_an_embedding(buckets: int) -> None:
     assert (positions.span, positions.max_distance) == (20, None)
 
 
+def test_default_configuration_of_the_first_version_has_the_sizes_of_deberta_base() -> None:
+    # Fields that DeBERTa-v2 added have no effect.
+    fields = {"relative_attention": True, "pos_att_type": "c2p|p2c", "position_buckets": 256, "share_att_key": True}
+    first = deberta_v1.architecture(Configuration(Path("config.json"), fields))
+    assert (first.family, first.vocab_size, first.encoder_parameters()) == ("deberta", 50265, 84_934_656)
+    assert first.positions == DisentangledPositions(span=512, shared=False, normalized=False, absolute=True)
+
+
+def test_first_version_with_talking_heads_is_refused() -> None:
+    fields = {"relative_attention": True, "talking_head": True}
+    with pytest.raises(CheckpointError, match="talking_head is True; only False is supported"):
+        deberta_v1.architecture(Configuration(Path("config.json"), fields))
+
+
+def test_fused_tensor_of_another_size_is_refused(tmp_path: Path) -> None:
+    record = json.loads((GOLDENS / "deberta.json").read_text())
+    record["shapes"]["deberta.encoder.layer.1.attention.self.in_proj.weight"] = [71, 24]
+    with pytest.raises(CheckpointError, match=r"layer\.1\.attention\.self\.in_proj\.weight has the shape \[71, 24\]"):
+        load_checkpoint(golden_checkpoint(tmp_path, record))
+
+
 def test_convolution_counts_as_parameters_of_the_encoder() -> None:
     with_convolution = architecture(conv_kernel_size=3, conv_act="gelu")
     assert with_convolution.convolution == Convolution(3, "gelu")
@@ -92,6 +114,7 @@ def test_convolution_counts_as_parameters_of_the_encoder() -> None:
         ({"relative_attention": False}, "relative_attention is False; only True is supported"),
         ({"pos_att_type": "c2p|p2p"}, "pos_att_type is 'c2p|p2p'; only 'c2p' and 'p2c' are supported"),
         ({"pos_att_type": 3}, "pos_att_type is 3; only"),
+        ({"pos_att_type": [["c2p"]]}, "pos_att_type is [['c2p']]; only"),
         ({"position_buckets": 1}, "position_buckets is 1 for 512 relative positions; expected 2 to 1021"),
         ({"position_buckets": 40, "max_relative_positions": 21}, "position_buckets is 40 for 21 relative positions; expected"),
         ({"position_buckets": "256"}, "position_buckets is '256', expected a positive integer"),

@@ -9,6 +9,7 @@ EXPECTED = {
     "modernbert": ["[CLS]", "the", "Ġsea", ",", "Ġa", "a", "Ġ", "â", "ĺ", "ĥ", "[SEP]"],
     "xlm-roberta": ["<s>", "▁the", "▁sea", ",", "▁", "a", "a", "▁", "☃", "</s>"],
     "camembert": ["<s>", "▁the", "▁sea", ",", "▁", "a", "a", "▁", "☃", "</s>"],
+    "deberta": ["[CLS]", "the", "Ġsea", ",", "Ġa", "a", "Ġ", "â", "ĺ", "ĥ", "[SEP]"],
     "deberta-v2": ["[CLS]", "▁the", "▁sea", ",", "▁", "a", "a", "▁", "☃", "[SEP]"],
 }
 

@@ -63,7 +63,7 @@ def _positions(configuration: Configuration) -> DisentangledPositions:
     configuration.choice("relative_attention", (True,), default=False)
     terms = configuration.fields.get("pos_att_type") or []
     names = [name.strip() for name in terms.lower().split("|")] if isinstance(terms, str) else terms
-    if not isinstance(names, list) or not set(names) <= set(TERMS):
+    if not isinstance(names, list) or any(name not in TERMS for name in names):
         raise CheckpointError(f"{configuration.path}: pos_att_type is {terms!r}; only 'c2p' and 'p2c' are supported")
     maximum = _positive(configuration, "max_relative_positions") or configuration.size("max_position_embeddings", 512)
     buckets = _positive(configuration, "position_buckets")
@@ -99,11 +99,11 @@ def _convolution(configuration: Configuration) -> Convolution | None:
     return Convolution(size, read_activation(configuration, "conv_act", default="tanh"))
 
 
-def weights(tensors: NamedArrays, architecture: Architecture) -> NamedArrays:
+def weights(tensors: NamedArrays, architecture: Architecture, names: TensorNames = NAMES) -> NamedArrays:
     """The weights of the architecture in `tensors`. The convolution becomes a linear layer, and the
     projection of the embeddings, which has no bias, gets a bias of zeros.
     """
-    named = NAMES.weights(tensors, architecture)
+    named = names.weights(tensors, architecture)
     if (kernel := named.get("encoder.conv.weight")) is not None and kernel.ndim == 3:
         named["encoder.conv.weight"] = np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(len(kernel), -1)
     if architecture.embedding_size:

@@ -8,7 +8,7 @@ from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.configuration import Configuration
 from undertone_model.errors import CheckpointError
-from undertone_model.families import bert, deberta, distilbert, electra, modernbert, mpnet, roberta
+from undertone_model.families import bert, deberta, deberta_v1, distilbert, electra, modernbert, mpnet, roberta
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "electra": Family(electra.architecture, electra.NAMES.weights, electra.NAMES.tensor_name),
     "mpnet": Family(mpnet.architecture, mpnet.NAMES.weights, mpnet.NAMES.tensor_name),
     "modernbert": Family(modernbert.architecture, modernbert.weights, modernbert.NAMES.tensor_name),
+    "deberta": Family(deberta_v1.architecture, deberta_v1.weights, deberta_v1.tensor_name),
     "deberta-v2": Family(deberta.architecture, deberta.weights, deberta.NAMES.tensor_name),
 }
 """Supported families by `model_type`."""

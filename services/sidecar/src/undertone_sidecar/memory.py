@@ -34,7 +34,7 @@ _SCORE_COPIES: Final = 2
 """Copies of the attention scores of a layer that exist at the same time: before and after the
 softmax."""
 
-_MORE_SCORE_COPIES: Final[Mapping[str, int]] = {"mpnet": 3, "deberta-v2": 8}
+_MORE_SCORE_COPIES: Final[Mapping[str, int]] = {"mpnet": 3, "deberta": 8, "deberta-v2": 8}
 """As _SCORE_COPIES, for types of architectures that add scores for the distances of tokens."""
 
 _SHORTEST_MAXIMUM: Final = 128
