@@ -11,8 +11,10 @@ import pytest
 from undertone_client.testing import FakeClassifier, ItemFault, expected_independent_probabilities
 
 from tests.unit.support.command import Command, read_failures, read_manifest
+from tests.unit.support.scored_folder import Point, ScoredFolder
 
-LABELS = ("LABEL_0", "joy or relief", "n/a", "Été, [red]", 'say "no"')
+LABELS = ("LABEL_0", "joy or relief", ".n/a", "[red] Été, 5.5", 'say "no"')
+"""Arrow reads names that begin with a dot or a bracket as paths, and Iceberg those with a dot."""
 THRESHOLDS = (0.5, 0.75, 0.875, 0.75, 0.625)
 TEXTS = [f"Paragraph number {index}." for index in range(30)]
 
@@ -125,7 +127,7 @@ def test_a_replay_completes_the_table(
     [
         (LABELS, (), "problem type: the folder has multi-label, this command has single-label"),
         (LABELS, (0.5,) * 5, "thresholds: the folder has 0.5, 0.75, 0.875, 0.75, 0.625, this command has 0.5, 0.5"),
-        (LABELS[:4], THRESHOLDS[:4], "labels: the folder has LABEL_0, joy or relief, n/a,"),
+        (LABELS[:4], THRESHOLDS[:4], "labels: the folder has LABEL_0, joy or relief, .n/a,"),
     ],
 )
 def test_another_kind_of_model_is_refused(
@@ -184,3 +186,34 @@ def test_top_finds_a_label_of_any_name(command: Command, folder: Path, label: st
     strongest = sorted(TEXTS, key=lambda text: -expected_independent_probabilities(text, len(LABELS))[index])[:3]
     values = [expected_independent_probabilities(text, len(LABELS))[index] for text in strongest]
     assert [json.loads(row)["probability"] for row in rows] == pytest.approx(values)
+
+
+def test_a_pattern_reads_folders_of_models_with_other_labels(
+    command: Command, folder: Path, scored: ScoredFolder, point: Point, tmp_path: Path
+) -> None:
+    scored.add("a", point("joy", 0.75))
+    scored.write()
+    source = f"{tmp_path}/*/part-*.parquet"
+    query = """SELECT labels_above_threshold AS found, joy, "LABEL_0" AS zero FROM scores ORDER BY joy, position"""
+    rows = [json.loads(line) for line in command("sql", query, source, "--format", "json").stdout.splitlines()]
+    zeros = [expected_independent_probabilities(text, len(LABELS))[0] for text in TEXTS]
+    assert rows[0] == {"found": None, "joy": 0.75, "zero": None}
+    assert rows[1:] == [{"found": labels_of(text), "joy": None, "zero": zero} for text, zero in zip(TEXTS, zeros, strict=True)]
+    found = command("top", "joy", source, "--format", "json").stdout.splitlines()
+    assert [json.loads(row)["id"] for row in found] == ["a/0000"]
+    strongest = json.loads(command("top", "LABEL_0", source, "--limit", "1", "--format", "json").stdout)
+    assert list(strongest)[-2:] == ["model", "text"]  # the only kept column
+
+
+def test_publish_adds_labels_of_any_name_to_a_table(command: Command, folder: Path, scored: ScoredFolder, point: Point) -> None:
+    scored.add("a", point("joy", 0.75))
+    lake = ("--warehouse", folder.parent / "lake", "--table", "emotions.reviews")
+    for each in (scored.write(), folder):
+        result = command("publish", each, *lake)
+        assert result.exit_code == 0, result.output
+    columns = ", ".join('"' + label.replace('"', '""') + '"' for label in LABELS)
+    query = f"SELECT {columns} FROM scores WHERE labels_above_threshold IS NOT NULL ORDER BY position"  # noqa: S608
+    lines = command("sql", query, "emotions.reviews", *lake[:2], "--format", "json").stdout.splitlines()
+    assert [tuple(json.loads(line).values()) for line in lines] == [
+        expected_independent_probabilities(text, len(LABELS)) for text in TEXTS
+    ]

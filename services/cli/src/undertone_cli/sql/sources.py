@@ -59,8 +59,7 @@ class ScoreSource:
     @property
     def labels(self) -> list[str]:
         """The emotions: the columns between `label` and `tokens`."""
-        names = self.scores.schema.names
-        return list(names[names.index(LABEL_COLUMN.name) + 1 : names.index(INPUT_COLUMNS[0].name)])
+        return _labels(self.scores.schema)
 
     @property
     def multi_label(self) -> bool:
@@ -136,11 +135,27 @@ def _file_source(text: str, files: Sequence[str]) -> ScoreSource:
 def _dataset(text: str, files: Sequence[str]) -> ds.Dataset:
     try:
         first = ds.dataset(list(files), format="parquet")
-        schemas = {fragment.physical_schema for fragment in first.get_fragments()}
-        # Older files of a table have no columns for newer emotions.
-        return ds.dataset(list(files), format="parquet", schema=pa.unify_schemas(sorted(schemas, key=len, reverse=True)))
+        schemas = dict.fromkeys(fragment.physical_schema for fragment in first.get_fragments())
+        return ds.dataset(list(files), format="parquet", schema=_unified(sorted(schemas, key=len, reverse=True)))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{text} cannot be read as Parquet files of one table: {str(error).splitlines()[0]}") from None
+
+
+def _unified(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """One schema for files of models with other labels: all labels between `label` and `tokens`."""
+    unified = pa.unify_schemas(schemas)
+    labels = list(dict.fromkeys(label for schema in schemas for label in _labels(schema)))
+    others = [name for name in unified.names if name not in labels]
+    if LABEL_COLUMN.name not in others:
+        return unified
+    start = others.index(LABEL_COLUMN.name) + 1
+    return pa.schema([unified.field(name) for name in (*others[:start], *labels, *others[start:])])
+
+
+def _labels(schema: pa.Schema) -> list[str]:
+    """The columns between `label` and `tokens`; none without both of these."""
+    names, ends = schema.names, (LABEL_COLUMN.name, INPUT_COLUMNS[0].name)
+    return list(names[names.index(ends[0]) + 1 : names.index(ends[1])]) if set(ends) <= set(names) else []
 
 
 def _failures(folder: RunFolder, manifest: Manifest, id_type: pa.DataType) -> pa.Table:
