@@ -7,6 +7,7 @@ The weights have the names and the layout of a Hugging Face BertModel
 import tensorflow as tf
 
 from undertone_model.architecture import Architecture
+from undertone_model.encoder.attention import Attention
 from undertone_model.encoder.convolution import convolve
 from undertone_model.encoder.layers import (
     ACTIVATIONS,
@@ -19,7 +20,6 @@ from undertone_model.encoder.layers import (
     layer_norm,
     no_dropout,
 )
-from undertone_model.encoder.positions import AttentionScores, attention_scores
 
 
 def logits(
@@ -40,16 +40,11 @@ def logits(
     """
     embedded = embed(weights, architecture, input_ids, dropout, normalize, linear)
     hidden = embedded
-    batch, length = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
-    # The bias of the attention scores: 0 for tokens, a very large negative number for padding. It
-    # is reshaped and not sliced, because TensorFlow fuses only this form with the product of
-    # queries and keys.
-    padding = tf.reshape((1.0 - tf.cast(attention_mask, tf.float32)) * -1e9, [-1, 1, 1, length])
-    scores = attention_scores(weights, architecture, length, linear)
+    batch = tf.shape(input_ids)[0]
+    attention = Attention(weights, architecture, attention_mask, linear)
 
     def attend(layer: int, query_rows: Tensor, rows: Tensor) -> Tensor:
-        attended = attention(weights, architecture, layer, query_rows, rows, padding, batch, scores, linear)
-        output = linear(weights, f"encoder.layer.{layer}.attention.output.dense", attended)
+        output = linear(weights, f"encoder.layer.{layer}.attention.output.dense", attention(layer, query_rows, rows))
         return tf.cast(dropout(output), tf.float32)
 
     def feed_forward(layer: int, rows: Tensor) -> Tensor:
@@ -122,35 +117,3 @@ def embed(
     if architecture.embedding_size and not architecture.projects_before_norm:
         return linear(weights, "embeddings.projection", normal)
     return normal
-
-
-def attention(
-    weights: Weights,
-    architecture: Architecture,
-    layer: int,
-    query_rows: Tensor,
-    hidden: Tensor,
-    padding: Tensor,
-    batch: Tensor,
-    scores: AttentionScores,
-    linear: Linear,
-) -> Tensor:
-    """Scaled dot-product attention of `query_rows` [batch x n, hidden] over `hidden` [batch x
-    length, hidden].
-
-    Returns the concatenated heads [batch x n, hidden].
-    """
-    heads = architecture.num_attention_heads
-    size = architecture.hidden_size // heads
-
-    def split(name: str, x: Tensor) -> Tensor:
-        rows = linear(weights, f"encoder.layer.{layer}.attention.self.{name}", x)
-        return tf.transpose(tf.reshape(rows, [batch, -1, heads, size]), [0, 2, 1, 3])
-
-    queries, keys = (tf.cast(split(name, x), padding.dtype) for name, x in (("query", query_rows), ("key", hidden)))
-    values = split("value", hidden)
-    weighting = tf.nn.softmax(scores(layer, queries, keys, padding))
-    context = tf.matmul(tf.cast(weighting, values.dtype), values)
-    # The shape is that of `query_rows`, because TensorFlow fuses the sum that follows only if it
-    # knows that both shapes are equal.
-    return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), tf.shape(query_rows))
