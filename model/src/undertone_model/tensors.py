@@ -103,6 +103,12 @@ def _read_file(path: Path) -> NamedArrays:
                     raise CheckpointError(
                         f"{path}: tensor {name} has the unsupported dtype {dtype}; save the model in one of {expected}"
                     )
-            return {name: file.get_tensor(name).astype(np.float32) for name in names}
+            # A number beyond the range of float32 becomes infinite.
+            with np.errstate(over="ignore"):
+                tensors = {name: file.get_tensor(name).astype(np.float32) for name in names}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{path}: tensor {name} has numbers that are not finite; the training may have diverged")
+    return tensors

@@ -96,3 +96,10 @@ def test_adapter_of_peft_is_refused_with_the_remedy(tmp_path: Path) -> None:
 def test_merged_model_beside_its_adapter_is_read(broken: Path) -> None:
     (broken / "adapter_config.json").touch()
     assert load_checkpoint(broken).labels
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e300])
+def test_weights_that_are_not_finite_in_float32_are_refused(broken: Path, number: float) -> None:
+    save_file({"dense.bias": np.array([0.0, number])}, broken / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: tensor dense\.bias has numbers that are not finite"):
+        read_tensors(broken)
