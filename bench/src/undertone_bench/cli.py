@@ -94,6 +94,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "spark": _command("spark", _PARTS, "Compare ways to score paragraphs in Spark."),
     "table": _command("table", _PARTS, "Measure the Spark job's table with a million rows."),
     "graph": _command("graph", _GRAPH, "Time, profile and check the exported TensorFlow graph."),
+    "families": _command("families", _GRAPH, "Compare the graphs of the supported families with BERT's."),
     "client-throughput": _command("client_throughput", _FLEET, "Compare ways to call a fleet of 90 pods."),
     "soak": _command("soak", _FLEET, "Score a million paragraphs while services fail; check each score."),
     "simulation": _command("simulation", _FLEET, "Serve a simulated fleet; reproduce the paper's Table 2."),

@@ -19,7 +19,12 @@ from undertone_sidecar.chunks import OverlengthPolicy, split
 from undertone_bench.errors import BenchError
 
 DEMO: Final = Path("build/models/emotions")
-RANDOM_MODELS: Final = ("minilm", "bert-base", "bert-large")
+FAMILY_MODELS: Final = (
+    *("bert-base", "roberta-base", "distilbert-base", "electra-base", "mpnet-base"),
+    *("modernbert-base", "deberta-v3-base"),
+)
+"""A random model of each family. CamemBERT and XLM-RoBERTa compute as RoBERTa does."""
+RANDOM_MODELS: Final = ("minilm", *FAMILY_MODELS, "bert-large")
 EXPORTS: Final = Path("build/bench/models")
 
 _CHUNK_OVERLAP: Final = 64

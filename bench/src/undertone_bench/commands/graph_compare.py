@@ -48,7 +48,7 @@ class ShapeType(click.ParamType[Shape]):
 
 @dataclass(frozen=True, slots=True)
 class GraphVariant:
-    """A graph of `graph_variants`, its engine, and additional environment variables."""
+    """The name of a graph's folder, its engine, and additional environment variables."""
 
     name: str
     graph: str
@@ -114,7 +114,7 @@ def compare(model: str, shapes: Sequence[Shape], rounds: int, runs: int) -> Repo
         command = [sys.executable, "-m", "undertone_bench.graph_variants", folder, model, *graphs]
         if subprocess.run(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}, check=False).returncode:
             raise BenchError(f"cannot write the graphs of {model}; see the output above")
-        times = _measure(chosen, Path(folder), shapes, rounds, runs)
+        times = measure(chosen, Path(folder), shapes, rounds, runs)
     notes = []
     if not machine.has_bf16:
         notes.append("Without bf16: this CPU has neither AMX nor AVX512-BF16 and would emulate it.")
@@ -123,7 +123,8 @@ def compare(model: str, shapes: Sequence[Shape], rounds: int, runs: int) -> Repo
     return Report.new("graph-compare", model, table=_table(chosen, shapes, times), notes=notes)
 
 
-def _measure(chosen: Sequence[GraphVariant], folder: Path, shapes: Sequence[Shape], rounds: int, runs: int) -> Times:
+def measure(chosen: Sequence[GraphVariant], folder: Path, shapes: Sequence[Shape], rounds: int, runs: int) -> Times:
+    """Runs the variants in turns, each in a process of its own. Their graphs are in `folder`."""
     times = defaultdict(list)
     plain = {name: value for name, value in os.environ.items() if name not in recommended_environment()}
     with contextlib.ExitStack() as stack:

@@ -91,9 +91,9 @@ def read_summaries(folder: Path) -> dict[str, Summary]:
 
 
 def as_markdown(summary: Summary, plot_path: Callable[[Summary], str]) -> str:
-    parts = [_table(summary.table)]
+    parts = [markdown_table(summary.table)]
     if summary.figures:
-        parts.append(_table(Table(("figure", "median (min to max)", "goal"), tuple(map(_figure_row, summary.figures)))))
+        parts.append(markdown_table(Table(("figure", "median (min to max)", "goal"), tuple(map(_figure_row, summary.figures)))))
     parts += summary.notes
     if summary.plot_title:
         parts.append(f"![{summary.plot_title}]({plot_path(summary)})")
@@ -109,6 +109,7 @@ def _figure_row(figure: Figure) -> tuple[str, ...]:
     return figure.name, value, f"{figure.goal}: {'met' if figure.goal.is_met(figure.value) else '**missed**'}"
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """The table in Markdown."""
     rows = (table.header, ("---",) * len(table.header), *table.rows)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
