@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,10 @@ def _label_indexes_above_threshold(contract: Contract, probabilities: npt.NDArra
         contract: The contract of a multi-label model.
         probabilities: Shape [paragraphs, labels].
     """
-    return [np.flatnonzero(row).tolist() for row in probabilities >= contract.thresholds]
+    above = probabilities >= contract.thresholds
+    indexes: list[int] = above.nonzero()[1].tolist()
+    stops: list[int] = above.sum(axis=1).cumsum().tolist()
+    return [indexes[start:stop] for start, stop in pairwise([0, *stops])]
 
 
 def _model_info(contract: Contract) -> classifier_pb2.ModelInfo:
