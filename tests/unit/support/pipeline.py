@@ -30,8 +30,16 @@ async def run_pipeline(
     """Score a file at NOON, or continue its run; `options` are those of `Pipeline`."""
     inputs = find_inputs([str(path)], read or ReadOptions())
     inspection = inspect_inputs(inputs)
-    model = Model("fake", 1, "fp32")
-    identity = RunIdentity(inspection.fingerprints, inputs.options, rows_per_part, model, EMOTIONS, Policy.CHUNK_MEAN)
+    identity = RunIdentity(
+        inspection.fingerprints,
+        inputs.options,
+        rows_per_part,
+        Model("fake", 1, "fp32"),
+        EMOTIONS,
+        Policy.CHUNK_MEAN,
+        problem_type=service.problem_type,
+        thresholds=service.thresholds,
+    )
     folder, counts = RunFolder(out), RunCounts(total=inspection.paragraphs)
     with folder.locked():
         manifest = replace(folder.read_manifest() or Manifest(identity, NOON), identity=identity)

@@ -1,14 +1,27 @@
 """Progress on the terminal."""
 
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
-from undertone_cli.scoring.display import RateEstimate, ThrottledCallback, describe_state, progress_display
+from undertone_cli.readers import ReadOptions
+from undertone_cli.run_folder import Manifest, RunIdentity
+from undertone_cli.scoring.display import (
+    MAX_LABELS,
+    RateEstimate,
+    ThrottledCallback,
+    describe_state,
+    progress_display,
+    show_summary,
+)
 from undertone_cli.scoring.monitor import RunCounts
-from undertone_client import BreakerState, CallCounts, ClientState
+from undertone_client import BreakerState, CallCounts, ClientState, Model, Policy
 
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 IDLE = ClientState(in_flight=0, waiting=0, backing_off=0, limit=1, breaker=BreakerState.CLOSED, counts=CallCounts())
 
 
@@ -56,3 +69,18 @@ def test_progress_on_a_terminal_and_elsewhere(terminal: bool, words: str) -> Non
     assert words in shown
     assert "20 s left" in shown
     assert "3 of 7 calls in flight, breaker half-open" in shown
+
+
+def test_the_summary_has_the_most_frequent_labels_as_they_are_named() -> None:
+    names = ["[bold]joy[/bold]", "tab\there", *(f"LABEL_{number}" for number in range(98))]
+    labels = Counter({name: 100 - number for number, name in enumerate(names)})
+    counts = RunCounts(scored=labels.total(), labels=labels)
+    identity = RunIdentity((), ReadOptions(), 10, Model("any", 1, "fp32"), tuple(names), Policy.CHUNK_MEAN)
+    screen = StringIO()
+    show_summary(Console(file=screen, width=120), Path("out"), Manifest(identity, NOON), counts, CallCounts(), 1.0)
+    lines = [line.strip() for line in screen.getvalue().splitlines()]
+    assert any(line.startswith("[bold]joy[/bold] 2.0%") for line in lines)
+    assert any(line.startswith("tab\\there 2.0%") for line in lines)
+    assert sum("% " in line for line in lines) == MAX_LABELS
+    assert lines[-1] == f"{100 - MAX_LABELS} less frequent labels are not shown."
+    assert "(no label)" not in screen.getvalue()

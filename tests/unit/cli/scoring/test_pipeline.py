@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -109,15 +110,19 @@ async def test_complete_run_sends_and_changes_nothing(tmp_path: Path, service: F
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.lists(st.sampled_from(["x", "y" * 40, "", None, "broken"]), max_size=24), st.lists(st.integers(1, 12), max_size=3))
+@given(
+    st.lists(st.sampled_from(["x", "y" * 40, "", None, "broken"]), max_size=24),
+    st.lists(st.integers(1, 12), max_size=3),
+    st.sampled_from([(), (0.75,) * len(EMOTIONS)]),
+)
 def test_interrupted_runs_make_the_same_table(
-    tmp_path_factory: pytest.TempPathFactory, kinds: list[str | None], stops: list[int]
+    tmp_path_factory: pytest.TempPathFactory, kinds: list[str | None], stops: list[int], thresholds: tuple[float, ...]
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     texts = [kind and f"{kind} {index}" if kind != "broken" else kind for index, kind in enumerate(kinds)]
 
     async def both() -> None:
-        async with FakeClassifier() as service:
+        async with FakeClassifier(thresholds=thresholds) as service:
             service.item_faults = {"broken": ItemFault(grpc.StatusCode.INTERNAL)}
             path = write_texts(folder / "a.jsonl", texts)
             await run_pipeline(path, folder / "uninterrupted", service)
@@ -187,6 +192,20 @@ async def test_model_change_ends_the_run(tmp_path: Path, service: FakeClassifier
     with pytest.raises(OutputError, match=r"changed its model to fake version 2.*contains scores of fake version 1"):
         await run_pipeline(path, out, service, on_change=deploy)
     assert {row["model_version"] for rows in read_table(out).values() for row in rows} == {1}
+
+
+@pytest.mark.parametrize("change", [{"thresholds": (0.5,) * len(EMOTIONS)}, {"labels": EMOTIONS[1:]}])
+async def test_other_labels_of_the_same_version_end_the_run(
+    tmp_path: Path, service: FakeClassifier, change: dict[str, Any]
+) -> None:
+    path = write_texts(tmp_path / "a.jsonl", [f"paragraph {index}" for index in range(40)])
+
+    def deploy(counts: RunCounts, state: GetState) -> None:
+        if counts.scored >= 10:
+            vars(service).update(change)
+
+    with pytest.raises(OutputError, match="changed the labels of fake version 1 fp32 during the run"):
+        await run_pipeline(path, tmp_path / "out", service, on_change=deploy)
 
 
 async def test_changed_text_is_an_error(tmp_path: Path, service: FakeClassifier) -> None:
