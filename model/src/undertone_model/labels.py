@@ -75,7 +75,7 @@ def read_problem_type(configuration: Configuration) -> ProblemType | None:
     name = configuration.fields.get("problem_type")
     if name is None:
         return None
-    if name not in PROBLEM_TYPES:
+    if name not in tuple(PROBLEM_TYPES):
         supported = ", ".join(PROBLEM_TYPES)
         raise CheckpointError(f"{configuration.path}: problem_type is {name!r}; supported are: {supported}")
     return PROBLEM_TYPES[name]
@@ -87,7 +87,8 @@ def check_head(configuration: Configuration) -> None:
     The head of a token classification may have the same tensors. Models without `architectures` and
     with names of their own, such as BertForMultiLabelClassification, are accepted.
     """
-    for name in configuration.fields.get("architectures") or ():
+    names = configuration.fields.get("architectures")
+    for name in names if isinstance(names, list) else ():
         if str(name).endswith(OTHER_ARCHITECTURES):
             expected = str(name).removesuffix("Model").partition("For")[0] + "ForSequenceClassification"
             raise CheckpointError(f"{configuration.path}: the model is a {name}; an export needs a {expected}")

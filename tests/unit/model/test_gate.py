@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_model.data import Sample
 from undertone_model.errors import VerificationError
@@ -42,6 +42,7 @@ def test_flip_of_a_multi_label_model_is_a_label_across_its_threshold(sample: Sam
     assert compare(sample, probabilities, expected).label_flips == 0.0
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_equal_probabilities_have_no_flips(sample: Sample, data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1))

@@ -1,11 +1,12 @@
 """Labels, problem types and thresholds of a classifier."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_model.configuration import Configuration
 from undertone_model.errors import CheckpointError
@@ -22,6 +23,7 @@ CONFIG = Path("checkpoint/config.json")
 LABELS = ("joy", "fear", "anger")
 
 
+@settings(deadline=None)
 @given(st.permutations(range(12)))
 def test_order_of_the_keys_of_id2label_does_not_matter(order: list[int]) -> None:
     config = {"id2label": {str(index): f"label {index}" for index in order}}
@@ -115,6 +117,28 @@ def test_head_of_another_task_is_refused(name: str) -> None:
 )
 def test_head_of_a_sequence_classification_is_accepted(config: dict[str, Any]) -> None:
     check_head(Configuration(CONFIG, config))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 30) | st.floats() | st.text(max_size=3) | st.just("regression"),
+    lambda values: (
+        st.lists(values, max_size=3) | st.dictionaries(st.sampled_from("0123") | st.text(max_size=2), values, max_size=4)
+    ),
+    max_leaves=6,
+)
+FIELDS = st.dictionaries(st.sampled_from(["id2label", "num_labels", "problem_type", "architectures"]), JSON)
+
+
+@settings(deadline=None)
+@given(FIELDS, st.integers(0, 4))
+def test_any_configuration_is_read_or_refused(fields: dict[str, Any], count: int) -> None:
+    configuration = Configuration(CONFIG, fields)
+    with contextlib.suppress(CheckpointError):
+        check_head(configuration)
+        assert read_problem_type(configuration) in (None, "single-label", "multi-label")
+        labels = read_labels(configuration, count)
+        assert len(set(labels)) == count
+        assert all(labels)
 
 
 def test_probabilities_of_both_problem_types() -> None:
