@@ -1,6 +1,8 @@
 """The client against a fake service on a socket."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -70,6 +72,20 @@ async def test_scores_of_a_multi_label_model_have_labels_above_their_threshold()
     assert 0 < sum(above) < len(EMOTIONS)
     assert score.labels_above_threshold == tuple(label for label, own in zip(EMOTIONS, above, strict=True) if own)
     assert (served.problem_type, served.thresholds) == (ProblemType.MULTI_LABEL, thresholds)
+
+
+def test_the_fake_process_is_multi_label_with_a_threshold() -> None:
+    async def classify(port: str) -> Score:
+        async with Client(f"127.0.0.1:{port}") as client:
+            return await client.classify("Dear reader")
+
+    command = [sys.executable, "-m", "undertone_client.testing", "--threshold=0.5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        score = asyncio.run(classify(process.stdout.readline().strip()))
+        process.terminate()
+    assert score.labels_above_threshold == tuple(label for label, value in score.distribution.items() if value >= 0.5)
+    assert score.problem_type is ProblemType.MULTI_LABEL
 
 
 @pytest.mark.parametrize(("policy", "chunks", "truncated"), [(Policy.TRUNCATE, 1, True), (Policy.CHUNK_MAX, 3, False)])

@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_cli.report import write_report
-from undertone_cli.report.charts import (
-    CALLS_HEIGHT,
-    RATE_HEIGHT,
-    WIDTH,
-    Interval,
-    area_path,
-    line_path,
-    stacked_paths,
-    throughput_chart,
-)
+from undertone_cli.report.charts import WIDTH, area_path, line_path, stacked_paths
+from undertone_cli.report.throughput_chart import CALLS_HEIGHT, RATE_HEIGHT, Interval, throughput_chart
 from undertone_cli.run_folder import Sample, Throughput
 from undertone_cli.run_folder.throughput import MAX_SAMPLES
 from undertone_cli.scoring.monitor import RunCounts, RunMonitor

@@ -294,6 +294,8 @@ def test_charts_show_the_most_frequent_of_many_labels(scored: ScoredFolder, poin
     assert document.words.count(f"Of the 100 labels, the {MAX_SHOWN} most frequent are shown.") == 2
     legend = document.words[document.words.index("most frequent are shown.") :].split()[4 : 4 + MAX_SHOWN]
     assert {"LABEL_60", "LABEL_70"} < set(legend)
+    percents = {len((found["data-p"] or "").split()) for _, found in document.elements if "data-p" in found}
+    assert percents == {MAX_SHOWN}  # the script shows one in each row
     assert document.count("section", class_="e99") == 1  # also the strongest paragraphs of the other labels
 
 

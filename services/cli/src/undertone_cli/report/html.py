@@ -10,7 +10,7 @@ import jinja2
 from undertone_client.jobs import OutputError
 
 from undertone_cli import formatting
-from undertone_cli.report import charts
+from undertone_cli.report import charts, throughput_chart
 from undertone_cli.report.arcs import paragraph_number, title_of
 from undertone_cli.report.data import find_texts, group_failures, read_scores
 from undertone_cli.report.page import Page, compose
@@ -68,8 +68,8 @@ def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
         "headroom": charts.HEADROOM,
         "width": charts.WIDTH,
         "thumbnail_height": charts.THUMBNAIL_HEIGHT,
-        "rate_height": charts.RATE_HEIGHT,
-        "calls_height": charts.CALLS_HEIGHT,
+        "rate_height": throughput_chart.RATE_HEIGHT,
+        "calls_height": throughput_chart.CALLS_HEIGHT,
         "max_characters": MAX_CHARACTERS,
     }
     style = environment.get_template("report.css").render(tones=tones([label.label for label in page.labels], page.shown))

@@ -10,11 +10,9 @@ from undertone_cli.formatting import by_frequency
 from undertone_cli.report.arcs import Story, describe_arc, read_stories
 from undertone_cli.report.charts import (
     Ridgeline,
-    ThroughputChart,
     ridge_height,
     ridgeline,
     stack_top,
-    throughput_chart,
     thumbnail,
 )
 from undertone_cli.report.data import (
@@ -27,6 +25,7 @@ from undertone_cli.report.data import (
     unlabelled_paragraphs,
 )
 from undertone_cli.report.palette import emotion_indices, is_emotion, reading_order
+from undertone_cli.report.throughput_chart import ThroughputChart, throughput_chart
 from undertone_cli.run_folder import Manifest
 
 MAX_ARCS = 24
