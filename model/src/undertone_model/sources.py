@@ -125,7 +125,8 @@ def merge_into_base(base: str | None, adapters: Adapters) -> Checkpoint:
     if sha256 != adapters.base_sha256:
         raise CheckpointError(f"the adapters were not trained on {folder} (SHA-256 {sha256}); set --base to their base")
     checkpoint = load_checkpoint(folder)
-    return replace(checkpoint, weights=merge_adapters(checkpoint.weights, adapters.tensors), labels=adapters.labels)
+    weights = merge_adapters(checkpoint.weights, adapters.tensors)
+    return replace(checkpoint, weights=weights, labels=adapters.labels, problem_type="single-label")
 
 
 def from_checkpoint(folder: Path, problem_type: ProblemType | None = None) -> Source:

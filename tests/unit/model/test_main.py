@@ -140,7 +140,8 @@ def test_train_evaluate_merge_and_export(corpora: Path, tiny: Path, tmp_path: Pa
 
     merged = run("merge", tmp_path / "merged", "--adapters", out, "--base", tiny)
     assert merged.exit_code == 0, merged.output
-    assert load_checkpoint(tmp_path / "merged").labels == EMOTIONS
+    checkpoint = load_checkpoint(tmp_path / "merged", classifier=True)
+    assert (checkpoint.labels, checkpoint.problem_type) == (EMOTIONS, "single-label")
 
     exported = run("export", tmp_path / "models", *sets[4:], "--adapters", out, "--prior", "comments", "--precision", "fp32")
     assert exported.exit_code == 0, exported.output
