@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -144,6 +146,29 @@ def test_another_kind_of_model_is_refused(
     result = command("score", story, "--out", folder, "--keep", "text")
     assert (result.exit_code, difference in result.output) == (2, True)
     assert pq.read_table(folder) == before
+
+
+def edit_model(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the model in _run.json."""
+    document = read_manifest(folder)
+    change(document["model"])
+    (folder / "_run.json").write_text(json.dumps(document))
+
+
+def test_a_folder_without_a_problem_type_is_single_label(
+    command: Command, threaded_service: FakeClassifier, story: Path, tmp_path: Path
+) -> None:
+    assert command("score", story, "--out", tmp_path / "out").exit_code == 0
+    edit_model(tmp_path / "out", lambda model: (model.pop("problem_type"), model.pop("thresholds")))
+    assert "30 kept from an earlier run" in command("score", story, "--out", tmp_path / "out").output
+    assert command("report", tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("thresholds", [0.5]), ("problem_type", "several-label"), ("thresholds", [])])
+def test_a_damaged_manifest_is_refused(command: Command, folder: Path, name: str, value: object) -> None:
+    edit_model(folder, lambda model: model.update({name: value}))
+    result = command("report", folder)
+    assert (result.exit_code, "_run.json is not a valid manifest" in result.output) == (2, True)
 
 
 def test_replay_with_another_kind_of_model_is_refused(

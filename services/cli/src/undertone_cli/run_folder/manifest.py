@@ -240,6 +240,8 @@ class Manifest:
         model = dict(document["model"])
         labels = tuple(model.pop("labels"))
         problem_type, thresholds = ProblemType(model.pop("problem_type", "single-label")), tuple(model.pop("thresholds", ()))
+        if len(thresholds) != (len(labels) if problem_type is ProblemType.MULTI_LABEL else 0):
+            raise ValueError(f"{len(thresholds)} thresholds for {len(labels)} labels of a {problem_type} model")
         sources = tuple(map(Fingerprint.from_json, document["sources"]))
         input_format = options.pop("format")
         keep = tuple(options.pop("keep", ()))
