@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 from scipy.special import softmax
 from undertone_model import encoder
+from undertone_model.architecture import Activation
 from undertone_model.batches import pad_batch
 from undertone_model.checkpoint import load_checkpoint
 from undertone_model.goldens import Goldens
-from undertone_model.serving import calibrated_weights
+from undertone_model.serving import calibrated_weights, save_graph
 from undertone_model.sources import from_checkpoint
 
 from tests.unit.support.graphs import GRAPH_OPERATIONS, SAVE_OPERATIONS, X86, GraphSession, count_fusions, operations_of
@@ -67,6 +68,29 @@ def test_onednn_fuses_the_graph(run: GraphSession) -> None:
     # BiasAdd+Add: the sums before the layer norms.
     fusions = {"BiasAdd": 2 * 3 + 1, "Mul+Add": 2, "BiasAdd+Add": 2 * 2, "BiasAdd+GeluExact": 2, "BiasAdd+Tanh": 1}
     assert count_fusions(nodes) == {(operation, "float32"): count for operation, count in fusions.items()}
+
+
+@X86
+@pytest.mark.parametrize(
+    ("activation", "group"),
+    [("gelu_tanh", "BiasAdd+GeluApproximate"), ("relu", "BiasAdd+Relu"), ("tanh", "BiasAdd+Tanh"), ("silu", None)],
+)
+def test_onednn_fuses_other_activations_except_silu(
+    tiny: Path, tmp_path: Path, activation: Activation, group: str | None
+) -> None:
+    source = from_checkpoint(tiny)
+    architecture = replace(source.checkpoint.architecture, activation=activation)
+    save_graph(replace(source, checkpoint=replace(source.checkpoint, architecture=architecture)), tmp_path, "fp32")
+    run = GraphSession(tmp_path)
+    nodes = run.optimized_nodes()
+    run.session.close()
+    fusions = count_fusions(nodes)
+    if group:
+        # The head has a tanh.
+        assert fusions[group, "float32"] == 2 + (activation == "tanh")
+    else:
+        assert sum(node.op == "_MklSwish" for node in nodes) == 2
+    assert "BiasAdd+GeluExact" not in {found for found, _ in fusions}
 
 
 def test_temperature_and_bias_are_optional(tiny: Path) -> None:
