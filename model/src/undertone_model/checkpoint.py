@@ -14,7 +14,7 @@ from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.configuration import read_configuration
 from undertone_model.errors import CheckpointError
-from undertone_model.families import HEAD, Family, find_family
+from undertone_model.families import ACTIVATIONS, HEAD, Family, find_family
 from undertone_model.labels import PROBLEM_TYPES, ProblemType, check_head, read_labels, read_problem_type
 from undertone_model.tensors import file_sha256, read_tensors, refuse_adapter
 
@@ -104,13 +104,20 @@ def load_checkpoint(folder: Path, *, classifier: bool = False) -> Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint of a BertForSequenceClassification. Raises CheckpointError."""
+    """Writes a checkpoint of a BertForSequenceClassification.
+
+    Raises CheckpointError if the checkpoint is of another family or cannot be written.
+    """
+    architecture = checkpoint.architecture
+    if architecture.family != "bert":
+        raise CheckpointError(f"cannot write a checkpoint of the family {architecture.family}: use a base of the family bert")
     # By default, transformers warns that PyTorch is missing. It is not needed here.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from transformers import BertConfig
 
     config = BertConfig(
-        **{name: getattr(checkpoint.architecture, name) for name in BERT_SIZES},
+        **{name: getattr(architecture, name) for name in BERT_SIZES},
+        hidden_act=next(name for name, activation in ACTIVATIONS.items() if activation == architecture.activation),
         architectures=["BertForSequenceClassification"],
         id2label=dict(enumerate(checkpoint.labels)),
         label2id={label: index for index, label in enumerate(checkpoint.labels)},

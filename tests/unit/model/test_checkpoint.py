@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from undertone_model.architecture import Activation
 from undertone_model.checkpoint import BASE_PACKAGE, find_base, load_checkpoint, save_checkpoint
 from undertone_model.errors import CheckpointError
 from undertone_model.labels import ProblemType
@@ -36,6 +38,22 @@ def test_saved_checkpoint_loads(tiny: Path, tmp_path: Path) -> None:
     assert all(np.array_equal(again.weights[name], array) for name, array in first.weights.items())
     assert again.tokenizer.to_str() == first.tokenizer.to_str()
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (tiny / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_saved_checkpoint_keeps_its_activation(tiny: Path, tmp_path: Path, activation: Activation) -> None:
+    checkpoint = load_checkpoint(tiny)
+    architecture = replace(checkpoint.architecture, activation=activation)
+    save_checkpoint(tmp_path, replace(checkpoint, architecture=architecture))
+    assert load_checkpoint(tmp_path).architecture == architecture
+
+
+def test_checkpoint_of_another_family_is_not_written(tiny: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(tiny)
+    other = replace(checkpoint, architecture=replace(checkpoint.architecture, family="roberta"))
+    with pytest.raises(CheckpointError, match="cannot write a checkpoint of the family roberta: use a base of the family bert"):
+        save_checkpoint(tmp_path / "merged", other)
+    assert not (tmp_path / "merged").exists()
 
 
 def test_seed_determines_the_tiny_checkpoint(tmp_path: Path) -> None:
