@@ -27,4 +27,4 @@ def test_all_views_are_as_in_plain_python(spark: SparkSession, tmp_path: Path) -
     for statement in renderer.statements(comparisons=True):
         session.sql(statement)
     for name in VIEWS:
-        assert_same_rows(session.table(name).toArrow().to_pylist(), data.rows(name))
+        assert_same_rows((row.asDict() for row in session.table(name).collect()), data.rows(name))
