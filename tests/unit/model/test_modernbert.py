@@ -142,3 +142,19 @@ def test_onednn_fuses_the_graph_without_biases(run: GraphSession) -> None:
         ("BiasAdd+GeluExact", "float32"): 5 + 1,
         ("Mul+Add", "float32"): 5,
     }
+
+
+@X86
+def test_onednn_fuses_the_graph_in_bf16(folder: Path, tmp_path: Path) -> None:
+    save_graph(from_checkpoint(folder), tmp_path / "1", "bf16")
+    run = GraphSession(tmp_path / "1")
+    nodes = run.optimized_nodes()
+    run.session.close()
+    # The layer norm of the head does not fuse.
+    assert sum(node.op == "_MklLayerNorm" for node in nodes) == 2 * 5 - 1 + 2
+    assert count_fusions(nodes) == {
+        ("BiasAdd", "bfloat16"): 6 * 5,
+        ("BiasAdd+GeluExact", "bfloat16"): 5 + 1,
+        ("Mul+Add", "float32"): 5,
+        ("BiasAdd", "float32"): 1,
+    }
