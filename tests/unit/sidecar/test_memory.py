@@ -90,7 +90,7 @@ def base_layers(family: str, layers: int, intermediate_size: int = 3072, paramet
     )
 
 
-MODERNBERT = base_layers("modernbert", 4, 1152, 20_054_016)
+MODERNBERT = base_layers("modernbert", 7, 1152, 35_094_528)
 MPNET, DEBERTA = base_layers("mpnet", 3), base_layers("deberta-v2", 3)
 
 
@@ -101,9 +101,9 @@ MPNET, DEBERTA = base_layers("mpnet", 3), base_layers("deberta-v2", 3)
         (MINILM, "fp32", 2, {"16x128": 243, "4x512": 347, "1x2048": 697}),
         (MINILM, "bf16", 1, {"16x128": 167, "4x512": 230, "1x2048": 456}),
         (BERT_BASE, "fp32", 1, {"128x16": 915, "16x128": 927, "4x512": 965, "2x1024": 1014, "1x2048": 1238, "1x4096": 1815}),
-        (MODERNBERT, "fp32", 1, {"16x128": 352, "4x512": 389, "2x1024": 451, "1x2048": 660, "1x4096": 1534}),
+        (MODERNBERT, "fp32", 1, {"4x512": 523, "1x2048": 756, "1x4096": 1557}),
         (MPNET, "fp32", 1, {"16x128": 387, "4x512": 471, "2x1024": 601, "1x2048": 780, "1x4096": 2424}),
-        (DEBERTA, "fp32", 1, {"16x128": 445, "4x512": 644, "8x512": 1032}),
+        (DEBERTA, "fp32", 1, {"16x128": 484, "4x512": 684}),
     ],
     ids=["minilm", "minilm-2-calls", "minilm-bf16", "bert-base", "modernbert", "mpnet", "deberta"],
 )
