@@ -12,7 +12,7 @@ import tensorflow as tf
 from undertone_model.architecture import Architecture, Head, RotaryLayer, RotaryPositions
 from undertone_model.checkpoint import load_checkpoint
 from undertone_model.configuration import Configuration
-from undertone_model.encoder.rotary import rotate, turns
+from undertone_model.encoder.rotary import frequencies, rotate, turns
 from undertone_model.errors import CheckpointError
 from undertone_model.families import modernbert
 from undertone_model.serving import save_graph
@@ -115,6 +115,15 @@ def test_fused_tensor_of_another_size_is_refused(tmp_path: Path) -> None:
     record["shapes"]["model.layers.1.attn.Wqkv.weight"] = [71, 24]
     with pytest.raises(CheckpointError, match=r"model\.layers\.1\.attn\.Wqkv\.weight has the shape \[71, 24\]"):
         load_checkpoint(golden_checkpoint(tmp_path, record))
+
+
+def test_frequencies_are_rounded_as_in_pytorch() -> None:
+    # 1.0 / (160000.0 ** (torch.arange(0, 64, 2, dtype=torch.float) / 64)) of torch 2.15
+    expected = {6: 0.10573712, 14: 0.0052868566, 23: 0.00018177694, 25: 8.5957e-05, 31: 9.088847e-06}
+    computed = frequencies(160_000.0, 64)
+    assert {index: float(computed[index]) for index in expected} == {
+        index: float(np.float32(value)) for index, value in expected.items()
+    }
 
 
 def test_rotation_has_a_gradient() -> None:

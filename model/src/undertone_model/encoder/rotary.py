@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from undertone_model.architecture import Architecture, RotaryPositions
 from undertone_model.encoder.layers import Tensor
@@ -34,9 +35,20 @@ def turns(architecture: Architecture, theta: float, length: Tensor) -> Tensor:
     """
     heads = architecture.num_attention_heads
     size = architecture.hidden_size // heads
-    frequencies = theta ** (-np.arange(0, size, 2, dtype=np.float64) / size)
-    angles = tf.range(tf.cast(length, tf.float32))[:, tf.newaxis] * frequencies.astype(np.float32)
+    angles = tf.range(tf.cast(length, tf.float32))[:, tf.newaxis] * frequencies(theta, size)
     return tf.tile(tf.complex(tf.cos(angles), tf.sin(angles)), [1, heads])
+
+
+def frequencies(theta: float, size: int) -> NDArray[np.float32]:
+    """Angles [size / 2] between two positions.
+
+    They are rounded where PyTorch's original rounds them. With exact frequencies, logits of 8192
+    tokens differ from the original by 7e-4.
+    """
+    exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
+    wavelengths = (theta ** exponents.astype(np.float64)).astype(np.float32)
+    rounded: NDArray[np.float32] = np.float32(1) / wavelengths
+    return rounded
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
