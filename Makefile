@@ -61,7 +61,7 @@ check: .venv/ready ## Lint, check types, and compare generated files with their 
 	$(BIN)/python -m release check
 
 .PHONY: bench
-bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/performance.md; takes 60 minutes
+bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/performance.md; takes 65 minutes
 	$(BIN)/undertone-bench throughput --model demo
 	$(BIN)/undertone-bench throughput --model bert-base --paragraphs 128 --rounds 3
 	$(BIN)/undertone-bench latency --model demo
@@ -70,6 +70,7 @@ bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/pe
 	$(BIN)/undertone-bench lanes --model bert-base --rounds 2 --seconds 120
 	$(BIN)/undertone-bench goodput --model demo
 	$(BIN)/undertone-bench goodput --model bert-base --tokens 500 --load 1 --load 3 --seconds 12 --bound 2
+	$(BIN)/undertone-bench families
 	$(BIN)/undertone-bench cost --model demo
 	$(BIN)/undertone-bench sidecar --model demo --paragraphs 200000
 	$(BIN)/undertone-bench table
