@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from undertone_model.cli.evaluate import evaluate
 from undertone_model.cli.export import export, merge
 from undertone_model.cli.thresholds import thresholds
-from undertone_model.cli.train import evaluate, train
+from undertone_model.cli.train import train
 from undertone_model.cli.verify import verify
 from undertone_model.errors import ModelError
 

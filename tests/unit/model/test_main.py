@@ -1,6 +1,7 @@
 """The command: help, errors, and the way from texts to an export."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,9 +135,15 @@ def test_train_evaluate_merge_and_export(corpora: Path, tiny: Path, tmp_path: Pa
         f"{data}/test@{prior}" for data in ("goemotions", "stories") for prior in ("none", "comments", "stories")
     }
 
-    evaluated = run("evaluate", *sets, "--adapters", out)
+    evaluated = run("evaluate", *sets, "--adapters", out, "--sets", "stories,goemotions", "--markdown")
     assert evaluated.exit_code == 0, evaluated.output
-    assert evaluated.stdout in trained.stdout
+    for data in ("stories", "goemotions"):
+        (score,) = (score for score in adapters.scores if (score.data, score.metric) == (f"{data}/test@stories", "macro_f1"))
+        macro_f1 = f"{score.value:.3f}".removeprefix("0")
+        assert re.search(
+            rf"\*\*{data} [^*]*\*\*[^*]*\| adapters, prior stories \| \S+ \| {re.escape(macro_f1)} ", evaluated.stdout
+        )
+    assert "| TF-IDF + logistic regression | " in evaluated.stdout
 
     merged = run("merge", tmp_path / "merged", "--adapters", out, "--base", tiny)
     assert merged.exit_code == 0, merged.output

@@ -1,4 +1,4 @@
-"""`undertone-model train` and `evaluate`."""
+"""`undertone-model train`."""
 
 import sys
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from undertone_model.adapters import TENSORS_FILE, load_adapters, save_adapters
+from undertone_model.adapters import TENSORS_FILE, save_adapters
 from undertone_model.cli import options
 from undertone_model.emotions import EMOTIONS
 from undertone_model.startup import quiet_tensorflow
@@ -55,22 +55,6 @@ def train(
     save_adapters(out, result.adapters)
     click.echo(f"{out}: {(out / TENSORS_FILE).stat().st_size / 1e6:.2f} MB")
     _print_table(result.evaluations)
-
-
-@click.command()
-@click.option("--goemotions", required=True, type=options.EXISTING_FOLDER, help="Folder with test.tsv and labels.txt.")
-@options.stories
-@options.adapters
-@options.base
-def evaluate(goemotions: Path, stories: Path, adapters: Path, base: str | None) -> None:
-    """Evaluate adapters on both test splits.
-
-    The table has one row for each test split without calibration and with each prior.
-    """
-    loaded = load_adapters(adapters)
-    with quiet_tensorflow():
-        from undertone_model import pipeline
-    _print_table(pipeline.evaluate_adapters(base, loaded, pipeline.Corpora(goemotions, stories)))
 
 
 def _print_table(evaluations: "Iterable[Evaluation]") -> None:

@@ -1,0 +1,1 @@
+"""Evaluation of classifiers: scores with intervals, confidence, robustness and suites."""

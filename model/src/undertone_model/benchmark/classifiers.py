@@ -1,0 +1,92 @@
+"""Classifiers to evaluate: adapters, checkpoints and exports, with the nine emotions as labels."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from undertone_model import training
+from undertone_model.adapters import PACKAGED_ADAPTERS, load_adapters
+from undertone_model.batches import encode
+from undertone_model.benchmark.emotion_labels import pool_emotions
+from undertone_model.calibration import Calibration
+from undertone_model.checkpoint import Checkpoint
+from undertone_model.contract import PROBLEM_TYPES, TOKENIZER_FILE, read_contract
+from undertone_model.errors import CheckpointError
+from undertone_model.labels import probabilities
+from undertone_model.session import SavedModelSession
+from undertone_model.sources import from_checkpoint, merge_into_base
+from undertone_model.special_tokens import served_tokenizer
+from undertone_model.verification import newest_export
+
+Probabilities: TypeAlias = NDArray[np.float64]
+"""Probabilities [texts, emotions], in the order of EMOTIONS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A model, or a baseline, with one or more calibrations.
+
+    `predict` maps the name of each calibration to its probabilities. `reference` is the calibration
+    that suites and robustness are measured with. A classifier that is not `calibrated` has no
+    confidence, only a label.
+    """
+
+    name: str
+    reference: str
+    predict: Callable[[Sequence[str]], Mapping[str, Probabilities]]
+    calibrated: bool = True
+
+
+def adapters_classifier(folder: Path, base: str | None, prior: str) -> Classifier:
+    """Adapters without calibration and with each of their priors. Raises CheckpointError."""
+    adapters = load_adapters(folder)
+    if prior not in adapters.priors:
+        raise CheckpointError(f"--prior {prior!r} is invalid: the adapters in {folder} have {', '.join(adapters.priors)}")
+    checkpoint = merge_into_base(base, adapters)
+    calibrations = {"uncalibrated": Calibration(1.0, 0.0)}
+    calibrations |= {f"prior {name}": calibration for name, calibration in adapters.priors.items()}
+
+    def predict(texts: Sequence[str]) -> dict[str, Probabilities]:
+        logits = _logits(checkpoint, texts)
+        return {name: calibration.probabilities(logits) for name, calibration in calibrations.items()}
+
+    return Classifier("packaged" if folder == PACKAGED_ADAPTERS else folder.name, f"prior {prior}", predict)
+
+
+def checkpoint_classifier(folder: Path) -> Classifier:
+    """A fine-tuned checkpoint. Raises CheckpointError, also for labels that are no emotions."""
+    source = from_checkpoint(folder)
+    labels = source.checkpoint.labels
+    pool = pool_emotions(folder, labels, source.problem_type)
+
+    def predict(texts: Sequence[str]) -> dict[str, Probabilities]:
+        logits = _logits(source.checkpoint, texts).astype(np.float64)
+        return {"checkpoint": pool(probabilities(logits, source.problem_type))}
+
+    return Classifier(folder.resolve().name, "checkpoint", predict)
+
+
+def export_classifier(folder: Path) -> Classifier:
+    """The newest export in `folder`, which answers as in TF Serving. Raises VerificationError, and
+    CheckpointError for labels that are no emotions.
+    """
+    export = newest_export(folder)
+    contract = read_contract(export)
+    tokenizer = served_tokenizer(Tokenizer.from_file(str(export / TOKENIZER_FILE)))
+    pool = pool_emotions(export, contract.labels, PROBLEM_TYPES[contract.problem_type])
+
+    def predict(texts: Sequence[str]) -> dict[str, Probabilities]:
+        with SavedModelSession(export) as session:
+            return {f"export {contract.version}": pool(session.run(encode(tokenizer, texts, contract.max_tokens)))}
+
+    return Classifier(contract.name, f"export {contract.version}", predict)
+
+
+def _logits(checkpoint: Checkpoint, texts: Sequence[str]) -> NDArray[np.float32]:
+    ids = encode(served_tokenizer(checkpoint.tokenizer), texts, checkpoint.architecture.max_tokens)
+    return training.predict_logits(checkpoint.weights, checkpoint.architecture, ids)

@@ -1,0 +1,121 @@
+"""The tables of a report, as text for a terminal and as Markdown."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from undertone_model.benchmark.bootstrap import Estimate
+from undertone_model.benchmark.coverage import CONFIDENCES
+from undertone_model.benchmark.report import Report
+from undertone_model.emotions import EMOTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of texts with a title."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(report: Report) -> Iterator[TextTable]:
+    """The tables that are not empty: one of scores for each test set, then confidence, robustness
+    and suites.
+    """
+    yield from _scores(report)
+    for table in (_coverage(report), _flips(report), _suites(report)):
+        if table.rows:
+            yield table
+
+
+def markdown(report: Report) -> str:
+    """All tables as Markdown."""
+    parts = [
+        f"Intervals are 95 % bootstrap intervals ({report.resamples:,} resamples, seed {report.seed}). Differences are "
+        "paired differences of macro-F1 from the first row with no difference. `any` is the share of rows with one or more "
+        "emotions whose label is one of them."
+    ]
+    for table in tables(report):
+        lines = [f"**{table.title}**", "", _line(table.columns), _line(["---"] * len(table.columns))]
+        parts.append("\n".join([*lines, *map(_line, table.rows)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _scores(report: Report) -> Iterator[TextTable]:
+    for data in report.sets:
+        columns = ("model", "accuracy", "macro-F1", "difference", "ECE", "any", *data.emotions)
+        rows = tuple(
+            (
+                _model(scores.model, scores.calibration),
+                _share(scores.accuracy.value),
+                _estimate(scores.macro_f1),
+                _difference(scores.difference),
+                _share(scores.expected_calibration_error),
+                _share(scores.any_match),
+                *(f"{scores.f1[emotion]:.2f}".removeprefix("0") for emotion in data.emotions),
+            )
+            for scores in report.scores
+            if scores.data == data.name
+        )
+        title = f"{data.name} ({data.license}): {data.rows:,} rows with one emotion"
+        if data.with_several or data.with_none:
+            title += f"; left out: {data.with_several:,} with several, {data.with_none:,} with none of the nine"
+        if missing := [emotion for emotion in EMOTIONS if emotion not in data.emotions]:
+            title += f"; macro-F1 without {', '.join(missing)}"
+        yield TextTable(title, columns, rows)
+
+
+def _coverage(report: Report) -> TextTable:
+    columns = ("data", "model", *(f"≥ {confidence:.1f}" for confidence in CONFIDENCES), "AURC")
+    rows = tuple(
+        (
+            scores.data,
+            _model(scores.model, scores.calibration),
+            *(f"{_share(point.coverage)} / {_share(point.accuracy)}" for point in scores.coverage),
+            _share(scores.area_under_risk_coverage),
+        )
+        for scores in report.scores
+        if scores.coverage
+    )
+    return TextTable("Coverage / accuracy of rows with this confidence; area under the risk-coverage curve", columns, rows)
+
+
+def _flips(report: Report) -> TextTable:
+    rows = tuple(
+        (flips.data, flips.perturbation, flips.model, f"{flips.texts:,}", _estimate(flips.flips)) for flips in report.flips
+    )
+    return TextTable("Labels that change with the text", ("data", "change", "model", "texts", "flips"), rows)
+
+
+def _suites(report: Report) -> TextTable:
+    rows = [
+        (scores.suite, scores.model, f"{scores.accepted} of {scores.texts}", f"{scores.literal} of {scores.texts}", "")
+        for scores in report.suites
+    ]
+    rows += [("names", names.model, "", "", f"{_share(names.flips)} of labels; {names.unstable} of {names.texts} texts")
+             for names in report.names]  # fmt: skip
+    return TextTable("Suites", ("suite", "model", "accepted", "read literally", "moved by a name"), tuple(rows))
+
+
+def _model(name: str, calibration: str) -> str:
+    return f"{name}, {calibration}" if calibration else name
+
+
+def _share(value: float | None) -> str:
+    """A number below one without its zero, as in the model card."""
+    return "" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def _estimate(estimate: Estimate) -> str:
+    return f"{_share(estimate.value)} ({_share(estimate.low)} to {_share(estimate.high)})"
+
+
+def _difference(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    value, low, high = (f"{number:+.3f}".replace("0.", ".", 1) for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low} to {high})"

@@ -1,0 +1,80 @@
+"""All corpora that `undertone-model evaluate` reads."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from undertone_model.corpora import reman, tales, xed
+from undertone_model.corpora.corpus import Corpus, TestSet
+from undertone_model.corpora.plutchik import PLUTCHIK
+from undertone_model.data import Dataset, load_goemotions, load_stories
+from undertone_model.emotions import EMOTIONS
+
+
+def _read(dataset: Dataset) -> Iterator[tuple[str, list[str]]]:
+    """Texts of a data set whose labels are mapped already."""
+    for example in dataset.examples:
+        yield example.text, [emotion for emotion, share in zip(EMOTIONS, example.target, strict=True) if share]
+
+
+_NINE: Final = {emotion: emotion for emotion in EMOTIONS}
+
+CORPORA: Final = {
+    corpus.name: corpus
+    for corpus in (
+        Corpus(
+            name="stories",
+            title="Story paragraphs",
+            license="Apache-2.0",
+            place="a folder of .jsonl files; the test split is evaluated",
+            fiction=True,
+            mapping=_NINE,
+            read=lambda folder: _read(load_stories(folder, "test")),
+        ),
+        Corpus(
+            name="goemotions",
+            title="GoEmotions",
+            license="Apache-2.0",
+            place="a folder with test.tsv and labels.txt",
+            fiction=False,
+            mapping=_NINE,
+            read=lambda folder: _read(load_goemotions(folder, "test")),
+        ),
+        Corpus(
+            name="reman",
+            title="REMAN",
+            license="CC BY 4.0",
+            place="reman-version1.0.xml, or a .tsv file with id, author, book, emotions, sentence and passage",
+            fiction=True,
+            mapping=reman.MAPPING,
+            read=reman.read,
+        ),
+        Corpus(
+            name="xed",
+            title="XED",
+            license="CC BY 4.0",
+            place="en-annotated.tsv, or a .tsv file with emotions and text",
+            fiction=False,
+            mapping=PLUTCHIK,
+            read=xed.read,
+        ),
+        Corpus(
+            name="tales",
+            title="Tales",
+            license="GNU GPL",
+            place="the folder of the authors' folders, with .emmood files",
+            fiction=True,
+            mapping=tales.MAPPING,
+            read=tales.read,
+        ),
+    )
+}
+"""Corpora by name. `mapping` of GoEmotions is in `emotions.py`."""
+
+
+def read_test_set(name: str, path: Path) -> TestSet:
+    """The texts of the corpus `name` in `path`. Raises DataError."""
+    test_set = CORPORA[name].test_set(path)
+    # The XML file of REMAN has other texts than a .tsv file: figures of the two differ.
+    return replace(test_set, name="reman passages") if name == "reman" and path.suffix == ".xml" else test_set

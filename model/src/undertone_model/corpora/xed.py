@@ -1,0 +1,33 @@
+"""XED: lines of film subtitles with the emotions of Plutchik (Öhman et al., 2020; CC BY 4.0).
+
+The public release, AnnotatedData/en-annotated.tsv, has a sentence and numbers: 1 to 8 are the
+emotions in alphabetical order, and 0 is neutral. A file whose first line is "emotions", a tab and
+"text" has names, and the text last.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from undertone_model.corpora.plutchik import PLUTCHIK
+from undertone_model.corpora.rows import read_rows, split_labels
+
+NUMBERS: Final = {
+    str(number): name
+    for number, name in enumerate(
+        ("neutral", "anger", "anticipation", "disgust", "fear", "joy", "sadness", "surprise", "trust")
+    )
+}
+HEADER: Final = ["emotions", "text"]
+
+
+def read(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a .tsv file in either form."""
+    named = False
+    for number, row in read_rows(path, "a sentence and its emotions", columns=2):
+        if number == 1 and row == HEADER:
+            named = True
+        elif named:
+            yield row[1], split_labels(path, number, row[0], tuple(PLUTCHIK))
+        else:
+            yield row[0], [NUMBERS[label] for label in split_labels(path, number, row[1], tuple(NUMBERS))]
