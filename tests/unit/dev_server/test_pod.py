@@ -1,6 +1,7 @@
 """Processes of the pod. tests/integration/test_pod.py runs the command."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,19 @@ def test_a_temporary_folder_whose_path_is_too_long_for_a_socket_is_refused(
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     with pytest.raises(pod.PodError, match=r"model\.sock is \d+ bytes long; .* is 107: set TMPDIR"), pod.run(tmp_path, 0, 1.0):
         pass
+
+
+def test_a_port_with_a_program_that_never_answers_is_busy() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        with pytest.raises(pod.PodError, match=rf"port {port} of localhost is in use: .* another --port, or 0 for a free one"):
+            pod._reserve_port(port)
+    assert pod._reserve_port(port) == port
+
+
+def test_port_0_is_a_free_port() -> None:
+    port = pod._reserve_port(0)
+    with socket.create_server(("localhost", port)):
+        assert port > 0

@@ -1,5 +1,6 @@
 """The `undertone` command group."""
 
+import os
 from importlib import import_module
 
 import click
@@ -56,6 +57,8 @@ def undertone() -> None:
 
 def main() -> None:
     """Run the command and exit with its exit code."""
+    # gRPC's core writes lines to standard error for each failed handshake. Our messages have them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     undertone(prog_name="undertone")
 
 

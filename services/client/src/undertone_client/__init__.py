@@ -12,6 +12,7 @@ from undertone_client.errors import (
     ServiceError,
     ServiceFaultError,
     SettingsError,
+    TlsMismatchError,
     UnavailableError,
     UndertoneError,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "SettingsError",
     "Timings",
     "Tls",
+    "TlsMismatchError",
     "Transport",
     "UnavailableError",
     "UndertoneError",

@@ -6,7 +6,8 @@ UndertoneError
     ├── InvalidParagraphError  the service rejects the paragraph: empty or too long
     ├── OverloadedError        the service has no capacity left, even after the retries
     ├── UnavailableError       the service does not answer, or has no model loaded
-    │   └── CircuitOpenError   the call was not sent: the circuit breaker is open
+    │   ├── CircuitOpenError   the call was not sent: the circuit breaker is open
+    │   └── TlsMismatchError   only one side of the connection uses TLS
     ├── DeadlineExceededError  no reply in time
     ├── AccessDeniedError      the caller is not authorized
     ├── NotUndertoneError      another service answers at the target
@@ -73,6 +74,19 @@ class CircuitOpenError(UnavailableError):
         super().__init__(grpc.StatusCode.UNAVAILABLE, reason, attempts=attempts)
 
 
+class TlsMismatchError(UnavailableError):
+    """Only one side of the connection uses TLS. Jobs and commands raise it, a `Client` does not.
+
+    Args:
+        status, reason, attempts: see `ServiceError`.
+        server_uses_tls: whether it is the side of the server.
+    """
+
+    def __init__(self, status: grpc.StatusCode, reason: str, *, attempts: int = 1, server_uses_tls: bool) -> None:
+        super().__init__(status, reason, attempts=attempts)
+        self.server_uses_tls = server_uses_tls
+
+
 class DeadlineExceededError(ServiceError):
     """No reply came in time."""
 
@@ -124,13 +138,22 @@ POISON = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL, 
 _TOO_LARGE = "larger than max"
 """Part of gRPC's explanation of a message that exceeds the limit of the server or of the client."""
 
-_MISCONFIGURED = ("SSL_ERROR_SSL", "CERTIFICATE_VERIFY_FAILED", "TSI_PROTOCOL_FAILURE", "Trying to connect an http1.x server")
+_MISCONFIGURED = (
+    "SSL_ERROR_SSL",
+    "CERTIFICATE_VERIFY_FAILED",
+    "TSI_PROTOCOL_FAILURE",
+    "Hostname Verification Check failed",
+    "Trying to connect an http1.x server",
+    "Expected SETTINGS frame as the first frame",
+)
 """Parts of gRPC's explanations of connections that can never succeed: TLS is used on one side only,
 the certificate is not trusted or has another name, or the server does not speak HTTP/2."""
 
 
 def is_misconfigured(error: ServiceError) -> bool:
     """Whether a connection failed in a way that neither a retry nor time can change."""
+    if isinstance(error, TlsMismatchError):
+        return True
     return error.status is grpc.StatusCode.UNAVAILABLE and any(part in error.reason for part in _MISCONFIGURED)
 
 

@@ -16,7 +16,9 @@ from undertone_client.resilience.retry import BudgetSettings, RetryPolicy
 from undertone_client.transport import Mode
 
 DEFAULT_TARGET = "localhost:50051"
+_DEFAULT_PORT = ":50051"
 _PORT = re.compile(r":(\d+)$")
+_SCHEMES_WITHOUT_PORT = ("unix:", "unix-abstract:", "vsock:", "xds:", "google-c2p:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ def validate_target(target: str) -> str:
     """Return `target` if it is valid: `host:port`, `dns:///host:port`, `unix:/path`.
 
     Raises:
-        SettingsError: the target is empty, contains white space, or has a URL scheme or an invalid
-            port.
+        SettingsError: the target is empty, contains white space, has a URL scheme, or has no port
+            or an invalid one.
     """
     if not target or any(character.isspace() for character in target):
         raise SettingsError(f"target {target!r} is invalid: give host:port, such as {DEFAULT_TARGET}")
@@ -111,7 +113,14 @@ def validate_target(target: str) -> str:
         raise SettingsError(f"target {target!r} has a URL scheme: give {address.rstrip('/')!r} (TLS is a separate setting)")
     if problem := unix_address_problem(target):
         raise SettingsError(f"target {target!r} is invalid: {problem}")
-    port = None if target.startswith(("unix:", "unix-abstract:", "vsock:")) else _PORT.search(target)
-    if port is not None and not 1 <= int(port[1]) <= 65535:  # gRPC would silently use the port modulo 65536
+    if target.startswith(_SCHEMES_WITHOUT_PORT):
+        return target
+    port = _PORT.search(target)
+    host = target.rpartition("/")[2]
+    if host.count(":") > 1 and "[" not in host and not host.startswith(("dns:", "ipv4:")):
+        raise SettingsError(f"target {target!r} is invalid: write an address of IPv6 in brackets, such as [::1]:50051")
+    if port is None:  # gRPC would silently use port 443
+        raise SettingsError(f"target {target!r} has no port: add it, such as {target.rstrip(':')}{_DEFAULT_PORT}")
+    if not 1 <= int(port[1]) <= 65535:  # gRPC would silently use the port modulo 65536
         raise SettingsError(f"target {target!r} has the port {port[1]}; give one from 1 to 65535")
     return target

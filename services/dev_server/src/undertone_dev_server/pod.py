@@ -5,6 +5,7 @@ drains.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -69,13 +70,13 @@ def run(
     sidecar_flags: Sequence[str] = (),
 ) -> Iterator[Pod]:
     """Starts the pod, waits until it is ready, and stops it at the end of the block. Raises
-    PodError.
+    PodError. Port 0 chooses a free port.
 
     The processes log to `log`, or to standard error if it is None. `sidecar_flags` have the form
     --flag=value and override the pod's own flags. `undertone-sidecar plan` sets the numbers of
     threads; environment variables override it.
     """
-    _check_port(port)
+    port = _reserve_port(port)
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as stack:
         path = f"{folder}/model.sock"
         if (length := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
@@ -101,13 +102,26 @@ def run(
         yield pod
 
 
-def _check_port(port: int) -> None:
-    """Raises PodError if a program listens on the port.
+def _reserve_port(port: int) -> int:
+    """A port that no program uses: `port`, or a free one for 0. Raises PodError.
 
-    The readiness check would otherwise reach that program, which may be another pod.
+    The readiness check would otherwise reach that program, which may be another pod. Binding finds
+    programs that do not answer, too.
     """
-    with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1.0):
-        raise PodError(f"port {port} of localhost is in use: stop the program that uses it, or use another --port")
+    # Localhost has an address of IPv4 and often one of IPv6, and a client may use either.
+    for family, kind, protocol, _, address in socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind, protocol) as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
+            try:
+                candidate.bind((address[0], port))
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:  # an address without an interface
+                    continue
+                reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
+                remedy = "stop the program that uses it, or use" if error.errno == errno.EADDRINUSE else "use"
+                raise PodError(f"port {port} of localhost {reason}: {remedy} another --port, or 0 for a free one") from None
+            port = candidate.getsockname()[1]
+    return port
 
 
 def _plan_threads(sidecar_flags: Sequence[str]) -> Mapping[str, str]:

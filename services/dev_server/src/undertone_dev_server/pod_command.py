@@ -90,10 +90,10 @@ Exit codes:
 @option(
     "port",
     metavar="PORT",
-    type=IntegerRange(1, 65535),
+    type=IntegerRange(0, 65535),
     default=50051,
     show_default=True,
-    help="Port of the sidecar on localhost.",
+    help="Port of the sidecar on localhost. 0 chooses a free one.",
 )
 @option(
     "ready_timeout_seconds",

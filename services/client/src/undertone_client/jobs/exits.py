@@ -1,5 +1,6 @@
 """Exit codes of the commands, and the error messages that go with them."""
 
+import asyncio
 import enum
 import functools
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from undertone_client.errors import (
     NotUndertoneError,
     ServiceError,
     SettingsError,
+    TlsMismatchError,
     UnavailableError,
     UndertoneError,
     is_misconfigured,
 )
 from undertone_client.jobs.errors import InputError, OutputError, Terminated
 from undertone_client.jobs.options import ConnectionOptions
+from undertone_client.jobs.tls_probe import explain_tls
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,7 +70,11 @@ def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
         target = connection.target if isinstance(connection, ConnectionOptions) else "the service"
         try:
             return command(*args, **kwargs)
-        except (KeyboardInterrupt, UndertoneError) as error:
+        except KeyboardInterrupt as error:
+            raise command_error(error, target) from None
+        except UndertoneError as error:
+            if isinstance(connection, ConnectionOptions):
+                error = asyncio.run(explain_tls(error, target, tls=connection.tls))
             raise command_error(error, target) from None
 
     return run
@@ -82,6 +89,11 @@ def command_error(error: BaseException, target: str) -> click.ClickException:
             return CommandError("interrupted", ExitCode.INTERRUPTED)
         case Terminated():
             return CommandError("terminated", ExitCode.TERMINATED)
+        case TlsMismatchError(server_uses_tls=True):
+            return CommandError(f"{target} uses TLS, but this command does not: add --tls.", ExitCode.UNREACHABLE)
+        case TlsMismatchError():
+            remedy = "remove --tls, and unset UNDERTONE_TLS."
+            return CommandError(f"{target} does not use TLS, but this command does: {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() if is_misconfigured(error):
             remedy = "Check --tls, --ca-file, --cert and the name in the server's certificate."
             return CommandError(f"{target} does not accept the connection ({error}). {remedy}", ExitCode.UNREACHABLE)

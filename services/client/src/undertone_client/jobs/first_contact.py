@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from undertone_client.client import Client
-from undertone_client.errors import ServiceError, is_misconfigured, is_retryable
+from undertone_client.errors import ServiceError, TlsMismatchError, is_misconfigured, is_retryable
+from undertone_client.jobs.tls_probe import explain_tls
 from undertone_client.resilience import RetryPolicy
 from undertone_client.settings import Settings
 from undertone_client.transport import Mode
@@ -63,6 +64,10 @@ async def wait_for_service(
             async with Client(target, settings=attempt) as client:
                 return await client.model()
         except ServiceError as error:
+            if "Connection refused" not in error.reason:  # else the service does not listen yet
+                explained = await explain_tls(error, target, tls=settings.tls is not None)
+                if isinstance(explained, TlsMismatchError):
+                    raise explained from None
             waited = clock() - start
             pause = max(WAITS.max_wait(attempts), error.pushback_seconds or 0.0)
             # The minimum of attempts must not make the job wait for a long pushback.
