@@ -142,7 +142,7 @@ def _flips(benchmark: Benchmark, predictions: Sequence[Predictions]) -> Iterator
 
 
 def _calibrated(predictions: Sequence[Predictions]) -> list[Predictions]:
-    """Without the baseline that has one label: no change of a text changes it."""
+    """Without the baselines that have only labels."""
     return [model for model in predictions if model.classifier.calibrated]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from undertone_model.benchmark.bootstrap import Estimate
 from undertone_model.benchmark.coverage import CONFIDENCES
-from undertone_model.benchmark.report import Report
+from undertone_model.benchmark.report import Flips, Report
 from undertone_model.emotions import EMOTIONS
 
 
@@ -85,20 +85,30 @@ def _coverage(report: Report) -> TextTable:
 
 
 def _flips(report: Report) -> TextTable:
+    changes = tuple(dict.fromkeys(flips.perturbation for flips in report.flips))
+    cells = {(flips.data, flips.model, flips.perturbation): flips for flips in report.flips}
     rows = tuple(
-        (flips.data, flips.perturbation, flips.model, f"{flips.texts:,}", _estimate(flips.flips)) for flips in report.flips
+        (data, model, *(_flip(cells.get((data, model, change))) for change in changes))
+        for data, model in dict.fromkeys((flips.data, flips.model) for flips in report.flips)
     )
-    return TextTable("Labels that change with the text", ("data", "change", "model", "texts", "flips"), rows)
+    return TextTable("Share of labels that change with the text, and number of texts", ("data", "model", *changes), rows)
+
+
+def _flip(flips: Flips | None) -> str:
+    return f"{_estimate(flips.flips)} of {flips.texts:,}" if flips else ""
 
 
 def _suites(report: Report) -> TextTable:
-    rows = [
-        (scores.suite, scores.model, f"{scores.accepted} of {scores.texts}", f"{scores.literal} of {scores.texts}", "")
-        for scores in report.suites
-    ]
-    rows += [("names", names.model, "", "", f"{_share(names.flips)} of labels; {names.unstable} of {names.texts} texts")
-             for names in report.names]  # fmt: skip
-    return TextTable("Suites", ("suite", "model", "accepted", "read literally", "moved by a name"), tuple(rows))
+    suites = tuple(dict.fromkeys(scores.suite for scores in report.suites))
+    cells = {(scores.model, scores.suite): scores for scores in report.suites}
+    names = {row.model: f"{_share(row.flips)} of labels, in {row.unstable} of {row.texts} texts" for row in report.names}
+    rows = []
+    for model in dict.fromkeys(scores.model for scores in report.suites):
+        of_model = [cells[model, suite] for suite in suites]
+        counts = [f"{count} of {row.texts}" for row in of_model for count in (row.accepted, row.literal)]
+        rows.append((model, *counts, names.get(model, "")))
+    columns = [f"{suite}: {kind}" for suite in suites for kind in ("accepted", "read literally")]
+    return TextTable("Suites", ("model", *columns, "moved by a name"), tuple(rows))
 
 
 def _model(name: str, calibration: str) -> str:

@@ -78,10 +78,16 @@ def _parse_rows(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 @options.base
 @click.option("--prior", default="stories", show_default=True, help="Prior of the adapters that all differences refer to.")
 @click.option(
+    "--lexicon",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Evaluate a lexicon too: lines with an emotion and its words, separated by tabs (categories.tsv of Empath).",
+)
+@click.option(
     "--baselines/--no-baselines",
     default=True,
     show_default=True,
-    help="Evaluate baselines too: always neutral and, with --goemotions, logistic regression on TF-IDF.",
+    help="Evaluate baselines too: always neutral, --lexicon, and with --goemotions logistic regression on TF-IDF.",
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all results.")
@@ -99,6 +105,7 @@ def evaluate(
     adapters: Path,
     base: str | None,
     prior: str,
+    lexicon: Path | None,
     baselines: bool,
     markdown: bool,
     json_file: Path | None,
@@ -129,6 +136,8 @@ def evaluate(
         models.insert(0, classifiers.adapters_classifier(adapters, base, prior))
     if baselines:
         models.append(baseline.always_neutral())
+        if lexicon:
+            models.append(baseline.lexicon(lexicon))
         if goemotions:
             models.append(baseline.tfidf(goemotions, stories))
     benchmark = Benchmark(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from undertone_model.benchmark.bootstrap import (
@@ -17,6 +17,7 @@ CLASSES = (0, 1, 2)
 PAIRS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=40)
 
 
+@settings(max_examples=25)
 @given(PAIRS)
 def test_macro_f1_of_every_resample_is_that_of_its_rows(pairs: list[tuple[int, int]]) -> None:
     labels, predicted = np.array(pairs).T

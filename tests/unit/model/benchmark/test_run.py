@@ -1,12 +1,13 @@
 """A benchmark of classifiers that read one word, and its tables."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from undertone_model.benchmark.baselines import always_neutral, tfidf
+from undertone_model.benchmark.baselines import always_neutral, lexicon, tfidf
 from undertone_model.benchmark.classifiers import Classifier, Probabilities, checkpoint_classifier, export_classifier
 from undertone_model.benchmark.coverage import area_under_risk_coverage, coverages
 from undertone_model.benchmark.emotion_labels import pool_emotions
@@ -15,9 +16,8 @@ from undertone_model.benchmark.run import Benchmark, run
 from undertone_model.benchmark.suites import SUITES, load_names, load_suite
 from undertone_model.benchmark.tables import markdown, tables
 from undertone_model.corpora import LabelledText, TestSet
-from undertone_model.data import PACKAGED_STORIES
 from undertone_model.emotions import EMOTIONS, GOEMOTIONS
-from undertone_model.errors import CheckpointError
+from undertone_model.errors import CheckpointError, DataError
 from undertone_model.testing import tiny_checkpoint
 
 JOY, SADNESS = EMOTIONS.index("joy"), EMOTIONS.index("sadness")
@@ -133,7 +133,9 @@ def test_markdown_has_the_tables(report: Report) -> None:
         "macro-F1 without anger, anticipation, surprise, love, disgust, neutral**" in text
     )
     assert "| reader, bold | .750 | .489 (" in text
-    assert "| novels | punctuation dropped | shouter | 4 | .250 (" in text
+    assert "| data | model | names swapped | punctuation dropped | typos | lower case | last sentence dropped |" in text
+    assert "| novels | shouter | .000 (.000 to .000) of 1 | .250 (.000 to .750) of 4 |" in text
+    assert "| always neutral | 21 of 26 | 0 of 26 | 1 of 14 | 0 of 14 |  |" in text
     widths = [{line.count("|") for line in part.splitlines() if line.startswith("|")} for part in text.split("\n\n")]
     assert all(len(width) <= 1 for width in widths)
 
@@ -195,21 +197,29 @@ def test_checkpoint_with_the_labels_of_goemotions(tmp_path: Path) -> None:
     assert answers.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_tfidf_learns_the_words_of_its_training_data(goemotions: Callable[[Sequence[tuple[str, str]]], Path]) -> None:
-    folder = goemotions([("hurray for the goal", "joy"), ("the bus is late", "neutral")] * 40)
-    answers = tfidf(folder, PACKAGED_STORIES).predict(["hurray, a goal", "a late bus"])[""]
-    assert answers.sum(axis=1) == pytest.approx([1, 1])
-    assert [EMOTIONS[index] for index in answers.argmax(axis=1)] == ["joy", "neutral"]
+def test_a_lexicon_counts_words(tmp_path: Path) -> None:
+    path = tmp_path / "categories.tsv"
+    path.write_text("joy\tlaugh\tmerry\nfear\tdread\tmerry\noffice\tdesk\n")
+    answers = lexicon(path).predict(["A merry Laugh.", "Dread, dread, merry", "my desk", "laughter"])[""]
+    assert [EMOTIONS[index] for index in answers.argmax(axis=1)] == ["joy", "fear", "neutral", "neutral"]
+    path.write_text("office\tdesk\n")
+    with pytest.raises(DataError, match=r"has no words of an emotion; expected lines with one of joy"):
+        lexicon(path)
+
+
+def test_tfidf_learns_the_words_of_its_training_data(corpora: Path) -> None:
+    answers = tfidf(corpora, corpora).predict(["hurray, a goal", "a late bus", "a grim night"])[""]
+    assert answers.sum(axis=1) == pytest.approx([1, 1, 1])
+    assert [EMOTIONS[index] for index in answers.argmax(axis=1)] == ["joy", "neutral", "fear"]
 
 
 @pytest.fixture
-def goemotions(tmp_path: Path) -> Callable[[Sequence[tuple[str, str]]], Path]:
-    """Writes comments with their labels as the train split of GoEmotions."""
-
-    def write(rows: Sequence[tuple[str, str]]) -> Path:
-        labels = list(GOEMOTIONS)
-        (tmp_path / "labels.txt").write_text("\n".join(labels))
-        (tmp_path / "train.tsv").write_text("".join(f"{text}\t{labels.index(label)}\tx\n" for text, label in rows))
-        return tmp_path
-
-    return write
+def corpora(tmp_path: Path) -> Path:
+    """The train splits of GoEmotions and of stories: two different comments and one paragraph."""
+    labels = list(GOEMOTIONS)
+    (tmp_path / "labels.txt").write_text("\n".join(labels))
+    comments = [f"hurray for the goal\t{labels.index('joy')}\tx", f"the bus is late\t{labels.index('neutral')}\tx"]
+    (tmp_path / "train.tsv").write_text("\n".join(comments * 20) + "\n")
+    paragraphs = [{"id": f"sea/fear/0{number}", "emotion": "fear", "text": "grim night"} for number in range(7)]
+    (tmp_path / "sea.jsonl").write_text("\n".join(map(json.dumps, paragraphs)) + "\n")
+    return tmp_path
