@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of the page: a checkpoint, and texts with and without labels."""
     # The sidecar's chunks overlap by 64 tokens, which a model of 64 positions does not allow.
     tiny_checkpoint(tmp_path / "feelings", positions=256, problem_type="multi-label")
-    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
     rows = [{"text": text, "labels": EMOTIONS[number : number + 2]} for number, text in enumerate(TEXTS)]
     (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.chdir(tmp_path)
@@ -67,6 +67,7 @@ def test_commands_of_the_page(folder: Path) -> None:
     expected = {label for label, threshold in thresholds if reply["probabilities"][label] >= threshold}
     assert reply["problem_type"] == "multi-label"
     assert set(reply["labels_above_threshold"]) == expected
+    assert json.loads((folder / "scores" / "_run.json").read_text())["counts"]["scored"] == len(TEXTS)
     assert (folder / "feelings.html").stat().st_size > 0
 
 
