@@ -76,7 +76,8 @@ def model_option(command: Command) -> Command:
         "--model",
         default="demo",
         show_default=True,
-        help="demo, minilm, bert-base, bert-large or a model folder. The BERT models have random weights.",
+        help="demo, a model folder, or random weights of this size: minilm, bert-base, bert-large, roberta-base, "
+        "distilbert-base, electra-base, mpnet-base, modernbert-base or deberta-v3-base.",
     )(command)
 
 
