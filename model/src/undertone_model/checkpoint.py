@@ -171,4 +171,7 @@ def _check_shapes(folder: Path, weights: NamedArrays, architecture: Architecture
             )
         if weights[name].shape != shape:
             actual = list(weights[name].shape)
-            raise CheckpointError(f"{folder}: tensor {family.tensor_name(name)} has the shape {actual}, expected {list(shape)}")
+            raise CheckpointError(
+                f"{folder}: tensor {family.tensor_name(name)} has the shape {actual}, but config.json "
+                f"describes {list(shape)}; use the config.json that was saved with the weights"
+            )

@@ -142,7 +142,7 @@ def load_sample(path: Path) -> Sample:
     else:
         sample = _load_sample_file(path)
     if not sample.texts:
-        raise DataError(f"{path} contains no texts")
+        raise DataError(f"{path} contains no texts; write one text in each line")
     return sample
 
 
@@ -151,7 +151,7 @@ def _load_sample_file(path: Path) -> Sample:
         content = path.read_bytes()
         lines = content.decode().split("\n")
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist; use a file of texts") from None
+        raise DataError(f"{path} does not exist; use a file with one text in each line") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
     texts = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]

@@ -21,9 +21,10 @@ from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
 MAX_LABEL_FLIPS: Final = 0.005
-"""The maximum share of texts whose label differs from float32.
+"""The maximum share of texts whose labels differ from float32.
 
-With a multi-label model, a label differs if its probability is on the other side of its threshold.
+With a multi-label model, the labels of a text differ if any probability is on the other side of its
+threshold.
 """
 MAX_SHIFT: Final = 0.02
 """The maximum difference of any probability from float32."""
@@ -33,9 +34,9 @@ MAX_SHIFT: Final = 0.02
 class Agreement:
     """Comparison of an export with float32 on a sample of texts.
 
-    `label_flips` is the share of texts with a different label (with a multi-label model: with any
-    label on the other side of its threshold), `largest_shift` the largest difference of a
-    probability.
+    `label_flips` is the share of texts with different labels. With a multi-label model, the labels
+    of a text differ if any probability is on the other side of its threshold. `largest_shift` is
+    the largest difference of a probability.
     """
 
     sample: str
@@ -46,11 +47,9 @@ class Agreement:
     problem_type: ProblemType = "single-label"
 
     def __str__(self) -> str:
-        flipped = "a different label than in fp32"
-        if self.problem_type == "multi-label":
-            flipped = "a label on the other side of its threshold than in fp32"
+        flipped = "a different label" if self.problem_type == "single-label" else "different labels"
         return (
-            f"{self.label_flips:.2%} of {self.rows} texts of {self.sample} have {flipped} "
+            f"{self.label_flips:.2%} of {self.rows} texts of {self.sample} have {flipped} than in fp32 "
             f"(allowed: {MAX_LABEL_FLIPS:.1%}); the largest difference of a probability is {self.largest_shift:.4f} "
             f"(allowed: {MAX_SHIFT})"
         )
@@ -63,7 +62,7 @@ class Agreement:
     def check(self, folder: Path) -> None:
         """Raises VerificationError if the export in `folder` does not pass."""
         if not self.passes:
-            raise VerificationError(f"{folder}: {self}; export with --precision fp32")
+            raise VerificationError(f"{folder} does not agree with fp32: {self}; use --precision fp32")
 
     def message(self) -> contract_pb2.Agreement:
         """The message in the contract."""

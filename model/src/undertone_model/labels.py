@@ -77,7 +77,7 @@ def read_problem_type(configuration: Configuration) -> ProblemType | None:
         return None
     if name not in tuple(PROBLEM_TYPES):
         supported = ", ".join(PROBLEM_TYPES)
-        raise CheckpointError(f"{configuration.path}: problem_type is {name!r}; supported are: {supported}")
+        raise CheckpointError(f"{configuration.path}: problem_type is {name!r}; train a classifier, with one of {supported}")
     return PROBLEM_TYPES[name]
 
 

@@ -60,7 +60,7 @@ def read_thresholds(path: Path | None, default: float | None, labels: Sequence[s
     except (OSError, ValueError) as error:
         raise ExportError(f"cannot read {path}: {error}") from None
     if not isinstance(numbers, dict):
-        raise ExportError(f"{path}: expected an object that maps labels to thresholds, found {type(numbers).__name__}")
+        raise ExportError(f'{path}: expected an object such as {{"joy": 0.3}}, found {type(numbers).__name__}')
     for label, number in numbers.items():
         if label not in labels:
             raise ExportError(f"{path}: the model has no label {label!r}; its labels are {', '.join(labels)}")
@@ -91,13 +91,13 @@ def read_labelled_texts(path: Path, labels: Sequence[str]) -> LabelledTexts:
         except (ValueError, KeyError, TypeError):
             text = names = None
         if not isinstance(text, str) or not isinstance(names, list):
-            raise DataError(f"{path}, line {number}: expected an object with a text and a list of labels")
+            raise DataError(f'{path}, line {number}: expected an object such as {{"text": "Home!", "labels": ["joy"]}}')
         if unknown := [name for name in names if name not in labels]:
             raise DataError(f"{path}, line {number}: the model has no label {unknown[0]!r}; its labels are {', '.join(labels)}")
         texts.append(text)
         targets.append([label in names for label in labels])
     if not texts:
-        raise DataError(f"{path} contains no texts")
+        raise DataError(f"{path} contains no texts; write an object with text and labels in each line")
     return LabelledTexts(tuple(texts), np.array(targets))
 
 

@@ -98,15 +98,16 @@ def newest_export(folder: Path) -> Path:
 
 def _check_weights(folder: Path, contract: ModelContract, goldens: Goldens | None, source: Source | None) -> None:
     """Golden outputs and source must belong to the weights of the export."""
-    weights = f"{contract.weights_sha256[:12]}…" if contract.weights_sha256 else "random weights"
+    weights = f"{contract.weights_sha256[:12]}…" if contract.weights_sha256 else "random"
     if goldens and goldens.weights_sha256 != contract.weights_sha256:
         raise VerificationError(
-            f"the golden outputs belong to the weights {goldens.weights_sha256[:12]}…, but {folder} was made from {weights}"
+            f"the golden outputs belong to the weights {goldens.weights_sha256[:12]}…, "
+            f"but the weights of {folder} are {weights}; use the golden outputs of this model"
         )
     if source and source.weights_sha256 != contract.weights_sha256:
         raise VerificationError(
-            f"{folder} was made from {weights}, not from {source.weights_sha256[:12]}…; "
-            "set --checkpoint or --adapters to its weights to compare it with fp32"
+            f"the weights of {folder} are {weights}, but those to compare are {source.weights_sha256[:12]}…; "
+            "set --checkpoint or --adapters to the folder that was exported"
         )
 
 

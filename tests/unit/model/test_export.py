@@ -183,7 +183,9 @@ def test_export_that_fails_the_gate_is_not_written(
     tiny: Path, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "MAX_SHIFT", 1e-9)
-    with pytest.raises(VerificationError, match=r"m/1: 0\.00% of 4 texts .*\(allowed: 1e-09\); export with --precision fp32"):
+    with pytest.raises(
+        VerificationError, match=r"m/1 does not agree with fp32: 0\.00% of 4 texts .*\(allowed: 1e-09\); use --precision fp32"
+    ):
         export(sources.from_checkpoint(tiny), tmp_path, "m", precision="bf16", sample=sample)
     assert list((tmp_path / "m").iterdir()) == []
 

@@ -62,7 +62,9 @@ def test_problem_type_is_read_from_the_configuration(name: str | None, expected:
 
 
 def test_regression_is_refused_by_name() -> None:
-    expected = r"problem_type is 'regression'; supported are: single_label_classification, multi_label_classification"
+    expected = (
+        r"problem_type is 'regression'; train a classifier, with one of single_label_classification, multi_label_classification"
+    )
     with pytest.raises(CheckpointError, match=expected):
         read_problem_type(Configuration(CONFIG, {"problem_type": "regression"}))
 

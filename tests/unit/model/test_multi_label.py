@@ -115,7 +115,7 @@ def test_commands_export_and_verify_a_multi_label_model(tmp_path: Path, sample: 
     lines = verified.stdout.splitlines()
     assert lines[0].endswith("mine version 1, fp32, multi-label, 3 labels")
     assert lines[1] == f"thresholds: {EMOTIONS[0]} 0.75, {EMOTIONS[1]} 0.25, {EMOTIONS[2]} 0.75"
-    assert "0.00% of 4 texts of texts.txt have a label on the other side of its threshold than in fp32" in lines[-1]
+    assert "0.00% of 4 texts of texts.txt have different labels than in fp32" in lines[-1]
 
 
 def test_multi_label_model_with_one_label(tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def test_changed_weights_are_refused(export_copy: Path, tiny_goldens: Goldens, t
 
 def test_golden_outputs_of_other_weights_are_refused(exported: Path, tiny_goldens: Goldens) -> None:
     other = replace(tiny_goldens, weights_sha256="ab" * 32)
-    assert_refused(exported, r"the golden outputs belong to the weights abababababab…, but .* was made from \w{12}…", other)
+    assert_refused(
+        exported, r"the golden outputs belong to the weights abababababab…, but the weights of .* are \w{12}…", other
+    )
 
 
 def test_golden_outputs_with_another_number_of_labels_are_refused(exported: Path, tiny_goldens: Goldens) -> None:
@@ -198,5 +200,5 @@ def test_export_with_weights_of_another_model_fails_the_gate(
 
 
 def test_source_must_have_the_weights_of_the_export(smooth_source: Source, bf16_export: Path, sample: Sample) -> None:
-    with pytest.raises(VerificationError, match=r"was made from \w{12}…, not from cdcdcdcdcdcd…; set --checkpoint"):
+    with pytest.raises(VerificationError, match=r"are \w{12}…, but those to compare are cdcdcdcdcdcd…; set --checkpoint"):
         verify(bf16_export, None, replace(smooth_source, weights_sha256="cd" * 32), sample)

@@ -32,7 +32,7 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 @click.option(
     "--problem-type",
     type=click.Choice(get_args(ProblemType)),
-    help="Problem type of a checkpoint whose config.json has none: exactly one label for each text, or any number. "
+    help="Problem type of a checkpoint whose config.json has none: exactly one label for each text, or any number of labels. "
     "Default: single-label.",
 )
 @click.option(
@@ -44,7 +44,7 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 @click.option(
     "--thresholds",
     type=click.Path(path_type=Path, dir_okay=False),
-    help='JSON file with the thresholds of single labels, such as {"joy": 0.3}. The other labels have --threshold.',
+    help='JSON file with thresholds of labels, such as {"joy": 0.3}. Labels that are not in the file have the threshold of --threshold.',
 )
 @click.option(
     "--random",
@@ -132,7 +132,7 @@ def export(
     except VerificationError as error:
         if precision != "auto":
             raise
-        click.echo(f"Warning: {error}. This export is in fp32.", err=True)
+        click.echo(f"Warning: an export in bf16 was not written: {error}. The export is therefore in fp32.", err=True)
         version_folder = exports.export(source, folder, name, version, max_tokens, special_tokens=special_tokens)
     click.echo(version_folder)
 

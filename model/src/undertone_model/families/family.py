@@ -47,5 +47,7 @@ def find_family(configuration: Configuration) -> Family:
     model_type = configuration.fields.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         supported = ", ".join(FAMILIES)
-        raise CheckpointError(f"{configuration.path}: model_type is {model_type!r}; supported are: {supported}")
+        raise CheckpointError(
+            f"{configuration.path}: model_type is {model_type!r}; use a model of one of these families: {supported}"
+        )
     return FAMILIES[model_type]

@@ -75,7 +75,8 @@ def read_model(folder: Path, *, name: str, overlap: int, executor: Executor) -> 
         )
     if overlap >= model.width:
         raise ContractError(
-            f"{folder}: the model accepts {model.width} tokens of text, but --chunk-overlap is {overlap}: set a smaller one"
+            f"{folder}: the model accepts {model.width} tokens of text, but --chunk-overlap is {overlap}: "
+            f"use --chunk-overlap={model.width // 4}"
         )
     return model
 

@@ -56,7 +56,7 @@ def test_commands_compare_bf16_with_fp32_and_fall_back_to_fp32(
     code, output = run("export", tmp_path / "auto", *options)
     assert code == 0, output
     assert "Warning: " in output
-    assert "export with --precision fp32. This export is in fp32." in output
+    assert "use --precision fp32. The export is therefore in fp32." in output
     assert json.loads((tmp_path / "auto/tiny/1/contract.json").read_text())["precision"] == "fp32"
     code, output = run("verify", tmp_path / "tiny", *options)
     assert code == 1

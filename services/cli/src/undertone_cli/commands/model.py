@@ -43,10 +43,14 @@ async def _served_model(connection: ConnectionOptions) -> ServedModel:
 def _describe_labels(served: ServedModel) -> str:
     if served.problem_type is ProblemType.SINGLE_LABEL:
         return f"one of {', '.join(served.labels)}"
+    return f"any number of {', '.join(served.labels)}"
+
+
+def _describe_thresholds(served: ServedModel) -> str:
     if len(set(served.thresholds)) == 1:
-        return f"any of {', '.join(served.labels)}, each from a probability of {served.thresholds[0]:.4g}"
+        return f"{served.thresholds[0]:.4g} for each label"
     pairs = zip(served.labels, served.thresholds, strict=True)
-    return "any of these, each from a probability of " + ", ".join(f"{threshold:.4g} {label}" for label, threshold in pairs)
+    return ", ".join(f"{label} {threshold:.4g}" for label, threshold in pairs)
 
 
 def _show(served: ServedModel, console: Console) -> None:
@@ -54,6 +58,7 @@ def _show(served: ServedModel, console: Console) -> None:
     rows = [
         ("model", str(served.model)),
         ("labels", _describe_labels(served)),
+        *([("thresholds", _describe_thresholds(served))] if served.thresholds else []),
         ("maximum sequence", f"{served.max_tokens:,} tokens"),
     ]
     if contract.architecture.type:
