@@ -16,8 +16,9 @@ class RelativeBias:
     """A number for each head and bucket of distances is added to the attention scores of all
     layers (Raffel et al., 2020): the weight `embeddings.relative_bias` [buckets, heads].
 
-    Half of the buckets are for keys at or before the query. Of a half, the first half has a bucket
-    for each distance, and the rest grows with the logarithm of the distance up to `max_distance`.
+    Half of the buckets are for keys at or before the query, and half for keys after it. The first
+    half of these buckets have one distance each. The other buckets have ranges of distances, whose
+    size grows with the distance (logarithmic) up to `max_distance`.
     """
 
     buckets: int = 32
@@ -28,8 +29,8 @@ class RelativeBias:
 class AbsolutePositions:
     """An embedding of each position is added to the embedding of its token.
 
-    The first token has the position `offset`, so that a model has `offset` fewer tokens than
-    positions. `bias` represents the distances of tokens in addition.
+    The first token has the position `offset`, so that a sequence has at most `offset` fewer tokens
+    than the model has positions. `bias` also represents the distances of tokens.
     """
 
     offset: int = 0

@@ -45,7 +45,7 @@ def export(
     max_tokens = positions if max_tokens is None else max_tokens
     if not MIN_MAX_TOKENS <= max_tokens <= positions:
         raise ExportError(
-            f"--max-tokens {max_tokens} is invalid: use {MIN_MAX_TOKENS} to {positions}, the number of positions of the model"
+            f"--max-tokens {max_tokens} is invalid: use {MIN_MAX_TOKENS} to {positions}, the maximum of the model"
         )
     needs_comparison = precision != "fp32" and source.weights_sha256 != ""
     if needs_comparison and sample is None:

@@ -1,4 +1,4 @@
-"""Golden outputs: logits of the original PyTorch implementation of BERT for given token ids.
+"""Golden outputs: logits of the original PyTorch implementation for given token ids.
 
 model/make_goldens.py creates them. They are stored with the SHA-256 of their weights.
 """

@@ -52,7 +52,7 @@ def read_labels(configuration: Configuration, count: int) -> tuple[str, ...]:
     """
     path = configuration.path
     if (number := configuration.fields.get("num_labels")) not in (None, count):
-        raise CheckpointError(f"{path}: num_labels is {number!r}, but the head has {count} labels")
+        raise CheckpointError(f"{path}: num_labels is {number!r}, but the head has {count} labels; correct num_labels")
     names = configuration.fields.get("id2label")
     if not names:
         return tuple(f"LABEL_{index}" for index in range(count))
@@ -64,9 +64,9 @@ def read_labels(configuration: Configuration, count: int) -> tuple[str, ...]:
         )
     labels = tuple(str(names[str(index)]) for index in range(count))
     if not all(labels):
-        raise CheckpointError(f"{path}: id2label has an empty name: {', '.join(map(repr, labels))}")
+        raise CheckpointError(f"{path}: id2label has an empty name: {', '.join(map(repr, labels))}; name each label")
     if len(set(labels)) != count:
-        raise CheckpointError(f"{path}: id2label has the same name for two labels: {', '.join(labels)}")
+        raise CheckpointError(f"{path}: id2label has the same name for two labels: {', '.join(labels)}; use different names")
     return labels
 
 
@@ -91,7 +91,9 @@ def check_head(configuration: Configuration) -> None:
     for name in names if isinstance(names, list) else ():
         if str(name).endswith(OTHER_ARCHITECTURES):
             expected = str(name).removesuffix("Model").partition("For")[0] + "ForSequenceClassification"
-            raise CheckpointError(f"{configuration.path}: the model is a {name}; an export needs a {expected}")
+            raise CheckpointError(
+                f"{configuration.path}: the model is a {name}; an export needs a {expected}; fine-tune it with this head"
+            )
 
 
 def choose_problem_type(

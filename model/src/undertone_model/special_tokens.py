@@ -1,4 +1,4 @@
-"""Special tokens that a user types: "[SEP]", "</s>" or "<mask>" in a text are text, or control.
+"""Special tokens in a text, such as "[SEP]", "</s>" or "<mask>": text, or control.
 
 The tokenizer.json of an export records the choice. A tokenizer with `encode_special_tokens` skips
 added tokens that are special, so these are text. Decision 16 gives the reasons.
@@ -48,7 +48,7 @@ def served_tokenizer(tokenizer: Tokenizer, special_tokens: SpecialTokens = "text
 
 
 def _hide_pieces(description: dict[str, Any], hidden: set[str | None]) -> None:
-    """Renames the pieces of special tokens in a Unigram vocabulary, which would match a text.
+    """Renames the pieces of special tokens in a Unigram vocabulary. Else they would match a text.
 
     Sentencepiece itself never matches them. The ids of all pieces stay. The added tokens of renamed
     pieces would get new ids. They are not needed: the post-processor has its own ids.

@@ -110,5 +110,8 @@ def _read_file(path: Path) -> NamedArrays:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     for name, array in tensors.items():
         if not np.isfinite(array).all():
-            raise CheckpointError(f"{path}: tensor {name} has numbers that are not finite; the training may have diverged")
+            raise CheckpointError(
+                f"{path}: tensor {name} has numbers that are NaN, infinite or too large for fp32; "
+                "use an earlier checkpoint of the training"
+            )
     return tensors

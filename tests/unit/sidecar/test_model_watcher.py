@@ -273,7 +273,7 @@ def edit(folder: Path, **changes: object) -> None:
         (lambda folder: edit(folder, thresholds=[0.5] * 9), r"thresholds is \[0\.5, .*\], but only a multi-label model has"),
         (
             lambda folder: edit(folder, problemType="PROBLEM_TYPE_MULTI_LABEL", thresholds=[0.5] * 8),
-            r"thresholds has 8 numbers, but a multi-label model needs one a label: 9: export the model again",
+            r"thresholds has 8 numbers, but needs one for each of the 9 labels: export the model again",
         ),
         (
             lambda folder: edit(folder, problemType="PROBLEM_TYPE_MULTI_LABEL", thresholds=[0.5] * 8 + [1.0]),

@@ -67,8 +67,8 @@ def families(
     """Compare the exported graphs of the supported families with that of BERT-base.
 
     Each model runs in a separate process with all CPUs and the model server's environment, in a
-    Session as in TF Serving. The models take turns in alternating order. Takes five minutes; all
-    models need 12 GB of memory in fp32 and 8 GB in bf16.
+    Session as in TF Serving. The models run one after the other, in alternating order. Takes five
+    minutes; all models need 12 GB of memory in fp32 and 8 GB in bf16.
     """
     chosen = precision if precision != "auto" else "bf16" if Environment.read().has_bf16 else "fp32"
     names = (BASELINE, *dict.fromkeys(models))

@@ -104,7 +104,8 @@ def compare(model: str, shapes: Sequence[Shape], rounds: int, runs: int) -> Repo
     """Compare the exported graph with a conventional one, with int8 and with OpenVINO.
 
     Each variant runs in a separate process with all CPUs, in a Session as in TF Serving. The
-    variants take turns in alternating order. Takes five minutes; BERT-base needs 12 GB of memory.
+    variants run one after the other, in alternating order. Takes five minutes; BERT-base needs
+    12 GB of memory.
     """
     machine = Environment.read()
     chosen = list(variants(has_bf16=machine.has_bf16, openvino=has_openvino()))

@@ -44,7 +44,7 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 @click.option(
     "--thresholds",
     type=click.Path(path_type=Path, dir_okay=False),
-    help='JSON file with thresholds of labels, such as {"joy": 0.3}. Labels that are not in the file have the threshold of --threshold.',
+    help='JSON file with thresholds of labels, such as {"joy": 0.3}. --threshold sets those of the other labels.',
 )
 @click.option(
     "--random",
@@ -62,7 +62,7 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 )
 @click.option("--name", metavar="NAME", help="Name of the model. Default: emotions, or the name of the checkpoint folder.")
 @click.option("--version", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1.")
-@click.option("--max-tokens", type=int, help="Maximum length of a sequence. Default: the number of positions of the model.")
+@click.option("--max-tokens", type=int, help="Maximum length of a sequence in tokens. Default: the maximum of the model.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),

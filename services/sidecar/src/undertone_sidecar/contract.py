@@ -143,7 +143,7 @@ def _label_problem(message: contract_pb2.ModelContract) -> str | None:
         if not labels or len(set(labels)) != len(labels):
             return f"labels is {labels}, but needs at least one label and no duplicates"
         if len(thresholds) != len(labels):
-            return f"thresholds has {len(thresholds)} numbers, but a multi-label model needs one a label: {len(labels)}"
+            return f"thresholds has {len(thresholds)} numbers, but needs one for each of the {len(labels)} labels"
         for label, threshold in zip(labels, thresholds, strict=True):
             if not 0 < threshold < 1:
                 return f"the threshold of {label!r} is {threshold:g}, but must be above 0 and below 1"

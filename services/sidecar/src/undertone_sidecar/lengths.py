@@ -86,7 +86,7 @@ class PaddedLengths:
         return self.values[bisect_left(self.values, tokens)]
 
     def cost(self, length: int) -> int:
-        """Tokens of sequences of 512 tokens that take as long as one sequence of `length`.
+        """The number of tokens, in sequences of 512 tokens, that take as long as one of `length`.
 
         Each token attends to all tokens of its sequence, so a token of a longer sequence costs
         more. Up to 512 tokens, the cost is the length: the difference is small.
