@@ -13,5 +13,11 @@ def test_help_shows_examples_in_100_columns_without_a_service(arguments: list[st
     assert max(map(len, result.output.splitlines())) <= 100
 
 
+def test_a_misspelt_command_has_a_suggestion() -> None:
+    result = CliRunner().invoke(undertone, ["scor"])
+    assert (result.exit_code, "No such command 'scor'. Did you mean 'score'?" in result.output) == (2, True)
+    assert "No such command 'xyz'." in CliRunner().invoke(undertone, ["xyz"]).output
+
+
 def test_version_is_printed() -> None:
     assert CliRunner().invoke(undertone, ["--version"]).output.startswith("undertone, version 0.")

@@ -1,6 +1,7 @@
 """The `undertone` command group."""
 
 import os
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -34,6 +35,12 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - a programming error
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and (similar := get_close_matches(name, COMMANDS, n=1)):
+            ctx.fail(f"No such command {name!r}. Did you mean {similar[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -59,7 +66,10 @@ def main() -> None:
     """Run the command and exit with its exit code."""
     # gRPC's core writes lines to standard error for each failed handshake. Our messages have them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    undertone(prog_name="undertone")
+    from undertone_cli.standard_output import checked_standard_output
+
+    with checked_standard_output():
+        undertone(prog_name="undertone")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from undertone_cli.__main__ import undertone
 from undertone_cli.run_folder import RunFolder
 from undertone_client.testing import FakeClassifier
 
-from tests.unit.support.command import Command, read_failures, read_table, write_texts
+from tests.unit.support.command import Command, read_failures, read_manifest, read_table, write_texts
 
 NOWHERE = "127.0.0.1:1"
 
@@ -107,6 +107,32 @@ def test_invalid_inputs_are_reported_before_anything_is_sent(
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--overwrite",)])
+def test_a_folder_with_other_files_is_not_written_to(command: Command, story: Path, arguments: tuple[str]) -> None:
+    result = command("score", story, "--out", story.parent, *arguments)
+    assert result.exit_code == 2
+    assert "contains story.txt, which is not of a run of `undertone score`: use a new or empty folder" in result.output
+    assert list(story.parent.iterdir()) == [story]
+
+
+@pytest.mark.parametrize("option", ["--text-column", "--id-column", "--document-column"])
+def test_a_column_of_plain_text_is_refused(command: Command, story: Path, tmp_path: Path, option: str) -> None:
+    result = command("score", story, "--out", tmp_path / "out", option, "body")
+    assert (result.exit_code, f"{option} 'body': plain text has no columns; remove {option}" in result.output) == (2, True)
+
+
+def test_inputs_are_recorded_with_absolute_paths(
+    command: Command, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("score", "story.txt", "--out", "out").exit_code == 0
+    assert read_manifest(tmp_path / "out")["inputs"] == [str(story)]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    texts = command("top", "joy", "../out", "--with-text", "--format", "csv").output
+    assert texts.count("Paragraph number") == 9
 
 
 def test_unwritable_output(command: Command, story: Path) -> None:

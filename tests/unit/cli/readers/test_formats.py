@@ -93,9 +93,9 @@ def test_missing_column_is_reported_with_the_present_ones(rows: Path, option: st
     ("line", "problem"),
     [
         ('{"text": null}', "the text is null"),
-        ('{"other": "x"}', "the text is null"),
-        ('{"text": 7}', "the text is of type int, not a string"),
-        ('{"text": ["x"]}', "the text is of type list, not a string"),
+        ('{"other": "x"}', "the record has no field 'text', which --text-column names"),
+        ('{"text": 7}', "the text is a number, not a string"),
+        ('{"text": ["x"]}', "the text is an array, not a string"),
         (r'{"text": "x\ud800"}', "the text contains a lone surrogate at character 1, which is not a valid character"),
     ],
 )
@@ -112,7 +112,11 @@ def test_value_that_is_not_a_text_is_a_problem_of_its_row(tmp_path: Path, line: 
         ("a.jsonl", b'{"text": "x"}\n{"text": \xff}\n', r"a\.jsonl, line 2: byte 0xff is not UTF-8"),
         ("a.csv", b"text\nx\n\xff\n", r"a\.csv, line 3: byte 0xff is not UTF-8"),
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', r"a\.jsonl, line 2, column \d+: not valid JSON"),
-        ("a.jsonl", b'{"text": "x"}\n["x"]\n', r"a\.jsonl, line 2: a JSON list; each line must be one JSON object"),
+        (
+            "a.jsonl",
+            b'{"text": "x"}\n["x"]\n',
+            r"a\.jsonl, line 2: the line is an array, not a JSON object: write one JSON object in each line",
+        ),
         ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", r"a\.jsonl, line 1: .*digits"),
         ("a.jsonl", b"[" * 200_000, r"a\.jsonl, line 1"),
         ("a.csv", b"", r"a\.csv is empty"),

@@ -33,11 +33,36 @@ def test_parts_without_a_manifest_are_an_error(tmp_path: Path) -> None:
         RunFolder(tmp_path).read_manifest()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 99}'])
+@pytest.mark.parametrize("text", ["", '{"schema_version": 1}', '{"schema_version": 99}'])
 def test_damaged_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / "_run.json").write_text(text)
     with pytest.raises(OutputError, match=r"_run\.json .*--overwrite"):
         RunFolder(tmp_path).read_manifest()
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"name": "my run"}', "3"])
+def test_a_file_of_another_program_is_not_taken_for_a_manifest(tmp_path: Path, text: str) -> None:
+    (tmp_path / "_run.json").write_text(text)
+    folder = RunFolder(tmp_path)
+    with pytest.raises(OutputError, match=r"_run\.json was not written by `undertone score`: name a folder of a run"):
+        folder.read_manifest()
+    with pytest.raises(OutputError, match="is not deleted"):
+        folder.clear()
+    assert (tmp_path / "_run.json").read_text() == text
+
+
+def test_a_folder_of_another_program_keeps_the_names_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "run.json").write_text('{"name": "my run"}')
+    with pytest.raises(OutputError, match=r"contains run\.json, which is not of a run"):
+        RunFolder(tmp_path).read_manifest()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "scores"]
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "_report.html", "lost+found"])
+def test_hidden_files_do_not_make_a_folder_unusable(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    RunFolder(tmp_path).check_usable()
 
 
 def test_emotion_with_the_name_of_a_column() -> None:

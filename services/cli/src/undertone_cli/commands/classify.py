@@ -26,6 +26,7 @@ from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
 
 from undertone_cli.formatting import bar
 from undertone_cli.readers import printable
+from undertone_cli.standard_output import output_console
 
 MAX_BARS = 20
 """Labels with a bar on a terminal. Labels above their threshold always have one."""
@@ -61,7 +62,7 @@ def classify(text: str, *, as_json: bool, policy: Policy, connection: Connection
         raise InputError("the text is empty; pass it as a quoted argument, or pass - to read it from standard input")
     with closing(Telemetry(telemetry, ())) as active_telemetry:
         score = asyncio.run(_classify(connection, text, policy, active_telemetry))
-    console = Console()
+    console = output_console()
     if as_json or not console.is_terminal:
         click.echo(_score_json(score))
     else:

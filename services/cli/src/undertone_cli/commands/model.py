@@ -13,6 +13,8 @@ from undertone_client.client import Client
 from undertone_client.jobs import EXIT_CODES, ConnectionOptions, connection_options, explain_errors
 from undertone_client.values import ProblemType, ServedModel
 
+from undertone_cli.standard_output import output_console
+
 
 @click.command(
     epilog=f"""\b
@@ -32,7 +34,7 @@ def model(*, as_json: bool, connection: ConnectionOptions) -> None:
         contract = MessageToDict(served.contract, preserving_proto_field_name=True)
         click.echo(json.dumps({"contract": contract, "limits": asdict(served.limits)}, indent=2, ensure_ascii=False))
     else:
-        _show(served, Console())
+        _show(served, output_console())
 
 
 async def _served_model(connection: ConnectionOptions) -> ServedModel:

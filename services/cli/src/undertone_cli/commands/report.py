@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import click
-from undertone_client.jobs import CommandError, ExitCode, OutputError
+from undertone_client.jobs import CommandError, ExitCode, InputError, OutputError
 
 from undertone_cli.report import write_report
 from undertone_cli.run_folder import RunFolder
@@ -34,5 +34,5 @@ def report(folder: Path, output: Path | None, *, with_text: bool) -> None:
     """
     try:
         click.echo(write_report(folder, output or RunFolder(folder).report, with_text=with_text))
-    except OutputError as error:
+    except (InputError, OutputError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow.fs as pafs
 from undertone_client.jobs import InputError
 
-from undertone_cli.readers.formats import FORMAT_BY_SUFFIX, Format, ReadOptions
+from undertone_cli.readers.formats import FORMAT_BY_SUFFIX, TEXT_COLUMN, Format, ReadOptions
 from undertone_cli.readers.inputs import STDIN, Input, InputSet
 from undertone_cli.readers.local_files import FolderWalk, is_ignored, special_kind
 from undertone_cli.readers.names import printable, valid_unicode
@@ -43,6 +43,8 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
     search = _Search(options.format, exclude)
     for name in names:
         search.add(name)
+    if all(source.format is Format.TEXT for source in search.inputs):
+        _check_no_columns(options)
     return InputSet(search.inputs, options, skipped=search.skipped, loops=search.loops)
 
 
@@ -140,6 +142,13 @@ class _Search:
                 f"{printable(name)}: the suffix {path.suffix!r} does not determine the format; set it with --format"
             )
         self.inputs.append(Input(name, file_format, valid_unicode(str(path.with_suffix(""))), address))
+
+
+def _check_no_columns(options: ReadOptions) -> None:
+    """Plain text has no columns. With inputs that have columns, the options are for these."""
+    for flag, column in zip(options.flags[:3], options.columns[:3], strict=True):
+        if column not in (None, TEXT_COLUMN):
+            raise InputError(f"{flag} {column!r}: plain text has no columns; remove {flag}, or set another --format")
 
 
 def _objects(address: ObjectAddress) -> Iterator[_Found] | None:

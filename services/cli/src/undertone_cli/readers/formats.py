@@ -15,7 +15,7 @@ from undertone_client.jobs import InputError
 from undertone_cli.readers.column_types import STRING, RowTypes
 from undertone_cli.readers.lines import read_lines
 from undertone_cli.readers.parquet_columns import kept_values, parquet_types
-from undertone_cli.readers.raw_record import RawRecord
+from undertone_cli.readers.raw_record import RawRecord, json_kind
 from undertone_cli.readers.swallowed_rows import swallowed_row
 
 MAX_PARAGRAPH_CHARACTERS = 64 * 1024 * 1024
@@ -149,7 +149,8 @@ def read_jsonl(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions
             _check_columns(row.keys(), location, options)
             checked = True
         text, ident, document, *kept = (None if column is None else row.get(column) for column in options.columns)
-        yield RawRecord(location, text, ident, document, kept=tuple(kept))
+        missing = options.text_column if options.text_column not in row else None
+        yield RawRecord(location, text, ident, document, kept=tuple(kept), missing=missing)
 
 
 def read_csv(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions) -> Iterator[RawRecord]:
@@ -275,7 +276,7 @@ def _parse_json(line: str, location: str) -> dict[str, object]:
     except RecursionError:
         raise InputError(f"{location}: the JSON is nested too deeply") from None
     if not isinstance(row, dict):
-        raise InputError(f"{location}: a JSON {type(row).__name__}; each line must be one JSON object")
+        raise InputError(f"{location}: the line is {json_kind(row)}, not a JSON object: write one JSON object in each line")
     return row
 
 

@@ -44,6 +44,11 @@ class Input:
         return self.name == STDIN
 
     @property
+    def recorded_name(self) -> str:
+        """The name in _run.json: an absolute path, which later commands find from any folder."""
+        return self.name if self.is_stdin or self.address is not None else str(Path(self.name).absolute())
+
+    @property
     def rereadable(self) -> bool:
         """Whether the input can be read again: a regular file or an object, not a pipe."""
         return not self.is_stdin and (self.address is not None or Path(self.name).is_file())

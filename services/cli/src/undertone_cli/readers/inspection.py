@@ -69,7 +69,7 @@ class Fingerprint:
     def of(cls, source: Input, stream: HashingStream | None) -> Self:
         """The fingerprint of an input that was read to the end, or of a pipe (no stream)."""
         size, digest = (stream.bytes, stream.sha256) if stream else (None, None)
-        return cls(source.name, source.format, source.document, size, digest, source.address)
+        return cls(source.recorded_name, source.format, source.document, size, digest, source.address)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from undertone_client.jobs import InputError
 
 from undertone_cli.readers.column_types import STRING, RowTypes, checked_id, conform
-from undertone_cli.readers.raw_record import RawRecord
+from undertone_cli.readers.raw_record import RawRecord, json_kind
 
 MAX_NAME_CHARACTERS = 4096
 """Longest id and longest name of a document. A longer value is more likely a text."""
@@ -121,6 +121,8 @@ def number_paragraphs(
         if ids is not None:
             ids.add(ident, record.location)
         text, digest, problem = _checked_text(record.text)
+        if record.missing is not None:
+            problem = f"the record has no field {record.missing!r}, which --text-column names"
         yield InputParagraph(ordinal, ident, document, position, record.location, text, digest, problem, kept)
 
 
@@ -158,14 +160,13 @@ def _checked_name(value: object, kind: str, location: str) -> str:
         raise InputError(f"{location}: the {kind} contains a lone surrogate, which is not a valid character")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise InputError(f"{location}: the {kind} is of type {type(value).__name__}; it must be a string or an integer")
+    raise InputError(f"{location}: the {kind} is {json_kind(value)}; it must be a string or an integer")
 
 
 def _checked_text(value: object) -> tuple[str | None, str, str | None]:
     """The text, its hash, and the reason why there is no text."""
     if not isinstance(value, str):
-        kind = "null" if value is None else f"of type {type(value).__name__}, not a string"
-        return None, "", f"the text is {kind}"
+        return None, "", f"the text is {json_kind(value)}{'' if value is None else ', not a string'}"
     try:
         return value, sha256(value.encode()).hexdigest(), None
     except UnicodeEncodeError as error:

@@ -21,7 +21,7 @@ class Snapshot:
     """
 
     def __init__(self, fingerprints: Iterable[Fingerprint]) -> None:
-        self._fingerprints = {each.name: each for each in fingerprints if each.sha256 is not None}
+        self._fingerprints = {each.input.recorded_name: each for each in fingerprints if each.sha256 is not None}
         self.grown: list[str] = []
 
     def filter(self, source: Input, stream: io.RawIOBase) -> io.RawIOBase:
@@ -29,7 +29,7 @@ class Snapshot:
 
         Reading raises InputError at the end if the content has changed.
         """
-        recorded = self._fingerprints.get(source.name)
+        recorded = self._fingerprints.get(source.recorded_name)
         return stream if recorded is None else _SnapshotStream(stream, source, recorded, self.grown)
 
 

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from undertone_client.jobs import OutputError
 
-from undertone_cli.run_folder.manifest import Manifest
+from undertone_cli.run_folder.manifest import Manifest, is_foreign
 from undertone_cli.run_folder.old_layout import OldLayout
 from undertone_cli.run_folder.parquet import check_is_part
 
 _PART_NAME = re.compile(r"part-\d{5,}\.parquet")
 """Spark's names, such as part-00000-1c5f….snappy.parquet, are others."""
+
+_VOLUME_FOLDER = "lost+found"
+"""A folder in new file systems."""
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk, an exhausted quota or a file size limit."""
@@ -134,17 +137,25 @@ class RunFolder:
                     f"{self.path} contains scores but no _run.json that describes them; "
                     "discard them with `undertone score --overwrite`"
                 ) from None
-            self._check_no_other_table()
+            self.check_usable()
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"{self._manifest} cannot be read: {error}") from None
 
-    def _check_no_other_table(self) -> None:
-        other = next((path for path in sorted(self.path.glob("[!._]*.parquet"))), None)
+    def check_usable(self) -> None:
+        """Check that the folder has a run, is empty, or does not exist. Hidden files are ignored.
+
+        Raises:
+            OutputError: the folder has files that are not of a run, or cannot be read.
+        """
+        if self._manifest.exists() or self.parts() or self._old_layout.exists or not self.path.is_dir():
+            return
+        with self.output_errors():
+            names = sorted(path.name for path in self.path.iterdir())
+        other = next((name for name in names if not name.startswith((".", "_")) and name != _VOLUME_FOLDER), None)
         if other is not None:
             raise OutputError(
-                f"{self.path} contains {other.name}, which is not of a run: readers of the folder would mix both tables; "
-                "use an empty folder"
+                f"{self.path} contains {other}, which is not of a run of `undertone score`: use a new or empty folder"
             )
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -164,6 +175,8 @@ class RunFolder:
         if not self._manifest.exists():
             for part in self.parts():
                 check_is_part(part)
+        elif is_foreign(self._manifest.read_text(encoding="utf-8", errors="replace")):
+            raise OutputError(f"{self._manifest} was not written by `undertone score`, and is not deleted: use an empty folder")
         with self.output_errors():
             for path in (*self.parts(), self.failures, self._manifest):
                 path.unlink(missing_ok=True)

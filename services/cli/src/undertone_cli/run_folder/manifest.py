@@ -219,14 +219,17 @@ class Manifest:
         Raises:
             OutputError: the text is not a manifest, or has another schema version.
         """
+        if is_foreign(text):
+            raise OutputError(f"{name} was not written by `undertone score`: name a folder of a run, or an empty folder")
         try:
             document = json.loads(text)
             version = document["schema_version"]
             if version in (OLD_SCHEMA_VERSION, SCHEMA_VERSION):
                 return cls._parse(document)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise OutputError(
-                f"{name} is not a valid manifest ({error!r}); discard the run with `undertone score --overwrite`"
+                f"{name} is not a valid manifest ({reason}); discard the run with `undertone score --overwrite`"
             ) from None
         raise OutputError(
             f"{name} has schema version {version}, this release reads {SCHEMA_VERSION}; "
@@ -272,6 +275,15 @@ class Manifest:
                 Sample(**{**sample, "breaker": BreakerState(sample["breaker"])}) for sample in document["throughput"]
             ),
         )
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a text is JSON of another program. A damaged manifest is not JSON."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return False
+    return not isinstance(document, dict) or "schema_version" not in document
 
 
 def _row_types(document: dict[str, Any]) -> RowTypes:

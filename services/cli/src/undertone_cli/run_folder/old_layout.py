@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from undertone_cli.run_folder.manifest import is_foreign
+
 
 class OldLayout:
     """The names of an earlier release. `replace` renames the files; a run then continues.
@@ -22,7 +24,12 @@ class OldLayout:
     @property
     def exists(self) -> bool:
         """Whether the folder has the names of an earlier release."""
-        return self._scores.is_dir() and self._manifest.is_file() and not self._new_manifest.exists()
+        if not self._scores.is_dir() or not self._manifest.is_file() or self._new_manifest.exists():
+            return False
+        try:
+            return not is_foreign(self._manifest.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return False
 
     def replace(self, failures: Path) -> None:
         """Give the files their new names. The folder must be locked.

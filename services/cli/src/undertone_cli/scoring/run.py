@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -32,6 +32,7 @@ from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunI
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.pipeline import Pipeline
+from undertone_cli.standard_output import optional_output, output_console
 
 DEFAULTS = Settings()
 MAX_UNAVAILABLE_CALLS = 4
@@ -115,6 +116,7 @@ class ScoringRun:
 
     def score(self, inputs: InputSet, policy: Policy, rows_per_part: int, *, overwrite: bool) -> ExitCode:
         """Score all paragraphs of the inputs; `overwrite` deletes the folder's earlier run."""
+        self._folder.check_usable()
         self._report_skipped(inputs)
         with self._status("Reading the inputs"):
             inspection = inspect_inputs(inputs)
@@ -220,8 +222,10 @@ class ScoringRun:
                 manifest = await pipeline.run()
             self._report_grown(pipeline.grown)
             calls = client.state().counts
-        stdout = Console(quiet=self._options.quiet)
-        show_summary(stdout, self._folder.path, manifest, counts, calls, time.monotonic() - start)
+        stdout = output_console(quiet=self._options.quiet)
+        # The scores are complete, even if the summary cannot be written.
+        with optional_output():
+            show_summary(stdout, self._folder.path, manifest, counts, calls, time.monotonic() - start)
 
     @contextmanager
     def _progress_reports(self, counts: RunCounts) -> Iterator[ThrottledCallback]:
@@ -311,6 +315,8 @@ def _check_rereadable(inputs: InputSet) -> None:
     for source in inputs.inputs:
         if not source.rereadable:
             reason = "can be read only once" if source.is_stdin else "no longer exists, or is not a regular file"
+            if not source.is_stdin and source.name != source.recorded_name:  # in folders of earlier releases
+                reason += f" in {Path.cwd()}; its path is relative: call this command where you scored it"
             raise InputError(
                 f"{source.display_name} {reason}; run the same `undertone score` again with the same input: it also retries "
                 "the failures"

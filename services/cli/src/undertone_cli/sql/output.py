@@ -13,7 +13,6 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from undertone_client.errors import SettingsError
@@ -21,6 +20,7 @@ from undertone_client.jobs import OutputError
 
 from undertone_cli.readers.names import printable
 from undertone_cli.run_folder import replace_file, temporary_path
+from undertone_cli.standard_output import output_console
 
 MAX_TABLE_ROWS = 100
 
@@ -108,7 +108,7 @@ def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
 
 
 def _write_table(names: list[str], rows: Iterator[tuple[Any, ...]], file: TextIO) -> None:
-    console = Console(file=file, width=None if file.isatty() else 1000, highlight=False)
+    console = output_console(file)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in names:
         table.add_column(Text(printable(name)), overflow="ellipsis", no_wrap=True)

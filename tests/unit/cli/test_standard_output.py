@@ -1,0 +1,72 @@
+"""Standard output that is full, closed or a pipe whose reader has ended."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.table import Table
+from undertone_cli.__main__ import main
+from undertone_cli.standard_output import output_console
+from undertone_client.testing import FakeClassifier
+
+
+@pytest.fixture
+def target(threaded_service: FakeClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERTONE_TARGET", threaded_service.target)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, file: io.TextIOBase | None, *arguments: object) -> object:
+    monkeypatch.setattr("sys.argv", ["undertone", *map(str, arguments)])
+    monkeypatch.setattr("sys.stdout", file)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+@pytest.mark.usefixtures("target")
+@pytest.mark.parametrize("arguments", [("classify", "At last!"), ("model",), ("--help",), ("--version",)], ids=" ".join)
+def test_a_full_disk_is_named_without_a_traceback(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        assert run(monkeypatch, full, *arguments) == 1
+    assert capfd.readouterr().err == "Error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.usefixtures("target")
+@pytest.mark.parametrize("arguments", [("classify", "At last!"), ("model",)], ids=" ".join)
+def test_a_reader_that_ends_early_ends_the_command_without_a_message(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    # Python reports what is left in the buffer once more, when the file is closed.
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "w") as pipe:
+        assert run(monkeypatch, pipe, *arguments) == 1
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("target")
+def test_a_closed_output_has_no_traceback(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, None, "model") == 0
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("target")
+def test_a_run_succeeds_although_its_summary_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    story = tmp_path / "story.txt"
+    story.write_text("At last, home we are.")
+    with Path("/dev/full").open("w") as full:
+        assert run(monkeypatch, full, "score", story, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "part-00000.parquet").exists()
+
+
+def test_a_table_for_programs_has_one_line_a_row_and_no_spaces_at_line_ends() -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("labels", "word " * 60 + "end")
+    table.add_row("model", "fake")
+    output = io.StringIO()
+    output_console(output).print(table)
+    assert output.getvalue() == f"labels  {'word ' * 60}end\nmodel   fake\n"
