@@ -1,7 +1,8 @@
 """Classifiers to evaluate: adapters, checkpoints and exports, with the nine emotions as labels."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -85,6 +86,17 @@ def export_classifier(folder: Path) -> Classifier:
             return {f"export {contract.version}": pool(session.run(encode(tokenizer, texts, contract.max_tokens)))}
 
     return Classifier(contract.name, f"export {contract.version}", predict)
+
+
+def with_distinct_names(classifiers: Sequence[Classifier]) -> list[Classifier]:
+    """The same classifiers. A name that occurred before gets a number, as in "emotions (2)"."""
+    counts: Counter[str] = Counter()
+    distinct = []
+    for classifier in classifiers:
+        counts[classifier.name] += 1
+        number = counts[classifier.name]
+        distinct.append(replace(classifier, name=f"{classifier.name} ({number})") if number > 1 else classifier)
+    return distinct
 
 
 def _logits(checkpoint: Checkpoint, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -144,7 +144,7 @@ def evaluate(
         tuple(test_sets), robustness=sets is None or "robustness" in sets, suites=sets is None or "suites" in sets
     )
     with _progress(len(benchmark.texts()) * len(models)) as advance:
-        report = run(benchmark, models, advance)
+        report = run(benchmark, classifiers.with_distinct_names(models), advance)
     if json_file:
         json_file.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     _print(report, as_markdown=markdown)

@@ -44,7 +44,7 @@ def test_a_checkpoint_on_a_corpus_and_the_suites(tiny: Path, xed: Path, tmp_path
 
 
 def test_adapters_beside_an_export(tiny: Path, tiny_adapters: Path, exported: Path, xed: Path) -> None:
-    models = ("--adapters", tiny_adapters, "--base", tiny, "--export", exported)
+    models = ("--adapters", tiny_adapters, "--base", tiny, "--export", exported, "--export", exported)
     result = run(*models, "--xed", xed, "--sets", "xed", "--rows", "xed=3", "--no-baselines", "--markdown")
     assert result.exit_code == 0, result.output
     names = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines() if line.startswith("| ")]
@@ -52,6 +52,7 @@ def test_adapters_beside_an_export(tiny: Path, tiny_adapters: Path, exported: Pa
     assert f"{tiny_adapters.name}, uncalibrated" in adapters
     assert f"{tiny_adapters.name}, prior stories" in adapters
     assert "tiny, export 1" in names
+    assert "tiny (2), export 1" in names
     assert "always neutral" not in names
 
 
