@@ -76,7 +76,7 @@ def read_model(folder: Path, *, name: str, overlap: int, executor: Executor) -> 
     if overlap >= model.width:
         raise ContractError(
             f"{folder}: the model accepts {model.width} tokens of text, but --chunk-overlap is {overlap}: "
-            f"use --chunk-overlap={model.width // 4}"
+            f"use --chunk-overlap={model.width // 4} or UNDERTONE_CHUNK_OVERLAP={model.width // 4}"
         )
     return model
 

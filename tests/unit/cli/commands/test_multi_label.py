@@ -181,7 +181,7 @@ def test_replay_with_another_kind_of_model_is_refused(
     service.item_faults, service.thresholds = {}, ()
     result = command("replay", tmp_path / "out")
     assert result.exit_code == 2
-    assert "scores of another fake version 1 fp32" in result.output
+    assert "scores of fake version 1 fp32, but" in result.output
     assert "problem type: the folder has multi-label, this command has single-label" in result.output
 
 

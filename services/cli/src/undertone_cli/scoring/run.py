@@ -278,7 +278,7 @@ class ScoringRun:
         if differences := list(identity.differences(current)):
             listed = "\n  ".join(differences)
             raise OutputError(
-                f"{self._folder.path} contains scores of another {identity.model} than {self._session.target} serves:\n  "
+                f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves a different model of this name:\n  "
                 f"{listed}\nServe the recorded model, or score everything into another folder"
             )
 

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--port", type=between(0, 65535, int), default=0, help="Port. 0 chooses a free one.")
     parser.add_argument("--delay", type=between(0.0, math.inf, float), default=0.0, help="Seconds before each reply.")
     parser.add_argument("--model-version", type=between(1, math.inf, int), default=1, help="Model version in replies.")
-    parser.add_argument("--threshold", type=between(0.0, 1.0, float), help="Be a multi-label model with this threshold.")
+    parser.add_argument("--threshold", type=between(0.0, 1.0, float), help="Reply as a multi-label model with this threshold.")
     arguments = parser.parse_args()
     asyncio.run(serve(arguments.port, arguments.delay, arguments.model_version, arguments.threshold))
 
