@@ -59,6 +59,8 @@ def main() -> None:
     family.add_argument("file", type=Path)
     options = parser.parse_args()
     if options.command == "checkpoint":
+        if not (options.checkpoint / "config.json").is_file():
+            parser.error(f"{options.checkpoint}/config.json does not exist: use the folder of a checkpoint")
         print(_text(of_checkpoint(options.checkpoint, options.weights, options.stories)))
     else:
         options.file.write_text(_text(of_family(json.loads(options.file.read_text()))) + "\n")

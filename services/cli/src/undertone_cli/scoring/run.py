@@ -278,8 +278,8 @@ class ScoringRun:
         if differences := list(identity.differences(current)):
             listed = "\n  ".join(differences)
             raise OutputError(
-                f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves a different model of this name:\n  "
-                f"{listed}\nServe the recorded model, or score everything into another folder"
+                f"{self._folder.path} contains scores of {identity.model}, but {self._session.target} serves a different "
+                f"model of this name:\n  {listed}\nServe the recorded model, or score everything into another folder"
             )
 
     def _status(self, text: str) -> AbstractContextManager[object]:
