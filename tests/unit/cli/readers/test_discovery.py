@@ -1,5 +1,6 @@
 """Inputs that the arguments name: folders, patterns, addresses."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,21 @@ def test_names_without_files(library: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         find_inputs([name], ReadOptions())
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"A text."), r"a\.data: it is compressed with gzip; decompress it first: zcat FILE"),
+        (b"PAR1\x15\x04", r"a\.data: it is Apache Parquet: set --format parquet"),
+        (b"A text.", r"a\.data: the suffix '\.data' does not determine the format; set it with --format"),
+    ],
+)
+def test_the_advice_for_an_unknown_suffix_fits_the_content(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.data"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        find_inputs([str(path)], ReadOptions())
 
 
 def test_standard_input_cannot_be_parquet() -> None:

@@ -1,5 +1,6 @@
 """Progress on the terminal."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -84,3 +85,13 @@ def test_the_summary_has_the_most_frequent_labels_as_they_are_named() -> None:
     assert sum("% " in line for line in lines) == MAX_LABELS
     assert lines[-1] == f"{100 - MAX_LABELS} less frequent labels are not shown."
     assert "(no label)" not in screen.getvalue()
+
+
+def test_the_view_ends_with_an_empty_line_for_the_echo_of_ctrl_c() -> None:
+    now, screen = [0.0], StringIO()
+    console = Console(file=screen, force_terminal=True, width=50)
+    counts = RunCounts(total=90)
+    with progress_display(console, counts, lambda: now[0], print_line=console.print) as display:
+        now[0] = 10.0
+        display(counts, lambda: replace(IDLE, in_flight=31, limit=32))
+    assert re.search("31 of 32 calls in flight, breaker closed[^\n]*\n\n", screen.getvalue())

@@ -68,6 +68,9 @@ paragraphs that have a score, and it retries failed paragraphs. The table then h
 the same order as that of an uninterrupted run. Probabilities may differ, by up to 0.004 with a bf16
 model and in the last digits with fp32, because they depend on which paragraphs share a batch.
 
+An input without paragraphs gives a table without rows. A folder or a pattern without files is an
+error.
+
 If inputs, options or model differ from those recorded in the folder, the command lists the
 differences.
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow.fs as pafs
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.encoding import describe_signature
 from undertone_cli.readers.formats import FORMAT_BY_SUFFIX, TEXT_COLUMN, Format, ReadOptions
 from undertone_cli.readers.inputs import STDIN, Input, InputSet
 from undertone_cli.readers.local_files import FolderWalk, is_ignored, special_kind
@@ -43,7 +44,7 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
     search = _Search(options.format, exclude)
     for name in names:
         search.add(name)
-    if all(source.format is Format.TEXT for source in search.inputs):
+    if search.inputs and all(source.format is Format.TEXT for source in search.inputs):
         _check_no_columns(options)
     return InputSet(search.inputs, options, skipped=search.skipped, loops=search.loops)
 
@@ -138,10 +139,24 @@ class _Search:
         path = PurePosixPath(relative)
         file_format = self.format or FORMAT_BY_SUFFIX.get(path.suffix.lower())
         if file_format is None:
+            if address is None and (problem := _describe_content(name)) is not None:
+                raise InputError(f"{printable(name)}: {problem}")
             raise InputError(
                 f"{printable(name)}: the suffix {path.suffix!r} does not determine the format; set it with --format"
             )
         self.inputs.append(Input(name, file_format, valid_unicode(str(path.with_suffix(""))), address))
+
+
+def _describe_content(name: str) -> str | None:
+    """What a local file is whose suffix is that of no format, and the remedy. None for text."""
+    path = Path(name)
+    if not path.is_file():  # a FIFO would wait for its writer
+        return None
+    try:
+        with path.open("rb") as file:
+            return describe_signature(file.read(16))
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
 
 
 def _check_no_columns(options: ReadOptions) -> None:

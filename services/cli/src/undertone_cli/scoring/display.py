@@ -90,12 +90,15 @@ def progress_display(
         return
     view = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
     task = view.add_task(_describe_counts(counts), total=counts.total, rate="")
-    with Live(view, console=console, transient=True) as live:
+    # The terminal prints ^C at the cursor. At the end of a full line, ^C would start another line,
+    # and the view would be one line higher than what is erased.
+    cursor_line = Text("")
+    with Live(Group(view, cursor_line), console=console, transient=True) as live:
 
         def show_view(counts: RunCounts, state: ClientState) -> None:
             view.update(task, completed=counts.done, description=_describe_counts(counts), rate=estimate.describe(counts))
             style = "dim" if state.breaker is BreakerState.CLOSED else "bold yellow"
-            live.update(Group(view, Text(f"  {describe_state(state)}", style)))
+            live.update(Group(view, Text(f"  {describe_state(state)}", style), cursor_line))
 
         yield ThrottledCallback(show_view, VIEW_SECONDS, clock)
 

@@ -120,6 +120,8 @@ class ScoringRun:
         self._report_skipped(inputs)
         with self._status("Reading the inputs"):
             inspection = inspect_inputs(inputs)
+        if inspection.paragraphs == 0:
+            self._print("The inputs contain no paragraph: the table will be empty.")
         return self._run(self._score(inputs, inspection, policy, rows_per_part, overwrite=overwrite))
 
     def replay(self) -> ExitCode:
