@@ -54,8 +54,10 @@ def test_a_file_of_another_program_is_not_taken_for_a_manifest(tmp_path: Path, t
 def test_a_folder_of_another_program_keeps_the_names_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "scores").mkdir()
     (tmp_path / "run.json").write_text('{"name": "my run"}')
+    folder = RunFolder(tmp_path)
+    assert folder.read_manifest() is None
     with pytest.raises(OutputError, match=r"contains run\.json, which is not of a run"):
-        RunFolder(tmp_path).read_manifest()
+        folder.check_usable()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "scores"]
 
 
@@ -94,7 +96,7 @@ def test_another_table_is_refused_and_never_deleted(tmp_path: Path) -> None:
     spark = tmp_path / "part-00000-1c5f.snappy.parquet"
     spark.write_bytes(b"")
     with pytest.raises(OutputError, match=r"part-00000-1c5f\.snappy\.parquet, which is not of a run"):
-        RunFolder(tmp_path).read_manifest()
+        RunFolder(tmp_path).check_usable()
     other = tmp_path / "part-00000.parquet"
     pq.write_table(pa.table({"text": ["mine"]}), other)
     with pytest.raises(OutputError, match="is not deleted"):

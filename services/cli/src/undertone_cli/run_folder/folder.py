@@ -137,7 +137,6 @@ class RunFolder:
                     f"{self.path} contains scores but no _run.json that describes them; "
                     "discard them with `undertone score --overwrite`"
                 ) from None
-            self.check_usable()
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"{self._manifest} cannot be read: {error}") from None
