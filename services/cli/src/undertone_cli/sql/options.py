@@ -27,6 +27,7 @@ SOURCE is one of
 QUERY_EXIT_CODES = """\b
 Exit codes:
   0    success
+  1    standard output cannot be written
   2    the query, an option or the scores are invalid
   130  interrupted (SIGINT)"""
 

@@ -31,7 +31,7 @@ class ExitCode(enum.IntEnum):
 
     OK = 0
     FAILED = 1
-    """The service rejected a request, or paragraphs have no score."""
+    """The service rejected a request, paragraphs have no score, or standard output is full."""
     USAGE = 2
     """Options, inputs or the output folder are invalid."""
     UNREACHABLE = 3
@@ -43,7 +43,8 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  1    the service rejected a request, or paragraphs of a run have no score (see _failures.jsonl)
+  1    the service rejected a request, paragraphs of a run have no score (see _failures.jsonl), or
+       standard output cannot be written
   2    the options, the inputs or the output folder are invalid
   3    the service cannot be reached
   130  interrupted (SIGINT)
