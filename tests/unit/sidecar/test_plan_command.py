@@ -1,5 +1,6 @@
 """The command undertone-sidecar plan."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -23,6 +24,13 @@ def test_the_plan_is_printed_as_text_json_or_shell_variables(tmp_path: Path, cap
     assert (found["cpus"], found["cpu_quota"], found["tensorflow_inter_op_parallelism"]) == (2.0, 2.0, 3)
     assert main(["plan", root, "--format", "shell"]) == 0
     assert "export UNDERTONE_TENSORFLOW_INTER_OP_PARALLELISM=2\n" in capsys.readouterr().out
+
+
+def test_a_full_output_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["plan", f"--root={write_machine(tmp_path)}"]) == 1
+    assert capfd.readouterr().err == "undertone-sidecar: standard output cannot be written: No space left on device\n"
 
 
 def test_the_plan_has_the_memory_of_the_machine_and_of_a_model(

@@ -43,6 +43,7 @@ def test_failed_paragraphs_are_exit_code_1(command: Command, tmp_path: Path) -> 
     path.write_text('{"text": "fine"}\n{"text": null}\n{"text": "  "}\n')
     result = command("score", path, "--out", tmp_path / "out")
     assert (result.exit_code, "failed  2, see" in result.output) == (1, True)
+    assert "; the same command retries them" in result.output
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "_failures.jsonl").read_text().splitlines()]
     assert reasons == ["the text is null", "the text is empty"]
 

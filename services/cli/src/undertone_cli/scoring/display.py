@@ -121,7 +121,7 @@ def show_summary(
     """Prints the result of a run: paragraphs, calls and labels."""
     finished = counts.scored + counts.failed
     kept = f", and {counts.kept:,} kept from an earlier run" if counts.kept else ""
-    failed = f", see {folder / '_failures.jsonl'}" if counts.failed else ""
+    failed = f", see {folder / '_failures.jsonl'}; the same command retries them" if counts.failed else ""
     rate = f", {finished / seconds:,.1f} paragraphs/s" if seconds and finished else ""
     rows = [("scored", f"{counts.scored:,}{kept}"), ("failed", f"{counts.failed:,}{failed}")]
     if counts.short:
