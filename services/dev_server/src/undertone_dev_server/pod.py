@@ -98,7 +98,10 @@ def run(
         sidecar = _start("undertone-sidecar", (*own_flags, *sidecar_flags), log, threads)
         stack.callback(_stop, sidecar)
         pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar})
-        _wait_until(lambda: _is_serving(pod.target), pod, ready_timeout_seconds)
+        # A program that took the port meanwhile would answer at once. Until the model server
+        # listens, the sidecar has opened its port, or has ended, which the last check finds.
+        _wait_until(lambda: Path(path).exists() and _is_serving(pod.target), pod, ready_timeout_seconds)
+        pod.check()
         yield pod
 
 
