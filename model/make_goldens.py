@@ -43,6 +43,9 @@ import transformers
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+OFFSET_FAMILIES = ("camembert", "mpnet", "roberta", "xlm-roberta")
+"""Families whose positions begin after the id of padding, so that they have fewer tokens."""
+
 RANDOM_LENGTHS = (3, 4, 7, 16, 17, 31, 48, 63, 64)
 """Lengths of random rows: the minimum, the maximum of the tiny model, and some between."""
 
@@ -69,10 +72,13 @@ def main() -> None:
 def of_checkpoint(checkpoint: Path, weights: Path | None, stories: Path | None) -> dict[str, Any]:
     """Golden outputs of a checkpoint, for the stories or for random token ids."""
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint, attn_implementation="eager")
+    max_tokens = model.config.max_position_embeddings
+    if model.config.model_type in OFFSET_FAMILIES:
+        max_tokens -= model.config.pad_token_id + 1
     if stories:
-        ids = token_ids(checkpoint, stories, model.config.max_position_embeddings)
+        ids = token_ids(checkpoint, stories, max_tokens)
     else:
-        lengths = [length for length in RANDOM_LENGTHS if length <= model.config.max_position_embeddings]
+        lengths = [length for length in RANDOM_LENGTHS if length <= max_tokens]
         ids = random_ids(model.config.vocab_size, lengths, model.config.pad_token_id)
     files = [weights] if weights else sorted(checkpoint.glob("model*.safetensors"))
     return {

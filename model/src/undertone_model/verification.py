@@ -97,7 +97,7 @@ def newest_export(folder: Path) -> Path:
 
 
 def _check_weights(folder: Path, contract: ModelContract, goldens: Goldens | None, source: Source | None) -> None:
-    """Golden outputs and source must belong to the weights of the export."""
+    """Golden outputs and source must belong to the weights of the export, and have its labels."""
     weights = f"{contract.weights_sha256[:12]}…" if contract.weights_sha256 else "random"
     if goldens and goldens.weights_sha256 != contract.weights_sha256:
         raise VerificationError(
@@ -108,6 +108,11 @@ def _check_weights(folder: Path, contract: ModelContract, goldens: Goldens | Non
         raise VerificationError(
             f"the weights of {folder} are {weights}, but those to compare are {source.weights_sha256[:12]}…; "
             "set --checkpoint or --adapters to the folder that was exported"
+        )
+    if source and source.checkpoint.labels != tuple(contract.labels):
+        raise VerificationError(
+            f"the labels of {folder} are {', '.join(contract.labels)}, but those to compare are "
+            f"{', '.join(source.checkpoint.labels)}; export the model again, or correct id2label in config.json"
         )
 
 

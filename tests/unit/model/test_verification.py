@@ -71,6 +71,13 @@ def test_golden_outputs_with_another_number_of_labels_are_refused(exported: Path
     )
 
 
+def test_a_source_with_other_labels_is_refused(exported: Path, tiny: Path) -> None:
+    source = from_checkpoint(tiny)
+    other = replace(source, checkpoint=replace(source.checkpoint, labels=tuple(reversed(source.checkpoint.labels))))
+    with pytest.raises(VerificationError, match=r"the labels of .* are joy, .*, but those to compare are neutral, .*; export"):
+        verify(exported, source=other)
+
+
 def test_changed_tokenizer_is_refused(export_copy: Path) -> None:
     (export_copy / "tokenizer.json").write_text((export_copy / "tokenizer.json").read_text().replace('"letter"', '"lettre"'))
     assert_refused(export_copy, r"tokenizer\.json has the SHA-256 \w{64}, but the contract has \w{64}")
