@@ -1,45 +1,26 @@
 """`undertone publish` and a real catalogue in SQLite."""
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import EqualTo
-from pyiceberg.table import CommitTableResponse
 from pyiceberg.transforms import DayTransform
-from undertone_cli.publish import Publication, open_catalog
-from undertone_cli.publish.publication import BUCKETS, MAX_ATTEMPTS
-from undertone_cli.run_folder import RunFolder
-from undertone_client.errors import SettingsError
-from undertone_client.jobs import OutputError
-from undertone_client.jobs.catalog import CatalogSettings, CatalogType, TableName
+from undertone_cli.publish.publication import BUCKETS
 from undertone_client.testing import FakeClassifier, ItemFault, expected_independent_probabilities
 
 from tests.unit.cli.publish.conftest import NAME, MakeFolder
+from tests.unit.cli.publish.tables import read, row, texts_of
 from tests.unit.support.command import Command, read_manifest
 
 Publish = Callable[..., str]
 NOON = dt.datetime(2025, 3, 5, 12, tzinfo=dt.UTC)
-
-
-def row(key: object, text: str = "", **more: object) -> dict[str, object]:
-    return {"key": key, "book": f"b{key}", "text": text or f"The text of paragraph {key}.", **more}
-
-
-def read(catalog: Catalog, name: str = NAME) -> pa.Table:
-    return catalog.load_table(name).scan().to_arrow().sort_by("id")
-
-
-def texts_of(table: pa.Table) -> dict[object, str]:
-    return dict(zip(table["id"].to_pylist(), table["text_sha256"].to_pylist(), strict=True))
 
 
 def snapshots(catalog: Catalog, name: str = NAME) -> list[int]:
@@ -192,14 +173,12 @@ def test_a_label_that_differs_from_a_column_only_by_case(
     assert "rename the label in the model" in output
 
 
-def test_types_of_columns(catalog: Catalog, scored: MakeFolder, publish: Publish, tmp_path: Path) -> None:
+def test_types_of_columns(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
     publish(scored([row(1, stars=1)], "--keep", "stars"))
     output = publish(scored([row("a", stars=1)], "--keep", "stars"), code=2)
     assert "the ids of the run have type string, but those of emotions.reviews have type long" in output
     assert "'stars' has type string in the run, but long in" in publish(scored([row(2, stars="x")], "--keep", "stars"), code=2)
     assert "'STARS' differs from 'stars'" in publish(scored([row(2, STARS=2)], "--keep", "STARS"), code=2)
-    path = tmp_path / "small.parquet"
-    pq.write_table(pa.table({"text": ["A text."], "key": [1], "book": ["b"], "votes": pa.array([7], pa.int16())}), path)
     assert len(snapshots(catalog)) == 1
 
 
@@ -239,79 +218,6 @@ def test_dead_letters(catalog: Catalog, scored: MakeFolder, publish: Publish, co
     assert read(catalog, letters)["id"].to_pylist() == [9]
 
 
-class Interrupted:
-    """A catalogue in which another writer commits before the first commits of this one."""
-
-    def __init__(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, *others: Callable[[], object]) -> None:
-        self.left = list(others)
-        commit = catalog.commit_table
-
-        def interrupted(*arguments: Any, **options: Any) -> CommitTableResponse:
-            if self.left:
-                self.left.pop(0)()
-            return commit(*arguments, **options)
-
-        monkeypatch.setattr(catalog, "commit_table", interrupted)
-
-
-@pytest.mark.parametrize("empty", [False, True])
-def test_concurrent_writer(
-    catalog: Catalog, scored: MakeFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch, lake: Path, *, empty: bool
-) -> None:
-    """Both publish the same ids. No id occurs twice, and no row of the other writer is lost."""
-    if not empty:
-        publish(scored([row(index) for index in range(20)]))
-    mine = scored([row(index, f"Mine {index}.") for index in range(10, 30)])
-    other = scored([row(index, f"Other {index}.") for index in range(20, 40)])
-    Interrupted(catalog, monkeypatch, lambda: publish(other))
-    published = Publication(catalog, TableName.parse(NAME)).publish(RunFolder(mine))
-    rows = read(catalog)
-    assert rows["id"].to_pylist() == list(range(10 if empty else 0, 40))
-    assert pc.count_distinct(rows["id"]).as_py() == rows.num_rows
-    assert published.newer == 10
-    assert texts_of(rows)[25] == texts_of(pq.read_table(other))[25]
-
-
-def test_endless_conflicts_are_an_error(
-    catalog: Catalog, scored: MakeFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(scored([row(0)]))
-    mine = scored([row(1)])
-    before = texts_of(read(catalog))
-    others = [scored([row(10 + number)]) for number in range(MAX_ATTEMPTS)]
-    Interrupted(catalog, monkeypatch, *(lambda folder=folder: publish(folder) for folder in others))
-    with pytest.raises(OutputError, match=f"other writers changed {NAME} during {MAX_ATTEMPTS} attempts"):
-        Publication(catalog, TableName.parse(NAME)).publish(RunFolder(mine))
-    assert set(texts_of(read(catalog))) == {*before, *range(10, 10 + MAX_ATTEMPTS)}
-
-
-def test_folder_without_rows(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
-    assert publish(scored([])) == f"nothing to publish: {NAME} has all 0 rows\n"
-    assert publish(scored([{"key": 1, "book": "b", "text": None}], code=1)).endswith(f"1 dead letters in {NAME}_dead_letters\n")
-    assert not catalog.table_exists(NAME)
-
-
-def test_folder_with_an_id_twice(scored: MakeFolder, publish: Publish) -> None:
-    folder = scored([row(index) for index in range(10)])
-    rows = pq.read_table(folder / "part-00000.parquet")
-    pq.write_table(pa.concat_tables([rows, rows.slice(2, 1)]), folder / "part-00000.parquet")
-    assert "more than one row with the id 2" in publish(folder, code=2)
-
-
-def test_folder_that_cannot_be_published(scored: MakeFolder, publish: Publish, tmp_path: Path) -> None:
-    assert "has no _run.json" in publish(tmp_path, code=2)
-    folder = scored([row(1)])
-    manifest = read_manifest(folder)
-    (folder / "_run.json").write_text(json.dumps({**manifest, "complete": False}))
-    assert "is not complete; run the same `undertone score` again" in publish(folder, code=2)
-
-
-def test_another_table_is_refused(catalog: Catalog, scored: MakeFolder, publish: Publish) -> None:
-    catalog.create_namespace("emotions")
-    catalog.create_table(NAME, pa.schema([("id", pa.int64()), ("text", pa.string())]))
-    assert f"{NAME} is not a table of scores: it has no column 'document'" in publish(scored([row(1)]), code=2)
-
-
 @pytest.mark.parametrize("spec", ["day", "none"])
 def test_tables_with_other_partitions(catalog: Catalog, scored: MakeFolder, publish: Publish, spec: str) -> None:
     publish(scored([row(0)]))
@@ -324,39 +230,3 @@ def test_tables_with_other_partitions(catalog: Catalog, scored: MakeFolder, publ
     assert ": 1 added, 1 replaced, 1 unchanged" in publish(scored([row(3, "New."), row(4), row(77)]))
     assert read(catalog)["id"].to_pylist() == [*range(30), 77]
     assert publish(scored([row(4)])).startswith("nothing")
-
-
-def test_score_publishes_at_its_end(command: Command, catalog: Catalog, tmp_path: Path, lake: Path) -> None:
-    source, out = tmp_path / "a.jsonl", tmp_path / "out"
-    source.write_text("".join(json.dumps(row(index)) + "\n" for index in range(3)))
-    arguments = ["score", source, "--out", out, "--id-column", "key", "--table", NAME, "--warehouse", lake]
-    result = command(*arguments)
-    assert (result.exit_code, f"published to {NAME}: 3 added" in result.output) == (0, True), result.output
-    assert read(catalog)["id"].to_pylist() == [0, 1, 2]
-    assert "nothing to publish" in command(*arguments).output
-
-
-def test_score_checks_the_table_before_it_sends_anything(
-    command: Command, scored: MakeFolder, publish: Publish, tmp_path: Path, lake: Path, threaded_service: FakeClassifier
-) -> None:
-    publish(scored([row(1)]))
-    threaded_service.calls.clear()
-    source = tmp_path / "a.csv"
-    source.write_text("key,text\na,A text.\n")
-    result = command("score", source, "--out", tmp_path / "out", "--id-column", "key", "--table", NAME, "--warehouse", lake)
-    assert (result.exit_code, "the ids of the run have type string" in result.output) == (2, True)
-    assert not any(call.ids for call in threaded_service.calls)
-    assert not (tmp_path / "out").exists()
-
-
-def test_hadoop_is_refused(command: Command, scored: MakeFolder, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="hadoop is only for Spark"):
-        open_catalog(CatalogSettings(CatalogType.HADOOP, warehouse=str(tmp_path)))
-    result = command("publish", scored([row(1)]), "--table", NAME, "--warehouse", tmp_path, "--catalog-type", "hadoop")
-    assert (result.exit_code, "use --catalog-type sqlite" in result.output) == (2, True)
-
-
-def test_unreachable_catalogue_is_an_error(command: Command, scored: MakeFolder) -> None:
-    arguments = ["--catalog-type", "rest", "--catalog-uri", "http://127.0.0.1:9/"]
-    result = command("publish", scored([row(1)]), "--table", NAME, *arguments)
-    assert (result.exit_code, "the catalogue of type rest cannot be opened" in result.output) == (2, True)
