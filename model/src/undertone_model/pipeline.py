@@ -14,7 +14,7 @@ from undertone_model.calibration import Calibration, fit_calibration
 from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.data import Dataset, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
-from undertone_model.evaluation import Evaluation, evaluate
+from undertone_model.metrics import Evaluation, evaluate
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Progress, Recipe

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from undertone_model.calibration import Calibration, fit_calibration
 from undertone_model.emotions import EMOTIONS
-from undertone_model.evaluation import expected_calibration_error
+from undertone_model.metrics import expected_calibration_error
 
 
 def sample_labels(probabilities: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:

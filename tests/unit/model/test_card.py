@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from undertone_model.adapters import load_adapters
-from undertone_model.benchmark.suites import SUITES, load_names, load_suite
+from undertone_model.evaluation.suites import SUITES, load_names, load_suite
 
 CARD = Path(__file__).parents[3] / "model" / "CARD.md"
 

@@ -19,8 +19,8 @@ from undertone_model.errors import DataError
 from undertone_model.startup import quiet_tensorflow
 
 if TYPE_CHECKING:
-    from undertone_model.benchmark.classifiers import Classifier
-    from undertone_model.benchmark.report import Report
+    from undertone_model.evaluation.classifiers import Classifier
+    from undertone_model.evaluation.report import Report
 
 SETS: Final = (*CORPORA, "robustness", "suites")
 SAMPLE_SEED: Final = 20_211
@@ -124,9 +124,9 @@ def evaluate(
     test_sets = _read_sets(paths, sets, rows)
     _check_writable(json_file)
     with quiet_tensorflow():
-        from undertone_model.benchmark import baselines as baseline
-        from undertone_model.benchmark import classifiers
-        from undertone_model.benchmark.run import Benchmark, run
+        from undertone_model.evaluation import baselines as baseline
+        from undertone_model.evaluation import classifiers
+        from undertone_model.evaluation.run import Benchmark, run
 
     models: list[Classifier] = [
         *(classifiers.checkpoint_classifier(folder) for folder in checkpoint),
@@ -196,7 +196,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _print(report: "Report", *, as_markdown: bool) -> None:
-    from undertone_model.benchmark.tables import markdown, tables
+    from undertone_model.evaluation.tables import markdown, tables
 
     if as_markdown:
         click.echo(markdown(report), nl=False)

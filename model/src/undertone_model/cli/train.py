@@ -17,7 +17,7 @@ from undertone_model.emotions import EMOTIONS
 from undertone_model.startup import quiet_tensorflow
 
 if TYPE_CHECKING:
-    from undertone_model.evaluation import Evaluation
+    from undertone_model.metrics import Evaluation
     from undertone_model.training import Progress as TrainingProgress
 
 

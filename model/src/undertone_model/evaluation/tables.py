@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from undertone_model.benchmark.bootstrap import Estimate
-from undertone_model.benchmark.coverage import CONFIDENCES
-from undertone_model.benchmark.report import Flips, Report
 from undertone_model.emotions import EMOTIONS
+from undertone_model.evaluation.bootstrap import Estimate
+from undertone_model.evaluation.coverage import CONFIDENCES
+from undertone_model.evaluation.report import Flips, Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from undertone_model.benchmark.names import CULTURES
+from undertone_model.evaluation.names import CULTURES
 
 FOLDER: Final = Path(__file__).parents[1] / "artifacts" / "suites"
 SUITES: Final = ("negation", "irony")

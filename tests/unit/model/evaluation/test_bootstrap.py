@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
-from undertone_model.benchmark.bootstrap import (
+from undertone_model.evaluation.bootstrap import (
     estimate_difference,
     estimate_macro_f1,
     estimate_share,

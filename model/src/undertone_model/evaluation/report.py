@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from undertone_model.benchmark.bootstrap import Estimate
-from undertone_model.benchmark.coverage import Coverage
+from undertone_model.evaluation.bootstrap import Estimate
+from undertone_model.evaluation.coverage import Coverage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from undertone_model.benchmark.names import CULTURES, GIVEN_NAMES
-from undertone_model.benchmark.perturbations import (
+from undertone_model.evaluation.names import CULTURES, GIVEN_NAMES
+from undertone_model.evaluation.perturbations import (
     PERTURBATIONS,
     add_typos,
     drop_last_sentence,

@@ -13,11 +13,11 @@ from tokenizers import Tokenizer
 from undertone_model import training
 from undertone_model.adapters import PACKAGED_ADAPTERS, load_adapters
 from undertone_model.batches import encode
-from undertone_model.benchmark.emotion_labels import pool_emotions
 from undertone_model.calibration import Calibration
 from undertone_model.checkpoint import Checkpoint
 from undertone_model.contract import PROBLEM_TYPES, TOKENIZER_FILE, read_contract
 from undertone_model.errors import CheckpointError
+from undertone_model.evaluation.emotion_labels import pool_emotions
 from undertone_model.labels import probabilities
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import from_checkpoint, merge_into_base

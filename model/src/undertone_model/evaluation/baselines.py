@@ -11,10 +11,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from undertone_model.benchmark.classifiers import Classifier
 from undertone_model.data import load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
+from undertone_model.evaluation.classifiers import Classifier
 
 WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 STORY_WEIGHT: Final = 3.0

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from undertone_model.benchmark.names import CULTURES, GIVEN_NAMES
+from undertone_model.evaluation.names import CULTURES, GIVEN_NAMES
 
 Perturbation = Callable[[str, np.random.Generator], str | None]
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_model.benchmark.bootstrap import (
+from undertone_model.corpora import TestSet
+from undertone_model.emotions import EMOTIONS
+from undertone_model.evaluation.bootstrap import (
     RESAMPLES,
     SEED,
     Counts,
@@ -16,15 +18,13 @@ from undertone_model.benchmark.bootstrap import (
     estimate_share,
     resample,
 )
-from undertone_model.benchmark.classifiers import Classifier
-from undertone_model.benchmark.coverage import area_under_risk_coverage, coverages
-from undertone_model.benchmark.perturbations import PERTURBATIONS
-from undertone_model.benchmark.predictions import Predictions
-from undertone_model.benchmark.report import Flips, NameScores, Report, Scores, SetDescription, SuiteScores
-from undertone_model.benchmark.suites import SUITES, load_names, load_suite
-from undertone_model.corpora import TestSet
-from undertone_model.emotions import EMOTIONS
-from undertone_model.evaluation import evaluate
+from undertone_model.evaluation.classifiers import Classifier
+from undertone_model.evaluation.coverage import area_under_risk_coverage, coverages
+from undertone_model.evaluation.perturbations import PERTURBATIONS
+from undertone_model.evaluation.predictions import Predictions
+from undertone_model.evaluation.report import Flips, NameScores, Report, Scores, SetDescription, SuiteScores
+from undertone_model.evaluation.suites import SUITES, load_names, load_suite
+from undertone_model.metrics import evaluate
 
 
 @dataclass(frozen=True, slots=True)

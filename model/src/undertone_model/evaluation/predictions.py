@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from undertone_model.benchmark.classifiers import Classifier, Probabilities
+from undertone_model.evaluation.classifiers import Classifier, Probabilities
 
 TEXTS_PER_CALL: Final = 1_000
 

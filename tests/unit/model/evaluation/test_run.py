@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from undertone_model.benchmark.baselines import always_neutral, lexicon, tfidf
-from undertone_model.benchmark.classifiers import Classifier, Probabilities, checkpoint_classifier, export_classifier
-from undertone_model.benchmark.coverage import area_under_risk_coverage, coverages
-from undertone_model.benchmark.emotion_labels import pool_emotions
-from undertone_model.benchmark.report import Report
-from undertone_model.benchmark.run import Benchmark, run
-from undertone_model.benchmark.suites import SUITES, load_names, load_suite
-from undertone_model.benchmark.tables import markdown, tables
 from undertone_model.corpora import LabelledText, TestSet
 from undertone_model.emotions import EMOTIONS, GOEMOTIONS
 from undertone_model.errors import CheckpointError, DataError
+from undertone_model.evaluation.baselines import always_neutral, lexicon, tfidf
+from undertone_model.evaluation.classifiers import Classifier, Probabilities, checkpoint_classifier, export_classifier
+from undertone_model.evaluation.coverage import area_under_risk_coverage, coverages
+from undertone_model.evaluation.emotion_labels import pool_emotions
+from undertone_model.evaluation.report import Report
+from undertone_model.evaluation.run import Benchmark, run
+from undertone_model.evaluation.suites import SUITES, load_names, load_suite
+from undertone_model.evaluation.tables import markdown, tables
 from undertone_model.testing import tiny_checkpoint
 
 JOY, SADNESS = EMOTIONS.index("joy"), EMOTIONS.index("sadness")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 from undertone_model.emotions import EMOTIONS
-from undertone_model.evaluation import evaluate, expected_calibration_error
+from undertone_model.metrics import evaluate, expected_calibration_error
 
 
 def test_true_probabilities_have_a_small_error() -> None:
