@@ -36,16 +36,18 @@ def grpcurl(pod: Pod) -> Grpcurl:
 
 
 def test_readme_commands_work(grpcurl: Grpcurl) -> None:
-    services, description, reply = (grpcurl(command) for command in COMMANDS)
+    services, description, reply, batch = (grpcurl(command) for command in COMMANDS)
     assert "undertone.v1.Classifier" in services.stdout.split()
     assert 'post: "/v1/paragraphs:classify"' in description.stdout.replace('post:"', 'post: "')
     answer = json.loads(reply.stdout)
     assert answer["label"] in answer["labels"]
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+    first, _ = json.loads(batch.stdout)["results"]
+    assert first["classification"]["label"] in answer["labels"]
 
 
 def test_errors_name_the_code_and_the_remedy(grpcurl: Grpcurl) -> None:
-    *options, _, _, target, method = COMMANDS[-1]
+    *options, _, _, target, method = COMMANDS[2]
     done = grpcurl([*options, "-d", '{"text": " "}', target, method])
     assert done.returncode != 0
     assert "Code: InvalidArgument" in done.stderr

@@ -64,7 +64,7 @@ def test_describes_messages_and_http_rules(reflected: DescriptorPool) -> None:
 
 
 def test_calls_with_json(call: BufCurl) -> None:
-    request = {"text": "the rain", "id": "a", "overlength_policy": "OVERLENGTH_POLICY_TRUNCATE"}
+    request = {"text": "the rain", "id": "a", "overlength_policy": "TRUNCATE"}
     reply = answer(call("undertone.v1.Classifier/Classify", request))
     assert (reply["id"], reply["tokens"], reply["chunks"]) == ("a", 4, 1)
     assert reply["label"] in reply["labels"]
@@ -92,6 +92,7 @@ async def test_json_of_a_batch_equals_the_message(pod: Pod, call: BufCurl) -> No
         classification = result["classification"]
         assert classification["probabilities"] == pytest.approx(list(expected.classification.probabilities), abs=1e-5)
         assert classification.get("labelIndex", 0) == expected.classification.label_index
+        assert classification["label"] == expected.classification.label
         assert classification["tokens"] == expected.classification.tokens
         assert classification["chunks"] == expected.classification.chunks
     assert [result["classification"]["chunks"] for result in reply["results"][::2]] == [1, 3]

@@ -62,6 +62,7 @@ async def test_a_batch_in_json_has_a_result_or_an_error_for_each_paragraph(envoy
     first, refused, last = answer.json["results"]
     for found, result in ((first, expected.results[0]), (last, expected.results[2])):
         assert found["classification"]["labelIndex"] == result.classification.label_index
+        assert found["classification"]["label"] == result.classification.label
         assert found["classification"]["probabilities"] == pytest.approx(list(result.classification.probabilities), abs=1e-5)
     assert (refused["error"]["code"], refused["error"]["message"]) == (3, expected.results[1].error.message)
 

@@ -65,6 +65,7 @@ def test_json_that_is_not_a_request_of_the_method_is_refused(
     [
         b' {\r\n\t"text" : "the \\"rain\\" \\u00e9\\ud83d\\ude00 \\\\" , "id":null}\n',
         b'{"overlength_policy": "OVERLENGTH_POLICY_TRUNCATE", "text": "rain"}',
+        b'{"overlengthPolicy": "CHUNK_MAX", "text": "rain"}',
         b'{"overlengthPolicy": 1, "text": "rain", "id": ""}',
         '{"text": "der Regen über Köln, \x7f 雨 😀"}'.encode(),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf import json_format
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, contract_pb2
 from undertone_sidecar.server import ATTEMPT_TIMEOUT, HEALTH_CHECK_FAIL, attempt_seconds
@@ -39,6 +40,12 @@ def batch(*texts: str, policy: int = 0) -> classifier_pb2.ClassifyBatchRequest:
     return classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs, overlength_policy=policy)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("policy", ["TRUNCATE", "CHUNK_MEAN", "CHUNK_MAX", "REJECT"])
+def test_policies_have_a_short_name_and_are_printed_with_the_long_one(policy: str) -> None:
+    request = json_format.ParseDict({"text": "rain", "overlengthPolicy": policy}, classifier_pb2.ClassifyRequest())
+    assert json_format.MessageToDict(request)["overlengthPolicy"] == f"OVERLENGTH_POLICY_{policy}"
+
+
 async def test_classify_returns_probabilities_model_and_timings(pod: Pod) -> None:
     response = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text=SENTENCE, id="p1"))
     assert response.id == "p1"
@@ -64,7 +71,7 @@ async def test_a_batch_has_results_in_order_and_an_error_for_each_bad_paragraph(
     assert response.problem_type == contract_pb2.PROBLEM_TYPE_SINGLE_LABEL
     assert not together.label_indexes_above_threshold
     assert list(together.probabilities) == pytest.approx(list(alone.probabilities), abs=1e-5)
-    assert response.labels[together.label_index] == alone.label
+    assert response.labels[together.label_index] == together.label == alone.label
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def _serve(items: int, parent: Connection) -> None:
 
 def _batch_reply(items: int) -> bytes:
     probabilities = [1 / len(EMOTIONS)] * len(EMOTIONS)
-    classification = pb.Classification(label_index=3, probabilities=probabilities, tokens=112, chunks=1)
+    classification = pb.Classification(label_index=3, label=EMOTIONS[3], probabilities=probabilities, tokens=112, chunks=1)
     results = [pb.ClassifyBatchResult(id=f"novel/{index:06}", classification=classification) for index in range(items)]
     model = pb.ModelInfo(name="emotions", version=1, precision="bf16")
     timings = pb.Timings(queue_seconds=0.01, tokenize_seconds=0.002, predict_seconds=0.2, total_seconds=0.22)

@@ -29,7 +29,7 @@ class _OverlengthPolicy:
 class _OverlengthPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OverlengthPolicy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     OVERLENGTH_POLICY_UNSPECIFIED: _OverlengthPolicy.ValueType  # 0
-    """The server's default: OVERLENGTH_POLICY_CHUNK_MEAN."""
+    """The server's default: CHUNK_MEAN."""
     OVERLENGTH_POLICY_TRUNCATE: _OverlengthPolicy.ValueType  # 1
     """Score the beginning, and ignore the rest."""
     OVERLENGTH_POLICY_CHUNK_MEAN: _OverlengthPolicy.ValueType  # 2
@@ -40,12 +40,19 @@ class _OverlengthPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Over
     """
     OVERLENGTH_POLICY_REJECT: _OverlengthPolicy.ValueType  # 4
     """Refuse with INVALID_ARGUMENT."""
+    TRUNCATE: _OverlengthPolicy.ValueType  # 1
+    """Short names. They are below the long names, because the first name of a value is its name in JSON."""
+    CHUNK_MEAN: _OverlengthPolicy.ValueType  # 2
+    CHUNK_MAX: _OverlengthPolicy.ValueType  # 3
+    REJECT: _OverlengthPolicy.ValueType  # 4
 
 class OverlengthPolicy(_OverlengthPolicy, metaclass=_OverlengthPolicyEnumTypeWrapper):
-    """What to do with a paragraph that has more tokens than the model accepts."""
+    """What to do with a paragraph that has more tokens than the model accepts. Each value has a short name,
+    for requests that are written by hand. JSON is written with the long names.
+    """
 
 OVERLENGTH_POLICY_UNSPECIFIED: OverlengthPolicy.ValueType  # 0
-"""The server's default: OVERLENGTH_POLICY_CHUNK_MEAN."""
+"""The server's default: CHUNK_MEAN."""
 OVERLENGTH_POLICY_TRUNCATE: OverlengthPolicy.ValueType  # 1
 """Score the beginning, and ignore the rest."""
 OVERLENGTH_POLICY_CHUNK_MEAN: OverlengthPolicy.ValueType  # 2
@@ -56,6 +63,11 @@ PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one.
 """
 OVERLENGTH_POLICY_REJECT: OverlengthPolicy.ValueType  # 4
 """Refuse with INVALID_ARGUMENT."""
+TRUNCATE: OverlengthPolicy.ValueType  # 1
+"""Short names. They are below the long names, because the first name of a value is its name in JSON."""
+CHUNK_MEAN: OverlengthPolicy.ValueType  # 2
+CHUNK_MAX: OverlengthPolicy.ValueType  # 3
+REJECT: OverlengthPolicy.ValueType  # 4
 Global___OverlengthPolicy: _TypeAlias = OverlengthPolicy  # noqa: Y015
 
 @_typing.final
@@ -285,6 +297,7 @@ class Classification(_message.Message):
     TRUNCATED_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     LABEL_INDEXES_ABOVE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     label_index: _builtins.int
     """Index of the label with the largest probability in the labels of the response."""
     tokens: _builtins.int
@@ -293,6 +306,8 @@ class Classification(_message.Message):
     """Whether tokens beyond the model's length were ignored."""
     chunks: _builtins.int
     """Number of scored chunks: 1 unless the paragraph was split."""
+    label: _builtins.str
+    """The label with the largest probability."""
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Probability of each label, in the order of the response's labels. They sum to one with
@@ -314,10 +329,11 @@ class Classification(_message.Message):
         truncated: _builtins.bool = ...,
         chunks: _builtins.int = ...,
         label_indexes_above_threshold: _abc.Iterable[_builtins.int] | None = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "label_index", b"label_index", "label_indexes_above_threshold", b"label_indexes_above_threshold", "probabilities", b"probabilities", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "label", b"label", "label_index", b"label_index", "label_indexes_above_threshold", b"label_indexes_above_threshold", "probabilities", b"probabilities", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -41,7 +41,7 @@ class ClassifierStub:
 
     Errors:
     - INVALID_ARGUMENT: the text is empty, exceeds the limits, or exceeds the model's length with
-      OVERLENGTH_POLICY_REJECT.
+      the policy REJECT.
     - RESOURCE_EXHAUSTED: the queue is full, or the deadline cannot be met. The trailer
       grpc-retry-pushback-ms is the time to wait before a retry.
     - DEADLINE_EXCEEDED: the deadline has passed.
@@ -67,7 +67,7 @@ class ClassifierAsyncStub(ClassifierStub):
 
     Errors:
     - INVALID_ARGUMENT: the text is empty, exceeds the limits, or exceeds the model's length with
-      OVERLENGTH_POLICY_REJECT.
+      the policy REJECT.
     - RESOURCE_EXHAUSTED: the queue is full, or the deadline cannot be met. The trailer
       grpc-retry-pushback-ms is the time to wait before a retry.
     - DEADLINE_EXCEEDED: the deadline has passed.
@@ -96,7 +96,7 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT: the text is empty, exceeds the limits, or exceeds the model's length with
-          OVERLENGTH_POLICY_REJECT.
+          the policy REJECT.
         - RESOURCE_EXHAUSTED: the queue is full, or the deadline cannot be met. The trailer
           grpc-retry-pushback-ms is the time to wait before a retry.
         - DEADLINE_EXCEEDED: the deadline has passed.

@@ -73,7 +73,7 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, ma
         case OverlengthPolicy.REJECT:
             raise ParagraphError(
                 f"text has {tokens} tokens without special tokens, but the model accepts at most {width}: "
-                "shorten it, or use an overlength_policy other than OVERLENGTH_POLICY_REJECT"
+                "shorten it, or use an overlength_policy other than REJECT"
             )
         case OverlengthPolicy.CHUNK_MEAN | OverlengthPolicy.CHUNK_MAX:
             step = width - overlap
@@ -82,7 +82,7 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, ma
                 chunks = 1 + -(-(tokens - width) // step)
                 raise ParagraphError(
                     f"text has {tokens} tokens without special tokens, which are {chunks} chunks; the limit is {max_chunks} "
-                    f"chunks, or {most} tokens: split it into paragraphs, or use OVERLENGTH_POLICY_TRUNCATE"
+                    f"chunks, or {most} tokens: split it into paragraphs, or use the overlength_policy TRUNCATE"
                 )
             return sliding_chunks(tokens, width=width, overlap=overlap)
 

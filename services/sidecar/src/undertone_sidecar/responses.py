@@ -63,10 +63,12 @@ def batch_response(identifiers: Sequence[str], answer: Answer, *, started: float
 
 def _fill(contract: Contract, classified: Sequence[tuple[classifier_pb2.Classification, Classified]]) -> None:
     """Fills the classifications of a batch from the outcomes."""
+    labels = contract.labels
     probabilities = np.array([outcome.probabilities for _, outcome in classified])
     label_indexes, rows = probabilities.argmax(axis=1).tolist(), probabilities.tolist()
     for (classification, outcome), label_index, row in zip(classified, label_indexes, rows, strict=True):
         classification.label_index = label_index
+        classification.label = labels[label_index]
         classification.probabilities.extend(row)
         classification.tokens = outcome.tokens
         classification.truncated = outcome.truncated

@@ -154,8 +154,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
 def _policy(value: int) -> OverlengthPolicy:
     if value not in _POLICIES:
-        known = ", ".join(f"{name} ({number})" for name, number in classifier_pb2.OverlengthPolicy.items())
-        raise RequestError(f"overlength_policy {value} is unknown; send one of {known}")
+        known = ", ".join(f"{policy.name} ({number})" for number, policy in _POLICIES.items() if number)
+        raise RequestError(f"overlength_policy {value} is unknown; send one of {known}, or leave it out")
     return _POLICIES[value]
 
 

@@ -156,7 +156,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
                 raise AssertionError("abort always raises")
             return pb.ClassifyResponse(
                 id=request.id,
-                label=self.labels[outcome.label_index],
+                label=outcome.label,
                 labels=self.labels,
                 probabilities=outcome.probabilities,
                 tokens=outcome.tokens,
@@ -246,8 +246,10 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         expected = expected_independent_probabilities if self.thresholds else expected_probabilities
         probabilities = expected(text, len(self.labels))
         above = [index for index, threshold in enumerate(self.thresholds) if probabilities[index] >= threshold]
+        label_index = probabilities.index(max(probabilities))
         return pb.Classification(
-            label_index=probabilities.index(max(probabilities)),
+            label_index=label_index,
+            label=self.labels[label_index],
             probabilities=probabilities,
             tokens=tokens,
             truncated=truncated,
