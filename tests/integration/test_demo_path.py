@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from undertone_bench.processes import free_ports
 
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command
 
@@ -50,7 +49,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
 def test_demo_scores_stories_and_writes_a_report(model: Path, sample: list[Path], tmp_path: Path) -> None:
     out, page = tmp_path / "demo", tmp_path / "report.html"
     score = (command("undertone"), "score", *sample, "--out", out)
-    pod = run(command("undertone-pod"), "--model_base_path", model, "--port", *free_ports(1), "--", *score)
+    pod = run(command("undertone-pod"), "--model_base_path", model, "--port=0", "--http_port=0", "--", *score)
     assert f"scored  {len(STORIES) * PARAGRAPHS}" in pod.stdout + pod.stderr
 
     manifest = json.loads((out / "_run.json").read_text())

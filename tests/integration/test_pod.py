@@ -1,6 +1,7 @@
 """The command undertone-pod: its checks, its exit codes, and the end of its processes."""
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from undertone_bench.processes import free_ports
 
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 
@@ -19,7 +19,7 @@ POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
 
 
 def run_pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    program = [command("undertone-pod"), f"--model_base_path={base}", "--port=0", *arguments]
+    program = [command("undertone-pod"), f"--model_base_path={base}", "--port=0", "--http_port=0", *arguments]
     return subprocess.run(program, check=False, capture_output=True, text=True, env=POD_ENVIRONMENT, timeout=TIMEOUT_SECONDS)
 
 
@@ -43,10 +43,10 @@ def folder(base: Path, tmp_path: Path) -> Path:
 
 
 def test_the_command_gets_the_target_and_its_exit_code_is_returned(folder: Path) -> None:
-    script = "import os, sys; print(os.environ['UNDERTONE_TARGET']); sys.exit(7)"
+    script = "import os, sys; print(os.environ['UNDERTONE_TARGET'], os.environ['UNDERTONE_HTTP_URL']); sys.exit(7)"
     done = run_pod(folder, "--", sys.executable, "-c", script)
     assert done.returncode == 7, done.stderr
-    assert done.stdout.startswith("localhost:")
+    assert re.fullmatch(r"localhost:\d+ http://localhost:\d+\n", done.stdout)
     assert processes_of(folder) == []
 
 
@@ -83,12 +83,14 @@ def test_an_unknown_command_is_named_before_the_start(folder: Path) -> None:
     assert "starting" not in done.stderr
 
 
-def test_a_busy_port_is_named_before_the_start_of_a_process(folder: Path) -> None:
+@pytest.mark.parametrize("flag", ["--port", "--http_port"])
+def test_a_busy_port_is_named_before_the_start_of_a_process(folder: Path, flag: str) -> None:
     with socket.create_server(("localhost", 0)) as listener:
         port = listener.getsockname()[1]
-        done = run_pod(folder, f"--port={port}")
+        done = run_pod(folder, f"{flag}={port}")
     assert done.returncode == 1
     assert f"undertone-pod: port {port} of localhost is in use" in done.stderr
+    assert f"use another {flag}, " in done.stderr
     assert "ready on" not in done.stderr
 
 
@@ -110,7 +112,7 @@ def test_a_pod_that_cannot_serve_ends_with_an_error(folder: Path) -> None:
 
 @contextlib.contextmanager
 def running_pod(folder: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    arguments = [command("undertone-pod"), f"--model_base_path={folder}", f"--port={free_ports(1)[0]}"]
+    arguments = [command("undertone-pod"), f"--model_base_path={folder}", "--port=0", "--http_port=0"]
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, stderr=output, env=POD_ENVIRONMENT)
     try:

@@ -178,12 +178,24 @@ class Sidecar(Process):
     """undertone-sidecar on free ports."""
 
     def __init__(self, base: Path, model_server: str, *flags: str, log: Path) -> None:
-        flags = ("--port=0", "--metrics-port=0", "--log-format=json", "--chunk-overlap=16", "--poll-seconds=0.1", *flags)
+        flags = (
+            "--port=0",
+            "--http-port=0",
+            "--metrics-port=0",
+            "--log-format=json",
+            "--chunk-overlap=16",
+            "--poll-seconds=0.1",
+            *flags,
+        )
         super().__init__("undertone-sidecar", f"--model-dir={base}", f"--model-server={model_server}", *flags, log=log)
 
     @property
     def target(self) -> str:
         return f"localhost:{self._listening('port')}"
+
+    @property
+    def http_port(self) -> int:
+        return self._listening("http_port")
 
     @property
     def metrics_port(self) -> int:

@@ -37,11 +37,15 @@ class Pod:
     """A running pod.
 
     `target` is the gRPC address of the sidecar, `model_server` that of the model server.
-    `processes` maps names to processes.
+    `http_url` is the URL of the sidecar's JSON API, empty without one. `processes` maps names to
+    processes.
     """
 
-    def __init__(self, target: str, model_server: str, processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    def __init__(
+        self, target: str, model_server: str, processes: Mapping[str, subprocess.Popen[bytes]], http_url: str = ""
+    ) -> None:
         self.target = target
+        self.http_url = http_url
         self.model_server = model_server
         self.processes = processes
 
@@ -67,16 +71,19 @@ def run(
     ready_timeout_seconds: float,
     log: IO[bytes] | None = None,
     *,
+    http_port: int | None = None,
     sidecar_flags: Sequence[str] = (),
 ) -> Iterator[Pod]:
     """Starts the pod, waits until it is ready, and stops it at the end of the block. Raises
-    PodError. Port 0 chooses a free port.
+    PodError. Port 0 chooses a free port. `http_port` None opens none.
 
     The processes log to `log`, or to standard error if it is None. `sidecar_flags` have the form
     --flag=value and override the pod's own flags. `undertone-sidecar plan` sets the numbers of
     threads; environment variables override it.
     """
-    port = _reserve_port(port)
+    port = _reserve_port(port, "--port", "or 0 for a free one")
+    if http_port is not None:
+        http_port = _reserve_port(http_port, "--http_port", "0 for a free one, or off")
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as stack:
         path = f"{folder}/model.sock"
         if (length := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
@@ -95,9 +102,11 @@ def run(
         server = _start("undertone-dev-server", server_flags, log, {**recommended_environment(), **threads})
         stack.callback(_stop, server)
         own_flags = (f"--model-dir={base_path}", f"--model-server={model_server}", f"--port={port}", "--metrics-port=0")
-        sidecar = _start("undertone-sidecar", (*own_flags, *sidecar_flags), log, threads)
+        http_flag = f"--http-port={'off' if http_port is None else http_port}"
+        sidecar = _start("undertone-sidecar", (*own_flags, http_flag, *sidecar_flags), log, threads)
         stack.callback(_stop, sidecar)
-        pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar})
+        http_url = f"http://localhost:{http_port}" if http_port is not None else ""
+        pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar}, http_url)
         # A program that took the port meanwhile would answer at once. Until the model server
         # listens, the sidecar has opened its port, or has ended, which the last check finds.
         _wait_until(lambda: Path(path).exists() and _is_serving(pod.target), pod, ready_timeout_seconds)
@@ -105,7 +114,7 @@ def run(
         yield pod
 
 
-def _reserve_port(port: int) -> int:
+def _reserve_port(port: int, flag: str, alternatives: str) -> int:
     """A port that no program uses: `port`, or a free one for 0. Raises PodError.
 
     The readiness check would otherwise reach that program, which may be another pod. Binding finds
@@ -122,7 +131,7 @@ def _reserve_port(port: int) -> int:
                     continue
                 reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
                 remedy = "stop the program that uses it, or use" if error.errno == errno.EADDRINUSE else "use"
-                raise PodError(f"port {port} of localhost {reason}: {remedy} another --port, or 0 for a free one") from None
+                raise PodError(f"port {port} of localhost {reason}: {remedy} another {flag}, {alternatives}") from None
             port = candidate.getsockname()[1]
     return port
 

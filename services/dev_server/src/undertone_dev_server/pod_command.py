@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 import click
-from undertone_telemetry.options import IntegerRange
+from undertone_telemetry.options import IntegerRange, PortOrOff
 
 from undertone_dev_server.folders import GRAPH_FILE, find_versions
 from undertone_dev_server.pod import Pod, PodError, run
@@ -96,6 +96,14 @@ Exit codes:
     help="Port of the sidecar on localhost. 0 chooses a free one.",
 )
 @option(
+    "http_port",
+    metavar="PORT",
+    type=PortOrOff(),
+    default="8080",
+    show_default=True,
+    help="Port of the sidecar's JSON API over HTTP on localhost. 0 chooses a free one, off opens none.",
+)
+@option(
     "ready_timeout_seconds",
     metavar="SECONDS",
     type=float,
@@ -111,15 +119,22 @@ Exit codes:
 )
 @click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED, callback=_program)
 def _command(
-    *, model_base_path: Path, port: int, ready_timeout_seconds: float, log_file: Path | None, command: Sequence[str]
+    *,
+    model_base_path: Path,
+    port: int,
+    http_port: int | None,
+    ready_timeout_seconds: float,
+    log_file: Path | None,
+    command: Sequence[str],
 ) -> int:
     """Run a pod on this machine, without containers.
 
     The pod consists of two processes: the development server undertone-dev-server, in place of TF
     Serving, and the sidecar undertone-sidecar. The processes communicate over a Unix socket.
 
-    When the pod is ready, COMMAND runs with the address of the sidecar in UNDERTONE_TARGET. The pod
-    stops when COMMAND ends. Without COMMAND, the pod runs until Ctrl-C.
+    When the pod is ready, COMMAND runs with the address of the sidecar in UNDERTONE_TARGET, and the
+    URL of the JSON API in UNDERTONE_HTTP_URL. The pod stops when COMMAND ends. Without COMMAND, the
+    pod runs until Ctrl-C.
     """
     signal.signal(signal.SIGTERM, _exit_on_signal)
     # A shell starts a background process with SIGINT ignored. The pod must stop on SIGINT all the
@@ -128,8 +143,9 @@ def _command(
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_open_log(log_file)) if log_file else None
         print(f"starting the pod{f' (log: {log_file})' if log else ''}", file=sys.stderr)
-        pod = stack.enter_context(run(model_base_path.resolve(), port, ready_timeout_seconds, log))
-        print(f"ready on {pod.target}{'' if command else '; Ctrl-C stops'}", file=sys.stderr)
+        pod = stack.enter_context(run(model_base_path.resolve(), port, ready_timeout_seconds, log, http_port=http_port))
+        addresses = " and ".join(filter(None, [pod.target, pod.http_url]))
+        print(f"ready on {addresses}{'' if command else '; Ctrl-C stops'}", file=sys.stderr)
         return _run_command(command, pod) if command else pod.wait()
 
 
@@ -139,7 +155,10 @@ def _exit_on_signal(_number: int, _frame: object) -> NoReturn:
 
 
 def _run_command(command: Sequence[str], pod: Pod) -> int:
-    process = subprocess.Popen(command, env={**os.environ, "UNDERTONE_TARGET": pod.target})
+    addresses = {"UNDERTONE_TARGET": pod.target}
+    if pod.http_url:
+        addresses["UNDERTONE_HTTP_URL"] = pod.http_url
+    process = subprocess.Popen(command, env={**os.environ, **addresses})
     while True:
         try:
             return process.wait()

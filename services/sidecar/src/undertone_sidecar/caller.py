@@ -13,6 +13,12 @@ import grpc.aio
 CALLER: Final = "x-undertone-caller"
 """Metadata key of the caller's identity, which a load balancer sets: any text."""
 
+HTTP_CALLER: Final = "undertone-http-caller-bin"
+"""Metadata key of the caller's identity on the private Unix socket of the HTTP port."""
+
+_UNIX: Final = "unix:"
+"""Beginning of a peer on a Unix socket. The gRPC server listens on one for the HTTP port only."""
+
 CURRENT_CALLER: Final[ContextVar[str]] = ContextVar("caller")
 """The identity of the caller of the current unary call. CallGuard sets it."""
 
@@ -46,9 +52,14 @@ def caller_of(
 
 def caller_of_call(context: "grpc.aio.ServicerContext[Any, Any]", *, trust_metadata: bool) -> str:
     """The identity of the caller of a call; see caller_of."""
+    metadata, peer = context.invocation_metadata() or (), context.peer()
+    if peer.startswith(_UNIX):
+        for key, value in metadata:
+            if key == HTTP_CALLER and isinstance(value, bytes):
+                return value.decode()
     return caller_of(
-        context.invocation_metadata() or (),
-        peer=context.peer(),
+        metadata,
+        peer=peer,
         certificate_names=context.peer_identities() or (),
         trust_metadata=trust_metadata,
     )

@@ -39,6 +39,10 @@ class Health:
         for service in _READINESS_SERVICES:
             self.servicer.set(service, status)
 
+    def is_serving(self, service: str) -> bool:
+        """Whether a service is SERVING."""
+        return bool(self.servicer.status(service) == health_pb2.HealthCheckResponse.SERVING)
+
     def shut_down(self) -> None:
         """Reports NOT_SERVING for all services, from now on."""
         self.servicer.shut_down()

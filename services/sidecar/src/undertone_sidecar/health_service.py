@@ -32,6 +32,10 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             self._statuses[service] = status
             self._notify()
 
+    def status(self, service: str) -> Status | None:
+        """The status of a service. None if it is unknown."""
+        return self._statuses.get(service)
+
     def shut_down(self) -> None:
         """Sets all services to NOT_SERVING, from now on."""
         self._is_shut_down = True

@@ -64,20 +64,3 @@ class Memory(IntegerRange):
         unit = 1024 if found[3] else 1000
         size = float(found[1]) * unit ** ("kmgtpe".index(found[2].lower()) + 1 if found[2] else 0)
         return super().convert(int(size), param, ctx)
-
-
-class PortOrOff(click.ParamType["int | None"]):
-    """A port, or None for "off"."""
-
-    name = "port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value is None or value == "off":
-            return None
-        try:
-            port = int(value)
-        except ValueError:
-            port = -1
-        if not 0 <= port <= 65535:
-            self.fail(f"{value!r} is not a port: use a number from 0 to 65535, or off.", param, ctx)
-        return port

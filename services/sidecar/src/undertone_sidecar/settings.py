@@ -9,13 +9,13 @@ from typing import Final
 import click
 from undertone_protos.unix_address import unix_address_problem
 from undertone_telemetry import TelemetryError, TelemetrySettings
-from undertone_telemetry.options import IntegerRange, NumberRange
+from undertone_telemetry.options import IntegerRange, NumberRange, PortOrOff
 
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
 from undertone_sidecar.memory import MemorySettings
-from undertone_sidecar.options import Memory, PortOrOff, boolean_option, file_option, option
+from undertone_sidecar.options import Memory, boolean_option, file_option, option
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tls import TlsFiles
 
@@ -49,13 +49,17 @@ class Settings(ThreadSettings):
     )
     host: str = field(
         default="localhost",
-        metadata=option(
-            "Address on which --port and --metrics-port listen. 0.0.0.0 = all interfaces, as in a container.", metavar="ADDRESS"
-        ),
+        metadata=option("Address on which all ports listen. 0.0.0.0 = all interfaces, as in a container.", metavar="ADDRESS"),
     )
     port: int = field(
         default=50051,
         metadata=option("Port of the gRPC service. 0 picks a free port and logs it.", IntegerRange(0, 65535), "PORT"),
+    )
+    http_port: int | None = field(
+        default=None,
+        metadata=option(
+            "Port of the JSON API over HTTP, or off. 0 picks a free port and logs it.", PortOrOff(), show_default="off"
+        ),
     )
     tls_cert: Path | None = field(
         default=None,
@@ -293,6 +297,8 @@ class Settings(ThreadSettings):
             yield f"--port and --metrics-port are both {self.port}: use different ports"
         if self.health_port and self.health_port in {self.port, self.metrics_port}:
             yield f"--health-port {self.health_port} is also another port: use different ports"
+        if self.http_port and self.http_port in {self.port, self.metrics_port, self.health_port}:
+            yield f"--http-port {self.http_port} is also another port: use different ports"
         if bool(self.tls_cert) != bool(self.tls_key):
             given, missing = ("--tls-cert", "--tls-key") if self.tls_cert else ("--tls-key", "--tls-cert")
             yield f"{given} is set without {missing}: set both, or none"

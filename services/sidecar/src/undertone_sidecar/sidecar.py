@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from starlette.applications import Starlette
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_telemetry import Telemetry, TelemetryError
 from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
@@ -23,6 +24,7 @@ from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.events import ignore
 from undertone_sidecar.health import CLASSIFIER, Health
+from undertone_sidecar.http import BodyReader, Calls, HttpPort, application, classifier_routes, health_routes
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
@@ -137,7 +139,9 @@ class Sidecar:
                 _server_options(settings),
             )
             health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
+        self._http = HttpPort() if settings.http_port is not None else None
         self.port = 0
+        self.http_port: int | None = None
         self.health_port: int | None = None
         self.metrics_port: int | None = None
 
@@ -146,7 +150,10 @@ class Sidecar:
         return self._tracker.in_flight
 
     async def start(self) -> None:
-        """Opens the ports, and sets `port`, `health_port` and `metrics_port`. Raises PortError."""
+        """Opens the ports, and sets `port`, `http_port`, `health_port` and `metrics_port`.
+
+        Raises PortError.
+        """
         self._health.start()
         credentials = self._certificates.credentials() if self._certificates else None
         self.port = self._open_port(self._server, "--port", self._settings.port, credentials)
@@ -157,7 +164,11 @@ class Sidecar:
         except TelemetryError as error:
             raise PortError(str(error)) from None
         self.metrics_port = self._telemetry.metrics_port
+        if self._http:
+            self._http.attach(self._server)
         await self._server.start()
+        if self._http and (http_port := self._settings.http_port) is not None:
+            self.http_port = await self._http.start(self._application(self._http), self._settings.host, http_port)
         if self._health_server:
             await self._health_server.start()
         log.info(
@@ -166,6 +177,7 @@ class Sidecar:
                 "host": self._settings.host,
                 "port": self.port,
                 "tls": self._certificates is not None,
+                "http_port": self.http_port,
                 "health_port": self.health_port,
                 "metrics_port": self.metrics_port,
                 "model": self._settings.served_name,
@@ -198,7 +210,7 @@ class Sidecar:
                 self._server,
                 self._health,
                 self._tracker,
-                self._servicer.refuse_calls,
+                self._refuse_calls,
                 serving_seconds=self._settings.drain_serving_seconds,
                 delay_seconds=self._settings.drain_delay_seconds,
                 grace_seconds=self._settings.grace_period_seconds,
@@ -211,6 +223,8 @@ class Sidecar:
 
     async def close(self) -> None:
         """Stops immediately. Calls in flight are cancelled."""
+        if self._http:
+            await self._http.close()
         await self._server.stop(None)
         if self._health_server:
             await self._health_server.stop(None)
@@ -219,6 +233,16 @@ class Sidecar:
         # Last, so that all events are sent. In a thread, because agents can be slow to read.
         await asyncio.to_thread(self._telemetry.close)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _application(self, http: HttpPort) -> Starlette:
+        calls = Calls(http.channel, trust_caller_metadata=self._settings.trust_caller_metadata)
+        bodies = BodyReader(self._settings.request_limits.message_bytes)
+        return application([*classifier_routes(calls, bodies), *health_routes(self._health)])
+
+    def _refuse_calls(self) -> None:
+        self._servicer.refuse_calls()
+        if self._http:
+            self._http.end_connections()
 
     def _open_port(
         self, server: grpc.aio.Server, flag: str, port: int, credentials: grpc.ServerCredentials | None = None

@@ -47,6 +47,23 @@ _TYPES: Final[dict[str, click.ParamType[Any]]] = {
 }
 
 
+class PortOrOff(click.ParamType["int | None"]):
+    """A port, or None for "off"."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "off":
+            return None
+        try:
+            port = int(value)
+        except ValueError:
+            port = -1
+        if not 0 <= port <= 65535:
+            self.fail(f"{value!r} is not a port: use a number from 0 to 65535, or off.", param, ctx)
+        return port
+
+
 def option_group(argument: str, factory: Callable[..., Any], *options: Decorator[Any]) -> Decorator[Any]:
     """Adds options to a command and passes their values as one object.
 
