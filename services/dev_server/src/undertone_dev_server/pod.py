@@ -81,7 +81,7 @@ def run(
     --flag=value and override the pod's own flags. `undertone-sidecar plan` sets the numbers of
     threads; environment variables override it.
     """
-    port = _reserve_port(port, "--port", "or 0 for a free one")
+    port = _reserve_port(port)
     if http_port is not None:
         http_port = _reserve_port(http_port, "--http_port", "0 for a free one, or off")
     with tempfile.TemporaryDirectory(prefix="undertone-") as folder, contextlib.ExitStack() as stack:
@@ -114,7 +114,7 @@ def run(
         yield pod
 
 
-def _reserve_port(port: int, flag: str, alternatives: str) -> int:
+def _reserve_port(port: int, flag: str = "--port", alternatives: str = "or 0 for a free one") -> int:
     """A port that no program uses: `port`, or a free one for 0. Raises PodError.
 
     The readiness check would otherwise reach that program, which may be another pod. Binding finds
