@@ -58,6 +58,7 @@ check: .venv/ready ## Lint, check types, and compare generated files with their 
 	$(BIN)/python docs/views.py --check
 	$(BIN)/python -m deploy.helm.dashboards --check
 	$(BIN)/python -m deploy.analytics --check
+	$(BIN)/python -m deploy.compose --check
 	$(BIN)/python -m release check
 
 .PHONY: bench

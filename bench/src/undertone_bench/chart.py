@@ -63,13 +63,14 @@ class Chart:
         files: tuple[str, ...] = (),
         release: str = "spring",
         kubernetes: str = "1.37.0",
+        namespace: str = "reading",
     ) -> Manifests:
-        """The objects of a release in the namespace "reading".
+        """The objects of a release.
 
         `files` names value files in the chart's folder; `values` override them.
         Raises HelmError.
         """
-        return self._rendered(json.dumps(values or {}), files, release, kubernetes)
+        return self._rendered(json.dumps(values or {}), files, release, kubernetes, namespace)
 
     def lint(self, values: Mapping[str, Any] | None = None) -> None:
         """Raises HelmError."""
@@ -80,9 +81,9 @@ class Chart:
         output = self._run("install", "spring", self._path, *_DRY_RUN, values=json.dumps(values or {}))
         return output.partition("NOTES:\n")[2]
 
-    def _render(self, values: str, files: tuple[str, ...], release: str, kubernetes: str) -> Manifests:
+    def _render(self, values: str, files: tuple[str, ...], release: str, kubernetes: str, namespace: str) -> Manifests:
         flags = [f"--values={self._path}/{file}" for file in files]
-        options = ("--namespace", "reading", "--kube-version", kubernetes, *flags)
+        options = ("--namespace", namespace, "--kube-version", kubernetes, *flags)
         rendered = self._run("template", release, self._path, *options, values=values)
         return Manifests(tuple(document for document in yaml.load_all(rendered, _LOADER) if document))
 
