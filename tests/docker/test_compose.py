@@ -65,7 +65,9 @@ def test_tf_serving_has_the_flags() -> None:
 
 def test_the_sidecar_accepts_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {name: defaults(value) for name, value in SERVICES["sidecar"]["environment"].items()}
-    known = {name for param in serve.params for name in ([param.envvar] if isinstance(param.envvar, str) else param.envvar or ())}
+    known = {
+        name for param in serve.params for name in ([param.envvar] if isinstance(param.envvar, str) else param.envvar or ())
+    }
     assert set(environment) <= known
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -100,9 +102,7 @@ def test_only_monitoring_has_a_profile() -> None:
 
 def test_prometheus_reads_the_services() -> None:
     promtool = find("promtool")
-    ran = subprocess.run(
-        [promtool, "check", "config", FOLDER / "prometheus.yaml"], check=False, capture_output=True, text=True
-    )
+    ran = subprocess.run([promtool, "check", "config", FOLDER / "prometheus.yaml"], check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     scrapes = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
     for scrape in scrapes:
