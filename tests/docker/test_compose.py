@@ -1,10 +1,10 @@
 """compose.yaml: properties that can be checked without an engine, and a start with an engine."""
 
+import http.client
 import json
 import os
 import re
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -140,21 +140,18 @@ def service() -> Iterator[int]:
     """The running service. Yields its HTTP port."""
     if reason := unreachable():
         pytest.skip(reason)
-    grpc, http, prometheus, grafana = map(str, free_ports(4))
-    ports = {"PORT": grpc, "HTTP_PORT": http, "PROMETHEUS_PORT": prometheus, "GRAFANA_PORT": grafana}
+    names = ("PORT", "HTTP_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+    ports = dict(zip(names, map(str, free_ports(4)), strict=True))
     try:
         compose("up", "--build", "--wait", "--wait-timeout=900", **ports)
-        yield int(http)
+        yield int(ports["HTTP_PORT"])
     finally:
         compose("down", "--volumes", **ports)
 
 
 def test_the_service_scores_a_paragraph(service: int) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{service}/v1/paragraphs:classify",
-        json.dumps({"text": "She laughed for the first time since spring."}).encode(),
-        {"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        answer = json.load(response)
+    connection = http.client.HTTPConnection("127.0.0.1", service, timeout=30)
+    body = json.dumps({"text": "She laughed for the first time since spring."})
+    connection.request("POST", "/v1/paragraphs:classify", body, {"content-type": "application/json"})
+    answer = json.load(connection.getresponse())
     assert answer["label"] in answer["labels"]
