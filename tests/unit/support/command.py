@@ -21,6 +21,8 @@ def write_texts(path: Path, texts: Iterable[str | None]) -> Path:
             path.write_text("\n\n".join(map(str, texts)))
         case ".jsonl":
             path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        case ".json":
+            path.write_text(json.dumps([{"text": text} for text in texts]))
         case ".csv":
             path.write_text("text\n" + "".join(f'"{text}"\n' for text in texts))
         case ".parquet":

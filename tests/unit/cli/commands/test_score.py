@@ -28,7 +28,7 @@ def test_run_writes_table_failures_and_manifest(command: Command, story: Path, t
     assert table["document"].to_pylist() == ["story"] * 9
     run = json.loads((tmp_path / "out" / "_run.json").read_text())
     assert run["inputs"] == [str(story)]
-    assert run["counts"] == {"scored": 9, "failed": 0, "kept": 0, "short": 0}
+    assert (run["bad_lines"], run["counts"]) == (0, {"scored": 9, "failed": 0, "kept": 0, "short": 0})
     assert (run["complete"], run["policy"], run["model"]["name"]) == (True, "chunk-mean", "fake")
     assert run["paragraphs_per_second"] > 0
     assert (tmp_path / "out" / "_failures.jsonl").read_text() == ""
@@ -85,7 +85,7 @@ def test_file_is_the_same_input_by_another_path(
         ("x", ("empty",), "empty: there is no file to read"),
         ("x", ("*.csv",), "*.csv: there is no file to read"),
         ('{"a": 1}\n', ("in.jsonl",), "no column 'text'; the columns are: 'a'"),
-        ("not json\n", ("in.jsonl",), "in.jsonl, line 1, column 1: not valid JSON"),
+        ("not json\n", ("in.jsonl",), "in.jsonl, line 1: not valid JSON in column 1"),
         ('{"id": 1, "text": "x"}\n' * 2, ("in.jsonl", "--id-column", "id"), "duplicate id 1"),
         ("x", ("in.jsonl", "--format", "xml"), "Invalid value for '--format'"),
         ("x", ("in.jsonl", "--batch-items", "0"), "Invalid value for '--batch-items'"),
@@ -178,7 +178,7 @@ def test_paragraph_of_ten_megabytes_is_a_dead_letter(
     ("name", "data", "message"),
     [
         ("a.txt", b"fine\n\nna\xefve\n", "a.txt, line 3: byte 0xef is not UTF-8"),
-        ("a.csv", b"", "a.csv is empty; a CSV file starts with a line of column names"),
+        ("a.csv", b"", "a.csv is empty; a CSV or TSV file starts with a line of column names"),
         ("a.parquet", b"", "a.parquet cannot be read as Parquet"),
         ("a.csv", b"body\nx\n", "no column 'text'; the columns are: 'body'"),
     ],

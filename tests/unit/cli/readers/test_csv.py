@@ -55,15 +55,18 @@ def test_valid_rows(tmp_path: Path, content: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("id,text\r1,one\r2,two\r", "carriage return only: convert it with: tr"),
+        ("id,text\r1,one\r2,two\r", "carriage return only: convert it: tr"),
         ("id,text\n1,a\0b\n", "line 2: it contains null bytes"),
         (
             'id,text\n1,one\n2,"open\n' + "3,three\n" * 500,
-            "line 503: not valid CSV .*row starts in line 3: check it for",
+            r"line 3: not valid CSV .*lines 3 to 503\); check the row that starts in line 3 for an unclosed",
         ),
-        ('id,text\n1,"open\n2,a "quoted" word\n', "line 3: not valid CSV .*the row starts in line 2: check it for an unclosed"),
+        (
+            'id,text\n1,"open\n2,a "quoted" word\n',
+            "line 2: not valid CSV .*; check the row that starts in line 2 for an unclosed",
+        ),
         ("id,id,text\n1,2,one\n", "2 columns are named 'id'"),
-        ("id;text\n1;one\n", "no column 'text'; the columns are: 'id;text'"),
+        ("id;text\n1;one\n", "no column 'text'; the columns are: 'id;text'. .*set it: --delimiter ';'"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path: Path, content: str, message: str) -> None:

@@ -43,20 +43,20 @@ def problem(path: Path, content: bytes) -> str:
 def test_the_conversion_that_the_message_names_restores_the_text(tmp_path: Path, text: str, encoding: str, name: str) -> None:
     path = tmp_path / "a.txt"
     message = problem(path, (text * 3).encode(encoding))
-    command = message[message.index("iconv -f") :].split(" FILE")[0]
-    assert command == f"iconv -f {name} -t UTF-8"
-    converted = subprocess.run([*command.split(), str(path)], check=True, capture_output=True).stdout
-    assert converted.decode() == text * 3
+    command = message[message.index("iconv -f") :].split(",")[0]
+    assert command.startswith(f"iconv -f {name} -t UTF-8 ")
+    subprocess.run(["sh", "-c", command], check=True)
+    assert (tmp_path / "a.converted.txt").read_text() == text * 3
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b"One.", mtime=0), "compressed with gzip; decompress it first: zcat FILE | undertone score -"),
+        (gzip.compress(gzip.compress(b"One.")), "compressed more than once, here with gzip"),
         (b"PK\x03\x04rest", "not text but a ZIP archive"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"PAR1\x15\x04", "it is Apache Parquet: set --format parquet"),
-        (b"\x28\xb5\x2f\xfd\x00", "compressed with Zstandard"),
+        (b"a/".ljust(257, b"\0") + b"ustar", "a tar archive; extract its files"),
         (bytes(range(256)) * 20, "null bytes"),
         ("naïve café ".encode() * 20 + b"na\xefve", "mixes encodings; repair this line, or drop the invalid bytes"),
     ],

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_cli.readers import ReadOptions, find_inputs, formats, lines
+from undertone_cli.readers import ReadOptions, find_inputs, lines, plain_text
 from undertone_client.jobs import InputError
 
 from tests.unit.support.command import read_paragraphs, write_input, write_texts
@@ -57,12 +57,16 @@ CSV = 'key,book,body\na,x,one\n"b",y,"two ""quoted"",\nin two lines"\n\nc,x,thre
 EXPECTED = [("a", "x", 0), ("b", "y", 0), ("c", "x", 1)]
 
 
-@pytest.fixture(params=["jsonl", "csv", "parquet"])
+@pytest.fixture(params=["jsonl", "json", "csv", "tsv", "parquet"])
 def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"rows.{request.param}"
     match request.param:
         case "jsonl":
             return write_input(path, "\n\n".join(json.dumps(row) for row in ROWS))
+        case "json":
+            return write_input(path, json.dumps(ROWS, indent=1))
+        case "tsv":
+            return write_input(path, CSV.replace(",", "\t").replace("\t\n", ",\n"))
         case "csv":
             return write_input(path, "\ufeff" + CSV)
         case _:
@@ -108,14 +112,14 @@ def test_value_that_is_not_a_text_is_a_problem_of_its_row(tmp_path: Path, line: 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"fine\n\nna\xefve\n", r"a\.txt, line 3: byte 0xef is not UTF-8: its encoding is .*iconv"),
+        ("a.txt", b"fine\n\nna\xefve\n", r"a\.txt, line 3: byte 0xef is not UTF-8; its encoding is .*iconv"),
         ("a.jsonl", b'{"text": "x"}\n{"text": \xff}\n', r"a\.jsonl, line 2: byte 0xff is not UTF-8"),
         ("a.csv", b"text\nx\n\xff\n", r"a\.csv, line 3: byte 0xff is not UTF-8"),
-        ("a.jsonl", b'{"text": "x"}\n{"text": \n', r"a\.jsonl, line 2, column \d+: not valid JSON"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": \n', r"a\.jsonl, line 2: not valid JSON in column \d+"),
         (
             "a.jsonl",
             b'{"text": "x"}\n["x"]\n',
-            r"a\.jsonl, line 2: the line is an array, not a JSON object: write one JSON object in each line",
+            r"a\.jsonl, line 2: the line is an array, not a JSON object; write one JSON object in each line",
         ),
         ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", r"a\.jsonl, line 1: .*digits"),
         ("a.jsonl", b"[" * 200_000, r"a\.jsonl, line 1"),
@@ -124,9 +128,9 @@ def test_value_that_is_not_a_text_is_a_problem_of_its_row(tmp_path: Path, line: 
         (
             "a.csv",
             b'text\n"good"\n"open\nmore\n',
-            r"a\.csv, line 4: not valid CSV .*starts in line 3: check it for an unclosed quote",
+            r"a\.csv, line 3: not valid CSV .*lines 3 to 4.*; check the row that starts in line 3 for an unclosed quote",
         ),
-        ("a.csv", b'"text\nmore\n', r"a\.csv, line 2: not valid CSV .*starts in line 1: check it"),
+        ("a.csv", b'"text\nmore\n', r"a\.csv, line 1: not valid CSV .*; check the row that starts in line 1"),
         ("a.csv", b"text,text\nx,y\n", r"2 columns are named 'text'"),
         ("a.parquet", b"not parquet", r"a\.parquet cannot be read as Parquet"),
         ("a.docx", b"x", r"suffix '\.docx' does not determine the format.*--format"),
@@ -153,7 +157,7 @@ def test_parquet_string_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_endless_line_or_paragraph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr(formats, "MAX_PARAGRAPH_CHARACTERS", 1000)
+    monkeypatch.setattr(plain_text, "MAX_PARAGRAPH_CHARACTERS", 1000)
     (tmp_path / "a.jsonl").write_text('{"text": "' + "x" * 2000)
     with pytest.raises(InputError, match=r"line 1: longer than 1000 bytes"):
         list(find_inputs([str(tmp_path / "a.jsonl")], ReadOptions()).paragraphs())
@@ -162,7 +166,7 @@ def test_endless_line_or_paragraph(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         list(find_inputs([str(tmp_path / "a.txt")], ReadOptions()).paragraphs())
 
 
-@pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv"])
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv", ".json"])
 def test_reading_needs_constant_memory(tmp_path: Path, suffix: str) -> None:
     path = write_texts(tmp_path / f"a{suffix}", [f"{index} " + "x" * 1000 for index in range(4000)])
     tracemalloc.start()

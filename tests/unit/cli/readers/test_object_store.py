@@ -1,5 +1,6 @@
 """Inputs in object stores: S3 by moto, Google Cloud Storage by its emulator."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -36,7 +37,7 @@ FILES = {
     "books/a.txt": b"One.\n\nTwo.\n",
     "books/2024/a.txt": b"Three.\n",
     "books/2024/b [x].jsonl": b'{"text": "Four."}\n{"text": null}\n',
-    "books/2025/c.csv": b"text\nFive.\n",
+    "books/2025/c.csv.gz": gzip.compress(b"text\nFive.\n"),
     "books/2025/_SUCCESS": b"",
     "books/notes.me": b"",
 }
@@ -76,7 +77,7 @@ def s3() -> Iterator[Store]:
             store = Store("s3://", options, filesystem, f"{host}:{port}")
 
             def put(key: str, content: bytes) -> None:
-                with filesystem.open_output_stream(f"books-bucket/{key}") as stream:
+                with filesystem.open_output_stream(f"books-bucket/{key}", compression=None) as stream:
                     stream.write(content)
 
             store.fill(put)
@@ -99,7 +100,7 @@ def gs() -> Iterator[Store]:
         store = Store("gs://anonymous@", options, filesystem)
 
         def put(key: str, content: bytes) -> None:
-            with filesystem.open_output_stream(f"books-bucket/{key}") as stream:
+            with filesystem.open_output_stream(f"books-bucket/{key}", compression=None) as stream:
                 stream.write(content)
 
         store.fill(put)

@@ -29,7 +29,9 @@ def test_row_in_a_quoted_text_is_refused(tmp_path: Path, content: str, id_column
     if row is None:
         assert len(texts(tmp_path / "a.csv", content, id_column)) == 2
         return
-    with pytest.raises(InputError, match=rf"a\.csv, line 2: a quoted text contains .* the row '{row}'; close the quote"):
+    with pytest.raises(
+        InputError, match=rf"a\.csv, line 2: a quoted text in lines 2 to . contains .* the row '{row}'; close the quote"
+    ):
         texts(tmp_path / "a.csv", content, id_column)
 
 

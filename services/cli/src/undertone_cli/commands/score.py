@@ -23,7 +23,7 @@ from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, telemetry_options
 
 from undertone_cli.commands.table import describe, open_publication
-from undertone_cli.readers import Format, ReadOptions, find_inputs
+from undertone_cli.readers import BadLinePolicy, Format, ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
 from undertone_cli.scoring import RunOptions, ScoringRun, run_options
 
@@ -44,6 +44,13 @@ def _distinct(context: click.Context, option: click.Parameter, value: tuple[str,
     return value
 
 
+def _delimiter(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    character = "\t" if value == r"\t" else value
+    if character is not None and (len(character) != 1 or character in '"\r\n\0' or not character.isascii()):
+        raise click.BadParameter(f"{value!r} is not one ASCII character: use for example ';', '|' or '\\t'")
+    return character
+
+
 @click.command(
     epilog=f"""\b
 Examples:
@@ -52,12 +59,14 @@ Examples:
   undertone score reviews.csv --text-column review --id-column review_id --out scores/reviews
   undertone score reviews.csv --keep stars --out scores/reviews \\
       --table emotions.reviews --warehouse lake
-  zcat posts.jsonl.gz | undertone score - --format jsonl --text-column body --out scores/posts
+  undertone score posts.jsonl.gz comments.tsv --text-column body --out scores/posts
+  curl -s https://example.org/posts | undertone score - --format jsonl --out scores/posts
 
 \b
 Files in the folder:
   part-*.parquet   a row for each scored paragraph, in the order of the input
   _failures.jsonl  dead letters: paragraphs without a score, and why (see undertone replay)
+  _bad_lines.jsonl lines that were skipped, with --on-bad-line skip
   _run.json        inputs, options, model, counts, gRPC statuses, throughput over time
 
 \b
@@ -84,7 +93,7 @@ differences.
     "--format",
     "input_format",
     type=click.Choice([each.value for each in Format]),
-    help="Format of the inputs.  [default: from the suffix of each file; text for standard input]",
+    help="Format of the inputs, without their compression.  [default: from the suffix of each file; text for standard input]",
 )
 @click.option("--text-column", default="text", show_default=True, help="Column with the text.")
 @click.option("--id-column", help="Column with the id, of at most 4,096 characters.  [default: ids are <document>/<position>]")
@@ -95,6 +104,26 @@ differences.
     metavar="COLUMN",
     callback=_distinct,
     help="Column of the inputs to copy to the scores, with its type. Plain text has the column text. Can be repeated.",
+)
+@click.option(
+    "--delimiter",
+    metavar="CHARACTER",
+    callback=_delimiter,
+    help="Character between the fields of CSV and TSV; write a tab as \\t.  [default: the comma of CSV, the tab of TSV]",
+)
+@click.option(
+    "--quotes/--no-quotes",
+    default=True,
+    show_default=True,
+    help="Whether fields of CSV and TSV can be in double quotes. With --no-quotes, quotation marks are text.",
+)
+@click.option(
+    "--on-bad-line",
+    type=click.Choice([each.value for each in BadLinePolicy]),
+    default=BadLinePolicy.FAIL.value,
+    show_default=True,
+    help="What to do with a line that cannot be read, such as invalid JSON: fail before anything is sent, or skip it and list "
+    "it in _bad_lines.jsonl.",
 )
 @click.option(
     "--min-characters",
@@ -126,6 +155,9 @@ def score(
     id_column: str | None,
     document_column: str | None,
     keep: tuple[str, ...],
+    delimiter: str | None,
+    quotes: bool,
+    on_bad_line: str,
     min_characters: int,
     policy: Policy,
     overwrite: bool,
@@ -141,13 +173,22 @@ def score(
 
     An INPUT is a file, a folder, a quoted pattern, any of these in an object store
     (s3://bucket/key, gs://bucket/key), or - for standard input. Formats are text with blank lines
-    between paragraphs, JSONL, CSV and Parquet.
+    between paragraphs, JSONL, an array of JSON objects, CSV, TSV and Parquet. All except for
+    Parquet can be compressed with gzip, bzip2, xz or Zstandard.
 
     Files are read once before anything is sent, to find errors early, and again while they are
     scored, in constant memory. A text that occurs more than once is sent only once.
     """
     read = ReadOptions(
-        Format(input_format) if input_format else None, text_column, id_column, document_column, keep, min_characters
+        Format(input_format) if input_format else None,
+        text_column,
+        id_column,
+        document_column,
+        keep,
+        min_characters,
+        delimiter,
+        quotes,
+        BadLinePolicy(on_bad_line),
     )
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
         publication = open_publication(table) if table else None

@@ -1,8 +1,10 @@
 """Reads paragraphs from files, folders and object stores, in constant memory.
 
-The formats are text, JSONL, CSV and Parquet. Error messages name the place in the input.
+The formats are text, JSON Lines, JSON, CSV, TSV and Parquet, also compressed. Error messages name
+the place in the input.
 """
 
+from undertone_cli.readers.bad_lines import BadLine, BadLinePolicy
 from undertone_cli.readers.column_types import RowTypes, arrow_type
 from undertone_cli.readers.discovery import find_inputs
 from undertone_cli.readers.formats import Format, ReadOptions
@@ -14,6 +16,8 @@ from undertone_cli.readers.read_ahead import read_ahead
 from undertone_cli.readers.snapshot import Snapshot
 
 __all__ = [
+    "BadLine",
+    "BadLinePolicy",
     "Fingerprint",
     "Format",
     "Input",

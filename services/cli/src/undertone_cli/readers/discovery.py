@@ -1,14 +1,16 @@
 """Finds the inputs that the arguments of a command name: files, folders, patterns and addresses."""
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow.fs as pafs
 from undertone_client.jobs import InputError
 
-from undertone_cli.readers.encoding import describe_signature
-from undertone_cli.readers.formats import FORMAT_BY_SUFFIX, TEXT_COLUMN, Format, ReadOptions
+from undertone_cli.readers.compression import Compression, DecompressedStream
+from undertone_cli.readers.encoding import SIGNATURE_BYTES, describe_signature
+from undertone_cli.readers.formats import FORMAT_BY_SUFFIX, TEXT_COLUMN, Format, ReadOptions, without_compression
 from undertone_cli.readers.inputs import STDIN, Input, InputSet
 from undertone_cli.readers.local_files import FolderWalk, is_ignored, special_kind
 from undertone_cli.readers.names import printable, valid_unicode
@@ -120,7 +122,7 @@ class _Search:
         found = 0
         unknown: list[str] = []
         for file in sorted(files, key=lambda file: file.relative):
-            relative = PurePosixPath(file.relative)
+            relative = without_compression(file.relative)
             if self.format is None and relative.suffix.lower() not in FORMAT_BY_SUFFIX:
                 unknown.append(printable(file.relative))
                 continue
@@ -136,13 +138,18 @@ class _Search:
         self.skipped += unknown
 
     def _add_input(self, name: str, relative: str, address: ObjectAddress | None = None) -> None:
-        path = PurePosixPath(relative)
+        path = without_compression(relative)
         file_format = self.format or FORMAT_BY_SUFFIX.get(path.suffix.lower())
         if file_format is None:
             if address is None and (problem := _describe_content(name)) is not None:
                 raise InputError(f"{printable(name)}: {problem}")
             raise InputError(
                 f"{printable(name)}: the suffix {path.suffix!r} does not determine the format; set it with --format"
+            )
+        if file_format is Format.PARQUET and (compression := Compression.of_name(relative)) is not None:
+            raise InputError(
+                f"{printable(name)} is compressed with {compression}, but Parquet is read in any order and compresses its "
+                "columns itself: decompress the file"
             )
         self.inputs.append(Input(name, file_format, valid_unicode(str(path.with_suffix(""))), address))
 
@@ -153,8 +160,8 @@ def _describe_content(name: str) -> str | None:
     if not path.is_file():  # a FIFO would wait for its writer
         return None
     try:
-        with path.open("rb") as file:
-            return describe_signature(file.read(16))
+        with io.BufferedReader(DecompressedStream(io.FileIO(path))) as file:
+            return describe_signature(file.read(SIGNATURE_BYTES), name)
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
 

@@ -1,19 +1,18 @@
 """What the content of a file is that is not plain UTF-8, and how to convert it."""
 
 import codecs
+import shlex
 
 from charset_normalizer import from_bytes
 
+from undertone_cli.readers.compression import Compression
+from undertone_cli.readers.formats import without_compression
+
+STDIN_NAME = "standard input"
+"""The name of standard input in messages."""
 SAMPLE_BYTES = 64 * 1024
 """Bytes from which an encoding is guessed."""
 
-_COMPRESSED = {
-    b"\x1f\x8b": ("gzip", "zcat"),
-    b"BZh91AY&SY": ("bzip2", "bzcat"),
-    b"\xfd7zXZ\x00": ("xz", "xzcat"),
-    b"\x28\xb5\x2f\xfd": ("Zstandard", "zstdcat"),
-}
-"""First bytes of compressed files: the name of the format, and the command that decompresses."""
 _BINARY = {
     b"PK\x03\x04": "a ZIP archive, or a document of an office program (.docx, .xlsx, .epub)",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
@@ -24,8 +23,12 @@ _BINARY = {
     b"PAR1\x15": "Apache Parquet: set --format parquet",
     b"Obj\x01": "Apache Avro",
     b"SQLite format 3\x00": "an SQLite database",
+    b"\x04\x22\x4d\x18": "a file compressed with LZ4",
 }
 """First bytes of files that are not text."""
+_TAR = (257, b"ustar")
+"""Where an archive has its signature."""
+SIGNATURE_BYTES = 262
 _BYTE_ORDER_MARKS = {  # the longer ones first
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -50,47 +53,67 @@ _ICONV_NAMES = {
 """Encodings that are guessed: Python's name, and the name for iconv. CP1252 contains Latin-1."""
 
 
-def describe_signature(head: bytes) -> str | None:
+def describe_signature(head: bytes, name: str) -> str | None:
     """What a file is whose first bytes are those of another format, and the remedy. Else None."""
-    for signature, (name, command) in _COMPRESSED.items():
+    if (compression := Compression.of_content(head)) is not None:
+        return f"it is compressed more than once, here with {compression}; compress it once"
+    if head[_TAR[0] :].startswith(_TAR[1]):
+        return "it is a tar archive; extract its files, and name their folder"
+    for signature, kind in _BINARY.items():
         if head.startswith(signature):
-            return f"it is compressed with {name}; decompress it first: {command} FILE | undertone score - --format FORMAT"
-    for signature, name in _BINARY.items():
-        if head.startswith(signature):
-            return f"it is not text but {name}; export its text first" if ":" not in name else f"it is {name}"
-    for mark, name in _BYTE_ORDER_MARKS.items():
+            return f"it is not text but {kind}; export its text first" if ":" not in kind else f"it is {kind}"
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
-            return f"its encoding is {name}; {_conversion(name)}"
+            return f"its encoding is {encoding}; {_iconv(encoding, name)}"
     return None
 
 
-def describe_null_bytes(sample: bytes) -> str:
+def describe_null_bytes(sample: bytes, name: str) -> str:
     """What a file with null bytes is, and the remedy."""
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     if max(even, odd) > max(4, len(sample) // 8) and min(even, odd) * 4 < max(even, odd):
-        return f"its encoding is UTF-16 without a byte order mark; {_conversion('UTF-16LE' if odd > even else 'UTF-16BE')}"
-    return "it contains null bytes, so that it is not text or is damaged; export its text, or remove the null bytes"
+        return f"its encoding is UTF-16 without a byte order mark; {_iconv('UTF-16LE' if odd > even else 'UTF-16BE', name)}"
+    return "the input is not text, or is damaged: export its text, or remove the null bytes"
 
 
-def describe_encoding(sample: bytes) -> str:
+def describe_encoding(sample: bytes, name: str) -> str:
     """The most likely encoding of bytes that are not UTF-8, and the remedy."""
     # A character may be cut off at the end of the sample.
     replaced = sample.decode("utf-8", "replace").rstrip("\ufffd")
     if sum(not character.isascii() for character in replaced) > 2 * replaced.count("\ufffd"):
         return (
             "most other characters are UTF-8, so that the file is damaged or mixes encodings; repair this line, or drop the "
-            "invalid bytes with: iconv -c -f UTF-8 -t UTF-8 FILE > NEW"
+            f"invalid bytes: {conversion('iconv -c -f UTF-8 -t UTF-8', name)}"
         )
     matches = from_bytes(sample, cp_isolation=list(_ICONV_NAMES))
     candidates = [name for match in matches for name in (match.encoding, *match.could_be_from_charset)]
     if not candidates:
-        return "its encoding is unknown; find it out, for example with: file --mime-encoding FILE"
+        return f"its encoding is unknown; find it out, for example with: file --mime-encoding {_argument(name)}"
     # Western texts often fit CP1250, too, and CP1252 is far more frequent.
     best = "cp1252" if candidates[0] == "cp1250" and "cp1252" in candidates else candidates[0]
-    return (
-        f"its encoding is probably {_ICONV_NAMES[best]}; check the result of: iconv -f {_ICONV_NAMES[best]} -t UTF-8 FILE > NEW"
-    )
+    return f"its encoding is probably {_ICONV_NAMES[best]}; {_iconv(_ICONV_NAMES[best], name)}, and check the result"
 
 
-def _conversion(encoding: str) -> str:
-    return f"convert it first: iconv -f {encoding} -t UTF-8 FILE > NEW"
+def conversion(command: str, name: str) -> str:
+    """How to convert an input with a command that reads a file and writes standard output.
+
+    Args:
+        command: the command without the file.
+        name: the name of the input in messages.
+    """
+    if name == STDIN_NAME:
+        return f"pipe the input through: {command.removesuffix(' <')}"
+    first = "copy it to a local file, and convert that" if "://" in name else "convert it"
+    path = without_compression(name)
+    decompress = "" if str(path) == name else f"decompress {_argument(name)}, and "
+    converted = path.with_name(f"{path.stem}.converted{path.suffix}")
+    return f"{decompress}{first}: {command} {_argument(str(path))} > {_argument(str(converted))}"
+
+
+def _iconv(encoding: str, name: str) -> str:
+    return conversion(f"iconv -f {encoding} -t UTF-8", name)
+
+
+def _argument(name: str) -> str:
+    """The name for a shell. An object has the name of its local copy."""
+    return shlex.quote(name.rpartition("/")[2] if "://" in name else name)

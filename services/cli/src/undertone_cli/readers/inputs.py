@@ -10,15 +10,24 @@ from typing import Any
 
 from undertone_client.jobs import InputError
 
+from undertone_cli.readers.bad_lines import BadLine, BadLinePolicy
 from undertone_cli.readers.column_types import RowTypes
-from undertone_cli.readers.formats import Format, ReadOptions, read_csv, read_jsonl, read_parquet, read_text
+from undertone_cli.readers.compression import Compression, DecompressedStream
+from undertone_cli.readers.csv_rows import read_csv
+from undertone_cli.readers.encoding import STDIN_NAME
+from undertone_cli.readers.formats import Format, ReadOptions
+from undertone_cli.readers.json_records import read_json
 from undertone_cli.readers.names import printable
 from undertone_cli.readers.object_store import ObjectAddress
 from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds, number_paragraphs
+from undertone_cli.readers.parquet_rows import read_parquet
+from undertone_cli.readers.plain_text import read_text
 from undertone_cli.readers.raw_record import RawRecord
 from undertone_cli.readers.type_inference import TypeInference
 
 STDIN = "-"
+BUFFER_BYTES = 64 * 1024
+"""Size of the buffer from which lines are taken, and of the sample of an encoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,11 @@ class Input:
         return self.name == STDIN
 
     @property
+    def compression(self) -> Compression | None:
+        """The compression that the name shows. The content must then be compressed."""
+        return None if self.is_stdin else Compression.of_name(self.address.path if self.address else self.name)
+
+    @property
     def recorded_name(self) -> str:
         """The name in _run.json: an absolute path, which later commands find from any folder."""
         return self.name if self.is_stdin or self.address is not None else str(Path(self.name).absolute())
@@ -57,7 +71,7 @@ class Input:
     def display_name(self) -> str:
         """The name in messages, without credentials."""
         if self.is_stdin:
-            return "standard input"
+            return STDIN_NAME
         return self.address.display_name if self.address else printable(self.name)
 
     def version(self) -> object:
@@ -97,6 +111,14 @@ class Input:
         return self.address.file() if self.address else self.name
 
 
+BadLineObserver = Callable[[Input, BadLine], None]
+"""Receives each line that is skipped."""
+
+
+def _unobserved(source: Input, line: BadLine) -> None:
+    pass
+
+
 StreamFilter = Callable[[Input, io.RawIOBase], io.RawIOBase]
 
 
@@ -132,6 +154,7 @@ class InputSet:
         self.loops = tuple(loops)
         self._versions: dict[Input, object] = {}
         self._started: dict[Input, Iterator[RawRecord]] = {}
+        self._skipped: list[tuple[Input, BadLine]] = []
         by_document: defaultdict[str, list[Input]] = defaultdict(list)
         for source in self.inputs:
             if options.document_column is None or source.format is Format.TEXT:
@@ -153,6 +176,7 @@ class InputSet:
         *,
         types: RowTypes | None = None,
         inference: TypeInference | None = None,
+        on_skipped_line: BadLineObserver = _unobserved,
     ) -> Iterator[InputParagraph]:
         """All paragraphs.
 
@@ -161,6 +185,7 @@ class InputSet:
             stream_filter: wraps the stream of each input that is not Parquet.
             types: the types that ids and kept columns must have; None does not check.
             inference: receives each record.
+            on_skipped_line: receives each line that cannot be read and is skipped.
 
         Raises:
             InputError: an input cannot be read, or an id is missing or a duplicate.
@@ -168,7 +193,7 @@ class InputSet:
         records: Iterable[tuple[str, RawRecord]] = (
             (source.document, record)
             for source in self.inputs
-            for record in (self._started.pop(source, None) or self._records(source, stream_filter))
+            for record in self._all_records(source, stream_filter, on_skipped_line)
         )
         if inference is not None:
             records = _observed(records, inference)
@@ -182,7 +207,7 @@ class InputSet:
         """
         inference = TypeInference(self.options.keep)
         for source in self.inputs:
-            records = self._records(source, _unfiltered)
+            records = self._records(source, _unfiltered, lambda *skipped: self._skipped.append(skipped))
             first = next(records, None)
             if first is not None:
                 inference.add(first)
@@ -202,18 +227,54 @@ class InputSet:
         if self._versions.setdefault(source, version) != version:
             raise InputError(f"{source.display_name} has changed since it was first read; score a copy that does not change")
 
-    def _records(self, source: Input, stream_filter: StreamFilter) -> Iterator[RawRecord]:
+    def _all_records(self, source: Input, stream_filter: StreamFilter, observe: BadLineObserver) -> Iterator[RawRecord]:
+        """The records of an input. `first_types` may have read the first ones."""
+        started = self._started.pop(source, None)
+        if started is None:
+            self._skipped.clear()
+            yield from self._records(source, stream_filter, observe)
+            return
+        for record in chain(started, (None,)):
+            while self._skipped:
+                observe(*self._skipped.pop(0))
+            if record is not None:
+                yield record
+
+    def _records(self, source: Input, stream_filter: StreamFilter, observe: BadLineObserver) -> Iterator[RawRecord]:
         name = source.display_name
         if source.format is Format.PARQUET:
             self.check_version(source)
             yield from read_parquet(source.file(), name, self.options)
             self.check_version(source)
             return
-        with io.BufferedReader(stream_filter(source, source.stream())) as stream:
-            match source.format:
-                case Format.TEXT:
-                    yield from read_text(stream, name, self.options)
-                case Format.JSONL:
-                    yield from read_jsonl(stream, name, self.options)
-                case Format.CSV:
-                    yield from read_csv(stream, name, self.options)
+        first_bad: list[BadLine] = []
+
+        def on_bad_line(line: BadLine) -> None:
+            if self.options.on_bad_line is BadLinePolicy.FAIL:
+                raise line.error(name)
+            if not first_bad:
+                first_bad.append(line)
+            observe(source, line)
+
+        content = DecompressedStream(stream_filter(source, source.stream()), source.compression)
+        with io.BufferedReader(content, BUFFER_BYTES) as stream:
+            found = False
+            for record in self._format_records(source, stream, on_bad_line):
+                found = True
+                yield record
+        if first_bad and not found:
+            reason = f"line {first_bad[0].line}: {first_bad[0].reason}"
+            raise InputError(f"{name}: no line can be read ({reason}); check the file, and its format (--format)")
+
+    def _format_records(
+        self, source: Input, stream: "io.BufferedReader[Any]", on_bad_line: Callable[[BadLine], None]
+    ) -> Iterator[RawRecord]:
+        name, options = source.display_name, self.options
+        match source.format:
+            case Format.JSONL | Format.JSON:
+                return read_json(stream, name, options, on_bad_line)
+            case Format.CSV:
+                return read_csv(stream, name, options, on_bad_line, delimiter=options.delimiter or ",")
+            case Format.TSV:
+                return read_csv(stream, name, options, on_bad_line, delimiter=options.delimiter or "\t")
+        return read_text(stream, name, options, on_bad_line)

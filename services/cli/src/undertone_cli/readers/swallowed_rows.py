@@ -7,7 +7,7 @@ MIN_ID_CHARACTERS = 5
 """Minimum length of ids that are compared by their form. A paragraph may have a line "1990, it"."""
 
 
-def swallowed_row(row: Sequence[str], columns: int, id_index: int) -> str | None:
+def swallowed_row(row: Sequence[str], columns: int, id_index: int, delimiter: str = ",") -> str | None:
     """The id of a row that is a part of a quoted field, because the quote before it is not closed.
 
     The rule is narrow, because a paragraph may have line breaks and commas: the second line of the
@@ -18,13 +18,14 @@ def swallowed_row(row: Sequence[str], columns: int, id_index: int) -> str | None
         row: the fields of the row.
         columns: number of columns in the header.
         id_index: index of the column with the id.
+        delimiter: the character between the fields.
     """
     for index, value in enumerate(row):
         if index == id_index or "\n" not in value:
             continue
         lines = value.splitlines()
         try:
-            fields = next(csv.reader(lines[1:2]), [])
+            fields = next(csv.reader(lines[1:2], delimiter=delimiter), [])
         except csv.Error:
             continue
         # The closing quote may be in the same line. The fields after it are then not in the value.

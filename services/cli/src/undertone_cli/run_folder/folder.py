@@ -57,6 +57,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failures = path / "_failures.jsonl"
+        self.bad_lines = path / "_bad_lines.jsonl"
         self.report = path / "_report.html"
         self._manifest = path / "_run.json"
         self._old_layout = OldLayout(path, self._manifest)
@@ -177,5 +178,5 @@ class RunFolder:
         elif is_foreign(self._manifest.read_text(encoding="utf-8", errors="replace")):
             raise OutputError(f"{self._manifest} was not written by `undertone score`, and is not deleted: use an empty folder")
         with self.output_errors():
-            for path in (*self.parts(), self.failures, self._manifest):
+            for path in (*self.parts(), self.failures, self.bad_lines, self._manifest):
                 path.unlink(missing_ok=True)

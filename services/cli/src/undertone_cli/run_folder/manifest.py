@@ -12,7 +12,7 @@ from undertone_client.jobs import OutputError
 from undertone_client.resilience import BreakerState, CallCounts
 from undertone_client.values import Model, Policy, ProblemType
 
-from undertone_cli.readers import Fingerprint, Format, ReadOptions, RowTypes, arrow_type
+from undertone_cli.readers import BadLinePolicy, Fingerprint, Format, ReadOptions, RowTypes, arrow_type
 from undertone_cli.run_folder.throughput import Sample
 
 SCHEMA_VERSION = 4
@@ -111,6 +111,7 @@ class Manifest:
         shards: one shard for each part.
         kept: paragraphs whose score the last run kept from an earlier one.
         repeated: paragraphs that were not sent, because another one has the same text.
+        bad_lines: lines that were skipped, because they cannot be read.
         seconds: time spent scoring.
         complete: whether each paragraph has a score or is a dead letter.
         calls: calls by result (Table 4 of the paper).
@@ -123,6 +124,7 @@ class Manifest:
     shards: tuple[Shard, ...] = ()
     kept: int = 0
     repeated: int = 0
+    bad_lines: int = 0
     seconds: float = 0.0
     complete: bool = False
     calls: CallCounts = field(default_factory=CallCounts)
@@ -153,6 +155,7 @@ class Manifest:
         *,
         kept: int,
         repeated: int,
+        bad_lines: int,
         calls: CallCounts,
         shards: tuple[Shard, ...],
         throughput: tuple[Sample, ...],
@@ -164,6 +167,7 @@ class Manifest:
         Args:
             kept: kept paragraphs of this run.
             repeated: repeated paragraphs of this run. They are added to those of earlier runs.
+            bad_lines: skipped lines of the inputs.
             calls: calls of this run. They are added to those of earlier runs.
             shards: all shards of the folder.
             throughput: samples of all runs.
@@ -175,6 +179,7 @@ class Manifest:
             shards=shards,
             kept=kept,
             repeated=self.repeated + repeated,
+            bad_lines=bad_lines,
             seconds=seconds,
             finished_at=finished_at,
             complete=finished_at is not None,
@@ -202,6 +207,7 @@ class Manifest:
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
             "counts": {"scored": self.scored, "failed": self.failed, "kept": self.kept, "short": self.short},
             "repeated": self.repeated,
+            "bad_lines": self.bad_lines,
             "paragraphs_per_second": round(self.scored / self.seconds, 3) if self.seconds else 0.0,
             "tokens": self.tokens,
             "seconds": round(self.seconds, 3),
@@ -248,7 +254,8 @@ class Manifest:
         sources = tuple(map(Fingerprint.from_json, document["sources"]))
         input_format = options.pop("format")
         keep = tuple(options.pop("keep", ()))
-        read = ReadOptions(**options, keep=keep, format=Format(input_format) if input_format else None)
+        policy = BadLinePolicy(options.pop("on_bad_line", BadLinePolicy.FAIL))
+        read = ReadOptions(**options, keep=keep, format=Format(input_format) if input_format else None, on_bad_line=policy)
         types = _row_types(document.get("types", {"id": "string", "kept": []}))
         finished, counts = document["finished_at"], document["counts"]
         return cls(
@@ -268,6 +275,7 @@ class Manifest:
             shards=tuple(Shard(**shard) for shard in document["shards"]),
             kept=counts["kept"],
             repeated=document["repeated"],
+            bad_lines=document.get("bad_lines", 0),
             seconds=document["seconds"],
             complete=document["complete"],
             calls=CallCounts.from_json(document["calls"]),

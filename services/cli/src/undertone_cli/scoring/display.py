@@ -127,6 +127,8 @@ def show_summary(
     if counts.short:
         minimum = manifest.identity.options.min_characters
         rows.append(("skipped", f"{counts.short:,} with fewer than {minimum} characters, see --min-characters"))
+    if counts.bad_lines:
+        rows.append(("bad lines", f"{counts.bad_lines:,} were skipped, see {folder / '_bad_lines.jsonl'}"))
     if counts.repeated:
         rows.append(("repeated", f"{counts.repeated:,} of them were not sent, because another paragraph has the same text"))
     rows += [

@@ -26,6 +26,7 @@ class RunCounts:
         short: paragraphs that are not scored, because they are too short.
         repeated: paragraphs of `scored` and `failed` that were not sent, because another paragraph
             has the same text.
+        bad_lines: lines that were skipped, because they cannot be read. Set at checkpoints.
         tokens: tokens of `kept` and `scored`.
         labels: number of paragraphs of `kept` and `scored` with each label. A multi-label model
             assigns several labels to a paragraph, or none.
@@ -39,6 +40,7 @@ class RunCounts:
     failed: int = 0
     short: int = 0
     repeated: int = 0
+    bad_lines: int = 0
     tokens: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0

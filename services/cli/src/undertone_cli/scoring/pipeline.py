@@ -15,6 +15,7 @@ from undertone_client.values import Failure, Outcome, Paragraph, Score
 
 from undertone_cli.readers import InputParagraph, InputSet, Snapshot, UniqueIds, read_ahead
 from undertone_cli.run_folder import (
+    BadLineFile,
     FailedParagraphs,
     FailureFile,
     FailureRecord,
@@ -83,6 +84,7 @@ class Pipeline:
             counts, self._throughput, client.state, manifest.seconds, on_change=on_change, clock=clock, sleep=sleep
         )
         self._failure_file = FailureFile(folder)
+        self._bad_lines = BadLineFile(folder, manifest.identity.options.on_bad_line)
         self._parts = PartWriter(
             folder, ScoreTable(manifest.identity), self._failure_file, manifest.shards, manifest.identity.rows_per_part
         )
@@ -109,6 +111,7 @@ class Pipeline:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self._failure_file)
+            stack.enter_context(self._bad_lines)
             # The inspection has checked the ids of files. It cannot read pipes.
             check_ids = self._identity.options.id_column is not None and not self._inputs.rereadable
             ids = stack.enter_context(UniqueIds()) if check_ids else None
@@ -124,6 +127,7 @@ class Pipeline:
                 if self._replay is not None:
                     self._replay.check_all_taken()
                 self._parts.finish(self._paragraphs_read)
+                self._bad_lines.publish()
             except BaseException as error:
                 self._save_interrupted(error)
                 raise
@@ -158,7 +162,8 @@ class Pipeline:
                 await self._pending.wait_for_room()
 
     def _input_paragraphs(self, ids: UniqueIds | None) -> Iterator[InputParagraph]:
-        return self._inputs.paragraphs(ids, self._snapshot.filter, types=self._identity.types)
+        on_skipped_line = self._bad_lines.add
+        return self._inputs.paragraphs(ids, self._snapshot.filter, types=self._identity.types, on_skipped_line=on_skipped_line)
 
     def _is_short(self, text: str) -> bool:
         minimum = self._identity.options.min_characters
@@ -234,6 +239,7 @@ class Pipeline:
             # The old _failures.jsonl has the dead letters that an interrupted replay did not reach.
             if self._replay is None:
                 self._failure_file.publish()
+                self._bad_lines.publish()
                 self._folder.write_manifest(self._updated_manifest())
         except OutputError:
             if not isinstance(error, OutputError):
@@ -241,9 +247,11 @@ class Pipeline:
 
     def _updated_manifest(self, finished_at: datetime | None = None) -> Manifest:
         self._monitor.sample()
+        self._counts.bad_lines = self._bad_lines.count
         return self._manifest.updated(
             kept=self._counts.kept,
             repeated=self._counts.repeated,
+            bad_lines=self._bad_lines.count,
             calls=self._client.state().counts,
             shards=self._parts.shards,
             throughput=self._throughput.samples,
@@ -253,6 +261,7 @@ class Pipeline:
 
     def _write_final_manifest(self) -> Manifest:
         if self._manifest.complete and self._manifest.shards == self._parts.shards and not self._counts.failed:
+            self._counts.bad_lines = self._bad_lines.count
             return self._manifest  # nothing has changed
         manifest = self._updated_manifest(self._now())
         self._folder.write_manifest(manifest)
