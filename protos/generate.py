@@ -69,7 +69,7 @@ def write_stubs(target: Path) -> None:
         for package in PACKAGES:
             shutil.rmtree(target / package, ignore_errors=True)
         for source in sorted(out.rglob("*.py*")):
-            # The Python package of `undertone` is `undertone_protos`, which contains `inference`, too.
+            # The Python package of `undertone` is `undertone_protos`. It contains `inference`, too.
             text = re.sub(r"^(from|import) undertone\.", r"\1 undertone_protos.", source.read_text(), flags=re.MULTILINE)
             text = re.sub(r"^(from|import) inference\b", r"\1 undertone_protos.inference", text, flags=re.MULTILINE)
             path = source.relative_to(out)

@@ -46,6 +46,7 @@ def test_lists_services_and_methods(pod: Pod) -> None:
     assert set(services.split()) == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "inference.GRPCInferenceService",
         "undertone.v1.Classifier",
     }
     methods = buf_curl("--list-methods", f"http://{pod.sidecar.target}").stdout.split()

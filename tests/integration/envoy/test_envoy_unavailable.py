@@ -6,7 +6,7 @@ from collections import Counter
 import grpc
 import pytest
 from undertone_protos.v1 import classifier_pb2
-from undertone_sidecar.server import HEALTH_CHECK_FAIL
+from undertone_sidecar.scoring import HEALTH_CHECK_FAIL
 
 from tests.integration.support.callers import Stub, classify_code
 from tests.integration.support.envoy import EnvoyLauncher

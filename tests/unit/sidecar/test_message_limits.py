@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+from undertone_protos.inference import open_inference_pb2
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.errors import RequestError
 from undertone_sidecar.message_limits import check_small, message_checks
@@ -67,3 +68,40 @@ def test_large_messages_of_other_methods_are_refused() -> None:
     check_small(b"a" * 100)
     with pytest.raises(RequestError, match="100000 bytes; the limit of this method is 32768"):
         check_small(b"a" * 100_000)
+
+
+def infer_check(request: open_inference_pb2.ModelInferRequest) -> None:
+    message_checks(LIMITS)["/inference.GRPCInferenceService/ModelInfer"](request.SerializeToString())
+
+
+def test_the_largest_valid_tensors_pass() -> None:
+    columns = {"text": [b"a" * 4096] * 256, "id": ["漢".encode() * 256] * 256}
+    typed, raw = open_inference_pb2.ModelInferRequest(), open_inference_pb2.ModelInferRequest()
+    for name, elements in columns.items():
+        typed.inputs.add(name=name, datatype="BYTES", shape=[256], contents={"bytes_contents": elements})
+        raw.inputs.add(name=name, datatype="BYTES", shape=[256])
+        raw.raw_input_contents.append(b"".join(elements))
+    infer_check(typed)
+    infer_check(raw)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        ({"contents": {"bytes_contents": [b""] * MEBIBYTE}}, "more than 256 paragraphs, or too many fields"),
+        ({"contents": {"bool_contents": [True] * MEBIBYTE}}, "another datatype than BYTES: send bytes_contents only"),
+        ({"shape": [1] * MEBIBYTE}, "1048576 bytes; the limit is 4096: shorten"),
+        ({"parameters": {str(number): {} for number in range(10_000)}}, "too many fields"),
+    ],
+)
+def test_a_tensor_that_is_much_larger_when_decoded_is_refused(tensor: dict[str, object], message: str) -> None:
+    inputs = [open_inference_pb2.ModelInferRequest.InferInputTensor(**tensor)]  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=message):
+        infer_check(open_inference_pb2.ModelInferRequest(inputs=inputs))
+
+
+def test_the_fields_of_requested_outputs_are_counted() -> None:
+    parameters = {str(number): open_inference_pb2.InferParameter() for number in range(10_000)}
+    outputs = [open_inference_pb2.ModelInferRequest.InferRequestedOutputTensor(parameters=parameters)]
+    with pytest.raises(RequestError, match="too many fields"):
+        infer_check(open_inference_pb2.ModelInferRequest(outputs=outputs))

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf import json_format
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, contract_pb2
-from undertone_sidecar.server import ATTEMPT_TIMEOUT, HEALTH_CHECK_FAIL, attempt_seconds
+from undertone_sidecar.scoring import ATTEMPT_TIMEOUT, HEALTH_CHECK_FAIL, attempt_seconds
 from undertone_sidecar.testing import LABELS, Pod, running_pod
 
 SENTENCE = "The rain had stopped, and she laughed at last. "

@@ -82,6 +82,17 @@ class Contract:
         """Whether the probabilities are independent. If not, they are a distribution."""
         return self.problem_type == contract_pb2.PROBLEM_TYPE_MULTI_LABEL
 
+    def above_threshold(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Which labels of a multi-label model each paragraph has.
+
+        The comparison uses the probabilities that the caller receives and the thresholds of the
+        contract, so that a caller who compares them gets the same labels.
+
+        Args:
+            probabilities: Shape [paragraphs, labels], as the result.
+        """
+        return np.greater_equal(probabilities, self.thresholds)
+
     def check_signature(self, served: Signature) -> None:
         """Raises ContractError if the signature of the model server does not accept our batches."""
         expected = _expected_signature(len(self.labels))

@@ -8,6 +8,7 @@ SidecarError
 │   └── ContractError             contract.json, tokenizer.json or the model server's signature
 ├── RequestError                  caller error: a retry fails again
 │   └── ParagraphError            one paragraph of a call; does not affect the other paragraphs
+├── ModelNotFoundError            the call names a model or a version that is not served
 ├── DeadlineError
 ├── RetryableError                a retry may succeed; carries the time to wait
 │   ├── OverloadedError
@@ -61,6 +62,10 @@ class ParagraphError(RequestError):
     """One paragraph violates a rule of the API."""
 
 
+class ModelNotFoundError(SidecarError):
+    """The model or the version that the caller names is not served."""
+
+
 class DeadlineError(SidecarError):
     """The caller's deadline or the time limit of a Predict call has passed."""
 
@@ -104,6 +109,7 @@ class Status:
 
 _CODES: Final[dict[type[SidecarError], grpc.StatusCode]] = {
     RequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    ModelNotFoundError: grpc.StatusCode.NOT_FOUND,
     DeadlineError: grpc.StatusCode.DEADLINE_EXCEEDED,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,

@@ -3,20 +3,24 @@
 from typing import Final
 
 from grpc_health.v1 import health_pb2
+from undertone_protos.inference import open_inference_pb2
 from undertone_protos.v1 import classifier_pb2
 
 from undertone_sidecar.health_service import HealthService
 
 CLASSIFIER: Final[str] = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"].full_name
 
+OPEN_INFERENCE: Final[str] = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+
 LIVENESS: Final = "liveness"
 """Health service for liveness probes: SERVING while the process responds, even without a model."""
 
-_READINESS_SERVICES: Final = ("", CLASSIFIER)
+_READINESS_SERVICES: Final = ("", CLASSIFIER, OPEN_INFERENCE)
 
 
 class Health:
-    """Readiness, under the names "" and undertone.v1.Classifier, and liveness.
+    """Liveness, and readiness under the names "", undertone.v1.Classifier and
+    inference.GRPCInferenceService.
 
     Attributes:
         servicer: The health service.

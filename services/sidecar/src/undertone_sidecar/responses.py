@@ -80,16 +80,8 @@ def _fill(contract: Contract, classified: Sequence[tuple[classifier_pb2.Classifi
 
 
 def _label_indexes_above_threshold(contract: Contract, probabilities: npt.NDArray[np.float32]) -> list[list[int]]:
-    """Indexes of the labels that each paragraph has, ascending.
-
-    The comparison uses the probabilities that the caller receives and the thresholds of the
-    contract, so that a caller who compares them gets the same labels.
-
-    Args:
-        contract: The contract of a multi-label model.
-        probabilities: Shape [paragraphs, labels].
-    """
-    above = probabilities >= contract.thresholds
+    """Indexes of the labels that each paragraph has, ascending. See Contract.above_threshold."""
+    above = contract.above_threshold(probabilities)
     indexes: list[int] = above.nonzero()[1].tolist()
     stops: list[int] = above.sum(axis=1).cumsum().tolist()
     return [indexes[start:stop] for start, stop in pairwise([0, *stops])]

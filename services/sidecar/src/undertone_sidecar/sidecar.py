@@ -10,6 +10,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from starlette.applications import Starlette
+from undertone_protos.inference import open_inference_pb2_grpc
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_telemetry import Telemetry, TelemetryError
 from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEventInterceptor
@@ -23,12 +24,14 @@ from undertone_sidecar.decode_errors import DecodeErrorInterceptor
 from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.events import ignore
-from undertone_sidecar.health import CLASSIFIER, Health
+from undertone_sidecar.health import CLASSIFIER, OPEN_INFERENCE, Health
 from undertone_sidecar.http import BodyReader, Calls, HttpPort, application, classifier_routes, health_routes
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
+from undertone_sidecar.open_inference import OpenInferenceServicer
 from undertone_sidecar.pipeline import Pipeline, no_span
+from undertone_sidecar.scoring import Scoring
 from undertone_sidecar.server import ClassifierServicer
 from undertone_sidecar.settings import Settings
 from undertone_sidecar.tf_serving import TFServing
@@ -125,10 +128,14 @@ class Sidecar:
             ],
             _server_options(settings),
         )
-        self._servicer = ClassifierServicer(pipeline, settings.request_limits, listener=listener)
-        classifier_pb2_grpc.add_ClassifierServicer_to_server(self._servicer, self._server)
+        self._scoring = Scoring(pipeline, settings.request_limits, listener=listener)
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(self._scoring), self._server)
+        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            OpenInferenceServicer(self._scoring, self._health, settings.served_name), self._server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
-        reflection.enable_server_reflection((CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        services = (CLASSIFIER, OPEN_INFERENCE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(services, self._server)
         self._certificates: ServerCertificates | None = None
         if settings.tls_files:
             self._certificates = ServerCertificates(settings.tls_files, poll_seconds=settings.poll_seconds, listener=listener)
@@ -240,7 +247,7 @@ class Sidecar:
         return application([*classifier_routes(calls, bodies), *health_routes(self._health)])
 
     def _refuse_calls(self) -> None:
-        self._servicer.refuse_calls()
+        self._scoring.refuse_calls()
         if self._http:
             self._http.end_connections()
 

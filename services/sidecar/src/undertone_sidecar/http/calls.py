@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from undertone_sidecar.call_guard import PUSHBACK
 from undertone_sidecar.caller import HTTP_CALLER, caller_of
-from undertone_sidecar.server import LANE
+from undertone_sidecar.scoring import LANE
 
 _Response = TypeVar("_Response", bound=Message)
 
