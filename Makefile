@@ -53,6 +53,7 @@ check: .venv/ready ## Lint, check types, and compare generated files with their 
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python -m protos.openapi --check
 	$(BIN)/python deploy/helm/readme.py --check
 	$(BIN)/python docs/metrics.py --check
 	$(BIN)/python docs/views.py --check
@@ -78,8 +79,9 @@ bench: $(MODEL) ## Measure the speed of this machine and write docs/reference/pe
 	$(BIN)/undertone-bench publish
 
 .PHONY: protos
-protos: .venv/ready ## Generate the Python stubs from the .proto files
+protos: .venv/ready ## Generate the Python stubs and the OpenAPI document from the .proto files
 	$(BIN)/python protos/generate.py
+	$(BIN)/python -m protos.openapi
 
 LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock"

@@ -25,7 +25,7 @@ from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.events import ignore
 from undertone_sidecar.health import CLASSIFIER, OPEN_INFERENCE, Health
-from undertone_sidecar.http import BodyReader, Calls, HttpPort, application, classifier_routes, health_routes
+from undertone_sidecar.http import BodyReader, Calls, HttpPort, application, classifier_routes, health_routes, openapi_route
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
@@ -243,8 +243,9 @@ class Sidecar:
 
     def _application(self, http: HttpPort) -> Starlette:
         calls = Calls(http.channel, trust_caller_metadata=self._settings.trust_caller_metadata)
-        bodies = BodyReader(self._settings.request_limits.message_bytes)
-        return application([*classifier_routes(calls, bodies), *health_routes(self._health)])
+        limits = self._settings.request_limits
+        bodies = BodyReader(limits.message_bytes)
+        return application([*classifier_routes(calls, bodies), *health_routes(self._health), openapi_route(limits)])
 
     def _refuse_calls(self) -> None:
         self._scoring.refuse_calls()

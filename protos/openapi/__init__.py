@@ -1,0 +1,1 @@
+"""Generates the OpenAPI document of the HTTP port from the descriptors of the public API."""
