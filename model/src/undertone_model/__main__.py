@@ -7,6 +7,7 @@ help and usage errors are immediate.
 from typing import Any
 
 import click
+from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_model.cli.evaluate import evaluate
 from undertone_model.cli.export import export, merge
@@ -48,7 +49,8 @@ for command in (export, verify, thresholds, train, evaluate, merge):
 
 def main() -> None:
     """Runs the command and exits with its code."""
-    undertone_model(prog_name="undertone-model")
+    with checked_standard_output():
+        undertone_model(prog_name="undertone-model")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""Standard output that is full, closed or a pipe whose reader has ended."""
+"""Standard output of the command, and of every other one, that is full, closed or a pipe."""
 
 import contextlib
 import io
 import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from rich.table import Table
 from undertone_cli.__main__ import main
 from undertone_cli.standard_output import output_console
 from undertone_client.testing import FakeClassifier
+from undertone_telemetry.standard_output import checked_standard_output
 
 
 @pytest.fixture
@@ -17,7 +21,9 @@ def target(threaded_service: FakeClassifier, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("UNDERTONE_TARGET", threaded_service.target)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, file: io.TextIOBase | None, *arguments: object) -> object:
+def run(
+    monkeypatch: pytest.MonkeyPatch, file: io.TextIOBase | None, *arguments: object, main: Callable[[], object] = main
+) -> object:
     monkeypatch.setattr("sys.argv", ["undertone", *map(str, arguments)])
     monkeypatch.setattr("sys.stdout", file)
     with pytest.raises(SystemExit) as ended:
@@ -61,6 +67,39 @@ def test_a_run_succeeds_although_its_summary_cannot_be_written(tmp_path: Path, m
     with Path("/dev/full").open("w") as full:
         assert run(monkeypatch, full, "score", story, "--out", tmp_path / "out") == 0
     assert (tmp_path / "out" / "part-00000.parquet").exists()
+
+
+PROGRAMS = {
+    "undertone-batch": "undertone_batch.__main__",
+    "undertone-bench": "undertone_bench.__main__",
+    "undertone-dev-server": "undertone_dev_server.__main__",
+    "undertone-model": "undertone_model.__main__",
+    "undertone-pod": "undertone_dev_server.pod_command",
+    "undertone-sidecar": "undertone_sidecar.__main__",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_prints_its_version_and_names_a_full_disk(
+    program: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program_main = import_module(PROGRAMS[program]).main
+    output = io.StringIO()
+    assert run(monkeypatch, output, "--version", main=lambda: sys.exit(program_main())) in (0, None)
+    assert output.getvalue().startswith(f"{program}, version 0.")
+    with Path("/dev/full").open("w") as full:
+        assert run(monkeypatch, full, "--version", main=lambda: sys.exit(program_main())) == 1
+    assert capfd.readouterr().err.endswith("standard output cannot be written: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "w") as pipe:
+        assert run(monkeypatch, pipe, "--help", main=lambda: sys.exit(program_main())) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_errors_of_other_files_are_raised() -> None:
+    with pytest.raises(OSError, match="nowhere"), checked_standard_output():
+        Path("/nowhere").read_text()
 
 
 def test_a_table_for_programs_has_one_line_a_row_and_no_spaces_at_line_ends() -> None:

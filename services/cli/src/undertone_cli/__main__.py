@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 import click
+from undertone_telemetry.standard_output import checked_standard_output
 
 COMMANDS = {
     "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its labels."),
@@ -66,8 +67,6 @@ def main() -> None:
     """Run the command and exit with its exit code."""
     # gRPC's core writes lines to standard error for each failed handshake. Our messages have them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from undertone_cli.standard_output import checked_standard_output
-
     with checked_standard_output():
         undertone(prog_name="undertone")
 

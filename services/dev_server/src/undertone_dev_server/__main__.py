@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_dev_server.errors import SettingsError, StartError
 from undertone_dev_server.settings import PROGRAM, Settings, parse, recommended_environment
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        _serve(parse(sys.argv[1:] if arguments is None else arguments))
+        with checked_standard_output(PROGRAM):
+            settings = parse(sys.argv[1:] if arguments is None else arguments)
+        _serve(settings)
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
     except (SettingsError, click.ClickException) as error:

@@ -12,6 +12,7 @@ from typing import IO, Final, NoReturn
 
 import click
 from undertone_telemetry.options import IntegerRange, PortOrOff
+from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_dev_server.folders import GRAPH_FILE, find_versions
 from undertone_dev_server.pod import Pod, PodError, run
@@ -23,7 +24,10 @@ PROGRAM: Final = "undertone-pod"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the pod and returns the exit code; see the help text."""
     try:
-        code: int = _command.main(sys.argv[1:] if arguments is None else arguments, prog_name=PROGRAM, standalone_mode=False)
+        with checked_standard_output(PROGRAM):
+            code: int = _command.main(
+                sys.argv[1:] if arguments is None else arguments, prog_name=PROGRAM, standalone_mode=False
+            )
     except click.ClickException as error:
         print(f"{PROGRAM}: {error.format_message()}", file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 from undertone_telemetry import logs
+from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_sidecar.errors import ConfigurationError, ContractError, DependencyError, PortError, SettingsError
 from undertone_sidecar.garbage import FullCollections
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A click.Group would require --model-dir for this command, too.
         name, command, arguments = f"{name} {plan.name}", plan, arguments[1:]
     try:
-        return int(command.main(arguments, prog_name=name, standalone_mode=False))
+        with checked_standard_output("undertone-sidecar"):
+            return int(command.main(arguments, prog_name=name, standalone_mode=False))
     except click.ClickException as error:
         print(f"undertone-sidecar: {error.format_message()}", file=sys.stderr)
         return error.exit_code

@@ -26,13 +26,14 @@ from undertone_client.jobs import (
 )
 from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.options import IntegerRange, NumberRange, option_group
+from undertone_telemetry.standard_output import optional_output
 
 from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs, printable
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, ScoreTable, read_failures
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.pipeline import Pipeline
-from undertone_cli.standard_output import optional_output, output_console
+from undertone_cli.standard_output import output_console
 
 DEFAULTS = Settings()
 MAX_UNAVAILABLE_CALLS = 4
