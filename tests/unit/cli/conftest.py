@@ -18,6 +18,12 @@ def _score_short_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERTONE_MIN_CHARACTERS", "0")
 
 
+@pytest.fixture(autouse=True)
+def _no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The configuration of the user has no effect on tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
+
+
 @pytest.fixture
 def command(threaded_service: FakeClassifier) -> Command:
     def run(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:

@@ -5,10 +5,14 @@ from difflib import get_close_matches
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 from undertone_telemetry.standard_output import checked_standard_output
+
+from undertone_cli.configuration import make_configurable
 
 COMMANDS = {
     "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its labels."),
+    "completion": ("undertone_cli.commands.completion", "Print a script for completion in a shell."),
     "compare": ("undertone_cli.commands.compare", "Compare the scores of two models, tables or snapshots."),
     "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),
     "publish": ("undertone_cli.commands.publish", "Publish a folder of scores to an Iceberg table."),
@@ -34,6 +38,7 @@ class LazyGroup(click.Group):
             return None
         command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a programming error
+        make_configurable(command, cmd_name, COMMANDS)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -41,6 +46,11 @@ class LazyGroup(click.Group):
         if name not in COMMANDS and (similar := get_close_matches(name, COMMANDS, n=1)):
             ctx.fail(f"No such command {name!r}. Did you mean {similar[0]!r}?")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click would import the module of each command.
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -56,7 +66,14 @@ Examples:
   undertone score novel.txt --out scores/novel
   undertone report scores/novel --output novel.html
 
-Environment variables can set many options: each command's --help names them.""",
+Each option has an environment variable, which the --help of its command shows. The file undertone.toml
+in the current folder, else ~/.config/undertone/config.toml, or --config FILE, sets options, too:
+
+\b
+  target = "scores.example:443"
+  tls = true
+  [score]
+  min-characters = 0""",
 )
 @click.version_option(package_name="undertone", prog_name="undertone")
 def undertone() -> None:
