@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[3] / "services/client/pyproject.toml"
-OPTIONAL = ("undertone_telemetry", "click", "pyarrow", "opentelemetry", "prometheus_client")
+OPTIONAL = ("undertone_telemetry", "click", "pyarrow", "opentelemetry", "pandas", "numpy", "prometheus_client")
 
 PROGRAM = """
 import importlib, sys
@@ -17,7 +17,9 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
-@pytest.mark.parametrize("module", ["undertone_client", "undertone_client.testing", "undertone_client.testing.__main__"])
+@pytest.mark.parametrize(
+    "module", ["undertone_client", "undertone_client.sync", "undertone_client.testing", "undertone_client.testing.__main__"]
+)
 def test_importing_the_library_imports_no_optional_dependency(module: str) -> None:
     command = [sys.executable, "-c", PROGRAM, module]
     imported = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

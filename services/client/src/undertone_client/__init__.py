@@ -1,4 +1,7 @@
-"""Async client of Undertone: scores one paragraph, a batch, or a stream of millions."""
+"""Client of Undertone: scores one paragraph, a batch, or a stream of millions.
+
+This package has the client for asyncio. `undertone_client.sync` has the synchronous one.
+"""
 
 from undertone_client.client import Client
 from undertone_client.credentials import Credentials

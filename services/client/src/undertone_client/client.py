@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,7 @@ import grpc
 from undertone_client.batch import BatchCall
 from undertone_client.errors import ServiceError, service_error
 from undertone_client.grpc_transport import GrpcTransport
-from undertone_client.paragraph_check import as_paragraph, as_paragraphs, rejection
+from undertone_client.paragraph_check import as_paragraph, as_paragraphs, check_source, rejection
 from undertone_client.resilience.events import Listener, ParagraphsFailed, ParagraphsScored
 from undertone_client.resilience.resilient_transport import ClientState, ResilientTransport
 from undertone_client.settings import DEFAULT_TARGET, Settings, validate_target
@@ -27,6 +27,11 @@ CallContext = Callable[[Method, int], AbstractContextManager[None]]
 """Makes a context manager for a call, from the name of its method and its number of paragraphs."""
 
 _NO_CONTEXT = nullcontext()
+
+
+def no_context(_method: Method, _paragraphs: int) -> AbstractContextManager[None]:
+    """A `CallContext` that does nothing."""
+    return _NO_CONTEXT
 
 
 class Client:
@@ -61,7 +66,7 @@ class Client:
         settings: Settings | None = None,
         listener: Listener | None = None,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
-        call_context: CallContext = lambda _, __: _NO_CONTEXT,
+        call_context: CallContext = no_context,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
@@ -162,9 +167,7 @@ class Client:
             TypeError: the source is not iterable or is a single string, or an item is not a
                 paragraph.
         """
-        if isinstance(paragraphs, str | bytes | Paragraph) or not isinstance(paragraphs, Iterable | AsyncIterable):
-            kind = type(paragraphs).__name__
-            raise TypeError(f"score() takes an iterable of paragraphs, not {kind}; for one paragraph use classify()")
+        check_source(paragraphs)
         limits = (await self._get_model(Mode.BATCH)).limits
         stream = Stream(
             lambda batch: self._score_batch(batch, policy),

@@ -1,6 +1,6 @@
 """Checks of the paragraphs that a caller passes in, before anything is sent."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
 from undertone_client.values import MAX_ID_CHARACTERS, Paragraph
@@ -38,6 +38,17 @@ def as_paragraphs(values: Any) -> list[Paragraph]:
             f"paragraphs must be an iterable of str or Paragraph, not {type(values).__name__}; for one paragraph use classify()"
         )
     return [as_paragraph(value, f"paragraphs[{index}]") for index, value in enumerate(values)]
+
+
+def check_source(source: Any) -> None:
+    """Check that a stream can read its paragraphs from `source`.
+
+    Raises:
+        TypeError: `source` is not iterable, or is a single paragraph.
+    """
+    if isinstance(source, str | bytes | Paragraph) or not isinstance(source, Iterable | AsyncIterable):
+        kind = type(source).__name__
+        raise TypeError(f"score() takes an iterable of paragraphs, not {kind}; for one paragraph use classify()")
 
 
 def rejection(paragraph: Paragraph) -> str | None:
