@@ -87,7 +87,10 @@ def test_variables_of_options_without_their_own(command: Command, folder: Path) 
     ("content", "message"),
     [
         ("[scor]\n", "[scor]: there is no command 'scor'; did you mean score?"),
-        ("[score]\nout-folder = 'x'\n", "[score] out-folder: there is no option of score 'out-folder'; use one of attempts, "),
+        (
+            "[score]\nout-folder = 'x'\n",
+            "[score] out-folder: there is no option of score 'out-folder'; use one of api-key-file, ",
+        ),
         (
             "[score]\ntext_column = 'x'\n",
             "[score] text_column: there is no option of score 'text_column'; did you mean text-column?",
