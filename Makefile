@@ -87,7 +87,8 @@ LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --py
 	--no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock"
 
 # docs/decisions/0007-no-uv-lock.md says why this is not `uv lock`.
-# Airflow and Luigi conflict with requirements.lock, so their tests have environments of their own.
+# Airflow, Luigi and clients of the Open Inference Protocol conflict with requirements.lock, so their tests have
+# environments of their own.
 LOCK_SCHEDULER = $(LOCK) services/schedules/pyproject.toml
 
 .PHONY: lock
@@ -96,6 +97,7 @@ lock: .venv/uv ## Update requirements.lock; UPGRADE=1 takes the newest versions
 	@$(LOCK_SCHEDULER) --extra airflow --extra amazon --extra kubernetes --extra spark --extra iceberg \
 	  --output-file tests/integration/schedules/airflow.lock
 	@$(LOCK_SCHEDULER) --extra luigi --output-file tests/integration/schedules/luigi.lock
+	@$(LOCK) tests/integration/open_inference/clients.in --output-file tests/integration/open_inference/clients.lock
 
 .PHONY: release-check
 release-check: .venv/ready ## Build and test a release without publishing it
