@@ -29,7 +29,7 @@ from undertone_sidecar.http import BodyReader, Calls, HttpPort, application, cla
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
-from undertone_sidecar.open_inference import OpenInferenceServicer
+from undertone_sidecar.open_inference import OpenInferenceServicer, open_inference_routes
 from undertone_sidecar.pipeline import Pipeline, no_span
 from undertone_sidecar.scoring import Scoring
 from undertone_sidecar.server import ClassifierServicer
@@ -245,7 +245,14 @@ class Sidecar:
         calls = Calls(http.channel, trust_caller_metadata=self._settings.trust_caller_metadata)
         limits = self._settings.request_limits
         bodies = BodyReader(limits.message_bytes)
-        return application([*classifier_routes(calls, bodies), *health_routes(self._health), openapi_route(limits)])
+        return application(
+            [
+                *classifier_routes(calls, bodies),
+                *open_inference_routes(calls, bodies, self._health),
+                *health_routes(self._health),
+                openapi_route(limits),
+            ]
+        )
 
     def _refuse_calls(self) -> None:
         self._scoring.refuse_calls()

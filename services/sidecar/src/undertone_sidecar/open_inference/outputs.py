@@ -17,6 +17,9 @@ from undertone_sidecar.pipeline import Classified
 
 ANY_SIZE: Final = -1
 
+DTYPES: Final[Mapping[str, npt.DTypeLike]] = {"FP32": "<f4", "UINT32": "<u4", "BOOL": "?"}
+"""The type of the elements in raw contents, by the data type of the protocol. Not for BYTES."""
+
 Values = npt.NDArray[Any] | Sequence[bytes]
 
 _CONTENTS: Final = {"FP32": "fp32_contents", "UINT32": "uint_contents", "BOOL": "bool_contents", BYTES: "bytes_contents"}
@@ -106,13 +109,11 @@ def fill(response: open_inference_pb2.ModelInferResponse, outputs: Sequence[Outp
             shape=output.shape(len(rows.classified), len(rows.contract.labels)),
         )
         if is_raw:
-            response.raw_output_contents.append(_raw(values))
+            response.raw_output_contents.append(_raw(values, output.datatype))
         else:
             elements = values.ravel().tolist() if isinstance(values, np.ndarray) else values
             getattr(tensor.contents, _CONTENTS[output.datatype]).extend(elements)
 
 
-def _raw(values: Values) -> bytes:
-    if isinstance(values, np.ndarray):
-        return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-    return raw_bytes.pack(values)
+def _raw(values: Values, datatype: str) -> bytes:
+    return values.astype(DTYPES[datatype]).tobytes() if isinstance(values, np.ndarray) else raw_bytes.pack(values)

@@ -15,7 +15,7 @@ _LANE: Final = "lane"
 _TIMEOUT: Final = "timeout"
 _MEANINGFUL: Final = (_POLICY, _LANE, _TIMEOUT)
 
-_IGNORED: Final = frozenset({"content_type", "headers", "binary_data", "binary_data_output", "binary_data_size"})
+IGNORED: Final = frozenset({"content_type", "headers", "binary_data", "binary_data_output", "binary_data_size"})
 """Parameters of clients that say how they encode and decode tensors."""
 
 _POLICY_PREFIX: Final = "OVERLENGTH_POLICY_"
@@ -59,7 +59,7 @@ def check_names(parameters: Parameters, owner: str, known: Collection[str] = ())
         known: Names that are accepted.
     """
     for name in parameters:
-        if name not in _IGNORED and name not in known:
+        if name not in IGNORED and name not in known:
             remedy = f"send {', '.join(known)} only" if known else "remove it"
             raise RequestError(f"the parameter {shown(name)} of the {owner} is not supported: {remedy}")
 
