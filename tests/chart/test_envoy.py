@@ -159,6 +159,8 @@ def test_gateway_api_creates_a_route_and_no_envoy(chart: Chart) -> None:
     manifests = chart.render(values)
     route = manifests.one("GRPCRoute")["spec"]
     assert (route["parentRefs"], route["hostnames"]) == ([parent], ["undertone.example"])
+    services = {match["method"]["service"] for match in route["rules"][0]["matches"]}
+    assert {"undertone.v1.Classifier", "inference.GRPCInferenceService"} <= services
     assert route["rules"][0]["backendRefs"][0]["name"] == manifests.one("Service", "-inference")["metadata"]["name"]
     assert not [manifest for manifest in manifests if manifest["metadata"]["name"].endswith("-envoy")]
 

@@ -1,6 +1,7 @@
 """The public API through Envoy: gRPC and JSON have the same results and the same errors."""
 
 import json
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_the_largest_batch_is_accepted_with_escaped_characters(envoy: Envoy, fle
     assert (answer.status, len(answer.json["results"])) == (200, 256), answer.body[:300]
 
 
-def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:
+def test_reflection_health_and_the_open_inference_protocol_pass_through(envoy: Envoy, fleet: Fleet) -> None:
     envoy.until_used(fleet.sidecars)
 
     url = f"http://{envoy.target}"
@@ -167,6 +168,10 @@ def test_reflection_and_health_pass_through(envoy: Envoy, fleet: Fleet) -> None:
     assert json.loads(health.stdout) == {"status": "SERVING"}
     answer = json.loads(buf_curl(f"{url}/undertone.v1.Classifier/Classify", request={"text": "the rain"}).stdout)
     assert answer["label"] in answer["labels"]
+    text = {"name": "text", "datatype": "BYTES", "shape": [1], "contents": {"bytesContents": [b64encode(b"the rain").decode()]}}
+    inference = {"modelName": "emotions", "inputs": [text], "outputs": [{"name": "label"}]}
+    done = buf_curl(f"{url}/inference.GRPCInferenceService/ModelInfer", request=inference)
+    assert b64decode(json.loads(done.stdout)["outputs"][0]["contents"]["bytesContents"][0]).decode() == answer["label"]
 
 
 async def test_calls_over_the_rate_limit_are_refused_with_retry_after(launch_envoy: EnvoyLauncher, fleet: Fleet) -> None:

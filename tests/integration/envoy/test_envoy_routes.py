@@ -71,7 +71,14 @@ def test_a_grpc_request_with_another_http_method_is_refused_with_a_grpc_status(e
 
 
 @pytest.mark.parametrize(
-    "path", [f"{CLASSIFY}/", "/undertone.v1.Classifier/", "/undertone.v1.Classifier/classify", "/grpc.health.v1.Health/Sleep"]
+    "path",
+    [
+        f"{CLASSIFY}/",
+        "/undertone.v1.Classifier/",
+        "/undertone.v1.Classifier/classify",
+        "/inference.GRPCInferenceService/ModelConfig",
+        "/grpc.health.v1.Health/Sleep",
+    ],
 )
 def test_unknown_paths_are_refused(envoy: Envoy, fleet: Fleet, path: str) -> None:
     with answered_by(envoy, fleet.sidecars, pods=0):
