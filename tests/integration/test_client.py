@@ -8,14 +8,16 @@ from contextlib import aclosing
 from pathlib import Path
 
 import grpc
+import pandas as pd
 import pytest
 from undertone_client import Client, Failure, InvalidParagraphError, LimitSettings, Paragraph, Policy, Score, Settings
+from undertone_client.sync import Client as SyncClient
 
 from tests.integration.conftest import Command, Pod
 from tests.integration.support.callers import TOLERANCE, answers_alone, paragraphs
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
 async def test_the_client_scores_a_paragraph_a_batch_and_a_stream(pod: Pod) -> None:
@@ -51,18 +53,42 @@ async def test_the_client_scores_a_paragraph_a_batch_and_a_stream(pod: Pod) -> N
                 assert score.probabilities == pytest.approx(answers[score.paragraph.text], abs=TOLERANCE, rel=0)
 
 
-def test_the_program_in_the_readme_runs(pod: Pod, tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert "localhost:50051" in program
+@pytest.mark.parametrize("document", ["README.md", "docs/how-to/python.md", "services/client/README.md"])
+def test_the_programs_of_the_documents_run(pod: Pod, tmp_path: Path, document: str) -> None:
+    programs = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    runnable = [program for program in programs if "localhost:50051" in program]
+    assert "undertone_client.sync" in programs[0]
+    assert len(runnable) == len(programs) - (document == "services/client/README.md")  # telemetry: a fragment
     (tmp_path / "novel.txt").write_text("The rain.\n\nThe sea.\n\nThe letter.\n")
-    arguments = [sys.executable, "-c", program.replace("localhost:50051", pod.sidecar.target)]
-    done = subprocess.run(
-        arguments, check=False, capture_output=True, text=True, cwd=tmp_path, env=ENVIRONMENT, timeout=TIMEOUT_SECONDS
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *others = done.stdout.splitlines()
-    assert first.split()[0] in first.partition("{")[2]
-    assert len(others) == 3
+    outputs = []
+    for program in runnable:
+        arguments = [sys.executable, "-c", program.replace("localhost:50051", pod.sidecar.target)]
+        done = subprocess.run(
+            arguments, check=False, capture_output=True, text=True, cwd=tmp_path, env=ENVIRONMENT, timeout=TIMEOUT_SECONDS
+        )
+        assert (done.returncode, done.stderr) == (0, ""), program
+        outputs.append(done.stdout.splitlines())
+    if document == "README.md":
+        first, *others = outputs[0]
+        assert first.split()[0] in first.partition("{")[2]
+        assert len(others) == 3
+    if document == "docs/how-to/python.md":
+        assert "the text is null" in "\n".join(outputs[1])
+
+
+def test_the_synchronous_client_scores_paragraphs_and_frames(pod: Pod) -> None:
+    texts = paragraphs(40, longest=100, seed=10)
+    with SyncClient(pod.sidecar.target) as client:
+        scores = client.score_frame(pd.DataFrame({"text": [*texts, None]}))
+        streamed = list(client.score(texts))
+        alone = client.classify(texts[0])
+        labels = list(client.model().labels)
+    assert scores.error.isna().tolist() == [True] * len(texts) + [False]
+    for score, (_, row) in zip(streamed, scores.iterrows(), strict=False):
+        assert isinstance(score, Score)
+        assert row[labels].tolist() == pytest.approx(score.probabilities, abs=TOLERANCE)
+        assert (row.tokens, row.model_version) == (score.tokens, 1)
+    assert alone.probabilities == pytest.approx(scores.loc[0, labels].tolist(), abs=TOLERANCE)
 
 
 def test_the_command_prints_a_score_and_the_model(undertone: Command) -> None:
