@@ -46,8 +46,24 @@ def test_the_command_gets_the_target_and_its_exit_code_is_returned(folder: Path)
     script = "import os, sys; print(os.environ['UNDERTONE_TARGET'], os.environ['UNDERTONE_HTTP_URL']); sys.exit(7)"
     done = run_pod(folder, "--", sys.executable, "-c", script)
     assert done.returncode == 7, done.stderr
-    assert re.fullmatch(r"localhost:\d+ http://localhost:\d+\n", done.stdout)
+    addresses = re.fullmatch(r"localhost:\d+ (http://localhost:\d+)\n", done.stdout)
+    assert addresses
+    assert f"playground: {addresses[1]}/\n" in done.stderr
     assert processes_of(folder) == []
+
+
+def test_a_pod_without_playground_has_no_page(folder: Path) -> None:
+    script = (
+        "import os, urllib.error, urllib.request\n"
+        "for path in '/v1/model', '/', '/playground/main.js':\n"
+        "    try:\n"
+        "        print(urllib.request.urlopen(os.environ['UNDERTONE_HTTP_URL'] + path).status)\n"
+        "    except urllib.error.HTTPError as error:\n"
+        "        print(error.code)\n"
+    )
+    done = run_pod(folder, "--playground=false", "--", sys.executable, "-c", script)
+    assert done.stdout.split() == ["200", "404", "404"], done.stderr
+    assert "playground:" not in done.stderr
 
 
 def test_a_missing_folder_is_named_with_the_remedy(tmp_path: Path) -> None:

@@ -72,10 +72,12 @@ def run(
     log: IO[bytes] | None = None,
     *,
     http_port: int | None = None,
+    playground: bool = True,
     sidecar_flags: Sequence[str] = (),
 ) -> Iterator[Pod]:
     """Starts the pod, waits until it is ready, and stops it at the end of the block. Raises
     PodError. Port 0 chooses a free port. `http_port` None opens none.
+    `playground` serves the playground there.
 
     The processes log to `log`, or to standard error if it is None. `sidecar_flags` have the form
     --flag=value and override the pod's own flags. `undertone-sidecar plan` sets the numbers of
@@ -103,7 +105,8 @@ def run(
         stack.callback(_stop, server)
         own_flags = (f"--model-dir={base_path}", f"--model-server={model_server}", f"--port={port}", "--metrics-port=0")
         http_flag = f"--http-port={'off' if http_port is None else http_port}"
-        sidecar = _start("undertone-sidecar", (*own_flags, http_flag, *sidecar_flags), log, threads)
+        page_flag = f"--playground={str(playground).lower()}"
+        sidecar = _start("undertone-sidecar", (*own_flags, http_flag, page_flag, *sidecar_flags), log, threads)
         stack.callback(_stop, sidecar)
         http_url = f"http://localhost:{http_port}" if http_port is not None else ""
         pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar}, http_url)

@@ -108,6 +108,15 @@ Exit codes:
     help="Port of the sidecar's JSON API over HTTP on localhost. 0 chooses a free one, off opens none.",
 )
 @option(
+    "playground",
+    metavar="[true|false]",
+    type=click.BOOL,
+    default="true",
+    is_flag=False,
+    flag_value="true",
+    help="Serve a page for browsers at / of --http_port.",
+)
+@option(
     "ready_timeout_seconds",
     metavar="SECONDS",
     type=float,
@@ -127,6 +136,7 @@ def _command(
     model_base_path: Path,
     port: int,
     http_port: int | None,
+    playground: bool,
     ready_timeout_seconds: float,
     log_file: Path | None,
     command: Sequence[str],
@@ -147,9 +157,12 @@ def _command(
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_open_log(log_file)) if log_file else None
         print(f"starting the pod{f' (log: {log_file})' if log else ''}", file=sys.stderr)
-        pod = stack.enter_context(run(model_base_path.resolve(), port, ready_timeout_seconds, log, http_port=http_port))
+        running = run(model_base_path.resolve(), port, ready_timeout_seconds, log, http_port=http_port, playground=playground)
+        pod = stack.enter_context(running)
         addresses = " and ".join(filter(None, [pod.target, pod.http_url]))
         print(f"ready on {addresses}{'' if command else '; Ctrl-C stops'}", file=sys.stderr)
+        if playground and pod.http_url:
+            print(f"playground: {pod.http_url}/", file=sys.stderr)
         return _run_command(command, pod) if command else pod.wait()
 
 

@@ -61,6 +61,10 @@ class Settings(ThreadSettings):
             "Port of the JSON API over HTTP, or off. 0 picks a free port and logs it.", PortOrOff(), show_default="off"
         ),
     )
+    playground: bool = field(
+        default=True,
+        metadata=boolean_option("Serve the playground at / of --http-port: a page for browsers that scores a text."),
+    )
     tls_cert: Path | None = field(
         default=None,
         metadata=file_option(

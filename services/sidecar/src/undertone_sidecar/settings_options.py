@@ -14,7 +14,16 @@ CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_w
 """Settings of click for both commands."""
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Model and network": ("model_dir", "model_name", "model_server", "host", "port", "http_port", "trust_caller_metadata"),
+    "Model and network": (
+        "model_dir",
+        "model_name",
+        "model_server",
+        "host",
+        "port",
+        "http_port",
+        "playground",
+        "trust_caller_metadata",
+    ),
     "TLS": ("tls_cert", "tls_key", "tls_client_ca", "health_port"),
     "Batching": ("batch_tokens", "model_server_memory", "chunk_overlap", "batch_lane_share"),
     "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "threads_per_core", "model_server_threads", "auto"),

@@ -31,6 +31,7 @@ from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
 from undertone_sidecar.open_inference import OpenInferenceServicer, open_inference_routes
 from undertone_sidecar.pipeline import Pipeline, no_span
+from undertone_sidecar.playground import playground_routes
 from undertone_sidecar.scoring import Scoring
 from undertone_sidecar.server import ClassifierServicer
 from undertone_sidecar.settings import Settings
@@ -245,14 +246,14 @@ class Sidecar:
         calls = Calls(http.channel, trust_caller_metadata=self._settings.trust_caller_metadata)
         limits = self._settings.request_limits
         bodies = BodyReader(limits.message_bytes)
-        return application(
-            [
-                *classifier_routes(calls, bodies),
-                *open_inference_routes(calls, bodies, self._health),
-                *health_routes(self._health),
-                openapi_route(limits),
-            ]
-        )
+        routes = [
+            *classifier_routes(calls, bodies),
+            *open_inference_routes(calls, bodies, self._health),
+            *health_routes(self._health),
+            openapi_route(limits),
+            *(playground_routes() if self._settings.playground else ()),
+        ]
+        return application(routes)
 
     def _refuse_calls(self) -> None:
         self._scoring.refuse_calls()
