@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from undertone_protos.inference import open_inference_pb2_grpc
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_telemetry import Telemetry, TelemetryError
@@ -25,7 +25,16 @@ from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.events import ignore
 from undertone_sidecar.health import CLASSIFIER, OPEN_INFERENCE, Health
-from undertone_sidecar.http import BodyReader, Calls, HttpPort, application, classifier_routes, health_routes, openapi_route
+from undertone_sidecar.http import (
+    Bodies,
+    Calls,
+    HttpPort,
+    Identity,
+    application,
+    classifier_routes,
+    health_routes,
+    openapi_route,
+)
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
@@ -176,7 +185,9 @@ class Sidecar:
             self._http.attach(self._server)
         await self._server.start()
         if self._http and (http_port := self._settings.http_port) is not None:
-            self.http_port = await self._http.start(self._application(self._http), self._settings.host, http_port)
+            context = self._certificates.context() if self._certificates else None
+            app = self._application(self._http)
+            self.http_port = await self._http.start(app, self._settings.host, http_port, context)
         if self._health_server:
             await self._health_server.start()
         log.info(
@@ -242,12 +253,12 @@ class Sidecar:
         await asyncio.to_thread(self._telemetry.close)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _application(self, http: HttpPort) -> Starlette:
-        calls = Calls(http.channel, trust_caller_metadata=self._settings.trust_caller_metadata)
-        limits = self._settings.request_limits
-        bodies = BodyReader(limits.message_bytes)
+    def _application(self, http: HttpPort) -> ASGIApp:
+        limits, identity = self._settings.request_limits, Identity(trust_headers=self._settings.trust_caller_metadata)
+        calls = Calls(http.channel, identity)
+        bodies = Bodies(identity, limits.message_bytes)
         routes = [
-            *classifier_routes(calls, bodies),
+            *classifier_routes(calls, bodies, limits),
             *open_inference_routes(calls, bodies, self._health),
             *health_routes(self._health),
             openapi_route(limits),

@@ -37,9 +37,10 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """Checked files: the configuration of gRPC, and the end of the certificate's validity."""
+    """Checked files: the configuration of gRPC, that of Python, and the end of the validity."""
 
     configuration: grpc.ServerCertificateConfiguration
+    context: ssl.SSLContext
     expires_at: float
 
 
@@ -65,6 +66,16 @@ class ServerCertificates:
             self._take_next,  # type: ignore[arg-type] # The type stub lacks None, for no change.
             require_client_authentication=self._files.client_ca is not None,
         )
+
+    def context(self) -> ssl.SSLContext:
+        """TLS of a server that is not gRPC. New connections use the current files."""
+        context = self._current.context
+
+        def use_current(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = self._current.context
+
+        context.sni_callback = use_current
+        return context
 
     async def watch(self) -> None:
         """Reloads changed files, until it is cancelled."""
@@ -121,10 +132,10 @@ def _load(files: TlsFiles) -> _Loaded:
     """Reads and checks the files. Raises SettingsError."""
     certificate, key = (_read(path) for path in (files.certificate, files.key))
     client_ca = _read(files.client_ca) if files.client_ca else None
-    expires_at = _check_pair(files)
+    context, expires_at = _check_pair(files)
     if files.client_ca:
         try:
-            ssl.create_default_context(cafile=files.client_ca)
+            _require_client(context, files.client_ca)
         except (ssl.SSLError, OSError):
             raise SettingsError(
                 f"--tls-client-ca {files.client_ca} has no CA certificate: use a PEM file with the certificate of the CA that "
@@ -132,7 +143,13 @@ def _load(files: TlsFiles) -> _Loaded:
             ) from None
     if [_read(path) for path in files] != [data for data in (certificate, key, client_ca) if data is not None]:
         raise SettingsError(f"{files.certificate} changed while it was read: try again")
-    return _Loaded(grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca), expires_at)
+    return _Loaded(grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca), context, expires_at)
+
+
+def _require_client(context: ssl.SSLContext, client_ca: Path) -> None:
+    """Requires a certificate of the CA. Raises OSError, which includes ssl.SSLError."""
+    context.load_verify_locations(client_ca)
+    context.verify_mode = ssl.CERT_REQUIRED
 
 
 def _read(path: Path) -> bytes:
@@ -144,10 +161,11 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _check_pair(files: TlsFiles) -> float:
-    """The time at which the certificate expires. Raises SettingsError if it cannot be used.
+def _check_pair(files: TlsFiles) -> tuple[ssl.SSLContext, float]:
+    """TLS of a server, and the time at which the certificate expires.
 
-    Runs a TLS handshake in memory, with a client that trusts only this certificate.
+    Raises SettingsError if the certificate cannot be used. Runs a TLS handshake in memory, with a
+    client that trusts only this certificate.
     """
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -177,7 +195,7 @@ def _check_pair(files: TlsFiles) -> float:
         raise SettingsError(
             f"the certificate {files.certificate} cannot be used for TLS ({error.reason}): issue a new one"
         ) from None
-    return float(ssl.cert_time_to_seconds(str(peer["notAfter"])))
+    return server, float(ssl.cert_time_to_seconds(str(peer["notAfter"])))
 
 
 def _handshake(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> Any:

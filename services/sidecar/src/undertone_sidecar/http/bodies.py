@@ -1,26 +1,79 @@
-"""Reads the bodies of requests, within a limit."""
+"""Reads the bodies of requests, within the limits that CallGuard has for messages."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from undertone_sidecar.http.calls import CallError
+from undertone_sidecar.call_guard import CallLimits
+from undertone_sidecar.http.call_error import CallError
+from undertone_sidecar.http.identity import Identity
+from undertone_sidecar.read_slots import ReadSlots, ReadTimeoutError
+from undertone_sidecar.shared_limit import SharedLimit
 
 
-class BodyReader:
-    """Reads bodies of at most `max_bytes` bytes."""
+class Bodies:
+    """Reads bodies, and bounds their total size while their requests are answered."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, identity: Identity, max_bytes: int, limits: CallLimits | None = None) -> None:
+        """Creates a reader.
+
+        Args:
+            identity: Finds the callers, who share the limits.
+            max_bytes: Maximum size of a body.
+            limits: Maximum time and total size.
+        """
+        limits = limits or CallLimits()
+        self._identity = identity
         self._max_bytes = max_bytes
+        self._slots = ReadSlots(limits.reads, limits.read_seconds)
+        self._bytes = SharedLimit(limits.request_bytes)
 
-    async def read(self, request: Request) -> bytes:
-        """The body of a request. Raises CallError if it is too large."""
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """The body of a request, which must be answered in the block.
+
+        Raises:
+            CallError: The body is too large or too slow, or too many requests are in flight.
+        """
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and len(announced) < 20 and int(announced) > self._max_bytes:
+            raise self._too_large()
+        caller = self._identity.of(request)
+        try:
+            body = await self._slots.read(caller, lambda: self._receive(request))
+        except ReadTimeoutError:
+            raise CallError(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "the request did not arrive completely in time: check the connection, or send smaller batches",
+                http_status=408,
+            ) from None
+        except ClientDisconnect:
+            raise CallError(grpc.StatusCode.CANCELLED, "the caller closed the connection") from None
+        if not self._bytes.fits(caller, len(body)):
+            raise CallError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{self._bytes.used} bytes of requests are in flight; the limit is {self._bytes.limit}: retry later",
+                retry_after=1.0,
+            )
+        self._bytes.add(caller, len(body))
+        try:
+            yield body
+        finally:
+            self._bytes.remove(caller, len(body))
+
+    async def _receive(self, request: Request) -> bytes:
         body = bytearray()
         async for part in request.stream():
             body += part
             if len(body) > self._max_bytes:
-                raise CallError(
-                    grpc.StatusCode.INVALID_ARGUMENT,
-                    f"the request is larger than {self._max_bytes} bytes: send several smaller requests",
-                    http_status=413,
-                )
+                raise self._too_large()
         return bytes(body)
+
+    def _too_large(self) -> CallError:
+        return CallError(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"the request is larger than {self._max_bytes} bytes: send several smaller requests",
+            http_status=413,
+        )

@@ -1,15 +1,18 @@
 """Calls of the gRPC server in the same process, on behalf of HTTP requests."""
 
+import asyncio
 import re
 from collections.abc import Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc.aio
 from google.protobuf.message import Message
 from starlette.requests import Request
 
 from undertone_sidecar.call_guard import PUSHBACK
-from undertone_sidecar.caller import HTTP_CALLER, caller_of
+from undertone_sidecar.caller import HTTP_CALLER
+from undertone_sidecar.http.call_error import CallError
+from undertone_sidecar.http.identity import Identity
 from undertone_sidecar.scoring import LANE
 
 _Response = TypeVar("_Response", bound=Message)
@@ -23,26 +26,6 @@ _FORWARDED: Final = {LANE: 64, "traceparent": 128, "tracestate": 512}
 _PRINTABLE: Final = re.compile("[ -~]*")
 
 
-class CallError(Exception):
-    """A call failed, or a request cannot become a call.
-
-    Attributes:
-        code: The gRPC code.
-        message: What is wrong, and what to do.
-        http_status: HTTP status of the answer. None takes that of the code.
-        retry_after: Seconds until a retry may succeed. None if a retry is pointless.
-    """
-
-    def __init__(
-        self, code: grpc.StatusCode, message: str, *, http_status: int | None = None, retry_after: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.http_status = http_status
-        self.retry_after = retry_after
-
-
 class Calls:
     """Sends unary calls through a channel to the private port of the gRPC server.
 
@@ -50,34 +33,42 @@ class Calls:
     are those of the headers with the names of the metadata.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, *, trust_caller_metadata: bool = False) -> None:
-        """`trust_caller_metadata` is the argument trust_metadata of caller_of."""
+    def __init__(self, channel: grpc.aio.Channel, identity: Identity) -> None:
         self._channel = channel
-        self._trust_caller_metadata = trust_caller_metadata
-
-    def caller(self, request: Request) -> str:
-        """The identity of the caller of a request."""
-        metadata = [(name, value) for name, value in request.headers.items()] if self._trust_caller_metadata else ()
-        peer = ""
-        if request.client:
-            peer = f"ipv6:[{request.client.host}]:0" if ":" in request.client.host else f"ipv4:{request.client.host}:0"
-        return caller_of(metadata, peer=peer, trust_metadata=self._trust_caller_metadata)
+        self._identity = identity
 
     async def unary(self, request: Request, method: str, message: Message, response: type[_Response]) -> _Response:
         """Calls a method, such as /undertone.v1.Classifier/Classify, for a request.
 
+        The end of the caller's connection cancels the call. The body of the request must have been
+        read.
+
         Raises:
             CallError: The call failed.
         """
-        call = self._channel.unary_unary(
+        start = self._channel.unary_unary(
             method, request_serializer=type(message).SerializeToString, response_deserializer=response.FromString
         )
-        metadata: tuple[tuple[str, str | bytes], ...] = ((HTTP_CALLER, self.caller(request).encode()), *_forwarded(request))
+        caller: tuple[str, str | bytes] = (HTTP_CALLER, self._identity.of(request).encode())
+        call = start(message, timeout=_timeout_seconds(request), metadata=(caller, *_forwarded(request)))
+        watching = asyncio.create_task(_cancel_on_disconnect(request, call))
         try:
-            answer: _Response = await call(message, timeout=_timeout_seconds(request), metadata=metadata)
+            answer: _Response = await call
         except grpc.aio.AioRpcError as error:
             raise CallError(error.code(), error.details() or "", retry_after=_retry_after(error)) from None
+        except asyncio.CancelledError:
+            if not watching.done():
+                raise
+            raise CallError(grpc.StatusCode.CANCELLED, "the caller closed the connection") from None
+        finally:
+            watching.cancel()
         return answer
+
+
+async def _cancel_on_disconnect(request: Request, call: "grpc.aio.UnaryUnaryCall[Any, Any]") -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    call.cancel()
 
 
 def _forwarded(request: Request) -> Iterator[tuple[str, str]]:

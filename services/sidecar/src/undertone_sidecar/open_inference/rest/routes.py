@@ -19,7 +19,7 @@ from undertone_protos.inference import open_inference_pb2
 
 from undertone_sidecar.errors import RequestError
 from undertone_sidecar.health import LIVENESS, OPEN_INFERENCE, Health
-from undertone_sidecar.http import HTTP_STATUSES, BodyReader, CallError, Calls
+from undertone_sidecar.http import HTTP_STATUSES, Bodies, CallError, Calls
 from undertone_sidecar.open_inference.rest.request import read_request
 from undertone_sidecar.open_inference.rest.response import write_response
 
@@ -35,7 +35,7 @@ _Response = TypeVar("_Response", bound=Message)
 log = logging.getLogger(__name__)
 
 
-def open_inference_routes(calls: Calls, bodies: BodyReader, health: Health) -> Sequence[BaseRoute]:
+def open_inference_routes(calls: Calls, bodies: Bodies, health: Health) -> Sequence[BaseRoute]:
     """The routes of the protocol. Errors are objects with the field error."""
     endpoints = _Endpoints(calls, bodies, health)
     routes = [
@@ -64,7 +64,7 @@ def open_inference_routes(calls: Calls, bodies: BodyReader, health: Health) -> S
 class _Endpoints:
     """The methods of the protocol for HTTP requests."""
 
-    def __init__(self, calls: Calls, bodies: BodyReader, health: Health) -> None:
+    def __init__(self, calls: Calls, bodies: Bodies, health: Health) -> None:
         self._calls = calls
         self._bodies = bodies
         self._health = health
@@ -91,9 +91,10 @@ class _Endpoints:
 
     async def infer(self, request: Request) -> Response:
         names = _model_of(request)
-        body = await self._bodies.read(request)
-        message, binary = read_request(body, _json_bytes(request), model=names["name"], version=names["version"])
-        answer = await self._call(request, "ModelInfer", message, open_inference_pb2.ModelInferResponse)
+        async with self._bodies.read(request) as body:
+            message, binary = read_request(body, _json_bytes(request), model=names["name"], version=names["version"])
+            del body
+            answer = await self._call(request, "ModelInfer", message, open_inference_pb2.ModelInferResponse)
         content, json_bytes = write_response(answer, binary)
         if json_bytes is None:
             return Response(content, media_type="application/json")

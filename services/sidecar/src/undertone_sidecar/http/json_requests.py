@@ -1,0 +1,142 @@
+"""Decodes requests in JSON, as strictly as the chart's Envoy (requests.lua)."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from json.decoder import scanstring  # type: ignore[attr-defined] # The type stub lacks it.
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+_SHOWN_CHARACTERS: Final = 40
+"""Maximum length of a field's name in an error."""
+
+_INT32: Final = range(-(2**31), 2**31)
+
+_MAX_DIGITS: Final = 20
+"""Python needs quadratic time for the digits of an integer."""
+
+
+class JsonError(ValueError):
+    """The text is not a request of the method in JSON. The message says why, without any text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A JSON object whose fields may be repeated."""
+
+    fields: list[tuple[str, Any]]
+
+
+def decode_json(body: bytes, request: Message, *, max_elements: int) -> Iterator[None]:
+    """Sets the fields of an empty request, in steps that take milliseconds for a large body.
+
+    Unknown and repeated fields are refused. A field with null is not set. The time is bounded,
+    because the elements are counted first. Fields may be strings, enums and messages.
+
+    Args:
+        body: A JSON object in UTF-8.
+        request: The message to fill.
+        max_elements: Maximum number of strings, commas, arrays and objects.
+
+    Raises:
+        JsonError: The body is not a request.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise JsonError(f"byte {error.start}: the body is not UTF-8") from None
+    try:
+        yield
+        _check_elements(text, max_elements)
+        yield
+        value = json.loads(text, object_pairs_hook=_Object, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        raise JsonError(f"character {error.pos}: {_lower_case(error.msg)}") from None
+    except RecursionError:
+        raise JsonError("the arrays and objects are too deep") from None
+    yield
+    _fill(request, value, "the request")
+
+
+def _check_elements(text: str, maximum: int) -> None:
+    """Raises JsonError or json.JSONDecodeError."""
+    elements = position = 0
+    while True:
+        start = text.find('"', position)
+        end = len(text) if start < 0 else start
+        elements += 1 + text.count(",", position, end) + text.count("[", position, end) + text.count("{", position, end)
+        if elements > maximum:
+            raise JsonError(f"the request has more than {maximum} elements: send several smaller requests")
+        if start < 0:
+            return
+        position = scanstring(text, start + 1)[1]
+
+
+def _integer(digits: str) -> int:
+    return int(digits[:_MAX_DIGITS])
+
+
+def _lower_case(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _fill(message: Message, value: object, name: str) -> None:
+    if not isinstance(value, _Object):
+        raise JsonError(f"{name} must be an object")
+    known, list_of_names = _fields(message.DESCRIPTOR)
+    seen = set()
+    for key, content in value.fields:
+        field = known.get(key)
+        if field is None:
+            shown = json.dumps(key[:_SHOWN_CHARACTERS])
+            raise JsonError(f"the field {shown} of {name} is unknown: send {list_of_names}")
+        if field.number in seen:
+            raise JsonError(f"the field {field.json_name} of {name} is repeated")
+        seen.add(field.number)
+        if content is not None:
+            _set(message, field, content)
+
+
+@lru_cache
+def _fields(descriptor: Descriptor) -> tuple[dict[str, FieldDescriptor], str]:
+    """The fields by all their names, and a list of them for errors."""
+    fields = list(descriptor.fields)
+    names = [field.json_name for field in fields]
+    known = {name: field for field in fields for name in (field.json_name, field.name)}
+    return known, " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _set(message: Message, field: FieldDescriptor, value: object) -> None:
+    name = field.json_name
+    if field.is_repeated:
+        if not isinstance(value, list):
+            raise JsonError(f"{name} must be an array")
+        elements = getattr(message, field.name)
+        for element in value:
+            _fill(elements.add(), element, f"each of {name}")
+    elif field.enum_type is not None:
+        setattr(message, field.name, _number(field.enum_type, name, value))
+    elif not isinstance(value, str):
+        raise JsonError(f"{name} must be a string")
+    else:
+        try:
+            setattr(message, field.name, value)
+        except UnicodeEncodeError:
+            raise JsonError(f"{name} contains half of a surrogate pair: send both halves, or the character") from None
+
+
+def _number(enum: EnumDescriptor, name: str, value: object) -> int:
+    if isinstance(value, str) and value in enum.values_by_name:
+        number: int = enum.values_by_name[value].number
+        return number
+    if isinstance(value, int) and not isinstance(value, bool) and value in _INT32:
+        return value
+    raise JsonError(f"{name} is invalid: send one of {', '.join(_names(enum))}")
+
+
+def _names(enum: EnumDescriptor) -> Iterator[str]:
+    for value in enum.values:
+        yield value.name
