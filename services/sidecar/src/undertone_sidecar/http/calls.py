@@ -81,7 +81,7 @@ def _forwarded(request: Request) -> Iterator[tuple[str, str]]:
 def _timeout_seconds(request: Request) -> float | None:
     """The header grpc-timeout in seconds. None without it. Raises CallError."""
     value = request.headers.get("grpc-timeout")
-    if value is None:
+    if not value:
         return None
     found = _TIMEOUT.fullmatch(value)
     if found is None:

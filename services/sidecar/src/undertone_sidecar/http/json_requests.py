@@ -1,6 +1,7 @@
 """Decodes requests in JSON, as strictly as the chart's Envoy (requests.lua)."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,9 @@ _SHOWN_CHARACTERS: Final = 40
 """Maximum length of a field's name in an error."""
 
 _INT32: Final = range(-(2**31), 2**31)
+
+_NUMBER: Final = re.compile("-?[0-9]{1,10}")
+"""The number of an enum's value, which may also be a string."""
 
 _MAX_DIGITS: Final = 20
 """Python needs quadratic time for the digits of an integer."""
@@ -132,6 +136,8 @@ def _number(enum: EnumDescriptor, name: str, value: object) -> int:
     if isinstance(value, str) and value in enum.values_by_name:
         number: int = enum.values_by_name[value].number
         return number
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value in _INT32:
         return value
     raise JsonError(f"{name} is invalid: send one of {', '.join(_names(enum))}")
