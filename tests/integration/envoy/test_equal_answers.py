@@ -96,7 +96,7 @@ def seconds(timeout: str | None) -> float | None:
 
 def over_grpc(target: str, case: Case) -> Answer:
     name, request_type, response_type = METHODS[case.path]
-    message = json_format.ParseDict(case.body, request_type())
+    message = json_format.ParseDict(dict(case.body), request_type())
     metadata = dict(case.headers)
     timeout = seconds(metadata.pop("grpc-timeout", None))
     with grpc.insecure_channel(target) as channel:
@@ -108,7 +108,7 @@ def over_grpc(target: str, case: Case) -> Answer:
         try:
             response = call(message, timeout=timeout, metadata=tuple(metadata.items()))
         except grpc.RpcError as error:
-            return Answer(error.code(), error.details())
+            return Answer(error.code(), error.details() or "")
     values = json_format.MessageToDict(response, always_print_fields_with_no_presence=True)
     return Answer(grpc.StatusCode.OK, values=comparable(values))
 
