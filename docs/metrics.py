@@ -95,6 +95,7 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "service of the called method",
         (
             "undertone.v1.Classifier",
+            "inference.GRPCInferenceService",
             "grpc.health.v1.Health",
             "tensorflow.serving.PredictionService",
             "tensorflow.serving.ModelService",
@@ -102,7 +103,11 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "grpc_method": (
         "called method, if it exists",
-        ("Classify", "ClassifyBatch", "GetModel", "Check", "List", "Predict", "GetModelMetadata", "GetModelStatus"),
+        (
+            *("Classify", "ClassifyBatch", "GetModel"),
+            *("ModelInfer", "ModelMetadata", "ModelReady", "ServerLive", "ServerMetadata", "ServerReady"),
+            *("Check", "List", "Predict", "GetModelMetadata", "GetModelStatus"),
+        ),
     ),
     "grpc_code": ("status of the call", _CODES),
     "code": ("status of the paragraph or of the attempt", _CODES),

@@ -18,12 +18,17 @@ ROOT = Path(__file__).parents[3]
 TEXTS = ["the rain had stopped", "The door was open. " * 30, "home at last ☂"]
 
 
-def run(script: str, *arguments: str) -> Any:
-    """The output of a script in the environment of the clients. Skips the test without one."""
+def client_python() -> str:
+    """The interpreter in the environment of the clients. Skips the test without one."""
     python = ROOT / "build/inference-clients/bin/python"
     if not os.access(python, os.X_OK):
         pytest.skip("build/inference-clients does not exist: run .ci/inference-clients")
-    program = [str(python), str(Path(__file__).parent / script), *arguments]
+    return str(python)
+
+
+def run(script: str, *arguments: str) -> Any:
+    """The output of a script in the environment of the clients."""
+    program = [client_python(), str(Path(__file__).parent / script), *arguments]
     done = subprocess.run(
         program, check=False, input=json.dumps(TEXTS), capture_output=True, text=True, env=ENVIRONMENT, timeout=TIMEOUT_SECONDS
     )
