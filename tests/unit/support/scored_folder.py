@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from undertone_cli.readers import Fingerprint, InputParagraph, ReadOptions
+from undertone_cli.readers import Fingerprint, InputParagraph, ReadOptions, RowTypes
 from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity, Sample, ScoreTable, Shard, TextScore
 from undertone_cli.run_folder.table import ScoreRow
 from undertone_client import CallCounts
@@ -32,6 +32,7 @@ class ScoredFolder:
     model: Model = field(default_factory=lambda: Model("emotions", 1, "fp32"))
     sources: tuple[Fingerprint, ...] = ()
     options: ReadOptions = field(default_factory=ReadOptions)
+    types: RowTypes = field(default_factory=RowTypes)
     rows: list[ScoreRow] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
     complete: bool = True
@@ -39,14 +40,21 @@ class ScoredFolder:
     calls: CallCounts = field(default_factory=CallCounts)
 
     def add(
-        self, document: str, probabilities: Sequence[float], *, position: int | None = None, text: str = "", ident: str = ""
+        self,
+        document: str,
+        probabilities: Sequence[float],
+        *,
+        position: int | None = None,
+        text: str = "",
+        ident: str = "",
+        kept: tuple[object, ...] = (),
     ) -> None:
         """Add a paragraph, by default at the next position of its document."""
         if position is None:
             position = sum(row.paragraph.document == document for row in self.rows)
         label = self.labels[max(range(len(self.labels)), key=probabilities.__getitem__)]
         ident = ident or f"{document}/{position:04d}"
-        paragraph = InputParagraph(len(self.rows), ident, document, position, "", None, sha256(text or ident))
+        paragraph = InputParagraph(len(self.rows), ident, document, position, "", None, sha256(text or ident), kept=kept)
         limits = zip(self.labels, probabilities, self.thresholds, strict=True) if self.thresholds else ()
         above = tuple(name for name, probability, threshold in limits if probability >= threshold)
         score = TextScore(label, tuple(probabilities), 10 + position, 1, truncated=False, labels_above_threshold=above)
@@ -64,6 +72,7 @@ class ScoredFolder:
             self.model,
             tuple(self.labels),
             Policy.CHUNK_MEAN,
+            self.types,
             problem_type=ProblemType.MULTI_LABEL if self.thresholds else ProblemType.SINGLE_LABEL,
             thresholds=tuple(self.thresholds),
         )

@@ -29,6 +29,18 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
+def signed(value: float) -> str:
+    """A number from -1 to 1 with its sign and two decimals: `+0.25`, `−0.10` or `0.00`."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in percentage points, with its sign: `+3.1`, `−0.4` or `0.0`."""
+    text = f"{100 * difference:+.1f}".replace("-", "−")
+    return "0.0" if text[1:] == "0.0" else text
+
+
 def number(value: float) -> str:
     """A number with thousands separators, with one decimal if it is a fraction below ten."""
     if value < 10 and value != int(value):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_cli.report import write_report
-from undertone_cli.report.charts import WIDTH, area_path, line_path, stacked_paths
+from undertone_cli.report.charts import WIDTH, area_path, line_path
 from undertone_cli.report.throughput_chart import CALLS_HEIGHT, RATE_HEIGHT, Interval, throughput_chart
 from undertone_cli.run_folder import Sample, Throughput
 from undertone_cli.run_folder.throughput import MAX_SAMPLES
@@ -37,14 +37,6 @@ def test_line_passes_through_its_values(values: list[float]) -> None:
 
 def test_area_returns_to_its_base() -> None:
     assert area_path([0.5, 0.5], width=10, base=100, height=100) == "M0 50l10 0V100H0z"
-
-
-@settings(max_examples=40, deadline=None)
-@given(shares)
-def test_stacked_distributions_fill_the_frame(values: list[float]) -> None:
-    first, second = stacked_paths([values, [1 - value for value in values]], width=1200, height=1000)
-    assert {y for _, y in vertices(second)} == {0}
-    assert [(1000 - y) / 1000 for _, y in vertices(first)] == pytest.approx(values, abs=0.0005)
 
 
 IDLE = ClientState(in_flight=0, waiting=0, backing_off=0, limit=4, breaker=BreakerState.CLOSED, counts=CallCounts())

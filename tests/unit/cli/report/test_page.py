@@ -4,57 +4,21 @@ import base64
 import hashlib
 import re
 import xml.etree.ElementTree as ET  # only ever parses what the test has just written
-from html.parser import HTMLParser
-from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
-from undertone_cli.readers import Fingerprint, Format, ReadOptions
+from undertone_cli.readers import Fingerprint, Format, ReadOptions, RowTypes
 from undertone_cli.report import write_report
-from undertone_cli.report.charts import HEADROOM, PITCH
 from undertone_cli.report.html import MAX_CHARACTERS
-from undertone_cli.report.page import MAX_ARCS, MAX_SHOWN, MAX_STORIES
-from undertone_client.jobs import InputError
+from undertone_cli.report.page import MAX_SHOWN
+from undertone_cli.report.stories import MAX_BINS
+from undertone_client.jobs import InputError, OutputError
 
+from tests.unit.support.report_page import Charts, Document
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
 HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
-
-
-class Document(HTMLParser):
-    """Collects elements and text, and checks that every element that opens also closes."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag != "meta":
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "script"} & set(self._open):
-            self.text.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
-
-    def count(self, tag: str, **attributes: str) -> int:
-        wanted = {name.rstrip("_"): value for name, value in attributes.items()}
-        return sum(tag == name and wanted.items() <= found.items() for name, found in self.elements)
 
 
 @pytest.fixture
@@ -70,7 +34,7 @@ def story(scored: ScoredFolder, point: Point) -> ScoredFolder:
     return scored
 
 
-def html(folder: Path, **options: bool) -> str:
+def html(folder: Path, **options: Any) -> str:
     return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
 
 
@@ -88,7 +52,7 @@ def test_content_security_policy_allows_only_the_pages_style_and_script(story: S
     page = html(story.write())
     policy = next(found["content"] or "" for _, found in Document(page).elements if "http-equiv" in found)
     for tag in ("style", "script"):
-        content = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        content = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)  # not the script element of the data
         assert content
         digest = base64.b64encode(hashlib.sha256(content[1].encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in policy
@@ -96,11 +60,19 @@ def test_content_security_policy_allows_only_the_pages_style_and_script(story: S
 
 
 def test_links_have_targets_and_ids_are_unique(story: ScoredFolder) -> None:
-    elements = Document(html(story.write())).elements
+    page = html(story.write())
+    elements = Document(page).elements
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert {attributes["href"] for tag, attributes in elements if tag == "a"} <= {f"#{ident}" for ident in ids}
-    assert {attributes["aria-labelledby"] for _, attributes in elements if "aria-labelledby" in attributes} <= set(ids)
+    links = {attributes["href"] or "" for tag, attributes in elements if tag == "a"}
+    stories = {link for link in links if link.startswith("#story-")}
+    assert links - stories <= {f"#{ident}" for ident in ids}
+    found = Charts(page).stories
+    for number, *place in (link.removeprefix("#story-").split("-") for link in stories):
+        linked = found[int(number) - 1]
+        assert all(linked["first"] <= int(each) <= linked["last"] for each in place)
+    for name in ("aria-labelledby", "for"):
+        assert {attributes[name] for _, attributes in elements if name in attributes} <= set(ids)
 
 
 def test_charts_are_well_formed_and_within_their_frames(story: ScoredFolder) -> None:
@@ -118,8 +90,8 @@ def test_numbers_match_the_scores(story: ScoredFolder) -> None:
     assert "2 stories, 8 paragraphs" in words
     assert "Fear leads in 38% of the paragraphs, followed by sadness (38%) and joy (25%)." in words
     mean = sum(row.score.probabilities[3] for row in story.rows) / 8
-    assert f"fear 3 38% {mean:.0%}" in words
-    assert re.search(r"the highest peak is (8[0-9])%", words)
+    assert f"fear 3 38% {mean:.0%} 80%" in words
+    assert "The highest of all is 90%." in words
     tokens = sum(row.score.tokens for row in story.rows)
     assert f"Paragraphs scored 8 Failed 3 Tokens {tokens} Paragraphs per second 4 Duration 2.0 s" in words
     assert "Model emotions, version 1, single-label Precision fp32 Long paragraphs chunk-mean" in words
@@ -127,21 +99,33 @@ def test_numbers_match_the_scores(story: ScoredFolder) -> None:
     assert "INVALID_ARGUMENT 1 the paragraph is empty x/0003" in words
 
 
-def test_strip_shows_every_scored_paragraph(story: ScoredFolder) -> None:
-    page = html(story.write())
-    titles = re.findall(r"<title>(Paragraph[^<]*)</title>", page)
-    assert titles[:3] == [f"Paragraph {n}: sadness 70%, joy 4%, love 4%" for n in (1, 2, 3)]
-    assert [title.split(":")[0] for title in titles[3:]] == [f"Paragraph {n}" for n in (1, 2, 4, 5, 6)]
-    assert titles[-1].startswith("Paragraph 6: fear 90%")
+def test_charts_have_every_scored_paragraph(story: ScoredFolder) -> None:
+    charts = Charts(html(story.write()))
+    lost, ninth = charts.stories
+    assert [lost["document"], ninth["document"]] == ["lost-property", "the-ninth-stair"]
+    assert [(each["start"], each["groups"]) for each in charts.stories] == [(0, 3), (3, 5)]
+    assert charts.integers("first") == charts.integers("last") == [0, 1, 2, 0, 1, 3, 4, 5]  # a gap in the second story
+    labels = charts.document["labels"]
+    joy, sadness, fear = (charts.rows("means")[labels.index(label)] for label in ("joy", "sadness", "fear"))
+    assert (sadness[:3], fear[5:], joy[3:5]) == ([0.7] * 3, [0.7, 0.8, 0.9], [0.5, 0.6])
+    assert [labels[index] for index in charts.integers("leading")] == ["sadness"] * 3 + ["joy"] * 2 + ["fear"] * 3
+    assert charts.probabilities("confidence") == [0.7] * 3 + [0.5, 0.6, 0.7, 0.8, 0.9]
 
 
-def test_strongest_paragraphs_are_sorted_and_linked(story: ScoredFolder) -> None:
+def test_numbers_of_paragraphs_are_those_of_ids_and_positions(story: ScoredFolder) -> None:
     words = Document(html(story.write())).words
     fear = words[words.index("Strongest paragraphs The paragraphs") :]
     fear = fear[fear.index("fear 90%") :]
     assert fear.startswith(
-        "fear 90% The ninth stair , paragraph 6 the-ninth-stair/0005 80% The ninth stair , paragraph 5 the-ninth-stair/0004"
+        "fear 90% The ninth stair , paragraph 5 the-ninth-stair/0005 80% The ninth stair , paragraph 4 the-ninth-stair/0004"
     )
+    assert "Strongest paragraph: fear 90% in paragraph 5." in Charts(html(story.path)).stories[1]["sentence"]
+
+
+def test_confidence_is_the_highest_probability(story: ScoredFolder) -> None:
+    words = Document(html(story.write())).words
+    assert "The highest probability of a paragraph is 70% on average, and below 50% in 0% of the paragraphs." in words
+    assert "12% 12% 50% 12% 12% 0 –10%" in words  # 50 %, 60 %, 4 times 70 %, 80 % and 90 %
 
 
 def test_text_is_quoted_only_on_request_and_if_unchanged(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
@@ -181,13 +165,6 @@ def test_text_comes_from_the_columns_of_the_run(scored: ScoredFolder, point: Poi
     assert "<blockquote>The soup was warm and so was she.</blockquote>" in html(scored.write(), with_text=True)
 
 
-def test_weak_emotions_have_low_ridges(scored: ScoredFolder, point: Point) -> None:
-    scored.add("flat", point("joy", 0.2))
-    rows = re.findall(r'<path class="line" d="M0 (\d+)', html(scored.write()))
-    heights = [HEADROOM + PITCH * row - int(y) for row, y in enumerate(rows, start=1)]
-    assert heights == [round((HEADROOM + PITCH) * probability / 0.5) for probability in (0.2, *[0.1] * 8)]
-
-
 def test_data_is_escaped(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
     source = tmp_path / "hostile.txt"
     source.write_text(HOSTILE, encoding="utf-8")
@@ -198,7 +175,7 @@ def test_data_is_escaped(scored: ScoredFolder, point: Point, tmp_path: Path) -> 
     scored.fail(HOSTILE, HOSTILE, HOSTILE)
     page = html(scored.write(), with_text=True)
     document = Document(page)
-    assert document.count("script") == 1
+    assert document.count("script") == 2
     assert document.count("img") == 0
     assert "{{ 7 * 7 }}" in document.words
     assert page.count("<blockquote>&lt;script&gt;") == 6
@@ -242,36 +219,26 @@ def test_shares_of_a_multi_label_model_are_of_paragraphs(sets: ScoredFolder) -> 
     assert ".toxic is a label of 40% of the paragraphs, followed by [rude] or/and crude (40%) and LABEL_2 (20%)." in words
     assert "40% of the paragraphs have no label." in words
     assert "The mean number of labels of a paragraph is 1." in words
-    assert "Paragraphs Share Mean Threshold .toxic 2 40% 46% 50% [rude] or/and crude 2 40% 22% 25%" in words
-    assert "LABEL_2 1 20% 48% 75% no label 2 40%" in words
+    assert "Paragraphs Share Mean Confidence Threshold .toxic 2 40% 46% 70% 50% [rude] or/and crude 2 40% 22% 35% 25%" in words
+    assert "LABEL_2 1 20% 48% 80% 75% no label 2 40%" in words
     assert "add up to the height of the frame" not in words
     assert "version 1, multi-label" in words
 
 
 def test_strip_of_a_multi_label_model_shows_labels_and_gaps(sets: ScoredFolder) -> None:
-    page = html(sets.write())
-    cells = re.findall(r'<rect class="(\w+)" x[^>]*><title>(Paragraph[^<]*)</title>', page)
-    assert cells == [
-        ("e0", "Paragraph 1: .toxic 90%, LABEL_2 80%, [rude] or/and crude 30%"),
-        ("none", "Paragraph 2, no label: LABEL_2 70%, .toxic 40%, [rude] or/and crude 20%"),
-        ("e1", "Paragraph 3: LABEL_2 70%, .toxic 40%, [rude] or/and crude 40%"),  # the others are below their thresholds
-        ("e0", "Paragraph 4: .toxic 50%, [rude] or/and crude 10%, LABEL_2 10%"),
-        ("none", "Paragraph 1, no label: .toxic 10%, [rude] or/and crude 10%, LABEL_2 10%"),
-    ]
-    rise = float(re.findall(r'data-rise="([\d.]+)"', page)[0])
-    lines = [int(y) for y in re.findall(r'class="threshold" d="M0 (\d+)H', page)[:3]]
-    assert lines == [round(HEADROOM + PITCH * (row + 1) - rise * value) for row, value in enumerate(sets.thresholds)]
+    charts = Charts(html(sets.write()))
+    none = 65_535
+    # A label leads only if it reaches its threshold.
+    assert charts.integers("leading") == [0, none, 1, 0, none]
+    assert charts.document["thresholds"] == list(sets.thresholds)
 
 
 def test_stacks_of_independent_probabilities_stay_in_their_frames(sets: ScoredFolder) -> None:
     sets.add("b", (1.0, 1.0, 1.0))
     page = html(sets.write())
-    assert re.search(r"expected to have: \d\.\d fill the frame", Document(page).words)
-    stacks = re.findall(r'<svg class="thumb".*?</svg>', page, re.DOTALL)
-    assert len(stacks) == 2
-    for path in re.findall(r' d="M0 (-?\d+)l(.*?)V1000H0z"', "".join(stacks)):
-        steps = [int(number) for number in path[1].split()]
-        assert min(accumulate(steps[1::2], initial=int(path[0]))) >= 0
+    top = Charts(page).document["stackTop"]
+    assert 2 < top <= 3
+    assert f"expected to have: {top} fill the frame" in Document(page).words
 
 
 def test_a_page_without_any_label(scored: ScoredFolder) -> None:
@@ -289,45 +256,102 @@ def test_charts_show_the_most_frequent_of_many_labels(scored: ScoredFolder, poin
     for number in range(99, 49, -1):
         for _ in range(2 if number in (60, 70) else 1):
             scored.add("ab"[number % 2], point(f"LABEL_{number}", labels=scored.labels))
-    document = Document(html(scored.write()))
-    assert document.count("g") == 2 * MAX_SHOWN
+    page = html(scored.write())
+    document = Document(page)
+    assert len(Charts(page).document["shown"]) == len(Charts(page).rows("means")) == MAX_SHOWN
     assert document.words.count(f"Of the 100 labels, the {MAX_SHOWN} most frequent are shown.") == 2
-    legend = document.words[document.words.index("most frequent are shown.") :].split()[4 : 4 + MAX_SHOWN]
-    assert {"LABEL_60", "LABEL_70"} < set(legend)
-    percents = {len((found["data-p"] or "").split()) for _, found in document.elements if "data-p" in found}
-    assert percents == {MAX_SHOWN}  # the script shows one in each row
+    names = {Charts(page).document["labels"][index] for index in Charts(page).document["shown"]}
+    assert {"LABEL_60", "LABEL_70"} < names
     assert document.count("section", class_="e99") == 1  # also the strongest paragraphs of the other labels
 
 
-def test_single_story_has_no_comparison(scored: ScoredFolder, point: Point) -> None:
+def test_single_story_has_no_list_of_stories(scored: ScoredFolder, point: Point) -> None:
     scored.add("alone", point("joy"))
     page = html(scored.write())
     assert 'href="#stories"' not in page
+    assert 'id="picker"' not in page
     assert "1 story, 1 paragraph" in Document(page).words
-    assert "A single paragraph, with joy at 80%." in page
+    assert Charts(page).stories[0]["sentence"] == "A single paragraph: joy 80%."
 
 
-def test_numbers_of_stories_and_points_are_limited(scored: ScoredFolder, point: Point) -> None:
-    for number in range(MAX_STORIES + 5):
-        for _ in range(3):
-            scored.add(f"chapter-{number}", point("joy"))
+def test_all_stories_are_on_the_page(scored: ScoredFolder, point: Point) -> None:
+    for number in range(300):
+        for position in range(2):
+            scored.add(f"chapter-{number}", point("joy"), position=position)
     for position in range(4000):
         scored.add("saga", point("fear" if position % 2 else "love"), position=position)
     page = html(scored.write())
-    document = Document(page)
-    assert document.count("article", class_="arc") == MAX_ARCS
-    assert document.count("svg", class_="thumb") == MAX_STORIES
-    assert f"The {MAX_STORIES} longest of {MAX_STORIES + 6} stories are shown." in document.words
-    assert f"The {MAX_ARCS} longest of {MAX_STORIES + 6} stories are shown." in document.words
-    assert "4,000 paragraphs, drawn as 240 groups of adjacent paragraphs" in document.words
-    assert len(page) < 2_000_000
+    document, charts = Document(page), Charts(page)
+    names = [*(f"chapter-{number}" for number in range(300)), "saga"]  # chapter 2 before 10
+    assert [story["document"] for story in charts.stories] == names
+    assert all(
+        f"#story-{number}" in {attributes.get("href") for _, attributes in document.elements} for number in range(1, 302)
+    )
+    assert charts.stories[-1]["groups"] == MAX_BINS
+    assert sum(charts.integers("count")) == 4600
+    assert "301 stories, 4,600 paragraphs" in document.words
 
 
-def test_stories_are_in_natural_order(scored: ScoredFolder, point: Point) -> None:
-    for number in (10, 2, 1):
-        scored.add(f"chapter-{number}", point("joy"))
-    titles = re.findall(r"<h3 id=.story-\d+-title.>(.*?)</h3>", html(scored.write()))
-    assert titles == ["Chapter 1", "Chapter 2", "Chapter 10"]
+def test_rows_of_a_table_are_no_story(scored: ScoredFolder, point: Point) -> None:
+    scored.sources = (
+        Fingerprint("/data/reviews.csv", "csv", "reviews", 1, "ab"),
+        Fingerprint("/tale.txt", "text", "tale", 1, "cd"),
+    )
+    for label in ("joy", "fear", "joy"):
+        scored.add("reviews", point(label))
+    alone = html(scored.write())
+    assert "The input is a table of rows without an order, and no story." in Document(alone).words
+    assert Charts(alone).stories == []
+    assert 'id="arcs"' not in alone
+    assert "story" not in Document(alone).words.split("Run Paragraphs scored")[0].split("score with --document-column .")[1]
+
+    scored.add("tale", point("joy"))
+    both = html(scored.write())
+    assert "1 of 2 documents are tables of rows" in Document(both).words
+    assert [story["document"] for story in Charts(both).stories] == ["tale"]
+
+    scored.options = ReadOptions(document_column="book")
+    named = html(scored.write())
+    assert [story["document"] for story in Charts(named).stories] == ["reviews", "tale"]
+
+
+def test_valence_is_on_the_page_if_all_labels_are_known(story: ScoredFolder) -> None:
+    page = html(story.write())
+    assert "The probability of joy and love minus that of fear, sadness, anger and disgust." in Document(page).words
+    expected = [0.0375 * 2 - (0.7 + 0.0375 * 3)] * 3
+    assert Charts(page).valence()[:3] == pytest.approx(expected, abs=1e-3)
+
+
+def test_valence_is_absent_if_a_label_is_unknown(sets: ScoredFolder) -> None:
+    page = html(sets.write())
+    assert "alence" not in Document(page).words
+    assert "valence" not in Charts(page).document["columns"]
+    assert Charts(page).stories[0]["valence"] is None
+
+
+def test_chapters_of_a_kept_column_are_marked(scored: ScoredFolder, point: Point) -> None:
+    scored.options, scored.types = ReadOptions(document_column="book", keep=("chapter",)), RowTypes("string", ("string",))
+    for position, chapter in enumerate(["I", "I", "II", "II", None, "III"]):
+        scored.add("novel", point("joy"), position=position + 1, kept=(chapter,))
+    page = html(scored.write())
+    assert Charts(page).stories[0]["chapters"] == [[1, "I", 1], [3, "II", 3], [6, "III", 6]]
+    assert "Vertical line The start of a chapter." in Document(page).words
+    with pytest.raises(OutputError, match=r"--chapter-column 'part': the run did not keep this column \(it kept: chapter\)"):
+        html(scored.path, chapter_column="part")
+
+
+def test_documents_can_be_the_chapters_of_one_story(scored: ScoredFolder, point: Point) -> None:
+    for chapter in (1, 2, 10):
+        for position in range(4):
+            scored.add(
+                f"novel-{chapter}", point("fear" if (chapter, position) == (2, 3) else "joy", 0.9), position=position + 5
+            )
+    page = html(scored.write(), chapter_column="document")
+    [novel] = Charts(page).stories
+    assert (novel["document"], novel["paragraphs"], novel["first"], novel["last"]) == ("novel", 12, 0, 11)
+    assert novel["chapters"] == [[0, "Novel 1", 5], [4, "Novel 2", 5], [8, "Novel 10", 5]]
+    assert Charts(page).integers("first") == list(range(12))
+    assert '<a href="#story-1-7">Novel 2</a>' in page
 
 
 def test_incomplete_run_is_marked(story: ScoredFolder) -> None:

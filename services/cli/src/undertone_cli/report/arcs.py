@@ -1,240 +1,113 @@
-"""Stories: the documents of a run, with the smoothed course ("arc") of each emotion."""
+"""The arc of a story: the smoothed course of each label, and the sentence about it."""
 
 import math
-import re
-from collections import Counter
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-
-import pyarrow as pa
-import pyarrow.compute as pc
-from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN
+from typing import Self
 
 from undertone_cli.formatting import percent
+from undertone_cli.report.bins import Peak
 from undertone_cli.report.palette import emotion_indices
+from undertone_cli.report.stories import EDGES
 
-MAX_BINS = 240
-BANDWIDTH = 1 / 24
-"""Standard deviation of the smoothing kernel, as a share of the story."""
-OPENING = 1 / 8
-"""The share of a story that counts as its opening, and as its close."""
-
-_MAX_EXPONENT = 12.0  # a bin with a weight below exp(-12) of the nearest bin's changes no pixel
+BANDWIDTH_FACTOR = 0.2
+MIN_BANDWIDTH = 0.7
+REACH = 4.0
+"""Groups farther than this from a point, in bandwidths, do not count if there are nearer ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
-    """A group of consecutive paragraphs.
+class Course:
+    """The groups of one story.
 
     Attributes:
-        first: position of the first paragraph.
-        last: position of the last paragraph.
-        count: number of scored paragraphs.
-        center: mean position.
-        probabilities: mean probability of each label.
-        leading: index of the leading label. With a single-label model, it is the one with the
-            highest mean probability. With a multi-label model, it is the one that the most
-            paragraphs have, and None if no paragraph has a label.
+        first: place of the first paragraph.
+        span: number of places.
+        centers: the middle place of each group.
+        counts: the number of paragraphs of each group.
+        means: `means[label][group]` is a mean probability.
     """
 
     first: int
-    last: int
-    count: int
-    center: float
-    probabilities: tuple[float, ...]
-    leading: int | None
+    span: int
+    centers: Sequence[float]
+    counts: Sequence[int]
+    means: Sequence[Sequence[float]]
+
+    def of(self, labels: Sequence[int]) -> Self:
+        """The course of some labels, by index."""
+        return replace(self, means=[self.means[label] for label in labels])
 
 
-@dataclass(frozen=True, slots=True)
-class Arc:
-    """Smoothed probabilities at equidistant points from the start to the end of a story.
+def default_bandwidth(span: int) -> float:
+    """The default smoothing of a story: the standard deviation of the kernel, in paragraphs.
 
-    Each point is a weighted mean of paragraphs. Over all labels of a single-label model, its
-    probabilities therefore sum to 1.
-
-    Attributes:
-        first: position of the first paragraph.
-        last: position of the last paragraph.
-        bandwidth: standard deviation of the kernel, in paragraphs.
-        values: `values[label][point]` is a probability.
+    It grows with the square root of the length: 1 for a story of 25 paragraphs, 2 for one of 100,
+    11 for a novel of 3,000. The longer the story, the smaller is therefore the share of the story
+    over which a point is averaged, so that the scenes of a novel stay visible.
     """
-
-    first: int
-    last: int
-    bandwidth: float
-    values: tuple[tuple[float, ...], ...]
-
-    @property
-    def points(self) -> int:
-        """Number of points."""
-        return len(self.values[0])
-
-    def position(self, point: int) -> int:
-        """Position of the paragraph at a point."""
-        return min(self.last, self.first + (self.last - self.first + 1) * point // (self.points - 1))
+    return max(MIN_BANDWIDTH, BANDWIDTH_FACTOR * math.sqrt(span))
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One document. Means and bins are in the order of the labels passed to `read_stories`.
+def smooth(course: Course, *, bandwidth: float, points: int) -> list[list[float]]:
+    """Smoothed probabilities of each label in the middle of each of `points` equal parts.
 
-    Attributes:
-        document: name of the document.
-        paragraphs: number of scored paragraphs.
-        means: mean probability of each label.
-        bins: the paragraphs in groups.
-        arc: the arc through the bins, of the shown labels.
+    Nadaraya-Watson regression with a Gaussian kernel over the place. Each point is a weighted mean
+    of paragraphs. Over all labels of a single-label model, its probabilities therefore sum to 1.
+    The script of the page computes the same for other bandwidths.
     """
-
-    document: str
-    paragraphs: int
-    means: tuple[float, ...]
-    bins: tuple[Bin, ...]
-    arc: Arc
-
-    @property
-    def title(self) -> str:
-        """The document's name as a title."""
-        return title_of(self.document)
-
-
-def title_of(document: str) -> str:
-    """`the-ninth-stair` as `The ninth stair`. Returns a name in another style unchanged."""
-    if re.fullmatch(r"[a-z0-9]+([-_][a-z0-9]+)*", document):
-        words = re.sub("[-_]", " ", document)
-        return words[0].upper() + words[1:]
-    return document
+    rows: list[list[float]] = []
+    for point in range(points):
+        # A paragraph covers half a place on each side.
+        x = course.first - 0.5 + course.span * (point + 0.5) / points
+        low = bisect_left(course.centers, x - REACH * bandwidth)
+        high = bisect_right(course.centers, x + REACH * bandwidth)
+        if low == high:  # inside a wide gap
+            low = min((i for i in (low - 1, low) if 0 <= i < len(course.centers)), key=lambda i: abs(course.centers[i] - x))
+            high = low + 1
+        distances = [((course.centers[i] - x) / bandwidth) ** 2 / 2 for i in range(low, high)]
+        nearest = min(distances)
+        weights = [course.counts[low + i] * math.exp(nearest - distance) for i, distance in enumerate(distances)]
+        total = math.fsum(weights)
+        rows.append([math.fsum(map(float.__mul__, weights, column[low:high])) / total for column in course.means])
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
-def paragraph_number(position: int) -> int:
-    """The number that the page shows, from 1; positions in the scores start at 0."""
-    return position + 1
+def describe_story(course: Course, labels: Sequence[str], peak: Peak, place_name: Callable[[int], str]) -> str:
+    """Sentences: the labels of the first and the last eighth, and the strongest paragraph.
 
-
-def read_stories(scores: pa.Table, labels: Sequence[str], shown: Sequence[int], *, limit: int) -> list[Story]:
-    """The `limit` longest documents of sorted scores, in natural order (chapter 2 before 10).
+    A story of fewer than eight places is described by its first and its last paragraph. Neutral
+    counts only if it is the only label.
 
     Args:
-        scores: the scores, sorted by document and position.
-        labels: all labels.
-        shown: indexes of the labels that have an arc.
-        limit: the maximum number of documents.
+        course: the groups of the story.
+        labels: the labels of `course.means`.
+        peak: the strongest paragraph.
+        place_name: the name of a place, such as "paragraph 12".
     """
-    ranges = _document_ranges(scores)
-    longest = sorted(ranges, key=lambda name: (-ranges[name][1], _natural_key(name)))[:limit]
-    return [_story(name, scores.slice(*ranges[name]), labels, shown) for name in sorted(longest, key=_natural_key)]
+    strongest = f"{labels[peak.label]} {percent(peak.probability)} in {place_name(peak.place)}"
+    if len(course.centers) == 1 and course.counts[0] == 1:
+        return f"A single paragraph: {labels[peak.label]} {percent(peak.probability)}."
+    eighths = course.span >= EDGES
+    start = [i for i, center in enumerate(course.centers) if (center - course.first) * EDGES < course.span]
+    end = [i for i, center in enumerate(course.centers) if (center - course.first) * EDGES >= course.span * (EDGES - 1)]
+    if not eighths:
+        start, end = [0], [len(course.centers) - 1]
+    first, last = (_leader(course, labels, rows) for rows in (start, end))
+    where = ("first eighth", "last eighth") if eighths else ("first paragraph", "last paragraph")
+    if not start or not end:
+        return f"The strongest paragraph: {strongest}."
+    return f"{where[0].capitalize()}: {first}. {where[1].capitalize()}: {last}. Strongest paragraph: {strongest}."
 
 
-def bin_paragraphs(
-    positions: Sequence[int],
-    columns: Sequence[Sequence[float]],
-    assigned: Sequence[Sequence[int]] | None = None,
-    *,
-    limit: int = MAX_BINS,
-) -> list[Bin]:
-    """At most `limit` bins of equal width over ascending positions, without empty bins.
-
-    A bin has one paragraph if there are at most `limit` of them. `columns[label][i]` and
-    `assigned[i]` belong to `positions[i]`.
-
-    Args:
-        positions: the positions of the paragraphs.
-        columns: the probabilities of each label.
-        assigned: indexes of the labels that each paragraph has. None with a single-label model.
-        limit: the maximum number of bins.
-    """
-    first, span = positions[0], positions[-1] - positions[0] + 1
-    members: dict[int, list[int]] = {}
-    for i, position in enumerate(positions):
-        members.setdefault((position - first) * min(limit, span) // span, []).append(i)
-    bins = []
-    for rows in members.values():
-        means = tuple(math.fsum(column[i] for i in rows) / len(rows) for column in columns)
-        bins.append(
-            Bin(
-                first=positions[rows[0]],
-                last=positions[rows[-1]],
-                count=len(rows),
-                center=sum(positions[i] for i in rows) / len(rows),
-                probabilities=means,
-                leading=_leading(means, None if assigned is None else [assigned[i] for i in rows]),
-            )
-        )
-    return bins
-
-
-def _leading(means: Sequence[float], assigned: Sequence[Sequence[int]] | None) -> int | None:
-    """The leading label of a bin, see `Bin`."""
-    if assigned is None:
-        return max(range(len(means)), key=means.__getitem__)
-    counts = Counter(label for labels in assigned for label in labels)
-    return max(counts, key=lambda label: (counts[label], means[label], -label), default=None)
-
-
-def smooth(bins: Sequence[Bin], *, points: int = 121) -> Arc:
-    """The arc through bins: Nadaraya-Watson regression with a Gaussian kernel over the position."""
-    first, last = bins[0].first, bins[-1].last
-    bandwidth = max(1.0, (last - first + 1) * BANDWIDTH)
-    start = first - 0.5  # a paragraph covers half a position on each side
-    rows = [_estimate(bins, start + (last - first + 1) * point / (points - 1), bandwidth) for point in range(points)]
-    return Arc(first, last, bandwidth, tuple(zip(*rows, strict=True)))
-
-
-def describe_arc(arc: Arc, labels: Sequence[str]) -> str:
-    """One sentence: the emotions of the opening and the close, and the highest peak.
-
-    Neutral counts only if it is the only label.
-    """
-    candidates = emotion_indices(labels)
-    edge = max(1, int(arc.points * OPENING))
-    opening = max(candidates, key=lambda i: sum(arc.values[i][:edge]))
-    closing = max(candidates, key=lambda i: sum(arc.values[i][-edge:]))
-    peak = max(candidates, key=lambda i: max(arc.values[i]))
-    height = max(arc.values[peak])
-    if arc.first == arc.last:
-        return f"A single paragraph, with {labels[peak]} at {percent(height)}."
-    where = f"around paragraph {paragraph_number(arc.position(arc.values[peak].index(height))):,} ({percent(height)})"
-    if opening == closing == peak:
-        return f"Opens and closes in {labels[peak]}, strongest {where}."
-    if opening == peak:
-        return f"Opens in {labels[opening]}, strongest {where}, and closes in {labels[closing]}."
-    if closing == peak:
-        return f"Opens in {labels[opening]} and closes in {labels[closing]}, strongest {where}."
-    return f"Opens in {labels[opening]}, peaks in {labels[peak]} {where}, and closes in {labels[closing]}."
-
-
-def _estimate(bins: Sequence[Bin], x: float, bandwidth: float) -> tuple[float, ...]:
-    exponents = [((each.center - x) / bandwidth) ** 2 / 2 for each in bins]
-    nearest = min(exponents)  # subtracted, so that not all weights underflow inside a wide gap
-    near = [
-        (each.count * math.exp(nearest - exponent), each.probabilities)
-        for each, exponent in zip(bins, exponents, strict=True)
-        if exponent - nearest < _MAX_EXPONENT
-    ]
-    total = math.fsum(weight for weight, _ in near)
-    labels = range(len(bins[0].probabilities))
-    return tuple(math.fsum(weight * values[label] for weight, values in near) / total for label in labels)
-
-
-def _document_ranges(scores: pa.Table) -> dict[str, tuple[int, int]]:
-    """Offset and length of each document in a table that is sorted by document."""
-    runs = pc.run_end_encode(scores["document"].combine_chunks())
-    ends = runs.run_ends.to_pylist()
-    starts = [0, *ends[:-1]]
-    return {name: (start, end - start) for name, start, end in zip(runs.values.to_pylist(), starts, ends, strict=True)}
-
-
-def _story(document: str, rows: pa.Table, labels: Sequence[str], shown: Sequence[int]) -> Story:
-    columns = [rows[label].to_pylist() for label in labels]
-    assigned = None
-    if LABELS_ABOVE_THRESHOLD_COLUMN.name in rows.schema.names:
-        index = {label: number for number, label in enumerate(labels)}
-        assigned = [[index[label] for label in found] for found in rows[LABELS_ABOVE_THRESHOLD_COLUMN.name].to_pylist()]
-    bins = bin_paragraphs(rows["position"].to_pylist(), columns, assigned)
-    means = tuple(sum(column) / rows.num_rows for column in columns)
-    drawn = [replace(each, probabilities=tuple(each.probabilities[i] for i in shown)) for each in bins]
-    return Story(document, rows.num_rows, means, tuple(bins), smooth(drawn))
-
-
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    return [(int(digits or -1), rest) for digits, rest in re.findall(r"(\d+)|(\D+)", name)]
+def _leader(course: Course, labels: Sequence[str], rows: Sequence[int]) -> str:
+    """The label with the highest mean over some groups, and this mean."""
+    total = sum(course.counts[i] for i in rows)
+    if not total:
+        return "no score"
+    means = {
+        label: math.fsum(course.counts[i] * course.means[label][i] for i in rows) / total for label in emotion_indices(labels)
+    }
+    best = max(means, key=means.__getitem__)
+    return f"{labels[best]} {percent(means[best])}{' on average' if total > 1 else ''}"

@@ -10,22 +10,38 @@ import jinja2
 from undertone_client.jobs import OutputError
 
 from undertone_cli import formatting
-from undertone_cli.report import charts, throughput_chart
-from undertone_cli.report.arcs import paragraph_number, title_of
-from undertone_cli.report.data import find_texts, group_failures, read_scores
-from undertone_cli.report.page import Page, compose
-from undertone_cli.report.palette import tones
+from undertone_cli.report import charts, palette, throughput_chart
+from undertone_cli.report.chart_data import ChartData, chart_data, row_top
+from undertone_cli.report.comparison import compare_runs
+from undertone_cli.report.data import group_failures
+from undertone_cli.report.page import MAX_TABLE_ROWS, Page, PageOptions, compose
+from undertone_cli.report.payload import script_json
+from undertone_cli.report.stories import title_of
+from undertone_cli.report.texts import find_texts
 from undertone_cli.run_folder import RunFolder, read_failures, replace_file, temporary_path
 
 MAX_CHARACTERS = 700
 """Longest quotation of a paragraph."""
+SCRIPTS = ("data.js", "smoothing.js", "thumbnails.js", "chart.js", "reading.js", "main.js")
 
 
-def write_report(path: Path, output: Path, *, with_text: bool = False) -> Path:
+def write_report(
+    path: Path,
+    output: Path,
+    *,
+    with_text: bool = False,
+    chapter_column: str | None = None,
+    compare: Path | None = None,
+) -> Path:
     """Write the report on the folder `path` to the file `output`, and return `output`.
 
-    With `with_text`, read the inputs again and quote the strongest paragraphs. The page says how
-    many of their texts are no longer in the inputs.
+    Args:
+        path: the folder of a run.
+        output: the file to write.
+        with_text: read the inputs again, quote the strongest paragraphs and find the headings of
+            chapters. The page says how many of the texts are no longer in the inputs.
+        chapter_column: see `PageOptions`.
+        compare: the folder of an older run with which to compare this one.
 
     Raises:
         OutputError: the folder has no manifest or no scores, has scores of different models, or is
@@ -35,9 +51,10 @@ def write_report(path: Path, output: Path, *, with_text: bool = False) -> Path:
     manifest = folder.read_manifest()
     if manifest is None:
         raise OutputError(f"{path} has no _run.json; name a folder that `undertone score --out` wrote")
-    scores = read_scores(folder, manifest)
-    page = compose(path.resolve().name, manifest, scores, group_failures(read_failures(folder)))
-    html = render(page, find_texts(manifest.identity, page.hashes) if with_text else None)
+    options = PageOptions(headings=with_text, chapter_column=chapter_column)
+    failures = group_failures(read_failures(folder))
+    page = compose(folder, manifest, failures, options, compare_runs(path, compare) if compare else None)
+    html = render(page, chart_data(page), find_texts(manifest.identity, page.hashes) if with_text else None)
     try:
         temporary_path(output).write_text(html, encoding="utf-8")
         replace_file(output)
@@ -46,7 +63,7 @@ def write_report(path: Path, output: Path, *, with_text: bool = False) -> Path:
     return output
 
 
-def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
+def render(page: Page, data: ChartData, texts: Mapping[str, str] | None = None) -> str:
     """The HTML document. `texts` are those to quote, by hash; None if no texts were requested."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__, "templates"),
@@ -60,22 +77,26 @@ def render(page: Page, texts: Mapping[str, str] | None = None) -> str:
         "number": formatting.number,
         "duration": formatting.duration,
         "date_and_time": formatting.date_and_time,
+        "valence": formatting.signed,
+        "points": formatting.points,
         "title_of": title_of,
-        "paragraph_number": paragraph_number,
     }
     environment.globals |= {
-        "pitch": charts.PITCH,
-        "headroom": charts.HEADROOM,
         "width": charts.WIDTH,
-        "thumbnail_height": charts.THUMBNAIL_HEIGHT,
         "rate_height": throughput_chart.RATE_HEIGHT,
         "calls_height": throughput_chart.CALLS_HEIGHT,
         "max_characters": MAX_CHARACTERS,
+        "max_rows": MAX_TABLE_ROWS,
     }
-    style = environment.get_template("report.css").render(tones=tones([label.label for label in page.labels], page.shown))
-    script = (files(__package__) / "templates" / "report.js").read_text(encoding="utf-8")
+    tones = palette.tones([label.label for label in page.labels], page.shown)
+    style = environment.get_template("report.css").render(tones=tones, palette=palette)
+    templates = files(__package__) / "templates"
+    script = '"use strict";\n' + "\n".join((templates / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return environment.get_template("report.html").render(
         page=page,
+        data=data,
+        data_json=script_json(data.document),
+        row_top=row_top(data.peak),
         texts=texts,
         missing=len(page.hashes - texts.keys()) if texts is not None else 0,
         style=style,

@@ -1,82 +1,118 @@
 """The content of the page, computed from the scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from itertools import pairwise
 
 from undertone_cli.formatting import by_frequency
-from undertone_cli.report.arcs import Story, describe_arc, read_stories
-from undertone_cli.report.charts import (
-    Ridgeline,
-    ridge_height,
-    ridgeline,
-    stack_top,
-    thumbnail,
-)
-from undertone_cli.report.data import (
-    FailureGroup,
-    LabelTotal,
-    StrongParagraph,
-    describe_totals,
-    label_totals,
-    strongest_paragraphs,
-    unlabelled_paragraphs,
-)
+from undertone_cli.report.arcs import Course, describe_story
+from undertone_cli.report.bins import Bins, read_bins
+from undertone_cli.report.chapters import DEFAULT_COLUMN, DOCUMENT_COLUMN, Chapter, column_chapters, heading_chapters
+from undertone_cli.report.comparison import Comparison, StoryChange
+from undertone_cli.report.data import FailureGroup, LabelTotal, describe_totals
 from undertone_cli.report.palette import emotion_indices, is_emotion, reading_order
+from undertone_cli.report.stories import StoryPlan, StoryRange, plan_stories, title_of
+from undertone_cli.report.survey import Survey, read_parts, survey
 from undertone_cli.report.throughput_chart import ThroughputChart, throughput_chart
-from undertone_cli.run_folder import Manifest
+from undertone_cli.report.valence import Valence
+from undertone_cli.run_folder import Manifest, RunFolder
 
-MAX_ARCS = 24
-"""Stories with an arc chart."""
-MAX_STORIES = 120
-"""Stories with a thumbnail."""
 MAX_SHOWN = 12
 """Labels in charts. More than a dozen colors cannot be told apart."""
+MAX_TABLE_ROWS = 1_000
+"""Rows of a table of stories. The list of stories has all of them."""
 STRONGEST = 3
 """Strongest paragraphs of each label."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoryView:
-    """A story on the page; `chart` is None if it has only a thumbnail."""
+class PageOptions:
+    """What the page contains.
 
-    anchor: str
-    story: Story
+    Attributes:
+        headings: whether to find chapters by the headings in text inputs, which are read again.
+        chapter_column: the column with the chapter of each paragraph. `document` makes all
+            documents the chapters of one story.  [default: `chapter`, if the run kept it]
+    """
+
+    headings: bool = False
+    chapter_column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoryView:
+    """A story on the page. Lists by label are in the order of the page's labels.
+
+    Attributes:
+        number: its number, from 1.
+        story: its range.
+        title: its title.
+        course: its groups, with the means of the shown labels.
+        sentence: the sentence about its arc.
+        leading: index of the label with the highest mean. It is neutral only without other labels.
+        means: mean probability of each label.
+        confidence: mean of the highest probability of a paragraph.
+        valence: mean valence. None if it is unknown.
+        chapters: its chapters.
+        change: its changes since the older run. None without an older run.
+    """
+
+    number: int
+    story: StoryRange
+    title: str
+    course: Course
     sentence: str
     leading: int
-    thumbnail: Sequence[str]
-    chart: Ridgeline | None
+    means: Sequence[float]
+    confidence: float
+    valence: float | None
+    chapters: Sequence[Chapter]
+    change: StoryChange | None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything that the template shows. Lists by label are in the order of `labels`.
+    """Everything that the template shows. Lists by label are in the order of `survey.labels`.
 
-    `shown` has the indexes of the labels in charts, and `stack_top` the sum of probabilities that
-    fills the frame of a thumbnail. `ridge_height` is the height of probability 1 in the arc charts.
+    `shown` has the indexes of the labels in charts.
     """
 
     name: str
     run: Manifest
-    sentence: str
-    labels: Sequence[LabelTotal]
-    by_share: Sequence[int]
+    survey: Survey
+    plan: StoryPlan
+    bins: Bins
     shown: Sequence[int]
-    unlabelled: int
-    stack_top: float
-    strongest: Sequence[Sequence[StrongParagraph]]
     stories: Sequence[StoryView]
-    peak: float
-    ridge_height: float
-    documents: int
-    paragraphs: int
-    tokens: int
-    truncated: int
-    chunked: int
+    valence: Valence | None
     failures: Sequence[FailureGroup]
     throughput: ThroughputChart | None
+    comparison: Comparison | None
+
+    @property
+    def labels(self) -> Sequence[LabelTotal]:
+        """Totals of each label."""
+        return self.survey.labels
+
+    @property
+    def by_share(self) -> list[int]:
+        """Indexes of the labels, the most frequent first."""
+        return _by_share(self.labels)
+
+    @property
+    def sentence(self) -> str:
+        """The sentence about the most frequent labels."""
+        return describe_totals(self.labels, self.survey.unlabelled / self.paragraphs if self.multi_label else None)
+
+    @property
+    def paragraphs(self) -> int:
+        """Scored paragraphs."""
+        return self.survey.paragraphs
+
+    @property
+    def documents(self) -> int:
+        """Documents, on the page or not."""
+        return len(self.survey.documents)
 
     @property
     def multi_label(self) -> bool:
@@ -94,14 +130,20 @@ class Page:
         return sum(label.paragraphs for label in self.labels) / self.paragraphs
 
     @property
-    def arcs(self) -> list[StoryView]:
-        """The stories with an arc chart."""
-        return [view for view in self.stories if view.chart]
+    def numbers(self) -> dict[str, int]:
+        """Number of the story in which each document is drawn."""
+        return {name: story + 1 for name, (story, _) in self.plan.placements.items()}
 
     @property
-    def anchors(self) -> dict[str, str]:
-        """Anchor of each document that has an arc chart."""
-        return {view.story.document: view.anchor for view in self.arcs}
+    def changed_stories(self) -> list[StoryView]:
+        """The compared stories with the largest share of changed labels, at most MAX_TABLE_ROWS."""
+        compared = [(view.change.share, view) for view in self.stories if view.change is not None]
+        return [view for _, view in sorted(compared, key=lambda pair: -pair[0])[:MAX_TABLE_ROWS]]
+
+    @property
+    def has_chapters(self) -> bool:
+        """Whether a story has chapters."""
+        return any(view.chapters for view in self.stories)
 
     @property
     def rate(self) -> float:
@@ -123,55 +165,106 @@ class Page:
     @property
     def hashes(self) -> set[str]:
         """Hashes of the texts that the page quotes."""
-        return {paragraph.text_sha256 for paragraphs in self.strongest for paragraph in paragraphs}
+        strongest = {paragraph.text_sha256 for paragraphs in self.survey.strongest for paragraph in paragraphs}
+        changed = self.comparison.paragraphs if self.comparison else ()
+        return strongest | {paragraph.text_sha256 for paragraph in changed}
 
 
-def compose(name: str, run: Manifest, scores: pa.Table, failures: Sequence[FailureGroup]) -> Page:
-    """Compute the page. `scores` is sorted by document and position, and is not empty."""
+def compose(
+    folder: RunFolder,
+    run: Manifest,
+    failures: Sequence[FailureGroup],
+    options: PageOptions,
+    comparison: Comparison | None = None,
+) -> Page:
+    """Compute the page. Reads the scores two or three times, part by part.
+
+    Raises:
+        OutputError: there are no scores, the run is damaged, or it has no such chapter column.
+    """
     labels = reading_order(run.identity.labels)
-    totals = label_totals(scores, run.identity, labels)
-    by_share = sorted(range(len(labels)), key=lambda i: (-totals[i].paragraphs, -totals[i].mean))
-    shown = sorted(by_share[:MAX_SHOWN])
-    unlabelled = unlabelled_paragraphs(scores, run.identity)
-    stories = read_stories(scores, labels, shown, limit=MAX_STORIES)
-    top = stack_top([story.arc for story in stories]) if run.identity.multi_label else 1.0
-    peak = max(max(values) for story in stories for values in story.arc.values)
-    height = ridge_height(peak, max(totals[i].threshold or 0.0 for i in shown))
+    found = survey(folder, run, labels, strongest=STRONGEST)
+    plan = plan_stories(run.identity, found.documents, join=options.chapter_column == DOCUMENT_COLUMN)
+    valence = Valence.of(labels)
+    bins = read_bins(read_parts(folder, run.identity), plan, labels, valence)
+    shown = sorted(_by_share(found.labels)[:MAX_SHOWN])
+    chapters = _chapters(folder, run, plan, options)
     return Page(
-        name=name,
+        name=folder.path.resolve().name,
         run=run,
-        sentence=describe_totals(totals, unlabelled / scores.num_rows if run.identity.multi_label else None),
-        labels=totals,
-        by_share=by_share,
+        survey=found,
+        plan=plan,
+        bins=bins,
         shown=shown,
-        unlabelled=unlabelled,
-        stack_top=top,
-        strongest=[strongest_paragraphs(scores, label, count=STRONGEST) for label in labels],
-        stories=_views(stories, labels, shown, height=height, top=top),
-        peak=peak,
-        ridge_height=height,
-        documents=len(scores["document"].unique()),
-        paragraphs=scores.num_rows,
-        tokens=pc.sum(scores["tokens"]).as_py(),
-        truncated=pc.sum(scores["truncated"]).as_py(),
-        chunked=pc.sum(pc.greater(scores["chunks"], 1)).as_py(),
+        stories=list(_views(plan, bins, labels, shown, chapters, comparison)),
+        valence=valence,
         failures=failures,
         throughput=throughput_chart(run.throughput),
+        comparison=comparison,
     )
 
 
+def _by_share(labels: Sequence[LabelTotal]) -> list[int]:
+    return sorted(range(len(labels)), key=lambda i: (-labels[i].paragraphs, -labels[i].mean))
+
+
+def _chapters(folder: RunFolder, run: Manifest, plan: StoryPlan, options: PageOptions) -> dict[int, list[Chapter]]:
+    column = options.chapter_column or (DEFAULT_COLUMN if DEFAULT_COLUMN in run.identity.options.keep else None)
+    if column is not None:
+        return column_chapters(read_parts(folder, run.identity), plan, run.identity, column)
+    return heading_chapters(run.identity, plan) if options.headings else {}
+
+
 def _views(
-    stories: Sequence[Story], labels: Sequence[str], shown: Sequence[int], *, height: float, top: float
-) -> list[StoryView]:
-    with_chart = {story.document for story in sorted(stories, key=lambda story: -story.paragraphs)[:MAX_ARCS]}
-    return [
-        StoryView(
-            anchor=f"story-{number}",
+    plan: StoryPlan,
+    bins: Bins,
+    labels: Sequence[str],
+    shown: Sequence[int],
+    chapters: dict[int, list[Chapter]],
+    comparison: Comparison | None,
+) -> Iterable[StoryView]:
+    if not plan.stories:
+        return
+    first, last, counts = (bins.table[name].to_pylist() for name in ("first", "last", "count"))
+    centers = [(one + other) / 2 for one, other in zip(first, last, strict=True)]
+    columns = [bins.table[f"m{i}"].to_pylist() for i in range(len(labels))]
+    means = list(zip(*(bins.stories[f"m{i}"].to_pylist() for i in range(len(labels))), strict=True))
+    confidences = bins.stories["confidence"].to_pylist()
+    valences = bins.stories["valence"].to_pylist() if "valence" in bins.stories.column_names else [None] * len(means)
+    candidates = emotion_indices(labels)
+    for index, (story, (start, end)) in enumerate(zip(plan.stories, pairwise(bins.starts), strict=True)):
+        rows = slice(start, end)
+        course = Course(story.first, story.span, centers[rows], counts[rows], [column[rows] for column in columns])
+        yield StoryView(
+            number=index + 1,
             story=story,
-            sentence=describe_arc(story.arc, [labels[i] for i in shown]),
-            leading=max(emotion_indices(labels), key=story.means.__getitem__),
-            thumbnail=thumbnail(story.arc, top=top),
-            chart=ridgeline(story, labels, shown, height=height) if story.document in with_chart else None,
+            title=title_of(story.document),
+            course=course,
+            sentence=describe_story(course, labels, bins.peaks[index], place_names(plan)),
+            leading=max(candidates, key=means[index].__getitem__),
+            means=means[index],
+            confidence=confidences[index],
+            valence=valences[index],
+            chapters=chapters.get(index, ()),
+            change=comparison.stories.get(story.document) if comparison else None,
         )
-        for number, story in enumerate(stories, start=1)
-    ]
+
+
+def place_names(plan: StoryPlan) -> Callable[[int], str]:
+    """Names places by their position: "paragraph 12", or "chapter-3, paragraph 12"."""
+    if not plan.joined:
+        return lambda place: f"paragraph {place}"
+    chapters = sorted((place, name) for name, place in plan.joined.items())
+
+    def name(place: int) -> str:
+        document = next(name for start, name in reversed(chapters) if start <= place)
+        return f"{document}, paragraph {place - plan.placements[document][1]}"
+
+    return name
+
+
+def changed_counts(page: Page) -> list[int] | None:
+    """Number of paragraphs with changed labels in each group. None without a comparison."""
+    if page.comparison is None or not page.stories:
+        return None
+    return page.bins.count(page.plan, page.comparison.places)

@@ -1,7 +1,9 @@
 """Colors of labels: equal lightness and chroma, so that no label dominates; neutral is gray.
 
-They are chosen in OKLCH (Björn Ottosson, *A perceptual color space for image processing*, 2020)
-and written as sRGB hex.
+Areas and lines of charts have a contrast of at least 3:1 with the page and with the frames of
+charts, words one of at least 4.5:1 (WCAG 2.2, criteria 1.4.11 and 1.4.3). The colors are chosen in
+OKLCH (Björn Ottosson, *A perceptual color space for image processing*, 2020) and written as sRGB
+hex.
 """
 
 import math
@@ -21,6 +23,9 @@ _HUES = {
     "disgust": 132.0,
 }
 NEUTRAL = "neutral"
+LIGHT_PAGE, LIGHT_FRAME = "#fbfaf7", "#f3f0ea"
+DARK_PAGE, DARK_FRAME = "#181715", "#211f1c"
+"""The backgrounds of the page and of its frames."""
 _FIRST_HUE = 165.0
 
 
@@ -84,9 +89,9 @@ def _spare_hue(used: Sequence[float]) -> float:
 
 def _tone(hue: float) -> Tone:
     return Tone(
-        fill=_hex(0.71, 0.115, hue),
+        fill=_hex(0.62, 0.13, hue),
         ink=_hex(0.48, 0.105, hue),
-        dark_fill=_hex(0.68, 0.105, hue),
+        dark_fill=_hex(0.68, 0.115, hue),
         dark_ink=_hex(0.80, 0.09, hue),
     )
 
@@ -116,5 +121,5 @@ def _gamma(channel: float) -> float:
 
 
 _NEUTRAL_TONE = Tone(
-    fill=_hex(0.86, 0.008, 80), ink=_hex(0.48, 0.008, 80), dark_fill=_hex(0.42, 0.008, 80), dark_ink=_hex(0.78, 0.008, 80)
+    fill=_hex(0.635, 0.008, 80), ink=_hex(0.48, 0.008, 80), dark_fill=_hex(0.56, 0.008, 80), dark_ink=_hex(0.78, 0.008, 80)
 )

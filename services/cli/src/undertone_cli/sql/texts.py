@@ -3,7 +3,7 @@
 import pyarrow as pa
 from undertone_client.errors import SettingsError
 
-from undertone_cli.report.data import find_texts
+from undertone_cli.report.texts import find_texts
 from undertone_cli.sql.sources import ScoreSource
 
 
