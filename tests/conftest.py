@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from undertone_bench.chart import Chart, find_helm
 
 from tests.chart.support.paths import CHART
@@ -11,6 +12,10 @@ from tests.chart.support.paths import CHART
 # A shell starts background jobs with SIGINT ignored, and the tests' child processes would inherit
 # this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hypothesis's deadline for an example would make the tests depend on the speed of the machine.
+settings.register_profile("undertone", deadline=None)
+settings.load_profile("undertone")
 
 
 @pytest.fixture(scope="session")
