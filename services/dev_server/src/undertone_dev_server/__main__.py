@@ -50,7 +50,7 @@ def _serve(settings: Settings) -> None:
     # TensorFlow reads its variables once, when it is imported.
     for name, value in recommended_environment().items():
         os.environ.setdefault(name, value)
-    with _quiet_tensorflow():
+    with _quiet_tensorflow(), _without_keras():
         # The import takes seconds. --help and invalid options do not need it.
         from undertone_dev_server.metrics import Metrics
         from undertone_dev_server.saved_model import SavedModelLoader
@@ -59,6 +59,23 @@ def _serve(settings: Settings) -> None:
     load = SavedModelLoader(settings.tensorflow_intra_op_parallelism, settings.tensorflow_inter_op_parallelism, metrics)
     DevelopmentServer(settings, load, metrics).start()
     signal.pause()
+
+
+@contextlib.contextmanager
+def _without_keras() -> Iterator[None]:
+    """Makes the first import of TensorFlow faster: 3 s of CPU time instead of 5 s.
+
+    TensorFlow imports Keras for optimizers in saved models, unless that import fails. The server
+    runs graphs, which need none.
+    """
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]
 
 
 @contextlib.contextmanager
