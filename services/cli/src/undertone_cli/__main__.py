@@ -11,7 +11,7 @@ from undertone_telemetry.standard_output import checked_standard_output
 from undertone_cli.configuration import make_configurable
 
 COMMANDS = {
-    "classify": ("undertone_cli.commands.classify", "Score one paragraph and show its labels."),
+    "classify": ("undertone_cli.commands.classify", "Score one paragraph, or those of standard input."),
     "completion": ("undertone_cli.commands.completion", "Print a script for completion in a shell."),
     "compare": ("undertone_cli.commands.compare", "Compare the scores of two models, tables or snapshots."),
     "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),

@@ -1,35 +1,33 @@
 """`undertone classify`."""
 
 import asyncio
-import json
+import io
 import sys
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, closing
+from itertools import chain, islice
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from undertone_client.client import Client
 from undertone_client.jobs import (
     EXIT_CODES,
+    CommandError,
     ConnectionOptions,
+    ExitCode,
     InputError,
     connection_options,
     explain_errors,
     policy_option,
 )
 from undertone_client.telemetry import client_hooks
-from undertone_client.values import Policy, ProblemType, Score
+from undertone_client.values import Outcome, Paragraph, Policy, Score
 from undertone_telemetry import Telemetry, TelemetrySettings
 from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
 
-from undertone_cli.formatting import bar
-from undertone_cli.readers import printable
+from undertone_cli.commands.outcome_view import outcome_json, show_outcome, show_score
+from undertone_cli.readers import piped_paragraphs, read_ahead
 from undertone_cli.standard_output import output_console
-
-MAX_BARS = 20
-"""Labels with a bar on a terminal. Labels above their threshold always have one."""
 
 
 @click.command(
@@ -37,80 +35,98 @@ MAX_BARS = 20
 Examples:
   undertone classify "The letter came too late."
   undertone classify --json "The letter came too late." | jq .label
-  undertone classify --policy truncate - < chapter.txt
+  undertone classify < chapter.txt
+  tail -f posts.txt | undertone classify --lines | jq -r .label
 
 {EXIT_CODES}"""
 )
-@click.argument("text")
+@click.argument("text", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON. This is the default if the output is not a terminal.")
+@click.option("--lines", is_flag=True, help="Each line of standard input is a paragraph.")
 @policy_option
 @connection_options
 @telemetry_options(*TRACE_FIELDS)
 @explain_errors
-def classify(text: str, *, as_json: bool, policy: Policy, connection: ConnectionOptions, telemetry: TelemetrySettings) -> None:
-    """Score the paragraph TEXT and show its labels. If TEXT is -, read it from standard input.
+def classify(
+    text: str | None,
+    *,
+    as_json: bool,
+    lines: bool,
+    policy: Policy,
+    connection: ConnectionOptions,
+    telemetry: TelemetrySettings,
+) -> None:
+    """Score the paragraph TEXT and show its labels.
+
+    If TEXT is - or missing, score the paragraphs of standard input, which are separated by blank
+    lines, and print the result of each as soon as it is known, in their order. JSON has a line for
+    each paragraph, with its id (stdin/0000, stdin/0001, ...) and its score or its error.
 
     A single-label model assigns the most probable label. A multi-label model assigns each label
     whose probability reaches the threshold of the label: several, one, or none.
     """
-    if text == "-":
-        try:
-            text = sys.stdin.buffer.read().decode()
-        except UnicodeDecodeError as error:
-            raise InputError(f"standard input: byte {error.start} is not UTF-8") from None
-    if not text.strip():
-        raise InputError("the text is empty; pass it as a quoted argument, or pass - to read it from standard input")
-    with closing(Telemetry(telemetry, ())) as active_telemetry:
-        score = asyncio.run(_classify(connection, text, policy, active_telemetry))
     console = output_console()
-    if as_json or not console.is_terminal:
-        click.echo(_score_json(score))
+    as_json = as_json or not console.is_terminal
+    if text not in (None, "-"):
+        if lines:
+            raise click.UsageError("--lines is for standard input: pass - instead of a text")
+        if not str(text).strip():
+            raise InputError("the text is empty; pass it as a quoted argument, or pass - to read standard input")
+        paragraphs, is_single = iter([Paragraph(str(text))]), True
     else:
-        show_score(score, console)
+        paragraphs = piped_paragraphs(_standard_input(wait=text == "-"), lines=lines)
+        # With --lines, the first line may be long before the second one.
+        first = list(islice(paragraphs, 1 if lines else 2))
+        if not first:
+            raise InputError("standard input has no paragraph; pass a text as a quoted argument, or pipe one into the command")
+        paragraphs, is_single = chain(first, paragraphs), len(first) == 1 and not lines
+
+    def show(outcome: Outcome) -> None:
+        if as_json:
+            click.echo(outcome_json(outcome))
+        elif is_single and isinstance(outcome, Score):
+            show_score(outcome, console)
+        else:
+            show_outcome(outcome, console)
+
+    with closing(Telemetry(telemetry, ())) as active_telemetry:
+        failed = asyncio.run(_classify(connection, paragraphs, policy, active_telemetry, show, is_single=is_single))
+    if failed:
+        raise CommandError(f"{failed:,} paragraph{'s have' if failed > 1 else ' has'} no score", ExitCode.FAILED)
 
 
-async def _classify(connection: ConnectionOptions, text: str, policy: Policy, telemetry: Telemetry) -> Score:
-    hooks = client_hooks(telemetry, connection.target)
-    async with Client(connection.target, settings=connection.settings(), **hooks) as client:
-        return await client.classify(text, policy=policy)
+async def _classify(
+    connection: ConnectionOptions,
+    paragraphs: Iterator[Paragraph],
+    policy: Policy,
+    telemetry: Telemetry,
+    show: Callable[[Outcome], None],
+    *,
+    is_single: bool,
+) -> int:
+    """Show the outcomes. Returns the number of failures; a single paragraph raises its own."""
+    failed = 0
+    async with Client(
+        connection.target, settings=connection.settings(), **client_hooks(telemetry, connection.target)
+    ) as client:
+        if is_single:
+            show(await client.classify(next(paragraphs), policy=policy))
+            return 0
+        async with read_ahead(paragraphs) as source, aclosing(client.score(source, policy=policy)) as outcomes:
+            async for outcome in outcomes:
+                show(outcome)
+                failed += not isinstance(outcome, Score)
+    return failed
 
 
-def _score_json(score: Score) -> str:
-    """One line of JSON, without the text."""
-    document = {
-        "id": score.paragraph.id,
-        "problem_type": score.problem_type,
-        "label": score.label,
-        "labels_above_threshold": score.labels_above_threshold,
-        "probabilities": {label: round(value, 6) for label, value in score.distribution.items()},
-        "tokens": score.tokens,
-        "truncated": score.truncated,
-        "chunks": score.chunks,
-        "timings": {name: round(value, 6) for name, value in asdict(score.timings).items()},
-        "model": asdict(score.model),
-    }
-    return json.dumps(document, ensure_ascii=False)
-
-
-def show_score(score: Score, console: Console) -> None:
-    """Print a bar for each label, by descending probability, and lines about labels and model."""
-    multi_label = score.problem_type is ProblemType.MULTI_LABEL
-    assigned = score.labels_above_threshold if multi_label else (score.label,)
-    ranked = sorted(score.distribution.items(), key=lambda pair: -pair[1])
-    shown = [(label, value) for rank, (label, value) in enumerate(ranked) if rank < MAX_BARS or label in assigned]
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right")
-    table.add_column(justify="right")
-    table.add_column()
-    for label, value in shown:
-        style = "bold cyan" if label in assigned else "default" if value >= 0.05 else "dim"
-        table.add_row(Text(printable(label), style), Text(f"{value:.1%}", style), Text(bar(value), style))
-    console.print(table)
-    if len(shown) < len(ranked):
-        console.print(Text(f"{len(ranked) - len(shown)} less probable labels are not shown; --json has all", "dim"))
-    if multi_label:
-        names = ", ".join(map(printable, assigned)) or "none: no probability reaches the threshold of its label"
-        console.print(Text(f"labels: {names}"))
-    chunks = ", truncated" if score.truncated else f", in {score.chunks} chunks" if score.chunks > 1 else ""
-    milliseconds = score.timings.total_seconds * 1000
-    console.print(Text(f"{score.tokens} tokens{chunks} · {score.model} · {milliseconds:.0f} ms", "dim"))
+def _standard_input(*, wait: bool) -> Any:
+    """Standard input. On a terminal, only if the user asked for it (`wait`)."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed; pass a text as a quoted argument")
+    if sys.stdin.isatty() and not wait:
+        raise click.UsageError("Missing argument 'TEXT': pass a quoted text, or pipe paragraphs into the command")
+    try:
+        # Python cannot close sys.stdin at exit while the reader thread waits for input.
+        return io.FileIO(sys.stdin.fileno(), closefd=False)
+    except (OSError, ValueError):  # not a file
+        return sys.stdin.buffer

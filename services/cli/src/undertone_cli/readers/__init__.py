@@ -12,6 +12,7 @@ from undertone_cli.readers.inputs import Input, InputSet
 from undertone_cli.readers.inspection import Fingerprint, Inspection, check_unchanged, inspect_inputs
 from undertone_cli.readers.names import printable
 from undertone_cli.readers.paragraphs import InputParagraph, UniqueIds
+from undertone_cli.readers.piped_paragraphs import piped_paragraphs
 from undertone_cli.readers.read_ahead import read_ahead
 from undertone_cli.readers.snapshot import Snapshot
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_unchanged",
     "find_inputs",
     "inspect_inputs",
+    "piped_paragraphs",
     "printable",
     "read_ahead",
 ]

@@ -58,6 +58,10 @@ _BY_SUFFIX: Final = {
 }
 
 
+_PREFIXES: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+"""The fixed first bytes of the signatures."""
+
+
 class CompressionError(OSError):
     """The content is damaged, incomplete, or not compressed although the suffix says so."""
 
@@ -106,7 +110,10 @@ class DecompressedStream(io.RawIOBase):
         return self._stream.read(READ_BYTES) or b""
 
     def _open(self) -> Iterator[bytes]:
-        head = _filled(b"", HEAD_BYTES, self._read)
+        head = b""
+        # A short line of a pipe or a terminal must not wait for the next one.
+        while len(head) < HEAD_BYTES and _may_be_compressed(head) and (more := self._read()):
+            head += more
         compression = Compression.of_content(head)
         if compression is None:
             if self._expected is not None:
@@ -118,6 +125,11 @@ class DecompressedStream(io.RawIOBase):
             return iter(())
         self._compressed = True
         return _decompressed(compression, head, self._read)
+
+
+def _may_be_compressed(head: bytes) -> bool:
+    """Whether more bytes could complete a signature."""
+    return any(prefix.startswith(head[: len(prefix)]) for prefix in _PREFIXES)
 
 
 def _decompressed(compression: Compression, data: bytes, read: Callable[[], bytes]) -> Iterator[bytes]:
