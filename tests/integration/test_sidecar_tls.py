@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import http.client
 import os
 import socket
 import ssl
@@ -98,9 +99,27 @@ async def code_of(stub: Stub) -> str:
         return error.code().name
 
 
-def served_certificate(sidecar: Sidecar) -> bytes:
-    host, _, port = sidecar.target.rpartition(":")
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
+def served_certificates(sidecar: Sidecar) -> set[bytes]:
+    """The certificates of the gRPC port and the HTTP port."""
+    grpc_port = int(sidecar.target.rpartition(":")[2])
+    return {
+        ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("localhost", port))) for port in (grpc_port, sidecar.http_port)
+    }
+
+
+def https_status(sidecar: Sidecar, authority: trustme.CA, own: trustme.LeafCert | None = None) -> int | None:
+    """The status of a call over HTTPS. None if the connection fails."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    if own:
+        own.configure_cert(context)
+    connection = http.client.HTTPSConnection("localhost", sidecar.http_port, timeout=TIMEOUT_SECONDS, context=context)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/v1/model")
+            return connection.getresponse().status
+        except (ssl.SSLError, ConnectionError):
+            return None
 
 
 async def test_calls_are_encrypted_and_callers_without_tls_or_without_trust_are_refused(
@@ -113,6 +132,7 @@ async def test_calls_are_encrypted_and_callers_without_tls_or_without_trust_are_
         assert await code_of(stub) == "UNAVAILABLE"
     async with sidecar.connected() as plain:
         assert await code_of(plain) == "UNAVAILABLE"
+    assert (https_status(sidecar, authority), https_status(sidecar, trustme.CA())) == (200, None)
     host, _, port = sidecar.target.rpartition(":")
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
@@ -141,13 +161,21 @@ async def test_mtls_refuses_callers_without_a_certificate_of_the_ca(
     for own in (None, authority.issue_cert("reader.example")):
         async with connected(sidecar, authority, own) as stub:
             assert await code_of(stub) == "UNAVAILABLE"
+        assert https_status(sidecar, authority, own) is None
+    assert https_status(sidecar, authority, callers.issue_cert("reader.example")) == 200
+    # The CA changes.
+    (tmp_path / "ca.crt").write_bytes(authority.cert_pem.bytes())
+    await asyncio.to_thread(until, lambda: "TLS files reloaded" in sidecar.log, "the files are loaded")
+    assert https_status(sidecar, authority, callers.issue_cert("reader.example")) is None
+    assert https_status(sidecar, authority, authority.issue_cert("reader.example")) == 200
 
 
 async def test_renewed_files_are_loaded_under_load_and_invalid_ones_are_not(
     launch: Launcher, base_and_target: tuple[Path, str], files: Files, authority: trustme.CA
 ) -> None:
     sidecar = await start(launch, base_and_target, *files.flags)
-    first = served_certificate(sidecar)
+    first = served_certificates(sidecar)
+    assert len(first) == 1
     async with connected(sidecar, authority) as stub, under_load(stub, ["the rain", "home"], callers=4) as load:
         for wrong, message in (
             (pem(trustme.CA().issue_cert("localhost"))["key"], "does not belong to the certificate"),
@@ -155,13 +183,13 @@ async def test_renewed_files_are_loaded_under_load_and_invalid_ones_are_not(
         ):
             files.write(key=wrong)
             await asyncio.to_thread(until, lambda message=message: message in sidecar.log, "the file is refused")  # type: ignore[misc]
-            assert served_certificate(sidecar) == first
+            assert served_certificates(sidecar) == first
         files.issue(authority.issue_cert("localhost", not_after=EXPIRED))
         await asyncio.to_thread(until, lambda: "certificate has expired" in sidecar.log, "the expired file is refused")
         renewed = authority.issue_cert("localhost")
         files.issue(renewed)
         expected = ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode())
-        await asyncio.to_thread(until, lambda: served_certificate(sidecar) == expected, "the renewed file is served")
+        await asyncio.to_thread(until, lambda: served_certificates(sidecar) == {expected}, "the renewed file is served")
         async with connected(sidecar, authority) as later:
             assert await code_of(later) == "OK"
         await load.more_replies(20)

@@ -1,5 +1,8 @@
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
-from undertone_sidecar.caller import CALLER, _network_or_identity, caller_of
+from undertone_sidecar.caller import CALLER, HTTP_CALLER, _network_or_identity, caller_of, caller_of_call
 
 PEER = "ipv4:192.0.2.7:50123"
 
@@ -23,6 +26,31 @@ def test_the_metadata_counts_only_if_they_are_trusted() -> None:
     assert caller_of(metadata, peer=PEER, trust_metadata=True) == "reader-1"
     assert caller_of(metadata, peer=PEER, trust_metadata=False) == "192.0.2.7"
     assert caller_of([(CALLER, "")], peer=PEER, trust_metadata=True) == "192.0.2.7"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call on a connection of `address`."""
+
+    address: str
+    metadata: tuple[tuple[str, str | bytes], ...]
+
+    def peer(self) -> str:
+        return self.address
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        return self.metadata
+
+    def peer_identities(self) -> None:
+        """None: no certificate."""
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_http_port_names_the_caller_on_its_socket_only(trusted: bool) -> None:
+    metadata = ((HTTP_CALLER, "Müller".encode()),)
+    for peer, caller in (("unix:", "Müller"), (PEER, "192.0.2.7")):
+        call: Any = Call(peer, metadata)
+        assert caller_of_call(call, trust_metadata=trusted) == caller
 
 
 def test_a_client_certificate_has_precedence_over_the_address() -> None:

@@ -71,13 +71,15 @@ async def test_invalid_settings_end_with_exit_code_2(base: Path) -> None:
     assert error.decode().startswith("undertone-sidecar: Invalid value for '--max-queue'")
 
 
-async def test_a_port_in_use_ends_with_exit_code_4(base: Path) -> None:
+@pytest.mark.parametrize("flag", ["--port", "--http-port"])
+async def test_a_port_in_use_ends_with_exit_code_4(base: Path, flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        async with started("--model-dir", str(base), "--host=127.0.0.1", f"--port={port}", "--metrics-port=0") as process:
+        ports = ("--port=0", "--metrics-port=0", f"{flag}={port}")
+        async with started("--model-dir", str(base), "--host=127.0.0.1", *ports) as process:
             _, error = await process.communicate()
     assert process.returncode == 4
-    assert f"undertone-sidecar: --port {port} cannot be opened" in error.decode()
+    assert f"undertone-sidecar: {flag} {port} cannot be opened" in error.decode()
     assert "Traceback" not in error.decode()
 
 

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 from undertone_protos.v1 import classifier_pb2
-from undertone_sidecar.http.json_requests import JsonError, decode_json
+from undertone_sidecar.http.json_requests import JsonError, JsonLimits, decode_json
 
-MAX_ELEMENTS = 200
+LIMITS = JsonLimits(elements=200, escapes=100)
 
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 POLICIES = st.none() | st.integers(-3, 9) | st.sampled_from(list(classifier_pb2.OverlengthPolicy.keys()))
@@ -23,7 +23,7 @@ BATCHES = st.fixed_dictionaries(
 
 
 def decoded(body: bytes, request: Message) -> Message:
-    list(decode_json(body, request, max_elements=MAX_ELEMENTS))
+    list(decode_json(body, request, LIMITS))
     return request
 
 
@@ -75,6 +75,8 @@ def test_any_other_body_is_refused_without_its_text(body: bytes) -> None:
         (b"[" * 10_000, "the request has more than 200 elements: send several smaller requests"),
         (b"[%s0]" % (b"0," * 10_000), "the request has more than 200 elements: send several smaller requests"),
         (b'[%s""]' % (b'"",' * 10_000), "the request has more than 200 elements: send several smaller requests"),
+        (b" " * 65_537, "character 0: no string within 65536 characters"),
+        (b'"%s' % (b"\\n" * 101), "the request has more than 100 escape sequences: send several smaller requests"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(body: bytes, message: str) -> None:
@@ -99,6 +101,12 @@ def test_a_refusal_names_the_field_of_a_paragraph(body: bytes, message: str) -> 
         decoded(body, classifier_pb2.ClassifyBatchRequest())
 
 
+def test_escaped_backslashes_are_counted_once() -> None:
+    request = classifier_pb2.ClassifyRequest()
+    decoded(b'{"text": "%s"}' % (rb"\\" * 100), request)
+    assert request.text == "\\" * 100
+
+
 def test_deep_arrays_are_refused() -> None:
     with pytest.raises(JsonError, match="the arrays and objects are too deep"):
-        list(decode_json(b"[" * 100_000, classifier_pb2.ClassifyRequest(), max_elements=1_000_000))
+        list(decode_json(b"[" * 60_000, classifier_pb2.ClassifyRequest(), JsonLimits(1_000_000, 0)))

@@ -16,9 +16,9 @@ from undertone_sidecar.health import CLASSIFIER
 from undertone_sidecar.http.bodies import Bodies
 from undertone_sidecar.http.call_error import CallError
 from undertone_sidecar.http.calls import Calls
-from undertone_sidecar.http.json_requests import JsonError, decode_json
+from undertone_sidecar.http.json_requests import JsonError, JsonLimits, decode_json
 from undertone_sidecar.http.json_responses import encode_json
-from undertone_sidecar.request_limits import RequestLimits
+from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
 
 _POSTED: Final[Sequence[tuple[str, str, type[Message], type[Message]]]] = (
     ("/v1/paragraphs:classify", "Classify", classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse),
@@ -44,10 +44,13 @@ _OTHER_ELEMENTS: Final = 64
 
 def classifier_routes(calls: Calls, bodies: Bodies, limits: RequestLimits) -> list[Route]:
     """The routes of the service's methods, as in the proto."""
-    max_elements = _OTHER_ELEMENTS + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs
+    json_limits = JsonLimits(
+        elements=_OTHER_ELEMENTS + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs,
+        escapes=limits.batch_bytes + MAX_ID_CHARACTERS * limits.batch_paragraphs,
+    )
     return [
         *(
-            _route("POST", path, _posted(calls, bodies, f"/{CLASSIFIER}/{name}", request, response, max_elements))
+            _route("POST", path, _posted(calls, bodies, f"/{CLASSIFIER}/{name}", request, response, json_limits))
             for path, name, request, response in _POSTED
         ),
         _route("GET", "/v1/model", _model(calls)),
@@ -66,7 +69,7 @@ def _posted(
     method: str,
     request_type: type[Message],
     response_type: type[Message],
-    max_elements: int,
+    limits: JsonLimits,
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         if not _JSON.fullmatch(request.headers.get("content-type", "")):
@@ -80,7 +83,7 @@ def _posted(
                 raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "the body is empty: send a JSON object")
             is_large = len(body) > _LARGE_BYTES
             try:
-                for _ in decode_json(body, message, max_elements=max_elements):
+                for _ in decode_json(body, message, limits):
                     if is_large:
                         await asyncio.sleep(0)
             except JsonError as error:

@@ -93,7 +93,7 @@ class Connection(H11Protocol):
         self.server_state.limit.add(self._host, 1)
         self.app_state = {"certificate_names": _certificate_names(transport)}
         # So that pause_writing is called for each answer that the caller does not read at once.
-        transport.set_write_buffer_limits(high=0)
+        transport.set_write_buffer_limits(high=1)  # asyncio never resumes TLS with 0
         self._watch_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:

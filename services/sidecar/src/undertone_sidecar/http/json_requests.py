@@ -19,6 +19,9 @@ _INT32: Final = range(-(2**31), 2**31)
 _NUMBER: Final = re.compile("-?[0-9]{1,10}")
 """The number of an enum's value, which may also be a string."""
 
+_MAX_GAP: Final = 65536
+"""Maximum number of characters before, between and after strings."""
+
 _MAX_DIGITS: Final = 20
 """Python needs quadratic time for the digits of an integer."""
 
@@ -34,16 +37,27 @@ class _Object:
     fields: list[tuple[str, Any]]
 
 
-def decode_json(body: bytes, request: Message, *, max_elements: int) -> Iterator[None]:
+@dataclass(frozen=True, slots=True)
+class JsonLimits:
+    """Limits that bound the time to decode a body. No valid request exceeds them.
+
+    `elements` limits the strings, commas, arrays and objects, `escapes` the escape sequences.
+    """
+
+    elements: int
+    escapes: int
+
+
+def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[None]:
     """Sets the fields of an empty request, in steps that take milliseconds for a large body.
 
     Unknown and repeated fields are refused. A field with null is not set. The time is bounded,
-    because the elements are counted first. Fields may be strings, enums and messages.
+    because what needs time is counted first. Fields may be strings, enums and messages.
 
     Args:
         body: A JSON object in UTF-8.
         request: The message to fill.
-        max_elements: Maximum number of strings, commas, arrays and objects.
+        limits: What is counted.
 
     Raises:
         JsonError: The body is not a request.
@@ -54,7 +68,9 @@ def decode_json(body: bytes, request: Message, *, max_elements: int) -> Iterator
         raise JsonError(f"byte {error.start}: the body is not UTF-8") from None
     try:
         yield
-        _check_elements(text, max_elements)
+        _check_escapes(text, limits.escapes)
+        yield
+        _check_elements(text, limits.elements)
         yield
         value = json.loads(text, object_pairs_hook=_Object, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -65,12 +81,20 @@ def decode_json(body: bytes, request: Message, *, max_elements: int) -> Iterator
     _fill(request, value, "the request")
 
 
+def _check_escapes(text: str, maximum: int) -> None:
+    # Of a run of backslashes, each two are one escape sequence.
+    if text.count("\\") - text.count("\\\\") > maximum:
+        raise JsonError(f"the request has more than {maximum} escape sequences: send several smaller requests")
+
+
 def _check_elements(text: str, maximum: int) -> None:
     """Raises JsonError or json.JSONDecodeError."""
     elements = position = 0
     while True:
         start = text.find('"', position)
         end = len(text) if start < 0 else start
+        if end - position > _MAX_GAP:
+            raise JsonError(f"character {position}: no string within {_MAX_GAP} characters")
         elements += 1 + text.count(",", position, end) + text.count("[", position, end) + text.count("{", position, end)
         if elements > maximum:
             raise JsonError(f"the request has more than {maximum} elements: send several smaller requests")
