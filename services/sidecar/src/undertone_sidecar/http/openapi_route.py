@@ -22,10 +22,12 @@ def openapi_route(limits: RequestLimits) -> Route:
 
 
 def limited_document(limits: RequestLimits) -> dict[str, Any]:
-    """The generated document, with the limits that a JSON schema can express."""
+    """The generated document, with the limits that a JSON schema can express.
+
+    The paragraphs of a batch have no limits in it, because each has an error of its own.
+    """
     document: dict[str, Any] = json.loads(files("undertone_sidecar.http").joinpath("openapi.json").read_bytes())
     schemas = document["components"]["schemas"]
-    for message in ("ClassifyRequest", "Paragraph"):
-        schemas[message]["properties"]["text"]["maxLength"] = limits.paragraph_characters
+    schemas["ClassifyRequest"]["properties"]["text"]["maxLength"] = limits.paragraph_characters
     schemas["ClassifyBatchRequest"]["properties"]["paragraphs"]["maxItems"] = limits.batch_paragraphs
     return document

@@ -1,0 +1,39 @@
+"""Requests that Schemathesis makes from the OpenAPI document, valid and invalid, to a real pod."""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.integration.conftest import Pod
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS
+
+SCHEMATHESIS: Final = Path(__file__).parents[3] / "build" / "schemathesis" / "bin" / "schemathesis"
+CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
+EXAMPLES: Final = 30
+"""Random requests of each kind and operation, beside those that cover each rule of the document."""
+
+
+def test_every_answer_conforms_to_the_document(pod: Pod, tmp_path: Path) -> None:
+    if not SCHEMATHESIS.exists():
+        pytest.skip("build/schemathesis is missing; .ci/schemathesis creates it")
+    done = subprocess.run(
+        [
+            SCHEMATHESIS,
+            f"--config-file={CONFIGURATION}",
+            "run",
+            f"http://localhost:{pod.sidecar.http_port}/openapi.json",
+            "--phases=examples,coverage,fuzzing",
+            f"--max-examples={EXAMPLES}",
+            "--seed=17",
+            "--continue-on-failure",
+            f"--request-timeout={TIMEOUT_SECONDS}",
+        ],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
