@@ -55,6 +55,17 @@ def test_score_publishes_at_its_end(command: Command, catalog: Catalog, tmp_path
     assert (result.exit_code, f"published to {NAME}: 3 added" in result.output) == (0, True), result.output
     assert read(catalog)["id"].to_pylist() == [0, 1, 2]
     assert "nothing to publish" in command(*arguments).output
+    _, published = command(*arguments, "--json").stdout.splitlines()
+    assert json.loads(published) == {
+        "event": "published",
+        "table": NAME,
+        "added": 0,
+        "replaced": 0,
+        "unchanged": 3,
+        "newer": 0,
+        "snapshot": None,
+        "dead_letters": None,
+    }
 
 
 def test_score_checks_the_table_before_it_sends_anything(

@@ -1,6 +1,7 @@
 """`undertone score` and `undertone replay`."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ from undertone_telemetry.options import IntegerRange, telemetry_options
 from undertone_cli.commands.table import describe, open_publication
 from undertone_cli.readers import BadLinePolicy, Format, ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
-from undertone_cli.scoring import RunOptions, ScoringRun, run_options
+from undertone_cli.scoring import RunOptions, ScoringRun, run_options, write_event
 
 
 def _local_folder(context: click.Context, option: click.Parameter, value: str) -> Path:
@@ -201,7 +202,9 @@ def score(
         if table is not None and publication is not None:
             with folder.locked():
                 published = publication.publish(folder)
-            if not options.quiet:
+            if options.as_json:
+                write_event("published", {"table": str(table.name), **asdict(published)})
+            elif not options.quiet:
                 click.echo(describe(table, published))
     sys.exit(code)
 

@@ -4,14 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import click
 from rich.console import Console
-from undertone_client import ClientState, DeadlineExceededError, Settings, UnavailableError
+from undertone_client import CallCounts, ClientState, DeadlineExceededError, UnavailableError
 from undertone_client.jobs import (
     CommandError,
     ConnectionOptions,
@@ -25,57 +24,23 @@ from undertone_client.jobs import (
     wait_for_service,
 )
 from undertone_client.values import Policy, ServedModel
-from undertone_telemetry.options import IntegerRange, NumberRange, option_group
 from undertone_telemetry.standard_output import optional_output
 
 from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs, printable
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, ScoreTable, read_failures
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
+from undertone_cli.scoring.json_output import json_progress, write_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
+from undertone_cli.scoring.options import DEFAULTS, RunOptions
 from undertone_cli.scoring.pipeline import Pipeline
 from undertone_cli.standard_output import output_console
 
-DEFAULTS = Settings()
 MAX_UNAVAILABLE_CALLS = 4
 """Consecutive full calls that may fail with UNAVAILABLE, after all retries, before a run ends."""
 REPORT_SECONDS = 1.0
 """Interval of progress reports to the telemetry."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """Values of the options of a run: batch size, checkpoints and output."""
-
-    batch_items: int
-    checkpoint: float
-    quiet: bool
-
-
-run_options = option_group(
-    "options",
-    RunOptions,
-    click.option(
-        "--batch-items",
-        envvar="UNDERTONE_BATCH_ITEMS",
-        show_envvar=True,
-        type=IntegerRange(min=1),
-        default=DEFAULTS.batch_items,
-        show_default=True,
-        help="Maximum number of paragraphs in a call.",
-    ),
-    click.option(
-        "--checkpoint",
-        type=NumberRange(min=0),
-        default=10.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="Interval at which unfinished files are saved: the most work that a killed run loses.",
-    ),
-    click.option("--quiet", is_flag=True, help="Print errors only."),
-)
-"""Adds the argument `options` to a command."""
 
 
 class ScoringRun:
@@ -130,6 +95,8 @@ class ScoringRun:
         manifest = self._complete_manifest()
         if not manifest.failed:
             self._print("There are no dead letters: every paragraph has a score.")
+            if self._options.as_json:
+                write_summary(self._folder.path, manifest, RunCounts(total=0), CallCounts(), 0.0)
             return ExitCode.OK
         _check_rereadable(_recorded_inputs(manifest))
         # Not on the event loop, where a signal would have no effect until all inputs are read.
@@ -203,7 +170,7 @@ class ScoringRun:
         self._pipeline_started = True
         async with self._session.client(self._settings) as client:
             with (
-                progress_display(self._console, counts, print_line=self._print) as display,
+                self._progress_display(counts) as display,
                 self._progress_reports(counts) as report,
             ):
 
@@ -225,10 +192,19 @@ class ScoringRun:
                 manifest = await pipeline.run()
             self._report_grown(pipeline.grown)
             calls = client.state().counts
+        seconds = time.monotonic() - start
+        if self._options.as_json:
+            write_summary(self._folder.path, manifest, counts, calls, seconds)
+            return
         stdout = output_console(quiet=self._options.quiet)
         # The scores are complete, even if the summary cannot be written.
         with optional_output():
-            show_summary(stdout, self._folder.path, manifest, counts, calls, time.monotonic() - start)
+            show_summary(stdout, self._folder.path, manifest, counts, calls, seconds)
+
+    def _progress_display(self, counts: RunCounts) -> AbstractContextManager[ThrottledCallback]:
+        if self._options.as_json:
+            return nullcontext(json_progress(time.monotonic))
+        return progress_display(self._console, counts, print_line=self._print)
 
     @contextmanager
     def _progress_reports(self, counts: RunCounts) -> Iterator[ThrottledCallback]:
