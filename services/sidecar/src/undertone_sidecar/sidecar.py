@@ -259,7 +259,7 @@ class Sidecar:
         bodies = Bodies(identity, limits.message_bytes)
         routes = [
             *classifier_routes(calls, bodies, limits),
-            *open_inference_routes(calls, bodies, self._health),
+            *open_inference_routes(calls, bodies, self._health, limits),
             *health_routes(self._health),
             openapi_route(limits),
             *(playground_routes() if self._settings.playground else ()),

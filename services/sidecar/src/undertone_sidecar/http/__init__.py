@@ -7,6 +7,7 @@ from undertone_sidecar.http.calls import Calls
 from undertone_sidecar.http.classifier_routes import classifier_routes
 from undertone_sidecar.http.health_routes import health_routes
 from undertone_sidecar.http.identity import Identity
+from undertone_sidecar.http.json_requests import JsonError, JsonLimits, check_json
 from undertone_sidecar.http.openapi_route import openapi_route
 from undertone_sidecar.http.port import HttpPort
 from undertone_sidecar.http.statuses import HTTP_STATUSES, status_response
@@ -18,7 +19,10 @@ __all__ = [
     "Calls",
     "HttpPort",
     "Identity",
+    "JsonError",
+    "JsonLimits",
     "application",
+    "check_json",
     "classifier_routes",
     "health_routes",
     "openapi_route",

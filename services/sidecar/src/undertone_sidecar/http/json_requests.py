@@ -68,9 +68,7 @@ def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[N
         raise JsonError(f"byte {error.start}: the body is not UTF-8") from None
     try:
         yield
-        _check_escapes(text, limits.escapes)
-        yield
-        _check_elements(text, limits.elements)
+        yield from check_json(text, limits)
         yield
         value = json.loads(text, object_pairs_hook=_Object, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -79,6 +77,18 @@ def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[N
         raise JsonError("the arrays and objects are too deep") from None
     yield
     _fill(request, value, "the request")
+
+
+def check_json(text: str, limits: JsonLimits) -> Iterator[None]:
+    """Refuses JSON that needs long to decode, in steps that take milliseconds for a large text.
+
+    Raises:
+        JsonError: The text exceeds the limits.
+        json.JSONDecodeError: A string is invalid.
+    """
+    _check_escapes(text, limits.escapes)
+    yield
+    _check_elements(text, limits.elements)
 
 
 def _check_escapes(text: str, maximum: int) -> None:

@@ -1,5 +1,6 @@
 """Reading of bodies, without a server."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from undertone_protos.inference import open_inference_pb2
 from undertone_sidecar.errors import RequestError
+from undertone_sidecar.http import JsonLimits
 from undertone_sidecar.open_inference.raw_bytes import pack, unpack
-from undertone_sidecar.open_inference.rest.request import read_request
+from undertone_sidecar.open_inference.rest.request import parse_body, read_request
 
+LIMITS = JsonLimits(elements=1000, escapes=100)
 TEXT = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["rain"]}
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -22,7 +25,7 @@ JSON_VALUES = st.recursive(
 
 def read(body: bytes | Mapping[str, Any], json_bytes: int | None = None) -> open_inference_pb2.ModelInferRequest:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_request(data, json_bytes, model="emotions", version="")[0]
+    return read_request(*asyncio.run(parse_body(data, json_bytes, LIMITS)), model="emotions", version="")[0]
 
 
 def infer(**changes: Any) -> dict[str, Any]:
@@ -65,9 +68,9 @@ def test_parameters_keep_their_types() -> None:
 def test_outputs_are_binary_by_name_or_by_default() -> None:
     outputs = [{"name": "label", "parameters": {"binary_data": False}}, {"name": "tokens"}]
     body = json.dumps(infer(outputs=outputs, parameters={"binary_data_output": True})).encode()
-    _, binary = read_request(body, None, model="emotions", version="")
+    _, binary = read_request(*asyncio.run(parse_body(body, None, LIMITS)), model="emotions", version="")
     assert [name in binary for name in ("label", "tokens")] == [False, True]
-    _, none = read_request(json.dumps(infer()).encode(), None, model="emotions", version="")
+    _, none = read_request(infer(), memoryview(b""), model="emotions", version="")
     assert "label" not in none
 
 
@@ -81,7 +84,8 @@ def test_fields_with_null_are_left_out() -> None:
     [
         (b"", "character 0: the request is not JSON"),
         (b'{"inputs": \xff}', "byte 11: the JSON object is not UTF-8"),
-        (b"[" * 100_000, "too deep"),
+        (b"[" * 100_000, "more than 1000 elements"),
+        (b'{"id": "' + b"\\n" * 101 + b'"}', "more than 100 escape sequences"),
         (b"[]", "the request must be an object"),
         (b'{"inputs": [], "inputs": []}', "a field of the request is there twice"),
         (b'{"id": NaN}', "NaN is not a number in JSON"),
@@ -128,7 +132,7 @@ def test_the_size_of_the_json_object_must_fit(json_bytes: int, message: str) -> 
 
 def test_bytes_after_the_tensors_are_refused() -> None:
     body = json.dumps(infer()).encode()
-    with pytest.raises(RequestError, match="3 bytes after its tensors: send the binary_data_size of each"):
+    with pytest.raises(RequestError, match="3 bytes follow the tensors: send the binary_data_size of each"):
         read(body + b"abc", len(body))
 
 

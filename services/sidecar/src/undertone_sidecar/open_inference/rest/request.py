@@ -1,5 +1,6 @@
 """Reads inference requests: JSON, and binary tensors after it."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Final
 from undertone_protos.inference import open_inference_pb2
 
 from undertone_sidecar.errors import RequestError
+from undertone_sidecar.http import JsonError, JsonLimits, check_json
 from undertone_sidecar.open_inference import raw_bytes
 from undertone_sidecar.open_inference.parameters import IGNORED, shown
 from undertone_sidecar.open_inference.request import BYTES
@@ -38,26 +40,42 @@ class BinaryOutputs:
         return self.named.get(name, self.default)
 
 
-def read_request(
-    body: bytes, json_bytes: int | None, *, model: str, version: str
-) -> tuple[open_inference_pb2.ModelInferRequest, BinaryOutputs]:
-    """The request with raw contents, and the form of its outputs.
+async def parse_body(body: bytes, json_bytes: int | None, limits: JsonLimits) -> tuple[Any, memoryview]:
+    """The JSON object of a body, and the binary tensors after it.
+
+    Gives way to other calls between steps that take milliseconds for a large body.
 
     Args:
-        body: The JSON object, and the binary tensors after it.
+        body: The body of a request.
         json_bytes: Size of the JSON object. None without binary tensors.
-        model: Name of the model in the path.
-        version: Version in the path. Empty without one.
+        limits: Limits of the JSON object.
 
     Raises:
-        RequestError: The body is not an inference request.
+        RequestError: The object is not complete, or not JSON.
     """
     size = len(body) if json_bytes is None else json_bytes
     if size > len(body):
         raise RequestError(
             f"the body has {len(body)} bytes, but its JSON object has {size} by its header: send both completely"
         )
-    fields = as_object(_parse(body[:size]), "the request", _REQUEST_FIELDS)
+    return await _parse(body[:size], limits), memoryview(body)[size:]
+
+
+def read_request(
+    value: object, rest: memoryview, *, model: str, version: str
+) -> tuple[open_inference_pb2.ModelInferRequest, BinaryOutputs]:
+    """The request with raw contents, and the form of its outputs.
+
+    Args:
+        value: The JSON object.
+        rest: The binary tensors.
+        model: Name of the model in the path.
+        version: Version in the path. Empty without one.
+
+    Raises:
+        RequestError: The value is not an inference request, or the tensors do not fit it.
+    """
+    fields = as_object(value, "the request", _REQUEST_FIELDS)
     message = open_inference_pb2.ModelInferRequest(
         model_name=_same(fields, "model_name", model),
         model_version=_same(fields, "model_version", version),
@@ -65,12 +83,11 @@ def read_request(
     )
     parameters = optional(fields, "parameters", dict, "the request") or {}
     _add_parameters(message.parameters, parameters, "the request")
-    rest = memoryview(body)[size:]
     for index, tensor in enumerate(required(fields, "inputs", list, "the request")):
         data, rest = _add_input(message, as_object(tensor, f"input {index}", _INPUT_FIELDS), f"input {index}", rest)
         message.raw_input_contents.append(data)
     if rest:
-        raise RequestError(f"the body has {len(rest)} bytes after its tensors: send the {BINARY_SIZE} of each binary input")
+        raise RequestError(f"{len(rest)} bytes follow the tensors: send the {BINARY_SIZE} of each binary input")
     named = {}
     for index, output in enumerate(optional(fields, "outputs", list, "the request") or []):
         what = f"output {index}"
@@ -85,9 +102,15 @@ def read_request(
     return message, BinaryOutputs(optional(parameters, _BINARY_OUTPUT, bool, "the request") or False, named)
 
 
-def _parse(text: bytes) -> Any:
+async def _parse(data: bytes, limits: JsonLimits) -> Any:
     try:
-        return json.loads(text.decode(), object_pairs_hook=_without_repetition, parse_constant=_refuse, parse_int=_integer)
+        text = data.decode()
+        for _ in check_json(text, limits):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse, parse_int=_integer)
+    except JsonError as error:
+        raise RequestError(str(error)) from None
     except UnicodeDecodeError as error:
         raise RequestError(f"byte {error.start}: the JSON object is not UTF-8") from None
     except json.JSONDecodeError as error:

@@ -1,5 +1,6 @@
 """The paths under /v2, which call the gRPC service."""
 
+import asyncio
 import logging
 import math
 import re
@@ -19,15 +20,20 @@ from undertone_protos.inference import open_inference_pb2
 
 from undertone_sidecar.errors import RequestError
 from undertone_sidecar.health import LIVENESS, OPEN_INFERENCE, Health
-from undertone_sidecar.http import HTTP_STATUSES, Bodies, CallError, Calls
-from undertone_sidecar.open_inference.rest.request import read_request
+from undertone_sidecar.http import HTTP_STATUSES, Bodies, CallError, Calls, JsonLimits
+from undertone_sidecar.open_inference.rest.request import parse_body, read_request
 from undertone_sidecar.open_inference.rest.response import write_response
+from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
 
 JSON_SIZE: Final = "Inference-Header-Content-Length"
 """Header of a body with binary tensors: the size of the JSON object before them, in bytes."""
 
 _DIGITS: Final = re.compile("[0-9]{1,12}")
 _NOT_READY: Final = 503
+_ELEMENTS_PER_PARAGRAPH: Final = 16
+"""More than twice the strings, commas and arrays of a text and an id in JSON."""
+
+_OTHER_ELEMENTS: Final = 256
 _MODEL_PATHS: Final = ("/models/{model}", "/models/{model}/versions/{version}")
 
 _Response = TypeVar("_Response", bound=Message)
@@ -35,9 +41,13 @@ _Response = TypeVar("_Response", bound=Message)
 log = logging.getLogger(__name__)
 
 
-def open_inference_routes(calls: Calls, bodies: Bodies, health: Health) -> Sequence[BaseRoute]:
+def open_inference_routes(calls: Calls, bodies: Bodies, health: Health, limits: RequestLimits) -> Sequence[BaseRoute]:
     """The routes of the protocol. Errors are objects with the field error."""
-    endpoints = _Endpoints(calls, bodies, health)
+    json_limits = JsonLimits(
+        elements=_OTHER_ELEMENTS + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs,
+        escapes=limits.batch_bytes + MAX_ID_CHARACTERS * limits.batch_paragraphs,
+    )
+    endpoints = _Endpoints(calls, bodies, health, json_limits)
     routes = [
         Route("/", endpoints.server_metadata),
         Route("/health/live", endpoints.live),
@@ -64,10 +74,11 @@ def open_inference_routes(calls: Calls, bodies: Bodies, health: Health) -> Seque
 class _Endpoints:
     """The methods of the protocol for HTTP requests."""
 
-    def __init__(self, calls: Calls, bodies: Bodies, health: Health) -> None:
+    def __init__(self, calls: Calls, bodies: Bodies, health: Health, json_limits: JsonLimits) -> None:
         self._calls = calls
         self._bodies = bodies
         self._health = health
+        self._json_limits = json_limits
 
     async def live(self, _: Request) -> Response:
         return _health(ready=self._health.is_serving(LIVENESS), content={"live": self._health.is_serving(LIVENESS)})
@@ -92,8 +103,11 @@ class _Endpoints:
     async def infer(self, request: Request) -> Response:
         names = _model_of(request)
         async with self._bodies.read(request) as body:
-            message, binary = read_request(body, _json_bytes(request), model=names["name"], version=names["version"])
+            value, rest = await parse_body(body, _json_bytes(request), self._json_limits)
             del body
+            await asyncio.sleep(0)
+            message, binary = read_request(value, rest, model=names["name"], version=names["version"])
+            del value, rest
             answer = await self._call(request, "ModelInfer", message, open_inference_pb2.ModelInferResponse)
         content, json_bytes = write_response(answer, binary)
         if json_bytes is None:
