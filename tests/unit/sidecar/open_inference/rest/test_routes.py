@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ TEXTS = ["rain", "the door was open", "home at last ☂"]
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: HTTPMessage
     body: bytes
 
     @property
