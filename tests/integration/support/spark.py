@@ -35,6 +35,13 @@ needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is no
 # of the time.
 JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 
+SPARK_CLASSES = Path(__file__).parents[3] / "build/spark-classes" / f"{pyspark.__version__}.jsa"
+"""Spark's classes in the form in which Java maps them into memory; see spark_classes.py."""
+
+if SPARK_CLASSES.exists():
+    # The logging is that of an outdated file, which Java ignores.
+    JAVA_OPTIONS += f" -XX:SharedArchiveFile={SPARK_CLASSES} -Xlog:disable"
+
 SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -58,11 +65,15 @@ def submit_arguments(master: str, settings: dict[str, str]) -> str:
 
 
 @contextmanager
-def spark_session(folder: Path) -> Iterator[SparkSession]:
+def spark_session(folder: Path, java_options: str = JAVA_OPTIONS) -> Iterator[SparkSession]:
     """A session with two cores and, as on a cluster, four attempts of each task."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", sys.executable)
-        local = {"spark.sql.warehouse.dir": str(folder / "warehouse"), "spark.local.dir": str(folder / "local")}
+        local = {
+            "spark.driver.extraJavaOptions": java_options,
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            "spark.local.dir": str(folder / "local"),
+        }
         session = SparkSession.builder.master("local[2,4]").config(map={**SETTINGS, **local}).getOrCreate()
         try:
             yield session
