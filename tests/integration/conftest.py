@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, ModelServer, Sidecar, command, running
+from tests.integration.support.shared_folder import shared_folder
 
 LOG_CHARACTERS = 10_000
 
@@ -51,11 +52,13 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     The results of the two versions differ for every text.
     """
-    folder = tmp_path_factory.mktemp("models")
-    program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
-    result = subprocess.run(program, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
-    assert result.returncode == 0, result.stderr
-    return folder / "emotions"
+
+    def export(folder: Path) -> None:
+        program = [sys.executable, str(Path(__file__).parent / "support/tiny_models.py"), str(folder)]
+        result = subprocess.run(program, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+        assert result.returncode == 0, result.stderr
+
+    return shared_folder(tmp_path_factory, "models", export) / "emotions"
 
 
 @pytest.fixture(scope="session")
