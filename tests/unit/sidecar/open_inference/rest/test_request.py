@@ -84,7 +84,7 @@ def test_fields_with_null_are_left_out() -> None:
     [
         (b"", "character 0: the request is not JSON"),
         (b'{"inputs": \xff}', "byte 11: the JSON object is not UTF-8"),
-        (b"[" * 100_000, "more than 1000 elements"),
+        (b"[" * 2000, "more than 1000 elements"),
         (b'{"id": "' + b"\\n" * 101 + b'"}', "more than 100 escape sequences"),
         (b"[]", "the request must be an object"),
         (b'{"inputs": [], "inputs": []}', "a field of the request is there twice"),
