@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import cProfile
+import functools
 import multiprocessing
 import pstats
 import time
@@ -14,6 +15,7 @@ from typing import Any, Final
 import click
 import grpc
 from undertone_client import Client, LimitSettings, Paragraph, Settings
+from undertone_client.sync import Client as SynchronousClient
 from undertone_client.testing import EMOTIONS
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
@@ -24,6 +26,7 @@ from undertone_bench.variants import raise_on_failure
 
 ADAPTIVE: Final = "client, adaptive limit"
 FIXED: Final = "client, fixed limit"
+SYNCHRONOUS: Final = "synchronous client"
 GRPC: Final = "gRPC without client"
 
 _TEXT: Final = "The letter came too late, and nobody at the table would say out loud what it said. " * 6
@@ -55,17 +58,19 @@ def client_overhead(paragraphs: int, items: int, in_flight: int, profile: bool, 
 
     The service is a separate process that answers with a prepared reply, so that this process
     does almost only the client's work. The time is user and system time of this process, gRPC's
-    threads included. For comparison, the same calls are made without the client.
+    threads included. For comparison, the same paragraphs are scored with the synchronous client and
+    its adaptive limit, and the same calls are made without the client.
     """
     texts = [Paragraph(_TEXT[: 200 + index * 37 % 300], f"novel/{index:06}") for index in range(paragraphs)]
     limits = {ADAPTIVE: LimitSettings(), FIXED: LimitSettings.fixed(in_flight)}
     runs = []
-    with _service(items) as target:
+    with _service() as target:
         for number in range(1, rounds + 1):
             seconds = {
                 name: asyncio.run(_score(target, texts, Settings(batch_items=items, limit=limit)))
                 for name, limit in limits.items()
             }
+            seconds[SYNCHRONOUS] = _score_synchronously(target, texts, Settings(batch_items=items))
             seconds[GRPC] = asyncio.run(_call(target, texts, items, in_flight))
             runs += [_Run(name, value / paragraphs * 1e6) for name, value in seconds.items()]
             progress(f"round {number} of {rounds}")
@@ -77,10 +82,10 @@ def client_overhead(paragraphs: int, items: int, in_flight: int, profile: bool, 
 
 
 @contextlib.contextmanager
-def _service(items: int) -> Iterator[str]:
+def _service() -> Iterator[str]:
     context = multiprocessing.get_context("spawn")
     connection, remote = context.Pipe()
-    process = context.Process(target=_serve, args=(items, remote), daemon=True)
+    process = context.Process(target=_serve, args=(remote,), daemon=True)
     process.start()
     try:
         yield f"127.0.0.1:{connection.recv()}"
@@ -90,28 +95,25 @@ def _service(items: int) -> Iterator[str]:
 
 
 class _PreparedReplies(grpc.GenericRpcHandler):
-    """Answers with prepared bytes and does not parse requests."""
-
-    def __init__(self, items: int) -> None:
-        self._batch = _batch_reply(items)
-        self._model = pb.GetModelResponse().SerializeToString()
+    """Answers with bytes that are prepared for each number of paragraphs."""
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any]":
         """GetModel returns no limits, every other method a batch."""
-        reply = self._model if details.method.endswith("GetModel") else self._batch
+        is_model = details.method.endswith("GetModel")
+        model = pb.GetModelResponse().SerializeToString()
 
-        async def respond(_request: bytes, _context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-            return reply
+        async def respond(request: bytes, _context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+            return model if is_model else _batch_reply(len(pb.ClassifyBatchRequest.FromString(request).paragraphs))
 
         return grpc.unary_unary_rpc_method_handler(respond)
 
 
-def _serve(items: int, parent: Connection) -> None:
+def _serve(parent: Connection) -> None:
     """Send the port and serve until the process is terminated."""
 
     async def main() -> None:
         server = grpc.aio.server()
-        server.add_generic_rpc_handlers([_PreparedReplies(items)])
+        server.add_generic_rpc_handlers([_PreparedReplies()])
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         parent.send(port)
@@ -120,6 +122,7 @@ def _serve(items: int, parent: Connection) -> None:
     asyncio.run(main())
 
 
+@functools.cache
 def _batch_reply(items: int) -> bytes:
     probabilities = [1 / len(EMOTIONS)] * len(EMOTIONS)
     classification = pb.Classification(label_index=3, label=EMOTIONS[3], probabilities=probabilities, tokens=112, chunks=1)
@@ -135,6 +138,16 @@ async def _score(target: str, paragraphs: Sequence[Paragraph], settings: Setting
         await client.model()
         started = time.process_time()
         async for outcome in client.score(paragraphs, ordered=False):
+            raise_on_failure(outcome)
+        return time.process_time() - started
+
+
+def _score_synchronously(target: str, paragraphs: Sequence[Paragraph], settings: Settings) -> float:
+    """CPU seconds for scoring all paragraphs with the synchronous client, both threads included."""
+    with SynchronousClient(target, settings=settings) as client:
+        client.model()
+        started = time.process_time()
+        for outcome in client.score(paragraphs, ordered=False):
             raise_on_failure(outcome)
         return time.process_time() - started
 
@@ -157,14 +170,17 @@ async def _call(target: str, paragraphs: Sequence[Paragraph], items: int, in_fli
 
 
 def _report(runs: Sequence[_Run]) -> Report:
-    results = {
-        name: MedianRange.of(run.cpu_microseconds for run in runs if run.variant == name) for name in (ADAPTIVE, FIXED, GRPC)
+    samples = {
+        name: [run.cpu_microseconds for run in runs if run.variant == name] for name in (ADAPTIVE, FIXED, SYNCHRONOUS, GRPC)
     }
-    client, bare = ([run.cpu_microseconds for run in runs if run.variant == name] for name in (ADAPTIVE, GRPC))
+    results = {name: MedianRange.of(values) for name, values in samples.items()}
     return Report.new(
         "client-overhead",
         "prepared-replies",
         table=Table(("variant", "CPU µs per paragraph"), tuple((name, f"{value:.1f}") for name, value in results.items())),
-        figures=(Figure("client / gRPC", MedianRange.of_ratios(client, bare), ".1f"),),
+        figures=(
+            Figure("client / gRPC", MedianRange.of_ratios(samples[ADAPTIVE], samples[GRPC]), ".1f"),
+            Figure("synchronous / asyncio", MedianRange.of_ratios(samples[SYNCHRONOUS], samples[ADAPTIVE]), ".2f"),
+        ),
         samples=map(asdict, runs),
     )

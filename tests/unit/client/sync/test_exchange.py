@@ -6,15 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from undertone_client import Paragraph, Settings, UnavailableError
-from undertone_client.sync import Client
-from undertone_client.sync.exchange import BUFFERED_CALLS
+from undertone_client.sync import Client, exchange
 from undertone_client.testing import FakeClassifier
 
 from tests.unit.client.sync.test_client import wait_until
 from tests.unit.support.faults import NO_PATIENCE, no_sleep
 
 SMALL = Settings(batch_items=2, lookahead_items=8)
-MOST_HELD = SMALL.lookahead_items + 3 * BUFFERED_CALLS * SMALL.batch_items
+MOST_HELD = SMALL.lookahead_items + 3 * exchange.BUFFERED_CALLS * SMALL.batch_items
 """The lookahead, and the buffers: of paragraphs, of outcomes, and the one that a side works on."""
 
 
@@ -57,7 +56,8 @@ def test_long_paragraphs_bound_what_is_read_ahead(threaded_service: FakeClassifi
     assert source.count < 10
 
 
-def test_an_outcome_does_not_wait_for_the_end_of_the_source(client: Client) -> None:
+def test_an_outcome_does_not_wait_for_the_end_of_a_slow_source(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "SLOW_SECONDS", 0.0)
     received = 0
 
     def slow() -> Iterator[str]:

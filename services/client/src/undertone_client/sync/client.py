@@ -145,8 +145,8 @@ class Client:
         more, cancels the remaining calls.
 
         Args:
-            paragraphs: the source. It is read in the caller's thread, while no outcome is ready: an
-                outcome may wait for a source that blocks. An exception of the source is raised
+            paragraphs: the source. It is read in the caller's thread, while no outcome is ready. If
+                it blocks, outcomes wait until it continues. An exception of the source is raised
                 here, after the outcomes of the paragraphs before it.
             ordered: whether outcomes come in the order of the source. False yields each outcome as
                 soon as it is ready.

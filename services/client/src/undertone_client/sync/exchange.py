@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing
 from typing import Any, Final
@@ -11,7 +12,9 @@ from undertone_client.settings import Settings
 from undertone_client.values import Outcome, Paragraph
 
 BUFFERED_CALLS: Final = 4
-"""Number of full calls that each of the two buffers holds."""
+"""Number of full calls that each of the buffers holds."""
+SLOW_SECONDS: Final = 0.05
+"""Time after which the paragraphs of a slow source are passed on before they fill their buffer."""
 
 
 class Exchange:
@@ -23,15 +26,19 @@ class Exchange:
 
     Args:
         settings: `batch_items` and `batch_characters` bound the buffers.
+        clock: a monotonic clock, in seconds.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_items = BUFFERED_CALLS * settings.batch_items
         self._max_characters = BUFFERED_CALLS * settings.batch_characters
+        self._clock = clock
+        self._read_ahead: list[str | Paragraph] = []  # of the caller's thread, until they are passed on
+        self._characters = 0  # of these paragraphs
+        self._read_since = clock()
         self._changed = threading.Condition()  # guards the following fields
         self._paragraphs: list[str | Paragraph] = []
-        self._characters = 0
-        self._is_wanted = False  # the loop has asked for paragraphs, and there is room for them
+        self._is_wanted = False  # the loop has asked for paragraphs, and has taken the last ones
         self._source_ended = False
         self._reader_waits = False
         self._outcomes: list[Outcome] = []
@@ -59,7 +66,7 @@ class Exchange:
         while True:
             self._reader_wakes.clear()
             with self._changed:
-                taken, self._paragraphs, self._characters = self._paragraphs, [], 0
+                taken, self._paragraphs = self._paragraphs, []
                 ended = self._source_ended
                 self._is_wanted = not ended
                 self._reader_waits = not taken and not ended
@@ -93,7 +100,7 @@ class Exchange:
                     self._read(items)
                 except Exception as error:
                     source_error = error
-                    self._end_source()
+                    self._pass_on(ended=True)
         if source_error is not None:
             raise source_error
 
@@ -107,25 +114,27 @@ class Exchange:
             return outcomes, self._is_wanted and not self._finished
 
     def _read(self, items: Iterator[str | Paragraph]) -> None:
+        """Read the source until its paragraphs are passed on, or an outcome is ready."""
+        if not self._read_ahead:
+            self._read_since = self._clock()
         for item in items:
-            with self._changed:
-                self._paragraphs.append(item)
-                self._characters += _characters(item)
-                self._is_wanted = len(self._paragraphs) < self._max_items and self._characters < self._max_characters
-                self._wake_reader()
-                if not self._is_wanted or self._outcomes or self._finished:
-                    return
-        self._end_source()
+            self._read_ahead.append(item)
+            self._characters += _characters(item)
+            is_full = len(self._read_ahead) >= self._max_items or self._characters >= self._max_characters
+            if is_full or self._clock() - self._read_since >= SLOW_SECONDS:
+                self._pass_on(ended=False)
+                return
+            if self._outcomes or self._finished:
+                return
+        self._pass_on(ended=True)
 
-    def _end_source(self) -> None:
+    def _pass_on(self, *, ended: bool) -> None:
         with self._changed:
-            self._source_ended, self._is_wanted = True, False
-            self._wake_reader()
-
-    def _wake_reader(self) -> None:
-        if self._reader_waits:
-            self._reader_waits = False
-            self._wake(self._reader_wakes)
+            self._paragraphs, self._read_ahead, self._characters = self._read_ahead, [], 0
+            self._source_ended, self._is_wanted = ended, False
+            if self._reader_waits:
+                self._reader_waits = False
+                self._wake(self._reader_wakes)
 
     def _wake(self, event: asyncio.Event) -> None:
         if self._loop is not None and not self._finished:
