@@ -90,7 +90,7 @@ LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --py
 	--no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock"
 
 # docs/decisions/0007-no-uv-lock.md says why this is not `uv lock`.
-# Airflow, Luigi, Schemathesis and clients of the Open Inference Protocol conflict with requirements.lock, or need many
+# Airflow, Luigi, Schemathesis, Playwright and clients of the Open Inference Protocol conflict with requirements.lock, or need many
 # packages more, so their tests have environments of their own.
 LOCK_SCHEDULER = $(LOCK) services/schedules/pyproject.toml
 
@@ -102,6 +102,7 @@ lock: .venv/uv ## Update requirements.lock; UPGRADE=1 takes the newest versions
 	@$(LOCK_SCHEDULER) --extra luigi --output-file tests/integration/schedules/luigi.lock
 	@$(LOCK) tests/integration/open_inference/clients.in --output-file tests/integration/open_inference/clients.lock
 	@$(LOCK) tests/integration/openapi/schemathesis.in --output-file tests/integration/openapi/schemathesis.lock
+	@$(LOCK) tests/integration/browser/browser.in --output-file tests/integration/browser/browser.lock
 
 .PHONY: release-check
 release-check: .venv/ready ## Build and test a release without publishing it

@@ -1,6 +1,6 @@
 // Connects the form, the calls and the results.
 
-import { CallError, classifyBatch, codeName, getModel } from "./api.js";
+import { classifyBatch, codeName, getModel } from "./api.js";
 import { arcChart } from "./arc.js";
 import { duration, element, number, plural } from "./dom.js";
 import { callRows, describeBars, modelFacts, paragraphItem, summarize, textFigures } from "./results.js";
@@ -105,7 +105,7 @@ async function run(activity, work) {
     await work(controller.signal);
   } catch (error) {
     if (controller !== running) return; // another text is being scored
-    if (error.name === "AbortError") status(`Cancelled. ${progressText()}`);
+    if (error.name === "AbortError") status(`Cancelled. ${progressText()}`.trim());
     else {
       status(progressText());
       problem(error);
@@ -121,7 +121,6 @@ async function run(activity, work) {
 async function scoreWaiting(signal) {
   const batches = batchesOf(scoring.waiting, limits);
   const lane = batches.length > 1 ? "batch" : "online"; // a long text must not delay callers that wait for one paragraph
-  const begin = performance.now();
   showProgress();
   for (const batch of batches) {
     const sent = performance.now();
@@ -131,14 +130,21 @@ async function scoreWaiting(signal) {
     showProgress();
   }
   if (batches.length === 0) showResults();
-  status(progressText((performance.now() - begin) / 1000));
+  status(resultText());
 }
 
-function progressText(seconds) {
-  if (!scoring) return "";
+function countText() {
   const [scored, total] = [scoring.scored.length, scoring.entries.length];
-  const count = scored === total ? plural(total, "paragraph") : `${number(scored)} of ${plural(total, "paragraph")}`;
-  return seconds === undefined ? `${count} scored.` : `${count} scored in ${duration(seconds)}.`;
+  return `${scored === total ? "" : `${number(scored)} of `}${plural(total, "paragraph")} scored`;
+}
+
+function progressText() {
+  return scoring ? `${countText()}.` : "";
+}
+
+function resultText() {
+  const failed = scoring.entries.filter((entry) => entry.error).length;
+  return `${countText()} in ${duration(scoring.seconds)}${failed ? `, ${plural(failed, "error")}` : ""}.`;
 }
 
 // The state of the form
@@ -167,8 +173,8 @@ function problem(error) {
   box.hidden = error === null;
   box.replaceChildren();
   if (error === null) return;
-  if (error instanceof CallError && error.code !== null) box.append(element("strong", {}, codeName(error.code)), " ");
-  box.append(error.message);
+  if (error.code !== undefined && error.code !== null) box.append(element("strong", {}, `${codeName(error.code)}:`), " ");
+  box.append(/[.!?]$/.test(error.message) ? error.message : `${error.message}.`);
   if (error.retryAfter) box.append(` The server asks to wait ${plural(error.retryAfter, "second")} before a retry.`);
 }
 

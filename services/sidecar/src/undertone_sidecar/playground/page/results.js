@@ -102,14 +102,13 @@ export function describeBars(scoring) {
 
 /** Figures of the text: description lists of a term and a number. */
 export function textFigures(scoring) {
-  const seconds = scoring.calls.reduce((sum, call) => sum + call.seconds, 0);
   const tokens = scoring.scored.reduce((sum, entry) => sum + entry.classification.tokens, 0);
   const failed = scoring.entries.filter((entry) => entry.error).length;
   const figures = [
     ["Paragraphs scored", number(scoring.scored.length)],
     ["Tokens", number(tokens)],
-    ["Round trips", duration(seconds)],
-    ["Paragraphs per second", number(Math.round((10 * scoring.scored.length) / seconds) / 10)],
+    ["Round trips", duration(scoring.seconds)],
+    ["Paragraphs per second", number(Math.round((10 * scoring.scored.length) / scoring.seconds) / 10)],
   ];
   if (failed) figures.splice(1, 0, ["Without a score", number(failed)]);
   return figures.map(([term, value]) => element("div", {}, element("dt", {}, term), element("dd", {}, value)));

@@ -21,6 +21,11 @@ export class Scoring {
     this.labels = [];
   }
 
+  /** Sum of the round trips in seconds. */
+  get seconds() {
+    return this.calls.reduce((sum, call) => sum + call.seconds, 0);
+  }
+
   /** Entries without an answer. */
   get waiting() {
     return this.entries.filter((entry) => !entry.classification && !entry.error);
