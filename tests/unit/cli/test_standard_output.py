@@ -97,6 +97,17 @@ def test_every_program_prints_its_version_and_names_a_full_disk(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("target")
+def test_a_full_disk_in_the_middle_of_the_output_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "lines").write_text("A line.\n" * 200)
+    with Path("/dev/full").open("w") as full, (tmp_path / "lines").open() as lines:
+        monkeypatch.setattr("sys.stdin", lines)
+        assert run(monkeypatch, full, "classify", "--lines") == 1
+    assert capfd.readouterr().err == "Error: standard output cannot be written: No space left on device\n"
+
+
 def test_errors_of_other_files_are_raised() -> None:
     with pytest.raises(OSError, match="nowhere"), checked_standard_output():
         Path("/nowhere").read_text()

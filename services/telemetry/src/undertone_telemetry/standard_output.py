@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 CANNOT_WRITE: Final = 1
 """Exit code if standard output cannot be written."""
@@ -40,16 +40,31 @@ def checked_standard_output(prefix: str = "Error") -> Iterator[None]:
         return
     try:
         yield
+    except OSError as error:
+        if _is_writable():
+            raise
+        _exit(error, prefix)
     finally:
-        # At exit, Python would print a traceback. What could not be written is still in the buffer,
-        # so that this also finds an error of an earlier write.
         try:
-            sys.stdout.flush()
+            sys.stdout.flush()  # at exit, Python would print a traceback
         except OSError as error:
-            _discard_output()
-            if not isinstance(error, BrokenPipeError):
-                print(f"{prefix}: standard output cannot be written: {error.strerror}", file=sys.stderr)
-            raise SystemExit(CANNOT_WRITE) from None
+            _exit(error, prefix)
+
+
+def _is_writable() -> bool:
+    """Whether one more character can be written. Tells errors of other files from those of this."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except (OSError, ValueError) as error:
+        return isinstance(error, ValueError)  # not a file
+    return True
+
+
+def _exit(error: OSError, prefix: str) -> NoReturn:
+    _discard_output()
+    if not isinstance(error, BrokenPipeError):
+        print(f"{prefix}: standard output cannot be written: {error.strerror}", file=sys.stderr)
+    raise SystemExit(CANNOT_WRITE) from None
 
 
 def _discard_output() -> None:

@@ -205,12 +205,34 @@ def test_folder_without_a_run(command: Command, tmp_path: Path) -> None:
     assert command("replay", tmp_path / "absent").exit_code == 2
 
 
+def test_relative_paths_of_earlier_releases_are_read_in_the_current_folder(
+    command: Command, rows: Path, failed_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_text(failed_run / "_run.json", f'"name": "{rows}"', f'"name": "{rows.name}"')
+    monkeypatch.chdir(tmp_path.parent)
+    hint = f" in {tmp_path.parent}; its path is relative: call this command where you scored it"
+    result = command("replay", failed_run)
+    assert (result.exit_code, f"{rows.name} no longer exists, or is not a regular file{hint}" in result.output) == (2, True)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / rows.name).write_text("another file")
+    monkeypatch.chdir(other)
+    result = command("replay", failed_run)
+    assert (result.exit_code, "has changed since it was scored" in result.output, "its path is relative" in result.output) == (
+        2,
+        True,
+        True,
+    )
+    monkeypatch.chdir(rows.parent)
+    assert command("replay", failed_run).exit_code == 1
+
+
 def test_inputs_are_read_outside_the_event_loop_so_that_a_signal_ends_the_reading(
     command: Command, threaded_service: FakeClassifier, failed_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[bool] = []
 
-    def check(sources: object) -> None:
+    def check(sources: object, on_bytes: object) -> None:
         with suppress(RuntimeError):
             reads.append(asyncio.get_running_loop().is_running())
             return

@@ -1,5 +1,6 @@
 """Progress on the terminal."""
 
+import gzip
 import re
 from collections import Counter
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from undertone_cli.readers import ReadOptions
+from undertone_cli.readers import ReadOptions, find_inputs, inspect_inputs
 from undertone_cli.run_folder import Manifest, RunIdentity
 from undertone_cli.scoring.display import (
     MAX_LABELS,
@@ -17,6 +18,7 @@ from undertone_cli.scoring.display import (
     ThrottledCallback,
     describe_state,
     progress_display,
+    reading_display,
     show_summary,
 )
 from undertone_cli.scoring.monitor import RunCounts
@@ -95,3 +97,16 @@ def test_the_view_ends_with_an_empty_line_for_the_echo_of_ctrl_c() -> None:
         now[0] = 10.0
         display(counts, lambda: replace(IDLE, in_flight=31, limit=32))
     assert re.search("31 of 32 calls in flight, breaker closed[^\n]*\n\n", screen.getvalue())
+
+
+def test_reading_counts_the_bytes_of_the_files_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"A paragraph.\n\n" * 1000))
+    inputs = find_inputs([str(path)], ReadOptions())
+    counts: list[int] = []
+    inspect_inputs(inputs, counts.append)
+    assert sum(counts) == inputs.size == path.stat().st_size
+    output = StringIO()
+    with reading_display(Console(file=output, force_terminal=True, width=80), inputs.size) as on_bytes:
+        on_bytes(inputs.size or 0)
+    assert "Reading the inputs" in output.getvalue()

@@ -63,6 +63,13 @@ class Input:
         return self.name if self.is_stdin or self.address is not None else str(Path(self.name).absolute())
 
     @property
+    def relative_hint(self) -> str:
+        """The remedy for a relative path, which folders of earlier releases have. Else empty."""
+        if self.is_stdin or self.name == self.recorded_name:
+            return ""
+        return f" in {Path.cwd()}; its path is relative: call this command where you scored it"
+
+    @property
     def rereadable(self) -> bool:
         """Whether the input can be read again: a regular file or an object, not a pipe."""
         return not self.is_stdin and (self.address is not None or Path(self.name).is_file())
@@ -87,6 +94,21 @@ class Input:
         except OSError as error:
             raise InputError(f"{self.display_name} cannot be read: {error.strerror or error}") from None
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def size(self) -> int | None:
+        """Bytes of the content, compressed as it is. None for a pipe.
+
+        Raises:
+            InputError: the input cannot be opened.
+        """
+        if not self.rereadable:
+            return None
+        if self.address is not None:
+            return self.address.size()
+        try:
+            return Path(self.name).stat().st_size
+        except OSError as error:
+            raise InputError(f"{self.display_name} cannot be read: {error.strerror or error}") from None
 
     def stream(self) -> io.RawIOBase:
         """Open the input, and return its bytes from the start.
@@ -168,6 +190,16 @@ class InputSet:
     def rereadable(self) -> bool:
         """Whether all inputs can be read again."""
         return all(source.rereadable for source in self.inputs)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all inputs. None if one of them is a pipe.
+
+        Raises:
+            InputError: an input cannot be opened.
+        """
+        sizes = [source.size() for source in self.inputs]
+        return sum(size or 0 for size in sizes) if None not in sizes else None
 
     def paragraphs(
         self,

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,11 +20,20 @@ from undertone_cli.readers.type_inference import TypeInference
 READ_BYTES = 1024 * 1024
 
 
+OnBytes = Callable[[int], None]
+"""Receives the number of bytes that were read, of the content as it is, compressed or not."""
+
+
+def ignore_bytes(count: int) -> None:
+    """Does nothing."""
+
+
 class HashingStream(io.RawIOBase):
     """Passes a stream on. `bytes` and `sha256` are size and hash of the part that was read."""
 
-    def __init__(self, stream: io.RawIOBase) -> None:
+    def __init__(self, stream: io.RawIOBase, on_bytes: OnBytes = ignore_bytes) -> None:
         self._stream = stream
+        self._on_bytes = on_bytes
         self._hash = hashlib.sha256()
         self.bytes = 0
 
@@ -41,6 +50,7 @@ class HashingStream(io.RawIOBase):
         if count:
             self._hash.update(memoryview(buffer)[:count])
             self.bytes += count
+            self._on_bytes(count)
         return count
 
     def drain(self) -> None:
@@ -121,7 +131,7 @@ class Inspection:
     types: RowTypes
 
 
-def inspect_inputs(inputs: InputSet) -> Inspection:
+def inspect_inputs(inputs: InputSet, on_bytes: OnBytes = ignore_bytes) -> Inspection:
     """Read all files once: hash them, count their paragraphs, check their syntax and ids.
 
     A second reading costs little compared with scoring, and an error in the last line is found
@@ -134,7 +144,7 @@ def inspect_inputs(inputs: InputSet) -> Inspection:
     streams: dict[str, HashingStream] = {}
 
     def hash_stream(source: Input, stream: io.RawIOBase) -> HashingStream:
-        streams[source.name] = HashingStream(stream)
+        streams[source.name] = HashingStream(stream, on_bytes)
         return streams[source.name]
 
     paragraphs, types = None, RowTypes()
@@ -154,7 +164,7 @@ def inspect_inputs(inputs: InputSet) -> Inspection:
     return Inspection(tuple(Fingerprint.of(source, streams.get(source.name)) for source in inputs.inputs), paragraphs, types)
 
 
-def check_unchanged(fingerprints: Iterable[Fingerprint]) -> None:
+def check_unchanged(fingerprints: Iterable[Fingerprint], on_bytes: OnBytes = ignore_bytes) -> None:
     """Read all inputs, and compare their hashes with the fingerprints. Pipes are not read.
 
     Raises:
@@ -164,12 +174,12 @@ def check_unchanged(fingerprints: Iterable[Fingerprint]) -> None:
         source = recorded.input
         if recorded.sha256 is None:
             continue
-        stream = HashingStream(source.stream())
+        stream = HashingStream(source.stream(), on_bytes)
         _drain(source, stream)
         if stream.sha256 != recorded.sha256:
             raise InputError(
                 f"{source.display_name} has changed since it was scored (SHA-256 {recorded.sha256[:12]} then, "
-                f"{stream.sha256[:12]} now); restore it, or score the changed inputs into another folder"
+                f"{stream.sha256[:12]} now){source.relative_hint}; restore it, or score the changed inputs into another folder"
             )
 
 

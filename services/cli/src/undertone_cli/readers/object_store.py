@@ -95,6 +95,15 @@ class ObjectAddress:
             info = self._store().get_file_info(self.path)
         return info.size, info.mtime_ns
 
+    def size(self) -> int:
+        """Bytes of the object.
+
+        Raises:
+            InputError: the store does not answer or denies access.
+        """
+        with self._input_errors():
+            return int(self._store().get_file_info(self.path).size)
+
     def files_below(self) -> Iterator[tuple[str, str]]:
         """The objects below this address, sorted by key.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 from undertone_client import BreakerState, CallCounts, ClientState
@@ -70,6 +70,23 @@ class RateEstimate:
         if counts.total is None or rate == 0:
             return text
         return f"{text}, {duration((counts.total - counts.done) / rate)} left"
+
+
+@contextmanager
+def reading_display(console: Console, size: int | None) -> Iterator[Callable[[int], None]]:
+    """Shows how much of the inputs was read before a run, on a terminal. Yields a callback.
+
+    Args:
+        console: the console.
+        size: bytes of the inputs; None if unknown.
+    """
+    if console.quiet or not console.is_terminal:
+        yield lambda count: None
+        return
+    columns = (SpinnerColumn(), TextColumn("Reading the inputs"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console, transient=True) as view:
+        task = view.add_task("", total=size)
+        yield lambda count: view.advance(task, count)
 
 
 @contextmanager

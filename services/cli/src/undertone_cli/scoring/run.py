@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +28,7 @@ from undertone_telemetry.standard_output import optional_output
 
 from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs, printable
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, ScoreTable, read_failures
-from undertone_cli.scoring.display import ThrottledCallback, progress_display, show_summary
+from undertone_cli.scoring.display import ThrottledCallback, progress_display, reading_display, show_summary
 from undertone_cli.scoring.json_output import json_progress, write_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.options import DEFAULTS, RunOptions
@@ -84,8 +84,8 @@ class ScoringRun:
         """Score all paragraphs of the inputs; `overwrite` deletes the folder's earlier run."""
         self._folder.check_usable()
         self._report_skipped(inputs)
-        with self._status("Reading the inputs"):
-            inspection = inspect_inputs(inputs)
+        with reading_display(self._console, inputs.size) as on_bytes:
+            inspection = inspect_inputs(inputs, on_bytes)
         if inspection.paragraphs == 0:
             self._print("The inputs contain no paragraph: the table will be empty.")
         return self._run(self._score(inputs, inspection, policy, rows_per_part, overwrite=overwrite))
@@ -98,10 +98,11 @@ class ScoringRun:
             if self._options.as_json:
                 write_summary(self._folder.path, manifest, RunCounts(total=0), CallCounts(), 0.0)
             return ExitCode.OK
-        _check_rereadable(_recorded_inputs(manifest))
+        inputs = _recorded_inputs(manifest)
+        _check_rereadable(inputs)
         # Not on the event loop, where a signal would have no effect until all inputs are read.
-        with self._status("Reading the inputs"):
-            check_unchanged(manifest.identity.sources)
+        with reading_display(self._console, inputs.size) as on_bytes:
+            check_unchanged(manifest.identity.sources, on_bytes)
         return self._run(self._replay())
 
     def _run(self, work: Coroutine[Any, Any, RunCounts]) -> ExitCode:
@@ -261,10 +262,6 @@ class ScoringRun:
                 f"model of this name:\n  {listed}\nServe the recorded model, or score everything into another folder"
             )
 
-    def _status(self, text: str) -> AbstractContextManager[object]:
-        """Shows the text on a terminal while the body runs."""
-        return self._console.status(text) if self._console.is_terminal else nullcontext()
-
     def _report_skipped(self, inputs: InputSet) -> None:
         if skipped := inputs.skipped:
             suffixes = ", ".join(sorted({PurePosixPath(name).suffix or "none" for name in skipped}))
@@ -294,9 +291,7 @@ def _check_rereadable(inputs: InputSet) -> None:
     for source in inputs.inputs:
         if not source.rereadable:
             reason = "can be read only once" if source.is_stdin else "no longer exists, or is not a regular file"
-            if not source.is_stdin and source.name != source.recorded_name:  # in folders of earlier releases
-                reason += f" in {Path.cwd()}; its path is relative: call this command where you scored it"
             raise InputError(
-                f"{source.display_name} {reason}; run the same `undertone score` again with the same input: it also retries "
-                "the failures"
+                f"{source.display_name} {reason}{source.relative_hint}; run the same `undertone score` again with the same "
+                "input: it also retries the failures"
             )
