@@ -220,6 +220,18 @@ def test_rolling_update_keeps_full_capacity(chart: Chart) -> None:
     assert update == {"maxSurge": "25%", "maxUnavailable": 0}
 
 
+def test_the_http_port_is_off_by_default(chart: Chart) -> None:
+    assert "http-port" not in flags(sidecar(chart))
+    assert {"name": "http", "containerPort": 8080} not in sidecar(chart)["ports"]
+
+
+def test_the_http_port_of_the_container_is_that_of_the_sidecar(chart: Chart) -> None:
+    enabled = sidecar(chart, {**COMBINATIONS["no load balancer"], "sidecar": {"http": {"enabled": True}}})
+    assert flags(enabled)["http-port"] == "8080"
+    assert {"name": "http", "containerPort": 8080} in enabled["ports"]
+    assert enabled["readinessProbe"] == sidecar(chart)["readinessProbe"]
+
+
 def test_a_sidecar_with_tls_has_its_files_and_probes_without_tls(chart: Chart, tmp_path: Path) -> None:
     values = {
         "loadBalancer": {"type": "none"},

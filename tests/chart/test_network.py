@@ -43,6 +43,15 @@ def test_configured_clients_reach_the_inference_pods_without_envoy(chart: Chart,
     assert jobs["podSelector"]["matchExpressions"][0]["values"] == ["backfill", "daily", "test"]
 
 
+def test_clients_reach_the_http_port_if_it_is_enabled(chart: Chart) -> None:
+    values = {**COMBINATIONS["no load balancer"], "sidecar": {"http": {"enabled": True}}}
+    rendered = chart.render(values)
+    (rule,) = rendered.one("NetworkPolicy", "-inference")["spec"]["ingress"]
+    assert ports(rule) == ["grpc", "http"]
+    (port,) = [port for port in rendered.one("Service", "-inference")["spec"]["ports"] if port["name"] == "http"]
+    assert (port["port"], port["targetPort"], port["appProtocol"]) == (8080, "http", "http")
+
+
 def test_configured_peers_read_metrics(chart: Chart) -> None:
     _, metrics = policy(chart, "-inference", "PodMonitor")["ingress"]
     assert ports(metrics) == ["metrics", 8501]

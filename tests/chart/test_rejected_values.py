@@ -41,6 +41,10 @@ def daily(**values: Any) -> Mapping[str, Any]:
 
 
 REJECTED: list[tuple[Mapping[str, Any], str]] = [
+    (
+        {"sidecar": {"http": {"enabled": True}}},
+        "sidecar.http.enabled is true with loadBalancer.type=envoy: remove it, because Envoy serves JSON",
+    ),
     # Spark and its table.
     (
         spark(sparkSubmitArgs=["--master=local[4]"]),

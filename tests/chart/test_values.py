@@ -40,6 +40,7 @@ SET_BY_THE_CHART = {
     "tls-key",
     "tls-client-ca",
     "health-port",
+    "http-port",
 }
 REMOVED_FLAGS = {"batching"}
 """The schema accepts them, so that the chart's own message can name the remedy."""

@@ -38,6 +38,9 @@
 {{- fail (printf "sidecar.settings.%s is %d, less than %s (%d): raise the first, or lower the second" (index . 0) $upper (index . 2) $lower) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.sidecar.http.enabled (eq .Values.loadBalancer.type "envoy") }}
+{{- fail "sidecar.http.enabled is true with loadBalancer.type=envoy: remove it, because Envoy serves JSON at its own port, and calls that bypass Envoy would bypass its authentication and its rate limits" }}
+{{- end }}
 {{- include "undertone.checkResources" . }}
 {{- include "undertone.checkEnvoyMemory" . }}
 {{- include "undertone.checkCidrs" . }}
