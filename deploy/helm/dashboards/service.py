@@ -4,14 +4,18 @@ from typing import Final
 
 from .model import Mean, Panel, Quantile, Rate, Ratio, Section, Series, Source, Sum, Target, Unit, Visualization
 
-_CLASSIFIER: Final = {"grpc_service": "undertone.v1.Classifier"}
+_HEALTH: Final = {"grpc_service": "grpc.health.v1.Health"}
+"""Not a service that scores paragraphs."""
+
 _MODEL_SERVER: Final = {"grpc_service": "tensorflow.serving.PredictionService"}
 
 
-def _quantiles(metric: str, by: tuple[str, ...] = (), where: dict[str, str] | None = None) -> tuple[Target, ...]:
+def _quantiles(
+    metric: str, by: tuple[str, ...] = (), where: dict[str, str] | None = None, without: dict[str, str] | None = None
+) -> tuple[Target, ...]:
     suffix = "".join(f" {{{label}}}" for label in by)
     return tuple(
-        Target(Quantile(Series(metric, by, where or {}), quantile), f"p{quantile * 100:g}{suffix}")
+        Target(Quantile(Series(metric, by, where or {}, without or {}), quantile), f"p{quantile * 100:g}{suffix}")
         for quantile in (0.5, 0.9, 0.99)
     )
 
@@ -53,14 +57,14 @@ CALLS: Final = Section(
             "Calls in flight",
             "Calls that have no response yet.",
             Unit.COUNT,
-            (Target(Sum(Series("grpc_server_in_flight", ("grpc_method",), _CLASSIFIER)), "{grpc_method}"),),
+            (Target(Sum(Series("grpc_server_in_flight", ("grpc_method",), not_equal=_HEALTH)), "{grpc_method}"),),
             Visualization.STACK,
         ),
         Panel(
             "Calls by method",
             "Finished calls per second.",
             Unit.PER_SECOND,
-            (Target(Rate(Series("grpc_server_handled_total", ("grpc_method",), _CLASSIFIER)), "{grpc_method}"),),
+            (Target(Rate(Series("grpc_server_handled_total", ("grpc_method",), not_equal=_HEALTH)), "{grpc_method}"),),
             Visualization.STACK,
         ),
         Panel(
@@ -69,7 +73,8 @@ CALLS: Final = Section(
             Unit.PER_SECOND,
             (
                 Target(
-                    Rate(Series("grpc_server_handled_total", ("grpc_code",), _CLASSIFIER, {"grpc_code": "OK"})), "{grpc_code}"
+                    Rate(Series("grpc_server_handled_total", ("grpc_code",), not_equal=_HEALTH | {"grpc_code": "OK"})),
+                    "{grpc_code}",
                 ),
             ),
             Visualization.STACK,
@@ -85,7 +90,7 @@ CALLS: Final = Section(
             "Latency",
             "The time from the receipt of a request to its status, measured by the sidecar.",
             Unit.SECONDS,
-            _quantiles("grpc_server_handling_seconds", ("grpc_method",), _CLASSIFIER),
+            _quantiles("grpc_server_handling_seconds", ("grpc_method",), without=_HEALTH),
         ),
         Panel(
             "Remaining deadline at arrival",
@@ -93,7 +98,7 @@ CALLS: Final = Section(
             Unit.SECONDS,
             tuple(
                 Target(
-                    Quantile(Series("grpc_server_deadline_left_seconds", ("grpc_method",), _CLASSIFIER), quantile),
+                    Quantile(Series("grpc_server_deadline_left_seconds", ("grpc_method",), not_equal=_HEALTH), quantile),
                     f"p{quantile * 100:g} {{grpc_method}}",
                 )
                 for quantile in (0.1, 0.5)
@@ -104,8 +109,10 @@ CALLS: Final = Section(
             "The mean size of requests and responses.",
             Unit.BYTES,
             (
-                Target(Mean(Series("grpc_server_request_bytes", ("grpc_method",), _CLASSIFIER)), "request {grpc_method}"),
-                Target(Mean(Series("grpc_server_response_bytes", ("grpc_method",), _CLASSIFIER)), "response {grpc_method}"),
+                Target(Mean(Series("grpc_server_request_bytes", ("grpc_method",), not_equal=_HEALTH)), "request {grpc_method}"),
+                Target(
+                    Mean(Series("grpc_server_response_bytes", ("grpc_method",), not_equal=_HEALTH)), "response {grpc_method}"
+                ),
             ),
         ),
     ),

@@ -7,7 +7,8 @@ Recording rules compute the ratios of each window, so that an alert reads one se
 {{- $slo := .Values.monitoring.slo -}}
 {{- $series := include "undertone.series" (dict "root" . "component" "inference") -}}
 {{- $recorded := include "undertone.recorded" . -}}
-{{- $service := printf "%s, grpc_service=\"undertone.v1.Classifier\"" $series -}}
+{{- /* The services that score paragraphs. */ -}}
+{{- $service := printf "%s, grpc_service!=\"grpc.health.v1.Health\"" $series -}}
 {{- $failed := "UNKNOWN|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|DATA_LOSS" -}}
 {{- $windows := list -}}
 {{- range $slo.burnRates }}
