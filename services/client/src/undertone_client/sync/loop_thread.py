@@ -83,7 +83,8 @@ class LoopThread:
             if self._thread is None:
                 # A daemon, because the interpreter joins other threads before it calls `_exit`.
                 self._thread = threading.Thread(target=self._serve, name="undertone-client", daemon=True)
-                os.register_at_fork(after_in_child=self._disable_after_fork)
+                if hasattr(os, "register_at_fork"):  # Windows has no fork
+                    os.register_at_fork(after_in_child=self._disable_after_fork)
                 atexit.register(self._exit)
                 self._thread.start()
         self._started.wait()
