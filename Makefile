@@ -90,8 +90,8 @@ LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --py
 	--no-emit-index-url $(DISTS:%=--no-emit-package %) --custom-compile-command "make lock"
 
 # docs/decisions/0007-no-uv-lock.md says why this is not `uv lock`.
-# Airflow, Luigi, Schemathesis, Playwright and clients of the Open Inference Protocol conflict with requirements.lock, or need many
-# packages more, so their tests have environments of their own.
+# Airflow, Luigi, Schemathesis, Playwright and clients of the Open Inference Protocol conflict with
+# requirements.lock, or need many packages more, so their tests have environments of their own.
 LOCK_SCHEDULER = $(LOCK) services/schedules/pyproject.toml
 
 .PHONY: lock
