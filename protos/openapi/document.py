@@ -16,6 +16,8 @@ from protos.openapi.schemas import Json, Schemas
 SERVICE: Final = "undertone.v1.Classifier"
 SUPPLEMENT: Final = Path(__file__).with_name("supplement.yaml")
 """What the .proto files do not say."""
+OPEN_INFERENCE: Final = Path(__file__).with_name("open_inference.yaml")
+"""The Open Inference Protocol, whose REST form is not that of its .proto file."""
 
 
 def document(descriptors: FileDescriptorSet) -> Json:
@@ -49,7 +51,19 @@ def document(descriptors: FileDescriptorSet) -> Json:
     base["tags"].insert(0, {"name": service.name, "description": texts[service.full_name]})
     base["paths"] = paths | base["paths"]
     base["components"]["schemas"] = requests.found | responses.found
+    _add(base, yaml.safe_load(OPEN_INFERENCE.read_text()))
     return base
+
+
+def _add(base: Json, protocol: Json) -> None:
+    """Adds the paths and components of another protocol."""
+    base["tags"].insert(1, protocol["tag"])
+    for path in protocol["paths"].values():
+        for verb in path.keys() & {"get", "post"}:
+            path[verb]["tags"] = [protocol["tag"]["name"]]
+    base["paths"] |= protocol["paths"]
+    for kind in ("parameters", "responses", "schemas"):
+        base["components"][kind] |= protocol[kind]
 
 
 def _operation(method: MethodDescriptor, description: str, answer: Json, supplement: Mapping[str, Any]) -> Json:

@@ -11,7 +11,7 @@ from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS
 
 SCHEMATHESIS: Final = Path(__file__).parents[3] / "build" / "schemathesis" / "bin" / "schemathesis"
 CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES: Final = 30
+EXAMPLES: Final = 20
 """Random requests of each kind and operation, beside those that cover each rule of the document."""
 
 
@@ -27,6 +27,7 @@ def test_every_answer_conforms_to_the_document(pod: Pod, tmp_path: Path) -> None
             "--phases=examples,coverage,fuzzing",
             f"--max-examples={EXAMPLES}",
             "--seed=17",
+            "--workers=4",
             "--continue-on-failure",
             f"--request-timeout={TIMEOUT_SECONDS}",
         ],

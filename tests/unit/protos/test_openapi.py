@@ -8,7 +8,6 @@ from google.protobuf import json_format, struct_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -19,14 +18,20 @@ from protos.openapi.__main__ import TARGET, generated
 
 DOCUMENT: Final[dict[str, Any]] = json.loads(TARGET.read_text())
 SERVICE: Final = classifier_pb2.DESCRIPTOR.services_by_name["Classifier"]
-OPERATIONS: Final = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
+OPERATIONS: Final[dict[str, Any]] = {
+    path[verb]["operationId"]: path[verb] for path in DOCUMENT["paths"].values() for verb in ("get", "post") if verb in path
+}
 METHODS: Final = {name[0].lower() + name[1:]: method for name, method in SERVICE.methods_by_name.items()}
 
 
-def errors_of(value: object, schema: str) -> list[str]:
+def errors_of(value: object, schema: Mapping[str, Any]) -> list[str]:
     """The violations of a schema of the document."""
-    root = {"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]}
+    root = {**schema, "components": DOCUMENT["components"]}
     return [error.message for error in Draft202012Validator(root).iter_errors(value)]
+
+
+def schema_of(message: Message) -> Mapping[str, Any]:
+    return {"$ref": f"#/components/schemas/{message.DESCRIPTOR.name}"}
 
 
 def test_the_document_is_up_to_date_and_valid() -> None:
@@ -39,22 +44,32 @@ def test_every_method_has_an_operation() -> None:
     assert "/v1/paragraphs:classifyBatch" in DOCUMENT["paths"]
 
 
-def examples() -> Iterator[tuple[Descriptor, Any]]:
-    """The examples of requests, responses and errors, each with its message."""
+def examples(part: Any) -> Iterator[tuple[Any, Any]]:
+    """All examples in a part of the document, with their schemas."""
+    if isinstance(part, dict):
+        schema = part.get("schema")
+        if schema and "example" in part:
+            yield schema, part["example"]
+        for example in part["examples"].values() if schema and "examples" in part else ():
+            yield schema, example["value"]
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from examples(inner)
+
+
+def test_examples_conform_to_their_schemas() -> None:
+    found = list(examples(DOCUMENT))
+    assert len(found) > 15
+    for schema, example in found:
+        assert errors_of(example, schema) == [], example
+
+
+def test_examples_of_methods_are_their_messages() -> None:
     for name, method in METHODS.items():
         operation = OPERATIONS[name]
-        yield method.output_type, operation["responses"]["200"]["content"]["application/json"]["example"]
-        if "requestBody" in operation:
-            for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
-                yield method.input_type, example["value"]
-    for response in DOCUMENT["components"]["responses"].values():
-        yield status_pb2.Status.DESCRIPTOR, response["content"]["application/json"]["example"]
-
-
-def test_examples_are_messages_of_the_method() -> None:
-    for message, example in examples():
-        json_format.ParseDict(example, GetMessageClass(message)())
-        assert errors_of(example, message.name) == [], example
+        for _, example in examples(operation.get("requestBody", {})):
+            json_format.ParseDict(example, GetMessageClass(method.input_type)())
+        for _, example in examples(operation["responses"]["200"]):
+            json_format.ParseDict(example, GetMessageClass(method.output_type)())
 
 
 _SCALARS: Final[Mapping[int, st.SearchStrategy[Any]]] = {
@@ -97,7 +112,7 @@ def value_of(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 @given(st.sampled_from(list(METHODS.values())).flatmap(lambda method: messages(method.output_type)))
 def test_responses_conform_to_their_schema(message: Message) -> None:
     printed = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-    assert errors_of(printed, message.DESCRIPTOR.name) == []
+    assert errors_of(printed, schema_of(message)) == []
 
 
 @given(
@@ -108,6 +123,6 @@ def test_responses_conform_to_their_schema(message: Message) -> None:
 )
 def test_requests_conform_to_their_schema_and_may_have_no_unknown_field(message: Message, name: str) -> None:
     printed = json_format.MessageToDict(message)
-    assert errors_of(printed, message.DESCRIPTOR.name) == []
+    assert errors_of(printed, schema_of(message)) == []
     if name not in message.DESCRIPTOR.fields_by_camelcase_name:
-        assert errors_of(printed | {name: "rain"}, message.DESCRIPTOR.name) != []
+        assert errors_of(printed | {name: "rain"}, schema_of(message)) != []

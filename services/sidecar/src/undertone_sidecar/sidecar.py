@@ -261,7 +261,7 @@ class Sidecar:
             *classifier_routes(calls, bodies, limits),
             *open_inference_routes(calls, bodies, self._health, limits),
             *health_routes(self._health),
-            openapi_route(limits),
+            openapi_route(limits, self._settings.served_name),
             *(playground_routes() if self._settings.playground else ()),
         ]
         return application(routes)

@@ -6,18 +6,20 @@ import pytest
 from starlette.requests import Request
 from undertone_sidecar.errors import ParagraphError, RequestError
 from undertone_sidecar.http import HTTP_STATUSES, openapi_route
-from undertone_sidecar.http.openapi_route import limited_document
+from undertone_sidecar.http.openapi_route import document_of
 from undertone_sidecar.request_limits import RequestLimits
 
 LIMITS = RequestLimits(paragraph_bytes=4000, paragraph_characters=700, batch_paragraphs=30, batch_bytes=8000)
 
 
 async def test_the_document_has_the_limits_of_this_server() -> None:
-    response = await openapi_route(LIMITS).endpoint(Request({"type": "http"}))
-    schemas = json.loads(response.body)["components"]["schemas"]
+    response = await openapi_route(LIMITS, "moods").endpoint(Request({"type": "http"}))
+    components = json.loads(response.body)["components"]
+    schemas = components["schemas"]
     characters = schemas["ClassifyRequest"]["properties"]["text"]["maxLength"]
     identifier = schemas["ClassifyRequest"]["properties"]["id"]["maxLength"]
     paragraphs = schemas["ClassifyBatchRequest"]["properties"]["paragraphs"]["maxItems"]
+    assert components["parameters"]["model"]["schema"]["enum"] == ["moods"]
     LIMITS.check_paragraph("é" * characters, "é" * identifier)
     LIMITS.check_batch(paragraphs, 0)
     for text, id_ in (("a" * (characters + 1), ""), ("a", "a" * (identifier + 1))):
@@ -28,12 +30,12 @@ async def test_the_document_has_the_limits_of_this_server() -> None:
 
 
 def test_the_statuses_of_errors_are_those_of_their_codes() -> None:
-    document = limited_document(LIMITS)
+    document = document_of(LIMITS, "moods")
     statuses = {status.value[0]: number for status, number in HTTP_STATUSES.items()}
     responses = document["components"]["responses"]
-    for path in document["paths"].values():
-        for operation in path.values():
-            for status, response in operation["responses"].items():
-                if status not in ("413", "415") and "$ref" in response:
-                    content = responses[response["$ref"].rpartition("/")[2]]["content"]["application/json"]
-                    assert statuses[content["example"]["code"]] == int(status)
+    for path in ("/v1/paragraphs:classify", "/v1/paragraphs:classifyBatch"):
+        answers = document["paths"][path]["post"]["responses"]
+        assert answers.keys() == {"200", "400", "413", "415", "429", "500", "503", "504"}
+        for status in answers.keys() - {"200", "413", "415"}:
+            error = responses[answers[status]["$ref"].rpartition("/")[2]]
+            assert statuses[error["content"]["application/json"]["example"]["code"]] == int(status)

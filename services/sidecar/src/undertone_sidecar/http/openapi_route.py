@@ -11,9 +11,9 @@ from starlette.routing import Route
 from undertone_sidecar.request_limits import RequestLimits
 
 
-def openapi_route(limits: RequestLimits) -> Route:
-    """/openapi.json: the generated document with the limits of this server."""
-    text = json.dumps(limited_document(limits), ensure_ascii=False, separators=(",", ":"))
+def openapi_route(limits: RequestLimits, model_name: str) -> Route:
+    """/openapi.json: the generated document for a server with these limits and this model."""
+    text = json.dumps(document_of(limits, model_name), ensure_ascii=False, separators=(",", ":"))
 
     async def answer(_: Request) -> Response:
         return Response(text, media_type="application/json")
@@ -21,8 +21,8 @@ def openapi_route(limits: RequestLimits) -> Route:
     return Route("/openapi.json", answer)
 
 
-def limited_document(limits: RequestLimits) -> dict[str, Any]:
-    """The generated document, with the limits that a JSON schema can express.
+def document_of(limits: RequestLimits, model_name: str) -> dict[str, Any]:
+    """The generated document, with the model's name and the limits that a JSON schema can express.
 
     The paragraphs of a batch have no limits in it, because each has an error of its own.
     """
@@ -30,4 +30,5 @@ def limited_document(limits: RequestLimits) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["ClassifyRequest"]["properties"]["text"]["maxLength"] = limits.paragraph_characters
     schemas["ClassifyBatchRequest"]["properties"]["paragraphs"]["maxItems"] = limits.batch_paragraphs
+    document["components"]["parameters"]["model"] |= {"schema": {"type": "string", "enum": [model_name]}, "example": model_name}
     return document
