@@ -68,7 +68,7 @@ def test_any_other_body_is_refused_without_its_text(body: bytes) -> None:
         (b'{"text": 7}', "text must be a string"),
         (b'{"text": NaN}', "text must be a string"),
         (b'{"text": {"secret": 1}}', "text must be a string"),
-        (b'{"overlengthPolicy": true}', "overlengthPolicy is invalid: send one of OVERLENGTH_POLICY_UNSPECIFIED, "),
+        (b'{"overlengthPolicy": true}', "overlengthPolicy is invalid: send one of TRUNCATE, CHUNK_MEAN, CHUNK_MAX, REJECT"),
         (b'{"overlengthPolicy": 1.5}', "overlengthPolicy is invalid"),
         (b'{"overlengthPolicy": %s}' % (b"1" * 10_000), "overlengthPolicy is invalid"),
         (b'{"text": ' + b"[" * 150, "expecting value"),

@@ -35,7 +35,7 @@ def test_the_statuses_of_errors_are_those_of_their_codes() -> None:
     responses = document["components"]["responses"]
     for path in ("/v1/paragraphs:classify", "/v1/paragraphs:classifyBatch"):
         answers = document["paths"][path]["post"]["responses"]
-        assert answers.keys() == {"200", "400", "413", "415", "429", "500", "503", "504"}
-        for status in answers.keys() - {"200", "413", "415"}:
+        assert answers.keys() == {"200", "400", "408", "413", "415", "429", "431", "500", "503", "504"}
+        for status in answers.keys() - {"200", "408", "413", "415", "431"}:
             error = responses[answers[status]["$ref"].rpartition("/")[2]]
             assert statuses[error["content"]["application/json"]["example"]["code"]] == int(status)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined] # The type stub lacks it.
@@ -177,6 +177,6 @@ def _number(enum: EnumDescriptor, name: str, value: object) -> int:
     raise JsonError(f"{name} is invalid: send one of {', '.join(_names(enum))}")
 
 
-def _names(enum: EnumDescriptor) -> Iterator[str]:
-    for value in enum.values:
-        yield value.name
+def _names(enum: EnumDescriptor) -> Iterable[str]:
+    """The last name of each number except zero: the short one, where there are two."""
+    return {value.number: value.name for value in enum.values if value.number}.values()
