@@ -16,6 +16,7 @@ from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.kubelet import ADDRESS, environment, running_kubelet
 from tests.chart.support.paths import ROOT
 from tests.chart.support.pods import pod_template
+from tests.integration.support.spark import JAVA_OPTIONS
 
 ETCD, SERVER = find_program("etcd"), find_program("kube-apiserver")
 pytestmark = pytest.mark.skipif(
@@ -25,8 +26,16 @@ pytestmark = pytest.mark.skipif(
 RESTRICTED: Final = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 CUSTOM: Final = frozenset({"GRPCRoute", "NodePool", "PodMonitor", "PrometheusRule", "ScaledObject", "ServiceMonitor"})
 SPARK: Final = Path(pyspark.__file__).parent
-IMAGE: Final = {"SPARK_HOME": str(SPARK), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": ADDRESS}
-"""The environment variables of the batch image, with the paths and the address of this machine."""
+IMAGE: Final = {
+    "SPARK_HOME": str(SPARK),
+    "PYSPARK_PYTHON": sys.executable,
+    "SPARK_LOCAL_IP": ADDRESS,
+    "JAVA_TOOL_OPTIONS": JAVA_OPTIONS,
+}
+"""The environment variables of the batch image, with the paths and the address of this machine.
+
+Java starts faster with JAVA_OPTIONS.
+"""
 ENTRYPOINT: Final = ROOT / "docker/batch/entrypoint.sh"
 
 # Prints the pods in which the Python workers run.
