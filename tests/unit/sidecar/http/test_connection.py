@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -206,3 +207,19 @@ async def test_a_drain_ends_idle_connections_and_the_others_after_their_answer()
         assert b"connection: close" in answer.lower()
         async with port.caller(GET) as late:
             assert b"connection: close" in (await late.rest()).lower()
+
+
+async def test_answers_do_not_wait_for_acknowledgements() -> None:
+    app, state = App(), ConnectionState()
+    port = HttpPort(state)
+    number = await port.start(app, "127.0.0.1", 0)
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", number)
+        writer.write(GET)
+        await app.started.wait()
+        (connection,) = state.connections
+        sending = connection.transport.get_extra_info("socket")
+        assert sending.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+    finally:
+        await port.close()

@@ -122,7 +122,8 @@ def _sockets(host: str, port: int) -> list[socket.socket]:
     try:
         addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         for family, address in dict.fromkeys((family, address[0]) for family, *_, address in addresses):
-            listener = socket.socket(family, socket.SOCK_STREAM)
+            # With the protocol, for which asyncio sets TCP_NODELAY. Without it, answers take 40 ms.
+            listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             opened.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
