@@ -62,6 +62,7 @@ COMMAND: Final = {
     "markdown-it-py",
     "mdurl",
     "pygments",
+    "zstandard",
 }
 
 INSTALLATIONS: Final[Mapping[str, set[str]]] = {
