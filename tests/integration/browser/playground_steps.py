@@ -5,6 +5,7 @@ Usage: playground_steps.py URL BROWSER. It runs in build/browser.
 
 import json
 import os
+import random
 import sys
 import time
 from typing import Any
@@ -175,6 +176,22 @@ def many_labels(browser: Browser, url: str) -> dict[str, Any]:
     }
 
 
+def modules(browser: Browser, url: str) -> dict[str, Any]:
+    """Batches of random paragraphs, and curves through random points."""
+    page = Visit(browser, url).page
+    texts = ["é" * random.randrange(1, 40) for _ in range(200)]
+    limits = {"maxBatchParagraphs": 7, "maxBatchBytes": 100}
+    points = [[10 * x, random.choice([0.0, 1.0, random.random()])] for x in range(200)]
+    script = """async ([texts, limits, points]) => {
+      const { batchesOf } = await import("./playground/text.js");
+      const { curve } = await import("./playground/curve.js");
+      const batches = batchesOf(texts.map((text) => ({ text })), limits);
+      return [batches.map((batch) => batch.map(({ text }) => text)), curve(points.map(([x, y]) => [x, 1000 * y]), 0, 2000)];
+    }"""
+    batches, path = page.evaluate(script, [texts, limits, points])
+    return {"texts": texts, "limits": limits, "batches": batches, "path": path}
+
+
 def main(url: str, program: str) -> None:
     with sync_playwright() as playwright:
         # Chromium's own sandbox cannot run as root.
@@ -185,6 +202,7 @@ def main(url: str, program: str) -> None:
             "keyboard": keyboard(browser, url),
             "texts": texts(browser, url),
             "batches": batches(browser, url),
+            "modules": modules(browser, url),
             "many_labels": many_labels(browser, url),
         }
         browser.close()

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,25 @@ def test_forty_independent_labels_are_shown(seen: dict[str, Any]) -> None:
 def test_a_paragraph_above_the_limits_of_the_server_is_not_sent(seen: dict[str, Any]) -> None:
     (error,) = seen["many_labels"]["errors"]
     assert "100 characters; the limit is 99" in error
+
+
+def test_batches_keep_the_order_and_the_limits(seen: dict[str, Any]) -> None:
+    batches, limits = seen["modules"]["batches"], seen["modules"]["limits"]
+    assert [text for batch in batches for text in batch] == seen["modules"]["texts"]
+    for batch in batches:
+        assert 1 <= len(batch) <= limits["maxBatchParagraphs"]
+        assert sum(len(text.encode()) for text in batch) <= limits["maxBatchBytes"]
+    for batch, after in pairwise(batches):
+        full = sum(len(text.encode()) for text in [*batch, after[0]]) > limits["maxBatchBytes"]
+        assert full or len(batch) == limits["maxBatchParagraphs"]
+
+
+def test_a_curve_stays_between_its_points(seen: dict[str, Any]) -> None:
+    path = seen["modules"]["path"]
+    y = float(path[1:].split("H")[0].split()[1])
+    segments = re.findall(r"C([^CH]+)", path)
+    assert len(segments) == 199
+    for segment in segments:
+        _, first, _, second, _, end = map(float, segment.split())
+        assert min(y, end) - 0.1 <= min(first, second) <= max(first, second) <= max(y, end) + 0.1
+        y = end

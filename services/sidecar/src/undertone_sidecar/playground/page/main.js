@@ -81,6 +81,7 @@ function start() {
     return;
   }
   scoring = null;
+  $("results").hidden = true;
   policy = $("policy").value;
   run("Scoring …", async (signal) => {
     await loadModel(signal); // the model may have changed since the page was loaded
@@ -184,14 +185,15 @@ function showResults() {
   const first = $("results").hidden;
   $("results").hidden = false;
   $("summary").textContent = summarize(scoring);
-  const chart = scoring.scored.length ? arcChart(scoring, openParagraph) : null;
+  const chart = scoring.scored.length > 1 ? arcChart(scoring, openParagraph) : null;
+  $("arc").hidden = chart === null;
   $("chart").replaceChildren(...(chart ? [chart.plot] : []));
   $("arc-note").textContent = chart ? arcNote(chart.largest) : "";
   $("paragraphs-note").textContent = describeBars(scoring);
   listParagraphs(PAGE_SIZE);
   $("figures").replaceChildren(...(scoring.calls.length ? textFigures(scoring) : []));
   $("calls").replaceChildren(...callRows(scoring.calls));
-  if (first) $("arc").scrollIntoView({ block: "nearest" });
+  if (first) $("paragraphs-title").scrollIntoView({ block: "nearest" }); // and so the arc, above it
 }
 
 function arcNote(largest) {
