@@ -9,6 +9,7 @@ from undertone_protos.v1 import classifier_pb2
 
 CLASSIFY: Final = "/undertone.v1.Classifier/Classify"
 CLASSIFY_BATCH: Final = "/undertone.v1.Classifier/ClassifyBatch"
+MODEL_INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
 
 MESSAGE_BYTES: Final = 2_690_000
 """Slightly less than the maximum size of a message with the sidecar's default limits."""
@@ -38,6 +39,12 @@ def batch(texts: Sequence[str], *, identifier: str = "", count: int = 1) -> Atta
 def field(number: int, content: bytes) -> bytes:
     """An encoded length-delimited field."""
     return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def inference(tensor: bytes, *, raw: bytes = b"") -> Attack:
+    """A request with an input tensor, which is a text of shape [256], and its raw contents."""
+    text = field(1, b"text") + field(2, b"BYTES") + field(3, b"\x80\x02")
+    return Attack(MODEL_INFER, field(1, b"emotions") + field(5, text + tensor) + (field(7, raw) if raw else b""))
 
 
 def attacks() -> dict[str, Attack]:
@@ -71,6 +78,12 @@ def attacks() -> dict[str, Attack]:
         "refused paragraphs": batch([" "] * 256, count=8),
         "longest paragraphs": paragraph("." * 32_767, count=8),
         "small calls": paragraph("rain", count=500),
+        "tensors": Attack(MODEL_INFER, b"\x2a\x00" * half),
+        "empty elements of a tensor": inference(field(5, b"\x42\x00" * half)),
+        "elements of another type": inference(field(5, field(1, b"\x01" * 2 * half))),
+        "dimensions of a tensor": inference(field(3, b"\x01" * 2 * half)),
+        "raw elements": inference(b"", raw=(b"\x00\x10\x00\x00" + b"rain" * 1024) * 256),
+        "more raw elements than the shape has": inference(b"", raw=bytes(2 * half)),
         "refused calls": paragraph("", count=500),
     }
 
