@@ -29,6 +29,16 @@ def test_output_and_text_options(folder: Path, tmp_path: Path) -> None:
     assert "is missing" in output.read_text(encoding="utf-8")
 
 
+def test_chapters_and_comparison_options(folder: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(report, [str(folder), "--chapter-column", "document", "--compare", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "Compared with scored" in (folder / "_report.html").read_text(encoding="utf-8")
+    result = CliRunner().invoke(report, [str(folder), "--chapter-column", "part"])
+    assert (result.exit_code, "the run did not keep this column (it kept: none)" in result.output) == (2, True)
+    result = CliRunner().invoke(report, [str(folder), "--compare", str(tmp_path)])
+    assert (result.exit_code, "has no _run.json" in result.output) == (2, True)
+
+
 def test_errors_have_no_traceback(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(report, [str(folder), "--output", str(tmp_path / "no" / "such" / "page.html")])
     assert result.exit_code == 2
