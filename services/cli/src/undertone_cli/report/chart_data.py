@@ -10,7 +10,7 @@ from undertone_cli.report.arcs import default_bandwidth, smooth
 from undertone_cli.report.page import Page, StoryView, changed_counts
 from undertone_cli.report.payload import SCALE, SMALL_SCALE, integers, labels, probabilities, small_probabilities, valences
 
-THUMBNAIL_POINTS = 24
+THUMBNAIL_POINTS = 40
 
 
 @dataclass(frozen=True, slots=True)

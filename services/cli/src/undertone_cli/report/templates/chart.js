@@ -26,6 +26,11 @@ function bars(groups, x, values, base, height) {
     .join("");
 }
 
+/** The upper edges of the bars: a pale bar alone has too little contrast. */
+function edges(groups, x, values, base, height) {
+  return values.map((value, i) => `M${x(groups.first[i])} ${Math.round(base - height * value)}H${x(groups.last[i] + 1)}`).join("");
+}
+
 /** The rows: valence if it is known, the labels in charts, confidence. */
 function rows(groups) {
   const labels = data.shown.map((index, row) => ({
@@ -49,6 +54,7 @@ function drawRow(row, index, { groups, story, x, values, bars: withBars }) {
   group.append(element("path", { class: "base", d: `M0 ${middle}H${WIDTH}` }));
   if (row.highest && withBars) {
     group.append(element("path", { class: "bars", d: bars(groups, x, row.highest, base, height) }));
+    group.append(element("path", { class: "edges", d: edges(groups, x, row.highest, base, height) }));
   }
   const outline = line(values, middle, height);
   group.append(element("path", { class: "area", d: `${outline}V${middle}H0z` }), element("path", { class: "line", d: outline }));
