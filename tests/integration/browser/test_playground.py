@@ -1,40 +1,24 @@
 """The playground in a real browser, against a real pod."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import urllib.request
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.browser.conftest import Steps
 from tests.integration.conftest import Pod
-from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS
+from tests.integration.support.processes import TIMEOUT_SECONDS
 
-ROOT = Path(__file__).parents[3]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MARKUP = "<img src=x onerror=alert(1)> <b>bold</b> & \"quoted\" 'text'"
 
 
 @pytest.fixture(scope="module")
-def seen(pod: Pod) -> dict[str, Any]:
+def seen(steps: Steps, pod: Pod) -> dict[str, Any]:
     """What the steps in playground_steps.py found."""
-    python = ROOT / "build/browser/bin/python"
-    if not os.access(python, os.X_OK):
-        pytest.skip("build/browser does not exist: run .ci/browser")
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH: run .ci/browser, or install one")
-    url = f"http://localhost:{pod.sidecar.http_port}/"
-    program = [str(python), str(Path(__file__).with_name("playground_steps.py")), url, browser]
-    done = subprocess.run(program, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=TIMEOUT_SECONDS)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return steps("playground_steps.py", f"http://localhost:{pod.sidecar.http_port}/")
 
 
 @pytest.mark.parametrize("width", ["narrow", "wide"])
