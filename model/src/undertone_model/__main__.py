@@ -7,6 +7,7 @@ help and usage errors are immediate.
 from typing import Any
 
 import click
+from undertone_telemetry.options import name_variables
 from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_model.cli.evaluate import evaluate
@@ -45,6 +46,7 @@ def undertone_model() -> None:
 
 for command in (export, verify, thresholds, train, evaluate, merge):
     undertone_model.add_command(command)
+name_variables(undertone_model, "UNDERTONE_MODEL_")
 
 
 def main() -> None:

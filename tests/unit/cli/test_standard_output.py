@@ -108,6 +108,16 @@ def test_a_full_disk_in_the_middle_of_the_output_is_named(
     assert capfd.readouterr().err == "Error: standard output cannot be written: No space left on device\n"
 
 
+@pytest.mark.parametrize(("program", "variable"), [("batch", "RUN_TEXT_COLUMN"), ("model", "EXPORT_CHECKPOINT")])
+def test_options_of_other_programs_have_environment_variables(
+    program: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = io.StringIO()
+    program_main = import_module(PROGRAMS[f"undertone-{program}"]).main
+    assert run(monkeypatch, output, variable.partition("_")[0].lower(), "--help", main=program_main) == 0
+    assert f"UNDERTONE_{program.upper()}_{variable}" in output.getvalue()
+
+
 def test_errors_of_other_files_are_raised() -> None:
     with pytest.raises(OSError, match="nowhere"), checked_standard_output():
         Path("/nowhere").read_text()

@@ -1,8 +1,11 @@
 """The `undertone-batch` command. spark-submit takes this file as its application."""
 
+from undertone_telemetry.options import name_variables
 from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_batch.command import undertone_batch
+
+name_variables(undertone_batch, "UNDERTONE_BATCH_")
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from undertone_telemetry.options import ENVIRONMENT_PREFIX, flags, name_variables, telemetry_options
 
 FILE_NAME: Final = "undertone.toml"
 """The configuration file in the current folder."""
-PREFIX: Final = "UNDERTONE_"
 
 
 def user_file() -> Path:
@@ -30,13 +30,10 @@ def make_configurable(command: click.Command, name: str, commands: Collection[st
         name: the name of the command, which is that of its table in the file.
         commands: the names of all commands.
     """
-    options = _options(command)
-    if not options or "config" in options:
+    options = flags(command)
+    if not options or any(option.name == "config" for option in command.params):
         return
-    for flag, option in options.items():
-        if option.envvar is None:
-            option.envvar = f"{PREFIX}{name}_{flag}".upper().replace("-", "_")
-        option.show_envvar = True
+    name_variables(command, f"{ENVIRONMENT_PREFIX}{name}_")
 
     def load(context: click.Context, _option: click.Parameter, value: str | None) -> None:
         path = Path(value) if value else next(filter(Path.is_file, (Path(FILE_NAME), user_file())), None)
@@ -50,7 +47,7 @@ def make_configurable(command: click.Command, name: str, commands: Collection[st
             callback=load,
             is_eager=True,
             expose_value=False,
-            envvar=f"{PREFIX}CONFIG",
+            envvar=f"{ENVIRONMENT_PREFIX}CONFIG",
             show_envvar=True,
             metavar="FILE",
             help=f"TOML file with options in the table [{name}]. Command line and environment have precedence.  [default: "
@@ -59,22 +56,14 @@ def make_configurable(command: click.Command, name: str, commands: Collection[st
     )
 
 
-def _options(command: click.Command) -> dict[str, click.Option]:
-    """The options by their names in the file, which are their flags without dashes."""
-    return {
-        max(option.opts, key=len).removeprefix("--"): option for option in command.params if isinstance(option, click.Option)
-    }
-
-
 def _shared_options() -> dict[str, click.Option]:
     """The options that the file may also have outside its tables, for all commands with them."""
-    from undertone_client.jobs import connection_options, retry_options
-    from undertone_telemetry.options import telemetry_options
+    from undertone_client.jobs import connection_options, policy_option, retry_options
 
     def command(**_: object) -> None:
         pass
 
-    return _options(click.command()(connection_options(retry_options(telemetry_options()(command)))))
+    return flags(click.command()(connection_options(retry_options(policy_option(telemetry_options()(command))))))
 
 
 class _ConfigurationFile:

@@ -144,6 +144,33 @@ def telemetry_options(*names: str) -> Decorator[Any]:
     return option_group("telemetry", TelemetrySettings, *(telemetry_option(name) for name in chosen))
 
 
+def name_variables(command: click.Command, prefix: str) -> None:
+    """Give each option without an environment variable one, which the help text shows.
+
+    `--text-column` of the command `run` in a group gets `<prefix>RUN_TEXT_COLUMN`.
+
+    Args:
+        command: A command, or a group whose commands are all named.
+        prefix: The first part of the names, such as `UNDERTONE_BATCH_`.
+    """
+    if isinstance(command, click.Group):
+        for name, subcommand in command.commands.items():
+            name_variables(subcommand, f"{prefix}{name}_")
+    for flag, option in flags(command).items():
+        if option.envvar is None:
+            option.envvar = f"{prefix}{flag}".upper().replace("-", "_")
+        option.show_envvar = True
+
+
+def flags(command: click.Command) -> dict[str, click.Option]:
+    """The options of a command by their long flags, without the dashes and without --version."""
+    return {
+        max(option.opts, key=len).removeprefix("--"): option
+        for option in command.params
+        if isinstance(option, click.Option) and not option.is_eager
+    }
+
+
 def _apply(options: Sequence[Decorator[Any]], command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)

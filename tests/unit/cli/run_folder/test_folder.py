@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from undertone_cli.readers import ReadOptions
-from undertone_cli.run_folder import RunFolder, RunIdentity, ScoreTable
+from undertone_cli.run_folder import RunFolder, RunIdentity, ScoreTable, replace_file, temporary_path
 from undertone_client import Model, Policy
 from undertone_client.jobs import OutputError
 
@@ -103,3 +103,13 @@ def test_another_table_is_refused_and_never_deleted(tmp_path: Path) -> None:
         RunFolder(tmp_path).clear()
     assert spark.exists()
     assert other.exists()
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    temporary_path(pipe).write_text("a report")
+    with pytest.raises(OSError, match="it is not a regular file: name one"):
+        replace_file(pipe)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -30,8 +30,16 @@ def temporary_path(path: Path) -> Path:
 
 
 def replace_file(path: Path) -> None:
-    """Flush the file at `temporary_path(path)` to the disk, and rename it to `path`."""
+    """Flush the file at `temporary_path(path)` to the disk, and rename it to `path`.
+
+    Raises:
+        OSError: the file cannot be renamed, or `path` is a device, a pipe or in /dev. A user who
+            may write to /dev would replace /dev/stdout for all programs.
+    """
     temporary = temporary_path(path)
+    if path.exists() and (not path.is_file() or path.absolute().is_relative_to("/dev")):
+        temporary.unlink(missing_ok=True)
+        raise OSError(errno.EINVAL, "it is not a regular file: name one", str(path))
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
     temporary.replace(path)

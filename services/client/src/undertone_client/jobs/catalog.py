@@ -204,6 +204,8 @@ _CATALOG_OPTIONS = (
     click.option(
         "--catalog-option",
         "catalog_options",
+        envvar="UNDERTONE_CATALOG_OPTION",
+        show_envvar=True,
         multiple=True,
         metavar="NAME=VALUE",
         help="Property of the Iceberg catalogue, such as s3.endpoint=URL or client.region=REGION. Can be repeated.",

@@ -139,6 +139,8 @@ retry_options = option_group(
     ),
     click.option(
         "--attempts",
+        envvar="UNDERTONE_ATTEMPTS",
+        show_envvar=True,
         type=IntegerRange(min=1),
         default=RetryPolicy().attempts,
         show_default=True,
@@ -164,6 +166,8 @@ def _policy(context: click.Context, option: click.Parameter, value: str) -> Poli
 
 policy_option = click.option(
     "--policy",
+    envvar="UNDERTONE_POLICY",
+    show_envvar=True,
     type=click.Choice([policy.value for policy in Policy]),
     callback=_policy,
     default=Policy.CHUNK_MEAN.value,
