@@ -4,7 +4,7 @@ Requests have no unknown fields, and null stands for an absent field. Responses 
 without presence, and may have further fields in later versions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -45,21 +45,28 @@ class Schemas:
         self.found: dict[str, Json] = {}
 
     def message(self, message: Descriptor) -> Json:
-        """A reference to the schema of a message."""
+        """A reference to the schema of a message, which has at most one oneof."""
         if message.full_name in _WELL_KNOWN:
             return _WELL_KNOWN[message.full_name]
         if message.name not in self.found:
-            schema: Json = {"type": "object"}
+            schema = self._description(message.full_name)
             self.found[message.name] = schema
-            schema |= self._description(message.full_name)
-            schema["properties"] = {field.json_name: self._field(field) for field in message.fields}
-            if required := [field.json_name for field in message.fields if self._is_required(field)]:
-                schema["required"] = required
-            for oneof in message.oneofs:
-                schema["oneOf"] = [{"required": [field.json_name]} for field in oneof.fields]
-            if self._of_requests:
-                schema["additionalProperties"] = False
+            chosen = [field for field in message.fields if field.containing_oneof]
+            others = [field for field in message.fields if not field.containing_oneof]
+            if chosen:
+                # An object for each choice: generators of clients ignore properties beside oneOf.
+                schema["oneOf"] = [
+                    {"title": f"{message.name} {field.name}"} | self._object([*others, field], needs=field) for field in chosen
+                ]
+            else:
+                schema |= self._object(others)
         return {"$ref": f"#/components/schemas/{message.name}"}
+
+    def _object(self, fields: Sequence[FieldDescriptor], *, needs: FieldDescriptor | None = None) -> Json:
+        schema: Json = {"type": "object", "properties": {field.json_name: self._field(field) for field in fields}}
+        if required := [field.json_name for field in fields if field is needs or self._is_required(field)]:
+            schema["required"] = required
+        return schema | ({"additionalProperties": False} if self._of_requests else {})
 
     def _field(self, field: FieldDescriptor) -> Json:
         constraints = {name: value for name, value in self._fields.get(field.full_name, {}).items() if name != "required"}
