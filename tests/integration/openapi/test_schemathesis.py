@@ -27,7 +27,9 @@ def test_every_answer_conforms_to_the_document(pod: Pod, tmp_path: Path) -> None
             "--phases=examples,coverage,fuzzing",
             f"--max-examples={EXAMPLES}",
             "--seed=17",
-            "--workers=4",
+            # Hypothesis parses source code, which fails in one of several threads in Python 3.11:
+            # "AST constructor recursion depth mismatch".
+            "--workers=1",
             "--continue-on-failure",
             f"--request-timeout={TIMEOUT_SECONDS}",
         ],

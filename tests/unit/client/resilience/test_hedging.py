@@ -67,9 +67,10 @@ async def test_a_call_is_retried_when_all_its_hedges_failed(service: FakeClassif
 
 async def test_no_hedge_is_sent_while_the_budget_is_spent(service: FakeClassifier) -> None:
     events: list[Event] = []
-    service.faults.extend([Fault(UNAVAILABLE), Fault(OK, delay_seconds=0.2)])
+    # The delay is long enough for the first failure on a busy machine, which no hedge may precede.
+    service.faults.extend([Fault(UNAVAILABLE), Fault(OK, delay_seconds=1)])
     settings = Settings(
-        hedging=HedgingSettings(delay_seconds=0.05), budget=BudgetSettings(tokens=1), retry=RetryPolicy(attempts=1)
+        hedging=HedgingSettings(delay_seconds=0.5), budget=BudgetSettings(tokens=1), retry=RetryPolicy(attempts=1)
     )
     async with Client(service.target, settings=settings, listener=events.append) as client:
         with pytest.raises(UnavailableError):
