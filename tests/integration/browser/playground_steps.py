@@ -61,7 +61,7 @@ def appearance(browser: Browser, url: str, width: int, scheme: str) -> dict[str,
         "story": page.locator("#text").input_value().split("\n\n"),
         "texts": page.locator("#paragraphs .prose").all_inner_texts(),
         "bars": page.locator("#paragraphs > li").first.locator(".bars li").all_inner_texts(),
-        "calls": page.locator("#calls tr").all_inner_texts(),
+        "calls": [row.locator("th, td").all_text_contents() for row in page.locator("#calls tr").all()],
         "figures": page.locator("#figures dd").all_inner_texts(),
         "model": page.locator("#model").inner_text(),
     }
@@ -170,7 +170,7 @@ def many_labels(browser: Browser, url: str) -> dict[str, Any]:
         "verdicts": page.locator("#paragraphs .verdict").all_inner_texts(),
         "bars": items.first.locator(".bars li").count(),
         "errors": page.locator("#paragraphs .error").all_inner_texts(),
-        "calls": page.locator("#calls tr").all_inner_texts(),
+        "calls": [row.locator("th, td").all_text_contents() for row in page.locator("#calls tr").all()],
         "rows": page.locator("#chart .names li").count(),
         "violations": [rule["id"] for rule in Axe().run(page).response["violations"]],
     }
