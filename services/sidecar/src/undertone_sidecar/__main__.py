@@ -65,6 +65,7 @@ Exit codes:
 def serve(settings: Settings) -> int:
     """Serve undertone.v1.Classifier: score the emotions of paragraphs over gRPC.
 
+    Also serves inference.GRPCInferenceService, for clients of Triton, KServe and MLServer.
     Tokenizes and batches paragraphs, and calls TF Serving or undertone-dev-server in the same pod.
     Health (grpc.health.v1) is SERVING once the model server has the model.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,16 +27,24 @@ _CONTENTS: Final = {"FP32": "fp32_contents", "UINT32": "uint_contents", "BOOL": 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The results of a request: one for each paragraph, and the paragraphs' ids."""
+    """The results of a request.
+
+    Attributes:
+        contract: The contract of the model.
+        classified: The result of each paragraph.
+        identifiers: The id of each paragraph.
+        probabilities: Shape [paragraphs, labels].
+    """
 
     contract: Contract
     classified: Sequence[Classified]
     identifiers: Sequence[str]
+    probabilities: npt.NDArray[np.float32]
 
-    @property
-    def probabilities(self) -> npt.NDArray[np.float32]:
-        """Shape [paragraphs, labels]."""
-        return np.array([row.probabilities for row in self.classified], dtype=np.float32)
+    @classmethod
+    def of(cls, contract: Contract, classified: Sequence[Classified], identifiers: Sequence[str]) -> Self:
+        probabilities = np.array([row.probabilities for row in classified], dtype=np.float32)
+        return cls(contract, classified, identifiers, probabilities)
 
 
 @dataclass(frozen=True, slots=True)

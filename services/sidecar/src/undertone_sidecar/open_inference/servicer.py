@@ -142,7 +142,7 @@ def _response(
     response = open_inference_pb2.ModelInferResponse(
         model_name=contract.name, model_version=str(contract.version), id=request.id
     )
-    rows = Rows(contract, classified, [paragraph.id for paragraph in infer.paragraphs])
+    rows = Rows.of(contract, classified, [paragraph.id for paragraph in infer.paragraphs])
     fill(response, outputs, rows, is_raw=infer.is_raw)
     return response
 

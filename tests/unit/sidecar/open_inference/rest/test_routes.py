@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from undertone_protos.v1 import classifier_pb2
+from undertone_sidecar.health import Health
+from undertone_sidecar.http import application
+from undertone_sidecar.open_inference import open_inference_routes
 from undertone_sidecar.open_inference.raw_bytes import pack, unpack
+from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.testing import LABELS, Pod, running_pod
 
 INFER = "/v2/models/emotions/infer"
@@ -144,6 +148,31 @@ async def test_health_and_metadata(base: Path) -> None:
             metadata = (await request(pod, "GET", path)).json
             assert metadata["inputs"][0] == {"name": "text", "datatype": "BYTES", "shape": [-1]}
             assert metadata["outputs"][0] == {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(LABELS)]}
+
+
+async def test_an_unexpected_error_is_answered_and_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
+    class BrokenCalls:
+        async def unary(self, *_: object) -> None:
+            raise RuntimeError(TEXTS[1])
+
+    limits = RequestLimits(paragraph_bytes=100, paragraph_characters=100, batch_paragraphs=4, batch_bytes=100)
+    # The path has no body.
+    app = application(open_inference_routes(BrokenCalls(), None, Health(), limits))  # type: ignore[arg-type]
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    path = "/v2/models/emotions"
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"]) == {"error": "internal error: see the log of the sidecar"}
+    assert [record.message.splitlines()[0] for record in caplog.records] == ["request failed with RuntimeError"]
+    assert TEXTS[1] not in caplog.text
 
 
 async def test_without_a_model_the_server_is_live_and_not_ready(base: Path) -> None:

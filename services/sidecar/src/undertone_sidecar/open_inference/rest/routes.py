@@ -1,10 +1,8 @@
 """The paths under /v2, which call the gRPC service."""
 
 import asyncio
-import logging
 import math
 import re
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -37,8 +35,6 @@ _OTHER_ELEMENTS: Final = 256
 _MODEL_PATHS: Final = ("/models/{model}", "/models/{model}/versions/{version}")
 
 _Response = TypeVar("_Response", bound=Message)
-
-log = logging.getLogger(__name__)
 
 
 def open_inference_routes(calls: Calls, bodies: Bodies, health: Health, limits: RequestLimits) -> Sequence[BaseRoute]:
@@ -166,7 +162,6 @@ async def _not_routed(request: Request, error: HTTPException) -> Response:
     return _error(error.status_code, "this path does not exist: see the Open Inference Protocol")
 
 
-async def _internal_error(_: Request, error: Exception) -> Response:
-    # Without the message, which may contain the text of a paragraph.
-    log.error("request failed with %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+async def _internal_error(_: Request, __: Exception) -> Response:
+    # The application logs the error, which Starlette raises again after the answer.
     return _error(500, "internal error: see the log of the sidecar")
