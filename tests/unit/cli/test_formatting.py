@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from undertone_cli.formatting import BAR_CELLS, bar, date_and_time, duration, number, percent
+from undertone_cli.formatting import BAR_CELLS, bar, date_and_time, duration, number, percent, points, signed
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,8 @@ def test_numbers_have_separators_and_at_most_one_decimal(value: float, expected:
 def test_date_and_time_is_in_utc() -> None:
     assert date_and_time(datetime(2025, 3, 5, 0, 30, tzinfo=timezone(timedelta(hours=1)))) == "4 March 2025, 23:30 UTC"
     assert date_and_time(datetime(2025, 3, 5, 14, 7, tzinfo=UTC)) == "5 March 2025, 14:07 UTC"
+
+
+def test_signed_numbers_have_a_minus_and_no_signed_zero() -> None:
+    assert [signed(value) for value in (0.254, -0.1, 0.001, -0.001, 1)] == ["+0.25", "−0.10", "0.00", "0.00", "+1.00"]
+    assert [points(value) for value in (0.031, -0.004, -0.0001)] == ["+3.1", "−0.4", "0.0"]

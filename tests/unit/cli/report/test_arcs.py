@@ -37,8 +37,8 @@ def test_every_point_of_an_arc_is_a_distribution(course: Course, bandwidth: floa
         assert max(values) <= max(column) + 1e-9
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(20, 6000), st.floats(0, 1), st.floats(0, 1), st.data())
+@settings(max_examples=25, deadline=None)
+@given(st.integers(20, 2000), st.floats(0, 1), st.floats(0, 1), st.data())
 def test_the_default_keeps_the_peak_of_a_scene(span: int, level: float, rest: float, data: st.DataObject) -> None:
     """A scene of four bandwidths reaches nine tenths of its height, however long the story."""
     length = min(span, round(4 * default_bandwidth(span)) + 1)

@@ -130,7 +130,7 @@ def compare_runs(path: Path, older: Path) -> Comparison:
         )
         paragraphs = rows(
             "SELECT id, document, position, text_sha256, labels_before AS before, labels_after AS after, shift"
-            " FROM changed_paragraphs ORDER BY shift DESC, document, position LIMIT ?",
+            " FROM changed_paragraphs WHERE shift > 0 ORDER BY shift DESC, document, position LIMIT ?",
             MAX_PARAGRAPHS,
         )
         places = session.read("SELECT document, position FROM changed_paragraphs WHERE flipped").read_all()
