@@ -107,6 +107,6 @@ def test_reading_counts_the_bytes_of_the_files_as_they_are(tmp_path: Path) -> No
     inspect_inputs(inputs, counts.append)
     assert sum(counts) == inputs.size == path.stat().st_size
     output = StringIO()
-    with reading_display(Console(file=output, force_terminal=True, width=80), inputs.size) as on_bytes:
+    with reading_display(Console(file=output, force_terminal=True, width=80), inputs) as on_bytes:
         on_bytes(inputs.size or 0)
     assert "Reading the inputs" in output.getvalue()

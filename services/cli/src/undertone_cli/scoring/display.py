@@ -14,7 +14,7 @@ from rich.text import Text
 from undertone_client import BreakerState, CallCounts, ClientState
 
 from undertone_cli.formatting import bar, by_frequency, duration
-from undertone_cli.readers import printable
+from undertone_cli.readers import InputSet, printable
 from undertone_cli.run_folder import Manifest
 from undertone_cli.scoring.monitor import GetState, RunCounts
 
@@ -73,19 +73,19 @@ class RateEstimate:
 
 
 @contextmanager
-def reading_display(console: Console, size: int | None) -> Iterator[Callable[[int], None]]:
+def reading_display(console: Console, inputs: InputSet) -> Iterator[Callable[[int], None]]:
     """Shows how much of the inputs was read before a run, on a terminal. Yields a callback.
 
     Args:
         console: the console.
-        size: bytes of the inputs; None if unknown.
+        inputs: their size is requested only on a terminal, with a call for each object of a store.
     """
     if console.quiet or not console.is_terminal:
         yield lambda count: None
         return
     columns = (SpinnerColumn(), TextColumn("Reading the inputs"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=console, transient=True) as view:
-        task = view.add_task("", total=size)
+        task = view.add_task("", total=inputs.size)
         yield lambda count: view.advance(task, count)
 
 

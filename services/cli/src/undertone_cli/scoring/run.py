@@ -84,7 +84,7 @@ class ScoringRun:
         """Score all paragraphs of the inputs; `overwrite` deletes the folder's earlier run."""
         self._folder.check_usable()
         self._report_skipped(inputs)
-        with reading_display(self._console, inputs.size) as on_bytes:
+        with reading_display(self._console, inputs) as on_bytes:
             inspection = inspect_inputs(inputs, on_bytes)
         if inspection.paragraphs == 0:
             self._print("The inputs contain no paragraph: the table will be empty.")
@@ -101,7 +101,7 @@ class ScoringRun:
         inputs = _recorded_inputs(manifest)
         _check_rereadable(inputs)
         # Not on the event loop, where a signal would have no effect until all inputs are read.
-        with reading_display(self._console, inputs.size) as on_bytes:
+        with reading_display(self._console, inputs) as on_bytes:
             check_unchanged(manifest.identity.sources, on_bytes)
         return self._run(self._replay())
 
