@@ -86,6 +86,9 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "cost": _command("cost", _POD, "Measure time per paragraph by length, separate and mixed."),
     "load": _command("load", _POD, "Load a service with Classify calls, open loop or closed loop."),
     "sidecar": _command("sidecar", _PARTS, "Measure CPU time and memory of the sidecar."),
+    "http": LazyCommand(
+        "undertone_bench.commands.http:http_command", _PARTS, "Measure the cost of HTTP beside gRPC in the sidecar."
+    ),
     "envoy": _command("envoy", _PARTS, "Measure the cost of the chart's Envoy."),
     "telemetry": _command("telemetry", _PARTS, "Measure the cost of metrics, traces and logs."),
     "memory": _command("memory", _PARTS, "Measure memory of the model server beside the estimate."),

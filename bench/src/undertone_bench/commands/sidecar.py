@@ -1,16 +1,11 @@
 """CPU time and memory of the sidecar, with a fake model server that answers at once."""
 
 import asyncio
-import contextlib
 import hashlib
-import json
 import os
 import pstats
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +18,10 @@ from undertone_sidecar.tokenizer import Tokenizer
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
+from undertone_bench.lone_sidecar import running_sidecar
 from undertone_bench.models import BenchModel
 from undertone_bench.options import experiment_options, progress, reporting
-from undertone_bench.processes import ProcessUsage, stop
+from undertone_bench.processes import ProcessUsage
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 
 _DISTINCT_PARAGRAPHS: Final = 4096
@@ -77,7 +73,9 @@ def sidecar(experiment: Experiment, count: int, batch: int, in_flight: int, prof
     # As in the sidecar: the tokenizer's own threads would not be counted.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     steps = []
-    with _running_sidecar(experiment, profile) as (pid, target):
+    module = ("undertone_bench.profiled_sidecar", str(profile)) if profile else ("undertone_sidecar",)
+    with running_sidecar(experiment, module) as running:
+        pid, target = running.pid, running.target
         asyncio.run(_send(target, texts, _WARM_UP_PARAGRAPHS, batch, in_flight))
         size = max(_DISTINCT_PARAGRAPHS, count // _STEPS)
         for total in range(size, count + 1, size):
@@ -92,35 +90,6 @@ def sidecar(experiment: Experiment, count: int, batch: int, in_flight: int, prof
     if profile:
         pstats.Stats(str(profile)).sort_stats("tottime").print_stats(35)
     return _report(experiment, steps, batch)
-
-
-@contextlib.contextmanager
-def _running_sidecar(experiment: Experiment, profile: Path | None) -> Iterator[tuple[int, str]]:
-    """The sidecar's process id and address."""
-    model = experiment.model
-    with tempfile.TemporaryDirectory(prefix="undertone-bench-") as folder, contextlib.ExitStack() as stack:
-        socket, log = f"{folder}/model.sock", Path(folder, "sidecar.log")
-        contract = model.contract
-        options = [f"--version={contract.version}", f"--labels={len(contract.labels)}"]
-        fake = [sys.executable, "-m", "undertone_bench.fake_model_server", f"unix:{socket}", model.base.name, *options]
-        stack.callback(stop, subprocess.Popen(fake))
-        addresses = [f"--model-dir={model.base}", f"--model-server=unix:{socket}", "--port=0", "--metrics-port=0"]
-        module = ["undertone_bench.profiled_sidecar", str(profile)] if profile else ["undertone_sidecar"]
-        command = [sys.executable, "-m", *module, *addresses, "--log-format=json", *experiment.sidecar_flags]
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stderr=output, stdout=output)
-        stack.callback(stop, process)
-        yield process.pid, _wait_until_ready(log, process)
-
-
-def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> str:
-    """The sidecar's address. Raises BenchError with its log if it ends."""
-    while '"ready"' not in (text := log.read_text(encoding="utf-8")):
-        if process.poll() is not None:
-            raise BenchError(f"the sidecar ended:\n{text}")
-        time.sleep(0.05)
-    port = next(json.loads(line)["port"] for line in text.splitlines() if '"listening"' in line)
-    return f"localhost:{port}"
 
 
 async def _send(target: str, texts: Sequence[str], total: int, batch: int, in_flight: int) -> int:
