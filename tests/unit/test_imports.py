@@ -1,6 +1,8 @@
 """The modules of each distribution import each other without cycles."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -42,3 +44,9 @@ def test_imports_have_no_cycle(package: Path) -> None:
         for name, path in modules.items()
     }
     list(TopologicalSorter(imports).static_order())  # raises CycleError, with the cycle
+
+
+def test_a_sidecar_without_its_http_port_does_not_import_the_http_server() -> None:
+    program = "import sys, undertone_sidecar; print(sorted({'starlette', 'uvicorn', 'h11'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

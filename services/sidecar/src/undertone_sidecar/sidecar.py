@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from starlette.types import ASGIApp
 from undertone_protos.inference import open_inference_pb2_grpc
 from undertone_protos.v1 import classifier_pb2_grpc
 from undertone_telemetry import Telemetry, TelemetryError
@@ -25,22 +24,11 @@ from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.events import ignore
 from undertone_sidecar.health import CLASSIFIER, OPEN_INFERENCE, Health
-from undertone_sidecar.http import (
-    Bodies,
-    Calls,
-    HttpPort,
-    Identity,
-    application,
-    classifier_routes,
-    health_routes,
-    openapi_route,
-)
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
 from undertone_sidecar.model_watcher import ModelWatcher
-from undertone_sidecar.open_inference import OpenInferenceServicer, open_inference_routes
+from undertone_sidecar.open_inference import OpenInferenceServicer
 from undertone_sidecar.pipeline import Pipeline, no_span
-from undertone_sidecar.playground import playground_routes
 from undertone_sidecar.scoring import Scoring
 from undertone_sidecar.server import ClassifierServicer
 from undertone_sidecar.settings import Settings
@@ -50,6 +38,7 @@ from undertone_sidecar.tls import ServerCertificates
 if TYPE_CHECKING:
     from undertone_telemetry.tracing import Tracing
 
+    from undertone_sidecar.http import HttpPort
     from undertone_sidecar.spans import SpanListener
 
 _MAX_CONNECTIONS: Final = 4096
@@ -156,7 +145,7 @@ class Sidecar:
                 _server_options(settings),
             )
             health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
-        self._http = HttpPort() if settings.http_port is not None else None
+        self._http = _http_port(settings)
         self.port = 0
         self.http_port: int | None = None
         self.health_port: int | None = None
@@ -185,8 +174,10 @@ class Sidecar:
             self._http.attach(self._server)
         await self._server.start()
         if self._http and (http_port := self._settings.http_port) is not None:
+            from undertone_sidecar.http_application import http_application  # Imports Starlette.
+
+            app = http_application(self._settings, self._http.channel, self._health)
             context = self._certificates.context() if self._certificates else None
-            app = self._application(self._http)
             self.http_port = await self._http.start(app, self._settings.host, http_port, context)
         if self._health_server:
             await self._health_server.start()
@@ -253,19 +244,6 @@ class Sidecar:
         await asyncio.to_thread(self._telemetry.close)
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _application(self, http: HttpPort) -> ASGIApp:
-        limits, identity = self._settings.request_limits, Identity(trust_headers=self._settings.trust_caller_metadata)
-        calls = Calls(http.channel, identity)
-        bodies = Bodies(identity, limits.message_bytes)
-        routes = [
-            *classifier_routes(calls, bodies, limits),
-            *open_inference_routes(calls, bodies, self._health, limits),
-            *health_routes(self._health),
-            openapi_route(limits, self._settings.served_name),
-            *(playground_routes() if self._settings.playground else ()),
-        ]
-        return application(routes)
-
     def _refuse_calls(self) -> None:
         self._scoring.refuse_calls()
         if self._http:
@@ -297,6 +275,14 @@ def _plan(machine: Machine, settings: Settings) -> ThreadPlan:
     extra = {"machine": str(machine), "tokenizer_threads": planned.tokenizers, "model_calls": planned.model_calls}
     log.info("thread plan", extra=extra)
     return planned
+
+
+def _http_port(settings: Settings) -> "HttpPort | None":
+    if settings.http_port is None:
+        return None
+    from undertone_sidecar.http import HttpPort  # Imports Starlette and uvicorn.
+
+    return HttpPort()
 
 
 def _span_listener(tracing: "Tracing | None") -> "SpanListener | None":

@@ -1,6 +1,5 @@
 """The Open Inference Protocol, version 2, for clients of KServe, Triton and MLServer."""
 
-from undertone_sidecar.open_inference.rest import open_inference_routes
 from undertone_sidecar.open_inference.servicer import OpenInferenceServicer
 
-__all__ = ["OpenInferenceServicer", "open_inference_routes"]
+__all__ = ["OpenInferenceServicer"]
