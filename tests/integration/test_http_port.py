@@ -25,7 +25,7 @@ RAIN: Final = b'{"text": "rain"}'
 JSON: Final = {"content-type": "application/json"}
 
 MAX_BLOCKING_SECONDS: Final = 0.010
-ROUNDS: Final = 3
+ROUNDS: Final = 6
 MEMORY_LIMIT_BYTES: Final = 512 * 2**20
 """Memory limit of the sidecar's container in the chart."""
 

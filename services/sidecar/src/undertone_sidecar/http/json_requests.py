@@ -92,8 +92,9 @@ def check_json(text: str, limits: JsonLimits) -> Iterator[None]:
 
 
 def _check_escapes(text: str, maximum: int) -> None:
+    backslashes = text.count("\\")
     # Of a run of backslashes, each two are one escape sequence.
-    if text.count("\\") - text.count("\\\\") > maximum:
+    if backslashes > maximum and backslashes - text.count("\\\\") > maximum:
         raise JsonError(f"the request has more than {maximum} escape sequences: send several smaller requests")
 
 
