@@ -12,8 +12,8 @@ import pytest
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.health import Health
 from undertone_sidecar.http import application
-from undertone_sidecar.open_inference import open_inference_routes
 from undertone_sidecar.open_inference.raw_bytes import pack, unpack
+from undertone_sidecar.open_inference.rest import open_inference_routes
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.testing import LABELS, Pod, running_pod
 
