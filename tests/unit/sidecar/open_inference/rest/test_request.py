@@ -14,7 +14,7 @@ from undertone_sidecar.http import JsonLimits
 from undertone_sidecar.open_inference.raw_bytes import pack, unpack
 from undertone_sidecar.open_inference.rest.request import parse_body, read_request
 
-LIMITS = JsonLimits(elements=1000, escapes=100)
+LIMITS = JsonLimits(elements=1000, escapes=1000)
 TEXT = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["rain"]}
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -85,7 +85,7 @@ def test_fields_with_null_are_left_out() -> None:
         (b"", "character 0: the request is not JSON"),
         (b'{"inputs": \xff}', "byte 11: the JSON object is not UTF-8"),
         (b"[" * 2000, "more than 1000 elements"),
-        (b'{"id": "' + b"\\n" * 101 + b'"}', "more than 100 escape sequences"),
+        (b'{"id": "' + b"\\n" * 1001 + b'"}', "more than 1000 escape sequences"),
         (b"[]", "the request must be an object"),
         (b'{"inputs": [], "inputs": []}', "a field of the request is there twice"),
         (b'{"id": NaN}', "NaN is not a number in JSON"),
