@@ -13,6 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
+from undertone_sidecar.caller import caller_of
+from undertone_sidecar.http.identity import peer_of
 from undertone_sidecar.shared_limit import SharedLimit
 
 MAX_HEAD_BYTES: Final = 16 * 1024
@@ -85,7 +87,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(transport)
-        self._host = self.client[0] if self.client else ""
+        self._host = caller_of((), peer=peer_of(self.client[0] if self.client else ""), trust_metadata=False)
         self._counted = self.server_state.limit.fits(self._host, 1)
         if not self._counted:
             transport.abort()

@@ -17,10 +17,14 @@ class Identity:
     trust_headers: bool
 
     def of(self, request: Request) -> str:
-        host = request.client.host if request.client else ""
         return caller_of(
             request.headers.items() if self.trust_headers else (),
-            peer=f"ipv6:[{host}]:0" if ":" in host else f"ipv4:{host}:0",
+            peer=peer_of(request.client.host if request.client else ""),
             certificate_names=getattr(request.state, "certificate_names", ()),
             trust_metadata=self.trust_headers,
         )
+
+
+def peer_of(address: str) -> str:
+    """An IP address in gRPC's notation for peers."""
+    return f"ipv6:[{address}]:0" if ":" in address else f"ipv4:{address}:0"
