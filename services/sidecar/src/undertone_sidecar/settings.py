@@ -68,7 +68,7 @@ class Settings(ThreadSettings):
     tls_cert: Path | None = field(
         default=None,
         metadata=file_option(
-            "Certificate chain of the gRPC service (PEM), which then accepts TLS 1.2 and 1.3 only. Changed files are "
+            "Certificate chain of --port and --http-port (PEM), which then accept TLS 1.2 and 1.3 only. Changed files are "
             "reloaded. Needs --tls-key."
         ),
     )
@@ -92,7 +92,7 @@ class Settings(ThreadSettings):
     trust_caller_metadata: bool = field(
         default=False,
         metadata=boolean_option(
-            "Identify callers by the metadata x-undertone-caller. Only for sidecars that receive all "
+            "Identify callers by the metadata or header x-undertone-caller. Only for sidecars that receive all "
             "calls through a load balancer that overwrites it, as the chart's Envoy does. Otherwise, callers are "
             "identified by their client certificate, or by their IP address."
         ),
@@ -165,7 +165,8 @@ class Settings(ThreadSettings):
     max_message_bytes: int = field(
         default=4194304,
         metadata=option(
-            "Maximum size of a request message. Use at least the limit of the load balancer. Larger messages fail with "
+            "Maximum size of a request message, or of a body over HTTP. Use at least the limit of the load balancer. "
+            "Larger messages fail with "
             "RESOURCE_EXHAUSTED. Messages of valid requests are always accepted.",
             IntegerRange(1, 2147483647),
             "BYTES",
