@@ -17,6 +17,8 @@ from tests.integration.support.envoy import Answer, Envoy, EnvoyLauncher, reques
 from tests.integration.support.http2 import Http2Connection, grpc_frame, grpc_headers
 from tests.integration.support.processes import TIMEOUT_SECONDS, buf_curl
 
+NO_SUCH_METHOD = "no such method: see the API reference, docs/reference/api.md"
+
 LIMIT = 4 * 1024 * 1024
 
 
@@ -101,9 +103,9 @@ async def test_get_model_in_json(envoy: Envoy, channel: grpc.aio.Channel) -> Non
             3,
             "larger than 4194304 bytes: send several",
         ),
-        ("POST", "/v1/paragraphs:translate", b"{}", 404, 5, "no such method"),
+        ("POST", "/v1/paragraphs:translate", b"{}", 404, 5, NO_SUCH_METHOD),
         ("GET", "/v1/paragraphs:classify", None, 405, 12, "send POST"),
-        ("GET", "/", None, 404, 5, "no such method"),
+        ("GET", "/", None, 404, 5, NO_SUCH_METHOD),
         ("GET", "/v1%2Fmodel", None, 400, 3, ""),
     ],
 )
@@ -124,8 +126,8 @@ def test_invalid_json_requests_are_refused(
         ("undertone.v1.Classifier/Classify", b"\x0a\x01 ", "INVALID_ARGUMENT", "text is empty or white space only"),
         ("undertone.v1.Classifier/Classify", b"\x0a\xff", "INVALID_ARGUMENT", "cannot be decoded"),
         ("undertone.v1.Classifier/Classify", b"r" * LIMIT, "INVALID_ARGUMENT", "larger than 4194304 bytes"),
-        ("undertone.v1.Classifier/Translate", b"", "UNIMPLEMENTED", "no such method"),
-        ("tensorflow.serving.PredictionService/Predict", b"", "UNIMPLEMENTED", "no such method"),
+        ("undertone.v1.Classifier/Translate", b"", "UNIMPLEMENTED", NO_SUCH_METHOD),
+        ("tensorflow.serving.PredictionService/Predict", b"", "UNIMPLEMENTED", NO_SUCH_METHOD),
     ],
 )
 async def test_invalid_grpc_requests_are_refused(

@@ -151,7 +151,7 @@ local function skip_objects(fields)
     if body:byte(position) == 93 then
       return position + 1
     end
-    local each = "each of " .. what
+    local each = "an element of " .. what
     for _ = 1, MOST_OBJECTS do
       local ended
       position, ended = skip_separator(body, skip_object(body, position, fields, each), 93, what)
@@ -182,7 +182,7 @@ function skip_object(body, position, fields, what)
       local shown = body:sub(position, position + 40):match('^"[^"%z\1-\31]*"?')
       fail(position, "the field %s of %s is unknown: send %s", shown, what, fields[1])
     elseif seen[field.name] then
-      fail(position, "the field %s of %s is repeated", field.name, what)
+      fail(position, "the field %s of %s is repeated: send it once", field.name, what)
     end
     seen[field.name] = true
     local ended
@@ -226,7 +226,7 @@ local function check_json(body, path)
   end
   local ok, failure = pcall(parse, body:getBytes(0, body:length()), BODIES[path])
   if not ok then
-    return "the request is not valid JSON of the method: " .. (failure.message or tostring(failure))
+    return "the request is invalid: " .. (failure.message or tostring(failure))
   end
 end
 

@@ -46,7 +46,7 @@ async def _not_routed(_: Request, error: HTTPException) -> Response:
         code = grpc.StatusCode.UNIMPLEMENTED
         message = f"the HTTP method is not supported: send {allowed.replace(', ', ' or ')}"
     else:
-        code, message = grpc.StatusCode.NOT_FOUND, "no such method"
+        code, message = grpc.StatusCode.NOT_FOUND, "no such method: see the API reference, docs/reference/api.md"
     return status_response(code, message, http_status=error.status_code, headers=error.headers)
 
 

@@ -87,7 +87,7 @@ def _timeout_seconds(request: Request) -> float | None:
     if found is None:
         raise CallError(
             grpc.StatusCode.INVALID_ARGUMENT,
-            "the header grpc-timeout is invalid: send at most 8 digits and a unit, for example 500m",
+            f"the header grpc-timeout is {value[:20]!r}: send at most 8 digits and a unit (H, M, S, m, u or n), such as 500m",
         )
     return int(found[1]) * _SECONDS[found[2]]
 

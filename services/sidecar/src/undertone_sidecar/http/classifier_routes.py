@@ -87,9 +87,7 @@ def _posted(
                     if is_large:
                         await asyncio.sleep(0)
             except JsonError as error:
-                raise CallError(
-                    grpc.StatusCode.INVALID_ARGUMENT, f"the request is not valid JSON of the method: {error}"
-                ) from None
+                raise CallError(grpc.StatusCode.INVALID_ARGUMENT, f"the request is invalid: {error}") from None
             del body
             return _json(await calls.unary(request, method, message, response_type))
 

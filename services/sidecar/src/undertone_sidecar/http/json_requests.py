@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from undertone_protos.json_syntax import syntax_problem
 
 _SHOWN_CHARACTERS: Final = 40
 """Maximum length of a field's name in an error."""
@@ -21,6 +22,9 @@ _NUMBER: Final = re.compile("-?[0-9]{1,10}")
 
 _MAX_GAP: Final = 65536
 """Maximum number of characters before, between and after strings."""
+
+_GZIP: Final = b"\x1f\x8b"
+"""The first bytes of a body that is compressed with gzip."""
 
 _MAX_DIGITS: Final = 20
 """Python needs quadratic time for the digits of an integer."""
@@ -65,14 +69,14 @@ def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[N
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise JsonError(f"byte {error.start}: the body is not UTF-8") from None
+        raise JsonError(f"byte {error.start}: {_encoding_problem(body)}") from None
     try:
         yield
         yield from check_json(text, limits)
         yield
         value = json.loads(text, object_pairs_hook=_Object, parse_int=_integer)
     except json.JSONDecodeError as error:
-        raise JsonError(f"character {error.pos}: {_lower_case(error.msg)}") from None
+        raise JsonError(f"line {error.lineno}, column {error.colno}: {syntax_problem(error)}") from None
     except RecursionError:
         raise JsonError("the arrays and objects are too deep") from None
     yield
@@ -118,8 +122,9 @@ def _integer(digits: str) -> int:
     return int(digits[:_MAX_DIGITS])
 
 
-def _lower_case(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _encoding_problem(body: bytes) -> str:
+    compressed = body.startswith(_GZIP)
+    return "the body is compressed with gzip: send it uncompressed" if compressed else "the body is not UTF-8: convert it"
 
 
 def _fill(message: Message, value: object, name: str) -> None:
@@ -133,7 +138,7 @@ def _fill(message: Message, value: object, name: str) -> None:
             shown = json.dumps(key[:_SHOWN_CHARACTERS])
             raise JsonError(f"the field {shown} of {name} is unknown: send {list_of_names}")
         if field.number in seen:
-            raise JsonError(f"the field {field.json_name} of {name} is repeated")
+            raise JsonError(f"the field {field.json_name} of {name} is repeated: send it once")
         seen.add(field.number)
         if content is not None:
             _set(message, field, content)
@@ -155,7 +160,7 @@ def _set(message: Message, field: FieldDescriptor, value: object) -> None:
             raise JsonError(f"{name} must be an array")
         elements = getattr(message, field.name)
         for element in value:
-            _fill(elements.add(), element, f"each of {name}")
+            _fill(elements.add(), element, f"an element of {name}")
     elif field.enum_type is not None:
         setattr(message, field.name, _number(field.enum_type, name, value))
     elif not isinstance(value, str):
@@ -175,7 +180,8 @@ def _number(enum: EnumDescriptor, name: str, value: object) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value in _INT32:
         return value
-    raise JsonError(f"{name} is invalid: send one of {', '.join(_names(enum))}")
+    shown = json.dumps(value[:_SHOWN_CHARACTERS]) if isinstance(value, str) else "the value"
+    raise JsonError(f"{shown} of {name} is unknown: send one of {', '.join(_names(enum))}")
 
 
 def _names(enum: EnumDescriptor) -> Iterable[str]:

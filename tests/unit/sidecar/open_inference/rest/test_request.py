@@ -82,7 +82,7 @@ def test_fields_with_null_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "character 0: the request is not JSON"),
+        (b"", "the request is not JSON: line 1, column 1: the text ends here"),
         (b'{"inputs": \xff}', "byte 11: the JSON object is not UTF-8"),
         (b"[" * 2000, "more than 1000 elements"),
         (b'{"id": "' + b"\\n" * 1001 + b'"}', "more than 1000 escape sequences"),

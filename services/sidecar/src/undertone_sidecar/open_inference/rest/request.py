@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from undertone_protos.inference import open_inference_pb2
+from undertone_protos.json_syntax import syntax_problem
 
 from undertone_sidecar.errors import RequestError
 from undertone_sidecar.http import JsonError, JsonLimits, check_json
@@ -112,9 +113,10 @@ async def _parse(data: bytes, limits: JsonLimits) -> Any:
     except JsonError as error:
         raise RequestError(str(error)) from None
     except UnicodeDecodeError as error:
-        raise RequestError(f"byte {error.start}: the JSON object is not UTF-8") from None
+        raise RequestError(f"byte {error.start}: the JSON object is not UTF-8: convert it") from None
     except json.JSONDecodeError as error:
-        raise RequestError(f"character {error.pos}: the request is not JSON: {error.msg}") from None
+        problem = f"line {error.lineno}, column {error.colno}: {syntax_problem(error)}"
+        raise RequestError(f"the request is not JSON: {problem}") from None
     except RecursionError:
         raise RequestError("the arrays and objects of the request are too deep") from None
 
