@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 import grpc
 import pytest
-from undertone_client import Client, SettingsError
+from undertone_client import BreakerSettings, Client, Mode, RetryPolicy, Settings, SettingsError, UnavailableError
 from undertone_client.grpc_transport import open_channel
 from undertone_client.testing import FakeClassifier
 from undertone_protos.v1 import classifier_pb2 as pb
@@ -36,6 +36,21 @@ async def test_an_unreachable_address_receives_no_calls(service: FakeClassifier)
 def test_an_invalid_port_is_rejected(target: str) -> None:
     with pytest.raises(SettingsError, match=r"has the port \d+; give one from 1 to 65535"):
         Client(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("127.0.0.1:1", "no program listens at this address: start the service, or correct the target (gRPC: "),
+        ("nowhere.invalid:50051", "the name of the host is unknown: correct the target (gRPC: "),
+    ],
+)
+async def test_a_failed_connection_is_explained(target: str, problem: str) -> None:
+    settings = Settings(mode=Mode.ONLINE, retry=RetryPolicy(attempts=1), breaker=BreakerSettings(patience_seconds=0))
+    async with Client(target, settings=settings) as client:
+        with pytest.raises(UnavailableError) as refused:
+            await client.classify("the rain had stopped")
+        assert refused.value.reason.startswith(problem)
 
 
 @pytest.mark.parametrize("prefix", ["unix:", "unix://"])

@@ -1,6 +1,6 @@
 import pytest
 from undertone_client.errors import SettingsError
-from undertone_client.settings import validate_target
+from undertone_client.settings import Settings, validate_target
 
 
 @pytest.mark.parametrize("target", ["localhost", "dns:///undertone.example", "10.0.0.1", "[::1]", "ipv4:10.0.0.1", "host:"])
@@ -13,6 +13,11 @@ def test_a_target_without_port_is_refused(target: str) -> None:
 def test_an_address_of_ipv6_needs_brackets() -> None:
     with pytest.raises(SettingsError, match=r"in brackets, such as \[::1\]:50051"):
         validate_target("::1")
+
+
+def test_tls_is_not_a_boolean() -> None:
+    with pytest.raises(SettingsError, match=r"tls is True; use Tls\(\) for TLS, or None for plaintext"):
+        Settings(tls=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

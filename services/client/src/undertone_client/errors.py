@@ -67,10 +67,17 @@ class UnavailableError(ServiceError):
 
 
 class CircuitOpenError(UnavailableError):
-    """The call was not sent, because the circuit breaker is open."""
+    """The call was not sent, because the circuit breaker is open.
 
-    def __init__(self, *, attempts: int = 0) -> None:
+    Args:
+        attempts: see `ServiceError`.
+        failure: the last failure that the breaker counted. Empty if it is unknown.
+    """
+
+    def __init__(self, *, attempts: int = 0, failure: str = "") -> None:
         reason = "the circuit breaker is open: recent calls failed, so this one was not sent"
+        if failure:
+            reason = f"{reason}; the last failure was {failure}"
         super().__init__(grpc.StatusCode.UNAVAILABLE, reason, attempts=attempts)
 
 
@@ -149,6 +156,20 @@ _MISCONFIGURED = (
 """Parts of gRPC's explanations of connections that can never succeed: TLS is used on one side only,
 the certificate is not trusted or has another name, or the server does not speak HTTP/2."""
 
+_HTTP_1 = "Trying to connect an http1.x server"
+
+_CONNECTION_PROBLEMS = {
+    "Connection refused": "no program listens at this address: start the service, or correct the target",
+    "hostname lookup error": "the name of the host is unknown: correct the target",
+    _HTTP_1: "the port serves HTTP/1: use the gRPC port of the service, 50051 by default",
+}
+"""What parts of gRPC's explanations of failed connections mean."""
+
+
+def is_http_1(error: ServiceError) -> bool:
+    """Whether the target is a port for HTTP/1, such as that of the sidecar's JSON."""
+    return error.status is grpc.StatusCode.UNAVAILABLE and _HTTP_1 in error.reason
+
 
 def is_misconfigured(error: ServiceError) -> bool:
     """Whether a connection failed in a way that neither a retry nor time can change."""
@@ -180,6 +201,9 @@ def from_rpc(error: grpc.aio.AioRpcError, *, attempts: int = 1) -> ServiceError:
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in reason:
         # Not overload: the same message is refused again, but a part of it may be accepted.
         return service_error(grpc.StatusCode.INVALID_ARGUMENT, f"the message is too large: {reason}", attempts=attempts)
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        problem = next((problem for part, problem in _CONNECTION_PROBLEMS.items() if part in reason), None)
+        reason = f"{problem} (gRPC: {reason})" if problem else reason
     return service_error(error.code(), reason, attempts=attempts, pushback_seconds=pushback)
 
 

@@ -86,6 +86,8 @@ class Settings:
     credentials: Credentials | None = None
 
     def __post_init__(self) -> None:
+        if self.tls is not None and not isinstance(self.tls, Tls):
+            raise SettingsError(f"tls is {self.tls!r}; use Tls() for TLS, or None for plaintext")
         if not 0 < self.timeout_seconds < math.inf:
             raise SettingsError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0, and finite")
         if self.deadline_seconds is not None and not self.deadline_seconds > 0:

@@ -150,10 +150,11 @@ class Stream:
             return 0, reason
         text_bytes, id_bytes = len(paragraph.text.encode()), len(paragraph.id.encode())
         if 0 < self._limits.max_paragraph_bytes < text_bytes:
-            return 0, f"{text_bytes} bytes of text, the service accepts {self._limits.max_paragraph_bytes}"
+            limit = self._limits.max_paragraph_bytes
+            return 0, f"text has {text_bytes} bytes in UTF-8; the limit is {limit}: split it into paragraphs"
         if 0 < self._limits.max_paragraph_characters < len(paragraph.text):
-            accepted = self._limits.max_paragraph_characters
-            return 0, f"{len(paragraph.text)} characters of text, the service accepts {accepted}"
+            limit = self._limits.max_paragraph_characters
+            return 0, f"text has {len(paragraph.text)} characters; the limit is {limit}: split it into paragraphs"
         return text_bytes + id_bytes + ENVELOPE_BYTES, None
 
     def _is_full(self) -> bool:

@@ -170,7 +170,7 @@ async def test_tls_on_one_side_only_and_other_protocols_are_raised_at_once(servi
         for target, tls, message in (
             (service.target, Tls(), uses_no_tls),
             (f"127.0.0.1:{port}", Tls(), uses_no_tls),
-            (f"127.0.0.1:{port}", None, "does not accept the connection"),
+            (f"127.0.0.1:{port}", None, "does not serve gRPC, but HTTP/1. Name the gRPC port with --target"),
         ):
             wait = Wait(patience=600, tls=tls)
             with pytest.raises(UnavailableError) as raised:

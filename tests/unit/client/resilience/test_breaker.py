@@ -272,5 +272,5 @@ async def test_all_waiting_calls_fail_when_the_patience_ends(guard: Callable[...
     errors = [call.exception() for call in calls]
     assert sum(isinstance(error, CircuitOpenError) for error in errors) == 2
     assert not guarded.transport.may_recover
-    with pytest.raises(CircuitOpenError):
+    with pytest.raises(CircuitOpenError, match="the last failure was UNAVAILABLE: down"):
         await guarded.transport.send(model_request(), CallState(Mode.BATCH))

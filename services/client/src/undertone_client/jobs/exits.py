@@ -16,6 +16,7 @@ from undertone_client.errors import (
     TlsMismatchError,
     UnavailableError,
     UndertoneError,
+    is_http_1,
     is_misconfigured,
 )
 from undertone_client.jobs.errors import InputError, OutputError, Terminated
@@ -95,6 +96,9 @@ def command_error(error: BaseException, target: str) -> click.ClickException:
         case TlsMismatchError():
             remedy = "remove --tls, and unset UNDERTONE_TLS."
             return CommandError(f"{target} does not use TLS, but this command does: {remedy}", ExitCode.UNREACHABLE)
+        case UnavailableError() if is_http_1(error):
+            remedy = "Name the gRPC port with --target or UNDERTONE_TARGET (default: 50051)."
+            return CommandError(f"{target} does not serve gRPC, but HTTP/1. {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() if is_misconfigured(error):
             remedy = "Check --tls, --ca-file, --cert and the name in the server's certificate."
             return CommandError(f"{target} does not accept the connection ({error}). {remedy}", ExitCode.UNREACHABLE)

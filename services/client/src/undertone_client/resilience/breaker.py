@@ -190,6 +190,7 @@ class BreakerTransport:
         self._emitted_state = breaker.state
         self._changed = asyncio.Event()
         self._has_sleeper = False
+        self._last_failure = ""
 
     @property
     def state(self) -> BreakerState:
@@ -210,13 +211,16 @@ class BreakerTransport:
         permit = await self._acquire(call.mode)
         if permit is None:
             self._emit(AttemptShed(request.method))
-            raise CircuitOpenError(attempts=call.attempts)
+            raise CircuitOpenError(attempts=call.attempts, failure=self._last_failure)
         record = self._breaker.record_cancellation
         try:
             reply = await self._inner.send(request, call)
             record = self._breaker.record_success
         except ServiceError as error:
-            record = self._breaker.record_failure if error.status in BREAKER_FAILURES else self._breaker.record_success
+            if error.status in BREAKER_FAILURES:
+                record, self._last_failure = self._breaker.record_failure, str(error)
+            else:
+                record = self._breaker.record_success
             raise
         finally:
             record(permit)
