@@ -89,14 +89,15 @@ def test_variables_of_options_without_their_own(command: Command, folder: Path) 
         ("[scor]\n", "[scor]: there is no command 'scor'; did you mean score?"),
         (
             "[score]\nout-folder = 'x'\n",
-            "[score] out-folder: there is no option of score 'out-folder'; use one of api-key-file, ",
+            "[score] out-folder: there is no option for score 'out-folder'; use one of api-key-file, ",
         ),
         (
             "[score]\ntext_column = 'x'\n",
-            "[score] text_column: there is no option of score 'text_column'; did you mean text-column?",
+            "[score] text_column: there is no option for score 'text_column'; did you mean text-column?",
         ),
-        ("taget = 'x'\n", "taget: there is no option of all commands 'taget'; did you mean target?"),
-        ("out = 'x'\n", "out: there is no option of all commands 'out'; "),
+        ("taget = 'x'\n", "taget: there is no option for all commands 'taget'; did you mean target?"),
+        ("out = 'x'\n", "out: write this option below the line [score]"),
+        ("text = 'x'\n", "text: there is no option for all commands 'text'; "),
         ("[score]\nbatch-items = 0\n", "[score] batch-items: 0 is not in the range x>=1"),
         ("[score]\nbatch-items = 1.5\n", "[score] batch-items: 1.5 is not an integer"),
         ("[score]\nbatch-items = true\n", "[score] batch-items: True is not a value of --batch-items"),
@@ -105,7 +106,7 @@ def test_variables_of_options_without_their_own(command: Command, folder: Path) 
         ("limit = 'x'\n", "limit: --limit 'x' is invalid: use adaptive, aimd or a number."),
         ("ca-file = 'nowhere'\n", "ca-file: File 'nowhere' does not exist."),
         ("[score\n", "is not valid TOML: "),
-        ("\udcff", "is not valid TOML: "),
+        ("\udcff", "is not valid TOML: byte 0 is not UTF-8: convert the file"),
     ],
 )
 def test_errors_name_file_and_key(command: Command, folder: Path, content: str, message: str) -> None:

@@ -85,13 +85,15 @@ class _ConfigurationFile:
         if shared:
             known = _shared_options()
             for key in shared:
+                if key in options and key not in known:
+                    raise click.UsageError(f"{self._path}, {key}: write this option below the line [{command}]")
                 if key not in known:
-                    raise self._unknown("option of all commands", key, known, key)
+                    raise self._unknown("option for all commands", key, known, key)
             shared = {key: value for key, value in shared.items() if key in options}
         table = tables.get(command, {})
         for key in table:
             if key not in options:
-                raise self._unknown(f"option of {command}", key, options, f"[{command}] {key}")
+                raise self._unknown(f"option for {command}", key, options, f"[{command}] {key}")
         places = {**{key: key for key in shared}, **{key: f"[{command}] {key}" for key in table}}
         values = {**shared, **table}
         for key, value in values.items():
@@ -103,8 +105,12 @@ class _ConfigurationFile:
             return tomllib.loads(self._path.read_text(encoding="utf-8"))
         except OSError as error:
             raise click.UsageError(f"{self._path} cannot be read: {error.strerror or error}") from None
+        except UnicodeDecodeError as error:
+            raise click.UsageError(
+                f"{self._path} is not valid TOML: byte {error.start} is not UTF-8: convert the file"
+            ) from None
         except ValueError as error:
-            raise click.UsageError(f"{self._path} is not valid TOML: {error}") from None
+            raise click.UsageError(f"{self._path} is not valid TOML: {error}. Write strings in double quotes.") from None
 
     def _unknown(self, kind: str, name: str, known: Collection[str], place: str) -> click.UsageError:
         similar = get_close_matches(name, known, n=1)

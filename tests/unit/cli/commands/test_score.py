@@ -124,6 +124,13 @@ def test_a_column_of_plain_text_is_refused(command: Command, story: Path, tmp_pa
     assert (result.exit_code, f"{option} 'body': plain text has no columns; remove {option}" in result.output) == (2, True)
 
 
+@pytest.mark.parametrize("option", ["--no-quotes", "--delimiter=;"])
+def test_options_of_csv_are_refused_without_csv(command: Command, story: Path, tmp_path: Path, option: str) -> None:
+    result = command("score", story, "--out", tmp_path / "out", option)
+    flag = option.replace("=;", " ';'")
+    assert (result.exit_code, f"{flag}: no input is CSV or TSV; remove it" in result.output) == (2, True)
+
+
 def test_inputs_are_recorded_with_absolute_paths(
     command: Command, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +176,7 @@ def test_paragraph_of_ten_megabytes_is_a_dead_letter(
     assert [row["id"] for row in read_table(out)["part-00000.parquet"]] == ["a/0000", "a/0002"]
     (failure,) = read_failures(out)
     assert (failure["status"], failure["attempts"]) == ("INVALID_ARGUMENT", 0)
-    assert failure["reason"] == "9999999 bytes of text, the service accepts 262144"
+    assert failure["reason"] == "text has 9999999 bytes in UTF-8; the limit is 262144: split it into paragraphs"
     assert sorted(threaded_service.paragraphs()) == ["After.", "Before."]
     assert "word word" not in (out / "_failures.jsonl").read_text()
 

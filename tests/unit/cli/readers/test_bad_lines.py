@@ -63,7 +63,7 @@ def test_bad_lines_are_skipped_or_an_error(tmp_path: Path, name: str, content: b
         ("a.csv", b"tex\nOne.\n", "no column 'text'"),
         ("a.csv", b'text\nOne.\n"two\nthree\n', "line 3: not valid CSV .*unclosed quote"),
         ("a.txt", "One.\n\nTwo.".encode("utf-16"), "its encoding is UTF-16"),
-        ("a.json", b'[{"text": "One."}, {"text": ]', r"line 1: not valid JSON \(Expecting value\)"),
+        ("a.json", b'[{"text": "One."}, {"text": ]', r"line 1: not valid JSON \(a value is expected, such as"),
     ],
 )
 def test_files_of_another_format_are_an_error_in_any_case(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -108,7 +108,12 @@ def test_skipped_lines_are_listed_in_the_folder_without_text(command: Command, t
     assert result.exit_code == 1  # of the text that is null
     assert f"bad lines  1 were skipped, see {out / '_bad_lines.jsonl'}" in result.output
     (line,) = (out / "_bad_lines.jsonl").read_text().splitlines()
-    expected = {"input": str(path), "document": "a", "line": 2, "reason": "not valid JSON in column 1 (Expecting value)"}
+    expected = {
+        "input": str(path),
+        "document": "a",
+        "line": 2,
+        "reason": "not valid JSON in column 1 (a value is expected, such as a string in double quotes or a number)",
+    }
     assert json.loads(line) == expected
     assert [row["position"] for row in read_table(out)["part-00000.parquet"]] == [0, 1]
     assert read_manifest(out)["bad_lines"] == 1

@@ -99,7 +99,7 @@ def test_paragraphs_do_not_depend_on_format_compression_pieces_or_members(
 def test_cut_off_or_damaged_content_is_never_the_end(tmp_path: Path, suffix: str) -> None:
     content = COMPRESSIONS[suffix](b"".join(b"Paragraph %d.\n\n" % number for number in range(100)))
     for length in (12, len(content) // 2, len(content) - 1):
-        with pytest.raises(InputError, match=r"a\.txt.*, after line \d+: the \w+ data is (incomplete|damaged)"):
+        with pytest.raises(InputError, match=r"a\.txt[^:]*: the \w+ data is (incomplete|damaged)"):
             read_paragraphs(write_input(tmp_path / f"a.txt{suffix}", content[:length]))
     with pytest.raises(InputError, match="is followed by other bytes: the file is damaged"):
         read_paragraphs(write_input(tmp_path / f"a.txt{suffix}", content + b"and some plain text"))

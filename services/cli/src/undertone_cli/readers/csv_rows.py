@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from undertone_client.jobs import InputError
 
@@ -143,6 +143,15 @@ def _fields_remedy(fields: int, expected: int, delimiter: str) -> str:
     return f"put each field that contains a line break into double quotes, and write the {character} before empty fields, too"
 
 
+_PROBLEMS: Final = {
+    "unexpected end of data": "a quoted field has no end",
+    "expected after": "text follows the closing quote of a field",
+    "field limit": "a field is too long",
+    "new-line character": "a carriage return ends a line",
+}
+"""What parts of the messages of Python's parser mean."""
+
+
 def _unparsed_row(error: csv.Error, first: int, last: int, name: str) -> BadLine:
     def remedy() -> str:
         if "new-line character" in str(error):
@@ -151,4 +160,5 @@ def _unparsed_row(error: csv.Error, first: int, last: int, name: str) -> BadLine
             return f"check the row that starts in line {first} for an unclosed quote"
         return "double each quotation mark in a quoted text, or read all of them as text with --no-quotes"
 
-    return BadLine(first, f"not valid CSV ({error}){_extent(first, last)}", remedy)
+    problem = next((problem for part, problem in _PROBLEMS.items() if part in str(error)), str(error))
+    return BadLine(first, f"not valid CSV ({problem}){_extent(first, last)}", remedy)

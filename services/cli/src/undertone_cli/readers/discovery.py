@@ -48,6 +48,8 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
         search.add(name)
     if search.inputs and all(source.format is Format.TEXT for source in search.inputs):
         _check_no_columns(options)
+    if search.inputs and not any(source.format in (Format.CSV, Format.TSV) for source in search.inputs):
+        _check_no_delimiter(options)
     return InputSet(search.inputs, options, skipped=search.skipped, loops=search.loops)
 
 
@@ -171,6 +173,12 @@ def _check_no_columns(options: ReadOptions) -> None:
     for flag, column in zip(options.flags[:3], options.columns[:3], strict=True):
         if column not in (None, TEXT_COLUMN):
             raise InputError(f"{flag} {column!r}: plain text has no columns; remove {flag}, or set another --format")
+
+
+def _check_no_delimiter(options: ReadOptions) -> None:
+    flag = "--no-quotes" if not options.quotes else f"--delimiter {options.delimiter!r}" if options.delimiter else None
+    if flag:
+        raise InputError(f"{flag}: no input is CSV or TSV; remove it, or set --format csv")
 
 
 def _objects(address: ObjectAddress) -> Iterator[_Found] | None:

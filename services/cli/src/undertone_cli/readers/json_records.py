@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from undertone_client.jobs import InputError
+from undertone_protos.json_syntax import syntax_problem
 
 from undertone_cli.readers.bad_lines import BadLine, OnBadLine
 from undertone_cli.readers.columns import check_columns
@@ -83,7 +84,7 @@ def _parsed_line(line: str, number: int) -> dict[str, object] | BadLine:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        reason = f"not valid JSON in column {error.colno} ({error.msg})"
+        reason = f"not valid JSON in column {error.colno} ({syntax_problem(error)})"
         return BadLine(number, reason, lambda: "each line must be one JSON object, or the file an array of objects")
     except (ValueError, RecursionError) as error:
         return BadLine(number, _number_or_depth(error))
@@ -94,7 +95,7 @@ def _parsed_line(line: str, number: int) -> dict[str, object] | BadLine:
 
 def _number_or_depth(error: Exception) -> str:
     """The reason for a number with too many digits, or for a deep nesting."""
-    return "the JSON is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return "the JSON is nested too deeply" if isinstance(error, RecursionError) else "an integer has too many digits"
 
 
 def _repeated_field(found: _Found, options: ReadOptions) -> BadLine | None:
@@ -188,7 +189,7 @@ class _ArrayText:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._position)
             except json.JSONDecodeError as error:
-                problem = error.msg
+                problem = syntax_problem(error)
             except (ValueError, RecursionError) as error:
                 raise self.error(_number_or_depth(error)) from None
             else:

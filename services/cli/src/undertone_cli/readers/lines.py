@@ -36,7 +36,8 @@ def read_lines(stream: "io.BufferedReader[Any]", name: str) -> Iterator[tuple[in
             if len(line) > MAX_LINE_BYTES:
                 _skip_line(line, stream)
     except OSError as error:
-        raise InputError(f"{name}, after line {number}: {error.strerror or error}") from None
+        place = f"{name}, after line {number}" if number else name
+        raise InputError(f"{place}: {error.strerror or error}") from None
 
 
 def check_signature(stream: "io.BufferedReader[Any]", name: str) -> None:

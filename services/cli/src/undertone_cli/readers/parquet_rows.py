@@ -17,6 +17,8 @@ PARQUET_BATCH_BYTES = 8 * 1024 * 1024
 """Maximum size of a batch. Longer texts reduce the number of rows."""
 PARQUET_BUFFER_BYTES = 1024 * 1024
 """Makes Arrow fetch pages as needed; else it holds a whole column of a row group in memory."""
+_NO_PARQUET = "Parquet magic bytes not found"
+"""Part of Arrow's message for a file of another format, and for a file that was cut off."""
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 """Writers give the null type to a column that contains nulls only."""
 
@@ -54,7 +56,7 @@ def read_parquet(file: Any, name: str, options: ReadOptions) -> Iterator[RawReco
                     row += 1
                     yield RawRecord(f"{name}, row {row}", text, ident, document, kept=tuple(kept), types=types)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{name} cannot be read as Parquet: {str(error).rstrip('.')}") from None
+        raise InputError(f"{name} cannot be read as Parquet: {_problem(error)}") from None
     except UnicodeDecodeError:
         raise InputError(f"{name}: a string after row {row} is not UTF-8; rewrite the file with valid strings") from None
 
@@ -67,3 +69,9 @@ def _max_mean_row_bytes(metadata: Any, columns: Collection[str]) -> int:
         size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns)
         longest = max(longest, size // max(group.num_rows, 1))
     return longest
+
+
+def _problem(error: Exception) -> str:
+    if _NO_PARQUET in str(error):
+        return "it is of another format, or was cut off; set another --format, or get the file again"
+    return str(error).rstrip(".")
