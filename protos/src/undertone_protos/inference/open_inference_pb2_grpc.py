@@ -28,8 +28,8 @@ if _version_not_supported:
 
 class GRPCInferenceServiceStub:
     """Scores paragraphs for clients of KServe, Triton and MLServer. The input tensor text has one
-    paragraph for each element. Errors have the same codes as in undertone.v1.Classifier, and NOT_FOUND
-    for a model or a version that is not served.
+    paragraph for each element. Errors have the same codes as in undertone.v1.Classifier. A model or a
+    version that is not served is NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -72,8 +72,8 @@ class GRPCInferenceServiceStub:
 
 class GRPCInferenceServiceServicer:
     """Scores paragraphs for clients of KServe, Triton and MLServer. The input tensor text has one
-    paragraph for each element. Errors have the same codes as in undertone.v1.Classifier, and NOT_FOUND
-    for a model or a version that is not served.
+    paragraph for each element. Errors have the same codes as in undertone.v1.Classifier. A model or a
+    version that is not served is NOT_FOUND.
     """
 
     def ServerLive(self, request, context):
@@ -161,8 +161,8 @@ def add_GRPCInferenceServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class GRPCInferenceService:
     """Scores paragraphs for clients of KServe, Triton and MLServer. The input tensor text has one
-    paragraph for each element. Errors have the same codes as in undertone.v1.Classifier, and NOT_FOUND
-    for a model or a version that is not served.
+    paragraph for each element. Errors have the same codes as in undertone.v1.Classifier. A model or a
+    version that is not served is NOT_FOUND.
     """
 
     @staticmethod
