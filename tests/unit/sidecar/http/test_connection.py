@@ -4,13 +4,16 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+import trustme
 from starlette.types import Receive, Scope, Send
 from undertone_sidecar.http.connection import ConnectionState, ConnectionTimeouts
 from undertone_sidecar.http.port import HttpPort
+from undertone_sidecar.http.tls_handshake import TLS_CONNECTION_UNITS
 from undertone_sidecar.shared_limit import SharedLimit
 
 LONG = 600.0
@@ -70,8 +73,8 @@ class Served:
         self.port, self._number = port, number
 
     @asynccontextmanager
-    async def caller(self, sent: bytes = b"") -> AsyncIterator[Caller]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._number)
+    async def caller(self, sent: bytes = b"", context: ssl.SSLContext | None = None) -> AsyncIterator[Caller]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._number, ssl=context)
         writer.write(sent)
         try:
             yield Caller(reader, writer)
@@ -80,12 +83,19 @@ class Served:
 
 
 @asynccontextmanager
-async def served(app: App, *, limit: int = 100, max_discarded_bytes: int = 10**6, **seconds: float) -> AsyncIterator[Served]:
+async def served(
+    app: App,
+    *,
+    limit: int = 100,
+    max_discarded_bytes: int = 10**6,
+    context: ssl.SSLContext | None = None,
+    **seconds: float,
+) -> AsyncIterator[Served]:
     """A port whose timeouts are LONG, except for `seconds`."""
-    timeouts = ConnectionTimeouts(**{"head": LONG, "discard": LONG, "write": LONG, "idle": LONG, **seconds})
+    timeouts = ConnectionTimeouts(**{"handshake": LONG, "head": LONG, "discard": LONG, "write": LONG, "idle": LONG, **seconds})
     port = HttpPort(ConnectionState(timeouts=timeouts, limit=SharedLimit(limit), max_discarded_bytes=max_discarded_bytes))
     async with asyncio.timeout(60):
-        number = await port.start(app, "127.0.0.1", 0)
+        number = await port.start(app, "127.0.0.1", 0, context)
         try:
             yield Served(port, number)
         finally:
@@ -189,6 +199,46 @@ async def test_a_host_cannot_use_all_connections() -> None:
         while not answered:  # the server may not have noticed the end yet
             async with port.caller(GET) as another:
                 answered = not await another.ended()
+
+
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS of a server and of its callers."""
+    authority = trustme.CA()
+    server, caller = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(caller)
+    return server, caller
+
+
+async def test_a_host_cannot_use_all_connections_without_a_tls_handshake(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    server, context = contexts
+    limit = 8 * TLS_CONNECTION_UNITS
+    async with served(App(), limit=limit, context=server) as port, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(port.caller()) for _ in range(7)]
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            async with port.caller(GET, context):
+                pass
+        silent[0].writer.close()
+        answered = False
+        while not answered:  # the server may not have noticed the end yet
+            with suppress(ConnectionError, ssl.SSLError):
+                async with port.caller(GET * 2, context) as caller:
+                    answered = (await caller.answer()).startswith(b"HTTP/1.1 200 OK")
+                    assert await caller.answer()
+
+
+async def test_a_tls_handshake_that_does_not_end_ends_the_connection(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    async with served(App(), limit=TLS_CONNECTION_UNITS, context=contexts[0], handshake=0.05) as port:
+        for _ in range(2):
+            async with port.caller() as caller:
+                assert await caller.ended()
+        async with port.caller(b"GET / HTTP/1.1\r\n") as caller:
+            assert await caller.ended()
 
 
 async def test_a_drain_ends_idle_connections_and_the_others_after_their_answer() -> None:

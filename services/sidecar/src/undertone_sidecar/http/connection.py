@@ -11,6 +11,7 @@ from typing import Any, Final
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from undertone_sidecar.caller import caller_of
@@ -37,6 +38,7 @@ class ConnectionTimeouts:
     """Times in seconds, after which a connection ends.
 
     Attributes:
+        handshake: For the TLS handshake.
         head: For the request line and the headers, from the first byte or the start of the
             connection.
         discard: For the rest of a body after the answer.
@@ -44,6 +46,7 @@ class ConnectionTimeouts:
         idle: Between two requests.
     """
 
+    handshake: float = 10.0
     head: float = 10.0
     discard: float = 10.0
     write: float = 20.0
@@ -60,12 +63,14 @@ class ConnectionState(ServerState):
             caller reads the answer.
         limit: Counts the connections. Hosts share it.
         draining: Whether each connection ends after its next answer.
+        handshakes: The TLS handshakes in progress.
     """
 
     timeouts: ConnectionTimeouts = field(default_factory=ConnectionTimeouts)
     max_discarded_bytes: int = 16 * 2**20
     limit: SharedLimit = field(default_factory=lambda: SharedLimit(MAX_CONNECTIONS))
     draining: bool = False
+    handshakes: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         ServerState.__init__(self)
@@ -80,19 +85,32 @@ class Connection(H11Protocol):
         super().__init__(config, state, {}, loop)
         self.conn = self._parser = _ParserWithStatus(h11.SERVER, MAX_HEAD_BYTES)
         self._host = ""
-        self._counted = False
+        self._units = 0
         self._reading: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
         self._discarded = 0
 
+    def admit(self, transport: asyncio.Transport, units: int = 1) -> bool:
+        """Counts the connection as so many of the limit. If they do not fit, aborts it."""
+        address = get_remote_addr(transport)
+        self._host = caller_of((), peer=peer_of(address[0] if address else ""), trust_metadata=False)
+        if not self.server_state.limit.fits(self._host, units):
+            transport.abort()
+            return False
+        self.server_state.limit.add(self._host, units)
+        self._units = units
+        return True
+
+    def release(self) -> None:
+        """Counts the connection no longer. A second call changes nothing."""
+        if self._units:
+            self.server_state.limit.remove(self._host, self._units)
+            self._units = 0
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(transport)
-        self._host = caller_of((), peer=peer_of(self.client[0] if self.client else ""), trust_metadata=False)
-        self._counted = self.server_state.limit.fits(self._host, 1)
-        if not self._counted:
-            transport.abort()
+        if not self._units and not self.admit(transport):
             return
-        self.server_state.limit.add(self._host, 1)
         self.app_state = {"certificate_names": _certificate_names(transport)}
         # So that pause_writing is called for each answer that the caller does not read at once.
         transport.set_write_buffer_limits(high=1)  # asyncio never resumes TLS with 0
@@ -104,9 +122,7 @@ class Connection(H11Protocol):
         for timer in (self._reading, self._writing):
             if timer:
                 timer.cancel()
-        if self._counted:
-            self._counted = False
-            self.server_state.limit.remove(self._host, 1)
+        self.release()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():

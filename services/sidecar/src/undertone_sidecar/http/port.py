@@ -16,11 +16,10 @@ from undertone_protos.unix_address import unix_address_problem
 
 from undertone_sidecar.errors import PortError
 from undertone_sidecar.http.connection import Connection, ConnectionState
+from undertone_sidecar.http.tls_handshake import TlsHandshake
 
 _CLOSE_SECONDS: Final = 0.5
 """Time to write the last answers."""
-
-_HANDSHAKE_SECONDS: Final = 10.0
 
 _RECEIVE_BUFFER_BYTES: Final = 64 * 1024
 """What the kernel and the event loop buffer of a connection before its request is read."""
@@ -73,14 +72,13 @@ class HttpPort:
         )
         config.load()
         loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.BaseProtocol:
+            connection = Connection(config, self._state, loop)
+            return TlsHandshake(connection, context, loop) if context else connection
+
         for listener in _sockets(host, port):
-            server = await loop.create_server(
-                lambda: Connection(config, self._state, loop),
-                sock=listener,
-                ssl=context,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None,
-                backlog=1024,
-            )
+            server = await loop.create_server(protocol, sock=listener, backlog=1024)
             self._servers.append(server)
         number: int = self._servers[0].sockets[0].getsockname()[1]
         return number
@@ -100,6 +98,8 @@ class HttpPort:
             await asyncio.wait(self._state.tasks, timeout=_CLOSE_SECONDS)
         for connection in list(self._state.connections):
             connection.transport.abort()
+        for handshake in self._state.handshakes:
+            handshake.cancel()
         await self.channel.close()
         self._folder.cleanup()
 
