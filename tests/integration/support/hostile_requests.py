@@ -79,6 +79,8 @@ def attacks() -> dict[str, Attack]:
         "longest paragraphs": paragraph("." * 32_767, count=8),
         "small calls": paragraph("rain", count=500),
         "tensors": Attack(MODEL_INFER, b"\x2a\x00" * half),
+        "empty outputs": Attack(MODEL_INFER, field(1, b"emotions") + b"\x32\x00" * 16_000),
+        "outputs": Attack(MODEL_INFER, field(1, b"emotions") + b"".join(field(6, field(1, b"%x" % i)) for i in range(4000))),
         "empty elements of a tensor": inference(field(5, b"\x42\x00" * half)),
         "elements of another type": inference(field(5, field(1, b"\x01" * 2 * half))),
         "dimensions of a tensor": inference(field(3, b"\x01" * 2 * half)),

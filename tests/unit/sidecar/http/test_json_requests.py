@@ -75,6 +75,7 @@ def test_any_other_body_is_refused_without_its_text(body: bytes) -> None:
         ),
         (b'{"overlengthPolicy": 1.5}', "the value of overlengthPolicy is unknown"),
         (b'{"overlengthPolicy": %s}' % (b"1" * 10_000), "the value of overlengthPolicy is unknown"),
+        (b'{"overlengthPolicy": "\\ud800"}', "of overlengthPolicy is unknown: send one of TRUNCATE"),
         (b'{"overlengthPolicy": "CUT"}', '"CUT" of overlengthPolicy is unknown: send one of TRUNCATE'),
         (b'{"text": ' + b"[" * 150, "the text ends here"),
         (b"[" * 10_000, "the request has more than 200 elements: send several smaller requests"),

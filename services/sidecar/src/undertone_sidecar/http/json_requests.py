@@ -173,15 +173,21 @@ def _set(message: Message, field: FieldDescriptor, value: object) -> None:
 
 
 def _number(enum: EnumDescriptor, name: str, value: object) -> int:
-    if isinstance(value, str) and value in enum.values_by_name:
-        number: int = enum.values_by_name[value].number
-        return number
+    numbers = _numbers(enum)
+    if isinstance(value, str) and value in numbers:
+        return numbers[value]
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value in _INT32:
         return value
     shown = json.dumps(value[:_SHOWN_CHARACTERS]) if isinstance(value, str) else "the value"
     raise JsonError(f"{shown} of {name} is unknown: send one of {', '.join(_names(enum))}")
+
+
+@lru_cache
+def _numbers(enum: EnumDescriptor) -> dict[str, int]:
+    """The numbers by their names. `enum.values_by_name` fails for half of a surrogate pair."""
+    return {value.name: value.number for value in enum.values}
 
 
 def _names(enum: EnumDescriptor) -> Iterable[str]:

@@ -78,12 +78,14 @@ def prefix(index: int) -> str:
 
 
 def _requested_outputs(request: open_inference_pb2.ModelInferRequest) -> list[str]:
+    names: dict[str, None] = {}
     for output in request.outputs:
-        check_names(output.parameters, f"output {shown(output.name)}")
-    names = [output.name for output in request.outputs]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise RequestError(f"the output {shown(repeated[0])} is requested more than once: request it once")
-    return names
+        if output.name in names:
+            raise RequestError(f"the output {shown(output.name)} is requested more than once: request it once")
+        names[output.name] = None
+        if output.parameters:
+            check_names(output.parameters, f"output {shown(output.name)}")
+    return list(names)
 
 
 def _elements(request: open_inference_pb2.ModelInferRequest, limits: RequestLimits) -> Mapping[str, list[bytes]]:
