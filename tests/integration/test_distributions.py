@@ -52,6 +52,7 @@ TELEMETRY: Final = {"undertone-telemetry", *GRPC}
 ALL_TELEMETRY: Final = {*TELEMETRY, *PROMETHEUS, *DATADOG, *OTEL, "click"}
 CLIENT: Final = {"undertone-client", *PROTOS}
 JOBS: Final = {*CLIENT, *TELEMETRY, "click", "pyarrow"}
+PANDAS: Final = {"pandas", "numpy", "python-dateutil", "pytz", "six", "tzdata"}
 COMMAND: Final = {
     "undertone",
     *JOBS,
@@ -74,11 +75,13 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
     "undertone-telemetry[options]": {*TELEMETRY, "click"},
     "undertone-client": CLIENT,
     "undertone-client[telemetry]": {*CLIENT, *TELEMETRY},
+    "undertone-client[pandas]": {*CLIENT, *PANDAS},
     "undertone-client[jobs]": JOBS,
     "undertone": COMMAND,
     "undertone[datadog,otel,prometheus]": {*COMMAND, *ALL_TELEMETRY},
     "undertone-batch": {
-        *("undertone-batch", "pyspark", "py4j", "pandas", "numpy", "python-dateutil", "pytz", "six", "tzdata"),
+        *("undertone-batch", "pyspark", "py4j"),
+        *PANDAS,
         *JOBS,
         *ALL_TELEMETRY,
     },
@@ -86,6 +89,7 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
     "undertone-sidecar": {
         *("undertone-sidecar", "grpcio-health-checking", "grpcio-reflection", "numpy"),
         *("tokenizers", "huggingface-hub"),
+        *("anyio", "h11", "starlette", "uvicorn"),
         *PROTOS,
         *ALL_TELEMETRY,
     },
