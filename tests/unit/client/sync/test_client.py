@@ -35,6 +35,7 @@ from undertone_client import (
 )
 from undertone_client.resilience.events import ClientOpened, Event
 from undertone_client.sync import Client
+from undertone_client.sync.loop_thread import LoopThread
 from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, expected_probabilities
 
 from tests.unit.support.faults import EXHAUSTED, HANG, NO_PATIENCE, UNAVAILABLE, no_sleep
@@ -285,6 +286,28 @@ def test_the_interpreter_exits_while_calls_are_in_flight(threaded_service: FakeC
     assert (first, done.stderr, done.returncode) == ("text 0", "", 0)
     assert errors  # the daemon thread may not come to print its own
     assert all("the interpreter exits" in error for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [("asyncio.new_event_loop", OSError(24, "too many open files")), ("threading.Thread.start", RuntimeError("no threads"))],
+)
+def test_the_next_call_works_after_the_thread_could_not_be_started(
+    monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    async def answer() -> int:
+        return 7
+
+    thread = LoopThread()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"undertone_client.sync.loop_thread.{broken}", fail)
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                thread.run(answer)
+    assert thread.run(answer) == 7
 
 
 def test_a_forked_process_gets_a_clear_error_or_its_own_loop(threaded_service: FakeClassifier) -> None:

@@ -31,7 +31,6 @@ class LoopThread:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._started = threading.Event()
         self._stopped = asyncio.Event()
         self._error = ""  # why the loop is not usable any more
 
@@ -46,8 +45,9 @@ class LoopThread:
         The cancellation of the future cancels the coroutine.
 
         Raises:
-            RuntimeError: the process was forked, the interpreter exits, or this is the thread of
-                the loop.
+            RuntimeError: the process was forked, the interpreter exits, no thread can be started,
+                or this is the thread of the loop.
+            OSError: too many files are open.
         """
         loop = self._start()
         if threading.current_thread() is self._thread:
@@ -80,23 +80,27 @@ class LoopThread:
         if self._error:
             raise RuntimeError(self._error)
         with self._lock:
-            if self._thread is None:
+            if self._loop is None:
+                # In this thread, so that the next call tries again after an error, such as too many
+                # open files or threads.
+                loop = asyncio.new_event_loop()
                 # A daemon, because the interpreter joins other threads before it calls `_exit`.
-                self._thread = threading.Thread(target=self._serve, name="undertone-client", daemon=True)
+                thread = threading.Thread(target=self._serve, args=(loop,), name="undertone-client", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    loop.close()
+                    raise
+                self._thread, self._loop = thread, loop
                 if hasattr(os, "register_at_fork"):  # Windows has no fork
                     os.register_at_fork(after_in_child=self._disable_after_fork)
                 atexit.register(self._exit)
-                self._thread.start()
-        self._started.wait()
-        assert self._loop is not None  # noqa: S101 - the thread has set it
-        return self._loop
+            return self._loop
 
-    def _serve(self) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         # Not asyncio.run, which nest_asyncio replaces in notebooks. At its end, the runner cancels
         # all calls and waits for them.
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            self._loop.call_soon(self._started.set)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(self._wait_for_exit())
 
     async def _wait_for_exit(self) -> None:
