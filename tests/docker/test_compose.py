@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -84,6 +85,16 @@ def test_mounted_files_exist() -> None:
     # What "${MODELS:-models}" splits to is checked here.
     named = {source for source in sources if not source.startswith("./")}
     assert named <= set(COMPOSE["volumes"]) | {"${MODELS"}
+
+
+@pytest.mark.parametrize(("variable", "copied"), [("", ["emotions"]), ("./build/models", [])])
+def test_a_model_of_the_user_is_not_overwritten(tmp_path: Path, variable: str, copied: list[str]) -> None:
+    for folder in ("models/emotions", "copy"):
+        (tmp_path / folder).mkdir(parents=True)
+    shell, option, script = SERVICES["model"]["command"]
+    script = script.replace("$$", "$").replace("/models", f"{tmp_path}/models").replace("/copy", f"{tmp_path}/copy")
+    subprocess.run([shell, option, script], check=True, env=os.environ | {"MODELS": variable})
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == copied
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -95,6 +96,17 @@ async def test_the_policy_reaches_the_service(client: Client, policy: Policy, ch
     [batched] = await client.classify_batch([text], policy=policy)
     assert isinstance(batched, Score)
     assert (score.chunks, score.truncated) == (batched.chunks, batched.truncated) == (chunks, truncated)
+
+
+async def test_an_unknown_policy_is_named(client: Client) -> None:
+    unknown: Any = "cut"
+    named = pytest.raises(SettingsError, match="policy is 'cut'; use one of 'truncate', 'chunk-mean', 'chunk-max', 'reject'")
+    with named:
+        await client.classify("the rain", policy=unknown)
+    with named:
+        await client.classify_batch(["the rain"], policy=unknown)
+    with named:
+        [outcome async for outcome in client.score(["the rain"], policy=unknown)]
 
 
 async def test_the_policy_reject_fails_a_long_paragraph(client: Client) -> None:

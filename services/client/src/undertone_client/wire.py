@@ -8,7 +8,7 @@ import grpc
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import contract_pb2
 
-from undertone_client.errors import OVERLOAD, RETRYABLE, ServiceFaultError, pushback_seconds
+from undertone_client.errors import OVERLOAD, RETRYABLE, ServiceFaultError, SettingsError, pushback_seconds
 from undertone_client.transport import Reply, Request
 from undertone_client.values import (
     Failure,
@@ -40,16 +40,22 @@ _REFUSALS = RETRYABLE | OVERLOAD
 
 def single_request(paragraph: Paragraph, policy: Policy) -> Request:
     """The request for one paragraph."""
-    message = pb.ClassifyRequest(text=paragraph.text, id=paragraph.id, overlength_policy=_POLICIES[policy])
+    message = pb.ClassifyRequest(text=paragraph.text, id=paragraph.id, overlength_policy=_number(policy))
     return Request("Classify", message)
 
 
 def batch_request(paragraphs: Iterable[Paragraph], policy: Policy) -> Request:
     """The request for several paragraphs."""
-    message = pb.ClassifyBatchRequest(overlength_policy=_POLICIES[policy])
+    message = pb.ClassifyBatchRequest(overlength_policy=_number(policy))
     for paragraph in paragraphs:
         message.paragraphs.add(text=paragraph.text, id=paragraph.id)
     return Request("ClassifyBatch", message)
+
+
+def _number(policy: Policy) -> "pb.OverlengthPolicy.ValueType":
+    if policy not in _POLICIES:
+        raise SettingsError(f"policy is {policy!r}; use one of {', '.join(map(repr, map(str, Policy)))}")
+    return _POLICIES[policy]
 
 
 def model_request() -> Request:

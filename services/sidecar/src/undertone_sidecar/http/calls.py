@@ -55,7 +55,7 @@ class Calls:
         try:
             answer: _Response = await call
         except grpc.aio.AioRpcError as error:
-            raise CallError(error.code(), error.details() or "", retry_after=_retry_after(error)) from None
+            raise CallError(error.code(), _message(error), retry_after=_retry_after(error)) from None
         except asyncio.CancelledError:
             if not watching.done():
                 raise
@@ -90,6 +90,13 @@ def _timeout_seconds(request: Request) -> float | None:
             f"the header grpc-timeout is {value[:20]!r}: send at most 8 digits and a unit (H, M, S, m, u or n), such as 500m",
         )
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def _message(error: grpc.aio.AioRpcError) -> str:
+    details = error.details() or ""
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in details:  # gRPC's own words
+        return "the deadline passed before the answer: set a longer deadline in the header grpc-timeout"
+    return details
 
 
 def _retry_after(error: grpc.aio.AioRpcError) -> float | None:

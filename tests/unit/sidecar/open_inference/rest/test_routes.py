@@ -119,7 +119,7 @@ async def test_errors_have_a_status_and_a_message(base: Path) -> None:
             ("GET", "/v2/models/emotions/versions/7/ready", b"", 404, "call version 1"),
             ("GET", "/v2/models/emotions/config", b"", 404, "this path does not exist"),
             ("POST", "/v2/repository/index", b"{}", 404, "this path does not exist"),
-            ("GET", INFER, b"", 405, "the HTTP method GET is not supported"),
+            ("GET", INFER, b"", 405, "the HTTP method GET is not supported: send POST"),
             ("POST", "/v2/models/emotions", b"", 405, "the HTTP method POST is not supported"),
         ]:
             answer = await request(pod, method, path, body)
@@ -130,6 +130,7 @@ async def test_errors_have_a_status_and_a_message(base: Path) -> None:
             assert (answer.status, message in answer.json["error"]) == (400, True)
         late = await request(pod, "POST", INFER, infer_body(["rain"]), grpc_timeout="1n")
         assert late.status in {429, 504}
+        assert "Deadline Exceeded" not in late.json["error"]
 
 
 async def test_health_and_metadata(base: Path) -> None:

@@ -158,7 +158,8 @@ async def _request_refused(_: Request, error: RequestError) -> Response:
 
 async def _not_routed(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
-        return _error(405, f"the HTTP method {request.method} is not supported here", error.headers)
+        allowed = (error.headers or {}).get("Allow", "").replace(", ", " or ")
+        return _error(405, f"the HTTP method {request.method} is not supported: send {allowed}", error.headers)
     return _error(error.status_code, "this path does not exist: see the Open Inference Protocol")
 
 
