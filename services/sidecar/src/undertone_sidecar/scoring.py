@@ -104,9 +104,7 @@ def lane_of(value: str | bytes) -> Lane:
         return Lane(value)
     except ValueError:
         known = " or ".join(repr(lane.value) for lane in Lane)
-        raise RequestError(
-            f"the metadata {LANE} is {value!r}; send {known}, or leave it out for {Lane.ONLINE.value!r}"
-        ) from None
+        raise RequestError(f"{LANE} is {value!r}; send {known}, or leave it out for {Lane.ONLINE.value!r}") from None
 
 
 def attempt_seconds(metadata: Iterable[tuple[str, str | bytes]]) -> float:

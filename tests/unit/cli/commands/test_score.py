@@ -121,14 +121,14 @@ def test_a_folder_with_other_files_is_not_written_to(command: Command, story: Pa
 @pytest.mark.parametrize("option", ["--text-column", "--id-column", "--document-column"])
 def test_a_column_of_plain_text_is_refused(command: Command, story: Path, tmp_path: Path, option: str) -> None:
     result = command("score", story, "--out", tmp_path / "out", option, "body")
-    assert (result.exit_code, f"{option} 'body': plain text has no columns; remove {option}" in result.output) == (2, True)
+    assert (result.exit_code, f"{option} 'body': plain text has no columns; remove the option" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize("option", ["--no-quotes", "--delimiter=;"])
 def test_options_of_csv_are_refused_without_csv(command: Command, story: Path, tmp_path: Path, option: str) -> None:
     result = command("score", story, "--out", tmp_path / "out", option)
     flag = option.replace("=;", " ';'")
-    assert (result.exit_code, f"{flag}: no input is CSV or TSV; remove it" in result.output) == (2, True)
+    assert (result.exit_code, f"{flag}: no input is CSV or TSV; remove the option" in result.output) == (2, True)
 
 
 def test_inputs_are_recorded_with_absolute_paths(

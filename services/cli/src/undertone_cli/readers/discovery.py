@@ -168,17 +168,20 @@ def _describe_content(name: str) -> str | None:
         return f"it cannot be read: {error.strerror or error}"
 
 
+_REMOVE = "remove the option from the command line, its variable or undertone.toml"
+
+
 def _check_no_columns(options: ReadOptions) -> None:
     """Plain text has no columns. With inputs that have columns, the options are for these."""
     for flag, column in zip(options.flags[:3], options.columns[:3], strict=True):
         if column not in (None, TEXT_COLUMN):
-            raise InputError(f"{flag} {column!r}: plain text has no columns; remove {flag}, or set another --format")
+            raise InputError(f"{flag} {column!r}: plain text has no columns; {_REMOVE}, or set another --format")
 
 
 def _check_no_delimiter(options: ReadOptions) -> None:
     flag = "--no-quotes" if not options.quotes else f"--delimiter {options.delimiter!r}" if options.delimiter else None
     if flag:
-        raise InputError(f"{flag}: no input is CSV or TSV; remove it, or set --format csv")
+        raise InputError(f"{flag}: no input is CSV or TSV; {_REMOVE}, or set --format csv")
 
 
 def _objects(address: ObjectAddress) -> Iterator[_Found] | None:
