@@ -90,6 +90,7 @@ SECTIONS: Final = (
 _CODES: Final = tuple(code.name for code in grpc.StatusCode)
 
 LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "status": ("HTTP status of the answer, such as 200", ()),
     "grpc_type": ("only unary calls have metrics", ("unary",)),
     "grpc_service": (
         "service of the called method",

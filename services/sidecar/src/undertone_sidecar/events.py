@@ -130,6 +130,13 @@ class CertificateLoaded:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class HttpAnswered:
+    """The HTTP port answered a request, also one that did not become a call."""
+
+    status: int
+
+
 Event = (
     CallEvent
     | ParagraphsAnswered
@@ -141,6 +148,7 @@ Event = (
     | ReadinessChanged
     | MismatchChanged
     | CertificateLoaded
+    | HttpAnswered
 )
 
 Listener = Callable[[Event], None]

@@ -11,6 +11,7 @@ from undertone_sidecar.events import (
     BatchSent,
     CertificateLoaded,
     Event,
+    HttpAnswered,
     MismatchChanged,
     ParagraphsAnswered,
     ParagraphShed,
@@ -78,6 +79,12 @@ _CERTIFICATE: Final = Metric(
     Kind.GAUGE,
     "Time at which the server's certificate expires, in seconds since 1970. Absent without TLS.",
 )
+_HTTP: Final = Metric(
+    "undertone_http_requests_total",
+    Kind.COUNTER,
+    "Answered requests of the HTTP port by HTTP status. Includes requests that did not become a call.",
+    ("status",),
+)
 
 CATALOGUE: Final = (
     *SERVER_CATALOGUE,
@@ -99,6 +106,7 @@ CATALOGUE: Final = (
     _MODEL,
     _MISMATCH,
     _CERTIFICATE,
+    _HTTP,
 )
 
 
@@ -137,6 +145,8 @@ class Measure:
                 yield Measurement(_MISMATCH, int(event.mismatch))
             case CertificateLoaded():
                 yield Measurement(_CERTIFICATE, event.expires_at)
+            case HttpAnswered():
+                yield Measurement(_HTTP, 1, (str(event.status),))
 
 
 def _batch_measurements(event: BatchSent) -> Iterator[Measurement]:

@@ -22,7 +22,7 @@ from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_th
 from undertone_sidecar.decode_errors import DecodeErrorInterceptor
 from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
-from undertone_sidecar.events import ignore
+from undertone_sidecar.events import HttpAnswered, Listener, ignore
 from undertone_sidecar.health import CLASSIFIER, OPEN_INFERENCE, Health
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
@@ -145,7 +145,7 @@ class Sidecar:
                 _server_options(settings),
             )
             health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
-        self._http = _http_port(settings)
+        self._http = _http_port(settings, listener)
         self.port = 0
         self.http_port: int | None = None
         self.health_port: int | None = None
@@ -277,12 +277,12 @@ def _plan(machine: Machine, settings: Settings) -> ThreadPlan:
     return planned
 
 
-def _http_port(settings: Settings) -> "HttpPort | None":
+def _http_port(settings: Settings, listener: Listener) -> "HttpPort | None":
     if settings.http_port is None:
         return None
-    from undertone_sidecar.http import HttpPort  # Imports Starlette and uvicorn.
+    from undertone_sidecar.http import ConnectionState, HttpPort  # Imports Starlette and uvicorn.
 
-    return HttpPort()
+    return HttpPort(ConnectionState(answered=lambda status: listener(HttpAnswered(status))))
 
 
 def _span_listener(tracing: "Tracing | None") -> "SpanListener | None":

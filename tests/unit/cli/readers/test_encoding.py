@@ -52,7 +52,7 @@ def test_the_conversion_that_the_message_names_restores_the_text(tmp_path: Path,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(gzip.compress(b"One.")), "compressed more than once, here with gzip"),
+        (gzip.compress(gzip.compress(b"One.", mtime=0), mtime=0), "compressed more than once, here with gzip"),
         (b"PK\x03\x04rest", "not text but a ZIP archive"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"PAR1\x15\x04", "it is Apache Parquet: set --format parquet"),

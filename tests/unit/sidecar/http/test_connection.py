@@ -102,6 +102,20 @@ async def served(
             await port.close()
 
 
+async def test_each_answer_is_reported_with_its_status() -> None:
+    statuses: list[int] = []
+    port = HttpPort(ConnectionState(answered=statuses.append))
+    number = await port.start(App(), "127.0.0.1", 0)
+    try:
+        async with Served(port, number).caller(GET) as caller:
+            await caller.answer()
+            caller.writer.write(b"no HTTP\r\n\r\n")
+            assert b"400" in await caller.rest()
+    finally:
+        await port.close()
+    assert statuses == [200, 400]
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", GET[:-2]])
 async def test_a_head_that_does_not_arrive_ends_the_connection(sent: bytes) -> None:
     async with served(App(), head=0.05) as port, port.caller(sent) as caller:

@@ -5,6 +5,7 @@ from undertone_sidecar.http.bodies import Bodies
 from undertone_sidecar.http.call_error import CallError
 from undertone_sidecar.http.calls import Calls
 from undertone_sidecar.http.classifier_routes import classifier_routes
+from undertone_sidecar.http.connection import ConnectionState
 from undertone_sidecar.http.health_routes import health_routes
 from undertone_sidecar.http.identity import Identity
 from undertone_sidecar.http.json_requests import JsonError, JsonLimits, check_json
@@ -17,6 +18,7 @@ __all__ = [
     "Bodies",
     "CallError",
     "Calls",
+    "ConnectionState",
     "HttpPort",
     "Identity",
     "JsonError",

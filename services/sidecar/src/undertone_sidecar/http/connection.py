@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
@@ -64,6 +65,7 @@ class ConnectionState(ServerState):
         limit: Counts the connections. Hosts share it.
         draining: Whether each connection ends after its next answer.
         handshakes: The TLS handshakes in progress.
+        answered: Receives the HTTP status of each answer.
     """
 
     timeouts: ConnectionTimeouts = field(default_factory=ConnectionTimeouts)
@@ -71,6 +73,7 @@ class ConnectionState(ServerState):
     limit: SharedLimit = field(default_factory=lambda: SharedLimit(MAX_CONNECTIONS))
     draining: bool = False
     handshakes: set[asyncio.Task[None]] = field(default_factory=set)
+    answered: Callable[[int], None] = lambda _: None
 
     def __post_init__(self) -> None:
         ServerState.__init__(self)
@@ -173,6 +176,7 @@ class Connection(H11Protocol):
             )
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
+            self.server_state.answered(status)
         self.transport.close()
 
     def _should_upgrade(self) -> bool:

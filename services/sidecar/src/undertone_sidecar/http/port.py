@@ -11,7 +11,7 @@ from typing import Final
 
 import grpc.aio
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from undertone_protos.unix_address import unix_address_problem
 
 from undertone_sidecar.errors import PortError
@@ -61,7 +61,7 @@ class HttpPort:
         # Its warnings are about invalid requests, which callers could send without end.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(
-            app,
+            self._counted(app),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -82,6 +82,19 @@ class HttpPort:
             self._servers.append(server)
         number: int = self._servers[0].sockets[0].getsockname()[1]
         return number
+
+    def _counted(self, app: ASGIApp) -> ASGIApp:
+        """The application, which reports the status of each answer."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            async def report(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    self._state.answered(message["status"])
+                await send(message)
+
+            await app(scope, receive, report)
+
+        return answer
 
     def end_connections(self) -> None:
         """Ends idle connections now, and the others after their next answer."""
