@@ -174,6 +174,7 @@ async def test_a_caller_that_does_not_read_its_answer_loses_the_connection() -> 
         (b"GET / HTTP/1.1\r\n\r\n", b"400 Bad Request", 3),
         (b"GET / HTTP/1.1\r\nhost: a\r\nb: " + b"b" * 20_000, b"431 Request Header Fields Too Large", 3),
         (b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", b"501 Not Implemented", 12),
+        (POST[:-2] + b"content-length: 4\r\n\r\n0\r\n\r\n" + GET, b"400 Bad Request", 3),
         (GET + b"nonsense\r\n\r\n", b"400 Bad Request", 3),
     ],
 )

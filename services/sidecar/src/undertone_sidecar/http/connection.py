@@ -26,6 +26,8 @@ MAX_CONNECTIONS: Final = 1024
 
 _CLOSE: Final = (b"connection", b"close")
 
+_LENGTHS: Final = {b"content-length", b"transfer-encoding"}
+
 _PROTOCOL_ERRORS: Final = {
     400: (3, "the request is not valid HTTP/1.1"),
     431: (3, f"the headers are larger than {MAX_HEAD_BYTES} bytes: send shorter ones"),
@@ -201,16 +203,23 @@ class Connection(H11Protocol):
 
 
 class _ParserWithStatus(h11.Connection):
-    """Remembers the HTTP status of a protocol error, which uvicorn ignores."""
+    """Remembers the HTTP status of a protocol error, which uvicorn ignores.
+
+    Refuses a request with content-length and transfer-encoding, of which h11 ignores the former. A
+    proxy that ignores the latter would see another request in the body.
+    """
 
     status = 400
 
     def next_event(self) -> Any:
         try:
-            return super().next_event()
+            event = super().next_event()
         except h11.RemoteProtocolError as error:
             self.status = error.error_status_hint
             raise
+        if isinstance(event, h11.Request) and {name for name, _ in event.headers} >= _LENGTHS:
+            raise h11.RemoteProtocolError("content-length with transfer-encoding")
+        return event
 
 
 @lru_cache(maxsize=2)
