@@ -102,7 +102,7 @@ def test_variables_of_options_without_their_own(command: Command, folder: Path) 
         ("[score]\nbatch-items = 1.5\n", "[score] batch-items: 1.5 is not an integer"),
         ("[score]\nbatch-items = true\n", "[score] batch-items: True is not a value of --batch-items"),
         ("[score]\noverwrite = 'yes'\n", "[score] overwrite: 'yes' is not true or false"),
-        ("[score]\nkeep = 'a'\n", "[score] keep: 'a' is not a list of values in brackets"),
+        ("[score]\nkeep = 'a'\n", "[score] keep: the value must be a list of values in brackets"),
         ("limit = 'x'\n", "limit: --limit 'x' is invalid: use adaptive, aimd or a number."),
         ("ca-file = 'nowhere'\n", "ca-file: File 'nowhere' does not exist."),
         ("[score\n", "is not valid TOML: "),

@@ -120,7 +120,8 @@ class _ConfigurationFile:
     def _check(self, context: click.Context, option: click.Option, value: object, place: str) -> None:
         if option.multiple != isinstance(value, list):
             expected = "a list of values in brackets" if option.multiple else "one value"
-            raise click.UsageError(f"{self._path}, {place}: {value!r} is not {expected}")
+            # Without the value, which may be a credential of a catalogue.
+            raise click.UsageError(f"{self._path}, {place}: the value must be {expected}")
         if option.is_flag != isinstance(value, bool):
             expected = "true or false" if option.is_flag else f"a value of --{place.rpartition(' ')[2]}"
             raise click.UsageError(f"{self._path}, {place}: {value!r} is not {expected}")

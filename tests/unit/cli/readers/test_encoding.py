@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from undertone_cli.readers import ReadOptions
 from undertone_client.jobs import InputError
 
 from tests.unit.support.command import read_paragraphs, write_input
@@ -17,9 +18,9 @@ JAPANESE = "日本語の文章です。今日はいい天気ですね。\n\n"
 CHINESE = "今天天气很好，我们去公园散步吧。\n\n"
 
 
-def problem(path: Path, content: bytes) -> str:
+def problem(path: Path, content: bytes, options: ReadOptions | None = None) -> str:
     with pytest.raises(InputError) as raised:
-        read_paragraphs(write_input(path, content))
+        read_paragraphs(write_input(path, content), options=options)
     return str(raised.value)
 
 
@@ -85,6 +86,10 @@ def test_text_files_of_all_line_ends(tmp_path: Path) -> None:
 def test_fields_that_a_json_object_has_twice(tmp_path: Path) -> None:
     message = problem(tmp_path / "a.jsonl", b'{"text": "a"}\n{"text": "b", "x": 1, "text": "c"}\n')
     assert "line 2: the object has 2 fields 'text'; give it one" in message
+    options = ReadOptions(text_column="ação")
+    for key in ('"ação"', '"a\\u00e7\\u00e3o"'):
+        content = f'{{"ação": "b", {key}: "c"}}\n'.encode()
+        assert "the object has 2 fields 'ação'" in problem(tmp_path / "a.jsonl", content, options)
     nested = b'{"text": "a", "inner": {"text": "b"}}\n{"text": "the \\"text\\" is "text""}\n'.replace(b'"text""', b'fine"')
     assert [paragraph.text for paragraph in read_paragraphs(write_input(tmp_path / "a.jsonl", nested))] == [
         "a",

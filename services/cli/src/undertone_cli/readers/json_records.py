@@ -36,10 +36,12 @@ def read_json(stream: "io.BufferedReader[Any]", name: str, options: ReadOptions,
     """
     objects = _elements(stream, name) if _starts_array(stream, name) else _lines(stream, name)
     checked = False
-    keys = [json.dumps(column) for column in options.columns if column is not None]
+    spellings = [
+        {json.dumps(column), json.dumps(column, ensure_ascii=False)} for column in options.columns if column is not None
+    ]
     for found in objects:
         row = found.value
-        if isinstance(row, dict) and any(found.text.count(key) > 1 for key in keys):
+        if isinstance(row, dict) and any(sum(map(found.text.count, keys)) > 1 for keys in spellings):
             row = _repeated_field(found, options) or row
         if isinstance(row, BadLine):
             on_bad_line(row)
