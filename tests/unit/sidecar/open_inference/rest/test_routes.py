@@ -98,6 +98,12 @@ async def test_json_and_binary_answers_equal_those_of_classify_batch(base: Path)
         assert unpack(answer.body[start : start + sizes["label"]], 3, "label") == [label.encode() for label in label["data"]]
 
 
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)])
+async def test_pages_of_other_origins_are_refused(base: Path, site: str, status: int) -> None:
+    async with running_pod(base, http_port=0) as pod:
+        assert (await request(pod, "POST", INFER, infer_body(TEXTS), sec_fetch_site=site)).status == status
+
+
 async def test_errors_have_a_status_and_a_message(base: Path) -> None:
     async with running_pod(base, http_port=0, max_batch_paragraphs=4) as pod:
         for method, path, body, status, message in [

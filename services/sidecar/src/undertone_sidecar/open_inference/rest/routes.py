@@ -97,6 +97,7 @@ class _Endpoints:
         return _json(await self._call(request, "ModelMetadata", message, open_inference_pb2.ModelMetadataResponse))
 
     async def infer(self, request: Request) -> Response:
+        _refuse_foreign_page(request)
         names = _model_of(request)
         async with self._bodies.read(request) as body:
             value, rest = await parse_body(body, _json_bytes(request), self._json_limits)
@@ -112,6 +113,16 @@ class _Endpoints:
 
     async def _call(self, request: Request, method: str, message: Message, response: type[_Response]) -> _Response:
         return await self._calls.unary(request, f"/{OPEN_INFERENCE}/{method}", message, response)
+
+
+def _refuse_foreign_page(request: Request) -> None:
+    """Refuses a call that a page of another site makes in a user's browser. Raises CallError.
+
+    A page may call any address that the user can reach, and this protocol requires no header that a
+    browser would ask the server about first.
+    """
+    if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        raise CallError(grpc.StatusCode.PERMISSION_DENIED, "a web page of another origin must not call this server")
 
 
 def _model_of(request: Request) -> dict[str, str]:
