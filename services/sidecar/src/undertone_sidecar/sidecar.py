@@ -177,7 +177,7 @@ class Sidecar:
             from undertone_sidecar.http_application import http_application  # Imports Starlette.
 
             app = http_application(self._settings, self._http.channel, self._health)
-            context = self._certificates.context() if self._certificates else None
+            context = self._certificates.context if self._certificates else None
             self.http_port = await self._http.start(app, self._settings.host, http_port, context)
         if self._health_server:
             await self._health_server.start()

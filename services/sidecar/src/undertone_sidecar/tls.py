@@ -68,14 +68,12 @@ class ServerCertificates:
         )
 
     def context(self) -> ssl.SSLContext:
-        """TLS of a server that is not gRPC. New connections use the current files."""
-        context = self._current.context
+        """TLS of one new connection of a server that is not gRPC, with the current files.
 
-        def use_current(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-            connection.context = self._current.context
-
-        context.sni_callback = use_current
-        return context
+        A caller cannot resume its session in another context, so each caller is checked after the
+        CA has changed.
+        """
+        return self._current.context
 
     async def watch(self) -> None:
         """Reloads changed files, until it is cancelled."""

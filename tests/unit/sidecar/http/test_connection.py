@@ -95,7 +95,7 @@ async def served(
     timeouts = ConnectionTimeouts(**{"handshake": LONG, "head": LONG, "discard": LONG, "write": LONG, "idle": LONG, **seconds})
     port = HttpPort(ConnectionState(timeouts=timeouts, limit=SharedLimit(limit), max_discarded_bytes=max_discarded_bytes))
     async with asyncio.timeout(60):
-        number = await port.start(app, "127.0.0.1", 0, context)
+        number = await port.start(app, "127.0.0.1", 0, (lambda: context) if context else None)
         try:
             yield Served(port, number)
         finally:

@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -49,14 +49,14 @@ class HttpPort:
         """Makes the gRPC server listen on the private socket. It must not have been started."""
         server.add_insecure_port(self._target)
 
-    async def start(self, app: ASGIApp, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
+    async def start(self, app: ASGIApp, host: str, port: int, context: Callable[[], ssl.SSLContext] | None = None) -> int:
         """Listens on all addresses of a host, and returns the port. Raises PortError.
 
         Args:
             app: Answers the requests.
             host: A name or an address.
             port: 0 picks a free one.
-            context: TLS of new connections. None for HTTP without TLS.
+            context: Returns the TLS of a new connection. None for HTTP without TLS.
         """
         # Its warnings are about invalid requests, which callers could send without end.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
@@ -75,7 +75,7 @@ class HttpPort:
 
         def protocol() -> asyncio.BaseProtocol:
             connection = Connection(config, self._state, loop)
-            return TlsHandshake(connection, context, loop) if context else connection
+            return TlsHandshake(connection, context(), loop) if context else connection
 
         for listener in _sockets(host, port):
             server = await loop.create_server(protocol, sock=listener, backlog=1024)
