@@ -20,6 +20,9 @@ _Response = TypeVar("_Response", bound=Message)
 _TIMEOUT: Final = re.compile("([0-9]{1,8})([HMSmun])")
 _SECONDS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
+_MAX_SECONDS: Final = 1e9
+"""31 years. gRPC's clients overflow with a timeout of several centuries."""
+
 _FORWARDED: Final = {LANE: 64, "traceparent": 128, "tracestate": 512}
 """The headers that become metadata of the call, and their maximum lengths."""
 
@@ -74,8 +77,12 @@ async def _cancel_on_disconnect(request: Request, call: "grpc.aio.UnaryUnaryCall
 def _forwarded(request: Request) -> Iterator[tuple[str, str]]:
     for name, maximum in _FORWARDED.items():
         value = request.headers.get(name)
-        if value is not None and len(value) <= maximum and _PRINTABLE.fullmatch(value):
+        if value is None:
+            continue
+        if len(value) <= maximum and _PRINTABLE.fullmatch(value):
             yield name, value
+        elif name == LANE:  # the servicer refuses it
+            yield name, re.sub("[^ -~]", "?", value[:maximum])
 
 
 def _timeout_seconds(request: Request) -> float | None:
@@ -89,7 +96,7 @@ def _timeout_seconds(request: Request) -> float | None:
             grpc.StatusCode.INVALID_ARGUMENT,
             f"the header grpc-timeout is {value[:20]!r}: send at most 8 digits and a unit (H, M, S, m, u or n), such as 500m",
         )
-    return int(found[1]) * _SECONDS[found[2]]
+    return min(int(found[1]) * _SECONDS[found[2]], _MAX_SECONDS)
 
 
 def _message(error: grpc.aio.AioRpcError) -> str:
