@@ -106,6 +106,7 @@ def test_variables_of_options_without_their_own(command: Command, folder: Path) 
         ("limit = 'x'\n", "limit: --limit 'x' is invalid: use adaptive, aimd or a number."),
         ("ca-file = 'nowhere'\n", "ca-file: File 'nowhere' does not exist."),
         ("[score\n", "is not valid TOML: "),
+        ("target = x\n", "is not valid TOML: Invalid value (at line 1, column 10). Write strings in double quotes."),
         ("\udcff", "is not valid TOML: byte 0 is not UTF-8: convert the file"),
     ],
 )

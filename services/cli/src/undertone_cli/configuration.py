@@ -110,7 +110,8 @@ class _ConfigurationFile:
                 f"{self._path} is not valid TOML: byte {error.start} is not UTF-8: convert the file"
             ) from None
         except ValueError as error:
-            raise click.UsageError(f"{self._path} is not valid TOML: {error}. Write strings in double quotes.") from None
+            remedy = ". Write strings in double quotes." if str(error).startswith("Invalid value") else ""
+            raise click.UsageError(f"{self._path} is not valid TOML: {error}{remedy}") from None
 
     def _unknown(self, kind: str, name: str, known: Collection[str], place: str) -> click.UsageError:
         similar = get_close_matches(name, known, n=1)
