@@ -24,11 +24,11 @@ export function bytesOf(text) {
 export function sizeProblem(text, limits) {
   const characters = [...text].length;
   if (characters > limits.maxParagraphCharacters) {
-    return `The paragraph has ${characters} characters; the limit is ${limits.maxParagraphCharacters}. Divide it.`;
+    return `text has ${characters} characters; the limit is ${limits.maxParagraphCharacters}: split it into paragraphs`;
   }
   const bytes = bytesOf(text);
   if (bytes > limits.maxParagraphBytes) {
-    return `The paragraph has ${bytes} bytes in UTF-8; the limit is ${limits.maxParagraphBytes}. Divide it.`;
+    return `text has ${bytes} bytes in UTF-8; the limit is ${limits.maxParagraphBytes}: split it into paragraphs`;
   }
   return null;
 }
