@@ -110,9 +110,9 @@ async def test_undecodable_bytes_and_unknown_methods_are_refused(pod: Pod) -> No
     ("arguments", "stdin", "code", "message"),
     [
         (["classify", ""], b"", 2, "the text is empty"),
-        (["classify", "-"], b" \n\t\n", 2, "the text is empty"),
-        (["classify", "-"], b"rain \xff\xfe", 2, "standard input: byte 5 is not UTF-8"),
-        (["classify", "-"], LONG_IN_CHARACTERS.encode(), 1, "text has 35000 characters; the limit is 32768"),
+        (["classify", "-"], b" \n\t\n", 2, "standard input has no paragraph"),
+        (["classify", "-"], b"rain \xff\xfe", 2, "standard input, line 1: byte 0xff is not UTF-8"),
+        (["classify", "-"], LONG_IN_CHARACTERS.encode(), 1, "text has 34999 characters; the limit is 32768"),
         (["classify", "-"], LONG_IN_BYTES.encode(), 1, "text has 90000 bytes in UTF-8; the limit is 65536"),
         (["classify", "\u200b"], b"", 1, "text has no character that the model can read"),
         (["classify", "rain " * 70, "--policy", "reject"], b"", 1, "but the model accepts at most 62"),
