@@ -120,7 +120,12 @@ def test_the_suffix_promises_compressed_content(tmp_path: Path, suffix: str) -> 
 def test_padding_and_skippable_frames_are_not_content(tmp_path: Path) -> None:
     frame = b"\x50\x2a\x4d\x18\x04\x00\x00\x00skip"
     zst = zstandard.ZstdCompressor().compress
-    for name, content in (("a.txt.gz", gzip.compress(b"One.") + bytes(1000)), ("b.txt.zst", zst(b"One") + frame + zst(b"."))):
+    for name, content in (
+        ("a.txt.gz", gzip.compress(b"One.") + bytes(1000)),
+        ("b.txt.zst", zst(b"One") + frame + zst(b".")),
+        ("c.txt.zst", frame + zst(b"One") + frame + zst(b".") + frame),
+        ("d.txt", frame + zst(b"One.")),
+    ):
         assert [each.text for each in read_paragraphs(write_input(tmp_path / name, content))] == ["One."]
 
 

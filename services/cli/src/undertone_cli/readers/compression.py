@@ -46,10 +46,9 @@ _SIGNATURES: Final = {
     # A text can begin with BZh. A file without content has no block.
     Compression.BZIP2: re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P)"),
     Compression.XZ: re.compile(rb"\xfd7zXZ\x00"),
-    Compression.ZSTANDARD: re.compile(rb"\x28\xb5\x2f\xfd"),
+    # A frame with content, or one without, such as an index. Files of pzstd begin with the latter.
+    Compression.ZSTANDARD: re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
 }
-_ZSTANDARD_SKIPPABLE: Final = b"\x2a\x4d\x18"
-"""Bytes 2 to 4 of a frame without content, such as an index."""
 _BY_SUFFIX: Final = {
     ".gz": Compression.GZIP,
     ".bz2": Compression.BZIP2,
@@ -58,7 +57,13 @@ _BY_SUFFIX: Final = {
 }
 
 
-_PREFIXES: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+_PREFIXES: Final = (
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"\x28\xb5\x2f\xfd",
+    *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)),
+)
 """The fixed first bytes of the signatures."""
 
 
@@ -140,13 +145,8 @@ def _decompressed(compression: Compression, data: bytes, read: Callable[[], byte
         while data and not data.strip(b"\0") and compression in (Compression.GZIP, Compression.XZ):  # padding
             data = read()
         data = _filled(data, HEAD_BYTES, read)
-        if data and not _starts_member(compression, data):
+        if data and Compression.of_content(data) is not compression:
             raise CompressionError(0, f"the {compression} data is followed by other bytes: the file is damaged; get it again")
-
-
-def _starts_member(compression: Compression, data: bytes) -> bool:
-    skippable = compression is Compression.ZSTANDARD and data[1:4] == _ZSTANDARD_SKIPPABLE
-    return skippable or Compression.of_content(data) is compression
 
 
 def _filled(data: bytes, size: int, read: Callable[[], bytes]) -> bytes:
