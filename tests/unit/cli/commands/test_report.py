@@ -1,5 +1,6 @@
 """`undertone report`."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_chapters_and_comparison_options(folder: Path, tmp_path: Path) -> None:
     assert (result.exit_code, "the run did not keep this column (it kept: none)" in result.output) == (2, True)
     result = CliRunner().invoke(report, [str(folder), "--compare", str(tmp_path)])
     assert (result.exit_code, "has no _run.json" in result.output) == (2, True)
+
+
+def test_a_page_that_cannot_be_written_leaves_no_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("undertone_cli.run_folder.folder.os.fsync", full_disk)
+    (tmp_path / "pages").mkdir()
+    result = CliRunner().invoke(report, [str(folder), "--output", str(tmp_path / "pages" / "a.html")])
+    assert (result.exit_code, "No space left on device" in result.output) == (2, True)
+    assert list((tmp_path / "pages").iterdir()) == []
 
 
 def test_errors_have_no_traceback(folder: Path, tmp_path: Path) -> None:

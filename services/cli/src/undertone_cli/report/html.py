@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -55,11 +56,15 @@ def write_report(
     failures = group_failures(read_failures(folder))
     page = compose(folder, manifest, failures, options, compare_runs(path, compare) if compare else None)
     html = render(page, chart_data(page), find_texts(manifest.identity, page.hashes) if with_text else None)
+    temporary = temporary_path(output)
     try:
-        temporary_path(output).write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8")
         replace_file(output)
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}; name another file with --output") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return output
 
 

@@ -57,11 +57,14 @@ class Bodies:
                 f"{self._bytes.used} bytes of requests are in flight; the limit is {self._bytes.limit}: retry later",
                 retry_after=1.0,
             )
-        self._bytes.add(caller, len(body))
+        size = len(body)
+        received = [body]
+        del body
+        self._bytes.add(caller, size)
         try:
-            yield body
+            yield received.pop()  # no reference is left here, so that the block can free the body
         finally:
-            self._bytes.remove(caller, len(body))
+            self._bytes.remove(caller, size)
 
     async def _receive(self, request: Request) -> bytes:
         body = bytearray()
