@@ -34,6 +34,7 @@ from undertone_client import (
     Tls,
     UnavailableError,
 )
+from undertone_client.jobs.exits import command_error
 from undertone_client.testing import (
     EMOTIONS,
     FakeClassifier,
@@ -233,9 +234,11 @@ async def test_batches_use_the_batch_lane_unless_the_mode_is_online(service: Fak
 async def test_deadline_exceeded_is_final_for_an_online_call(service: FakeClassifier) -> None:
     service.gate.clear()
     async with Client(service.target, settings=Settings(timeout_seconds=0.05)) as client:
-        with pytest.raises(DeadlineExceededError):
+        with pytest.raises(DeadlineExceededError) as late:
             await client.classify("text")
     assert len(service.calls) == 1
+    explained = str(command_error(late.value, "localhost:50051"))
+    assert "no answer within the deadline of the attempt). Set a longer --timeout" in explained
 
 
 async def test_model_returns_the_model_and_the_limits(client: Client) -> None:

@@ -201,6 +201,8 @@ def from_rpc(error: grpc.aio.AioRpcError, *, attempts: int = 1) -> ServiceError:
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in reason:
         # Not overload: the same message is refused again, but a part of it may be accepted.
         return service_error(grpc.StatusCode.INVALID_ARGUMENT, f"the message is too large: {reason}", attempts=attempts)
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in reason:  # gRPC's own words
+        reason = "no answer within the deadline of the attempt"
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         problem = next((problem for part, problem in _CONNECTION_PROBLEMS.items() if part in reason), None)
         reason = f"{problem} (gRPC: {reason})" if problem else reason

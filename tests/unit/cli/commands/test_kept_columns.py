@@ -144,7 +144,7 @@ def test_short_paragraphs_are_skipped_and_counted(command: Command, threaded_ser
         assert (read_table(out), read_manifest(out)["counts"]["short"]) == (complete, 4)
         (out / "part-00002.parquet").unlink(missing_ok=True)
     result = command(*arguments)
-    assert (result.exit_code, "min_characters: the folder has 15, this command has 0" in result.output) == (2, True)
+    assert (result.exit_code, "--min-characters: the folder has 15, this command has 0" in result.output) == (2, True)
 
 
 def test_15_characters_are_the_default(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

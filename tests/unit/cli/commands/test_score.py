@@ -61,7 +61,9 @@ def test_different_run_in_the_same_folder_needs_overwrite(command: Command, stor
     command("score", story, "--out", out)
     result = command("score", story, "--out", out, "--policy", "truncate")
     assert result.exit_code == 2
-    assert "policy: the folder has chunk-mean, this command has truncate" in result.output
+    assert "--policy: the folder has chunk-mean, this command has truncate" in result.output
+    result = command("score", story, "--out", tmp_path / "out", "--keep", "text")
+    assert "--keep: the folder has nothing, this command has text" in result.output
     assert "--overwrite" in result.output
     story.write_text("Another story.")
     result = command("score", story, "--out", out)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from undertone_client.jobs import OutputError
 from undertone_client.resilience import BreakerState, CallCounts
@@ -19,6 +19,8 @@ SCHEMA_VERSION = 4
 OLD_SCHEMA_VERSION = 3
 """Of earlier versions, without `types`, `keep`, `min_characters` and short paragraphs."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+_NOTHING: Final = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,16 @@ class RunIdentity:
                 yield f"{name}: the folder has {value}, this command has {new_settings[name]}"
 
     def _settings(self) -> dict[str, str]:
-        options = {name: str(value) for name, value in asdict(self.options).items()}
-        options["keep"] = ", ".join(self.options.keep) or "None"
+        options = {**asdict(self.options), "keep": ", ".join(self.options.keep) or None, "rows_per_part": self.rows_per_part}
         return {
             "model": str(self.model),
             "labels": ", ".join(self.labels),
             "problem type": self.problem_type.value,
-            "thresholds": ", ".join(map(str, self.thresholds)) or "None",
-            "policy": self.policy.value,
-            **options,
+            "thresholds": ", ".join(map(str, self.thresholds)) or _NOTHING,
+            "--policy": self.policy.value,
+            **{f"--{name.replace('_', '-')}": _NOTHING if value is None else str(value) for name, value in options.items()},
             "type of the ids": self.types.id,
-            "types of the kept columns": ", ".join(self.types.kept) or "None",
-            "rows_per_part": str(self.rows_per_part),
+            "types of the kept columns": ", ".join(self.types.kept) or _NOTHING,
         }
 
 

@@ -103,7 +103,8 @@ def command_error(error: BaseException, target: str) -> click.ClickException:
             remedy = "Check --tls, --ca-file, --cert and the name in the server's certificate."
             return CommandError(f"{target} does not accept the connection ({error}). {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() | DeadlineExceededError():
-            remedy = "Check that the service is running, or name another address with --target or UNDERTONE_TARGET."
+            longer = "Set a longer --timeout, or check" if isinstance(error, DeadlineExceededError) else "Check"
+            remedy = f"{longer} that the service is running, or name another address with --target or UNDERTONE_TARGET."
             return CommandError(f"{target} does not answer ({error}). {remedy}", ExitCode.UNREACHABLE)
         case NotUndertoneError():
             return CommandError(f"{target} is not an Undertone service ({error}).", ExitCode.UNREACHABLE)
