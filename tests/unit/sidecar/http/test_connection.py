@@ -6,7 +6,8 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from itertools import pairwise
 
 import pytest
 import trustme
@@ -272,6 +273,21 @@ async def test_a_drain_ends_idle_connections_and_the_others_after_their_answer()
         assert b"connection: close" in answer.lower()
         async with port.caller(GET) as late:
             assert b"connection: close" in (await late.rest()).lower()
+
+
+async def test_a_burst_of_connections_gives_way_to_other_work() -> None:
+    state = ConnectionState()
+    port = HttpPort(state)
+    number = await port.start(App(), "127.0.0.1", 0)
+    with ExitStack() as stack:
+        for _ in range(200):  # without a step of the event loop
+            stack.enter_context(socket.create_connection(("127.0.0.1", number)))
+        counts = [0]
+        while counts[-1] < 200:
+            await asyncio.sleep(0)
+            counts.append(len(state.connections))
+        assert max(after - before for before, after in pairwise(counts)) <= 32
+        await port.close()
 
 
 async def test_answers_do_not_wait_for_acknowledgements() -> None:

@@ -21,6 +21,12 @@ from undertone_sidecar.http.tls_handshake import TlsHandshake
 _CLOSE_SECONDS: Final = 0.5
 """Time to write the last answers."""
 
+_BACKLOG: Final = 1024
+"""Connections that the kernel holds until they are accepted."""
+
+_ACCEPTS: Final = 16
+"""Connections that are accepted in one iteration of the event loop: asyncio's backlog."""
+
 _RECEIVE_BUFFER_BYTES: Final = 64 * 1024
 """What the kernel and the event loop buffer of a connection before its request is read."""
 
@@ -78,7 +84,8 @@ class HttpPort:
             return TlsHandshake(connection, context(), loop) if context else connection
 
         for listener in _sockets(host, port):
-            server = await loop.create_server(protocol, sock=listener, backlog=1024)
+            server = await loop.create_server(protocol, sock=listener, backlog=_ACCEPTS)
+            listener.listen(_BACKLOG)
             self._servers.append(server)
         number: int = self._servers[0].sockets[0].getsockname()[1]
         return number
