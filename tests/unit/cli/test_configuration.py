@@ -47,7 +47,9 @@ def test_every_option_has_an_environment_variable_that_help_shows() -> None:
 
 
 def test_precedence_is_option_then_environment_then_file_then_default(command: Command, folder: Path) -> None:
-    (folder / "undertone.toml").write_text('[score]\nmin-characters = 3\nout = "out"\ntext-column = "body"\n')
+    # With the byte order mark that some editors of Windows write.
+    content = '\ufeff[score]\nmin-characters = 3\nout = "out"\ntext-column = "body"\n'
+    (folder / "undertone.toml").write_text(content, encoding="utf-8")
     for arguments, environment, expected in (
         ((), {}, 3),
         ((), {"UNDERTONE_MIN_CHARACTERS": "2"}, 2),

@@ -102,7 +102,7 @@ class _ConfigurationFile:
 
     def _read(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self._path.read_text(encoding="utf-8"))
+            return tomllib.loads(self._path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise click.UsageError(f"{self._path} cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError as error:
