@@ -18,7 +18,7 @@ from undertone_sidecar.http.call_error import CallError
 from undertone_sidecar.http.calls import Calls
 from undertone_sidecar.http.json_requests import JsonError, JsonLimits, decode_json
 from undertone_sidecar.http.json_responses import encode_json
-from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
+from undertone_sidecar.request_limits import RequestLimits
 
 _POSTED: Final[Sequence[tuple[str, str, type[Message], type[Message]]]] = (
     ("/v1/paragraphs:classify", "Classify", classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse),
@@ -36,18 +36,12 @@ _LARGE_BYTES: Final = 256 * 1024
 
 _JSON: Final = re.compile("application/json([ ;].*)?", re.IGNORECASE)
 
-_ELEMENTS_PER_PARAGRAPH: Final = 16
-"""More than twice the strings, commas, objects and arrays of a paragraph in JSON."""
-
 _OTHER_ELEMENTS: Final = 64
 
 
 def classifier_routes(calls: Calls, bodies: Bodies, limits: RequestLimits) -> list[Route]:
     """The routes of the service's methods, as in the proto."""
-    json_limits = JsonLimits(
-        elements=_OTHER_ELEMENTS + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs,
-        escapes=limits.batch_bytes + MAX_ID_CHARACTERS * limits.batch_paragraphs,
-    )
+    json_limits = JsonLimits.of(limits, other_elements=_OTHER_ELEMENTS)
     return [
         *(
             _route("POST", path, _posted(calls, bodies, f"/{CLASSIFIER}/{name}", request, response, json_limits))

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined] # The type stub lacks it.
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from undertone_protos.json_syntax import syntax_problem
+
+from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
 
 _SHOWN_CHARACTERS: Final = 40
 """Maximum length of a field's name in an error."""
@@ -25,6 +27,9 @@ _MAX_GAP: Final = 65536
 
 _GZIP: Final = b"\x1f\x8b"
 """The first bytes of a body that is compressed with gzip."""
+
+_ELEMENTS_PER_PARAGRAPH: Final = 16
+"""More than twice the strings, commas, objects and arrays of a text and an id in JSON."""
 
 _MAX_DIGITS: Final = 20
 """Python needs quadratic time for the digits of an integer."""
@@ -50,6 +55,14 @@ class JsonLimits:
 
     elements: int
     escapes: int
+
+    @classmethod
+    def of(cls, limits: RequestLimits, *, other_elements: int) -> Self:
+        """Limits of a request with a batch, and with `other_elements` around its paragraphs."""
+        return cls(
+            elements=other_elements + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs,
+            escapes=limits.batch_bytes + MAX_ID_CHARACTERS * limits.batch_paragraphs,
+        )
 
 
 def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[None]:

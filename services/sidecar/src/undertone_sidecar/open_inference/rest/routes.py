@@ -21,16 +21,13 @@ from undertone_sidecar.health import LIVENESS, OPEN_INFERENCE, Health
 from undertone_sidecar.http import HTTP_STATUSES, Bodies, CallError, Calls, JsonLimits
 from undertone_sidecar.open_inference.rest.request import parse_body, read_request
 from undertone_sidecar.open_inference.rest.response import write_response
-from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
+from undertone_sidecar.request_limits import RequestLimits
 
 JSON_SIZE: Final = "Inference-Header-Content-Length"
 """Header of a body with binary tensors: the size of the JSON object before them, in bytes."""
 
 _DIGITS: Final = re.compile("[0-9]{1,12}")
 _NOT_READY: Final = 503
-_ELEMENTS_PER_PARAGRAPH: Final = 16
-"""More than twice the strings, commas and arrays of a text and an id in JSON."""
-
 _OTHER_ELEMENTS: Final = 256
 _MODEL_PATHS: Final = ("/models/{model}", "/models/{model}/versions/{version}")
 
@@ -39,10 +36,7 @@ _Response = TypeVar("_Response", bound=Message)
 
 def open_inference_routes(calls: Calls, bodies: Bodies, health: Health, limits: RequestLimits) -> Sequence[BaseRoute]:
     """The routes of the protocol. Errors are objects with the field error."""
-    json_limits = JsonLimits(
-        elements=_OTHER_ELEMENTS + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs,
-        escapes=limits.batch_bytes + MAX_ID_CHARACTERS * limits.batch_paragraphs,
-    )
+    json_limits = JsonLimits.of(limits, other_elements=_OTHER_ELEMENTS)
     endpoints = _Endpoints(calls, bodies, health, json_limits)
     routes = [
         Route("/", endpoints.server_metadata),
