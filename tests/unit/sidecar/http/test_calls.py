@@ -34,7 +34,9 @@ async def test_headers_of_calls(base: Path) -> None:
             assert await classify(pod, grpc_timeout=timeout) == 400
         for lane in ("online", "batch"):
             assert await classify(pod, undertone_lane=lane) == 200
-        for lane in ("", "bulk", "b\xe9", "batch\x01", "batch\tx", "b" * 65):
+        for lane in ("b\xe9", "batch\x01", "b" * 65):  # left out, as by Envoy
+            assert await classify(pod, undertone_lane=lane) == 200
+        for lane in ("", "bulk"):
             assert await classify(pod, undertone_lane=lane) == 400
         for trace in ("00-11", "\x01", "\xe9", "0" * 129):
             assert await classify(pod, traceparent=trace) == 200

@@ -77,12 +77,8 @@ async def _cancel_on_disconnect(request: Request, call: "grpc.aio.UnaryUnaryCall
 def _forwarded(request: Request) -> Iterator[tuple[str, str]]:
     for name, maximum in _FORWARDED.items():
         value = request.headers.get(name)
-        if value is None:
-            continue
-        if len(value) <= maximum and _PRINTABLE.fullmatch(value):
+        if value is not None and len(value) <= maximum and _PRINTABLE.fullmatch(value):  # as Envoy does
             yield name, value
-        elif name == LANE:  # the servicer refuses it
-            yield name, re.sub("[^ -~]", "?", value[:maximum])
 
 
 def _timeout_seconds(request: Request) -> float | None:
