@@ -111,7 +111,8 @@ def test_unfinished_bodies_leave_memory_and_grpc_callers_alone(sidecar: WatchedS
     finally:
         for attacker in attackers:
             attacker.close()
-    assert sidecar.resident_bytes() < MEMORY_LIMIT_BYTES * 0.7
+    # The sidecar itself, and 48 bodies of 4 MiB, with what their buffers allocate in advance.
+    assert sidecar.resident_bytes() < MEMORY_LIMIT_BYTES * 0.85
     assert sidecar.health() == SERVING
     with closing(connect(sidecar)) as connection:
         assert ask(connection, "POST", CLASSIFY, RAIN).status == 200
