@@ -28,10 +28,12 @@ NOT_SHOWN = {
     "grpc_client_response_bytes",
     "grpc_client_started_total",
     "grpc_server_started_total",
+    "undertone_http_requests_total",
     "undertone_job_started_timestamp_seconds",
     "undertone_tls_certificate_expiry_timestamp_seconds",
 }
-"""Metrics without a panel: others show the same, only alerts use them, or they need TLS."""
+"""Metrics without a panel: others show the same, only alerts use them, or they need
+TLS or the HTTP port, which are off by default."""
 
 
 def queries(value: Any) -> Iterator[Any]:

@@ -74,7 +74,7 @@ def test_ids_and_texts_that_are_not_utf8(spark: SparkSession, service: Backgroun
         ("None", "the id is not UTF-8: X'61FF'"),
         ("None", "the id is null"),
         ("None", "the id is null"),
-        ("huge", "10000000"),
+        ("huge", "text has 10000000"),
         ("text", "the text is not UTF-8"),
     ]
 

@@ -251,8 +251,9 @@ class Sidecar(Process):
         return peak_resident_bytes(self.pid)
 
     def _listening(self, field: str) -> int:
-        lines = (json.loads(line) for line in self.log.splitlines() if '"listening"' in line)
-        return int(next(lines)[field] or 0)
+        # The last start counts: a port that the system chooses changes with a restart.
+        lines = [line for line in self.log.splitlines() if '"listening"' in line]
+        return int(json.loads(lines[-1])[field] or 0)
 
 
 class Launcher:

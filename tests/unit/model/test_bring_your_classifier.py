@@ -58,7 +58,17 @@ def test_commands_of_the_page(folder: Path) -> None:
     assert contract["thresholds"] == list(json.loads((folder / "thresholds.json").read_text()).values())
 
     # The pod runs the commands of the second terminal, and ends.
-    program = [*shlex.split(lines[pod]), "--port", str(free_ports(1)[0]), "--", "sh", "-ec", "\n".join(lines[pod + 1 :])]
+    program = [
+        *shlex.split(lines[pod]),
+        "--port",
+        str(free_ports(1)[0]),
+        "--http_port",
+        "0",
+        "--",
+        "sh",
+        "-ec",
+        "\n".join(lines[pod + 1 :]),
+    ]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(program, check=False, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

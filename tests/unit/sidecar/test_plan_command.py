@@ -1,6 +1,5 @@
 """The command undertone-sidecar plan."""
 
-import contextlib
 import json
 import re
 from pathlib import Path
@@ -27,9 +26,10 @@ def test_the_plan_is_printed_as_text_json_or_shell_variables(tmp_path: Path, cap
 
 
 def test_a_full_output_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stdout", full)
-        assert main(["plan", f"--root={write_machine(tmp_path)}"]) == 1
+        with pytest.raises(SystemExit, check=lambda ended: ended.code == 1):
+            main(["plan", f"--root={write_machine(tmp_path)}"])
     assert capfd.readouterr().err == "undertone-sidecar: standard output cannot be written: No space left on device\n"
 
 

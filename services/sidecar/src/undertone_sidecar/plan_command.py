@@ -189,9 +189,5 @@ def plan(
     contract = _newest_contract(model_dir) if model_dir else None
     memory = MemorySettings(0, batch_tokens, threads.model_calls).estimate(contract) if contract else None
     planned = _Plan(machine=machine, settings=settings, threads=threads, contract=contract, memory=memory)
-    try:
-        print(_FORMATS["json" if use_json else output_format](planned), flush=True)
-    except OSError as error:
-        sys.stdout = None  # At exit, Python would write what is left in the buffer, and print a traceback.
-        raise click.ClickException(f"standard output cannot be written: {error.strerror}") from None
+    print(_FORMATS["json" if use_json else output_format](planned))
     return 0
