@@ -22,7 +22,7 @@ from tests.integration.support.processes import ENVIRONMENT, SERVING, TIMEOUT_SE
 from tests.integration.support.watched_process import WatchedSidecar
 
 MAX_BLOCKING_SECONDS = 0.010
-ROUNDS = 3
+ROUNDS = 6
 MEMORY_LIMIT_BYTES = 512 * 2**20
 """Memory limit of the sidecar's container in the chart."""
 
