@@ -34,9 +34,11 @@ class Watchdog:
         thread = threading.get_ident()
 
         def measured(handle: Any) -> None:
-            started = time.thread_time()
+            number, started = self._number, time.thread_time()
             run(handle)
             seconds = time.thread_time() - started
+            if self._number != number:
+                return  # A report interrupted the callback, whose time includes the calibration.
             if seconds > self._longest and threading.get_ident() == thread:
                 self._longest, self._callback = seconds, repr(handle)[:500]
 
