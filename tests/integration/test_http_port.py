@@ -130,7 +130,7 @@ def test_a_caller_that_leaves_cancels_its_call(sidecar: WatchedSidecar, model: t
 
 async def test_a_drain_finishes_calls_and_ends_connections(launch: Launcher, model: tuple[Path, FakeModelServer]) -> None:
     base, server = model
-    sidecar = launch.sidecar(base, server.target, "--drain-delay-seconds=0.5").until_serving()
+    sidecar = launch.sidecar(base, server.target, "--drain-delay-seconds=2").until_serving()
     with closing(connect(sidecar)) as idle, closing(connect(sidecar)) as busy:
         assert ask(idle, "GET", "/readyz").status == 200
         with server.paused():
