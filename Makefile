@@ -18,10 +18,10 @@ help: ## List the targets
 
 .PHONY: demo
 demo: $(MODEL) ## Start the service, score the sample stories, and write a report as a web page
-	@$(BIN)/undertone-pod --model_base_path $(MODEL) --log_file build/pod.log -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO)/scores --overwrite
+	@$(BIN)/undertone-pod --model_base_path $(MODEL) --http_port off --log_file build/pod.log -- $(BIN)/undertone score model/data/demo/*.txt --out $(DEMO)/scores --overwrite
 	@$(BIN)/undertone report $(DEMO)/scores --with-text --output $(DEMO)/report.html
 
-# Three workers on two cores, because a third of the tests' time is spent on waiting.
+# Three workers on two cores, because tests also wait for other processes.
 WORKERS = $(shell expr \( 3 \* $$(getconf _NPROCESSORS_ONLN) + 1 \) / 2)
 
 .PHONY: test
