@@ -43,6 +43,9 @@ class Time:
         for start, service in [event for event in self.events if event[0] <= self.now]:
             self.events.remove((start, service))
             await service.__aenter__()
+            # gRPC drops the failed connection of a closed channel in its own threads. Until then, a
+            # new channel shares it and its real-time backoff.
+            await asyncio.sleep(1.0)
 
 
 class Wait:
