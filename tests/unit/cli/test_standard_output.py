@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 from undertone_cli.__main__ import main
-from undertone_cli.standard_output import output_console
+from undertone_cli.console import output_console
 from undertone_client.testing import FakeClassifier
 from undertone_telemetry.standard_output import checked_standard_output
 

@@ -25,7 +25,7 @@ _RETRY_MILLISECONDS: Final = 500
 
 _STREAMS: Final = "streams of this method"
 
-_LARGE_BYTES: Final = 256 * 1024
+LARGE_BYTES: Final = 256 * 1024
 """Size of messages that give way to other calls between the steps of their work."""
 
 
@@ -110,7 +110,7 @@ class CallGuard(grpc.aio.ServerInterceptor):
                     data = await self._read(caller, context)
                     size = len(data)
                     with self._counted(self._bytes, caller, size, "bytes of requests"):
-                        if size > _LARGE_BYTES:
+                        if size > LARGE_BYTES:
                             # To copy and to decode a large message takes milliseconds each.
                             await asyncio.sleep(0)
                         request = deserialize(data)

@@ -41,7 +41,7 @@ def test_headings(text: str) -> None:
         "Chapter and verse, he knew it all.",
         "I",  # a numeral, but see below
         "1984 was a bad year.",
-        "Part two of the plan was worse, and nobody in the house had the courage to say so aloud, not even to her.",
+        "Part two of the plan was worse than part one, and the whole house was too afraid to say so aloud to her.",
         "Act one!\nHe did.\nAnd she laughed.",
         "",
     ],

@@ -26,8 +26,8 @@ from undertone_telemetry import Telemetry, TelemetrySettings
 from undertone_telemetry.options import TRACE_FIELDS, telemetry_options
 
 from undertone_cli.commands.outcome_view import outcome_json, show_outcome, show_score
+from undertone_cli.console import output_console
 from undertone_cli.readers import piped_paragraphs, read_ahead
-from undertone_cli.standard_output import output_console
 
 
 @click.command(

@@ -13,7 +13,7 @@ from undertone_client.client import Client
 from undertone_client.jobs import EXIT_CODES, ConnectionOptions, connection_options, explain_errors
 from undertone_client.values import ProblemType, ServedModel
 
-from undertone_cli.standard_output import output_console
+from undertone_cli.console import output_console
 
 
 @click.command(

@@ -26,6 +26,7 @@ from undertone_client.jobs import (
 from undertone_client.values import Policy, ServedModel
 from undertone_telemetry.standard_output import optional_output
 
+from undertone_cli.console import output_console
 from undertone_cli.readers import InputSet, Inspection, check_unchanged, inspect_inputs, printable
 from undertone_cli.run_folder import FailedParagraphs, Manifest, RunFolder, RunIdentity, ScoreTable, read_failures
 from undertone_cli.scoring.display import ThrottledCallback, progress_display, reading_display, show_summary
@@ -33,7 +34,6 @@ from undertone_cli.scoring.json_output import json_progress, write_summary
 from undertone_cli.scoring.monitor import GetState, RunCounts
 from undertone_cli.scoring.options import DEFAULTS, RunOptions
 from undertone_cli.scoring.pipeline import Pipeline
-from undertone_cli.standard_output import output_console
 
 MAX_UNAVAILABLE_CALLS = 4
 """Consecutive full calls that may fail with UNAVAILABLE, after all retries, before a run ends."""

@@ -18,9 +18,9 @@ from rich.text import Text
 from undertone_client.errors import SettingsError
 from undertone_client.jobs import OutputError
 
+from undertone_cli.console import output_console
 from undertone_cli.readers.names import printable
 from undertone_cli.run_folder import replace_file, temporary_path
-from undertone_cli.standard_output import output_console
 
 MAX_TABLE_ROWS = 100
 

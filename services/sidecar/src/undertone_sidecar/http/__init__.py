@@ -11,7 +11,7 @@ from undertone_sidecar.http.identity import Identity
 from undertone_sidecar.http.json_requests import JsonError, JsonLimits, check_json
 from undertone_sidecar.http.openapi_route import openapi_route
 from undertone_sidecar.http.port import HttpPort
-from undertone_sidecar.http.statuses import HTTP_STATUSES, status_response
+from undertone_sidecar.http.statuses import HTTP_STATUSES, retry_headers, status_response
 
 __all__ = [
     "HTTP_STATUSES",
@@ -28,5 +28,6 @@ __all__ = [
     "classifier_routes",
     "health_routes",
     "openapi_route",
+    "retry_headers",
     "status_response",
 ]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from undertone_protos.v1 import classifier_pb2
 
+from undertone_sidecar.call_guard import LARGE_BYTES
 from undertone_sidecar.health import CLASSIFIER
 from undertone_sidecar.http.bodies import Bodies
 from undertone_sidecar.http.call_error import CallError
@@ -30,9 +31,6 @@ _POSTED: Final[Sequence[tuple[str, str, type[Message], type[Message]]]] = (
     ),
 )
 """Path, name, request and response of the methods with a body."""
-
-_LARGE_BYTES: Final = 256 * 1024
-"""Size of bodies that give way to other calls between the steps of their work."""
 
 _JSON: Final = re.compile("application/json([ ;].*)?", re.IGNORECASE)
 
@@ -75,7 +73,7 @@ def _posted(
         async with bodies.read(request) as body:
             if not body:
                 raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "the body is empty: send a JSON object")
-            is_large = len(body) > _LARGE_BYTES
+            is_large = len(body) > LARGE_BYTES
             try:
                 for _ in decode_json(body, message, limits):
                     if is_large:

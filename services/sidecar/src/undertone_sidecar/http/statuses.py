@@ -43,12 +43,15 @@ def status_response(
         code: The gRPC code.
         message: What is wrong, and what to do.
         http_status: Status of the answer. None takes that of the code.
-        retry_after: Seconds until a retry may succeed. They are rounded up. None sends no header.
+        retry_after: Seconds until a retry may succeed; see retry_headers.
         headers: Further headers.
     """
     number: int = code.value[0]
-    sent = dict(headers or {})
-    if retry_after is not None:
-        sent["retry-after"] = str(math.ceil(retry_after))
+    sent = {**(headers or {}), **retry_headers(retry_after)}
     content = {"code": number, "message": message, "details": []}
     return JSONResponse(content, HTTP_STATUSES[code] if http_status is None else http_status, sent)
+
+
+def retry_headers(seconds: float | None) -> Mapping[str, str]:
+    """The header retry-after, rounded up. None sends no header."""
+    return {} if seconds is None else {"retry-after": str(math.ceil(seconds))}

@@ -46,6 +46,10 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         self._scoring = scoring
         self._health = health
         self._model_name = model_name
+        # Once, because the version is read from a file.
+        self._server_metadata = open_inference_pb2.ServerMetadataResponse(
+            name="undertone", version=version("undertone-sidecar"), extensions=EXTENSIONS
+        )
 
     async def ServerLive(  # noqa: N802
         self, request: open_inference_pb2.ServerLiveRequest, context: Context
@@ -72,9 +76,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
     async def ServerMetadata(  # noqa: N802
         self, request: open_inference_pb2.ServerMetadataRequest, context: Context
     ) -> open_inference_pb2.ServerMetadataResponse:
-        return open_inference_pb2.ServerMetadataResponse(
-            name="undertone", version=version("undertone-sidecar"), extensions=EXTENSIONS
-        )
+        return self._server_metadata
 
     async def ModelMetadata(  # noqa: N802
         self, request: open_inference_pb2.ModelMetadataRequest, context: Context

@@ -1,7 +1,6 @@
 """The paths under /v2, which call the gRPC service."""
 
 import asyncio
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -18,7 +17,7 @@ from undertone_protos.inference import open_inference_pb2
 
 from undertone_sidecar.errors import RequestError
 from undertone_sidecar.health import LIVENESS, OPEN_INFERENCE, Health
-from undertone_sidecar.http import HTTP_STATUSES, Bodies, CallError, Calls, JsonLimits
+from undertone_sidecar.http import HTTP_STATUSES, Bodies, CallError, Calls, JsonLimits, retry_headers
 from undertone_sidecar.open_inference.rest.request import parse_body, read_request
 from undertone_sidecar.open_inference.rest.response import write_response
 from undertone_sidecar.request_limits import RequestLimits
@@ -71,7 +70,8 @@ class _Endpoints:
         self._json_limits = json_limits
 
     async def live(self, _: Request) -> Response:
-        return _health(ready=self._health.is_serving(LIVENESS), content={"live": self._health.is_serving(LIVENESS)})
+        live = self._health.is_serving(LIVENESS)
+        return _health(ready=live, content={"live": live})
 
     async def ready(self, _: Request) -> Response:
         ready = self._health.is_serving(OPEN_INFERENCE)
@@ -153,8 +153,7 @@ def _error(http_status: int, message: str, headers: Mapping[str, str] | None = N
 
 async def _call_failed(_: Request, error: CallError) -> Response:
     status = HTTP_STATUSES[error.code] if error.http_status is None else error.http_status
-    wait = None if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
-    return _error(status, error.message, wait)
+    return _error(status, error.message, retry_headers(error.retry_after))
 
 
 async def _request_refused(_: Request, error: RequestError) -> Response:
