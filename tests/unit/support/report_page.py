@@ -5,7 +5,15 @@ import json
 import re
 from array import array
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
+
+from undertone_cli.report import write_report
+
+
+def html(folder: Path, **options: Any) -> str:
+    """The page of the report of a run folder."""
+    return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
 
 
 class Document(HTMLParser):

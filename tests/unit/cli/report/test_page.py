@@ -4,17 +4,14 @@ import base64
 import hashlib
 import re
 import xml.etree.ElementTree as ET  # only ever parses what the test has just written
-from pathlib import Path
-from typing import Any
 
 import pytest
 from undertone_cli.readers import Fingerprint, ReadOptions, RowTypes
-from undertone_cli.report import write_report
 from undertone_cli.report.page import MAX_SHOWN
 from undertone_cli.report.stories import MAX_BINS
 from undertone_client.jobs import OutputError
 
-from tests.unit.support.report_page import Charts, Document
+from tests.unit.support.report_page import Charts, Document, html
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
 
@@ -29,10 +26,6 @@ def story(scored: ScoredFolder, point: Point) -> ScoredFolder:
     scored.fail("x/0002", "UNAVAILABLE", "connection refused")
     scored.fail("x/0003", "INVALID_ARGUMENT", "the paragraph is empty")
     return scored
-
-
-def html(folder: Path, **options: Any) -> str:
-    return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
 
 
 def test_page_loads_nothing(story: ScoredFolder) -> None:

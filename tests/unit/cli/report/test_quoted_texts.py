@@ -2,22 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from undertone_cli.readers import Fingerprint, Format, ReadOptions
-from undertone_cli.report import write_report
 from undertone_cli.report.html import MAX_CHARACTERS
 from undertone_client.jobs import InputError
 
-from tests.unit.support.report_page import Document
+from tests.unit.support.report_page import Document, html
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
 HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
-
-
-def html(folder: Path, **options: Any) -> str:
-    return write_report(folder, folder / "page.html", **options).read_text(encoding="utf-8")
 
 
 def test_text_is_quoted_only_on_request_and_if_unchanged(scored: ScoredFolder, point: Point, tmp_path: Path) -> None:
