@@ -7,8 +7,16 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from undertone_cli.report.arcs import default_bandwidth, smooth
+from undertone_cli.report.encoded_columns import (
+    SCALE,
+    SMALL_SCALE,
+    integers,
+    labels,
+    probabilities,
+    small_probabilities,
+    valences,
+)
 from undertone_cli.report.page import Page, StoryView, changed_counts
-from undertone_cli.report.payload import SCALE, SMALL_SCALE, integers, labels, probabilities, small_probabilities, valences
 
 THUMBNAIL_POINTS = 40
 

@@ -14,10 +14,10 @@ from undertone_cli import formatting
 from undertone_cli.report import charts, palette, throughput_chart
 from undertone_cli.report.chart_data import ChartData, chart_data, row_top
 from undertone_cli.report.comparison import compare_runs
-from undertone_cli.report.data import group_failures
+from undertone_cli.report.encoded_columns import script_json
 from undertone_cli.report.page import MAX_TABLE_ROWS, Page, PageOptions, compose
-from undertone_cli.report.payload import script_json
 from undertone_cli.report.stories import title_of
+from undertone_cli.report.summary import group_failures
 from undertone_cli.report.texts import find_texts
 from undertone_cli.run_folder import RunFolder, read_failures, replace_file, temporary_path
 

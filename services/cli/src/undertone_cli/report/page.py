@@ -9,9 +9,9 @@ from undertone_cli.report.arcs import Course, describe_story
 from undertone_cli.report.bins import Bins, read_bins
 from undertone_cli.report.chapters import DEFAULT_COLUMN, DOCUMENT_COLUMN, Chapter, column_chapters, heading_chapters
 from undertone_cli.report.comparison import Comparison, StoryChange
-from undertone_cli.report.data import FailureGroup, LabelTotal, describe_totals
 from undertone_cli.report.palette import emotion_indices, is_emotion, reading_order
 from undertone_cli.report.stories import StoryPlan, StoryRange, plan_stories, title_of
+from undertone_cli.report.summary import FailureGroup, LabelTotal, describe_totals
 from undertone_cli.report.survey import Survey, read_parts, survey
 from undertone_cli.report.throughput_chart import ThroughputChart, throughput_chart
 from undertone_cli.report.valence import Valence

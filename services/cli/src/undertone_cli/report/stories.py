@@ -22,6 +22,9 @@ MAX_TOTAL_BINS = 100_000
 EDGES = 8
 """The sentence of a story describes its first and its last 1/EDGES."""
 
+STORY, PLACE, KEY = "\0story", "\0place", "\0key"
+"""The columns that `StoryPlan.locate` adds. A label's name cannot begin with this character."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoryRange:
@@ -78,9 +81,9 @@ class StoryPlan:
         }
 
     def locate(self, scores: pa.Table) -> pa.Table:
-        """The rows of stories, with the columns `story`, `place` and `key`.
+        """The rows of stories, with the columns STORY, PLACE and KEY.
 
-        `place` is the position in the story. `key` is the number of the group of paragraphs among
+        PLACE is the position in the story. KEY is the number of the group of paragraphs among
         those of all stories, in the order of the stories.
         """
         arrays = self._arrays
@@ -92,8 +95,7 @@ class StoryPlan:
         offset = pc.subtract(place, arrays["first"].take(story))
         group = pc.divide(pc.multiply(offset, arrays["bins"].take(story)), arrays["span"].take(story))
         key = pc.add(arrays["base"].take(story), group)
-        # The names of a label's column cannot begin with a control character.
-        for name, column in (("\0story", story), ("\0place", place), ("\0key", key)):
+        for name, column in ((STORY, story), (PLACE, place), (KEY, key)):
             scores = scores.append_column(name, column)
         return scores
 
@@ -101,10 +103,6 @@ class StoryPlan:
     def starts(self) -> Sequence[int]:
         """The key of the first group of each story, and the end of the last."""
         return [0, *accumulate(story.bins for story in self.stories)]
-
-
-STORY, PLACE, KEY = "\0story", "\0place", "\0key"
-"""The columns that `StoryPlan.locate` adds."""
 
 
 def plan_stories(identity: RunIdentity, documents: Mapping[str, DocumentRange], *, join: bool = False) -> StoryPlan:

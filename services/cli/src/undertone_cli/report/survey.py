@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN, MODEL_COLUMNS
 
-from undertone_cli.report.data import LabelTotal, StrongParagraph
+from undertone_cli.report.summary import LabelTotal, StrongParagraph
 from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity, ScoreTable
 
 CONFIDENCE_RANGES = 10

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from undertone_cli.report import write_report
-from undertone_cli.report.data import LabelTotal, describe_totals
+from undertone_cli.report.summary import LabelTotal, describe_totals
 from undertone_client.jobs import OutputError
 from undertone_client.values import Model
 
