@@ -9,7 +9,8 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 from undertone_protos.v1 import classifier_pb2
-from undertone_sidecar.http.json_requests import JsonError, JsonLimits, decode_json
+from undertone_sidecar.http.json_requests import decode_json
+from undertone_sidecar.http.json_text import JsonError, JsonLimits
 
 LIMITS = JsonLimits(elements=200, escapes=100)
 

@@ -8,7 +8,7 @@ from undertone_sidecar.http.classifier_routes import classifier_routes
 from undertone_sidecar.http.connection import ConnectionState
 from undertone_sidecar.http.health_routes import health_routes
 from undertone_sidecar.http.identity import Identity
-from undertone_sidecar.http.json_requests import JsonError, JsonLimits, check_json
+from undertone_sidecar.http.json_text import JsonError, JsonLimits, parse_json
 from undertone_sidecar.http.openapi_route import openapi_route
 from undertone_sidecar.http.port import HttpPort
 from undertone_sidecar.http.statuses import HTTP_STATUSES, retry_headers, status_response
@@ -24,10 +24,10 @@ __all__ = [
     "JsonError",
     "JsonLimits",
     "application",
-    "check_json",
     "classifier_routes",
     "health_routes",
     "openapi_route",
+    "parse_json",
     "retry_headers",
     "status_response",
 ]

@@ -17,8 +17,9 @@ from undertone_sidecar.health import CLASSIFIER
 from undertone_sidecar.http.bodies import Bodies
 from undertone_sidecar.http.call_error import CallError
 from undertone_sidecar.http.calls import Calls
-from undertone_sidecar.http.json_requests import JsonError, JsonLimits, decode_json
+from undertone_sidecar.http.json_requests import decode_json
 from undertone_sidecar.http.json_responses import encode_json
+from undertone_sidecar.http.json_text import JsonError, JsonLimits
 from undertone_sidecar.request_limits import RequestLimits
 
 _POSTED: Final[Sequence[tuple[str, str, type[Message], type[Message]]]] = (

@@ -5,14 +5,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from json.decoder import scanstring  # type: ignore[attr-defined] # The type stub lacks it.
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
-from undertone_protos.json_syntax import syntax_problem
 
-from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
+from undertone_sidecar.http.json_text import JsonError, JsonLimits, parse_json
 
 _SHOWN_CHARACTERS: Final = 40
 """Maximum length of a field's name in an error."""
@@ -22,21 +20,8 @@ _INT32: Final = range(-(2**31), 2**31)
 _NUMBER: Final = re.compile("-?[0-9]{1,10}")
 """The number of an enum's value, which may also be a string."""
 
-_MAX_GAP: Final = 65536
-"""Maximum number of characters before, between and after strings."""
-
-_GZIP: Final = b"\x1f\x8b"
-"""The first bytes of a body that is compressed with gzip."""
-
-_ELEMENTS_PER_PARAGRAPH: Final = 16
-"""More than twice the strings, commas, objects and arrays of a text and an id in JSON."""
-
 _MAX_DIGITS: Final = 20
 """Python needs quadratic time for the digits of an integer."""
-
-
-class JsonError(ValueError):
-    """The text is not a request of the method in JSON. The message says why, without any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +29,6 @@ class _Object:
     """A JSON object whose fields may be repeated."""
 
     fields: list[tuple[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class JsonLimits:
-    """Limits that bound the time to decode a body. No valid request exceeds them.
-
-    `elements` limits the strings, commas, arrays and objects, `escapes` the escape sequences.
-    """
-
-    elements: int
-    escapes: int
-
-    @classmethod
-    def of(cls, limits: RequestLimits, *, other_elements: int) -> Self:
-        """Limits of a request with a batch, and with `other_elements` around its paragraphs."""
-        return cls(
-            elements=other_elements + _ELEMENTS_PER_PARAGRAPH * limits.batch_paragraphs,
-            escapes=limits.batch_bytes + MAX_ID_CHARACTERS * limits.batch_paragraphs,
-        )
 
 
 def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[None]:
@@ -79,65 +45,13 @@ def decode_json(body: bytes, request: Message, limits: JsonLimits) -> Iterator[N
     Raises:
         JsonError: The body is not a request.
     """
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise JsonError(f"byte {error.start}: {_encoding_problem(body)}") from None
-    try:
-        yield
-        yield from check_json(text, limits)
-        yield
-        value = json.loads(text, object_pairs_hook=_Object, parse_int=_integer)
-    except json.JSONDecodeError as error:
-        raise JsonError(f"line {error.lineno}, column {error.colno}: {syntax_problem(error)}") from None
-    except RecursionError:
-        raise JsonError("the arrays and objects are too deep") from None
+    value = yield from parse_json(body, limits, object_pairs_hook=_Object, parse_int=_integer)
     yield
     _fill(request, value, "the request")
 
 
-def check_json(text: str, limits: JsonLimits) -> Iterator[None]:
-    """Refuses JSON that needs long to decode, in steps that take milliseconds for a large text.
-
-    Raises:
-        JsonError: The text exceeds the limits.
-        json.JSONDecodeError: A string is invalid.
-    """
-    _check_escapes(text, limits.escapes)
-    yield
-    _check_elements(text, limits.elements)
-
-
-def _check_escapes(text: str, maximum: int) -> None:
-    backslashes = text.count("\\")
-    # Of a run of backslashes, each two are one escape sequence.
-    if backslashes > maximum and backslashes - text.count("\\\\") > maximum:
-        raise JsonError(f"the request has more than {maximum} escape sequences: send several smaller requests")
-
-
-def _check_elements(text: str, maximum: int) -> None:
-    """Raises JsonError or json.JSONDecodeError."""
-    elements = position = 0
-    while True:
-        start = text.find('"', position)
-        end = len(text) if start < 0 else start
-        if end - position > _MAX_GAP:
-            raise JsonError(f"character {position}: no string within {_MAX_GAP} characters")
-        elements += 1 + text.count(",", position, end) + text.count("[", position, end) + text.count("{", position, end)
-        if elements > maximum:
-            raise JsonError(f"the request has more than {maximum} elements: send several smaller requests")
-        if start < 0:
-            return
-        position = scanstring(text, start + 1)[1]
-
-
 def _integer(digits: str) -> int:
     return int(digits[:_MAX_DIGITS])
-
-
-def _encoding_problem(body: bytes) -> str:
-    compressed = body.startswith(_GZIP)
-    return "the body is compressed with gzip: send it uncompressed" if compressed else "the body is not UTF-8: convert it"
 
 
 def _fill(message: Message, value: object, name: str) -> None:

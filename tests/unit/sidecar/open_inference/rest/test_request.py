@@ -82,8 +82,8 @@ def test_fields_with_null_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "the request is not JSON: line 1, column 1: the text ends here"),
-        (b'{"inputs": \xff}', "byte 11: the JSON object is not UTF-8"),
+        (b"", "the request is invalid: line 1, column 1: the text ends here"),
+        (b'{"inputs": \xff}', "byte 11: the body is not UTF-8"),
         (b"[" * 2000, "more than 1000 elements"),
         (b'{"id": "' + b"\\n" * 1001 + b'"}', "more than 1000 escape sequences"),
         (b"[]", "the request must be an object"),
@@ -124,7 +124,9 @@ def test_errors_name_the_field_and_the_remedy(body: bytes | Mapping[str, Any], m
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize(("json_bytes", "message"), [(10**6, "by its header: send both completely"), (1, "is not JSON")])
+@pytest.mark.parametrize(
+    ("json_bytes", "message"), [(10**6, "by its header: send both completely"), (1, "is invalid: line 1, column")]
+)
 def test_the_size_of_the_json_object_must_fit(json_bytes: int, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         read(json.dumps(infer()).encode(), json_bytes)

@@ -107,8 +107,8 @@ async def test_pages_of_other_origins_are_refused(base: Path, site: str, status:
 async def test_errors_have_a_status_and_a_message(base: Path) -> None:
     async with running_pod(base, http_port=0, max_batch_paragraphs=4) as pod:
         for method, path, body, status, message in [
-            ("POST", INFER, b"", 400, "the request is not JSON"),
-            ("POST", INFER, b"{", 400, "the request is not JSON"),
+            ("POST", INFER, b"", 400, "the request is invalid: line 1"),
+            ("POST", INFER, b"{", 400, "the request is invalid: line 1"),
             (
                 "POST",
                 INFER,

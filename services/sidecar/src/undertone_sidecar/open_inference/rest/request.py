@@ -1,16 +1,14 @@
 """Reads inference requests: JSON, and binary tensors after it."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from undertone_protos.inference import open_inference_pb2
-from undertone_protos.json_syntax import syntax_problem
 
 from undertone_sidecar.errors import RequestError
-from undertone_sidecar.http import JsonError, JsonLimits, check_json
+from undertone_sidecar.http import JsonError, JsonLimits, parse_json
 from undertone_sidecar.open_inference import raw_bytes
 from undertone_sidecar.open_inference.parameters import IGNORED, shown
 from undertone_sidecar.open_inference.request import BYTES
@@ -104,21 +102,15 @@ def read_request(
 
 
 async def _parse(data: bytes, limits: JsonLimits) -> Any:
-    try:
-        text = data.decode()
-        for _ in check_json(text, limits):
-            await asyncio.sleep(0)
+    steps = parse_json(data, limits, object_pairs_hook=_without_repetition, parse_constant=_refuse, parse_int=_integer)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+        except JsonError as error:
+            raise RequestError(f"the request is invalid: {error}") from None
         await asyncio.sleep(0)
-        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse, parse_int=_integer)
-    except JsonError as error:
-        raise RequestError(str(error)) from None
-    except UnicodeDecodeError as error:
-        raise RequestError(f"byte {error.start}: the JSON object is not UTF-8: convert it") from None
-    except json.JSONDecodeError as error:
-        problem = f"line {error.lineno}, column {error.colno}: {syntax_problem(error)}"
-        raise RequestError(f"the request is not JSON: {problem}") from None
-    except RecursionError:
-        raise RequestError("the arrays and objects of the request are too deep") from None
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
