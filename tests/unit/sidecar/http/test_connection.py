@@ -275,6 +275,17 @@ async def test_a_drain_ends_idle_connections_and_the_others_after_their_answer()
             assert b"connection: close" in (await late.rest()).lower()
 
 
+async def test_a_connection_without_a_request_yet_has_one_answer_after_the_end() -> None:
+    """Its request may be on the way. The end of the connection would reset it."""
+    async with served(App()) as port, port.caller() as new, port.caller(GET) as first:
+        await first.answer()  # so that the other connection is accepted, too
+        port.port.end_connections()
+        new.writer.write(GET)
+        answer = await new.rest()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in answer.lower()
+
+
 async def test_a_burst_of_connections_gives_way_to_other_work() -> None:
     state = ConnectionState()
     port = HttpPort(state)

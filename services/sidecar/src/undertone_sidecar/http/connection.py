@@ -159,7 +159,12 @@ class Connection(H11Protocol):
             self._writing = None
 
     def shutdown(self) -> None:
-        """Ends the connection, after the answer if there is a request."""
+        """Ends the connection, after the answer if there is a request.
+
+        If there was no request yet, it ends after the first answer: the request may be on the way.
+        """
+        if self.cycle is None:
+            return
         if self.conn.our_state is h11.SEND_RESPONSE:
             self.cycle.default_headers = [*self.cycle.default_headers, _CLOSE]
         if not self.transport.is_closing():

@@ -104,7 +104,7 @@ class HttpPort:
         return answer
 
     def end_connections(self) -> None:
-        """Ends idle connections now, and the others after their next answer."""
+        """Ends connections between two requests now, and the others after their next answer."""
         self._state.draining = True
         for connection in list(self._state.connections):
             connection.shutdown()
