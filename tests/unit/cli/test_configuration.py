@@ -138,3 +138,31 @@ def test_completion_of_commands_options_and_values(words: str, expected: str) ->
     command = [sys.executable, "-m", "undertone_cli"]
     result = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
     assert result.stdout == f"{expected}\n"
+
+
+COLUMNS_OF_ANOTHER_JOB = """[score]
+text-column = "body"
+id-column = "key"
+document-column = "book"
+keep = ["stars", "text"]
+delimiter = ";"
+quotes = false
+"""
+
+
+def test_options_for_columns_are_ignored_without_columns(command: Command, folder: Path) -> None:
+    (folder / "undertone.toml").write_text(COLUMNS_OF_ANOTHER_JOB)
+    (folder / "novel.txt").write_text("It was late when she came home to an empty house.")
+    assert command("score", "novel.txt", "--out", "out").exit_code == 0
+    options = read_manifest(folder / "out")["options"]
+    assert (options["text_column"], options["id_column"], options["document_column"]) == ("text", None, None)
+    assert (options["keep"], options["delimiter"], options["quotes"]) == (["text"], None, True)
+    assert command("replay", "out").exit_code == 0
+
+
+@pytest.mark.parametrize("option", [("--id-column", "key"), ("--delimiter", ";"), ("--no-quotes",)])
+def test_options_for_columns_are_refused_on_the_command_line(command: Command, folder: Path, option: tuple[str, ...]) -> None:
+    (folder / "undertone.toml").write_text(COLUMNS_OF_ANOTHER_JOB)
+    (folder / "novel.txt").write_text("It was late when she came home to an empty house.")
+    result = command("score", "novel.txt", "--out", "out", *option)
+    assert (result.exit_code, "remove the option from the command line" in result.output) == (2, True)

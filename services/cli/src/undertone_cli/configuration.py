@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 from undertone_telemetry.options import ENVIRONMENT_PREFIX, flags, name_variables, telemetry_options
 
 FILE_NAME: Final = "undertone.toml"
@@ -53,6 +54,17 @@ def make_configurable(command: click.Command, name: str, commands: Collection[st
             help=f"TOML file with options in the table [{name}]. Command line and environment have precedence.  [default: "
             f"{FILE_NAME} in the current folder, else config.toml in the user's folder {user_file().parent}]",
         )
+    )
+
+
+def configured_flags(context: click.Context) -> frozenset[str]:
+    """The flags of options whose values are from the configuration file or the environment."""
+    configured = {ParameterSource.DEFAULT_MAP, ParameterSource.ENVIRONMENT}
+    return frozenset(
+        flag
+        for option in context.command.params
+        if context.get_parameter_source(str(option.name)) in configured
+        for flag in (*option.opts, *option.secondary_opts)
     )
 
 

@@ -24,6 +24,7 @@ from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, telemetry_options
 
 from undertone_cli.commands.table import describe, open_publication
+from undertone_cli.configuration import configured_flags
 from undertone_cli.readers import BadLinePolicy, Format, ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
 from undertone_cli.scoring import RunOptions, ScoringRun, run_options, write_event
@@ -195,7 +196,7 @@ def score(
         publication = open_publication(table) if table else None
         if publication is not None:
             publication.check()
-        found = find_inputs(inputs, read, exclude=out)
+        found = find_inputs(inputs, read, exclude=out, optional=configured_flags(click.get_current_context()))
         folder = RunFolder(out)
         run = ScoringRun(session, connection, retry, options, folder, check_identity=publication.check if publication else None)
         code = run.score(found, policy, rows_per_part, overwrite=overwrite)

@@ -1,8 +1,8 @@
 """Finds the inputs that the arguments of a command name: files, folders, patterns and addresses."""
 
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -24,7 +24,9 @@ UNREADABLE_SEGMENTS = frozenset({"", ".", ".."})
 """Segments of a key that HTTP clients remove from a URL."""
 
 
-def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | None = None) -> InputSet:
+def find_inputs(
+    names: Iterable[str], options: ReadOptions, *, exclude: Path | None = None, optional: Collection[str] = ()
+) -> InputSet:
     """Find the inputs that the arguments of a command name. Sorts the files of each name by path.
 
     A name is a file, a folder (all files below it), a pattern, an address or `-`. In a pattern,
@@ -38,18 +40,20 @@ def find_inputs(names: Iterable[str], options: ReadOptions, *, exclude: Path | N
         names: arguments of the command.
         options: how the inputs are read.
         exclude: a folder whose files are ignored, such as the output folder.
+        optional: flags of options that are for inputs with columns only, such as those from a
+            configuration file. Without such inputs, their values are ignored.
 
     Raises:
-        InputError: a name has no file or no known format, a folder or a file cannot be read, or two
-            inputs have the same document.
+        InputError: a name has no file or no known format, a folder or a file cannot be read, two
+            inputs have the same document, or no input can have an option that is not optional.
     """
     search = _Search(options.format, exclude)
     for name in names:
         search.add(name)
     if search.inputs and all(source.format is Format.TEXT for source in search.inputs):
-        _check_no_columns(options)
+        options = _without_columns(options, optional)
     if search.inputs and not any(source.format in (Format.CSV, Format.TSV) for source in search.inputs):
-        _check_no_delimiter(options)
+        options = _without_delimiter(options, optional)
     return InputSet(search.inputs, options, skipped=search.skipped, loops=search.loops)
 
 
@@ -168,20 +172,24 @@ def _describe_content(name: str) -> str | None:
         return f"it cannot be read: {error.strerror or error}"
 
 
-_REMOVE = "remove the option from the command line, its variable or undertone.toml"
+_REMOVE = "remove the option from the command line"
 
 
-def _check_no_columns(options: ReadOptions) -> None:
+def _without_columns(options: ReadOptions, optional: Collection[str]) -> ReadOptions:
     """Plain text has no columns. With inputs that have columns, the options are for these."""
     for flag, column in zip(options.flags[:3], options.columns[:3], strict=True):
-        if column not in (None, TEXT_COLUMN):
+        if column not in (None, TEXT_COLUMN) and flag not in optional:
             raise InputError(f"{flag} {column!r}: plain text has no columns; {_REMOVE}, or set another --format")
+    keep = tuple(column for column in options.keep if column == TEXT_COLUMN or "--keep" not in optional)
+    return replace(options, text_column=TEXT_COLUMN, id_column=None, document_column=None, keep=keep)
 
 
-def _check_no_delimiter(options: ReadOptions) -> None:
-    flag = "--no-quotes" if not options.quotes else f"--delimiter {options.delimiter!r}" if options.delimiter else None
-    if flag:
-        raise InputError(f"{flag}: no input is CSV or TSV; {_REMOVE}, or set --format csv")
+def _without_delimiter(options: ReadOptions, optional: Collection[str]) -> ReadOptions:
+    if not options.quotes and "--no-quotes" not in optional:
+        raise InputError(f"--no-quotes: no input is CSV or TSV; {_REMOVE}, or set --format csv")
+    if options.delimiter and "--delimiter" not in optional:
+        raise InputError(f"--delimiter {options.delimiter!r}: no input is CSV or TSV; {_REMOVE}, or set --format csv")
+    return replace(options, quotes=True, delimiter=None)
 
 
 def _objects(address: ObjectAddress) -> Iterator[_Found] | None:
