@@ -26,6 +26,7 @@ SOURCES: Final = {
     "undertone-client": "services/client/src/undertone_client",
     "undertone-dev-server": "services/dev_server/src/undertone_dev_server",
     "undertone-model": "model/src/undertone_model",
+    "undertone-planner": "services/planner/src/undertone_planner",
     "undertone-protos": "protos/src/undertone_protos",
     "undertone-schedules": "services/schedules/src/undertone_schedules",
     "undertone-sidecar": "services/sidecar/src/undertone_sidecar",
@@ -85,6 +86,7 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
         *JOBS,
         *ALL_TELEMETRY,
     },
+    "undertone-planner": {"undertone-planner", *CLIENT},
     "undertone-schedules": {"undertone-schedules", *JOBS, *DATADOG},
     "undertone-sidecar": {
         *("undertone-sidecar", "grpcio-health-checking", "grpcio-reflection", "numpy"),
@@ -178,7 +180,9 @@ def test_an_installation_brings_these_packages(line: str) -> None:
     assert closure(line) == INSTALLATIONS[line]
 
 
-@pytest.mark.parametrize("dist", ["undertone[iceberg,sql]", "undertone-batch", "undertone-protos", "undertone-sidecar"])
+@pytest.mark.parametrize(
+    "dist", ["undertone[iceberg,sql]", "undertone-batch", "undertone-planner", "undertone-protos", "undertone-sidecar"]
+)
 def test_every_module_imports_with_only_the_packages_of_its_dist(dist: str) -> None:
     assert failed_imports(modules(Requirement(dist).name), closure(dist)) == {}
 

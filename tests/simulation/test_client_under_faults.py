@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from undertone_bench.simulation.clock import run
-from undertone_bench.simulation.faults import FaultRates
-from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
-from undertone_bench.simulation.pod import PodSettings, ServiceTime
-from undertone_bench.simulation.transport import fleet_client
 from undertone_client import BudgetSettings, CallCounts, Failure, HedgingSettings, Paragraph, Settings
 from undertone_client.resilience import BreakerSettings, BreakerState, LimitSettings, RetryPolicy
+from undertone_planner.fleet.clock import run
+from undertone_planner.fleet.faults import FaultRates
+from undertone_planner.fleet.fleet import Fleet, FleetSettings, Probes
+from undertone_planner.fleet.pod import PodSettings, ServiceTime
+from undertone_planner.fleet.transport import fleet_client
 
 from tests.simulation.support.answers import assert_answered, paragraphs
 from tests.simulation.support.scenario import Report, score

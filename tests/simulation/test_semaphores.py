@@ -1,7 +1,7 @@
 """The paper's Table 2: throughput rises with the semaphore until the fleet collapses."""
 
 import pytest
-from undertone_bench.simulation.semaphores import Result, adaptive, plain
+from undertone_planner.scenarios.semaphores import Result, adaptive, plain
 
 SECONDS = 600.0
 """Half of the table's time."""

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from undertone_bench.simulation.clock import run
-from undertone_bench.simulation.fleet import Fleet, FleetSettings
-from undertone_bench.simulation.transport import fleet_client
 from undertone_client import Outcome, Paragraph, Settings
 from undertone_client.resilience import BreakerChanged, BreakerState, Event, LimitChanged
 from undertone_client.resilience.resilient_transport import ClientState
+from undertone_planner.fleet.clock import run
+from undertone_planner.fleet.fleet import Fleet, FleetSettings
+from undertone_planner.fleet.transport import fleet_client
 
 Disturb = Callable[[Fleet], Awaitable[None]]
 Source = Iterable[Paragraph] | AsyncIterable[Paragraph]

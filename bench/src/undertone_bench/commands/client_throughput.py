@@ -17,7 +17,7 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from undertone_bench.options import progress, reporting
 from undertone_bench.report import Figure, MedianRange, Report, Table
-from undertone_bench.simulation.server import running_fleet
+from undertone_bench.simulated_fleet import running_fleet
 from undertone_bench.variants import raise_on_failure
 
 PODS: Final = 90

@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 import click
+from undertone_planner.fleet.faults import FaultRates
+from undertone_planner.fleet.fleet import FleetSettings
+from undertone_planner.fleet.pod import PodSettings, ServiceTime
 
 from undertone_bench.cli import SETTINGS
 from undertone_bench.options import progress, reporting
 from undertone_bench.report import Report, Table
-from undertone_bench.simulation.faults import FaultRates
-from undertone_bench.simulation.fleet import FleetSettings
-from undertone_bench.simulation.pod import PodSettings, ServiceTime
 
 SECONDS = 1200.0
 
@@ -48,11 +48,11 @@ def serve(
 
     The fault options are shares of the calls, from 0 to 1.
     """
-    from undertone_bench.simulation import server
+    from undertone_bench import simulated_fleet
 
     pod = PodSettings(ServiceTime(call_seconds, token_seconds), queue=queue)
     settings = FleetSettings(pods=pods, pod=pod, network_seconds=0.0, choices=choices)
-    asyncio.run(server.serve(settings, FaultRates(**rates), port=port, seed=seed))
+    asyncio.run(simulated_fleet.serve(settings, FaultRates(**rates), port=port, seed=seed))
 
 
 @simulation.command(
@@ -74,7 +74,7 @@ def semaphores(seconds: float) -> Report:
 
     Time is virtual. The result is the same in every run.
     """
-    from undertone_bench.simulation.semaphores import results
+    from undertone_planner.scenarios.semaphores import results
 
     rows = []
     for result in results(seconds):

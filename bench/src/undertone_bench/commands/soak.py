@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from undertone_client import Client, Failure, Paragraph, Settings
 from undertone_client.testing import EMOTIONS, expected_probabilities
+from undertone_planner.fleet.faults import FaultRates
 
 from undertone_bench.errors import BenchError
 from undertone_bench.options import finish, output_option
 from undertone_bench.report import Report, Table
-from undertone_bench.simulation.faults import FaultRates
-from undertone_bench.simulation.server import FleetProcess
+from undertone_bench.simulated_fleet import FleetProcess
 
 TOLERANCE: Final = 1e-6
 """Allowed difference of a probability; probabilities are sent in single precision."""

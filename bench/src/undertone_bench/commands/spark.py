@@ -23,7 +23,7 @@ from undertone_bench.options import demo_texts_option, model_option, progress, r
 from undertone_bench.pods import running_pod
 from undertone_bench.processes import child_processes, peak_resident_bytes
 from undertone_bench.report import Report, Table
-from undertone_bench.simulation.server import running_fleet
+from undertone_bench.simulated_fleet import running_fleet
 from undertone_bench.variants import raise_on_failure
 
 # The command starts without Spark and pandas; the functions that run in Spark import them.

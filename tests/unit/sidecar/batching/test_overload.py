@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from undertone_bench.simulation.clock import run
+from undertone_planner.fleet.clock import run
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request
 from undertone_sidecar.errors import OverloadedError, SidecarError, status_of
 from undertone_sidecar.lengths import PaddedLengths

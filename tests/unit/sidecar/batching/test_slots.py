@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from undertone_bench.simulation.clock import run
+from undertone_planner.fleet.clock import run
 from undertone_sidecar.activity import Activity
 from undertone_sidecar.batching import BatchLimits, MicroBatcher, Request, Scored
 from undertone_sidecar.batching.cost import CostModel

@@ -13,8 +13,8 @@ from undertone_client.errors import service_error
 from undertone_client.resilience import Listener
 from undertone_client.wire import read_reply
 
-from undertone_bench.simulation.fleet import Fleet
-from undertone_bench.simulation.pod import CallError
+from undertone_planner.fleet.fleet import Fleet
+from undertone_planner.fleet.pod import CallError
 
 
 class FleetTransport:

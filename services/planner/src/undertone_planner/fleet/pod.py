@@ -185,7 +185,7 @@ class Pod:
             self._idle.set()
 
     def _finish(self) -> None:
-        assert self._serving is not None
+        assert self._serving is not None  # noqa: S101 - a programming error
         call, self._serving, self._timer = self._serving, None, None
         if not call.done.done():
             call.done.set_result(None)

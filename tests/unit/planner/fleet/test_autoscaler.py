@@ -1,5 +1,5 @@
 import pytest
-from undertone_bench.simulation.autoscaler import Autoscaler, AutoscalerSettings
+from undertone_planner.fleet.autoscaler import Autoscaler, AutoscalerSettings
 
 
 @pytest.mark.parametrize(

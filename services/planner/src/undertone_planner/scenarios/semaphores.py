@@ -13,11 +13,11 @@ from typing import Final
 from undertone_client import CallState, Failure, LimitSettings, Paragraph, Policy, ServiceError, Settings
 from undertone_client.wire import single_request
 
-from undertone_bench.simulation.autoscaler import AutoscalerSettings
-from undertone_bench.simulation.clock import run
-from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
-from undertone_bench.simulation.pod import PodSettings, ServiceTime
-from undertone_bench.simulation.transport import FleetTransport, fleet_client
+from undertone_planner.fleet.autoscaler import AutoscalerSettings
+from undertone_planner.fleet.clock import run
+from undertone_planner.fleet.fleet import Fleet, FleetSettings, Probes
+from undertone_planner.fleet.pod import PodSettings, ServiceTime
+from undertone_planner.fleet.transport import FleetTransport, fleet_client
 
 SEMAPHORES: Final = (10, 25, 50, 75)
 

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 import grpc
 import pytest
-from undertone_bench.simulation.autoscaler import AutoscalerSettings
-from undertone_bench.simulation.clock import run
-from undertone_bench.simulation.faults import FaultRates
-from undertone_bench.simulation.fleet import Fleet, FleetSettings, Probes
-from undertone_bench.simulation.pod import CallError, PodSettings, ServiceTime
 from undertone_client.testing import expected_probabilities
+from undertone_planner.fleet.autoscaler import AutoscalerSettings
+from undertone_planner.fleet.clock import run
+from undertone_planner.fleet.faults import FaultRates
+from undertone_planner.fleet.fleet import Fleet, FleetSettings, Probes
+from undertone_planner.fleet.pod import CallError, PodSettings, ServiceTime
 from undertone_protos.v1 import classifier_pb2 as pb
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from typing import Any, Self
 import grpc
 from undertone_client.testing import FakeClassifier
 
-from undertone_bench.simulation.autoscaler import Autoscaler, AutoscalerSettings
-from undertone_bench.simulation.faults import FaultKind, FaultRates
-from undertone_bench.simulation.pod import CallError, Pod, PodSettings, State
+from undertone_planner.fleet.autoscaler import Autoscaler, AutoscalerSettings
+from undertone_planner.fleet.faults import FaultKind, FaultRates
+from undertone_planner.fleet.pod import CallError, Pod, PodSettings, State
 
 Metadata = Sequence[tuple[str, str]]
 

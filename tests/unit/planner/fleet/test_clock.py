@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from undertone_bench.simulation.clock import DeadlockError, HorizonError, LivelockError, run
+from undertone_planner.fleet.clock import DeadlockError, HorizonError, LivelockError, run
 
 
 def now() -> float:

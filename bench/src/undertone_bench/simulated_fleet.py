@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 
 import grpc
 from undertone_client.errors import PUSHBACK_KEY
+from undertone_planner.fleet.faults import FaultRates
+from undertone_planner.fleet.fleet import Fleet, FleetSettings
+from undertone_planner.fleet.pod import CallError
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from undertone_bench.processes import free_ports
-from undertone_bench.simulation.faults import FaultRates
-from undertone_bench.simulation.fleet import Fleet, FleetSettings
-from undertone_bench.simulation.pod import CallError
 
 
 class FleetServicer(pb_grpc.ClassifierServicer):

@@ -1,1 +1,0 @@
-"""A simulated fleet of pods: on a virtual clock in this process, or behind a socket."""

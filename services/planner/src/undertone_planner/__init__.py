@@ -1,0 +1,1 @@
+"""Capacity planning for an Undertone service, on a simulated fleet."""

@@ -1,0 +1,1 @@
+"""A simulated fleet of pods on a virtual clock. See `fleet`."""

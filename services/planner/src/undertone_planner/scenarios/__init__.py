@@ -1,0 +1,1 @@
+"""Scenarios on a simulated fleet, each with its settings and its result."""
