@@ -92,3 +92,13 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{/*
+Renders a template for a group of inference pods. The template has the context of the chart, with `component`,
+the name of the group, and with the group's own values.
+Argument: (dict "root" $ "component" "inference" "values" dict "template" "undertone.inferenceService").
+*/}}
+{{- define "undertone.forPods" -}}
+{{- $values := mergeOverwrite (deepCopy .root.Values) .values -}}
+{{- include .template (dict "component" .component "Values" $values "Release" .root.Release "Chart" .root.Chart "Files" .root.Files "Capabilities" .root.Capabilities "Template" .root.Template) }}
+{{- end }}
