@@ -67,7 +67,7 @@ async def wait_for_end(run: asyncio.subprocess.Process) -> tuple[int, str]:
 
 async def test_successful_run(monitored: Monitored) -> None:
     monitored.service.gate.clear()
-    run = await monitored.score("--metrics-port=0", "--log-format=json")
+    run = await monitored.score("--metrics-port=0", "--log-format=json", "--finish-by=8h")
     assert run.stderr is not None
     messages = [json.loads(await run.stderr.readline()) for _ in range(2)]
     assert [messages[0]["message"], messages[0]["job"]] == [STARTED, JOB]
@@ -93,6 +93,7 @@ async def test_successful_run(monitored: Monitored) -> None:
     }
     assert samples["grpc_client_in_flight", "ClassifyBatch"] == 2
     assert samples["undertone_client_limit", None] == 2
+    assert samples["undertone_job_backlog_paragraphs", None] == PARAGRAPHS
     assert [samples["undertone_client_breaker_state", state] for state in ("closed", "open", "half_open")] == [1, 0, 0]
 
     monitored.service.gate.set()
@@ -105,6 +106,10 @@ async def test_successful_run(monitored: Monitored) -> None:
     assert final.value("undertone_job_paragraphs_total", job=JOB, code="OK") == PARAGRAPHS
     assert final.value("undertone_job_expected_paragraphs", job=JOB) == PARAGRAPHS
     assert final.value("undertone_job_failed_total", job=JOB) == 0
+    assert final.value("undertone_job_backlog_paragraphs", job=JOB) == 0
+    started = final.value("undertone_job_started_timestamp_seconds", job=JOB) or 0
+    finish_by = final.value("undertone_job_finish_by_timestamp_seconds", job=JOB) or 0
+    assert finish_by - started == pytest.approx(8 * 3600, abs=60)
     success = final.value("undertone_job_last_success_timestamp_seconds", job=JOB)
     assert success is not None
     assert success >= (final.value("undertone_job_started_timestamp_seconds", job=JOB) or 0) > 0

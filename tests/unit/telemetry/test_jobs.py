@@ -29,11 +29,17 @@ def test_the_signals_of_a_successful_job() -> None:
         ("running", 1, ()),
         ("failed_total", 0, ()),
         ("paragraphs_total", 0, ("OK",)),
+        ("backlog_paragraphs", 0, ()),
+        ("backlog_tokens", 0, ()),
+        ("finish_by_timestamp_seconds", 0, ()),
+        ("forecast_end_timestamp_seconds", 0, ()),
         Notification("undertone job daily started", "", Level.INFO, (("job", "daily"),)),
     ]
     assert list(signals(measure, JobProgressed("daily", {"OK": 7}))) == [("paragraphs_total", 7, ("OK",))]
-    assert list(signals(measure, JobProgressed("daily", {"OK": 7, "INTERNAL": 2}, expected=9))) == [
-        ("expected_paragraphs", 9, ()),
+    assert list(signals(measure, JobProgressed("daily", {"OK": 7, "INTERNAL": 2}, expected=19, tokens_per_paragraph=2.5))) == [
+        ("expected_paragraphs", 19, ()),
+        ("backlog_paragraphs", 10, ()),
+        ("backlog_tokens", 25, ()),
         ("paragraphs_total", 2, ("INTERNAL",)),
     ]
     summary = "paragraphs: 7 OK, 2 INTERNAL; 34 s"
@@ -69,11 +75,39 @@ def test_only_job_metrics_are_pushed_and_the_success_only_after_the_end() -> Non
     at_start = {"undertone_job_started_timestamp_seconds", "undertone_job_running", "undertone_job_failed_total"}
     # PUT would delete the time of the last success.
     assert {(push.method, push.job) for push in gateway.pushes} == {("POST", "daily")}
-    assert first.names == at_start | {"undertone_job_paragraphs_total"}
+    backlog = {"undertone_job_backlog_paragraphs", "undertone_job_backlog_tokens"}
+    times = {"undertone_job_finish_by_timestamp_seconds", "undertone_job_forecast_end_timestamp_seconds"}
+    assert first.names == at_start | backlog | times | {"undertone_job_paragraphs_total"}
     assert last.names == first.names | {"undertone_job_expected_paragraphs", "undertone_job_last_success_timestamp_seconds"}
     assert last.value("undertone_job_last_success_timestamp_seconds", job="daily") == 134
     assert last.value("undertone_job_paragraphs_total", job="daily", code="OK") == 2
     assert [push.value("undertone_job_running", job="daily") for push in (first, last)] == [1, 0]
+
+
+def test_a_late_job_warns_once_in_half_an_hour() -> None:
+    adapter, clock = RecordingAdapter(), [0.0]
+    warnings = []
+    with JobReporter(TelemetrySettings(), "daily", adapters=[adapter], finish_by=3600.0, now=lambda: clock[0]) as job:
+        job.report_progress({}, expected=36_000)
+        for finished in range(1, 2400):  # 1 paragraph/s, but 10 are needed
+            clock[0] += 1.0
+            if warning := job.report_progress({"OK": finished}, expected=36_000):
+                warnings.append((clock[0], warning))
+    assert [at for at, _ in warnings] == [301.0, 2101.0]
+    sent = [each for each in adapter.notifications if each.level is Level.WARNING]
+    assert [(each.title, each.text) for each in sent] == [("undertone job daily will be late", text) for _, text in warnings]
+    assert "at 1.0 paragraphs/s, the 35,699 paragraphs left need 9 h 54 min" in warnings[0][1]
+    assert adapter.values("undertone_job_finish_by_timestamp_seconds") == [3600.0]
+    assert adapter.values("undertone_job_backlog_paragraphs")[:3] == [0, 36_000, 35_999]
+    assert adapter.values("undertone_job_forecast_end_timestamp_seconds")[-1] == pytest.approx(36_000)
+
+
+def test_a_job_in_time_does_not_warn() -> None:
+    clock = [0.0]
+    with JobReporter(TelemetrySettings(), "daily", finish_by=3600.0, now=lambda: clock[0]) as job:
+        for finished in range(0, 3600, 5):
+            clock[0] += 5.0
+            assert job.report_progress({"OK": finished}, expected=3600) is None
 
 
 def test_a_job_continues_without_its_pushgateway_and_agent(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ from undertone_client.jobs import (
     RetryOptions,
     connection_options,
     explain_errors,
+    finish_by_option,
     job_option,
     job_session,
     policy_option,
@@ -196,6 +197,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the summary of the run to this file, as JSON.",
 )
+@finish_by_option()
 @retry_options
 @connection_options
 @telemetry_options()
@@ -225,6 +227,7 @@ def run(
     run_id: str,
     as_of: datetime | None,
     summary: Path | None,
+    finish_by: float | None,
     retry: RetryOptions,
     connection: ConnectionOptions,
     telemetry: TelemetrySettings,
@@ -260,7 +263,7 @@ def run(
         run_id=run_id,
         scheduled=None if as_of is None else ScheduledTime(job or mode, as_of.replace(tzinfo=UTC)),
     )
-    with job_session(telemetry, job or mode, connection.target, use_log=True) as session:
+    with job_session(telemetry, job or mode, connection.target, use_log=True, finish_by=finish_by) as session:
         silence_pyspark()
         if session.metrics_url:
             log.info("metrics are at %s", session.metrics_url)
@@ -276,9 +279,12 @@ def run(
 
 
 def _run(job: ScoringJob, session: JobSession, summary: Path | None) -> None:
-    progress = PeriodicThread(
-        lambda: session.reporter.report_progress(job.finished_paragraphs, job.expected_paragraphs), PROGRESS_SECONDS
-    )
+    def report() -> None:
+        session.reporter.report_progress(
+            job.finished_paragraphs, job.expected_paragraphs, tokens_per_paragraph=job.tokens_per_paragraph
+        )
+
+    progress = PeriodicThread(report, PROGRESS_SECONDS)
     progress.start()
     try:
         with cancel_on_signals(job.cancel):

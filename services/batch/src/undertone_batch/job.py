@@ -98,6 +98,13 @@ class ScoringJob:
         return {"OK": sum(metrics.scored for metrics in tasks), **calls.failed_paragraphs}
 
     @property
+    def tokens_per_paragraph(self) -> float | None:
+        """Mean tokens of the scored paragraphs of finished tasks; None without any."""
+        tasks = tuple(dict(self._executors.value).values())
+        scored = sum(metrics.scored for metrics in tasks)
+        return sum(metrics.tokens for metrics in tasks) / scored if scored else None
+
+    @property
     def expected_paragraphs(self) -> int | None:
         """The number of paragraphs to score; None before the comparison with the table."""
         return sum(self._summary.kinds.get(kind, 0) for kind in KINDS_TO_SCORE) if self._summary.kinds else None

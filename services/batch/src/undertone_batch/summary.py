@@ -30,6 +30,7 @@ class TaskMetrics:
         seconds: Time in Python.
         waiting_seconds: The part of it during which the task only waited for the service.
         calls: The calls to the service.
+        tokens: Tokens of the paragraphs with a score.
     """
 
     tasks: int = 0
@@ -37,6 +38,7 @@ class TaskMetrics:
     seconds: float = 0.0
     waiting_seconds: float = 0.0
     calls: CallCounts = field(default_factory=CallCounts)
+    tokens: int = 0
 
     def __add__(self, other: "TaskMetrics") -> "TaskMetrics":
         return TaskMetrics(
@@ -45,6 +47,7 @@ class TaskMetrics:
             seconds=self.seconds + other.seconds,
             waiting_seconds=self.waiting_seconds + other.waiting_seconds,
             calls=self.calls + other.calls,
+            tokens=self.tokens + other.tokens,
         )
 
     def to_json(self) -> dict[str, float]:

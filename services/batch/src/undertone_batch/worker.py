@@ -74,16 +74,18 @@ def score_arrays(
     """
     settings = worker.service.settings
     start, counts_before = time.perf_counter(), worker.counts()
-    waiting_seconds, scored = 0.0, 0
+    waiting_seconds, scored, tokens = 0.0, 0, 0
     pending: deque[tuple[int, int]] = deque()  # paragraphs and characters of each array
     with worker.open_stream() as stream:
 
         def receive() -> list[Outcome]:
-            nonlocal waiting_seconds, scored
+            nonlocal waiting_seconds, scored, tokens
             wait_start = time.perf_counter()
             outcomes = stream.receive()
             waiting_seconds += time.perf_counter() - wait_start
-            scored += sum(isinstance(outcome, Score) for outcome in outcomes)
+            scores = [outcome for outcome in outcomes if isinstance(outcome, Score)]
+            scored += len(scores)
+            tokens += sum(score.tokens for score in scores)
             pending.popleft()
             return outcomes
 
@@ -101,7 +103,8 @@ def score_arrays(
         while pending:
             yield receive()
     if on_finish is not None:
-        on_finish(TaskMetrics(1, scored, time.perf_counter() - start, waiting_seconds, worker.counts() - counts_before))
+        seconds = time.perf_counter() - start
+        on_finish(TaskMetrics(1, scored, seconds, waiting_seconds, worker.counts() - counts_before, tokens))
 
 
 def _paragraph(value: bytes | None) -> Paragraph | Failure:

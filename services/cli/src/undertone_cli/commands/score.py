@@ -11,6 +11,7 @@ from undertone_client.jobs import (
     RetryOptions,
     connection_options,
     explain_errors,
+    finish_by_option,
     job_option,
     job_session,
     policy_option,
@@ -142,6 +143,7 @@ differences.
     "--rows-per-part", type=IntegerRange(min=1), default=10_000, show_default=True, help="Paragraphs in a Parquet file."
 )
 @table_options("Also publish the scores to this Iceberg table, as undertone publish does.", required=False)
+@finish_by_option()
 @retry_options
 @run_options
 @connection_options
@@ -165,6 +167,7 @@ def score(
     overwrite: bool,
     rows_per_part: int,
     table: TableOptions | None,
+    finish_by: float | None,
     retry: RetryOptions,
     options: RunOptions,
     connection: ConnectionOptions,
@@ -192,7 +195,7 @@ def score(
         quotes,
         BadLinePolicy(on_bad_line),
     )
-    with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
+    with job_session(telemetry, job, connection.target, catalogue=CATALOGUE, finish_by=finish_by) as session:
         publication = open_publication(table) if table else None
         if publication is not None:
             publication.check()

@@ -61,6 +61,12 @@ class RunCounts:
         """Paragraphs that this run finished, by the name of the gRPC status code."""
         return {"OK": self.scored, **self.statuses}
 
+    @property
+    def tokens_per_paragraph(self) -> float | None:
+        """The mean of `tokens` of a kept or scored paragraph; None without any."""
+        paragraphs = self.kept + self.scored
+        return self.tokens / paragraphs if paragraphs else None
+
     def add_kept(self, labels: Sequence[str], tokens: int) -> None:
         """Count a paragraph with a score of an earlier run."""
         self.kept += 1

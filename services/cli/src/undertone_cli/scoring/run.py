@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rich.console import Console
-from undertone_client import CallCounts, ClientState, DeadlineExceededError, UnavailableError
+from undertone_client import CallCounts, DeadlineExceededError, UnavailableError
 from undertone_client.jobs import (
     CommandError,
     ConnectionOptions,
@@ -129,6 +129,9 @@ class ScoringRun:
     async def _score(
         self, inputs: InputSet, inspection: Inspection, policy: Policy, rows_per_part: int, *, overwrite: bool
     ) -> RunCounts:
+        counts = RunCounts(total=inspection.paragraphs)
+        # Before the wait for the service: the autoscaler starts pods for the backlog.
+        self._report(counts)
         served = await self._served_model()
         identity = RunIdentity(
             inspection.fingerprints,
@@ -144,7 +147,6 @@ class ScoringRun:
         if self._check_identity is not None and inspection.paragraphs != 0:  # no ids have no type
             ScoreTable(identity)  # checks the names of the columns
             self._check_identity(identity)
-        counts = RunCounts(total=inspection.paragraphs)
         with self._folder.locked():
             if overwrite:
                 self._folder.clear()
@@ -211,13 +213,17 @@ class ScoringRun:
     def _progress_reports(self, counts: RunCounts) -> Iterator[ThrottledCallback]:
         """Reports the progress to the telemetry. The last report follows the end of the run."""
 
-        def report(counts: RunCounts, state: ClientState) -> None:
-            self._session.reporter.report_progress(counts.outcomes, counts.to_score)
-
         try:
-            yield ThrottledCallback(report, REPORT_SECONDS)
+            yield ThrottledCallback(lambda counts, state: self._report(counts), REPORT_SECONDS)
         finally:
-            self._session.reporter.report_progress(counts.outcomes, counts.to_score)
+            self._report(counts)
+
+    def _report(self, counts: RunCounts) -> None:
+        warning = self._session.reporter.report_progress(
+            counts.outcomes, counts.to_score, tokens_per_paragraph=counts.tokens_per_paragraph
+        )
+        if warning is not None and not self._session.log_messages:  # else the reporter has logged it
+            self._print(f"The job will be late: {warning}")
 
     def _started_manifest(self, identity: RunIdentity) -> Manifest:
         """The manifest of the folder. Its run must have this identity. A new folder gets one."""

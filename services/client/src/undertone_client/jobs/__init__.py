@@ -6,6 +6,7 @@ The catalogue of an Iceberg table is in `undertone_client.jobs.catalog`.
 
 from undertone_client.jobs.errors import InputError, OutputError, Terminated
 from undertone_client.jobs.exits import EXIT_CODES, CommandError, ExitCode, command_error, explain_errors
+from undertone_client.jobs.finish_by import finish_by_option
 from undertone_client.jobs.first_contact import wait_for_service
 from undertone_client.jobs.options import (
     ConnectionOptions,
@@ -30,6 +31,7 @@ __all__ = [
     "command_error",
     "connection_options",
     "explain_errors",
+    "finish_by_option",
     "job_option",
     "job_session",
     "policy_option",

@@ -118,7 +118,13 @@ class JobSession:
 
 @contextmanager
 def job_session(
-    settings: TelemetrySettings, job: str, target: str, *, catalogue: Sequence[Metric] = (), use_log: bool | None = None
+    settings: TelemetrySettings,
+    job: str,
+    target: str,
+    *,
+    catalogue: Sequence[Metric] = (),
+    use_log: bool | None = None,
+    finish_by: float | None = None,
 ) -> Iterator[JobSession]:
     """Run a job, and report its start and its success or failure to the telemetry.
 
@@ -129,6 +135,7 @@ def job_session(
         catalogue: metrics of the job, in addition to those that every job has.
         use_log: whether to configure the log and report the job's start and end in it. By default
             only with --log-format json.
+        finish_by: when the job must end, in seconds since 1970; None if it has no such time.
 
     Raises:
         CommandError: a signal or an UndertoneError ended the job, or the metrics port cannot be
@@ -144,6 +151,7 @@ def job_session(
         catalogue,
         adapters=[LogAdapter()] if use_log else [],
         explain=lambda error: command_error(error, target).message,
+        finish_by=finish_by,
     )
     signals = SignalHandler()
     try:
