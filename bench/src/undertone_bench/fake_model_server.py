@@ -1,7 +1,7 @@
 """A fake of TF Serving as a process, which can be paused and has an event loop of its own.
 
 python -m undertone_bench.fake_model_server ADDRESS MODEL [--version N] [--labels N]
-    [--multi-label] [--seconds S] [--load-seconds S] [--ignore-signals]
+    [--multi-label] [--seconds S] [--token-seconds S] [--load-seconds S] [--ignore-signals]
 """
 
 import argparse
@@ -15,7 +15,7 @@ async def serve(options: argparse.Namespace) -> None:
     """Serve one version of the model until the process ends."""
     await asyncio.sleep(options.load_seconds)
     serving = FakeTFServing(options.model, options.version, labels=options.labels, multi_label=options.multi_label)
-    serving.seconds = options.seconds
+    serving.seconds, serving.seconds_per_token = options.seconds, options.token_seconds
     await serving.start(options.address)
     await asyncio.Event().wait()
 
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=9, help="number of labels (default: 9)")
     parser.add_argument("--multi-label", action="store_true", help="independent probabilities (sigmoid)")
     parser.add_argument("--seconds", type=float, default=0.0, help="duration of a Predict call (default: 0)")
+    parser.add_argument("--token-seconds", type=float, default=0.0, help="further seconds for each padded token (default: 0)")
     parser.add_argument("--load-seconds", type=float, default=0.0, help="time until the server listens (default: 0)")
     parser.add_argument("--ignore-signals", action="store_true", help="ignore SIGTERM and SIGINT, as TF Serving does")
     options = parser.parse_args()

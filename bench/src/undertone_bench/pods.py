@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,35 +31,69 @@ _UNLIMITED_MESSAGES = (("grpc.max_receive_message_length", -1), ("grpc.max_send_
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """Addresses of sidecar, model server and metrics, and process ids by name."""
+    """A running pod.
+
+    Attributes:
+        target: Address of the sidecar.
+        model_server: Address of the model server.
+        metrics_url: URL of the sidecar's metrics.
+        pids: Process ids by name.
+        model_calls: Calls to the model server at once.
+        load_seconds: From the start until the model is loaded.
+        warmup_seconds: From then on until the pod is ready.
+    """
 
     target: str
     model_server: str
     metrics_url: str
     pids: Mapping[str, int]
+    model_calls: int = 1
+    load_seconds: float = 0.0
+    warmup_seconds: float = 0.0
 
-    def padded_tokens(self) -> float:
-        """Total tokens that the sidecar has sent to the model server, padding included."""
+    def sent_tokens(self, kind: str = "") -> float:
+        """Total tokens that the sidecar has sent to the model server: all, or of this kind.
+
+        Kinds are text and padding.
+        """
         with urllib.request.urlopen(self.metrics_url, timeout=30) as reply:  # noqa: S310 - the URL is a loopback address
             families = text_string_to_metric_families(reply.read().decode())
-        samples = (sample for family in families for sample in family.samples)
-        return sum(sample.value for sample in samples if sample.name == "undertone_batch_tokens_sum")
+        samples = (sample for family in families for sample in family.samples if sample.name == "undertone_tokens_total")
+        return sum(sample.value for sample in samples if not kind or sample.labels["kind"] == kind)
 
 
 @contextlib.contextmanager
-def running_pod(model: BenchModel, sidecar_flags: Sequence[str] = ()) -> Iterator[Pod]:
+def running_pod(
+    model: BenchModel,
+    sidecar_flags: Sequence[str] = (),
+    *,
+    cpus: Collection[int] = (),
+    variables: Mapping[str, str] = pods.NO_VARIABLES,
+) -> Iterator[Pod]:
     """A model server and a sidecar with undertone-pod's defaults, stopped at the end of the block.
 
-    Raises BenchError with the end of the log if the pod does not become ready.
+    Args:
+        model: The model to serve.
+        sidecar_flags: Additional flags of the sidecar.
+        cpus: Numbers of the CPUs on which both processes run. Empty: those of this process.
+        variables: Environment variables that override those of this process.
+
+    Raises:
+        BenchError: The pod does not become ready. The message has the end of the log.
     """
     port, metrics_port = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="undertone-bench-") as folder:
         path = Path(folder, "pod.log")
         flags = [f"--metrics-port={metrics_port}", *sidecar_flags]
         try:
-            with path.open("wb") as log, pods.run(model.base, port, _READY_SECONDS, log, sidecar_flags=flags) as pod:
+            with (
+                path.open("wb") as log,
+                pods.run(model.base, port, _READY_SECONDS, log, sidecar_flags=flags, cpus=cpus, variables=variables) as pod,
+            ):
+                pids = {name: process.pid for name, process in pod.processes.items()}
                 url = f"http://localhost:{metrics_port}/metrics"
-                yield Pod(pod.target, pod.model_server, url, {name: process.pid for name, process in pod.processes.items()})
+                calls = int(pod.threads["UNDERTONE_MODEL_CALLS"])
+                yield Pod(pod.target, pod.model_server, url, pids, calls, pod.load_seconds, pod.warmup_seconds)
         except pods.PodError as error:
             raise BenchError(f"{error}\n{path.read_text(errors='replace')[-2000:]}") from None
 

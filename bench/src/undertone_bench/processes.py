@@ -71,6 +71,17 @@ def free_ports(count: int) -> list[int]:
     raise BenchError(f"{count} free ports are needed, but only {len(found)} of {PORTS.start} to {PORTS.stop - 1} are free")
 
 
+def first_cpus(count: int) -> list[int]:
+    """Numbers of the first `count` CPUs that this process may use.
+
+    Raises BenchError if there are fewer.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    if count > len(allowed):
+        raise BenchError(f"{count} CPUs are needed, but this process may use only {len(allowed)}: use a smaller number")
+    return allowed[:count]
+
+
 def stop(process: "subprocess.Popen[bytes]") -> None:
     """Send SIGTERM and wait; send SIGKILL after a minute."""
     process.terminate()

@@ -130,13 +130,13 @@ class Undertone:
         self.run()  # a whole run, in which the client's limit converges
 
     def run(self) -> Run:
-        before = self._pod.padded_tokens()
+        before = self._pod.sent_tokens()
         meter = CpuMeter({CLIENT: os.getpid(), **self._pod.pids})
         started = time.perf_counter()
         self._runner.run(self._score())
         seconds = time.perf_counter() - started
         cpu_seconds = meter.read()
-        padded_tokens = round(self._pod.padded_tokens() - before)
+        padded_tokens = round(self._pod.sent_tokens() - before)
         return Run(len(self._texts), seconds, self._tokens, self._operations, padded_tokens, cpu_seconds)
 
     async def _score(self) -> None:

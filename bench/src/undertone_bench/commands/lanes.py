@@ -1,28 +1,23 @@
 """Interference between online calls and a batch job on one pod."""
 
 import asyncio
-import contextlib
-import itertools
 import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import click
 from undertone_client import Client
 
+from undertone_bench.batch_job import BatchJob, token_rate
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, open_loop, poisson_arrivals
 from undertone_bench.options import experiment_options, progress, reporting
 from undertone_bench.pods import ClassifyClient, Pod, running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table, quantile
-from undertone_bench.variants import LONG_TIMEOUT, raise_on_failure
+from undertone_bench.variants import LONG_TIMEOUT
 from undertone_bench.workload import Paragraph
-
-_RAMP_UP_SECONDS: Final = 4.0
-"""Time until the batch client's limit has converged."""
 
 _PARAGRAPHS: Final = 2048
 _QUANTILES: Final = (0.5, 0.9, 0.99)
@@ -40,33 +35,6 @@ class _Round:
     batch_alone: float
     batch_concurrent: float
     failed: int
-
-
-class _BatchJob:
-    """An endless stream of paragraphs through the client library, in the lane `batch`."""
-
-    def __init__(self, client: Client, paragraphs: Sequence[Paragraph]) -> None:
-        self._client = client
-        self._texts = [paragraph.text for paragraph in paragraphs]
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Enter the block after the ramp-up. Raises BenchError if a paragraph fails."""
-        task = asyncio.create_task(self._run())
-        try:
-            await asyncio.sleep(_RAMP_UP_SECONDS)
-            yield
-            if task.done():
-                task.result()
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    async def _run(self) -> None:
-        async with contextlib.aclosing(self._client.score(itertools.cycle(self._texts), ordered=False)) as outcomes:
-            async for outcome in outcomes:
-                raise_on_failure(outcome)
 
 
 @click.command(
@@ -91,22 +59,22 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
     rounds = []
     rate = 0.0
     async with Client(pod.target, settings=LONG_TIMEOUT) as client:
-        job = _BatchJob(client, experiment.paragraphs(_PARAGRAPHS))
+        job = BatchJob(client, experiment.paragraphs(_PARAGRAPHS))
         async with job.running():
             await asyncio.sleep(seconds / 2)  # first calls at each length are slow
         for number in range(experiment.rounds):
             async with job.running():
-                batch_alone = await _token_rate(pod, asyncio.sleep(seconds))
+                batch_alone = await token_rate(pod, asyncio.sleep(seconds))
             if not batch_alone:
                 raise BenchError(f"the batch job made no call in {seconds:g} s: increase --seconds")
             rate = rate or load * batch_alone / _mean_tokens(experiment)
             arrivals = poisson_arrivals(rate, seconds, random.Random(number))
             paragraphs = experiment.paragraphs(max(1, len(arrivals)), seed=100 + number)
             alone: list[CallResult[Paragraph]] = []
-            online_tokens = await _token_rate(pod, _call(online, paragraphs, arrivals, alone))
+            online_tokens = await token_rate(pod, _call(online, paragraphs, arrivals, alone))
             concurrent: list[CallResult[Paragraph]] = []
             async with job.running():
-                total = await _token_rate(pod, _call(online, paragraphs, arrivals, concurrent))
+                total = await token_rate(pod, _call(online, paragraphs, arrivals, concurrent))
             failed = sum(not result.ok for result in [*alone, *concurrent])
             one = _Round(_seconds(alone), _seconds(concurrent), batch_alone, total - online_tokens, failed)
             rounds.append(one)
@@ -117,14 +85,6 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
             )
     await online.close()
     return rounds, rate
-
-
-async def _token_rate(pod: Pod, work: Awaitable[None]) -> float:
-    """Padded tokens per second at the model server during `work`."""
-    before, started = await asyncio.to_thread(pod.padded_tokens), time.perf_counter()
-    await work
-    seconds = time.perf_counter() - started
-    return (await asyncio.to_thread(pod.padded_tokens) - before) / seconds
 
 
 async def _call(

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Final, NoReturn
 
 import grpc
@@ -24,6 +25,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_dev_server.settings import MAX_SOCKET_PATH_BYTES, recommended_environment
 
 STOP_TIMEOUT_SECONDS: Final = 40.0
+NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 _THREAD_PLAN_FLAGS: Final = ("--model-calls=", "--threads-per-core=", "--tokenizer-threads=", "--auto")
 """Flags of the sidecar that `undertone-sidecar plan` needs to plan the threads."""
@@ -38,12 +40,22 @@ class Pod:
 
     `target` is the gRPC address of the sidecar, `model_server` that of the model server.
     `http_url` is the URL of the sidecar's JSON API, empty without one. `processes` maps names to
-    processes.
+    processes. `threads` are the planned numbers of threads, as environment variables.
+    `load_seconds` is the time from the start until the model is loaded, and `warmup_seconds` from
+    then on until the sidecar is ready.
     """
 
     def __init__(
-        self, target: str, model_server: str, processes: Mapping[str, subprocess.Popen[bytes]], http_url: str = ""
+        self,
+        target: str,
+        model_server: str,
+        processes: Mapping[str, subprocess.Popen[bytes]],
+        http_url: str = "",
+        threads: Mapping[str, str] = NO_VARIABLES,
     ) -> None:
+        self.threads = threads
+        self.load_seconds = 0.0
+        self.warmup_seconds = 0.0
         self.target = target
         self.http_url = http_url
         self.model_server = model_server
@@ -74,6 +86,8 @@ def run(
     http_port: int | None = None,
     playground: bool = True,
     sidecar_flags: Sequence[str] = (),
+    cpus: Collection[int] = (),
+    variables: Mapping[str, str] = NO_VARIABLES,
 ) -> Iterator[Pod]:
     """Starts the pod, waits until it is ready, and stops it at the end of the block. Raises
     PodError. Port 0 chooses a free port. `http_port` None opens none.
@@ -81,7 +95,9 @@ def run(
 
     The processes log to `log`, or to standard error if it is None. `sidecar_flags` have the form
     --flag=value and override the pod's own flags. `undertone-sidecar plan` sets the numbers of
-    threads; environment variables override it.
+    threads; environment variables override it. Both processes run on the CPUs with the numbers
+    `cpus`, which are by default those of this process. `variables` are added to their environment,
+    and override it.
     """
     port = _reserve_port(port)
     if http_port is not None:
@@ -94,26 +110,35 @@ def run(
                 "set TMPDIR to a folder with a shorter path"
             )
         model_server = f"unix://{path}"
-        threads = _plan_threads(sidecar_flags)
+        with _pinned(cpus):
+            threads = _plan_threads(sidecar_flags)
         server_flags = (
             f"--model_name={base_path.name}",
             f"--model_base_path={base_path}",
             f"--grpc_socket_path={folder}/model.sock",
             "--port=0",
         )
-        server = _start("undertone-dev-server", server_flags, log, {**recommended_environment(), **threads})
+        started = time.monotonic()
+        with _pinned(cpus):
+            server = _start("undertone-dev-server", server_flags, log, {**recommended_environment(), **threads}, variables)
         stack.callback(_stop, server)
         own_flags = (f"--model-dir={base_path}", f"--model-server={model_server}", f"--port={port}", "--metrics-port=0")
         http_flag = f"--http-port={'off' if http_port is None else http_port}"
         page_flag = f"--playground={str(playground).lower()}"
-        sidecar = _start("undertone-sidecar", (*own_flags, http_flag, page_flag, *sidecar_flags), log, threads)
+        flags = (*own_flags, http_flag, page_flag, *sidecar_flags)
+        with _pinned(cpus):
+            sidecar = _start("undertone-sidecar", flags, log, threads, variables)
         stack.callback(_stop, sidecar)
         http_url = f"http://localhost:{http_port}" if http_port is not None else ""
-        pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar}, http_url)
+        pod = Pod(f"localhost:{port}", model_server, {"model server": server, "sidecar": sidecar}, http_url, threads)
+        end = started + ready_timeout_seconds
+        _wait_until(Path(path).exists, pod, end, ready_timeout_seconds)
+        loaded = time.monotonic()
         # A program that took the port meanwhile would answer at once. Until the model server
         # listens, the sidecar has opened its port, or has ended, which the last check finds.
-        _wait_until(lambda: Path(path).exists() and _is_serving(pod.target), pod, ready_timeout_seconds)
+        _wait_until(lambda: _is_serving(pod.target), pod, end, ready_timeout_seconds)
         pod.check()
+        pod.load_seconds, pod.warmup_seconds = loaded - started, time.monotonic() - loaded
         yield pod
 
 
@@ -152,6 +177,23 @@ def _plan_threads(sidecar_flags: Sequence[str]) -> Mapping[str, str]:
     return dict(line.removeprefix("export ").split("=", 1) for line in plan.stdout.splitlines())
 
 
+@contextlib.contextmanager
+def _pinned(cpus: Collection[int]) -> Iterator[None]:
+    """Processes that start in this block run on these CPUs. Empty changes nothing.
+
+    Only this thread is pinned, so the block must start no threads.
+    """
+    if not cpus:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def _executable(program: str) -> str:
     """Path of a program in this interpreter's folder or on the PATH. Raises PodError."""
     path = Path(sys.executable).with_name(program)
@@ -161,12 +203,19 @@ def _executable(program: str) -> str:
     return executable
 
 
-def _start(program: str, flags: Sequence[str], log: IO[bytes] | None, defaults: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Starts `program`. The variables of this process override the variables in `defaults`."""
+def _start(
+    program: str,
+    flags: Sequence[str],
+    log: IO[bytes] | None,
+    defaults: Mapping[str, str],
+    variables: Mapping[str, str] = NO_VARIABLES,
+) -> subprocess.Popen[bytes]:
+    """Starts `program`. The variables of this process override those in `defaults`, and `variables`
+    override both.
+    """
     # In a new session, Ctrl-C reaches only this process, which stops the others in order.
-    return subprocess.Popen(
-        [_executable(program), *flags], stdout=log, stderr=log, start_new_session=True, env={**defaults, **os.environ}
-    )
+    environment = {**defaults, **os.environ, **variables}
+    return subprocess.Popen([_executable(program), *flags], stdout=log, stderr=log, start_new_session=True, env=environment)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -178,8 +227,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until(condition: Callable[[], bool], pod: Pod, timeout_seconds: float) -> None:
-    end = time.monotonic() + timeout_seconds
+def _wait_until(condition: Callable[[], bool], pod: Pod, end: float, timeout_seconds: float) -> None:
     while not condition():
         pod.check()
         if time.monotonic() > end:

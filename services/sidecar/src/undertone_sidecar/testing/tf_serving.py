@@ -27,6 +27,7 @@ class FakeTFServing:
         labels: Number of labels.
         multi_label: Whether the scores are those of a multi-label model.
         seconds: Minimum duration of a Predict call.
+        seconds_per_token: Additional duration for each padded token of the call.
         input_dtype: Data type of the inputs in the signature.
         shapes: Rows and length of the Predict calls so far.
         served: Versions of the Predict calls so far.
@@ -44,6 +45,7 @@ class FakeTFServing:
         self.labels = labels
         self.multi_label = multi_label
         self.seconds = 0.0
+        self.seconds_per_token = 0.0
         self.input_dtype: tensor_pb2.DataType.ValueType = tensor_pb2.DATA_TYPE_INT32
         self.shapes: list[tuple[int, int]] = []
         self._called = asyncio.Event()
@@ -107,8 +109,8 @@ class FakeTFServing:
         self._called.set()
         self.served.append(version)
         self.metadata.append(dict(context.invocation_metadata()))
-        if self.seconds:
-            await asyncio.sleep(self.seconds)
+        if seconds := self.seconds + self.seconds_per_token * rows * length:
+            await asyncio.sleep(seconds)
         if not self._released.is_set():
             self.hanging.set()
             await self._released.wait()
