@@ -44,6 +44,9 @@ class CallTime:
     def seconds(self, tokens: float) -> float:
         return self.seconds_per_call + self.seconds_per_token * tokens
 
+    def __str__(self) -> str:
+        return f"{self.seconds_per_call * 1e3:.2f} ms + {self.seconds_per_token * 1e6:.1f} µs for each token"
+
     @classmethod
     def fit(cls, samples: Iterable[CallSample]) -> Self:
         """Least squares of the relative errors, with coefficients of at least 0.
@@ -102,7 +105,7 @@ def measure_calls(
             end, lock, numbers = clock() + seconds, threading.Lock(), itertools.count()
 
             def call(_: int) -> list[CallSample]:
-                samples = []
+                samples: list[CallSample] = []
                 while True:
                     with lock:
                         number = next(numbers)

@@ -51,13 +51,14 @@ class BenchModel:
 
         Exports a random model if its export is missing or older than the exporter's code.
         `precision` is passed to `undertone-model export --precision`; empty means the default.
+        Another model must have this precision.
         """
         if name == "demo":
             if _is_outdated(DEMO):
                 raise BenchError(f"{DEMO} is older than the code that exports it: run `make {DEMO}`")
-            return cls.read(DEMO)
+            return cls.read(DEMO)._checked(precision)
         if name not in RANDOM_MODELS:
-            return cls.read(Path(name))
+            return cls.read(Path(name))._checked(precision)
         folder = EXPORTS / (precision or "default")
         if not (folder / name).is_dir() or _is_outdated(folder / name):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -79,6 +80,14 @@ class BenchModel:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return cls(base.resolve(), folder, contract, tokenizer)
+
+    def _checked(self, precision: str) -> Self:
+        if precision and precision != self.contract.precision:
+            raise BenchError(
+                f"--precision is {precision}, but {self.base} is in {self.contract.precision}: export the model with "
+                f"`undertone-model export --precision {precision}`, and use its folder as --model"
+            )
+        return self
 
     @property
     def label(self) -> str:
