@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import click
+from undertone_planner.fleet.balancer import BalancerSettings
 from undertone_planner.fleet.faults import FaultRates
 from undertone_planner.fleet.fleet import FleetSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
@@ -50,8 +51,8 @@ def serve(
     """
     from undertone_bench import simulated_fleet
 
-    pod = PodSettings(ServiceTime(call_seconds, token_seconds), queue=queue)
-    settings = FleetSettings(pods=pods, pod=pod, network_seconds=0.0, choices=choices)
+    pod = PodSettings(service_time=ServiceTime(call_seconds, token_seconds), queue=queue)
+    settings = FleetSettings(pods=pods, pod=pod, network_seconds=0.0, balancer=BalancerSettings(choices=choices))
     asyncio.run(simulated_fleet.serve(settings, FaultRates(**rates), port=port, seed=seed))
 
 

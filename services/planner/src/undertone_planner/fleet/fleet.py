@@ -1,84 +1,47 @@
-"""A simulated cluster: pods on nodes, probes, restarts, load balancing and an autoscaler.
+"""A simulated cluster: pods on nodes, probes, restarts, load balancing and autoscalers.
 
 It has no sockets and uses the running loop's clock. On a virtual clock (see `clock`), the same
 seed and the same calls give the same history.
 """
 
 import asyncio
+import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 from undertone_client.testing import FakeClassifier
 
-from undertone_planner.fleet.autoscaler import Autoscaler, AutoscalerSettings
-from undertone_planner.fleet.faults import FaultKind, FaultRates
-from undertone_planner.fleet.pod import CallError, Pod, PodSettings, State
+from undertone_planner.fleet.answers import Metadata, answer
+from undertone_planner.fleet.autoscaler import Autoscaler
+from undertone_planner.fleet.balancer import RetryGate, choose
+from undertone_planner.fleet.faults import FaultRates
+from undertone_planner.fleet.keda import Keda
+from undertone_planner.fleet.nodes import Node, NodePool
+from undertone_planner.fleet.pod import Pod
+from undertone_planner.fleet.replica import Replica
+from undertone_planner.fleet.settings import FleetSettings, Probes
+from undertone_planner.fleet.work import CallError, Work
 
-Metadata = Sequence[tuple[str, str]]
+__all__ = ["Fleet", "FleetSettings", "Probes"]
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
-BACKOFF_RESET_SECONDS = 600.0
-"""A pod that runs this long without a restart starts its restart back-off anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probes:
-    """The kubelet's probes.
-
-    An answer takes `seconds_per_call` for each call in flight, because the process that answers
-    probes also reads requests: an overloaded pod answers late. After `readiness_failures` late
-    answers in a row a pod gets no new calls, and after `liveness_failures` it is restarted. One
-    answer in time makes it ready.
-    """
-
-    period_seconds: float = 5.0
-    timeout_seconds: float = 1.0
-    seconds_per_call: float = 0.01
-    readiness_failures: int = 2
-    liveness_failures: int = 6
-
-
-@dataclass(frozen=True, slots=True)
-class FleetSettings:
-    """A fleet and its cluster.
-
-    pods: number of pods that are ready at the start.
-    spare_capacity: further pods that existing nodes can run. Others wait `provision_seconds`.
-    network_seconds: one-way network latency.
-    endpoints_seconds: delay until the load balancer knows a change of a pod's readiness.
-    choices: pods that the load balancer samples; it takes the least loaded. Envoy's default is 2.
-    autoscaler: None keeps the number of pods constant.
-    """
-
-    pods: int = 4
-    pod: PodSettings = field(default_factory=PodSettings)
-    probes: Probes = field(default_factory=Probes)
-    autoscaler: AutoscalerSettings | None = None
-    spare_capacity: int = 0
-    provision_seconds: float = 40.0
-    network_seconds: float = 0.001
-    endpoints_seconds: float = 1.0
-    choices: int = 2
-
-
-@dataclass(slots=True)
-class _Replica:
-    pod: Pod
-    task: "asyncio.Task[None] | None" = None
-    busy_seconds_at_sync: float | None = field(default=None)
+RETRY_BACKOFF_SECONDS = 0.025
+"""Envoy waits up to this long before its first repetition, and twice as long before each other."""
 
 
 class Fleet:
     """Use as `async with Fleet(...) as fleet`. `answer` handles a call as a load balancer would.
 
+    `metrics` are the values of KEDA's triggers by name, which the caller sets.
+
     Faults can be set at any time. `fault_rates` fail random calls; EXHAUSTED faults have
-    `pushback_ms`. `poison` maps texts to the status of every call that has them. `kill` and
-    `rolling_restart` end pods; those in `pods` can be hung or slowed down. `application`
-    computes the scores of all pods.
+    `pushback_ms`. `poison` maps texts to the status of every call that has them. `kill`,
+    `rolling_restart` and `reclaim` end pods; those in `pods` can be hung or slowed down.
+    `application` computes the scores of all pods.
     """
 
     def __init__(self, settings: FleetSettings, *, seed: int = 0) -> None:
@@ -86,32 +49,47 @@ class Fleet:
         self.fault_rates = FaultRates()
         self.pushback_ms: int | None = None
         self.poison: Mapping[str, grpc.StatusCode] = {}
+        self.metrics: dict[str, float] = {}
         self.application = FakeClassifier()
-        self.restarts = 0
-        self._random = random.Random(seed)
-        self._replicas: list[_Replica] = []
-        self._draining: set[asyncio.Task[None]] = set()
+        self.nodes: NodePool | None = None
+        self.random = random.Random(seed)
+        self._replicas: list[Replica] = []
+        self._deleted_restarts = 0
+        self._ended_pod_seconds = 0.0
+        self._shutdowns: dict[asyncio.Task[None], Replica] = {}
         self._endpoints: list[Pod] = []
-        self._spare_capacity = settings.spare_capacity
         self._created = 0
-        self._autoscaling: asyncio.Task[None] | None = None
+        self._controllers: list[asyncio.Task[None]] = []
+        self._gate = RetryGate(settings.balancer)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        for _ in range(self.settings.pods):
+        settings = self.settings
+        if settings.nodes is not None:
+            self.nodes = NodePool(settings.nodes, self.random, pods=settings.pods, cpus=settings.pod.cpus)
+        for _ in range(settings.pods):
             self._add(running=True)
         self._refresh_endpoints()
-        if self.settings.autoscaler is not None:
-            self._autoscaling = asyncio.create_task(self._autoscale(Autoscaler(self.settings.autoscaler)), name="autoscaler")
+        keda = None if settings.keda is None else Keda(settings.keda)
+        if settings.autoscaler is not None:
+            autoscaler = settings.autoscaler
+            if keda is not None:
+                autoscaler = replace(autoscaler, min_replicas=max(1, keda.settings.min_replicas))
+            self._control(self._autoscale(Autoscaler(autoscaler), keda), "autoscaler")
+        if keda is not None:
+            self._control(self._activate(keda), "keda")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        replicas = (replica.task for replica in self._replicas)
-        tasks = [task for task in (self._autoscaling, *replicas, *self._draining) if task is not None]
+        tasks = [*self._controllers, *self._shutdowns]
         for task in tasks:
             task.cancel()
+        for replica in self._replicas:
+            tasks += replica.cancel()
+        if self.nodes is not None:
+            await self.nodes.close()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
@@ -121,39 +99,64 @@ class Fleet:
         """Pods that are not being deleted, the oldest first."""
         return [replica.pod for replica in self._replicas]
 
-    async def answer(self, method: str, request: Any, metadata: Metadata = ()) -> tuple[Any, Metadata]:
+    @property
+    def is_available(self) -> bool:
+        """Whether the load balancer knows a pod that is ready."""
+        return bool(self._endpoints)
+
+    @property
+    def restarts(self) -> int:
+        """Restarts of all pods so far."""
+        return self._deleted_restarts + sum(replica.restarts for replica in self._replicas)
+
+    @property
+    def pod_seconds(self) -> float:
+        """Total time of all pods so far, from their creation until their deletion."""
+        now = self._loop.time()
+        return self._ended_pod_seconds + sum(now - pod.created_at for pod in self.pods)
+
+    async def answer(
+        self, method: str, request: Any, metadata: Metadata = (), deadline: float = math.inf
+    ) -> tuple[Any, Metadata]:
         """The reply to a call with this metadata, and its trailers.
 
         Raises:
             CallError: the call failed.
         """
-        await asyncio.sleep(self.settings.network_seconds)
-        fault = self.fault_rates.draw(self._random)
-        if fault is FaultKind.UNAVAILABLE:
-            raise CallError(UNAVAILABLE, "injected: connection refused")
-        if fault is FaultKind.EXHAUSTED:
-            raise CallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "injected: queue full", self.pushback_ms)
-        if fault is FaultKind.LOST:
-            await asyncio.Event().wait()
-        pod = self._pick()
-        context = _Context(metadata)
-        texts = [paragraph.text for paragraph in getattr(request, "paragraphs", ())]
-        if method != "GetModel":
-            texts = texts or [request.text]
-            await pod.serve(sum(len(text.split()) + 2 for text in texts))
-        if fault is FaultKind.RESET:
-            raise CallError(UNAVAILABLE, "injected: connection reset after the work")
-        if fault is FaultKind.CANCELLED:
-            raise CallError(grpc.StatusCode.CANCELLED, "injected: cancelled by the server")
-        if self.poison and (poisoned := next((text for text in texts if text in self.poison), None)) is not None:
-            raise CallError(self.poison[poisoned], "injected: a paragraph of this call is poison")
-        reply = await getattr(self.application, method)(request, context)
-        self.application.calls.clear()
-        if fault is FaultKind.REFUSED_ITEMS and method == "ClassifyBatch":
-            for result in self._random.sample(list(reply.results), k=(len(reply.results) + 1) // 2):
-                result.error.code, result.error.message = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "injected: queue full"
-        await asyncio.sleep(self.settings.network_seconds)
-        return reply, context.trailers
+        return await answer(self, method, request, metadata, deadline)
+
+    async def serve(self, work: Work, deadline: float = math.inf) -> None:
+        """Return when a call has been served. The load balancer repeats some failures.
+
+        `deadline` is in seconds of the loop's clock; pods use it for shedding and do not end calls.
+
+        Raises:
+            CallError: the call failed.
+        """
+        gate, settings = self._gate, self.settings.balancer
+        tried: list[Pod] = []
+        gate.calls += 1
+        try:
+            while True:
+                pod = choose(self._endpoints, settings, self.random, tried)
+                if pod is None:
+                    raise CallError(UNAVAILABLE, "no healthy upstream")
+                pod.active += 1
+                try:
+                    return await pod.serve(work, deadline)
+                except CallError as error:
+                    if error.status is not UNAVAILABLE or len(tried) >= settings.retries or not gate.is_open:
+                        raise
+                finally:
+                    pod.active -= 1
+                tried.append(pod)
+                gate.retries += 1
+                try:
+                    await asyncio.sleep(self.random.random() * RETRY_BACKOFF_SECONDS * 2 ** (len(tried) - 1))
+                finally:
+                    gate.retries -= 1
+        finally:
+            gate.calls -= 1
 
     def kill(self, pod: Pod) -> None:
         """Kill the pod's process.
@@ -171,76 +174,62 @@ class Fleet:
                 await asyncio.sleep(1)
             self._delete(old)
 
-    def _add(self, *, running: bool) -> _Replica:
-        pod = Pod(f"pod-{self._created}", self.settings.pod, self._loop.time)
+    async def reclaim(self, node: Node, notice_seconds: float, *, drain: bool = True) -> None:
+        """Take a node away after a notice, as the provider of spot instances does.
+
+        With `drain`, a handler of the notice evicts the pods at once: they drain while their
+        replacements start. Without, they run until the node ends.
+        """
+        node.cordoned = True
+        if drain:
+            self._evict(node)
+        await asyncio.sleep(notice_seconds)
+        self._evict(node)
+        for replica in self._shutdowns.values():
+            if replica.node is node:
+                replica.pod.crash()
+        if self.nodes is not None:
+            self.nodes.remove(node)
+
+    async def reclaim_share(self, share: float, notice_seconds: float, *, drain: bool = True) -> int:
+        """Reclaim a share of the nodes, chosen at random. Returns their number."""
+        if self.nodes is None:
+            return 0
+        nodes = [node for node in self.nodes.nodes if not node.cordoned]
+        chosen = self.random.sample(nodes, round(share * len(nodes)))
+        await asyncio.gather(*(self.reclaim(node, notice_seconds, drain=drain) for node in chosen))
+        return len(chosen)
+
+    def scale(self, replicas: int) -> None:
+        """Create or delete pods. Pods that are not ready are deleted first, then the youngest."""
+        for _ in range(replicas - len(self._replicas)):
+            self._add(running=False)
+        for _ in range(len(self._replicas) - replicas):
+            self._delete(min(reversed(self._replicas), key=lambda replica: replica.pod.ready))
+
+    def _add(self, *, running: bool) -> Replica:
+        replica = Replica(f"pod-{self._created}", self.settings, self.nodes, self.random, self._schedule_endpoints)
         self._created += 1
-        replica = _Replica(pod)
-        replica.task = asyncio.create_task(self._run(pod, running=running), name=pod.name)
         self._replicas.append(replica)
-        if running:
-            pod.state, pod.ready = State.RUNNING, True
+        replica.start(running=running)
         return replica
 
-    def _delete(self, replica: _Replica) -> None:
+    def _delete(self, replica: Replica) -> None:
         self._replicas.remove(replica)
-        if replica.task is not None:
-            replica.task.cancel()
-        running = replica.pod.state is State.RUNNING
+        self._deleted_restarts += replica.restarts
+        self._ended_pod_seconds += self._loop.time() - replica.pod.created_at
+        replica.cancel()
+        task = asyncio.create_task(replica.shut_down(), name=f"{replica.pod.name} shuts down")
+        self._shutdowns[task] = replica
+        task.add_done_callback(lambda done: self._shutdowns.pop(done, None))
         replica.pod.ready = False
         self._schedule_endpoints()
-        if running:
-            task = asyncio.create_task(self._drain(replica.pod), name=f"{replica.pod.name} drains")
-            self._draining.add(task)
-            task.add_done_callback(self._draining.discard)
-        if replica.pod.state is not State.PENDING:
-            self._spare_capacity += 1
 
-    async def _drain(self, pod: Pod) -> None:
-        # The preStop hook: the load balancer learns of the shutdown before the pod refuses calls.
-        await asyncio.sleep(self.settings.endpoints_seconds)
-        await pod.drain()
-
-    async def _run(self, pod: Pod, *, running: bool) -> None:
-        backoff = 0.0
-        if not running:
-            await self._schedule()
-        while True:
-            if not running:
-                pod.state = State.LOADING
-                await asyncio.sleep(self.settings.pod.load_seconds)
-                pod.state = State.RUNNING
-            running = False
-            started = self._loop.time()
-            await self._probe(pod)
-            pod.crash()
-            self._schedule_endpoints()
-            self.restarts += 1
-            if self._loop.time() - started > BACKOFF_RESET_SECONDS:
-                backoff = 0.0
-            await asyncio.sleep(backoff)
-            backoff = min(self.settings.pod.max_backoff_seconds, 2 * backoff or self.settings.pod.backoff_seconds)
-
-    async def _schedule(self) -> None:
-        if self._spare_capacity > 0:
-            self._spare_capacity -= 1
-        else:
-            await asyncio.sleep(self.settings.provision_seconds)
-
-    async def _probe(self, pod: Pod) -> None:
-        """Probe a running pod until it has crashed or must be restarted."""
-        probes = self.settings.probes
-        failures = 0
-        await asyncio.sleep(self._random.random() * probes.period_seconds)
-        while pod.state is State.RUNNING:
-            in_time = not pod.hung and probes.seconds_per_call * pod.in_flight <= probes.timeout_seconds
-            failures = 0 if in_time else failures + 1
-            if failures >= probes.liveness_failures:
-                return
-            ready = in_time or (pod.ready and failures < probes.readiness_failures)
-            if ready != pod.ready:
-                pod.ready = ready
-                self._schedule_endpoints()
-            await asyncio.sleep(probes.period_seconds)
+    def _evict(self, node: Node) -> None:
+        """Replace all pods of a node."""
+        for replica in [replica for replica in self._replicas if replica.node is node]:
+            self._delete(replica)
+            self._add(running=False)
 
     def _schedule_endpoints(self) -> None:
         self._loop.call_later(self.settings.endpoints_seconds, self._refresh_endpoints)
@@ -248,49 +237,20 @@ class Fleet:
     def _refresh_endpoints(self) -> None:
         self._endpoints = [replica.pod for replica in self._replicas if replica.pod.ready]
 
-    def _pick(self) -> Pod:
-        """The least loaded of `choices` random pods, as Envoy's least request does."""
-        if not self._endpoints:
-            raise CallError(UNAVAILABLE, "no healthy upstream")
-        sampled = self._random.sample(self._endpoints, min(self.settings.choices, len(self._endpoints)))
-        return min(sampled, key=lambda pod: pod.in_flight)
+    def _control(self, controller: Any, name: str) -> None:
+        self._controllers.append(asyncio.create_task(controller, name=name))
 
-    async def _autoscale(self, autoscaler: Autoscaler) -> None:
+    async def _autoscale(self, autoscaler: Autoscaler, keda: Keda | None) -> None:
         sync = autoscaler.settings.sync_seconds
-        for replica in self._replicas:
-            replica.busy_seconds_at_sync = replica.pod.busy_seconds
         while True:
             await asyncio.sleep(sync)
-            utilizations = []
-            for replica in self._replicas:
-                busy, before = replica.pod.busy_seconds, replica.busy_seconds_at_sync
-                replica.busy_seconds_at_sync = busy
-                if replica.pod.ready and before is not None:
-                    utilizations.append((busy - before) / sync)
-            desired = autoscaler.desired_replicas(self._loop.time(), len(self._replicas), utilizations)
-            for _ in range(desired - len(self._replicas)):
-                self._add(running=False)
-            for _ in range(len(self._replicas) - desired):
-                # The controller deletes pods that are not ready first, then the youngest.
-                self._delete(min(reversed(self._replicas), key=lambda replica: replica.pod.ready))
+            now, replicas = self._loop.time(), len(self._replicas)
+            metrics = [replica.metric(sync) for replica in self._replicas]
+            ready = sum(metric.ready for metric in metrics)
+            proposals = keda.proposals(now, autoscaler, replicas, ready, self.metrics) if keda and replicas else ()
+            self.scale(autoscaler.desired_replicas(now, replicas, metrics, proposals))
 
-
-class _Context:
-    """The part of grpc.aio.ServicerContext that the application uses."""
-
-    def __init__(self, metadata: Metadata) -> None:
-        self.trailers: Metadata = ()
-        self._metadata = metadata
-
-    def invocation_metadata(self) -> Metadata:
-        return self._metadata
-
-    def time_remaining(self) -> None:
-        return None
-
-    def set_trailing_metadata(self, trailers: Metadata) -> None:
-        self.trailers = trailers
-
-    async def abort(self, status: grpc.StatusCode, reason: str, trailers: Metadata = ()) -> None:
-        pushback = next((int(value) for _, value in trailers), None)
-        raise CallError(status, reason, pushback)
+    async def _activate(self, keda: Keda) -> None:
+        while True:
+            self.scale(keda.activate(self._loop.time(), len(self._replicas), self.metrics))
+            await asyncio.sleep(keda.settings.polling_seconds)

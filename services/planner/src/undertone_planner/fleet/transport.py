@@ -1,24 +1,32 @@
-"""A transport of the client that leads to a simulated fleet instead of a socket.
+"""Transports of the client that lead to a simulated fleet instead of a socket.
 
-As with gRPC, messages are serialized, each attempt has a deadline that ends it with
-DEADLINE_EXCEEDED, and cancelling the caller cancels the attempt.
+As with gRPC, each attempt has a deadline that ends it with DEADLINE_EXCEEDED, and cancelling the
+caller cancels the attempt. Calls of jobs (`Mode.BATCH`) are in the batch lane.
 """
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
 
 import grpc
-from undertone_client import CallState, Client, Reply, Request, Settings
+from undertone_client import CallState, Client, Mode, Reply, Request, Settings
 from undertone_client.errors import service_error
 from undertone_client.resilience import Listener
+from undertone_client.resilience.resilient_transport import ResilientTransport
 from undertone_client.wire import read_reply
+from undertone_protos.v1 import classifier_pb2 as pb
 
 from undertone_planner.fleet.fleet import Fleet
-from undertone_planner.fleet.pod import CallError
+from undertone_planner.fleet.work import LANE_KEY, CallError, Lane, Work
+
+_NO_MESSAGE: Final = pb.ClassifyBatchRequest()
+_REPLY: Final = Reply(None)
 
 
 class FleetTransport:
-    """Sends requests to a fleet. `timeout_seconds` is the deadline of one attempt."""
+    """Sends requests of the public API. `timeout_seconds` is the deadline of one attempt."""
 
     def __init__(self, fleet: Fleet, timeout_seconds: float) -> None:
         self._fleet = fleet
@@ -27,15 +35,61 @@ class FleetTransport:
     async def send(self, request: Request, call: CallState) -> Reply:
         """See `undertone_client.Transport`."""
         request.message.SerializeToString()
-        left = call.deadline - asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(min(self._timeout_seconds, left)):
-                return read_reply(*await self._fleet.answer(request.method, request.message))
-        except TimeoutError:
-            raise service_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
-        except CallError as error:
-            pushback = None if error.pushback_ms is None else error.pushback_ms / 1000
-            raise service_error(error.status, error.reason, pushback_seconds=pushback) from None
+        metadata = ((LANE_KEY, _lane(call).value),)
+
+        async def attempt(deadline: float) -> Reply:
+            return read_reply(*await self._fleet.answer(request.method, request.message, metadata, deadline))
+
+        return await _attempt(attempt, self._timeout_seconds, call)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRequest(Request):
+    """A request without a message: only its work is simulated, which is faster."""
+
+    work: Work
+
+    @classmethod
+    def of(cls, work: Work) -> "WorkRequest":
+        return cls("ClassifyBatch", _NO_MESSAGE, work)
+
+
+class WorkTransport:
+    """Sends `WorkRequest`s. The work's lane counts, not the call's mode."""
+
+    def __init__(self, fleet: Fleet, timeout_seconds: float) -> None:
+        self._fleet = fleet
+        self._timeout_seconds = timeout_seconds
+
+    async def send(self, request: Request, call: CallState) -> Reply:
+        """See `undertone_client.Transport`."""
+        if not isinstance(request, WorkRequest):
+            raise TypeError(f"{type(request).__name__} has no work: use FleetTransport for requests of the public API")
+        fleet, network, work = self._fleet, self._fleet.settings.network_seconds, request.work
+
+        async def attempt(deadline: float) -> Reply:
+            await asyncio.sleep(network)
+            await fleet.serve(work, deadline)
+            await asyncio.sleep(network)
+            return _REPLY
+
+        return await _attempt(attempt, self._timeout_seconds, call)
+
+
+async def _attempt(send: Callable[[float], Awaitable[Reply]], timeout_seconds: float, call: CallState) -> Reply:
+    deadline = min(asyncio.get_running_loop().time() + timeout_seconds, call.deadline)
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await send(deadline)
+    except TimeoutError:
+        raise service_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+    except CallError as error:
+        pushback = None if error.pushback_ms is None else error.pushback_ms / 1000
+        raise service_error(error.status, error.reason, pushback_seconds=pushback) from None
+
+
+def _lane(call: CallState) -> Lane:
+    return Lane.BATCH if call.mode is Mode.BATCH else Lane.ONLINE
 
 
 def fleet_client(fleet: Fleet, settings: Settings, *, seed: int = 0, listener: Listener | None = None) -> Client:
@@ -46,4 +100,16 @@ def fleet_client(fleet: Fleet, settings: Settings, *, seed: int = 0, listener: L
         transport=FleetTransport(fleet, settings.timeout_seconds),
         clock=asyncio.get_running_loop().time,
         random=random.Random(seed).random,
+    )
+
+
+def work_transport(fleet: Fleet, settings: Settings, *, seed: int = 0) -> ResilientTransport:
+    """The client's limit, breaker and retries in front of a fleet, for `WorkRequest`s."""
+    return ResilientTransport(
+        WorkTransport(fleet, settings.timeout_seconds),
+        settings,
+        listener=None,
+        clock=asyncio.get_running_loop().time,
+        random=random.Random(seed).random,
+        sleep=asyncio.sleep,
     )

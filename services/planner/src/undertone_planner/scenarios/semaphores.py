@@ -16,6 +16,7 @@ from undertone_client.wire import single_request
 from undertone_planner.fleet.autoscaler import AutoscalerSettings
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.fleet import Fleet, FleetSettings, Probes
+from undertone_planner.fleet.nodes import NodePoolSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 from undertone_planner.fleet.transport import FleetTransport, fleet_client
 
@@ -32,8 +33,7 @@ FLEET: Final = FleetSettings(
     pod=PodSettings(ServiceTime(seconds_per_call=0.2, seconds_per_token=0.14), queue=200, load_seconds=20.0),
     probes=Probes(period_seconds=5.0, timeout_seconds=1.0, seconds_per_call=0.13, readiness_failures=2, liveness_failures=3),
     autoscaler=AutoscalerSettings(target_utilization=0.7, min_replicas=8, max_replicas=100),
-    spare_capacity=4,
-    provision_seconds=40.0,
+    nodes=NodePoolSettings(cpus=2.0, initial_nodes=12, scan_seconds=10.0, boot_seconds=30.0, empty_seconds=3600.0),
 )
 
 

@@ -1,0 +1,85 @@
+"""Envoy's load balancer as the chart configures it: least request of two random pods, and retries.
+
+With equal weights, Envoy compares the active requests of `choices` random pods, the power of two
+choices (envoy.extensions.load_balancing_policies.least_request.v3). With weights, it picks in
+proportion to weight / (active requests + 1). Each Envoy counts its own requests only; the model has
+one Envoy.
+"""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerSettings:
+    """Settings of the load balancer.
+
+    choices: random pods that are compared. Envoy's default is 2.
+    retries: repetitions of a call that fails with UNAVAILABLE, on another pod if there is one. The
+        chart's Envoy repeats twice; 0 leaves all retries to the client.
+    retry_budget: maximum share of the calls in flight that are repetitions.
+    retry_minimum: repetitions in flight that are always allowed.
+    weighted: the pods' weights differ.
+    active_request_bias: with weights, the exponent of the active requests.
+    """
+
+    choices: int = 2
+    retries: int = 0
+    retry_budget: float = 0.6
+    retry_minimum: int = 64
+    weighted: bool = False
+    active_request_bias: float = 1.0
+
+
+CHART_BALANCER: Final = BalancerSettings(retries=2)
+"""loadBalancer.envoy of the chart's values."""
+
+
+class Endpoint(Protocol):
+    """A pod as the load balancer sees it."""
+
+    active: int
+    """Calls in flight through this load balancer."""
+    weight: int
+    """Share of the calls, relative to the other pods."""
+
+
+E = TypeVar("E", bound=Endpoint)
+
+
+def choose(endpoints: Sequence[E], settings: BalancerSettings, random: random.Random, avoid: Collection[E] = ()) -> E | None:
+    """The endpoint of the next call. None if there is none.
+
+    `avoid` has endpoints that were tried before. They are chosen only if there are no others.
+    """
+    if avoid:
+        endpoints = [endpoint for endpoint in endpoints if endpoint not in avoid] or endpoints
+    if not endpoints:
+        return None
+    if settings.weighted:
+        bias = settings.active_request_bias
+        weights = [endpoint.weight / (endpoint.active + 1) ** bias for endpoint in endpoints]
+        return random.choices(endpoints, weights)[0]
+    best = endpoints[int(random.random() * len(endpoints))]
+    for _ in range(settings.choices - 1):
+        other = endpoints[int(random.random() * len(endpoints))]
+        if other.active < best.active:
+            best = other
+    return best
+
+
+class RetryGate:
+    """Bounds the repetitions in flight."""
+
+    def __init__(self, settings: BalancerSettings) -> None:
+        self._settings = settings
+        self.calls = 0
+        self.retries = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another repetition may start."""
+        allowed = max(self._settings.retry_minimum, self._settings.retry_budget * self.calls)
+        return self.retries < allowed
