@@ -10,7 +10,7 @@ from typing import Final
 from undertone_client import Client
 
 from undertone_bench.pods import Pod
-from undertone_bench.variants import raise_on_failure
+from undertone_bench.variants import LONG_TIMEOUT, raise_on_failure
 from undertone_bench.workload import Paragraph
 
 RAMP_UP_SECONDS: Final = 4.0
@@ -58,3 +58,14 @@ async def token_rate(pod: Pod, work: Awaitable[None], kind: str = "") -> float:
     await work
     seconds = time.perf_counter() - started
     return (await asyncio.to_thread(pod.sent_tokens, kind) - before) / seconds
+
+
+async def batch_rates(pod: Pod, paragraphs: Sequence[Paragraph], tokens: int, seconds: float) -> tuple[float, float]:
+    """Padded tokens and paragraphs per second of a batch job on a pod.
+
+    `tokens` is the number of tokens of all paragraphs, special tokens included. The rates are
+    measured at the model server, because the job's answers come in bursts.
+    """
+    async with Client(pod.target, settings=LONG_TIMEOUT) as client, BatchJob(client, paragraphs).running():
+        sent, text = await asyncio.gather(*(token_rate(pod, asyncio.sleep(seconds), kind) for kind in ("", "text")))
+    return sent, text * len(paragraphs) / tokens

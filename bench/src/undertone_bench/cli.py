@@ -84,6 +84,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "lanes": _command("lanes", _POD, "Measure how online calls and a batch job slow each other down."),
     "goodput": _command("goodput", _POD, "Measure answers within their deadline under overload."),
     "cost": _command("cost", _POD, "Measure time per paragraph by length, separate and mixed."),
+    "tune": _command("tune", _POD, "Find the best settings of a pod on this machine."),
     "pod": _command("pod", _POD, "Calibrate the fleet model: speed, start-up and memory of a pod."),
     "load": _command("load", _POD, "Load a service with Classify calls, open loop or closed loop."),
     "sidecar": _command("sidecar", _PARTS, "Measure CPU time and memory of the sidecar."),

@@ -16,7 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_bench.load_generator import CallResult, open_loop, poisson_arrivals
+from undertone_bench.options import progress
 from undertone_bench.processes import CpuMeter
+from undertone_bench.report import quantile
 from undertone_bench.workload import Paragraph
 
 NEVER: Final = math.inf
@@ -151,3 +153,22 @@ class DeadlineLoad:
                 checks.append(False)
             await asyncio.sleep(min(_HEALTH_SECONDS, max(0.0, end - time.perf_counter())))
         return sum(checks) / len(checks)
+
+
+async def server_rate(load: DeadlineLoad, capacity: float, bound: float, bisections: int, seconds: float) -> float:
+    """MLPerf's server rate: the highest Poisson rate whose p99 latency is within `bound` seconds.
+
+    Bisects `bisections` times between 0 and `capacity`, the rate of saturated callers. Each step
+    takes `seconds`.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(bisections):
+        share = (low + high) / 2 if low else 0.75
+        results = await load.complete_open_loop(share * capacity, seconds)
+        p99 = quantile([result.seconds for result in results], 0.99) if results else NEVER
+        progress(f"server rate {share:.3f} of capacity: p99 {p99:.2f} s of {len(results)} calls")
+        if p99 <= bound and all(result.ok for result in results):
+            low = share
+        else:
+            high = share
+    return low * capacity

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -150,18 +150,18 @@ def healthy_sidecars(admin_port: int) -> set[int]:
 
 
 @contextlib.contextmanager
-def running_envoy(chart: Chart, sidecar: int, folder: Path) -> Iterator[str]:
-    """The address of an Envoy in front of one sidecar, ready to use.
+def running_envoy(chart: Chart, sidecars: Collection[int], folder: Path) -> Iterator[str]:
+    """The address of an Envoy in front of the sidecars with these ports, ready to use.
 
     Raises BenchError with its log.
     """
     ports = EnvoyPorts.free()
-    command = EnvoyDeployment.render(chart, [sidecar], ports).write(folder)
+    command = EnvoyDeployment.render(chart, sidecars, ports).write(folder)
     log = folder / "envoy.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
-        _wait_until_healthy(process, ports.admin, sidecar, log)
+        _wait_until_healthy(process, ports.admin, set(sidecars), log)
         yield f"{LOOPBACK}:{ports.api}"
     finally:
         stop(process)
@@ -176,11 +176,11 @@ def find_program(program: str) -> str:
     return found
 
 
-def _wait_until_healthy(process: "subprocess.Popen[bytes]", admin_port: int, sidecar: int, log: Path) -> None:
+def _wait_until_healthy(process: "subprocess.Popen[bytes]", admin_port: int, sidecars: set[int], log: Path) -> None:
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError):
-            if healthy_sidecars(admin_port) == {sidecar}:
+            if healthy_sidecars(admin_port) == sidecars:
                 return
         time.sleep(0.1)
     raise BenchError(f"Envoy was not ready after {_READY_SECONDS:g} s:\n{log.read_text(errors='replace')[-2000:]}")

@@ -67,7 +67,7 @@ def envoy(model: str, texts: Sequence[Path], repeat: int, rounds: int, calls: in
         folder = Path(name)
         chart = Chart(find_helm(folder / "helm"), folder, CHART)
         port = int(pod.target.rsplit(":", 1)[1])
-        with running_envoy(chart, port, folder) as target:
+        with running_envoy(chart, [port], folder) as target:
             sides = {DIRECT: _Side(f"{LOOPBACK}:{port}"), ENVOY: _Side(target)}
             asyncio.run(_measure(sides, paragraphs, rounds, calls))
     return _report(served.label, sides)

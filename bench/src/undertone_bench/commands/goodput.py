@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement
+from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option
@@ -156,23 +156,8 @@ async def _measure(
         retries.append(_Point(mix, callers, capacity, found))
         progress(f"  {callers} retrying callers: goodput {retries[-1].share:.2f} of capacity, {dict(found.codes)}")
     capacity = (await load.closed_loop(_CAPACITY_CALLERS, [NEVER], seconds)).goodput
-    server_rate = await _server_rate(load, capacity, bound, bisections, server_seconds)
-    return _Result(capacity, unloaded, tuple(points), tuple(retries), server_rate)
-
-
-async def _server_rate(load: DeadlineLoad, capacity: float, bound: float, bisections: int, seconds: float) -> float:
-    """The highest rate whose p99 was within the bound, by bisection between 0 and the capacity."""
-    low, high = 0.0, 1.0
-    for _ in range(bisections):
-        share = (low + high) / 2 if low else 0.75
-        results = await load.complete_open_loop(share * capacity, seconds)
-        p99 = quantile([result.seconds for result in results], 0.99) if results else NEVER
-        progress(f"server rate {share:.3f} of capacity: p99 {p99:.2f} s of {len(results)} calls")
-        if p99 <= bound and all(result.ok for result in results):
-            low = share
-        else:
-            high = share
-    return low * capacity
+    highest = await server_rate(load, capacity, bound, bisections, server_seconds)
+    return _Result(capacity, unloaded, tuple(points), tuple(retries), highest)
 
 
 def _report(experiment: Experiment, results: Sequence[_Result], callers: int, bound: float) -> Report:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import click
-from undertone_client import Client
 from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_planner.errors import CalibrationError
 from undertone_sidecar.cpu import read_machine
 
-from undertone_bench.batch_job import BatchJob, token_rate
+from undertone_bench.batch_job import batch_rates
 from undertone_bench.call_time import CallSample, CallTime, measure_calls, sample_batches
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
@@ -22,8 +21,6 @@ from undertone_bench.options import model_option, progress, reporting, seconds_o
 from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus, peak_resident_bytes
 from undertone_bench.report import Report, Table
-from undertone_bench.variants import LONG_TIMEOUT
-from undertone_bench.workload import Paragraph
 
 CALIBRATIONS: Final = Path("build/bench/calibrations")
 
@@ -127,17 +124,10 @@ def _measure(model: str, precision: str, cpus: int, texts: Path | None, batch_to
         samples = measure_calls(pod.model_server, experiment.model, batches, calls=pod.model_calls, seconds=seconds)
         fitted = CallTime.fit(samples)
         progress(f"  {pod.model_calls} calls at once; a call takes {fitted} ({len(samples)} calls)")
-        rate, paragraph_rate = asyncio.run(_batch_rate(pod, paragraphs, sum(map(len, sequences)), seconds))
+        rate, paragraph_rate = asyncio.run(batch_rates(pod, paragraphs, sum(map(len, sequences)), seconds))
         calibration = _calibration(experiment.model, cpus, batch_tokens, pod, fitted, samples)
         progress(f"  batch job: {rate:.0f} tokens/s, {paragraph_rate:.1f} paragraphs/s")
     return _Measured(calibration, fitted.error, rate, paragraph_rate)
-
-
-async def _batch_rate(pod: Pod, paragraphs: Sequence[Paragraph], tokens: int, seconds: float) -> tuple[float, float]:
-    """Padded tokens and paragraphs per second of a batch job with the paragraphs' `tokens`."""
-    async with Client(pod.target, settings=LONG_TIMEOUT) as client, BatchJob(client, paragraphs).running():
-        sent, text = await asyncio.gather(*(token_rate(pod, asyncio.sleep(seconds), kind) for kind in ("", "text")))
-    return sent, text * len(paragraphs) / tokens
 
 
 def _calibration(

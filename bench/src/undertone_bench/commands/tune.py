@@ -1,0 +1,198 @@
+"""The best settings of a pod on this machine, for the user's texts and objective."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import yaml
+
+from undertone_bench.errors import BenchError
+from undertone_bench.experiment import Experiment
+from undertone_bench.machine import Environment
+from undertone_bench.models import RANDOM_MODELS, BenchModel
+from undertone_bench.options import POSITIVE, Command, model_option, progress, reporting, seconds_option
+from undertone_bench.processes import first_cpus
+from undertone_bench.report import Figure, MedianRange, Report, Table
+from undertone_bench.tuning.pod_setup import DEFAULT_BATCH_TOKENS, PodSetup, all_setups
+from undertone_bench.tuning.trial import Objective, Trial, measure, search
+
+BENCHMARK: Final = "tune"
+
+_MIN_TRIALS: Final = 20
+_SHARE: Final = 10
+"""A search has one trial for this number of setups."""
+
+
+def _levels(name: str, default: str, help_text: str) -> Callable[[Command], Command]:
+    return click.option(name, multiple=True, type=click.IntRange(1), help=f"{help_text}; repeatable. Default: {default}.")
+
+
+@click.command(
+    epilog="""\b
+Objectives, in MLPerf's terms:
+  offline   paragraphs per second of a batch job
+  server    the highest Poisson rate of single paragraphs whose p99 latency is within --p99
+
+\b
+Examples:
+  undertone-bench tune --model minilm --texts novel.txt --write values.yaml
+  undertone-bench tune --objective server --p99 0.3
+  undertone-bench tune --model bert-base --precision bf16 --cpus 1 --cpus 2 --seconds 20
+  undertone-bench tune --grid --batch-tokens 2048 --omp-threads 1 --omp-threads 2"""
+)
+@model_option
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["fp32", "bf16"]),
+    help="Precision of a random model; repeatable. Default: all that the CPU has instructions for.",
+)
+@_levels("--cpus", "all", "CPUs of the pod, on which it is pinned")
+@_levels("--calls", "powers of two up to the CPUs", "Calls to the model server at once")
+@_levels("--threads", "powers of two up to the CPUs", "Threads inside an operation (intra-op)")
+@_levels("--batch-tokens", ", ".join(map(str, DEFAULT_BATCH_TOKENS)), "Maximum tokens of a batch")
+@click.option(
+    "--onednn", multiple=True, type=click.Choice(["on", "off"]), help="TensorFlow's oneDNN kernels; repeatable. Default: both."
+)
+@_levels("--omp-threads", "unset", "OMP_NUM_THREADS of the model server")
+@click.option(
+    "--texts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
+)
+@click.option("--objective", default="offline", show_default=True, type=click.Choice(["offline", "server"]))
+@click.option(
+    "--p99", default=0.3, show_default=True, type=POSITIVE, metavar="SECONDS", help="Maximum p99 latency of --objective server."
+)
+@click.option("--trials", type=click.IntRange(1), help="Pods that are measured. Default: a tenth of all setups, at least 20.")
+@seconds_option("--seconds", 6.0, "Duration of each measurement. Use the time of ten of the longest calls or more.")
+@click.option("--grid", is_flag=True, help="Measure all setups.")
+@click.option("--append", is_flag=True, help="Keep the trials of the report in --output, and do not repeat them.")
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="File for the chart's values of the best setup.")
+@reporting
+def tune(
+    model: str,
+    precisions: Sequence[str],
+    cpus: Sequence[int],
+    calls: Sequence[int],
+    threads: Sequence[int],
+    batch_tokens: Sequence[int],
+    onednn: Sequence[str],
+    omp_threads: Sequence[int],
+    texts: Path | None,
+    objective: str,
+    p99: float,
+    trials: int | None,
+    seconds: float,
+    grid: bool,
+    append: bool,
+    write: Path | None,
+) -> Report:
+    """Find the settings of a pod with the most paragraphs per second for each CPU.
+
+    The settings are calls at once, threads, tokens of a batch, precision, CPUs, oneDNN and OpenMP.
+    A pod is started and measured for each trial. A regression of the trials so far chooses the next
+    one, so that a tenth of all setups is enough. The first trial has a pod's default settings. The
+    model server is undertone-dev-server, which runs TensorFlow as TF Serving does.
+    """
+    goal = Objective(objective, p99)
+    models = _models(model, precisions)
+    setups = all_setups(
+        precisions=list(models),
+        cpus=cpus or [Environment.read().cpus],
+        calls=calls,
+        threads=threads,
+        batch_tokens=batch_tokens or DEFAULT_BATCH_TOKENS,
+        onednn=[one == "on" for one in onednn or ("on", "off")],
+        omp_threads=omp_threads or (0,),
+    )
+    if not setups:
+        raise click.UsageError("no setup is possible: use at most as many --calls as --cpus, and 2 threads for each CPU in all")
+    first_cpus(max(setup.cpus for setup in setups))
+    experiments = {name: Experiment.create(found, texts, 1) for name, found in models.items()}
+    subject = f"{next(iter(models.values())).contract.name}-{objective}"
+    known: dict[PodSetup, Trial] = {}
+    if append:
+        output: Path = click.get_current_context().params["output"]
+        earlier = [_read(sample) for sample in Report.read(output / f"{BENCHMARK}-{subject}.json").samples]
+        known = {trial.setup: trial for trial in earlier}
+    count = len(setups) if grid else min(len(setups), trials or max(_MIN_TRIALS, len(setups) // _SHARE))
+    progress(f"{count} trials of {len(setups)} setups; objective: {goal}")
+
+    def measured(setup: PodSetup) -> Trial:
+        if setup not in known:
+            known[setup] = measure(experiments[setup.precision], setup, goal, seconds)
+            progress(f"trial {len(known)}: {setup}: {known[setup].rate:.2f} paragraphs/s")
+        return known[setup]
+
+    found = [measured(setup) for setup in setups] if grid else search(setups, measured, count)
+    best = max(known.values(), key=lambda trial: trial.rate_per_cpu)
+    if not best.rate:
+        raise BenchError("no pod met the objective: see the messages above, or use a larger --p99")
+    report = _report(subject, goal, found[0], list(known.values()), best, len(setups))
+    if write:
+        write.write_text(chart_values(report, goal, best, len(known), len(setups)), encoding="utf-8")
+        progress(f"values: {write}")
+    return report
+
+
+def _models(name: str, precisions: Sequence[str]) -> dict[str, BenchModel]:
+    """The models by precision."""
+    if name not in RANDOM_MODELS:
+        found = [BenchModel.find(name, precision) for precision in precisions or ("",)]
+    else:
+        supported = ("fp32", "bf16") if Environment.read().has_bf16 else ("fp32",)
+        found = [BenchModel.find(name, precision) for precision in precisions or supported]
+    return {model.contract.precision: model for model in found}
+
+
+def chart_values(report: Report, objective: Objective, best: Trial, trials: int, setups: int) -> str:
+    """The chart's values as YAML. Comments say how they were found."""
+    summary = report.summary
+    evidence = (
+        f"Settings of a pod by `{summary.command}`, {summary.date}.",
+        f"Machine: {summary.environment}.",
+        f"Objective: {objective}. {trials} of {setups} setups were measured with undertone-dev-server.",
+        f"Best: {best.setup}: {best.rate:.2f} paragraphs/s, {best.rate_per_cpu:.2f} for each CPU.",
+    )
+    return "".join(f"# {line}\n" for line in evidence) + yaml.safe_dump(best.setup.chart_values, sort_keys=False)
+
+
+def _read(sample: Any) -> Trial:
+    return Trial(PodSetup(**sample["setup"]), sample["rate"])
+
+
+def _report(subject: str, objective: Objective, default: Trial, trials: Sequence[Trial], best: Trial, setups: int) -> Report:
+    ordered = sorted(trials, key=lambda trial: -trial.rate_per_cpu)
+    header = (
+        *("precision", "CPUs", "calls", "threads", "batch tokens", "oneDNN", "OMP_NUM_THREADS"),
+        *("paragraphs/s", "for each CPU", "of the best"),
+    )
+    return Report.new(
+        BENCHMARK,
+        subject,
+        table=Table(header, tuple(_row(trial, best) for trial in ordered)),
+        figures=(
+            Figure(f"best paragraphs/s for each CPU ({objective})", MedianRange.of([best.rate_per_cpu]), ".2f"),
+            Figure("best / default settings", MedianRange.of([best.rate_per_cpu / max(default.rate_per_cpu, 1e-9)]), ".2f"),
+            Figure(f"trials of {setups} setups", MedianRange.of([float(len(trials))]), ".0f"),
+        ),
+        samples=[asdict(trial) for trial in trials],
+        notes=[f"Best: {best.setup}."],
+    )
+
+
+def _row(trial: Trial, best: Trial) -> tuple[str, ...]:
+    setup = trial.setup
+    return (
+        setup.precision,
+        *map(str, (setup.cpus, setup.calls, setup.threads, setup.batch_tokens)),
+        "on" if setup.onednn else "off",
+        str(setup.omp_threads or "unset"),
+        f"{trial.rate:.2f}" if trial.rate else "failed",
+        f"{trial.rate_per_cpu:.2f}",
+        f"{trial.rate_per_cpu / best.rate_per_cpu:.0%}",
+    )

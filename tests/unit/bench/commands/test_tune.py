@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from undertone_bench.cli import main
+from undertone_bench.commands import tune
+from undertone_bench.report import Report
+from undertone_bench.tuning.pod_setup import PodSetup
+from undertone_bench.tuning.trial import Trial
+from undertone_sidecar.testing import write_version
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[PodSetup]:
+    """The setups that were measured. 512 tokens are the best of all sizes."""
+    setups: list[PodSetup] = []
+
+    def measure(_experiment: object, setup: PodSetup, *_options: object) -> Trial:
+        setups.append(setup)
+        return Trial(setup, 1e5 / setup.batch_tokens)
+
+    monkeypatch.setattr(tune, "measure", measure)
+    return setups
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    write_version(tmp_path / "emotions", 1)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("the rain had stopped\n\nshe laughed")
+    options = {"model": tmp_path / "emotions", "texts": texts, "cpus": 1, "output": tmp_path, "onednn": "on"}
+    return ["tune", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def test_grid_measures_all_setups_and_append_none_of_them_again(
+    measured: list[PodSetup], arguments: list[str], tmp_path: Path
+) -> None:
+    first = CliRunner().invoke(main, [*arguments, "--grid", "--batch-tokens=1024", "--batch-tokens=2048"])
+    assert first.exit_code == 0, first.output
+    assert [setup.batch_tokens for setup in measured] == [2048, 1024]
+    second = CliRunner().invoke(main, [*arguments, "--grid", "--append"])
+    assert second.exit_code == 0, second.output
+    assert sorted(setup.batch_tokens for setup in measured) == [512, 1024, 2048, 4096, 8192]
+    assert len(Report.read(tmp_path / "tune-emotions-offline.json").samples) == 5
+
+
+def test_the_best_setup_is_written_as_values_with_its_evidence(
+    measured: list[PodSetup], arguments: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "values.yaml"
+    done = CliRunner().invoke(main, [*arguments, f"--write={path}"])
+    assert done.exit_code == 0, done.output
+    text = path.read_text()
+    assert yaml.safe_load(text)["sidecar"]["settings"] == {"model-calls": 1, "batch-tokens": 512}
+    assert "Objective: offline. 5 of 5 setups were measured" in text
+    assert "195.31 paragraphs/s" in text
+    assert text.startswith("# Settings of a pod by `undertone-bench ")
+
+
+def test_more_calls_than_cpus_are_wrong_usage(arguments: list[str]) -> None:
+    refused = CliRunner().invoke(main, [*arguments, "--calls=4"])
+    assert refused.exit_code == 2
+    assert "no setup is possible: use at most as many --calls as --cpus" in refused.output
