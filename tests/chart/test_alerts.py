@@ -11,6 +11,7 @@ import pytest
 import yaml
 from undertone_bench.chart import Chart
 
+from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import ROOT
 from tests.chart.support.prometheus import find
 
@@ -50,6 +51,37 @@ def test_promtool_passes(chart: Chart, tmp_path: Path, case: Path) -> None:
     cases = settings | yaml.safe_load(case.read_text())
     (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases))
     ran = subprocess.run([promtool, "test", "rules", "cases.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_fleet_that_sleeps_fires_no_alert(chart: Chart, tmp_path: Path) -> None:
+    """No pod is an error only if the Deployment has had replicas for a quarter of an hour."""
+    values = {**COMBINATIONS["scale to zero"], **RULES, "networkPolicy": {"enabled": False}}
+    rendered = groups(chart, **values)
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rendered}))
+    deployment = 'kube_deployment_spec_replicas{namespace="reading", deployment="spring-undertone-inference"}'
+    healthy = (
+        'envoy_cluster_membership_healthy{namespace="reading", pod="spring-undertone-envoy-a", envoy_cluster_name="sidecars"}'
+    )
+    breaker = 'undertone_client_breaker_state{namespace="reading", pod="spring-undertone-daily-a", state="closed"}'
+    series = {deployment: "0x60 1x60", healthy: "0x120", breaker: "0x120"}
+    alerts_about_pods = ("UndertoneNoHealthyPods", "UndertoneMetricsMissing", "UndertoneBreakerOpen")
+    firing = [(name, at, at == "100m") for name in alerts_about_pods for at in ("50m", "70m", "100m")]
+    # promtool compares annotations, too, so the series ALERTS is simpler.
+    samples = [
+        {
+            "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)',
+            "eval_time": at,
+            "exp_samples": [{"labels": "{}", "value": int(fires)}],
+        }
+        for name, at, fires in firing
+    ]
+    inputs = [{"series": name, "values": each} for name, each in series.items()]
+    test = {"interval": "1m", "input_series": inputs, "promql_expr_test": samples}
+    cases = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases))
+    command = (find("promtool"), "test", "rules", "cases.yaml")
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

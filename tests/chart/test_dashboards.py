@@ -29,6 +29,8 @@ NOT_SHOWN = {
     "grpc_client_started_total",
     "grpc_server_started_total",
     "undertone_http_requests_total",
+    "undertone_job_finish_by_timestamp_seconds",
+    "undertone_job_forecast_end_timestamp_seconds",
     "undertone_job_started_timestamp_seconds",
     "undertone_tls_certificate_expiry_timestamp_seconds",
 }

@@ -40,7 +40,30 @@ def daily(**values: Any) -> Mapping[str, Any]:
     return {"batch": {**JOBS, "daily": {**JOBS["daily"], **values}}}
 
 
+def keda(min_replicas: int = 2, **values: Any) -> Mapping[str, Any]:
+    base = COMBINATIONS["keda"]
+    scaling = base["autoscaling"]
+    return {
+        **base,
+        "autoscaling": {**scaling, "minReplicas": min_replicas, "keda": {**scaling["keda"], **values}},
+    }
+
+
+def schedule(**values: Any) -> Mapping[str, Any]:
+    times = {"timeZone": "Etc/UTC", "start": "0 1 * * *", "end": "0 5 * * *", "replicas": 3}
+    return keda(schedules=[{**times, **values}])
+
+
 REJECTED: list[tuple[Mapping[str, Any], str]] = [
+    # The autoscaler.
+    ({"autoscaling": {"minReplicas": 0}}, "autoscaling.minReplicas is 0, but autoscaling.type is hpa, which cannot start"),
+    (keda(0), "autoscaling.minReplicas is 0, but no trigger would start the first pod: set autoscaling.keda.jobs.enabled=true"),
+    (keda(jobs={"enabled": True}), "autoscaling.keda.jobs.enabled is true, but Prometheus gets no metrics of the jobs"),
+    (keda(jobs={"paragraphsPerSecond": 0}), "/autoscaling/keda/jobs/paragraphsPerSecond'"),
+    (keda(jobs={"headroom": 0.9}), "/autoscaling/keda/jobs/headroom'"),
+    (schedule(timeZone="Mars/Phobos"), "autoscaling.keda.schedules.timeZone is Mars/Phobos, which is no time zone"),
+    (schedule(end="0 1 * * *"), "autoscaling.keda.schedules has the start and the end 0 1 * * *: use different times"),
+    (schedule(start="@daily"), "/autoscaling/keda/schedules/0/start'"),
     (
         {"sidecar": {"http": {"enabled": True}}},
         "sidecar.http.enabled is true with loadBalancer.type=envoy: remove it, because Envoy serves JSON",

@@ -72,6 +72,28 @@ def test_keda_scales_by_queue_time_and_cpu(chart: Chart) -> None:
     assert behavior == hpa(chart)["behavior"]
 
 
+def test_the_fleet_scales_to_zero_and_jobs_and_schedules_start_it(chart: Chart) -> None:
+    spec = chart.render(COMBINATIONS["scale to zero"]).one("ScaledObject")["spec"]
+    assert (spec["minReplicaCount"], spec["cooldownPeriod"]) == (0, 300)
+    queue, jobs, schedule, cpu = spec["triggers"]
+    assert (queue["metadata"]["threshold"], cpu["type"]) == ("0.25", "cpu")
+    # The result is the number of pods: the autoscaler must not multiply it by the present number.
+    assert (jobs["type"], jobs["metricType"], jobs["metadata"]["threshold"]) == ("prometheus", "AverageValue", "1")
+    assert schedule == {
+        "type": "cron",
+        "metadata": {
+            "timezone": "Europe/Berlin",
+            "start": "45 1 * * *",
+            "end": "30 2 * * *",
+            "desiredReplicas": "40",
+        },
+    }
+
+
+def test_a_fleet_that_does_not_scale_to_zero_has_no_cooldown(chart: Chart) -> None:
+    assert "cooldownPeriod" not in chart.render(COMBINATIONS["keda"]).one("ScaledObject")["spec"]
+
+
 def test_sidecar_has_the_metric_of_the_keda_query() -> None:
     (queue,) = [metric for metric in CATALOGUE if metric.name == "undertone_queue_seconds"]
     assert (queue.kind, queue.labels) == (Kind.HISTOGRAM, ("lane",))
@@ -97,3 +119,9 @@ def test_the_cpu_target_is_relative_to_the_cpus_that_the_model_server_can_use(
     assert metric["containerResource"]["target"]["averageUtilization"] == percent
     keda = chart.render({**COMBINATIONS["keda"], **server}).one("ScaledObject")["spec"]["triggers"]
     assert [trigger["metadata"]["value"] for trigger in keda if trigger["type"] == "cpu"] == [str(percent)]
+
+
+def test_notes_say_that_the_fleet_sleeps(chart: Chart) -> None:
+    text = "KEDA stops all pods while there is no work."
+    assert chart.notes(COMBINATIONS["scale to zero"]).lstrip().startswith(text)
+    assert text not in chart.notes()

@@ -103,6 +103,15 @@ JOBS: Final = Section(
             Visualization.STACK,
         ),
         Panel(
+            "Backlog",
+            "The paragraphs that each job has not finished, and their estimated tokens.",
+            Unit.COUNT,
+            (
+                Target(Sum(Series("undertone_job_backlog_paragraphs", ("job",))), "{job} paragraphs"),
+                Target(Sum(Series("undertone_job_backlog_tokens", ("job",))), "{job} tokens"),
+            ),
+        ),
+        Panel(
             "Time since the last success",
             "The time since the last success of each job.",
             Unit.SECONDS,

@@ -30,6 +30,21 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "autoscaling": {"type": "keda", "keda": {"prometheusUrl": "http://prometheus.monitoring:9090"}},
         "networkPolicy": _PROMETHEUS,
     },
+    "scale to zero": {
+        "autoscaling": {
+            "type": "keda",
+            "minReplicas": 0,
+            "keda": {
+                "prometheusUrl": "http://prometheus.monitoring:9090",
+                "jobs": {"enabled": True, "paragraphsPerSecond": 12.5},
+                "schedules": [{"timeZone": "Europe/Berlin", "start": "45 1 * * *", "end": "30 2 * * *", "replicas": 40}],
+            },
+        },
+        "telemetry": {"pushgateway": "http://pushgateway.monitoring:9091"},
+        "monitoring": {"monitor": "pod", "prometheusRule": True},
+        "networkPolicy": {**_PROMETHEUS, "telemetry": _PROMETHEUS_EGRESS},
+        "batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}},
+    },
     "node pool": {"nodePool": {"placement": "required", "karpenter": {"enabled": True}}},
     "jobs to a claim": {"batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
     "jobs to a bucket": {"batch": {**_JOBS, "output": {"url": "gs://scores/undertone"}}, "networkPolicy": _BUCKET_EGRESS},

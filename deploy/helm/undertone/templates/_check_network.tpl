@@ -49,13 +49,13 @@
 
 {{/*
 dateInZone replaces an unknown time zone by UTC. The check is skipped if helm runs without a database of time
-zones, as Asia/Tokyo shows.
+zones, as Asia/Tokyo shows. Argument: (dict "path" "batch.daily.timeZone" "zone" "Etc/UTC").
 */}}
 {{- define "undertone.checkTimeZone" -}}
-{{- $zone := .Values.batch.daily.timeZone }}
+{{- $zone := .zone }}
 {{- $utc := list "UTC" "UCT" "Zulu" "Universal" "Etc/UTC" "Etc/UCT" "Etc/Zulu" "Etc/Universal" }}
 {{- $known := or (ne (dateInZone "MST" now "Asia/Tokyo") "JST") (has $zone $utc) (ne (dateInZone "MST" now $zone) "UTC") }}
 {{- if or (not $known) (has (lower $zone) (list "" "local")) }}
-{{- fail (printf "batch.daily.timeZone is %s, which is no time zone: use a name such as Europe/Berlin or Etc/UTC" $zone) }}
+{{- fail (printf "%s is %s, which is no time zone: use a name such as Europe/Berlin or Etc/UTC" .path $zone) }}
 {{- end }}
 {{- end }}

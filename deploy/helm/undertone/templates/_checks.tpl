@@ -8,10 +8,7 @@
 {{- fail (printf "modelServer.extraArgs contains %s: remove it, because the sidecar forms the batches; TF Serving's batching refuses unequal lengths, or pads their attention masks with ones, which changes the scores" .) }}
 {{- end }}
 {{- end }}
-{{- $scaling := .Values.autoscaling }}
-{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
-{{- fail (printf "autoscaling.minReplicas is %d and autoscaling.maxReplicas %d: the minimum must not exceed the maximum" (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
-{{- end }}
+{{- include "undertone.checkScaling" . }}
 {{- $drain := .Values.inference.drain }}
 {{- if gt (int $drain.delaySeconds) (int $drain.periodSeconds) }}
 {{- fail (printf "inference.drain.delaySeconds is %d: lower it, or raise inference.drain.periodSeconds (%d), which includes it" (int $drain.delaySeconds) (int $drain.periodSeconds)) }}
@@ -46,7 +43,7 @@
 {{- include "undertone.checkCidrs" . }}
 {{- include "undertone.checkPorts" . }}
 {{- include "undertone.checkPodLabels" . }}
-{{- include "undertone.checkTimeZone" . }}
+{{- include "undertone.checkTimeZone" (dict "path" "batch.daily.timeZone" "zone" .Values.batch.daily.timeZone) }}
 {{- include "undertone.checkMetrics" . }}
 {{- include "undertone.checkTelemetry" . }}
 {{- include "undertone.checkTls" . }}

@@ -74,6 +74,11 @@ the chart. Argument: (dict "root" $ "image" .Values.sidecar.image).
 {{- end }}
 {{- end }}
 
+{{/* "true" if the autoscaler can stop all pods, else empty. */}}
+{{- define "undertone.sleeps" -}}
+{{- if and (eq .Values.autoscaling.type "keda") (eq (int .Values.autoscaling.minReplicas) 0) }}true{{ end }}
+{{- end }}
+
 {{/* The security context of every pod, for the restricted Pod Security Standard. */}}
 {{- define "undertone.podSecurityContext" -}}
 runAsNonRoot: true

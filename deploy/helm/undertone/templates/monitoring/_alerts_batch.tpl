@@ -21,6 +21,20 @@ namespace of the Pushgateway, not of the release.
         summary: The daily job has not succeeded recently
         description: {{`"{{ $labels.job }} last succeeded {{ $value | humanizeDuration }} ago."`}}
     {{- end }}
+    {{- with .jobLate }}
+    {{- $series := include "undertone.jobSeries" $root }}
+    - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneJobLate" "alert" .) | nindent 6 }}
+      # The value is the delay in seconds. While the forecast is unknown, it is 0.
+      expr: |
+        (
+          max by (job) (undertone_job_forecast_end_timestamp_seconds{ {{- $series }}})
+          - on (job) (max by (job) (undertone_job_finish_by_timestamp_seconds{ {{- $series }}}) > 0)
+        ) > 60 {{ include "undertone.ofRunningJobs" $series }}
+      annotations:
+        {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneJobLate") | nindent 8 }}
+        summary: A job will miss the time of --finish-by
+        description: {{`"At its current rate, {{ $labels.job }} will end {{ $value | humanizeDuration }} after the time of --finish-by."`}}
+    {{- end }}
     {{- with .batchFailed }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBatchFailed" "alert" .) | nindent 6 }}
       # First case: the run ended without success. Second case: the run did not report its end, but
