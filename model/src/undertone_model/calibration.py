@@ -33,12 +33,17 @@ class Calibration:
         return np.asarray(softmax(biased / self.temperature, axis=1))
 
 
-def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Calibration:
-    """The calibration with the maximum likelihood of `labels`."""
+def fit_calibration(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> Calibration:
+    """The calibration with the maximum likelihood of `labels`, whose rows have `weights` (default:
+    equal weights).
+    """
 
     def loss(parameters: NDArray[np.float64]) -> float:
         biased = logits + Calibration(1.0, parameters[1]).bias()
-        return -float(np.mean(log_softmax(biased / np.exp(parameters[0]), axis=1)[np.arange(len(labels)), labels]))
+        likelihoods = log_softmax(biased / np.exp(parameters[0]), axis=1)[np.arange(len(labels)), labels]
+        return -float(np.average(likelihoods, weights=weights))
 
     best = minimize(loss, x0=np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7}).x
     return Calibration(temperature=round(float(np.exp(best[0])), 4), neutral_bias=round(float(best[1]), 4))

@@ -28,7 +28,7 @@ STORY_TEST: Final = ("08", "09")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and its target over EMOTIONS. The emotions of a text have equal shares."""
+    """A text and its target over EMOTIONS: the shares of its emotions, whose sum is 1."""
 
     text: str
     target: tuple[float, ...]
@@ -40,7 +40,7 @@ class Example:
 
     @property
     def label(self) -> int:
-        """Index in EMOTIONS of the emotion, of the first if there are several."""
+        """Index in EMOTIONS of the emotion with the largest share, of the first of several."""
         return int(np.argmax(self.target))
 
 
@@ -60,6 +60,11 @@ class Dataset:
     def with_single_emotion(self) -> "Dataset":
         """The examples that have exactly one emotion."""
         examples = tuple(example for example in self.examples if example.has_single_emotion)
+        return Dataset(self.name, self.license, self.sha256, examples)
+
+    def with_main_emotion(self) -> "Dataset":
+        """The examples that have one emotion with the largest share."""
+        examples = tuple(example for example in self.examples if example.target.count(max(example.target)) == 1)
         return Dataset(self.name, self.license, self.sha256, examples)
 
     def labels(self) -> NDArray[np.int64]:

@@ -1,112 +1,186 @@
 """The training pipeline: from data sets to adapters with calibrations and scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_model import training
-from undertone_model.adapters import Adapters, TrainingData, merge_adapters, round_to_half
+from undertone_model import second_stage, training
+from undertone_model.adapters import Adapters, TrainingData, load_adapters, merge_adapters, round_to_half
+from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
 from undertone_model.calibration import Calibration, fit_calibration
 from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
-from undertone_model.data import Dataset, Split, load_goemotions, load_stories
+from undertone_model.data import Dataset
 from undertone_model.emotions import EMOTIONS
+from undertone_model.errors import CheckpointError
 from undertone_model.metrics import Evaluation, evaluate
+from undertone_model.second_stage import SecondStage
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Progress, Recipe
+from undertone_model.training_sets import TrainingSets
 
 UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)
 
+PRIORS: Mapping[str, tuple[str, ...]] = {
+    "comments": ("goemotions",),
+    "stories": ("stories",),
+    "novels": ("sentences", "subtitles", "fiction"),
+}
+"""Data sets whose dev splits fit the calibration of each kind of text. All have equal weights."""
 
-@dataclass(frozen=True, slots=True)
-class Corpora:
-    """Folders of the two kinds of text: the TSV files of GoEmotions, and our story paragraphs."""
-
-    goemotions: Path
-    stories: Path
-
-    def load(self, split: Split) -> tuple[Dataset, Dataset]:
-        """The split of GoEmotions and of the stories."""
-        return load_goemotions(self.goemotions, split), load_stories(self.stories, split)
+NOT_EVALUATED = ("passages",)
+"""Data sets without a label of the whole text."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """Trained adapters and their quality on both test splits."""
+    """Trained adapters and their quality on the test splits."""
 
     adapters: Adapters
     evaluations: tuple[Evaluation, ...]
 
 
 def train(
-    base: str | None, corpora: Corpora, recipe: Recipe, report: Callable[[Progress], None], *, stories: bool = True
+    base: str | None,
+    sets: TrainingSets,
+    first: Recipe,
+    second: SecondStage | None,
+    report: Callable[[Progress], None],
+    *,
+    start: Path | None = None,
+    stories: bool = True,
+    checkpoint: Callable[[Adapters], None] = lambda adapters: None,
 ) -> TrainingResult:
     """Trains, rounds to half precision, fits a calibration for each kind of text, and evaluates.
 
-    Without `stories`, only the comments of GoEmotions are trained on. Calibrations and scores
-    always include both kinds of text.
+    Without `second`, only the first stage is trained: comments and, unless `stories` is false,
+    story paragraphs. With `start`, the first stage is not trained: the second continues with the
+    adapters in that folder, whose base must be the same. `checkpoint` receives adapters of the
+    second stage from time to time, without calibrations and scores.
+    Raises CheckpointError and DataError.
     """
     folder = find_base(base)
-    checkpoint = load_checkpoint(folder)
-    datasets = corpora.load("train")[: 2 if stories else 1]
+    encoder = load_checkpoint(folder)
+    datasets = sets.load("train")
+    if start:
+        adapters = load_adapters(start)
+        if adapters.base_sha256 != weights_sha256(folder):
+            raise CheckpointError(
+                f"the adapters in {start} belong to another base encoder, with the SHA-256 {adapters.base_sha256}"
+            )
+    else:
+        adapters = _first_stage(folder, encoder, datasets, first, report, stories=stories)
+    if second:
+        adapters = _second_stage(encoder, adapters, datasets, second, report, checkpoint)
+    adapters = replace(adapters, priors=_fit_priors(encoder, adapters, sets))
+    evaluations = tuple(evaluate_adapters(base, adapters, sets))
+    scores = tuple(score for evaluation in evaluations for score in evaluation.scores())
+    return TrainingResult(replace(adapters, scores=scores), evaluations)
+
+
+def evaluate_adapters(base: str | None, adapters: Adapters, sets: TrainingSets) -> Iterator[Evaluation]:
+    """Evaluates the test splits, with examples of a single emotion only.
+
+    The names of the evaluations end in `@none` without calibration, else in the prior (`@stories`).
+    """
+    encoder = load_checkpoint(find_base(base))
+    for name, split in sets.load("test").items():
+        dataset = split.with_main_emotion()
+        if name in NOT_EVALUATED or not dataset.examples:
+            continue
+        logits = _predict_logits(encoder, adapters.tensors, dataset)
+        for prior, calibration in {"none": UNCALIBRATED, **adapters.priors}.items():
+            yield evaluate(f"{dataset.name}@{prior}", calibration.probabilities(logits), dataset.labels())
+
+
+def _first_stage(
+    folder: Path,
+    encoder: Checkpoint,
+    datasets: Mapping[str, Dataset],
+    recipe: Recipe,
+    report: Callable[[Progress], None],
+    *,
+    stories: bool,
+) -> Adapters:
+    used = [datasets["goemotions"], *([datasets["stories"]] if stories else [])]
     tensors = training.train(
-        checkpoint.weights,
-        checkpoint.architecture,
-        served_tokenizer(checkpoint.tokenizer),
-        datasets[0].examples,
-        datasets[1].examples if stories else (),
+        encoder.weights,
+        encoder.architecture,
+        served_tokenizer(encoder.tokenizer),
+        used[0].examples,
+        used[1].examples if stories else (),
         recipe,
         report,
     )
-    _, tensors = round_to_half(tensors)
-    adapters = Adapters(
-        tensors=tensors,
+    return Adapters(
+        tensors=round_to_half(tensors)[1],
         sha256="",
         base_sha256=weights_sha256(folder),
         labels=EMOTIONS,
         recipe=asdict(recipe),
         priors={},
-        training_data=tuple(
-            TrainingData(dataset.name, dataset.license, len(dataset.examples), dataset.sha256) for dataset in datasets
-        ),
+        training_data=tuple(map(_training_data, used)),
         scores=(),
     )
-    adapters = replace(adapters, priors=_fit_priors(checkpoint, adapters, corpora))
-    evaluations = tuple(evaluate_adapters(base, adapters, corpora))
-    scores = tuple(score for evaluation in evaluations for score in evaluation.scores())
-    return TrainingResult(replace(adapters, scores=scores), evaluations)
 
 
-def evaluate_adapters(base: str | None, adapters: Adapters, corpora: Corpora) -> Iterator[Evaluation]:
-    """Evaluates both test splits, with examples of a single emotion only.
+def _second_stage(
+    encoder: Checkpoint,
+    start: Adapters,
+    datasets: Mapping[str, Dataset],
+    recipe: SecondStage,
+    report: Callable[[Progress], None],
+    checkpoint: Callable[[Adapters], None],
+) -> Adapters:
+    used = {data.name: data for data in (*start.training_data, *map(_training_data, datasets.values()))}
+    values = {name: value for name, value in start.recipe.items() if not name.startswith("second_stage.")}
+    values |= {f"second_stage.{name}": value for name, value in asdict(recipe).items()}
+    record = replace(start, sha256="", recipe=values, priors={}, training_data=tuple(used.values()), scores=())
 
-    The names of the evaluations end in `@none` without calibration, else in the prior (`@stories`).
-    """
-    checkpoint = load_checkpoint(find_base(base))
-    for split in corpora.load("test"):
-        dataset = split.with_single_emotion()
-        logits = _predict_logits(checkpoint, adapters, dataset)
-        for name, calibration in {"none": UNCALIBRATED, **adapters.priors}.items():
-            yield evaluate(f"{dataset.name}@{name}", calibration.probabilities(logits), dataset.labels())
+    def adapters(tensors: NamedArrays) -> Adapters:
+        return replace(record, tensors=round_to_half(tensors)[1])
+
+    tensors = second_stage.train(
+        encoder.weights,
+        encoder.architecture,
+        served_tokenizer(encoder.tokenizer),
+        start.tensors,
+        {name: dataset.examples for name, dataset in datasets.items()},
+        recipe,
+        report,
+        lambda tensors: checkpoint(adapters(tensors)),
+    )
+    return adapters(tensors)
 
 
-def _predict_logits(checkpoint: Checkpoint, adapters: Adapters, dataset: Dataset) -> NDArray[np.float32]:
+def _training_data(dataset: Dataset) -> TrainingData:
+    return TrainingData(dataset.name, dataset.license, len(dataset.examples), dataset.sha256)
+
+
+def _predict_logits(encoder: Checkpoint, tensors: NamedArrays, dataset: Dataset) -> NDArray[np.float32]:
     """Logits [rows, labels] of a data set. Texts are truncated to the number of positions of the
     model.
     """
     texts = [example.text for example in dataset.examples]
-    ids = encode(served_tokenizer(checkpoint.tokenizer), texts, checkpoint.architecture.max_tokens)
-    return training.predict_logits(merge_adapters(checkpoint.weights, adapters.tensors), checkpoint.architecture, ids)
+    ids = encode(served_tokenizer(encoder.tokenizer), texts, encoder.architecture.max_tokens)
+    return training.predict_logits(merge_adapters(encoder.weights, tensors), encoder.architecture, ids)
 
 
-def _fit_priors(checkpoint: Checkpoint, adapters: Adapters, corpora: Corpora) -> dict[str, Calibration]:
-    """A calibration for each kind of text, fitted on its dev split."""
+def _fit_priors(encoder: Checkpoint, adapters: Adapters, sets: TrainingSets) -> dict[str, Calibration]:
+    """A calibration for each kind of text whose data sets are all given."""
+    splits = {name: split.with_main_emotion() for name, split in sets.load("dev").items()}
+    used = {name for names in PRIORS.values() for name in names} & splits.keys()
+    logits = {name: _predict_logits(encoder, adapters.tensors, splits[name]) for name in sorted(used)}
     priors = {}
-    for name, split in zip(("comments", "stories"), corpora.load("dev"), strict=True):
-        dataset = split.with_single_emotion()
-        priors[name] = fit_calibration(_predict_logits(checkpoint, adapters, dataset), dataset.labels())
+    for prior, names in PRIORS.items():
+        if set(names) <= splits.keys() and all(splits[name].examples for name in names):
+            weights = [np.full(len(logits[name]), 1 / len(logits[name])) for name in names]
+            labels = [splits[name].labels() for name in names]
+            priors[prior] = fit_calibration(
+                np.concatenate([logits[name] for name in names]), np.concatenate(labels), np.concatenate(weights)
+            )
     return priors

@@ -77,15 +77,9 @@ def train(
     ]
     steps = sum(len(epoch_batches) for epoch_batches in epochs)
 
-    frozen, trainable = _split_weights(base, recipe.rank, random)
-    optimizer = tf.keras.optimizers.AdamW(
-        learning_rate=_WarmupSchedule(recipe.learning_rate, steps, recipe.warmup),
-        weight_decay=recipe.weight_decay,
-        clipnorm=None,
-        global_clipnorm=1.0,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
-    optimizer.build(list(trainable.values()))
+    frozen, trainable = split_weights(base, _initial_tensors(base, recipe.rank, random))
+    variables = list(trainable.values())
+    optimizer = make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, variables)
 
     @tf.function(  # type: ignore[untyped-decorator]
         autograph=False,
@@ -97,13 +91,12 @@ def train(
     )
     def step(input_ids: tf.Tensor, attention_mask: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(list(trainable.values()))
+            tape.watch(variables)
             scores = encoder.logits(
                 frozen | trainable, architecture, input_ids, attention_mask, lambda x: tf.nn.dropout(x, recipe.dropout)
             )
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, scores))
-        gradients = tape.gradient(loss, list(trainable.values()))
-        optimizer.apply(gradients, list(trainable.values()))
+        optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
     completed, mean_loss = 0, 0.0
@@ -144,11 +137,33 @@ def _epoch_rows(
     return np.concatenate([np.flatnonzero(selected), np.tile(len(comments) + np.arange(len(stories)), recipe.stories_repeat)])
 
 
-def _split_weights(
-    base: Mapping[str, NDArray[np.float32]], rank: int, random: np.random.Generator
+def make_optimizer(
+    learning_rate: float, weight_decay: float, warmup: float, steps: int, variables: list[tf.Variable]
+) -> tf.keras.optimizers.Optimizer:
+    """AdamW with a linear warm-up and decay over `steps`, without weight decay of biases and layer
+    norms.
+    """
+    optimizer = tf.keras.optimizers.AdamW(
+        learning_rate=_WarmupSchedule(learning_rate, steps, warmup),
+        weight_decay=weight_decay,
+        clipnorm=None,
+        global_clipnorm=1.0,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
+    optimizer.build(variables)
+    return optimizer
+
+
+def split_weights(
+    base: Mapping[str, NDArray[np.float32]], start: Mapping[str, NDArray[np.float32]]
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Variable]]:
-    """Frozen and trainable weights: base, adapters (A random, B zero), random head."""
-    frozen: dict[str, tf.Tensor] = {}
+    """Frozen and trainable weights. The tensors `start` are trained; other weights are not."""
+    frozen = {name: tf.constant(array) for name, array in base.items() if name not in start}
+    return frozen, {name: tf.Variable(array, name=name.replace(".", "_")) for name, array in start.items()}
+
+
+def _initial_tensors(base: Mapping[str, NDArray[np.float32]], rank: int, random: np.random.Generator) -> NamedArrays:
+    """Tensors to train: adapters (A random, B zero), a random head, and weights of the base."""
     initial: NamedArrays = {
         "classifier.weight": random.normal(0, 0.02, (len(EMOTIONS), base["pooler.dense.bias"].shape[0])).astype(np.float32),
         "classifier.bias": np.zeros(len(EMOTIONS), np.float32),
@@ -156,14 +171,12 @@ def _split_weights(
     for name, array in base.items():
         if name.startswith("pooler.") or name.endswith(".bias") or "LayerNorm" in name:
             initial[name] = array
-        else:
-            frozen[name] = tf.constant(array)
         if name.startswith("encoder.") and name.endswith(".weight") and array.ndim == 2:
             rows, columns = array.shape
             layer = name.removesuffix(".weight")
             initial[f"{layer}.lora_A"] = random.normal(0, columns**-0.5, (rank, columns)).astype(np.float32)
             initial[f"{layer}.lora_B"] = np.zeros((rows, rank), np.float32)
-    return frozen, {name: tf.Variable(array, name=name.replace(".", "_")) for name, array in initial.items()}
+    return initial
 
 
 class _WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]

@@ -72,6 +72,11 @@ def _parse_rows(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     metavar="SET=N",
     help="Evaluate N rows of a set, drawn with a fixed seed. Repeatable.",
 )
+@click.option(
+    "--all-rows",
+    is_flag=True,
+    help="Evaluate all rows of REMAN and XED. Default: the authors and lines that `train` holds out.",
+)
 @click.option("--checkpoint", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate a fine-tuned checkpoint. Repeatable.")
 @click.option("--export", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate the newest export in DIR. Repeatable.")
 @options.adapters
@@ -100,6 +105,7 @@ def evaluate(
     tales: Path | None,
     sets: tuple[str, ...] | None,
     rows: dict[str, int],
+    all_rows: bool,
     checkpoint: tuple[Path, ...],
     export: tuple[Path, ...],
     adapters: Path,
@@ -121,7 +127,7 @@ def evaluate(
     REMAN and tales. Texts are truncated to the number of tokens of the model.
     """
     paths = {"stories": stories, "goemotions": goemotions, "reman": reman, "xed": xed, "tales": tales}
-    test_sets = _read_sets(paths, sets, rows)
+    test_sets = _read_sets(paths, sets, rows, all_rows=all_rows)
     _check_writable(json_file)
     with quiet_tensorflow():
         from undertone_model.evaluation import baselines as baseline
@@ -150,7 +156,9 @@ def evaluate(
     _print(report, as_markdown=markdown)
 
 
-def _read_sets(paths: dict[str, Path | None], sets: tuple[str, ...] | None, rows: dict[str, int]) -> list[TestSet]:
+def _read_sets(
+    paths: dict[str, Path | None], sets: tuple[str, ...] | None, rows: dict[str, int], *, all_rows: bool
+) -> list[TestSet]:
     """The chosen test sets. Raises a usage error for a set or a number of rows without data."""
     chosen = [name for name in CORPORA if (name in sets if sets else paths[name])]
     if sets and "robustness" in sets and not any(CORPORA[name].fiction for name in chosen):
@@ -163,7 +171,7 @@ def _read_sets(paths: dict[str, Path | None], sets: tuple[str, ...] | None, rows
         path = paths[name]
         if path is None:
             raise click.UsageError(f"--sets {name!r} needs --{name} PATH: {CORPORA[name].place}")
-        test_set = read_test_set(name, path)
+        test_set = read_test_set(name, path, all_rows=all_rows)
         test_sets.append(test_set.sample(rows[name], SAMPLE_SEED) if name in rows else test_set)
     return test_sets
 

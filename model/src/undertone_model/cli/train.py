@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 from rich.console import Console
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from undertone_model.training import Progress as TrainingProgress
 
 
+FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
 @click.command()
 @click.option(
     "--goemotions",
@@ -29,32 +33,86 @@ if TYPE_CHECKING:
     help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt.",
 )
 @options.stories
-@click.option("--without-stories", is_flag=True, help="Train on GoEmotions only, to measure the effect of the stories.")
+@click.option(
+    "--fiction", type=options.EXISTING_FOLDER, help="Our paragraphs of fiction: model/data/fiction in the repository."
+)
+@click.option("--reman", type=FILE, metavar="FILE", help="REMAN: a .tsv file with the annotated sentences and their passages.")
+@click.option("--xed", type=FILE, metavar="FILE", help="XED: en-annotated.tsv.")
+@click.option(
+    "--first-stage-only",
+    is_flag=True,
+    help="Train on GoEmotions and the stories only; --fiction, --reman and --xed are not needed.",
+)
+@click.option(
+    "--start-from",
+    type=options.EXISTING_FOLDER,
+    metavar="DIR",
+    help="Train the second stage only, from the adapters in DIR. Default: train both stages.",
+)
+@click.option("--without-stories", is_flag=True, help="Train on GoEmotions only, to measure the effect of all other texts.")
 @click.option(
     "--out", type=options.FOLDER, default=Path("build/adapters"), show_default=True, help="Output folder of the adapters."
 )
 @click.option("--seed", type=int, help="Random seed. Default: the seed of the packaged adapters.")
-@click.option("--epochs", type=click.IntRange(1), help="Number of epochs. Default: as for the packaged adapters.")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs of each stage. Default: as for the packaged adapters.")
 @options.base
 def train(
-    *, goemotions: Path, stories: Path, without_stories: bool, out: Path, seed: int | None, epochs: int | None, base: str | None
+    *,
+    goemotions: Path,
+    stories: Path,
+    fiction: Path | None,
+    reman: Path | None,
+    xed: Path | None,
+    first_stage_only: bool,
+    start_from: Path | None,
+    without_stories: bool,
+    out: Path,
+    seed: int | None,
+    epochs: int | None,
+    base: str | None,
 ) -> None:
-    """Train low-rank adapters.
+    """Train low-rank adapters in two stages.
 
-    The command calibrates the adapters on the dev splits and evaluates them on the test splits. The
-    results are written to the folder of the adapters.
+    The first stage trains on GoEmotions and the stories. The second stage continues on all texts,
+    each with a changed copy: other names, no punctuation, typos. The command calibrates the
+    adapters on the dev splits and evaluates them on the test splits. The results are written to the
+    folder of the adapters. During the second stage, the folder `checkpoint` in it has the adapters
+    of the last 500th step.
+
+    REMAN and XED are not included: model/CARD.md says where to find them.
     """
+    one_stage = first_stage_only or without_stories
+    if one_stage and start_from:
+        raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
+    if not one_stage:
+        _check_second_stage({"fiction": fiction, "reman": reman, "xed": xed})
     with quiet_tensorflow():
         from undertone_model import pipeline
+        from undertone_model.second_stage import SecondStage
         from undertone_model.training import Recipe
+        from undertone_model.training_sets import TrainingSets
 
-    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    corpora = pipeline.Corpora(goemotions, stories)
+    changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     with _ProgressReport() as report:
-        result = pipeline.train(base, corpora, replace(Recipe(), **changes), report, stories=not without_stories)
+        result = pipeline.train(
+            base,
+            TrainingSets(goemotions, stories, fiction, reman, xed),
+            replace(Recipe(), **changes),
+            None if one_stage else replace(SecondStage(), **changes),
+            report,
+            start=start_from,
+            stories=not without_stories,
+            checkpoint=partial(save_adapters, out / "checkpoint"),
+        )
     save_adapters(out, result.adapters)
     click.echo(f"{out}: {(out / TENSORS_FILE).stat().st_size / 1e6:.2f} MB")
     _print_table(result.evaluations)
+
+
+def _check_second_stage(places: dict[str, Path | None]) -> None:
+    if missing := next((name for name, place in places.items() if place is None), None):
+        found = "it is in model/data/fiction" if missing == "fiction" else "model/CARD.md says where to download it"
+        raise click.UsageError(f"the second stage needs --{missing} ({found}); --first-stage-only trains without it")
 
 
 def _print_table(evaluations: "Iterable[Evaluation]") -> None:

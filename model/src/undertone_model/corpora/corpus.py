@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from undertone_model.data import Split
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
 
@@ -67,8 +68,8 @@ class Corpus:
     """A corpus that a user downloads.
 
     `mapping` maps each of its labels to one of EMOTIONS, or to None if it is not one of them.
-    `read` yields the text and the labels of each row of a file or folder, and raises DataError.
-    `place` says which file or folder that is.
+    `read` yields the text and the labels of each row of a file or folder, or of one split of it,
+    and raises DataError. `place` says which file or folder that is.
     """
 
     name: str
@@ -77,19 +78,22 @@ class Corpus:
     place: str
     fiction: bool
     mapping: Mapping[str, str | None]
-    read: Callable[[Path], Iterable[tuple[str, Iterable[str]]]]
+    read: Callable[[Path, Split | None], Iterable[tuple[str, Iterable[str]]]]
 
     @property
     def emotions(self) -> tuple[str, ...]:
         """The emotions that its labels map to, in the order of EMOTIONS."""
         return tuple(emotion for emotion in EMOTIONS if emotion in self.mapping.values())
 
-    def test_set(self, path: Path) -> TestSet:
-        """All texts in `path`. Raises DataError for a malformed row and for an empty file."""
+    def test_set(self, path: Path, split: Split | None) -> TestSet:
+        """The texts of `split` in `path`, or all. Raises DataError for a malformed row and for an
+        empty file.
+        """
         texts = []
-        for text, labels in self.read(path):
+        for text, labels in self.read(path, split):
             emotions = frozenset(emotion for label in labels if (emotion := self.mapping[label]))
             texts.append(LabelledText(text, emotions))
         if not texts:
-            raise DataError(f"{path} contains no texts; {self.title} needs {self.place}")
+            rows = f"texts of the split {split}" if split else "texts"
+            raise DataError(f"{path} contains no {rows}; {self.title} needs {self.place}")
         return TestSet(self.name, self.license, self.emotions, self.fiction, tuple(texts))

@@ -8,7 +8,7 @@ from typing import Final
 from undertone_model.corpora import reman, tales, xed
 from undertone_model.corpora.corpus import Corpus, TestSet
 from undertone_model.corpora.plutchik import PLUTCHIK
-from undertone_model.data import Dataset, load_goemotions, load_stories
+from undertone_model.data import Dataset, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 
 
@@ -30,7 +30,7 @@ CORPORA: Final = {
             place="a folder of .jsonl files; the test split is evaluated",
             fiction=True,
             mapping=_NINE,
-            read=lambda folder: _read(load_stories(folder, "test")),
+            read=lambda folder, split: _read(load_stories(folder, split or "test")),
         ),
         Corpus(
             name="goemotions",
@@ -39,7 +39,7 @@ CORPORA: Final = {
             place="a folder with test.tsv and labels.txt",
             fiction=False,
             mapping=_NINE,
-            read=lambda folder: _read(load_goemotions(folder, "test")),
+            read=lambda folder, split: _read(load_goemotions(folder, split or "test")),
         ),
         Corpus(
             name="reman",
@@ -66,15 +66,19 @@ CORPORA: Final = {
             place="the folder of the authors' folders, with .emmood files",
             fiction=True,
             mapping=tales.MAPPING,
-            read=tales.read,
+            read=lambda folder, _: tales.read(folder),
         ),
     )
 }
 """Corpora by name. `mapping` of GoEmotions is in `emotions.py`."""
 
 
-def read_test_set(name: str, path: Path) -> TestSet:
-    """The texts of the corpus `name` in `path`. Raises DataError."""
-    test_set = CORPORA[name].test_set(path)
+def read_test_set(name: str, path: Path, *, all_rows: bool = False) -> TestSet:
+    """The texts of the corpus `name` in `path`: its test split, if `train` reads the corpus.
+
+    With `all_rows`, the rows of the other splits of REMAN and XED are read too. Raises DataError.
+    """
+    split: Split | None = None if all_rows else "test"
+    test_set = CORPORA[name].test_set(path, split)
     # The XML file of REMAN has other texts than a .tsv file: figures of the two differ.
     return replace(test_set, name="reman passages") if name == "reman" and path.suffix == ".xml" else test_set

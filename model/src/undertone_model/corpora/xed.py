@@ -11,6 +11,8 @@ from typing import Final
 
 from undertone_model.corpora.plutchik import PLUTCHIK
 from undertone_model.corpora.rows import read_rows, split_labels
+from undertone_model.corpora.splits import split_of_line
+from undertone_model.data import Split
 
 NUMBERS: Final = {
     str(number): name
@@ -21,8 +23,14 @@ NUMBERS: Final = {
 HEADER: Final = ["emotions", "text"]
 
 
-def read(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The rows of a .tsv file in either form."""
+def read(path: Path, split: Split | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a .tsv file in either form, or of one split of it."""
+    for text, labels in _read_all(path):
+        if split in (None, split_of_line(text)):
+            yield text, labels
+
+
+def _read_all(path: Path) -> Iterator[tuple[str, list[str]]]:
     named = False
     for number, row in read_rows(path, "a sentence and its emotions", columns=2):
         if number == 1 and row == HEADER:

@@ -5,7 +5,7 @@ sentence. Only the last is debatable: it measures how much a label depends on on
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,12 +24,12 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"”’']*\s+(?=[\"“‘'A-Z
 WORDS_PER_TYPO: Final = 12
 
 
-def swap_names(text: str, random: np.random.Generator) -> str | None:
-    """Replaces given names by random names of CULTURES that the text does not have. All places of a
-    name have the same new name.
+def swap_names(text: str, random: np.random.Generator, substitutes: Sequence[str] = _SWAPS) -> str | None:
+    """Replaces given names by random `substitutes` that the text does not have. All places of a
+    name have the same new name. By default, the substitutes are the names of CULTURES.
     """
     names = sorted(set(_NAME.findall(text)))
-    others = [name for name in _SWAPS if name not in names]
+    others = [name for name in dict.fromkeys(substitutes) if name not in names]
     if not names or len(names) > len(others):
         return None
     chosen = random.permutation(len(others))[: len(names)].tolist()

@@ -1,0 +1,134 @@
+"""The data sets of the second stage of training, with one split of each."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from undertone_model.corpora import reman, xed
+from undertone_model.corpora.plutchik import PLUTCHIK
+from undertone_model.data import Dataset, Example, Split, load_goemotions, load_stories
+from undertone_model.emotions import EMOTIONS
+from undertone_model.errors import DataError
+
+PASSAGE_CERTAINTY: Final = 0.75
+"""Share of the label of a sentence in the target of its passage. All emotions share the rest."""
+
+READING_SHARE: Final = 0.25
+"""Share of the blind reading in the target of a paragraph of fiction. The writer has the rest."""
+
+SECOND_EMOTION: Final = 0.3
+"""Share of the second emotion of a blind reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSets:
+    """Places of the data sets. The last three are needed for the second stage only.
+
+    `goemotions`, `stories` and `fiction` are folders: the TSV files of GoEmotions, our story
+    paragraphs and our paragraphs of fiction. `reman` and `xed` are files.
+    """
+
+    goemotions: Path
+    stories: Path
+    fiction: Path | None = None
+    reman: Path | None = None
+    xed: Path | None = None
+
+    def load(self, split: Split) -> dict[str, Dataset]:
+        """The data sets by name, which is the name of their number of views in the recipe.
+
+        Only data sets with a place are read. Raises DataError.
+        """
+        datasets = {
+            "goemotions": load_goemotions(self.goemotions, split),
+            "stories": load_stories(self.stories, split),
+        }
+        if self.fiction:
+            datasets["fiction"] = load_fiction(self.fiction, split)
+        if self.reman:
+            datasets["sentences"] = load_sentences(self.reman, split)
+            datasets["passages"] = load_passages(self.reman, split)
+        if self.xed:
+            datasets["subtitles"] = load_subtitles(self.xed, split)
+        return datasets
+
+
+def load_fiction(folder: Path, split: Split) -> Dataset:
+    """Reads the paragraphs of `split` in `<folder>/*.jsonl`.
+
+    The last digit of an id determines the split: 9 is test, 8 is dev. The target joins the emotions
+    that the writer intended and those of the blind reading, if the paragraph has one.
+    Raises DataError, with file and line, for a malformed line.
+    """
+    paths = sorted(folder.glob("*.jsonl"))
+    if not paths:
+        raise DataError(
+            f"{folder} contains no .jsonl files; the paragraphs of fiction of this project are in model/data/fiction"
+        )
+    digest = hashlib.sha256()
+    examples = []
+    for path in paths:
+        content = path.read_text(encoding="utf-8")
+        digest.update(content.encode())
+        for number, line in enumerate(content.removesuffix("\n").split("\n"), 1):
+            try:
+                row = json.loads(line)
+                example = Example(str(row["text"]), _paragraph_target(row["emotions"], row.get("reading", [])))
+                last_digit = int(row["id"][-1])
+            except (ValueError, KeyError, TypeError):
+                expected = "an object with id (ending in a digit), emotions and text"
+                raise DataError(f"{path}, line {number}: expected {expected}") from None
+            if split == ("test" if last_digit == 9 else "dev" if last_digit == 8 else "train"):
+                examples.append(example)
+    return Dataset(f"fiction/{split}", "Apache-2.0", digest.hexdigest(), tuple(examples))
+
+
+def load_sentences(path: Path, split: Split) -> Dataset:
+    """The annotated sentences of REMAN. Several emotions have equal shares."""
+    rows = ((row.sentence, row.labels) for row in reman.read_passages(path, split))
+    return Dataset(f"reman/{split}", "CC-BY-4.0", _sha256(path), tuple(_examples(rows)))
+
+
+def load_passages(path: Path, split: Split) -> Dataset:
+    """The passages of REMAN with softened labels, because only one sentence was annotated."""
+    rows = ((row.passage, row.labels) for row in reman.read_passages(path, split))
+    rest = (1 - PASSAGE_CERTAINTY) / len(EMOTIONS)
+    examples = (
+        Example(example.text, tuple(share * PASSAGE_CERTAINTY + rest for share in example.target))
+        for example in _examples(rows)
+    )
+    return Dataset(f"reman passages/{split}", "CC-BY-4.0", _sha256(path), tuple(examples))
+
+
+def load_subtitles(path: Path, split: Split) -> Dataset:
+    """The lines of XED. Several emotions have equal shares."""
+    return Dataset(f"xed/{split}", "CC-BY-4.0", _sha256(path), tuple(_examples(xed.read(path, split))))
+
+
+def _examples(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Example]:
+    """Examples of rows with labels of Plutchik. Rows with none of the nine emotions are left out,
+    and so are labels that are not ours (trust).
+    """
+    for text, labels in rows:
+        emotions = {emotion for label in labels if (emotion := PLUTCHIK.get(label))}
+        if emotions:
+            yield Example(text, tuple((emotion in emotions) / len(emotions) for emotion in EMOTIONS))
+
+
+def _paragraph_target(emotions: dict[str, float], reading: list[str]) -> tuple[float, ...]:
+    if unknown := {*emotions, *reading} - set(EMOTIONS):
+        raise ValueError(unknown)
+    shares = (
+        dict.fromkeys(reading, 1.0)
+        if len(reading) == 1
+        else dict(zip(reading, (1 - SECOND_EMOTION, SECOND_EMOTION), strict=False))
+    )
+    weight = READING_SHARE if reading else 0.0
+    return tuple((1 - weight) * emotions.get(name, 0.0) + weight * shares.get(name, 0.0) for name in EMOTIONS)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,132 @@
+"""The second stage: pairs, views, loss, and training from adapters."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from undertone_model import second_stage, training
+from undertone_model.adapters import merge_adapters
+from undertone_model.arrays import NamedArrays
+from undertone_model.batches import encode
+from undertone_model.checkpoint import load_checkpoint
+from undertone_model.data import Example
+from undertone_model.emotions import EMOTIONS
+from undertone_model.second_stage import SecondStage
+from undertone_model.training import Progress
+
+# A tiny model with random weights learns little with the usual dropout.
+RECIPE = SecondStage(
+    seed=5, epochs=16, learning_rate=3e-3, dropout=0.01, tokens_per_batch=128, stories=2, fiction=1, label_smoothing=0
+)
+VIEWS = {"stories": 2.0, "fiction": 1.0}
+
+
+def example(text: str, emotion: str) -> Example:
+    return Example(text, tuple(float(name == emotion) for name in EMOTIONS))
+
+
+DATASETS = {
+    name: tuple(
+        example(f"{place} {person} {word}", emotion)
+        for place in ("the sea", "the door", "the night", "the letter")
+        for person in people
+        for word, emotion in (("laughed", "joy"), ("wept", "sadness"))
+    )
+    for name, people in {"stories": ("her", "his"), "fiction": ("was", "and")}.items()
+}
+
+
+def start(tiny: Path) -> NamedArrays:
+    return training._initial_tensors(load_checkpoint(tiny).weights, 4, np.random.default_rng(2))
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Path) -> tuple[NamedArrays, list[Progress], list[NamedArrays]]:
+    base, reports, checkpoints = load_checkpoint(tiny), list[Progress](), list[NamedArrays]()
+    tensors = second_stage.train(
+        base.weights,
+        base.architecture,
+        base.tokenizer,
+        start(tiny),
+        DATASETS,
+        RECIPE,
+        reports.append,
+        checkpoints.append,
+        checkpoint_steps=20,
+    )
+    return tensors, reports, checkpoints
+
+
+def test_the_model_learns_the_emotions(tiny: Path, trained: tuple[NamedArrays, list[Progress], list[NamedArrays]]) -> None:
+    tensors, reports, checkpoints = trained
+    assert [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1))
+    assert reports[-1].epoch == RECIPE.epochs
+    assert len(checkpoints) == reports[-1].steps // 20
+    assert tensors.keys() == start(tiny).keys() == checkpoints[0].keys()
+
+    base = load_checkpoint(tiny)
+    examples = [example for examples in DATASETS.values() for example in examples]
+    ids = encode(base.tokenizer, [example.text for example in examples], 64)
+    logits = training.predict_logits(merge_adapters(base.weights, tensors), base.architecture, ids)
+    labels = np.array([example.label for example in examples])
+    assert (logits.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_frozen_products_in_bfloat16_are_those_of_float32_up_to_rounding(tiny: Path) -> None:
+    weights = load_checkpoint(tiny).weights
+    name = "encoder.layer.0.intermediate.dense"
+    tensors = {key: tf.constant(array) for key, array in weights.items()} | {
+        key: tf.constant(array) for key, array in start(tiny).items() if key.startswith(f"{name}.lora")
+    }
+    x = tf.random.normal([5, weights[f"{name}.weight"].shape[1]], seed=1)
+    expected = second_stage.mixed_dense(tensors, name, x)
+    rounded = tensors | {f"{name}.weight": tf.cast(tensors[f"{name}.weight"], tf.bfloat16)}
+    mixed = second_stage.mixed_dense(rounded, name, x)
+    assert mixed.dtype == tf.float32
+    np.testing.assert_allclose(mixed, expected, atol=0.02 * float(tf.reduce_max(tf.abs(expected))))
+
+
+def test_batches_have_pairs_with_equal_targets(tiny: Path) -> None:
+    random = np.random.default_rng(1)
+    tokenizer = load_checkpoint(tiny).tokenizer
+    rows = 0
+    for batch in second_stage.epoch_batches(tokenizer, DATASETS, RECIPE, random):
+        half = len(batch.targets) // 2
+        np.testing.assert_array_equal(batch.targets[:half], batch.targets[half:])
+        assert batch.tokens.input_ids.size <= RECIPE.tokens_per_batch
+        rows += half
+    assert rows == sum(len(examples) * VIEWS[name] for name, examples in DATASETS.items())
+
+
+def test_label_smoothing_keeps_the_sum(tiny: Path) -> None:
+    recipe = SecondStage(label_smoothing=0.09, stories=1, fiction=0)
+    (batch, *_) = second_stage.epoch_batches(load_checkpoint(tiny).tokenizer, DATASETS, recipe, np.random.default_rng(1))
+    np.testing.assert_allclose(batch.targets.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(batch.targets.min(axis=1), 0.01, rtol=1e-5)
+
+
+@given(st.integers(0, 50), st.floats(0, 3), st.integers(0, 99))
+def test_every_row_is_drawn_equally_often_up_to_one(rows: int, views: float, seed: int) -> None:
+    drawn = second_stage.draw(rows, views, np.random.default_rng(seed))
+    counts = np.bincount(drawn, minlength=rows)
+    assert set(counts.tolist()) <= {int(views), int(views) + 1}
+    assert abs(len(drawn) - rows * views) <= 0.5 + 1e-9
+
+
+def test_loss_is_the_cross_entropy_of_equal_answers() -> None:
+    scores = tf.constant([[2.0, 0.0], [2.0, 0.0]])
+    target = tf.constant([[1.0, 0.0], [1.0, 0.0]])
+    expected = float(np.log(1 + np.exp(-2.0)))
+    assert float(second_stage.pair_loss(scores, target, consistency=5.0)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_divergence_of_a_pair_is_part_of_the_loss() -> None:
+    scores = tf.constant([[2.0, 0.0], [0.0, 2.0]])
+    target = tf.constant([[0.5, 0.5], [0.5, 0.5]])
+    p = 1 / (1 + np.exp(-2.0))
+    divergence = (2 * p - 1) * 2.0
+    losses = [float(second_stage.pair_loss(scores, target, consistency)) for consistency in (0.0, 1.5)]
+    assert losses[1] - losses[0] == pytest.approx(1.5 * divergence, abs=1e-5)
