@@ -35,7 +35,7 @@ class SecondStage:
 
     seed: int = 20211
     epochs: int = 4
-    learning_rate: float = 4e-4
+    learning_rate: float = 5e-4
     weight_decay: float = 0.01
     warmup: float = 0.06
     dropout: float = 0.1
@@ -43,10 +43,11 @@ class SecondStage:
     consistency: float = 1.0
     tokens_per_batch: int = 1024
     max_tokens: int = 192
-    goemotions: float = 0.15
-    stories: float = 0.75
+    goemotions: float = 0.2
+    stories: float = 1.0
     fiction: float = 1.0
-    sentences: float = 1.5
+    short_texts: float = 2.0
+    sentences: float = 2.0
     passages: float = 0.5
     subtitles: float = 0.3
 

@@ -13,6 +13,9 @@ from undertone_model.data import Dataset, Example, Split, load_goemotions, load_
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
 
+SHORT_TEXTS: Final = "short.jsonl"
+"""File of short texts in the folder of paragraphs of fiction. They are a data set of their own."""
+
 PASSAGE_CERTAINTY: Final = 0.75
 """Share of the label of a sentence in the target of its passage. All emotions share the rest."""
 
@@ -48,6 +51,7 @@ class TrainingSets:
         }
         if self.fiction:
             datasets["fiction"] = load_fiction(self.fiction, split)
+            datasets["short_texts"] = load_fiction(self.fiction, split, short=True)
         if self.reman:
             datasets["sentences"] = load_sentences(self.reman, split)
             datasets["passages"] = load_passages(self.reman, split)
@@ -56,14 +60,14 @@ class TrainingSets:
         return datasets
 
 
-def load_fiction(folder: Path, split: Split) -> Dataset:
-    """Reads the paragraphs of `split` in `<folder>/*.jsonl`.
+def load_fiction(folder: Path, split: Split, *, short: bool = False) -> Dataset:
+    """Reads the paragraphs of `split` in `<folder>/*.jsonl`, or with `short` those in SHORT_TEXTS.
 
     The last digit of an id determines the split: 9 is test, 8 is dev. The target joins the emotions
     that the writer intended and those of the blind reading, if the paragraph has one.
     Raises DataError, with file and line, for a malformed line.
     """
-    paths = sorted(folder.glob("*.jsonl"))
+    paths = sorted(path for path in folder.glob("*.jsonl") if (path.name == SHORT_TEXTS) == short)
     if not paths:
         raise DataError(
             f"{folder} contains no .jsonl files; the paragraphs of fiction of this project are in model/data/fiction"
@@ -83,7 +87,7 @@ def load_fiction(folder: Path, split: Split) -> Dataset:
                 raise DataError(f"{path}, line {number}: expected {expected}") from None
             if split == ("test" if last_digit == 9 else "dev" if last_digit == 8 else "train"):
                 examples.append(example)
-    return Dataset(f"fiction/{split}", "Apache-2.0", digest.hexdigest(), tuple(examples))
+    return Dataset(f"{'short texts' if short else 'fiction'}/{split}", "Apache-2.0", digest.hexdigest(), tuple(examples))
 
 
 def load_sentences(path: Path, split: Split) -> Dataset:

@@ -36,7 +36,7 @@ def test_reman_sentences(tmp_path: Path) -> None:
         + "1|4\tDoe, J.\tA Book\tother-emotion\tWell.\tWell. So.\n"
         + "1|5\tDoe, J.\tA Book\tneutral\tIt was noon.\tIt was noon.\n",
     )
-    found = read_test_set("reman", path)
+    found = read_test_set("reman", path, all_rows=True)
     assert rows(found) == [
         ('"She sang.', {"joy"}),
         ("He hid.", {"anger", "fear"}),
@@ -53,7 +53,7 @@ def test_reman_passages_of_the_public_release(tmp_path: Path) -> None:
       <span type="character" cbegin="1" cend="2" annotation_id="2">She</span></spans><relations/></adjudicated>
       <other><spans><span type="joy" cbegin="1" cend="4" annotation_id="3">wept</span></spans></other></document>"""
     xml = f"<reman>{document.format(type='sadness')}{document.format(type='event')}</reman>"
-    found = read_test_set("reman", write(tmp_path / "reman-version1.0.xml", xml))
+    found = read_test_set("reman", write(tmp_path / "reman-version1.0.xml", xml), all_rows=True)
     assert found.name == "reman passages"
     assert rows(found) == [("One. She wept. Three.", {"sadness"}), ("One. She wept. Three.", {"neutral"})]
 
@@ -66,12 +66,12 @@ def test_xed_with_numbers_and_with_names(tmp_path: Path) -> None:
         ("Oh my", {"surprise"}),
         ("It is noon", {"neutral"}),
     ]
-    assert rows(read_test_set("xed", numbers)) == expected
+    assert rows(read_test_set("xed", numbers, all_rows=True)) == expected
     names = write(
         tmp_path / "train.tsv",
         "emotions\ttext\nanger,disgust\tGet out !\ntrust\tI trust you\nsurprise\tOh my\nneutral\tIt is noon\n",
     )
-    assert rows(read_test_set("xed", names)) == expected
+    assert rows(read_test_set("xed", names, all_rows=True)) == expected
 
 
 def test_tales_of_both_readers(tmp_path: Path) -> None:

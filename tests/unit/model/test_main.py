@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from undertone_model.__main__ import undertone_model
@@ -54,6 +55,22 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in (6, 7, 8, 9)
     ]
     (folder / "stories" / "sea.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "fiction").mkdir()
+    for name in ("plain", "short"):
+        paragraphs = [
+            {"id": f"{name}/{number}", "emotions": {emotion: 1.0}, "text": f"{emotion} at {name} sea {number}"}
+            for emotion in EMOTIONS
+            for number in (7, 8, 9)
+        ]
+        (folder / "fiction" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in paragraphs))
+    sentences = [
+        f"1\tAuthor {number}\tA Book\t{emotion}\t{emotion} of rain {number}.\tIt was {emotion}.\n"
+        for emotion in ("joy", "fear", "neutral")
+        for number in range(20)
+    ]
+    (folder / "reman.tsv").write_text("id\tauthor\tbook\temotions\tsentence\tpassage\n" + "".join(sentences))
+    subtitles = [f"{emotion}\tthe {emotion} line {number}\n" for emotion in ("joy", "fear", "neutral") for number in range(40)]
+    (folder / "xed.tsv").write_text("emotions\ttext\n" + "".join(subtitles))
     return folder
 
 
@@ -101,7 +118,21 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(1, "adapters.safetensors does not exist", "merge", tmp_path, "--adapters", tmp_path / "none")
     assert_fails(1, "contains no export", "verify", tmp_path)
     assert_fails(1, "goldens.json does not exist", "verify", exported, "--goldens", tmp_path / "goldens.json")
-    assert_fails(1, "labels.txt does not exist", "train", "--goemotions", tmp_path, "--base", tiny)
+    assert_fails(1, "labels.txt does not exist", "train", "--goemotions", tmp_path, "--base", tiny, "--first-stage-only")
+    assert_fails(2, "needs --fiction (it is in model/data/fiction)", "train", "--goemotions", tmp_path, "--base", tiny)
+    assert_fails(
+        2, "model/CARD.md says where to download it", "train", "--goemotions", tmp_path, "--fiction", tmp_path, "--base", tiny
+    )
+    assert_fails(
+        2,
+        "--start-from trains the second stage",
+        "train",
+        "--goemotions",
+        tmp_path,
+        "--start-from",
+        tmp_path,
+        "--first-stage-only",
+    )
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
     )
@@ -120,22 +151,26 @@ def test_checkpoint_is_exported_with_the_name_of_its_folder_and_verified(tiny: P
 
 def test_train_evaluate_merge_and_export(corpora: Path, tiny: Path, tmp_path: Path) -> None:
     sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--base", tiny)
+    novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv")
     out = tmp_path / "adapters"
-    trained = run("train", *sets, "--out", out, "--epochs", 1, "--seed", 3)
+    trained = run("train", *sets, *novels, "--fiction", corpora / "fiction", "--out", out, "--epochs", 1, "--seed", 3)
     assert trained.exit_code == 0, trained.output
     assert f"{out}: 0." in trained.stdout
     assert "loss" in trained.stderr
 
     adapters = load_adapters(out)
-    assert adapters.recipe["seed"] == 3
-    assert adapters.recipe["epochs"] == 1
-    assert adapters.priors.keys() == {"comments", "stories"}
-    assert {(data.name, data.rows) for data in adapters.training_data} == {("goemotions/train", 9), ("stories/train", 9)}
+    assert [adapters.recipe[name] for name in ("seed", "epochs", "second_stage.seed", "second_stage.epochs")] == [3, 1, 3, 1]
+    assert adapters.priors.keys() == {"comments", "stories", "novels"}
+    rows = {data.name.removesuffix("/train"): data.rows for data in adapters.training_data}
+    assert rows.keys() == {"goemotions", "stories", "fiction", "short texts", "reman", "reman passages", "xed"}
+    assert (rows["goemotions"], rows["stories"], rows["fiction"], rows["short texts"]) == (9, 9, 9, 9)
     assert {score.data for score in adapters.scores} == {
-        f"{data}/test@{prior}" for data in ("goemotions", "stories") for prior in ("none", "comments", "stories")
+        f"{data}/test@{prior}"
+        for data in rows.keys() - {"reman passages"}
+        for prior in ("none", "comments", "stories", "novels")
     }
 
-    evaluated = run("evaluate", *sets, "--adapters", out, "--sets", "stories,goemotions", "--markdown")
+    evaluated = run("evaluate", *sets, *novels, "--adapters", out, "--sets", "stories,goemotions,reman", "--markdown")
     assert evaluated.exit_code == 0, evaluated.output
     for data in ("stories", "goemotions"):
         (score,) = (score for score in adapters.scores if (score.data, score.metric) == (f"{data}/test@stories", "macro_f1"))
@@ -157,14 +192,25 @@ def test_train_evaluate_merge_and_export(corpora: Path, tiny: Path, tmp_path: Pa
     assert contract["calibration"]["prior"] == "comments"
 
 
-def test_training_without_stories(corpora: Path, tiny: Path, tmp_path: Path) -> None:
+def test_second_stage_starts_from_adapters(corpora: Path, tiny: Path, tmp_path: Path) -> None:
     sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--base", tiny, "--epochs", 1)
-    trained = run("train", *sets, "--without-stories", "--out", tmp_path / "adapters")
+    first, second = tmp_path / "first", tmp_path / "second"
+    trained = run("train", *sets, "--without-stories", "--out", first)
     assert trained.exit_code == 0, trained.output
-    adapters = load_adapters(tmp_path / "adapters")
-    assert [data.name for data in adapters.training_data] == ["goemotions/train"]
-    assert adapters.priors.keys() == {"comments", "stories"}
-    assert "stories/test@stories" in {score.data for score in adapters.scores}
+    start = load_adapters(first)
+    assert [data.name for data in start.training_data] == ["goemotions/train"]
+    assert start.priors.keys() == {"comments", "stories"}
+    assert "stories/test@stories" in {score.data for score in start.scores}
+
+    novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv", "--fiction", corpora / "fiction")
+    continued = run("train", *sets, *novels, "--start-from", first, "--out", second)
+    assert continued.exit_code == 0, continued.output
+    adapters = load_adapters(second)
+    assert adapters.recipe.items() > start.recipe.items()
+    assert adapters.tensors.keys() == start.tensors.keys()
+    # At a low learning rate, one epoch moves the weights only a little.
+    moved = max(np.abs(adapters.tensors[name] - start.tensors[name]).max() for name in start.tensors)
+    assert 0 < moved < 0.1
 
 
 def test_process_prints_only_the_result(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,15 @@ from undertone_model.training import Progress
 
 # A tiny model with random weights learns little with the usual dropout.
 RECIPE = SecondStage(
-    seed=5, epochs=16, learning_rate=3e-3, dropout=0.01, tokens_per_batch=128, stories=2, fiction=1, label_smoothing=0
+    seed=5,
+    epochs=30,
+    learning_rate=5e-3,
+    dropout=0.01,
+    consistency=0.1,
+    tokens_per_batch=64,
+    stories=2,
+    fiction=1,
+    label_smoothing=0,
 )
 VIEWS = {"stories": 2.0, "fiction": 1.0}
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,9 +99,12 @@ def test_target_of_a_paragraph_joins_the_writer_and_the_reading(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_our_paragraphs_have_distributions(split: Split) -> None:
-    for example in load_fiction(FICTION, split).examples:
+def test_our_texts_have_distributions_and_short_texts_are_a_set_of_their_own(split: Split) -> None:
+    paragraphs, short_texts = (load_fiction(FICTION, split, short=short).examples for short in (False, True))
+    for example in (*paragraphs, *short_texts):
         assert sum(example.target) == pytest.approx(1), example.text
+    words = [np.mean([len(example.text.split()) for example in examples]) for examples in (paragraphs, short_texts)]
+    assert words[0] > 2 * words[1]
 
 
 def test_errors_name_the_line_and_the_place(tmp_path: Path) -> None:
@@ -118,4 +122,4 @@ def test_only_given_data_sets_are_read(reman: Path, tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("a\t0\tx\n")
     assert TrainingSets(tmp_path, PACKAGED_STORIES).load("train").keys() == {"goemotions", "stories"}
     sets = TrainingSets(tmp_path, PACKAGED_STORIES, fiction=FICTION, reman=reman)
-    assert sets.load("train").keys() == {"goemotions", "stories", "fiction", "sentences", "passages"}
+    assert sets.load("train").keys() == {"goemotions", "stories", "fiction", "short_texts", "sentences", "passages"}

@@ -94,6 +94,6 @@ class Corpus:
             emotions = frozenset(emotion for label in labels if (emotion := self.mapping[label]))
             texts.append(LabelledText(text, emotions))
         if not texts:
-            rows = f"texts of the split {split}" if split else "texts"
-            raise DataError(f"{path} contains no {rows}; {self.title} needs {self.place}")
+            rows = f", with rows of its {split} split" if split else ""
+            raise DataError(f"{path} contains no texts; {self.title} needs {self.place}{rows}")
         return TestSet(self.name, self.license, self.emotions, self.fiction, tuple(texts))

@@ -47,8 +47,9 @@ def read_passages(path: Path, split: Split | None = None) -> Iterator[Passage]:
     expected = "id, author, book, emotions, sentence and passage"
     # Some titles of books have two lines.
     for number, row in read_rows(path, expected, columns=6, header=True, line_breaks=True):
+        labels = split_labels(path, number, row[3], tuple(MAPPING))
         if split in (None, split_of_author(row[1])):
-            yield Passage(row[1], split_labels(path, number, row[3], tuple(MAPPING)), row[4], row[5])
+            yield Passage(row[1], labels, row[4], row[5])
 
 
 def _read_xml(path: Path, split: Split | None) -> Iterator[tuple[str, list[str]]]:
