@@ -28,7 +28,7 @@ def run(*arguments: object) -> Result:
 
 def test_a_checkpoint_on_a_corpus_and_the_suites(tiny: Path, xed: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    options = ("--checkpoint", tiny, "--xed", xed, "--sets", "xed,suites", "--markdown", "--json", file)
+    options = ("--checkpoint", tiny, "--xed", xed, "--all-rows", "--sets", "xed,suites", "--markdown", "--json", file)
     result = run(*options)
     assert result.exit_code == 0, result.output
     assert "**xed (CC BY 4.0): 2 rows with one emotion; left out: 1 with several, 1 with none" in result.stdout
@@ -45,7 +45,7 @@ def test_a_checkpoint_on_a_corpus_and_the_suites(tiny: Path, xed: Path, tmp_path
 
 def test_adapters_beside_an_export(tiny: Path, tiny_adapters: Path, exported: Path, xed: Path) -> None:
     models = ("--adapters", tiny_adapters, "--base", tiny, "--export", exported, "--export", exported)
-    result = run(*models, "--xed", xed, "--sets", "xed", "--rows", "xed=3", "--no-baselines", "--markdown")
+    result = run(*models, "--xed", xed, "--all-rows", "--sets", "xed", "--rows", "xed=3", "--no-baselines", "--markdown")
     assert result.exit_code == 0, result.output
     names = [line.split(" | ")[0].removeprefix("| ") for line in result.stdout.splitlines() if line.startswith("| ")]
     adapters = [name for name in names if name.startswith(f"{tiny_adapters.name}, ")]
