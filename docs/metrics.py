@@ -119,6 +119,7 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "why a paragraph was rejected (the first four), or why a sequence was not sent to the model server",
         ("queue_full", "lane_full", "caller_share", "deadline", "cancelled", "expired", "late", "pushed_out"),
     ),
+    "flag": ("why the result is not reliable", ("language", "unreadable")),
     "name": ("name of the model, from its contract", ()),
     "version": ("version of the model; one at a time", ()),
     "precision": ("precision of the model", ("fp32", "bf16")),

@@ -65,10 +65,12 @@ def write_contract(
     max_tokens: int,
     precision: Precision,
     agreement: contract_pb2.Agreement | None,
+    flag_thresholds: contract_pb2.FlagThresholds | None = None,
 ) -> None:
     """Writes the contract of an export of `source` as version `version` of the model `name`.
 
     The tokenizer must be in `folder` already. `agreement` is the comparison with float32, or None.
+    Without `flag_thresholds`, no result has a flag.
     """
     architecture, labels = source.checkpoint.architecture, source.checkpoint.labels
     inputs, outputs = signature(len(labels))
@@ -106,6 +108,7 @@ def write_contract(
         agreement=agreement,
         problem_type=max(number for number, name in PROBLEM_TYPES.items() if name == source.problem_type),
         thresholds=source.thresholds,
+        flag_thresholds=flag_thresholds,
     )
     text = MessageToJson(contract, preserving_proto_field_name=True)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")

@@ -151,6 +151,18 @@ def load_sample(path: Path) -> Sample:
     return sample
 
 
+def load_usual_texts(path: Path) -> Sample:
+    """As `load_sample`, but the train and dev splits of a folder of story paragraphs.
+
+    The thresholds of flags are fitted on these texts.
+    """
+    if not path.is_dir():
+        return load_sample(path)
+    usual = [load_stories(path, split) for split in ("train", "dev")]
+    texts = tuple(example.text for dataset in usual for example in dataset.examples)
+    return Sample("stories/train+dev", usual[0].sha256, texts)
+
+
 def _load_sample_file(path: Path) -> Sample:
     try:
         content = path.read_bytes()

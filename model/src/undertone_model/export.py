@@ -1,6 +1,7 @@
 """Export of a model: a SavedModel for TF Serving, with its tokenizer and contract."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from undertone_model.contract import INPUTS, MIN_MAX_TOKENS, TOKENIZER_FILE, Precision, write_contract
 from undertone_model.data import Sample
 from undertone_model.errors import ExportError
+from undertone_model.flags import fit_thresholds
 from undertone_model.gate import compare_with_fp32
 from undertone_model.serving import save_graph
 from undertone_model.sources import Source
@@ -26,14 +28,17 @@ def export(
     precision: Precision = "fp32",
     sample: Sample | None = None,
     special_tokens: SpecialTokens = "text",
+    languages: Sequence[str] = (),
+    usual_texts: Sample | None = None,
 ) -> Path:
     """Writes `folder/<name>/<version>/` and returns it. The default version follows the largest
     version.
 
     `max_tokens` is the maximum length of a sequence in the contract; the default is the number of
     positions of the model. With bf16, the answers to `sample` must agree with float32; only random
-    weights need no sample. `special_tokens` is the meaning of special tokens in a text. The files
-    are written to another folder that is then renamed, so that a server which watches `folder`
+    weights need no sample. `special_tokens` is the meaning of special tokens in a text. With
+    `languages`, the thresholds of flags are fitted on `usual_texts` (see `flags`). The files are
+    written to another folder that is then renamed, so that a server which watches `folder`
     finds complete versions only (see `staging`).
 
     Raises ExportError, CheckpointError if the tokenizer cannot read special tokens as text, and
@@ -64,7 +69,9 @@ def export(
                 agreement = compare_with_fp32(folder, source, sample, max_tokens)
                 agreement.check(target)
             _write_warmup_requests(folder, max_tokens)
-            write_contract(folder, source, name, version, max_tokens, precision, agreement.message() if agreement else None)
+            limits = fit_thresholds(tokenizer, languages, usual_texts) if languages and usual_texts else None
+            message = agreement.message() if agreement else None
+            write_contract(folder, source, name, version, max_tokens, precision, message, limits)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise ExportError(f"cannot write {target}: {reason or error}") from None

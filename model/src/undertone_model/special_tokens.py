@@ -65,3 +65,12 @@ def _unknown(model: dict[str, Any]) -> str | None:
     if model["type"] == "Unigram" and model["unk_id"] is not None:
         unknown = model["vocab"][model["unk_id"]][0]
     return unknown
+
+
+def unknown_token(tokenizer: Tokenizer) -> int | None:
+    """Id of the token for text that the vocabulary lacks. None if it lacks no text."""
+    model = json.loads(tokenizer.to_str())["model"]
+    if (index := model.get("unk_id")) is not None:
+        return int(index)
+    token_id: int | None = tokenizer.token_to_id(model.get("unk_token") or "")
+    return token_id

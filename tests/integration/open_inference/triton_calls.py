@@ -47,7 +47,7 @@ texts: list[str] = json.load(sys.stdin)
 triton = importlib.import_module(f"tritonclient.{kind}")
 as_json = {"as_json": True} if kind == "grpc" else {}
 form = {} if kind == "grpc" else {"binary_data": False}
-rows = ["probabilities", "label", "tokens", "truncated", "chunks"]
+rows = ["probabilities", "label", "tokens", "truncated", "chunks", "flags"]
 with triton.InferenceServerClient(target) as client:
     requested = [triton.InferRequestedOutput(name, **form) for name in ("label", "labels", "probabilities")]
     labels = answer(client.infer("emotions", [text_input(texts[:1])], outputs=[requested[1]]), ["labels"])["labels"]

@@ -1,6 +1,7 @@
 """`undertone-model export` and `merge`."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -11,7 +12,7 @@ from undertone_model.adapters import load_adapters
 from undertone_model.checkpoint import save_checkpoint
 from undertone_model.cli import options
 from undertone_model.contract import Precision
-from undertone_model.data import load_sample
+from undertone_model.data import PACKAGED_STORIES, load_sample, load_usual_texts
 from undertone_model.errors import ExportError, VerificationError
 from undertone_model.labels import ProblemType
 from undertone_model.special_tokens import SpecialTokens
@@ -20,6 +21,17 @@ from undertone_model.thresholds import DEFAULT_THRESHOLD, read_thresholds
 
 BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 """CPU flags of bf16 multiplication in hardware. In software it is slower than float32."""
+
+
+DEFAULT_LANGUAGES: Final = ("en",)
+"""Languages of our model, and of the packaged stories."""
+
+
+def _parse_languages(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """ISO 639-1 codes, separated by commas; none is an empty tuple."""
+    if value is None or value == "none":
+        return None if value is None else ()
+    return tuple(dict.fromkeys(code.strip() for code in value.split(",")))
 
 
 @click.command()
@@ -79,6 +91,14 @@ BF16_CPU_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16"})
     help="Meaning of special tokens such as [SEP] or </s> in a text: ordinary text, or the model's special tokens. "
     "control is for models that were fine-tuned with special tokens in their texts.",
 )
+@click.option(
+    "--languages",
+    metavar="CODE,…|none",
+    callback=_parse_languages,
+    help="Languages that the model was made for, such as en,de. Results of texts in other languages and of unreadable texts "
+    "get a flag. The thresholds are fitted on --sample, whose texts must be in these languages. none: no flags. "
+    "Default: en for our model, fitted on the packaged stories; none for --checkpoint and --random.",
+)
 @options.sample
 @options.base
 def export(
@@ -95,6 +115,7 @@ def export(
     max_tokens: int | None,
     precision: Literal["auto", "fp32", "bf16"],
     special_tokens: SpecialTokens,
+    languages: tuple[str, ...] | None,
     sample: Path,
     base: str | None,
 ) -> None:
@@ -124,16 +145,32 @@ def export(
         source, default_name = sources.from_adapters(base, prior, adapters), "emotions"
     chosen = fastest_precision() if precision == "auto" else precision
     texts = load_sample(sample) if chosen != "fp32" and not size else None
+    if languages and set(languages) != set(DEFAULT_LANGUAGES) and options.is_default("sample"):
+        raise click.UsageError(f"--languages {','.join(languages)} needs --sample: a file of texts in these languages")
+    usual_texts = load_usual_texts(sample) if languages else None
+    if languages is None and not checkpoint and not size:
+        languages, usual_texts = DEFAULT_LANGUAGES, load_usual_texts(PACKAGED_STORIES)
     with quiet_tensorflow():
         from undertone_model import export as exports
     name = default_name if name is None else name
+    write = partial(
+        exports.export,
+        source,
+        folder,
+        name,
+        version,
+        max_tokens,
+        special_tokens=special_tokens,
+        languages=languages or (),
+        usual_texts=usual_texts,
+    )
     try:
-        version_folder = exports.export(source, folder, name, version, max_tokens, chosen, texts, special_tokens)
+        version_folder = write(precision=chosen, sample=texts)
     except VerificationError as error:
         if precision != "auto":
             raise
         click.echo(f"Warning: an export in bf16 was not written: {error}. The export is therefore in fp32.", err=True)
-        version_folder = exports.export(source, folder, name, version, max_tokens, special_tokens=special_tokens)
+        version_folder = write()
     click.echo(version_folder)
 
 

@@ -36,8 +36,8 @@ sample = click.option(
     metavar="FILE|DIR",
     default=PACKAGED_STORIES,
     show_default="the packaged stories, in English",
-    help="Texts that compare bf16 with fp32: a file with one text per line, a .jsonl file with `text`, or a folder of "
-    "story paragraphs.",
+    help="Texts that compare bf16 with fp32, and that the thresholds of --languages are fitted on: a file with one text per "
+    "line, a .jsonl file with `text`, or a folder of story paragraphs.",
 )
 
 

@@ -46,6 +46,21 @@ def load_names() -> tuple[NameText, ...]:
     return tuple(NameText(row["emotion"], tuple(row["text"].format(name=name) for name in names)) for row in _rows("names"))
 
 
+@cache
+def load_flag_suites() -> dict[str, tuple[str, ...]]:
+    """Texts that must have a flag, or are English and must not, by suite.
+
+    - languages: fiction in 18 languages.
+    - emojis, keyboard, html, code: texts that the model cannot read.
+    - dialect, names, quotes, archaic: English that is easily taken for another language.
+    """
+    suites: dict[str, list[str]] = {"languages": [row["text"] for row in _rows("languages")]}
+    for name in ("unreadable", "unusual-english"):
+        for row in _rows(name):
+            suites.setdefault(row["kind"], []).append(row["text"])
+    return {name: tuple(texts) for name, texts in suites.items()}
+
+
 def _rows(name: str) -> list[dict[str, Any]]:
     lines = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

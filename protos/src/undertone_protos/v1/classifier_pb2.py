@@ -28,7 +28,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from undertone_protos.v1 import contract_pb2 as undertone_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dundertone/v1/classifier.proto\x12\x0cundertone.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/rpc/status.proto\x1a\x1bundertone/v1/contract.proto\"f\n\x0f\x43lassifyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x39\n\x11overlength_policy\x18\x03 \x01(\x0e\x32\x1e.undertone.v1.OverlengthPolicy\"\xa8\x02\n\x10\x43lassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x15\n\rprobabilities\x18\x04 \x03(\x02\x12\x0e\n\x06tokens\x18\x05 \x01(\r\x12\x11\n\ttruncated\x18\x06 \x01(\x08\x12\x0e\n\x06\x63hunks\x18\x07 \x01(\r\x12&\n\x07timings\x18\x08 \x01(\x0b\x32\x15.undertone.v1.Timings\x12&\n\x05model\x18\t \x01(\x0b\x32\x17.undertone.v1.ModelInfo\x12/\n\x0cproblem_type\x18\n \x01(\x0e\x32\x19.undertone.v1.ProblemType\x12\x1e\n\x16labels_above_threshold\x18\x0b \x03(\t\"%\n\tParagraph\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"~\n\x14\x43lassifyBatchRequest\x12+\n\nparagraphs\x18\x01 \x03(\x0b\x32\x17.undertone.v1.Paragraph\x12\x39\n\x11overlength_policy\x18\x02 \x01(\x0e\x32\x1e.undertone.v1.OverlengthPolicy\"\xdc\x01\n\x15\x43lassifyBatchResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.undertone.v1.ClassifyBatchResult\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12&\n\x07timings\x18\x03 \x01(\x0b\x32\x15.undertone.v1.Timings\x12&\n\x05model\x18\x04 \x01(\x0b\x32\x17.undertone.v1.ModelInfo\x12/\n\x0cproblem_type\x18\x05 \x01(\x0e\x32\x19.undertone.v1.ProblemType\"\x89\x01\n\x13\x43lassifyBatchResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1c.undertone.v1.ClassificationH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xa5\x01\n\x0e\x43lassification\x12\x13\n\x0blabel_index\x18\x01 \x01(\r\x12\x15\n\rprobabilities\x18\x02 \x03(\x02\x12\x0e\n\x06tokens\x18\x03 \x01(\r\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x0e\n\x06\x63hunks\x18\x05 \x01(\r\x12%\n\x1dlabel_indexes_above_threshold\x18\x06 \x03(\r\x12\r\n\x05label\x18\x07 \x01(\t\"j\n\x07Timings\x12\x15\n\rqueue_seconds\x18\x01 \x01(\x02\x12\x18\n\x10tokenize_seconds\x18\x02 \x01(\x02\x12\x17\n\x0fpredict_seconds\x18\x03 \x01(\x02\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x02\"=\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tprecision\x18\x03 \x01(\t\"\x11\n\x0fGetModelRequest\"g\n\x10GetModelResponse\x12-\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1b.undertone.v1.ModelContract\x12$\n\x06limits\x18\x02 \x01(\x0b\x32\x14.undertone.v1.Limits\"~\n\x06Limits\x12\x1b\n\x13max_paragraph_bytes\x18\x01 \x01(\r\x12 \n\x18max_paragraph_characters\x18\x02 \x01(\r\x12\x1c\n\x14max_batch_paragraphs\x18\x03 \x01(\r\x12\x17\n\x0fmax_batch_bytes\x18\x04 \x01(\r*\xf3\x01\n\x10OverlengthPolicy\x12!\n\x1dOVERLENGTH_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aOVERLENGTH_POLICY_TRUNCATE\x10\x01\x12 \n\x1cOVERLENGTH_POLICY_CHUNK_MEAN\x10\x02\x12\x1f\n\x1bOVERLENGTH_POLICY_CHUNK_MAX\x10\x03\x12\x1c\n\x18OVERLENGTH_POLICY_REJECT\x10\x04\x12\x0c\n\x08TRUNCATE\x10\x01\x12\x0e\n\nCHUNK_MEAN\x10\x02\x12\r\n\tCHUNK_MAX\x10\x03\x12\n\n\x06REJECT\x10\x04\x1a\x02\x10\x01\x32\xdd\x02\n\nClassifier\x12m\n\x08\x43lassify\x12\x1d.undertone.v1.ClassifyRequest\x1a\x1e.undertone.v1.ClassifyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/paragraphs:classify:\x01*\x12\x81\x01\n\rClassifyBatch\x12\".undertone.v1.ClassifyBatchRequest\x1a#.undertone.v1.ClassifyBatchResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/paragraphs:classifyBatch:\x01*\x12\\\n\x08GetModel\x12\x1d.undertone.v1.GetModelRequest\x1a\x1e.undertone.v1.GetModelResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dundertone/v1/classifier.proto\x12\x0cundertone.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/rpc/status.proto\x1a\x1bundertone/v1/contract.proto\"f\n\x0f\x43lassifyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x39\n\x11overlength_policy\x18\x03 \x01(\x0e\x32\x1e.undertone.v1.OverlengthPolicy\"\xcb\x02\n\x10\x43lassifyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x15\n\rprobabilities\x18\x04 \x03(\x02\x12\x0e\n\x06tokens\x18\x05 \x01(\r\x12\x11\n\ttruncated\x18\x06 \x01(\x08\x12\x0e\n\x06\x63hunks\x18\x07 \x01(\r\x12&\n\x07timings\x18\x08 \x01(\x0b\x32\x15.undertone.v1.Timings\x12&\n\x05model\x18\t \x01(\x0b\x32\x17.undertone.v1.ModelInfo\x12/\n\x0cproblem_type\x18\n \x01(\x0e\x32\x19.undertone.v1.ProblemType\x12\x1e\n\x16labels_above_threshold\x18\x0b \x03(\t\x12!\n\x05\x66lags\x18\x0c \x03(\x0e\x32\x12.undertone.v1.Flag\"%\n\tParagraph\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"~\n\x14\x43lassifyBatchRequest\x12+\n\nparagraphs\x18\x01 \x03(\x0b\x32\x17.undertone.v1.Paragraph\x12\x39\n\x11overlength_policy\x18\x02 \x01(\x0e\x32\x1e.undertone.v1.OverlengthPolicy\"\xdc\x01\n\x15\x43lassifyBatchResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.undertone.v1.ClassifyBatchResult\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12&\n\x07timings\x18\x03 \x01(\x0b\x32\x15.undertone.v1.Timings\x12&\n\x05model\x18\x04 \x01(\x0b\x32\x17.undertone.v1.ModelInfo\x12/\n\x0cproblem_type\x18\x05 \x01(\x0e\x32\x19.undertone.v1.ProblemType\"\x89\x01\n\x13\x43lassifyBatchResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1c.undertone.v1.ClassificationH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xc8\x01\n\x0e\x43lassification\x12\x13\n\x0blabel_index\x18\x01 \x01(\r\x12\x15\n\rprobabilities\x18\x02 \x03(\x02\x12\x0e\n\x06tokens\x18\x03 \x01(\r\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x0e\n\x06\x63hunks\x18\x05 \x01(\r\x12%\n\x1dlabel_indexes_above_threshold\x18\x06 \x03(\r\x12\r\n\x05label\x18\x07 \x01(\t\x12!\n\x05\x66lags\x18\x08 \x03(\x0e\x32\x12.undertone.v1.Flag\"j\n\x07Timings\x12\x15\n\rqueue_seconds\x18\x01 \x01(\x02\x12\x18\n\x10tokenize_seconds\x18\x02 \x01(\x02\x12\x17\n\x0fpredict_seconds\x18\x03 \x01(\x02\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x02\"=\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tprecision\x18\x03 \x01(\t\"\x11\n\x0fGetModelRequest\"g\n\x10GetModelResponse\x12-\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1b.undertone.v1.ModelContract\x12$\n\x06limits\x18\x02 \x01(\x0b\x32\x14.undertone.v1.Limits\"~\n\x06Limits\x12\x1b\n\x13max_paragraph_bytes\x18\x01 \x01(\r\x12 \n\x18max_paragraph_characters\x18\x02 \x01(\r\x12\x1c\n\x14max_batch_paragraphs\x18\x03 \x01(\r\x12\x17\n\x0fmax_batch_bytes\x18\x04 \x01(\r*\xf3\x01\n\x10OverlengthPolicy\x12!\n\x1dOVERLENGTH_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aOVERLENGTH_POLICY_TRUNCATE\x10\x01\x12 \n\x1cOVERLENGTH_POLICY_CHUNK_MEAN\x10\x02\x12\x1f\n\x1bOVERLENGTH_POLICY_CHUNK_MAX\x10\x03\x12\x1c\n\x18OVERLENGTH_POLICY_REJECT\x10\x04\x12\x0c\n\x08TRUNCATE\x10\x01\x12\x0e\n\nCHUNK_MEAN\x10\x02\x12\r\n\tCHUNK_MAX\x10\x03\x12\n\n\x06REJECT\x10\x04\x1a\x02\x10\x01*D\n\x04\x46lag\x12\x14\n\x10\x46LAG_UNSPECIFIED\x10\x00\x12\x11\n\rFLAG_LANGUAGE\x10\x01\x12\x13\n\x0f\x46LAG_UNREADABLE\x10\x02\x32\xdd\x02\n\nClassifier\x12m\n\x08\x43lassify\x12\x1d.undertone.v1.ClassifyRequest\x1a\x1e.undertone.v1.ClassifyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/paragraphs:classify:\x01*\x12\x81\x01\n\rClassifyBatch\x12\".undertone.v1.ClassifyBatchRequest\x1a#.undertone.v1.ClassifyBatchResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/paragraphs:classifyBatch:\x01*\x12\\\n\x08GetModel\x12\x1d.undertone.v1.GetModelRequest\x1a\x1e.undertone.v1.GetModelResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,32 +43,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFIER'].methods_by_name['ClassifyBatch']._serialized_options = b'\202\323\344\223\002!\"\034/v1/paragraphs:classifyBatch:\001*'
   _globals['_CLASSIFIER'].methods_by_name['GetModel']._loaded_options = None
   _globals['_CLASSIFIER'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/model'
-  _globals['_OVERLENGTHPOLICY']._serialized_start=1656
-  _globals['_OVERLENGTHPOLICY']._serialized_end=1899
+  _globals['_OVERLENGTHPOLICY']._serialized_start=1726
+  _globals['_OVERLENGTHPOLICY']._serialized_end=1969
+  _globals['_FLAG']._serialized_start=1971
+  _globals['_FLAG']._serialized_end=2039
   _globals['_CLASSIFYREQUEST']._serialized_start=131
   _globals['_CLASSIFYREQUEST']._serialized_end=233
   _globals['_CLASSIFYRESPONSE']._serialized_start=236
-  _globals['_CLASSIFYRESPONSE']._serialized_end=532
-  _globals['_PARAGRAPH']._serialized_start=534
-  _globals['_PARAGRAPH']._serialized_end=571
-  _globals['_CLASSIFYBATCHREQUEST']._serialized_start=573
-  _globals['_CLASSIFYBATCHREQUEST']._serialized_end=699
-  _globals['_CLASSIFYBATCHRESPONSE']._serialized_start=702
-  _globals['_CLASSIFYBATCHRESPONSE']._serialized_end=922
-  _globals['_CLASSIFYBATCHRESULT']._serialized_start=925
-  _globals['_CLASSIFYBATCHRESULT']._serialized_end=1062
-  _globals['_CLASSIFICATION']._serialized_start=1065
-  _globals['_CLASSIFICATION']._serialized_end=1230
-  _globals['_TIMINGS']._serialized_start=1232
-  _globals['_TIMINGS']._serialized_end=1338
-  _globals['_MODELINFO']._serialized_start=1340
-  _globals['_MODELINFO']._serialized_end=1401
-  _globals['_GETMODELREQUEST']._serialized_start=1403
-  _globals['_GETMODELREQUEST']._serialized_end=1420
-  _globals['_GETMODELRESPONSE']._serialized_start=1422
-  _globals['_GETMODELRESPONSE']._serialized_end=1525
-  _globals['_LIMITS']._serialized_start=1527
-  _globals['_LIMITS']._serialized_end=1653
-  _globals['_CLASSIFIER']._serialized_start=1902
-  _globals['_CLASSIFIER']._serialized_end=2251
+  _globals['_CLASSIFYRESPONSE']._serialized_end=567
+  _globals['_PARAGRAPH']._serialized_start=569
+  _globals['_PARAGRAPH']._serialized_end=606
+  _globals['_CLASSIFYBATCHREQUEST']._serialized_start=608
+  _globals['_CLASSIFYBATCHREQUEST']._serialized_end=734
+  _globals['_CLASSIFYBATCHRESPONSE']._serialized_start=737
+  _globals['_CLASSIFYBATCHRESPONSE']._serialized_end=957
+  _globals['_CLASSIFYBATCHRESULT']._serialized_start=960
+  _globals['_CLASSIFYBATCHRESULT']._serialized_end=1097
+  _globals['_CLASSIFICATION']._serialized_start=1100
+  _globals['_CLASSIFICATION']._serialized_end=1300
+  _globals['_TIMINGS']._serialized_start=1302
+  _globals['_TIMINGS']._serialized_end=1408
+  _globals['_MODELINFO']._serialized_start=1410
+  _globals['_MODELINFO']._serialized_end=1471
+  _globals['_GETMODELREQUEST']._serialized_start=1473
+  _globals['_GETMODELREQUEST']._serialized_end=1490
+  _globals['_GETMODELRESPONSE']._serialized_start=1492
+  _globals['_GETMODELRESPONSE']._serialized_end=1595
+  _globals['_LIMITS']._serialized_start=1597
+  _globals['_LIMITS']._serialized_end=1723
+  _globals['_CLASSIFIER']._serialized_start=2042
+  _globals['_CLASSIFIER']._serialized_end=2391
 # @@protoc_insertion_point(module_scope)

@@ -70,6 +70,34 @@ CHUNK_MAX: OverlengthPolicy.ValueType  # 3
 REJECT: OverlengthPolicy.ValueType  # 4
 Global___OverlengthPolicy: _TypeAlias = OverlengthPolicy  # noqa: Y015
 
+class _Flag:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Flag.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FLAG_UNSPECIFIED: _Flag.ValueType  # 0
+    FLAG_LANGUAGE: _Flag.ValueType  # 1
+    """The text is in a language that the model was not made for."""
+    FLAG_UNREADABLE: _Flag.ValueType  # 2
+    """The model cannot read the text: it consists of fragments of words or of unknown characters, such as
+    random letters, Base64, markup, or emojis only.
+    """
+
+class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
+    """A reason why a result is not reliable. The thresholds are in the contract of the model: a model
+    without thresholds sets no flag.
+    """
+
+FLAG_UNSPECIFIED: Flag.ValueType  # 0
+FLAG_LANGUAGE: Flag.ValueType  # 1
+"""The text is in a language that the model was not made for."""
+FLAG_UNREADABLE: Flag.ValueType  # 2
+"""The model cannot read the text: it consists of fragments of words or of unknown characters, such as
+random letters, Base64, markup, or emojis only.
+"""
+Global___Flag: _TypeAlias = Flag  # noqa: Y015
+
 @_typing.final
 class ClassifyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -112,6 +140,7 @@ class ClassifyResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PROBLEM_TYPE_FIELD_NUMBER: _builtins.int
     LABELS_ABOVE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id of the request."""
     label: _builtins.str
@@ -144,6 +173,10 @@ class ClassifyResponse(_message.Message):
         and with PROBLEM_TYPE_SINGLE_LABEL.
         """
 
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___Flag.ValueType]:
+        """Reasons why this result is not reliable, ascending. Empty for a normal text."""
+
     def __init__(
         self,
         *,
@@ -158,10 +191,11 @@ class ClassifyResponse(_message.Message):
         model: Global___ModelInfo | None = ...,
         problem_type: _contract_pb2.ProblemType.ValueType = ...,
         labels_above_threshold: _abc.Iterable[_builtins.str] | None = ...,
+        flags: _abc.Iterable[Global___Flag.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "id", b"id", "label", b"label", "labels", b"labels", "labels_above_threshold", b"labels_above_threshold", "model", b"model", "probabilities", b"probabilities", "problem_type", b"problem_type", "timings", b"timings", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "flags", b"flags", "id", b"id", "label", b"label", "labels", b"labels", "labels_above_threshold", b"labels_above_threshold", "model", b"model", "probabilities", b"probabilities", "problem_type", b"problem_type", "timings", b"timings", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,6 +332,7 @@ class Classification(_message.Message):
     CHUNKS_FIELD_NUMBER: _builtins.int
     LABEL_INDEXES_ABOVE_THRESHOLD_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     label_index: _builtins.int
     """Index of the label with the largest probability in the labels of the response."""
     tokens: _builtins.int
@@ -320,6 +355,10 @@ class Classification(_message.Message):
         with PROBLEM_TYPE_SINGLE_LABEL.
         """
 
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___Flag.ValueType]:
+        """Reasons why this result is not reliable, ascending. Empty for a normal text."""
+
     def __init__(
         self,
         *,
@@ -330,10 +369,11 @@ class Classification(_message.Message):
         chunks: _builtins.int = ...,
         label_indexes_above_threshold: _abc.Iterable[_builtins.int] | None = ...,
         label: _builtins.str = ...,
+        flags: _abc.Iterable[Global___Flag.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "label", b"label", "label_index", b"label_index", "label_indexes_above_threshold", b"label_indexes_above_threshold", "probabilities", b"probabilities", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "flags", b"flags", "label", b"label", "label_index", b"label_index", "label_indexes_above_threshold", b"label_indexes_above_threshold", "probabilities", b"probabilities", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -79,6 +79,7 @@ class ModelContract(_message.Message):
     AGREEMENT_FIELD_NUMBER: _builtins.int
     PROBLEM_TYPE_FIELD_NUMBER: _builtins.int
     THRESHOLDS_FIELD_NUMBER: _builtins.int
+    FLAG_THRESHOLDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     tokenizer_sha256: _builtins.str
@@ -124,6 +125,10 @@ class ModelContract(_message.Message):
         has the label. Empty for PROBLEM_TYPE_SINGLE_LABEL.
         """
 
+    @_builtins.property
+    def flag_thresholds(self) -> Global___FlagThresholds:
+        """Thresholds of the flags of results. Absent: no result has a flag."""
+
     def __init__(
         self,
         *,
@@ -145,14 +150,74 @@ class ModelContract(_message.Message):
         agreement: Global___Agreement | None = ...,
         problem_type: Global___ProblemType.ValueType = ...,
         thresholds: _abc.Iterable[_builtins.float] | None = ...,
+        flag_thresholds: Global___FlagThresholds | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "flag_thresholds", b"flag_thresholds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "problem_type", b"problem_type", "producer", b"producer", "scores", b"scores", "thresholds", b"thresholds", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "flag_thresholds", b"flag_thresholds", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "problem_type", b"problem_type", "producer", b"producer", "scores", b"scores", "thresholds", b"thresholds", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelContract: _TypeAlias = ModelContract  # noqa: Y015
+
+@_typing.final
+class FlagThresholds(_message.Message):
+    """Thresholds of the flags of results, fitted at export. A flag is set if a measure of the text exceeds
+    its threshold.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_MARGIN_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_CHARACTER_FIELD_NUMBER: _builtins.int
+    USUAL_TOKENS_PER_CHARACTER_FIELD_NUMBER: _builtins.int
+    UNKNOWN_TOKENS_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    SAMPLE_SHA256_FIELD_NUMBER: _builtins.int
+    language_margin: _builtins.float
+    """Threshold of FLAG_LANGUAGE. The measure is the score of the best other language minus the score of
+    the best of the languages, divided by the square root of the number of bytes in UTF-8. The scores
+    are log-probabilities of py3langid 0.4, of the first 1,000 characters.
+    """
+    tokens_per_character: _builtins.float
+    """Threshold of FLAG_UNREADABLE. The measure is (tokens + 30 * usual_tokens_per_character) /
+    (characters + 30), without special tokens and white space: in short texts, the usual number has more
+    weight. 0: FLAG_UNREADABLE is never set.
+    """
+    usual_tokens_per_character: _builtins.float
+    """Tokens per character of the texts of the fit."""
+    unknown_tokens: _builtins.float
+    """Second threshold of FLAG_UNREADABLE, for the share of unknown tokens: the flag is set if it is
+    reached.
+    """
+    sample: _builtins.str
+    """The texts of the fit, such as "stories/train+dev", and the SHA-256 of their files in lowercase
+    hexadecimal.
+    """
+    sample_sha256: _builtins.str
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Languages that the model was made for, as ISO 639-1 codes. Empty: FLAG_LANGUAGE is never set."""
+
+    def __init__(
+        self,
+        *,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        language_margin: _builtins.float = ...,
+        tokens_per_character: _builtins.float = ...,
+        usual_tokens_per_character: _builtins.float = ...,
+        unknown_tokens: _builtins.float = ...,
+        sample: _builtins.str = ...,
+        sample_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language_margin", b"language_margin", "languages", b"languages", "sample", b"sample", "sample_sha256", b"sample_sha256", "tokens_per_character", b"tokens_per_character", "unknown_tokens", b"unknown_tokens", "usual_tokens_per_character", b"usual_tokens_per_character"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlagThresholds: _TypeAlias = FlagThresholds  # noqa: Y015
 
 @_typing.final
 class TensorContract(_message.Message):

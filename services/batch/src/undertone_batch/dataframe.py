@@ -17,7 +17,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 from undertone_client import Outcome, ProblemType, Score, SettingsError
-from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN
+from undertone_client.jobs.score_columns import FLAGS_COLUMN, LABELS_ABOVE_THRESHOLD_COLUMN
 
 from undertone_batch.config import Service
 from undertone_batch.connect import uses_connect
@@ -33,6 +33,7 @@ _ARROW = pa.schema(
         ("tokens", pa.int32()),
         ("chunks", pa.int32()),
         ("truncated", pa.bool_()),
+        FLAGS_COLUMN,
         ("model_name", pa.string()),
         ("model_version", pa.int64()),
         ("precision", pa.string()),
@@ -50,6 +51,7 @@ OUTCOME = from_arrow_schema(_ARROW)
 `status` is the name of a gRPC status code: OK for a score, whose `reason` and `attempts` are null.
 A failure has only `status`, `reason` and `attempts`. `labels_above_threshold` has the labels of a
 multi-label model whose probability reaches their threshold; null from a single-label model.
+`flags` are the reasons why a score is not reliable, separated by commas; empty for a normal text.
 """
 
 
@@ -160,7 +162,7 @@ def outcome_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
     if not isinstance(outcome, Score):
-        return (*(None,) * 9, outcome.status.name, outcome.reason, outcome.attempts)
+        return (*(None,) * 10, outcome.status.name, outcome.reason, outcome.attempts)
     return (
         outcome.label,
         list(zip(outcome.labels, outcome.probabilities, strict=True)),
@@ -168,6 +170,7 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
         outcome.tokens,
         outcome.chunks,
         outcome.truncated,
+        outcome.flags_text,
         outcome.model.name,
         outcome.model.version,
         outcome.model.precision,

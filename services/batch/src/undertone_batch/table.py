@@ -13,6 +13,7 @@ from pyspark.sql.types import DataType, LongType, StringType, StructField, Struc
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import (
     DELETED_AT_COLUMN,
+    FLAGS_COLUMN,
     INPUT_COLUMNS,
     LABEL_COLUMN,
     LABELS_ABOVE_THRESHOLD_COLUMN,
@@ -103,7 +104,7 @@ def check_schema(schema: StructType, table: str) -> None:
     types = {column.name: column.dataType for column in schema.fields}
     if types.get("id") in (LongType(), StringType()):
         wanted = table_schema([], types["id"], multi_label=is_multi_label(schema))
-        wrong = [column.name for column in wanted.fields if types.get(column.name) != column.dataType]
+        wrong = [column.name for column in wanted.fields if not _fits(column, types.get(column.name))]
     else:
         wrong = ["id"]
     if wrong:
@@ -111,6 +112,11 @@ def check_schema(schema: StructType, table: str) -> None:
             f"{table} is not a table of scores of this release: its columns {', '.join(wrong)} are missing or have other"
             " types. Set --table to another name"
         )
+
+
+def _fits(column: StructField, found: DataType | None) -> bool:
+    """Whether a column of a table has the right type. A run adds a missing column of flags."""
+    return found == column.dataType or (found is None and column.name == FLAGS_COLUMN.name)
 
 
 def check_format(properties: Mapping[str, str], table: str) -> None:

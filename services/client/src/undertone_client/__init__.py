@@ -35,6 +35,7 @@ from undertone_client.transport import CallState, Mode, Reply, Request, Transpor
 from undertone_client.values import (
     MAX_ID_CHARACTERS,
     Failure,
+    Flag,
     Model,
     Outcome,
     Paragraph,
@@ -60,6 +61,7 @@ __all__ = [
     "Credentials",
     "DeadlineExceededError",
     "Failure",
+    "Flag",
     "HedgingSettings",
     "InvalidParagraphError",
     "LimitAlgorithm",

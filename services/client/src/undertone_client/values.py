@@ -37,6 +37,15 @@ class ProblemType(enum.StrEnum):
     """Each paragraph has any number of labels, also none. The probabilities are independent."""
 
 
+class Flag(enum.StrEnum):
+    """A reason why a score is not reliable."""
+
+    LANGUAGE = "language"
+    """The text is in a language that the model was not made for."""
+    UNREADABLE = "unreadable"
+    """The text is mostly fragments of words or unknown characters, such as Base64."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     """A text to score, and an id of the caller's choice. The service does not interpret the id.
@@ -93,6 +102,8 @@ class Score:
             as those of an older service.
         labels_above_threshold: the labels whose probability reaches their threshold, in the order
             of `labels`. Empty if none does, and if `problem_type` is `SINGLE_LABEL`.
+        flags: reasons why the score is not reliable: values of `Flag`, or another name from a newer
+            service. Empty for a normal text, and if the model has no thresholds of flags.
     """
 
     paragraph: Paragraph
@@ -106,6 +117,12 @@ class Score:
     model: Model
     problem_type: ProblemType = ProblemType.SINGLE_LABEL
     labels_above_threshold: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def flags_text(self) -> str:
+        """The flags, separated by commas: the value of the column `flags` of tables."""
+        return ",".join(self.flags)
 
     @property
     def distribution(self) -> dict[str, float]:

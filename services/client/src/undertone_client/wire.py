@@ -12,6 +12,7 @@ from undertone_client.errors import OVERLOAD, RETRYABLE, ServiceFaultError, Sett
 from undertone_client.transport import Reply, Request
 from undertone_client.values import (
     Failure,
+    Flag,
     Model,
     Outcome,
     Paragraph,
@@ -34,6 +35,7 @@ _PROBLEM_TYPES: dict[int, ProblemType] = {
     contract_pb2.PROBLEM_TYPE_SINGLE_LABEL: ProblemType.SINGLE_LABEL,
     contract_pb2.PROBLEM_TYPE_MULTI_LABEL: ProblemType.MULTI_LABEL,
 }
+_FLAGS: dict[int, str] = {pb.FLAG_LANGUAGE: Flag.LANGUAGE, pb.FLAG_UNREADABLE: Flag.UNREADABLE}
 _STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 _REFUSALS = RETRYABLE | OVERLOAD
 
@@ -92,6 +94,7 @@ def single_score(message: pb.ClassifyResponse, paragraph: Paragraph) -> Score:
         model=_model(message.model.name, message.model.version, message.model.precision),
         problem_type=problem_type,
         labels_above_threshold=above,
+        flags=_flags(message.flags),
     )
 
 
@@ -140,6 +143,7 @@ def batch_outcomes(message: pb.ClassifyBatchResponse, paragraphs: Sequence[Parag
                 model=model,
                 problem_type=problem_type,
                 labels_above_threshold=above,
+                flags=_flags(classification.flags) if classification.flags else (),
             )
         )
     return outcomes
@@ -189,6 +193,10 @@ def _problem_type(value: int) -> ProblemType:
     if value not in _PROBLEM_TYPES:
         raise _malformed(f"the problem type {value} is not known to this release of the client")
     return _PROBLEM_TYPES[value]
+
+
+def _flags(numbers: Iterable[int]) -> tuple[str, ...]:
+    return tuple(_FLAGS.get(number, f"unknown-{number}") for number in numbers)
 
 
 def _timings(timings: pb.Timings) -> Timings:

@@ -3,8 +3,8 @@
 Events of gRPC calls, from callers and to the model server, are those of undertone_telemetry.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from undertone_telemetry.rpc import CallEvent
 
@@ -14,7 +14,8 @@ class ParagraphsAnswered:
     """`count` paragraphs of one call have the same status code.
 
     `truncated` of these paragraphs were cut off. `chunked` of these paragraphs were scored in more
-    than one chunk. `chunks` is the total number of their chunks.
+    than one chunk. `chunks` is the total number of their chunks. `flags` is the number of these
+    paragraphs with each flag, by its short name ("language"). Flags without paragraphs are absent.
     """
 
     code: str
@@ -22,6 +23,7 @@ class ParagraphsAnswered:
     truncated: int = 0
     chunked: int = 0
     chunks: int = 0
+    flags: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,12 @@ _PARAGRAPHS: Final = Metric("undertone_paragraphs_total", Kind.COUNTER, "Paragra
 _TRUNCATED: Final = Metric("undertone_truncated_paragraphs_total", Kind.COUNTER, "Scored paragraphs that were truncated.")
 _CHUNKED: Final = Metric("undertone_chunked_paragraphs_total", Kind.COUNTER, "Scored paragraphs that were split into chunks.")
 _CHUNKS: Final = Metric("undertone_chunks_total", Kind.COUNTER, "Chunks of the paragraphs that were split.")
+_FLAGGED: Final = Metric(
+    "undertone_flagged_paragraphs_total",
+    Kind.COUNTER,
+    "Scored paragraphs whose result is not reliable, by reason: language or unreadable.",
+    ("flag",),
+)
 _TOKENIZE: Final = Metric(
     "undertone_tokenize_seconds",
     Kind.HISTOGRAM,
@@ -93,6 +99,7 @@ CATALOGUE: Final = (
     _TRUNCATED,
     _CHUNKED,
     _CHUNKS,
+    _FLAGGED,
     _TOKENIZE,
     _QUEUE,
     _BATCHES,
@@ -127,6 +134,8 @@ class Measure:
                 if event.chunked:
                     yield Measurement(_CHUNKED, event.chunked)
                     yield Measurement(_CHUNKS, event.chunks)
+                for flag, count in event.flags.items():
+                    yield Measurement(_FLAGGED, count, (flag,))
             case Tokenized():
                 yield Measurement(_TOKENIZE, event.seconds)
             case BatchSent():

@@ -12,6 +12,7 @@ import numpy as np
 from undertone_sidecar.backend import Backend, Batch
 from undertone_sidecar.contract import TOKENIZER_FILE, Contract, read_contract
 from undertone_sidecar.errors import ContractError
+from undertone_sidecar.flags import Flagger
 from undertone_sidecar.lengths import PaddedLengths, attention_length
 from undertone_sidecar.tokenizer import Tokenizer
 
@@ -26,6 +27,8 @@ class Model:
     contract: Contract
     tokenizer: Tokenizer
     lengths: PaddedLengths
+    flagger: Flagger | None = None
+    """Finds the flags of texts. None if the contract has no thresholds."""
 
     @property
     def version(self) -> int:
@@ -64,9 +67,11 @@ def read_model(folder: Path, *, name: str, overlap: int, executor: Executor) -> 
     """
     contract = read_contract(folder, name=name)
     tokenizer = Tokenizer.read(folder / TOKENIZER_FILE, sha256=contract.tokenizer_sha256, executor=executor)
-    model = Model(
-        contract, tokenizer, PaddedLengths.up_to(contract.max_tokens, attention_length(contract.message.architecture))
-    )
+    flagger = None
+    if contract.message.HasField("flag_thresholds"):
+        flagger = Flagger.of(contract.message.flag_thresholds, tokenizer.unknown_id)
+    lengths = PaddedLengths.up_to(contract.max_tokens, attention_length(contract.message.architecture))
+    model = Model(contract, tokenizer, lengths, flagger)
     vocabulary_size = contract.message.architecture.vocabulary_size
     if vocabulary_size and tokenizer.vocabulary_size > vocabulary_size:
         raise ContractError(

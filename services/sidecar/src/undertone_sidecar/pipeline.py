@@ -23,11 +23,12 @@ from undertone_sidecar.errors import (
 )
 from undertone_sidecar.events import Listener, ParagraphShed, Tokenized, ignore
 from undertone_sidecar.fair_slots import FairSlots
+from undertone_sidecar.flags import Flags
 from undertone_sidecar.model import Model, Models
 from undertone_sidecar.progress import Progress, ProgressLimitError
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.token_estimate import TokenEstimate
-from undertone_sidecar.tokenizer import TokenIds
+from undertone_sidecar.tokenizer import Content
 from undertone_sidecar.word_cache import text_groups
 
 _MAX_VERSIONS_PER_CALL: Final = 5
@@ -52,6 +53,7 @@ class Classified:
     tokens: int
     truncated: bool
     chunks: int
+    flags: Flags = ()
 
 
 Outcome = Classified | BaseException
@@ -78,9 +80,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Submitted:
-    """A paragraph in the batcher: its number of tokens, its chunks, and a future for each."""
+    """A paragraph in the batcher: its tokens, its flags, and its chunks with a future for each."""
 
     tokens: int
+    flags: Flags
     chunks: Sequence[Chunk]
     results: Sequence[asyncio.Future[Scored]]
 
@@ -207,7 +210,7 @@ class Pipeline:
         started = self._clock()
         contents = await self._tokenize(model, texts, f"{lane.value}/{caller}")
         tokenize_seconds = self._clock() - started
-        tokens = sum(map(len, contents))
+        tokens = sum(len(content.token_ids) for content in contents)
         self._token_estimate.observe(sum(map(len, texts)), tokens)
         self._listener(Tokenized(len(texts), tokens, tokenize_seconds))
         span = self._current_span()
@@ -237,16 +240,18 @@ class Pipeline:
         )
         return Answer(model, outcomes, _stage_seconds(tokenize_seconds, results))
 
-    async def _tokenize(self, model: Model, texts: Sequence[str], caller: str) -> list[TokenIds]:
-        """Token ids of each text. Between the groups of a large call, other callers are served."""
-        contents: list[TokenIds] = []
+    async def _tokenize(self, model: Model, texts: Sequence[str], caller: str) -> list[Content]:
+        """Tokens and flags of each text. Between the groups of a large call, other callers are
+        served.
+        """
+        contents: list[Content] = []
         for group in text_groups(texts):
             async with self._tokenizing.slot(caller, sum(map(len, group))):
-                contents += await model.tokenizer.encode(group)
+                contents += await model.tokenizer.read_contents(group, model.flagger)
         return contents
 
     async def _submit_all(
-        self, contents: Sequence[TokenIds], submit: "Callable[[TokenIds], _Submitted | SidecarError]"
+        self, contents: Sequence[Content], submit: "Callable[[Content], _Submitted | SidecarError]"
     ) -> "list[_Submitted | SidecarError]":
         """Submits all paragraphs. Large calls give way to other calls in between."""
         paragraphs: list[_Submitted | SidecarError] = []
@@ -266,7 +271,7 @@ class Pipeline:
     def _submit(
         self,
         model: Model,
-        content: TokenIds,
+        content: Content,
         *,
         policy: OverlengthPolicy,
         deadline: float,
@@ -274,23 +279,24 @@ class Pipeline:
         caller: str,
         span: object | None,
     ) -> _Submitted | SidecarError:
-        if not len(content):
+        token_ids, tokens = content.token_ids, len(content.token_ids)
+        if not tokens:
             return ParagraphError("text has no character that the model can read; send at least one visible character")
         try:
             chunks = split(
-                len(content),
+                tokens,
                 width=model.width,
                 overlap=self._overlap,
                 policy=policy,
                 max_chunks=self._limits.paragraph_chunks,
             )
-            sequences = [model.tokenizer.wrap(content[chunk.start : chunk.stop]) for chunk in chunks]
+            sequences = [model.tokenizer.wrap(token_ids[chunk.start : chunk.stop]) for chunk in chunks]
             requests = []
-            for token_ids in sequences:
-                length = model.lengths.fit(len(token_ids))
+            for sequence in sequences:
+                length = model.lengths.fit(len(sequence))
                 cost = model.lengths.cost(length)
-                requests.append(Request(token_ids, length, model.version, deadline, lane, span, caller, cost))
-            return _Submitted(len(content), chunks, self._batcher.submit(requests))
+                requests.append(Request(sequence, length, model.version, deadline, lane, span, caller, cost))
+            return _Submitted(tokens, content.flags, chunks, self._batcher.submit(requests))
         except SidecarError as error:
             return error
 
@@ -333,6 +339,7 @@ def _merge_results(
         tokens=paragraph.tokens + model.tokenizer.special_tokens,
         truncated=paragraph.chunks[-1].stop < paragraph.tokens,
         chunks=len(probabilities),
+        flags=paragraph.flags,
     )
 
 

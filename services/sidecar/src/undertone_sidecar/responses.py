@@ -31,6 +31,7 @@ def classify_response(
         timings=_timings(answer, started),
         model=_model_info(contract),
         problem_type=contract.problem_type,
+        flags=classified.flags,
     )
     if contract.is_multi_label:
         (indexes,) = _label_indexes_above_threshold(contract, classified.probabilities[np.newaxis])
@@ -73,6 +74,7 @@ def _fill(contract: Contract, classified: Sequence[tuple[classifier_pb2.Classifi
         classification.tokens = outcome.tokens
         classification.truncated = outcome.truncated
         classification.chunks = outcome.chunks
+        classification.flags.extend(outcome.flags)
     if contract.is_multi_label:
         above = _label_indexes_above_threshold(contract, probabilities)
         for (classification, _), indexes in zip(classified, above, strict=True):

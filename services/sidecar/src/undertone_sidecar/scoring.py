@@ -19,6 +19,7 @@ from undertone_sidecar.caller import CURRENT_CALLER
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import SHUTTING_DOWN, OverloadedError, RequestError, UnavailableError, status_of
 from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
+from undertone_sidecar.flags import flag_name
 from undertone_sidecar.model import Model
 from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, Pipeline
 from undertone_sidecar.refusal_pace import RefusalPace
@@ -85,7 +86,9 @@ class Scoring:
         if scored:
             chunks = [classified.chunks for classified in scored if classified.chunks > 1]
             truncated = sum(classified.truncated for classified in scored)
-            self._listener(ParagraphsAnswered(grpc.StatusCode.OK.name, len(scored), truncated, len(chunks), sum(chunks)))
+            flags = Counter(flag_name(flag) for classified in scored for flag in classified.flags)
+            ok = grpc.StatusCode.OK.name
+            self._listener(ParagraphsAnswered(ok, len(scored), truncated, len(chunks), sum(chunks), flags))
         codes = Counter(status_of(outcome).code for outcome in outcomes if not isinstance(outcome, Classified))
         for code, count in codes.items():
             self._listener(ParagraphsAnswered(code.name, count))

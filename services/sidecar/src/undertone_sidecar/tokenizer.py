@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +14,20 @@ import numpy.typing as npt
 import tokenizers
 
 from undertone_sidecar.errors import ContractError
+from undertone_sidecar.flags import Flagger, Flags
 from undertone_sidecar.word_cache import WordCache
 
 TokenIds = npt.NDArray[np.int32]
 """Token ids of one sequence: shape [tokens]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """The tokens of a text without special tokens, and its flags."""
+
+    token_ids: TokenIds
+    flags: Flags = ()
+
 
 _PROBES: Final = ("a", "1", ".", "中", "я", "ا")
 """Texts that show which special tokens the tokenizer adds. The first with content is used."""
@@ -79,9 +91,30 @@ class Tokenizer:
         """One more than the largest token id, special tokens included."""
         return 1 + max(max(self._tokenizer.get_vocab().values()), *map(int, self._prefix), *map(int, self._suffix))
 
+    @property
+    def unknown_id(self) -> int | None:
+        """Id of the token for text that the vocabulary lacks. None if it lacks no text."""
+        model = json.loads(self._tokenizer.to_str())["model"]
+        if (index := model.get("unk_id")) is not None:
+            return int(index)
+        return self._tokenizer.token_to_id(model.get("unk_token") or "")
+
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text without special tokens, in one task of the thread pool."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, texts)
+
+    async def read_contents(self, texts: Sequence[str], flagger: Flagger | None) -> list[Content]:
+        """As `encode`, with the flags of each text.
+
+        Without a flagger, no text has flags.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._contents, texts, flagger)
+
+    def _contents(self, texts: Sequence[str], flagger: Flagger | None) -> list[Content]:
+        encoded = self._encode(texts)
+        if flagger is None:
+            return [Content(token_ids) for token_ids in encoded]
+        return list(map(Content, encoded, flagger.all_flags(texts, encoded)))
 
     def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
         if self._words is not None:

@@ -22,6 +22,7 @@ from undertone_cli.scoring.pipeline import Pipeline
 from undertone_client import Client, Model, Policy, RetryPolicy, UnavailableError
 from undertone_client.jobs import InputError, OutputError
 from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault
+from undertone_protos.v1 import classifier_pb2
 
 from tests.unit.support.command import read_failures, read_table, write_texts
 from tests.unit.support.pipeline import NOON, SETTINGS, run_pipeline
@@ -67,6 +68,7 @@ async def test_parts_have_the_documented_schema(tmp_path: Path, service: FakeCla
         "tokens": pa.int32(),
         "chunks": pa.int32(),
         "truncated": pa.bool_(),
+        "flags": pa.string(),
         "model_name": pa.string(),
         "model_version": pa.int64(),
         "precision": pa.string(),
@@ -75,6 +77,20 @@ async def test_parts_have_the_documented_schema(tmp_path: Path, service: FakeCla
     }
     assert dict(zip(schema.names, schema.types, strict=True)) == fixed | dict.fromkeys(EMOTIONS, pa.float32())
     assert schema.names[5:14] == list(EMOTIONS)
+
+
+async def test_a_folder_of_an_earlier_release_continues_with_null_flags(tmp_path: Path, service: FakeClassifier) -> None:
+    texts = ["one", "two", "one"]
+    service.flags = {"one": (classifier_pb2.FLAG_LANGUAGE, classifier_pb2.FLAG_UNREADABLE)}
+    service.item_faults = {"two": ItemFault(grpc.StatusCode.INTERNAL, "broken", times=1)}
+    path, out = write_texts(tmp_path / "a.jsonl", texts), tmp_path / "out"
+    await run_pipeline(path, out, service)
+    part = out / "part-00000.parquet"
+    table = pq.read_table(part)
+    assert table["flags"].to_pylist() == ["language,unreadable"] * 2
+    pq.write_table(table.drop_columns(["flags"]), part)
+    await run_pipeline(path, out, service)
+    assert pq.read_table(part)["flags"].to_pylist() == [None, "", None]
 
 
 async def test_failures_are_in_input_order_and_are_retried(tmp_path: Path, service: FakeClassifier) -> None:

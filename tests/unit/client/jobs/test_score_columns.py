@@ -7,7 +7,18 @@ from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, score_columns
 
 LABELS = ["LABEL_0", "joy or relief", "n/a"]
 FIRST = ["id", "document", "position", "text_sha256"]
-REST = ["tokens", "chunks", "truncated", "model_name", "model_version", "precision", "policy", "scored_at", "deleted_at"]
+REST = [
+    "tokens",
+    "chunks",
+    "truncated",
+    "flags",
+    "model_name",
+    "model_version",
+    "precision",
+    "policy",
+    "scored_at",
+    "deleted_at",
+]
 
 
 def names(*, multi_label: bool) -> list[str]:

@@ -17,7 +17,7 @@ from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, ItemFault,
 from tests.unit.support.faults import INTERNAL, NO_PATIENCE, UNAVAILABLE, no_sleep
 
 ERROR = "INVALID_ARGUMENT"
-COLUMNS = ["label", "probability", *EMOTIONS, "tokens", "chunks", "truncated"]
+COLUMNS = ["label", "probability", *EMOTIONS, "tokens", "chunks", "truncated", "flags"]
 COLUMNS += ["model_name", "model_version", "precision", "error", "error_message"]
 NOT_TEXTS: dict[str, Any] = {
     "the text is null": (None, np.nan, pd.NA, pd.NaT),

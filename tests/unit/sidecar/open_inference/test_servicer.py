@@ -19,7 +19,7 @@ Response = open_inference_pb2.ModelInferResponse
 LONG = "The rain had stopped, and she laughed at last. " * 8
 TEXTS = ("rain", "the door was open", LONG, "home at last")
 DTYPES = {"FP32": "<f4", "UINT32": "<u4", "BOOL": "?"}
-ROWS = ["probabilities", "label", "tokens", "truncated", "chunks"]
+ROWS = ["probabilities", "label", "tokens", "truncated", "chunks", "flags"]
 SETTINGS: dict[str, Any] = {"max_paragraph_chunks": 16, "max_batch_paragraphs": 8}
 
 

@@ -11,9 +11,11 @@ from pyiceberg.types import DoubleType, FloatType, IcebergType, IntegerType, Lon
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import (
     DELETED_AT_COLUMN,
+    FLAGS_COLUMN,
     INPUT_COLUMNS,
     LABEL_COLUMN,
     LABELS_ABOVE_THRESHOLD_COLUMN,
+    MODEL_COLUMNS,
     score_columns,
 )
 
@@ -70,7 +72,7 @@ def check_columns(schema: Schema, identity: RunIdentity, table: str) -> None:
     present = {field.name: field.field_type for field in schema.fields}
     by_lower = {name.lower(): name for name in present}
     for own in score_columns([], more=[DELETED_AT_COLUMN]):
-        if own.name not in present:
+        if own.name not in present and own.name != FLAGS_COLUMN.name:
             raise OutputError(f"{table} is not a table of scores: it has no column {own.name!r}. Set --table to another name")
     for column in columns_of(identity):
         wanted, found = iceberg_type(column), present.get(column.name)
@@ -121,6 +123,8 @@ def _next_column(column: pa.Field, identity: RunIdentity) -> str | None:
     """The column of a table before which a new column belongs; None for the end."""
     if column.name in identity.labels:
         return str(INPUT_COLUMNS[0].name)
+    if column.name == FLAGS_COLUMN.name:
+        return str(MODEL_COLUMNS[0].name)
     return str(LABEL_COLUMN.name) if column.name == LABELS_ABOVE_THRESHOLD_COLUMN.name else None
 
 

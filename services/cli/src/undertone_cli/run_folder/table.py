@@ -11,7 +11,12 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import DELETED_AT_COLUMN, LABELS_ABOVE_THRESHOLD_COLUMN, score_columns
+from undertone_client.jobs.score_columns import (
+    DELETED_AT_COLUMN,
+    FLAGS_COLUMN,
+    LABELS_ABOVE_THRESHOLD_COLUMN,
+    score_columns,
+)
 from undertone_client.values import Score
 
 from undertone_cli.readers import InputParagraph, arrow_type
@@ -28,11 +33,14 @@ class TextScore:
     chunks: int
     truncated: bool
     labels_above_threshold: tuple[str, ...] = ()
+    flags: str | None = None
+    """As in FLAGS_COLUMN."""
 
     @classmethod
     def of(cls, score: Score) -> Self:
         """The part of a score that depends only on the text."""
-        return cls(score.label, score.probabilities, score.tokens, score.chunks, score.truncated, score.labels_above_threshold)
+        above, flags = score.labels_above_threshold, score.flags_text
+        return cls(score.label, score.probabilities, score.tokens, score.chunks, score.truncated, above, flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +72,15 @@ class ScoreTable:
             kept=kept,
         )
         own = [field for field in columns[: len(columns) - len(kept)] if field.name != DELETED_AT_COLUMN.name]
-        self.schema = pa.schema([*(field.with_nullable(nullable=False) for field in own), *kept])
+        nullable = {FLAGS_COLUMN.name}
+        self.schema = pa.schema([*(field.with_nullable(field.name in nullable) for field in own), *kept])
 
     def build(self, rows: Sequence[ScoreRow]) -> Any:
         """The Arrow table of the rows."""
         columns: dict[str, Any] = {
             name: [getattr(row.paragraph, name) for row in rows] for name in ("id", "document", "position", "text_sha256")
         }
-        for name in ("label", "tokens", "chunks", "truncated"):
+        for name in ("label", "tokens", "chunks", "truncated", "flags"):
             columns[name] = [getattr(row.score, name) for row in rows]
         if self._identity.multi_label:
             columns[LABELS_ABOVE_THRESHOLD_COLUMN.name] = [row.score.labels_above_threshold for row in rows]
@@ -92,21 +101,25 @@ class ScoreTable:
 
     def scores(self, table: Any) -> Iterator[TextScore]:
         """The score in each row of a table."""
-        labels, tokens, chunks, truncated = (table[name].to_pylist() for name in ("label", "tokens", "chunks", "truncated"))
+        names = ("label", "tokens", "chunks", "truncated", "flags")
+        labels, tokens, chunks, truncated, flags = (table[name].to_pylist() for name in names)
         probabilities = zip(*(table[label].to_pylist() for label in self._identity.labels), strict=True)
         above: Iterable[tuple[str, ...]] = repeat(())
         if self._identity.multi_label:
             above = map(tuple, table[LABELS_ABOVE_THRESHOLD_COLUMN.name].to_pylist())
-        return map(TextScore, labels, probabilities, tokens, chunks, truncated, above)
+        return map(TextScore, labels, probabilities, tokens, chunks, truncated, above, flags)
 
     def read(self, path: Path) -> Any:
-        """The Arrow table of a part.
+        """The Arrow table of a part. Parts of earlier releases get a column of null flags.
 
         Raises:
             OutputError: the part is damaged or has other columns.
         """
         with _damage_errors(path):
             table = pq.read_table(path, partitioning=None)
+        if FLAGS_COLUMN.name not in table.column_names:
+            column = pa.nulls(len(table), FLAGS_COLUMN.type)
+            table = table.add_column(self.schema.get_field_index(FLAGS_COLUMN.name), FLAGS_COLUMN, column)
         if not table.schema.equals(self.schema):
             different = ", ".join(dict.fromkeys(field.name for field in set(table.schema) ^ set(self.schema))) or "their order"
             raise OutputError(

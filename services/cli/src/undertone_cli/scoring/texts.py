@@ -36,7 +36,7 @@ class TextFailure:
         return cls(failure.status, failure.reason, failure.attempts)
 
 
-_PackedScore = tuple[str, bytes, int, int, bool, tuple[str, ...]]
+_PackedScore = tuple[str, bytes, int, int, bool, tuple[str, ...], str | None]
 
 
 class ResultCache:
@@ -59,8 +59,8 @@ class ResultCache:
         self._results.move_to_end(key)
         if isinstance(result, TextFailure):
             return result
-        label, packed, tokens, chunks, truncated, above = result
-        return TextScore(label, tuple(array("f", packed)), tokens, chunks, truncated, above)
+        label, packed, tokens, chunks, truncated, above, flags = result
+        return TextScore(label, tuple(array("f", packed)), tokens, chunks, truncated, above, flags)
 
     def add(self, text_sha256: str, outcome: Outcome) -> TextScore | TextFailure:
         """Add an outcome unless it is a temporary failure. Returns the text's result."""
@@ -76,7 +76,9 @@ class ResultCache:
     def add_score(self, text_sha256: str, score: TextScore) -> None:
         """Add a score."""
         packed = array("f", score.probabilities).tobytes()
-        self._put(text_sha256, (score.label, packed, score.tokens, score.chunks, score.truncated, score.labels_above_threshold))
+        above = score.labels_above_threshold
+        result = (score.label, packed, score.tokens, score.chunks, score.truncated, above, score.flags)
+        self._put(text_sha256, result)
 
     def _put(self, text_sha256: str, result: _PackedScore | TextFailure) -> None:
         key = bytes.fromhex(text_sha256)

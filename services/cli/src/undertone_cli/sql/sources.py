@@ -14,6 +14,7 @@ from undertone_client.jobs.catalog import CatalogFactory, TableName
 from undertone_client.jobs.score_columns import (
     DEAD_LETTER_COLUMNS,
     DELETED_AT_COLUMN,
+    FLAGS_COLUMN,
     ID_COLUMN,
     INPUT_COLUMNS,
     LABEL_COLUMN,
@@ -27,7 +28,7 @@ from undertone_cli.run_folder import Manifest, RunFolder, read_failures
 from undertone_cli.sql.iceberg import IcebergDataset, open_table, snapshot_at, table_errors, table_exists
 
 _REQUIRED = tuple(field.name for field in (ID_COLUMN, LABEL_COLUMN, *INPUT_COLUMNS, *MODEL_COLUMNS, SCORED_AT_COLUMN))
-OPTIONAL = (*PARAGRAPH_COLUMNS, LABELS_ABOVE_THRESHOLD_COLUMN, DELETED_AT_COLUMN)
+OPTIONAL = (*PARAGRAPH_COLUMNS, LABELS_ABOVE_THRESHOLD_COLUMN, FLAGS_COLUMN, DELETED_AT_COLUMN)
 """Columns that are NULL where the data does not have them."""
 
 

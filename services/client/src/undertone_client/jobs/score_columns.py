@@ -33,6 +33,13 @@ INPUT_COLUMNS = (
 )
 """Columns of the model's input. The values are as in `Score`."""
 
+FLAGS_COLUMN = pa.field("flags", pa.string())
+"""Column of the reasons why a score is not reliable, separated by commas, such as "language".
+
+Empty for a normal text. Null if the score is of a release without flags. Tables of earlier releases
+lack the column until a run writes to them.
+"""
+
 MODEL_COLUMNS = (
     pa.field("model_name", pa.string()),
     pa.field("model_version", pa.int64()),
@@ -87,7 +94,7 @@ def score_columns(
     """
     sets = (LABELS_ABOVE_THRESHOLD_COLUMN,) if multi_label else ()
     before = (ID_COLUMN.with_type(id_type), *PARAGRAPH_COLUMNS, *sets, LABEL_COLUMN)
-    after = (*INPUT_COLUMNS, *MODEL_COLUMNS, SCORED_AT_COLUMN, *more)
+    after = (*INPUT_COLUMNS, FLAGS_COLUMN, *MODEL_COLUMNS, SCORED_AT_COLUMN, *more)
     names = {field.name: field.name for field in (*before, LABELS_ABOVE_THRESHOLD_COLUMN, *after)}
     for label in labels:
         if not label.strip():

@@ -194,6 +194,7 @@ class Client:
         - `labels_above_threshold` (list of strings), only with a multi-label model
         - one column with the probability (float32) of each label
         - `tokens`, `chunks` (Int32), `truncated` (boolean): as in `Score`
+        - `flags` (string): reasons why the score is not reliable, separated by commas
         - `model_name` (string), `model_version` (Int64), `precision` (string)
 
         Args:

@@ -214,6 +214,7 @@ _TYPES: Final = {
     "tokens": "Int32",
     "chunks": "Int32",
     "truncated": "boolean",
+    "flags": "string",
     "model_name": "string",
     "model_version": "Int64",
     "precision": "string",
@@ -230,6 +231,7 @@ def _score_values(score: Score) -> Iterator[tuple[str, Any]]:
     yield "tokens", score.tokens
     yield "chunks", score.chunks
     yield "truncated", score.truncated
+    yield "flags", score.flags_text
     yield "model_name", score.model.name
     yield "model_version", score.model.version
     yield "precision", score.model.precision

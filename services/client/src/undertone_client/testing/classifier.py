@@ -59,6 +59,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         limits: the limits in replies of GetModel.
         faults: the results of the next calls, one for each call.
         item_faults: failures of paragraphs, by text.
+        flags: flags of paragraphs, by text.
         poison: the result of each call that contains a text, by text.
         gate: calls with paragraphs wait until this event is set.
         gates: calls that contain a text wait until its event is set, by text.
@@ -93,6 +94,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.gates: dict[str, asyncio.Event] = {}
         self.faults: deque[Fault] = deque()
         self.item_faults: dict[str, ItemFault] = {}
+        self.flags: dict[str, tuple[pb.Flag.ValueType, ...]] = {}
         self.poison: dict[str, Fault] = {}
         self.calls: list[ReceivedCall] = []
         self.in_flight = 0
@@ -166,6 +168,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
                 model=self._model(),
                 problem_type=_PROBLEM_TYPES[self.problem_type],
                 labels_above_threshold=[self.labels[index] for index in outcome.label_indexes_above_threshold],
+                flags=outcome.flags,
             )
 
     async def ClassifyBatch(  # noqa: N802 - gRPC
@@ -255,6 +258,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
             truncated=truncated,
             chunks=1 if truncated else -(-tokens // MAX_TOKENS),
             label_indexes_above_threshold=above,
+            flags=self.flags.get(text, ()),
         )
 
     def _model(self) -> pb.ModelInfo:

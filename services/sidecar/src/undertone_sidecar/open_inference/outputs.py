@@ -10,6 +10,7 @@ from undertone_protos.inference import open_inference_pb2
 
 from undertone_sidecar.contract import Contract
 from undertone_sidecar.errors import RequestError
+from undertone_sidecar.flags import flag_name
 from undertone_sidecar.open_inference import raw_bytes
 from undertone_sidecar.open_inference.parameters import shown
 from undertone_sidecar.open_inference.request import BYTES, ID
@@ -75,6 +76,7 @@ _ROWS: Final = (
     Output("tokens", "UINT32", lambda rows: np.array([row.tokens for row in rows.classified], dtype=np.uint32)),
     Output("truncated", "BOOL", lambda rows: np.array([row.truncated for row in rows.classified], dtype=np.bool_)),
     Output("chunks", "UINT32", lambda rows: np.array([row.chunks for row in rows.classified], dtype=np.uint32)),
+    Output("flags", BYTES, lambda rows: [",".join(map(flag_name, row.flags)).encode() for row in rows.classified]),
 )
 _ABOVE_THRESHOLD: Final = Output(
     "above_threshold", "BOOL", lambda rows: rows.contract.above_threshold(rows.probabilities), has_labels=True

@@ -50,11 +50,13 @@ def write_version(
     max_tokens: int = MAX_TOKENS,
     labels: tuple[str, ...] = LABELS,
     thresholds: Sequence[float] = (),
+    flag_thresholds: contract_pb2.FlagThresholds | None = None,
 ) -> Path:
     """Writes and returns the folder `base`/`version`. The model has the name of `base`.
 
     Without `thresholds`, it is a single-label model. With a threshold for each label, it is a
-    multi-label model.
+    multi-label model. Without `flag_thresholds`, as in the contracts of earlier releases, no result
+    has a flag.
     """
     folder = base / str(version)
     folder.mkdir(parents=True)
@@ -71,6 +73,7 @@ def write_version(
         precision="fp32",
         problem_type=contract_pb2.PROBLEM_TYPE_MULTI_LABEL if thresholds else contract_pb2.PROBLEM_TYPE_SINGLE_LABEL,
         thresholds=thresholds,
+        flag_thresholds=flag_thresholds,
     )
     (folder / CONTRACT_FILE).write_text(json_format.MessageToJson(contract), "utf-8")
     return folder
