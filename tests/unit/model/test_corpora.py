@@ -85,6 +85,66 @@ def test_tales_of_both_readers(tmp_path: Path) -> None:
     ]
 
 
+EMOLIT_LABELS = [label for label in CORPORA["emolit"].mapping if label != "neutral"]
+
+
+def emolit_row(number: int, text: str, *labels: str) -> str:
+    return "\t".join([str(number), text, *("1" if label in labels else "0" for label in EMOLIT_LABELS)])
+
+
+def test_emolit_sentences_without_emotions_are_neutral(tmp_path: Path) -> None:
+    lines = [
+        "\t".join(["tid", "text", *EMOLIT_LABELS]),
+        emolit_row(3, 'Well," said he, "I never!', "surprise"),
+        emolit_row(8, "She wept and raged.", "despair", "frustration", "approval"),
+        emolit_row(9, "They trusted him.", "trust", "approval"),
+        emolit_row(12, "The mill stood by the river."),
+    ]
+    assert len(EMOLIT_LABELS) == 38
+    found = read_test_set("emolit", write(tmp_path / "gold.tsv", "\n".join(lines) + "\n"))
+    assert rows(found) == [
+        ('Well," said he, "I never!', {"surprise"}),
+        ("She wept and raged.", {"sadness", "anger"}),
+        ("They trusted him.", set()),
+        ("The mill stood by the river.", {"neutral"}),
+    ]
+    assert found.emotions == EMOTIONS
+
+
+def test_isear_reports_without_line_breaks_and_without_missing_answers(tmp_path: Path) -> None:
+    content = (
+        "ID|EMOT|Field1|SIT|STATE|\n"
+        "1|1|joy|When the letter came and á we read it.  |1|\n"
+        "1|2|fear|[ No response.]|1|\n"
+        "1|5|disgust|[ On a beach, a dead gull.]|1|\n"
+        '1|4|sadness|"My dog á\ndied."|1|\n'
+        "1|7|guilt|I forgot her name.|1|\n"
+    )
+    found = read_test_set("isear", write(tmp_path / "isear.csv", content))
+    assert rows(found) == [
+        ("When the letter came and we read it.", {"joy"}),
+        ("[ On a beach, a dead gull.]", {"disgust"}),
+        ("My dog died.", {"sadness"}),
+        ("I forgot her name.", {"sadness"}),
+    ]
+    assert found.emotions == ("joy", "sadness", "anger", "fear", "disgust")
+
+
+EMPATHETIC_HEADER = "conv_id,utterance_idx,context,prompt,speaker_idx,utterance,selfeval,tags\n"
+
+
+def test_empathetic_dialogues_have_one_situation_each(tmp_path: Path) -> None:
+    content = EMPATHETIC_HEADER + (
+        'hit:0,1,proud,My "boy"_comma_ aged six_comma_ swam. ,1,Hello_comma_ you,5|5|5_2|2|5,\n'
+        'hit:0,2,proud,My "boy"_comma_ aged six_comma_ swam. ,2,Oh,5|5|5_2|2|5,\n'
+        "hit:2,1,jealous,He has two.,3,He has,5|5|5_2|2|5,,One|Two\r\n"
+        "hit:4,1,disgusted,It had mould.,4,Yes,5|5|5_2|2|5,\n"
+    )
+    found = read_test_set("empathetic", write(tmp_path / "test.csv", content))
+    assert rows(found) == [('My "boy", aged six, swam.', {"joy"}), ("He has two.", set()), ("It had mould.", {"disgust"})]
+    assert found.emotions == EMOTIONS[:-1]
+
+
 def test_stories_and_goemotions_are_test_splits(tmp_path: Path) -> None:
     assert len(read_test_set("stories", PACKAGED_STORIES).texts) == 396
     write(tmp_path / "labels.txt", "joy\nneutral\ngrief")
@@ -102,6 +162,19 @@ def test_stories_and_goemotions_are_test_splits(tmp_path: Path) -> None:
         ("xed", "x.tsv", "text\t9\n", "x.tsv, line 1: the label '9' is unknown"),
         ("xed", "x.tsv", "text\n", "x.tsv, line 1: 1 columns; expected a sentence and its emotions"),
         ("xed", "x.tsv", "\n", "contains no texts; XED needs en-annotated.tsv"),
+        ("emolit", "e.tsv", "tid\ttext\n", "e.tsv, line 1: 2 columns; expected tid, text and 38 emotions"),
+        ("emolit", "e.tsv", "\t".join(["id", "text", *EMOLIT_LABELS]), "e.tsv, line 1: the header is invalid"),
+        (
+            "emolit",
+            "e.tsv",
+            "\t".join(["tid", "text", *EMOLIT_LABELS]) + "\n" + emolit_row(1, "a").replace("0", "0.5"),
+            "e.tsv, line 2: the value '0.5' is invalid; expected 0 or 1",
+        ),
+        ("isear", "i.csv", "ID,EMOT,SIT\n", "i.csv, line 1: the header is invalid"),
+        ("isear", "i.csv", "ID|EMOT|SIT|\n1|8|text|\n", "i.csv, line 2: EMOT is '8'; expected 1 to 7"),
+        ("empathetic", "d.csv", "conv_id,context\n", "d.csv, line 1: the header is invalid"),
+        ("empathetic", "d.csv", EMPATHETIC_HEADER + "hit:0,1,sad,a\n", "d.csv, line 2: 4 columns; expected conv_id"),
+        ("empathetic", "d.csv", EMPATHETIC_HEADER + "h,1,bad,a,1,b,5,\n", "d.csv, line 2: the label 'bad' is unknown"),
         ("tales", "t.emmood", "0\tN:X\tN:N\ttext\n", "t.emmood, line 1: the label 'X' is unknown"),
     ],
 )
@@ -112,7 +185,14 @@ def test_malformed_rows_are_refused(tmp_path: Path, name: str, file: str, conten
 
 
 def test_missing_files_are_refused(tmp_path: Path) -> None:
-    for name, file in (("reman", "r.tsv"), ("reman", "r.xml"), ("xed", "x.tsv")):
+    for name, file in (
+        ("reman", "r.tsv"),
+        ("reman", "r.xml"),
+        ("xed", "x.tsv"),
+        ("emolit", "e.tsv"),
+        ("isear", "i.csv"),
+        ("empathetic", "d.csv"),
+    ):
         with pytest.raises(DataError, match="does not exist"):
             read_test_set(name, tmp_path / file)
     with pytest.raises(DataError, match="contains no texts; Tales needs the folder"):

@@ -60,6 +60,16 @@ def _parse_rows(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--tales", type=options.EXISTING_FOLDER, help="Tales of Alm: folder of the authors' folders.")
 @click.option(
+    "--emolit", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE", help="EmoLit: gold.tsv."
+)
+@click.option("--isear", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE", help="ISEAR: isear.csv.")
+@click.option(
+    "--empathetic",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="EmpatheticDialogues: test.csv.",
+)
+@click.option(
     "--sets",
     metavar="NAME,…",
     callback=_parse_sets,
@@ -103,6 +113,9 @@ def evaluate(
     reman: Path | None,
     xed: Path | None,
     tales: Path | None,
+    emolit: Path | None,
+    isear: Path | None,
+    empathetic: Path | None,
     sets: tuple[str, ...] | None,
     rows: dict[str, int],
     all_rows: bool,
@@ -124,9 +137,18 @@ def evaluate(
 
     The corpora are not included: model/CARD.md says where to find them. Only rows with exactly one
     of the nine emotions have F1 and calibration error. Robustness is measured on fiction: stories,
-    REMAN and tales. Texts are truncated to the number of tokens of the model.
+    REMAN, tales and EmoLit. Texts are truncated to the number of tokens of the model.
     """
-    paths = {"stories": stories, "goemotions": goemotions, "reman": reman, "xed": xed, "tales": tales}
+    paths = {
+        "stories": stories,
+        "goemotions": goemotions,
+        "reman": reman,
+        "xed": xed,
+        "tales": tales,
+        "emolit": emolit,
+        "isear": isear,
+        "empathetic": empathetic,
+    }
     test_sets = _read_sets(paths, sets, rows, all_rows=all_rows)
     _check_writable(json_file)
     with quiet_tensorflow():

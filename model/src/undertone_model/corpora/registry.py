@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from undertone_model.corpora import reman, tales, xed
+from undertone_model.corpora import emolit, empathetic, isear, reman, tales, xed
 from undertone_model.corpora.corpus import Corpus, TestSet
 from undertone_model.corpora.plutchik import PLUTCHIK
 from undertone_model.data import Dataset, Split, load_goemotions, load_stories
@@ -67,6 +67,33 @@ CORPORA: Final = {
             fiction=True,
             mapping=tales.MAPPING,
             read=lambda folder, _: tales.read(folder),
+        ),
+        Corpus(
+            name="emolit",
+            title="EmoLit",
+            license="CC BY-SA 4.0",
+            place="gold.tsv",
+            fiction=True,
+            mapping=emolit.MAPPING,
+            read=lambda path, _: emolit.read(path),
+        ),
+        Corpus(
+            name="isear",
+            title="ISEAR",
+            license="CC BY-NC-SA 3.0",
+            place="isear.csv, with columns separated by vertical bars",
+            fiction=False,
+            mapping=isear.MAPPING,
+            read=lambda path, _: isear.read(path),
+        ),
+        Corpus(
+            name="empathetic",
+            title="EmpatheticDialogues",
+            license="CC BY-NC 4.0",
+            place="test.csv",
+            fiction=False,
+            mapping=empathetic.MAPPING,
+            read=lambda path, _: empathetic.read(path),
         ),
     )
 }

@@ -1,9 +1,23 @@
-"""Rows of the tab-separated files of corpora."""
+"""Text and tab-separated rows of the files of corpora."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from undertone_model.errors import DataError
+
+
+def read_text(path: Path, expected: str) -> str:
+    """The content of `path`, which `expected` describes in errors.
+
+    Bytes that are not UTF-8 are replaced, because some corpora have quotation marks in an encoding
+    of their own. Raises DataError for a missing file.
+    """
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; expected a file with {expected}") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
 
 
 def read_rows(
@@ -12,18 +26,10 @@ def read_rows(
     """Line numbers and values of the rows of `path`, without a header and without empty lines.
 
     `expected` describes a row in errors. Values are not quoted. With `line_breaks`, a value may
-    contain line breaks: a row with too few columns continues in the next line. Bytes that are not
-    UTF-8 are replaced, because some corpora have quotation marks in an encoding of their own.
-    Raises DataError, with file and line, for a missing file and for a row with another number of
-    columns.
+    contain line breaks: a row with too few columns continues in the next line. Raises DataError,
+    with file and line, for a missing file and for a row with another number of columns.
     """
-    try:
-        content = path.read_bytes().decode(errors="replace")
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; expected a file with {expected}") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    lines = enumerate(content.split("\n"), 1)
+    lines = enumerate(read_text(path, expected).split("\n"), 1)
     for number, line in lines:
         if (number == 1 and header) or not line.strip():
             continue
