@@ -1,0 +1,336 @@
+"""The command undertone-plan."""
+
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from undertone_cli.console import output_console
+from undertone_cli.readers import Format, ReadOptions
+from undertone_client.errors import UndertoneError
+from undertone_client.jobs import CommandError, ExitCode, Terminated, command_error
+from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
+from undertone_telemetry.options import IntegerRange, NumberRange, name_variables, option_group
+from undertone_telemetry.standard_output import checked_standard_output
+
+from undertone_planner.errors import PlannerError
+from undertone_planner.plan.constraint import PlanRefusedError
+from undertone_planner.plan.document import alternatives_document, plan_document
+from undertone_planner.plan.load import Batch
+from undertone_planner.plan.named_calibration import packaged_names
+from undertone_planner.plan.option_types import Duration
+from undertone_planner.plan.planner import make_plan
+from undertone_planner.plan.plots import as_text, write_png
+from undertone_planner.plan.request import Demand, Site, Texts
+from undertone_planner.plan.view import show_alternatives, show_plan
+from undertone_planner.plan.what_if import alternative, what_ifs
+from undertone_planner.plan.write_values import check_target, write_values
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _texts(**values: Any) -> Texts:
+    read = ReadOptions(
+        format=Format(values["input_format"]) if values["input_format"] else None,
+        text_column=values["text_column"],
+        min_characters=values["min_characters"],
+    )
+    return Texts(inputs=values["inputs"], read=read, lengths=values["lengths"], tokenizer=values["tokenizer"])
+
+
+_text_options = option_group(
+    "texts",
+    _texts,
+    click.argument("inputs", nargs=-1, metavar="[INPUT...]"),
+    click.option(
+        "--lengths",
+        type=_FILE,
+        metavar="FILE",
+        help="Histogram of the tokens of paragraphs instead of an INPUT: CSV with the header tokens,count, or JSON such as "
+        '{"120": 5000}.  [default: the lengths of the paper]',
+    ),
+    click.option(
+        "--format",
+        "input_format",
+        type=click.Choice([each.value for each in Format]),
+        help="Format of the INPUTs.  [default: from the suffix of each file]",
+    ),
+    click.option("--text-column", default="text", show_default=True, help="Column of the INPUTs with the text."),
+    click.option(
+        "--min-characters",
+        type=IntegerRange(min=0),
+        default=MIN_CHARACTERS,
+        show_default=True,
+        help="Skip paragraphs with fewer characters, as undertone score does.",
+    ),
+    click.option(
+        "--tokenizer",
+        type=_FILE,
+        metavar="FILE",
+        help="tokenizer.json of the model, to count tokens exactly.  [default: 4.1 characters a token]",
+    ),
+)
+
+_demand_options = option_group(
+    "demand",
+    Demand,
+    click.option(
+        "--paragraphs",
+        type=IntegerRange(min=1),
+        metavar="N",
+        help="Paragraphs of the batch job.  [default: those of the INPUTs]",
+    ),
+    click.option("--within", type=Duration(), help="Time for the batch job: 96h, 4d, 90m or 1h30m."),
+    click.option(
+        "--headroom",
+        type=NumberRange(min=0),
+        default=10.0,
+        show_default=True,
+        metavar="PERCENT",
+        help="Additional time that the plan leaves before the end of --within.",
+    ),
+    click.option(
+        "--clients",
+        type=IntegerRange(min=1),
+        metavar="N",
+        help="Clients of the batch job: processes of undertone score, or tasks of Spark.  [default: as many as the pods need]",
+    ),
+    click.option(
+        "--max-in-flight",
+        type=IntegerRange(min=1),
+        default=Batch(paragraphs=1, within_seconds=1).max_in_flight,
+        show_default=True,
+        metavar="N",
+        help="Largest number of calls in flight of a client.",
+    ),
+    click.option(
+        "--readers-per-second",
+        type=NumberRange(min=0, min_open=True),
+        metavar="R",
+        help="Calls of one paragraph a second, at the peak.",
+    ),
+    click.option(
+        "--p99",
+        type=NumberRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="Duration that 99 % of the readers' calls keep.",
+    ),
+    click.option(
+        "--max-tokens",
+        type=IntegerRange(min=16),
+        default=512,
+        show_default=True,
+        metavar="TOKENS",
+        help="Longest sequence of the model. Longer paragraphs are computed in chunks.",
+    ),
+)
+
+_site_options = option_group(
+    "site",
+    Site,
+    click.option(
+        "--calibration",
+        "calibrations",
+        multiple=True,
+        default=("emotions",),
+        show_default=True,
+        metavar="NAME|FILE",
+        help=f"Measured speed of a pod: a file of undertone-bench pod, or a packaged example ({', '.join(packaged_names())}). "
+        "Can be repeated, to compare.",
+    ),
+    click.option(
+        "--calibrated-on",
+        metavar="NODE-TYPE",
+        help="Node type on which the file of --calibration was measured. Speeds on other node types are relative to it.  "
+        "[default: the reference of the table]",
+    ),
+    click.option(
+        "--node-type",
+        "node_types",
+        multiple=True,
+        default=("c7a.4xlarge",),
+        show_default=True,
+        metavar="NAME",
+        help="Node type of the table. Can be repeated, to compare.",
+    ),
+    click.option(
+        "--node-types",
+        "node_types_file",
+        type=_FILE,
+        metavar="FILE",
+        help="Table of node types and prices (TOML).  [default: the packaged table; see --show-node-types]",
+    ),
+    click.option(
+        "--values", type=_FILE, metavar="FILE", help="Values of the chart as they are.  [default: the chart's defaults]"
+    ),
+    click.option(
+        "--pod-cores",
+        type=IntegerRange(min=1),
+        metavar="N",
+        help="Physical cores of a pod, which set its CPU requests and limits.  [default: the resources of --values]",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16"]),
+        help="Precision of the model.  [default: model.precision of --values, else that of the calibration]",
+    ),
+    click.option("--spot/--on-demand", default=False, show_default=True, help="Market of the nodes."),
+    click.option("--max-nodes", type=IntegerRange(min=1), metavar="N", help="Quota of nodes.  [default: no quota]"),
+)
+
+
+def _show_node_types(context: click.Context, _option: click.Parameter, value: object) -> None:
+    if value and not context.resilient_parsing:
+        from undertone_planner.plan.node_types import PACKAGED_TABLE
+
+        click.echo(PACKAGED_TABLE.read_text(encoding="utf-8"), nl=False)
+        context.exit()
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  undertone-plan --paragraphs 95_000_000 --within 96h
+  undertone-plan novels/*.txt --paragraphs 2_000_000 --within 8h --calibration pod.json
+  undertone-plan --readers-per-second 40 --p99 0.3 --values values.yaml
+  undertone-plan --paragraphs 95_000_000 --within 96h --pod-cores 2 --calibration bert-base \\
+      --node-type c7i.4xlarge --node-type c7a.4xlarge --spot
+  undertone-plan --paragraphs 5_000_000 --within 1d --values values.yaml --write planned.yaml
+
+\b
+The plan has the smallest fleet that meets the deadline and the p99, in closed form.
+
+\b
+Shell completion (bash, zsh, fish):
+  eval "$(_UNDERTONE_PLAN_COMPLETE=bash_source undertone-plan)"
+
+\b
+Exit codes:
+  0    planned
+  1    no plan works: the message names the binding constraint and a remedy
+  2    the options or a file are invalid
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)""",
+)
+@_text_options
+@_demand_options
+@_site_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan, its course and the alternatives as JSON.")
+@click.option("--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the course as a plot.")
+@click.option(
+    "--write",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write --values with the autoscaling, the resources and the batch settings of the plan. Other values and comments "
+    "stay. FILE can be that of --values.",
+)
+@click.option(
+    "--show-node-types",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_node_types,
+    help="Print the packaged table of node types, to edit it, and exit.",
+)
+@click.version_option(package_name="undertone-planner", prog_name="undertone-plan")
+def plan(
+    texts: Texts,
+    demand: Demand,
+    site: Site,
+    *,
+    as_json: bool,
+    png: Path | None,
+    write: Path | None,
+) -> None:
+    """Plan a fleet: pods, nodes, hours and cost for a batch job, for readers, or for both.
+
+    An INPUT is a file, a folder or a pattern, as for undertone score. Only the lengths of its
+    paragraphs are used.
+    """
+    if write is not None:
+        check_target(write, site.values)
+    lengths, description = texts.measure()
+    load = demand.load(lengths, counted=bool(texts.inputs or texts.lengths))
+    if png is not None and load.batch is None:
+        raise PlannerError("--png plots the course of a batch job: add --paragraphs and --within, or omit --png")
+    types = site.types()
+    choices = site.settings(types)
+    setting, calibration = choices[0]
+    planned = make_plan(setting, load)
+    alternatives = what_ifs(planned, types)
+    compared = [alternative(f"{one.calibration_name} on {one.node.name}", one, load) for one, _ in choices]
+    if as_json:
+        document = {
+            "plan": plan_document(planned, types),
+            "what_if": alternatives_document(alternatives),
+            "comparison": alternatives_document(compared if len(compared) > 1 else []),
+        }
+        click.echo(json.dumps(document, indent=2))
+    else:
+        console = output_console()
+        show_plan(planned, types, calibration, description, console)
+        if planned.course:
+            console.print()
+            click.echo(as_text(planned))
+        console.print()
+        show_alternatives("What if (closed form)", alternatives, console)
+        if len(compared) > 1:
+            console.print()
+            show_alternatives("Calibrations and node types (closed form)", compared, console)
+    if png is not None:
+        write_png(planned, png)
+        click.echo(f"wrote {png}", err=True)
+    if write is not None:
+        write_values(planned, write, site.values, datetime.now(UTC).date())
+        click.echo(f"wrote {write}: helm upgrade --install undertone CHART --values {write}", err=True)
+
+
+name_variables(plan, "UNDERTONE_PLAN_")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its exit code."""
+    with _explained_errors(), checked_standard_output():
+        plan.main(args=None if arguments is None else list(arguments), prog_name="undertone-plan", standalone_mode=False)
+
+
+@contextmanager
+def _explained_errors() -> Iterator[None]:
+    """Show expected errors in one line, and exit with their code."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except click.exceptions.Exit as done:
+        raise SystemExit(done.exit_code) from None
+    except (
+        click.ClickException,
+        PlannerError,
+        PlanRefusedError,
+        UndertoneError,
+        KeyboardInterrupt,
+        click.Abort,
+        Terminated,
+    ) as error:
+        shown = _command_error(error)
+        shown.show()
+        raise SystemExit(shown.exit_code) from None
+
+
+def _command_error(error: BaseException) -> click.ClickException:
+    match error:
+        case PlanRefusedError():
+            return CommandError(f"no plan: {error}", ExitCode.FAILED)
+        case PlannerError():
+            return CommandError(str(error), ExitCode.USAGE)
+        case click.Abort():
+            return CommandError("interrupted", ExitCode.INTERRUPTED)
+    return command_error(error, "the service")

@@ -1,0 +1,49 @@
+"""Writes the values of a plan to a values file."""
+
+from datetime import date
+from pathlib import Path
+
+from undertone_planner.errors import ValuesError
+from undertone_planner.plan.plan import Plan
+from undertone_planner.plan.plan_values import plan_values
+from undertone_planner.plan.quantities import duration_text
+from undertone_planner.plan.values_file import set_values
+
+
+def check_target(path: Path, values: Path | None) -> None:
+    """Refuse to replace a file that is not the one of --values.
+
+    Raises:
+        ValuesError: The file exists, or its folder does not.
+    """
+    if path.exists() and (values is None or not path.samefile(values)):
+        raise ValuesError(f"--write {path} exists: pass it with --values too to change it, or name a new file")
+    if not path.parent.is_dir():
+        raise ValuesError(f"--write {path}: there is no folder {path.parent}: create it, or name another")
+
+
+def write_values(plan: Plan, path: Path, values: Path | None, today: date) -> None:
+    """Write the values of the plan to `path`, with all that the file `values` has.
+
+    Raises:
+        ValuesError: The file of --values cannot be changed, or the file cannot be written.
+    """
+    before = f"# {_summary(plan, today)}\n" if values is None else values.read_text(encoding="utf-8")
+    try:
+        after = set_values(before, plan_values(plan))
+    except ValuesError as error:
+        raise ValuesError(f"--values {values}: {error}") from None
+    try:
+        path.write_text(after, encoding="utf-8")
+    except OSError as error:
+        raise ValuesError(f"--write {path} cannot be written: {error.strerror}") from None
+
+
+def _summary(plan: Plan, today: date) -> str:
+    batch, readers = plan.load.batch, plan.load.readers
+    parts = []
+    if batch is not None:
+        parts.append(f"{batch.paragraphs:,} paragraphs within {duration_text(batch.within_seconds)}")
+    if readers is not None:
+        parts.append(f"{readers.per_second:g} readers a second with a p99 of {readers.p99_seconds:g} s")
+    return f"undertone-plan, {today}: {' and '.join(parts)}, on {plan.setting.node.name}"
