@@ -86,7 +86,7 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
         *JOBS,
         *ALL_TELEMETRY,
     },
-    "undertone-planner": {"undertone-planner", *CLIENT},
+    "undertone-planner": {"undertone-planner", "plotext", "pyyaml", *COMMAND},
     "undertone-schedules": {"undertone-schedules", *JOBS, *DATADOG},
     "undertone-sidecar": {
         *("undertone-sidecar", "grpcio-health-checking", "grpcio-reflection", "numpy"),

@@ -1,6 +1,7 @@
 import contextlib
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ ALL_READY = ChartValues(min_replicas=10, max_replicas=10)
 MANY = ChartValues(max_replicas=100_000)
 
 
-def refusal(load: Load, **fields: object) -> PlanRefusedError:
+def refusal(load: Load, **fields: Any) -> PlanRefusedError:
     with pytest.raises(PlanRefusedError) as found:
         make_plan(setting(**fields), load)
     return found.value

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from undertone_planner.errors import ValuesError
-from undertone_planner.plan.values_file import set_values
+from undertone_planner.plan.values_file import Scalar, set_values
 
 FILE = """\
 # Values of the reading team.
@@ -68,7 +68,7 @@ def test_incomplete_files_get_the_value(text: str, after: str) -> None:
 
 
 def test_a_second_time_changes_nothing() -> None:
-    changes = {"autoscaling.maxReplicas": 40, "sidecar.resources.requests.cpu": "250m"}
+    changes: dict[str, Scalar] = {"autoscaling.maxReplicas": 40, "sidecar.resources.requests.cpu": "250m"}
     once = set_values(FILE, changes)
     assert set_values(once, changes) == once
 
