@@ -41,8 +41,8 @@ CHARTS = (
     Chart(
         "Coverage",
         "How many paragraphs have a score of their present text.",
-        "SELECT scored, unlabelled, outdated, dead_letters, coverage, deleted, documents, truncated, tokens, first_day,"
-        " last_day\n"
+        "SELECT scored, unlabelled, outdated, dead_letters, coverage, deleted, documents, truncated, flagged, tokens,"
+        " first_day, last_day\n"
         "FROM emotions.stories_coverage",
     ),
     Chart(

@@ -25,8 +25,9 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     labels = "".join(f', 0.0::FLOAT AS "{label}"' for label in EMOTIONS)
     connection.execute(
         "CREATE TABLE emotions.stories AS SELECT '' AS id, '' AS document, 0::BIGINT AS position, '' AS text_sha256"
-        f", '' AS label{labels}, 1 AS tokens, 1 AS chunks, false AS truncated, '' AS model_name, 1 AS model_version"
-        ", '' AS precision, '' AS policy, now() AS scored_at, NULL::TIMESTAMPTZ AS deleted_at"
+        f", '' AS label{labels}, 1 AS tokens, 1 AS chunks, false AS truncated, '' AS flags"
+        ", '' AS model_name, 1 AS model_version, '' AS precision, '' AS policy"
+        ", now() AS scored_at, NULL::TIMESTAMPTZ AS deleted_at"
     )
     connection.execute(
         "CREATE TABLE emotions.stories_dead_letters AS SELECT '' AS id, '' AS status, '' AS reason, 1 AS attempts,"

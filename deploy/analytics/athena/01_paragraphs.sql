@@ -83,6 +83,8 @@ SELECT
   tokens,
   chunks,
   truncated,
+  COALESCE(flags, '') AS flags,
+  COALESCE(flags, '') <> '' AS flagged,
   scores.model_name || ' ' || CAST(scores.model_version AS VARCHAR) || ' ' || scores."precision" || ' (' || scores.policy || ')' AS model,
   CAST(AT_TIMEZONE(scored_at, 'UTC') AS TIMESTAMP) AS scored_at,
   CAST(AT_TIMEZONE(scored_at, 'UTC') AS DATE) AS day

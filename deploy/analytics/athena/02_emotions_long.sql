@@ -32,6 +32,7 @@ FROM (
     END AS probability,
     scores.label = emotions.emotion AS has_label,
     scores.tokens,
+    COALESCE(scores.flags, '') <> '' AS flagged,
     scores.model_name || ' ' || CAST(scores.model_version AS VARCHAR) || ' ' || scores."precision" || ' (' || scores.policy || ')' AS model,
     CAST(AT_TIMEZONE(scores.scored_at, 'UTC') AS DATE) AS day
   FROM emotions.stories AS scores

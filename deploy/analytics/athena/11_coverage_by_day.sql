@@ -7,6 +7,7 @@ SELECT
   CAST(SUM(failed) AS BIGINT) AS dead_letters,
   CAST(SUM(scored) AS DOUBLE) / SUM(scored + failed) AS coverage,
   CAST(SUM(truncated) AS BIGINT) AS truncated,
+  CAST(SUM(flagged) AS BIGINT) AS flagged,
   CAST(SUM(tokens) AS BIGINT) AS tokens,
   CAST(SUM(tokens) AS DOUBLE) / NULLIF(SUM(scored), 0) AS mean_tokens,
   SUM(confidence) / NULLIF(SUM(scored), 0) AS mean_confidence
@@ -17,6 +18,7 @@ FROM (
     CASE WHEN label_count = 0 THEN 1 ELSE 0 END AS unlabelled,
     0 AS failed,
     CASE WHEN truncated THEN 1 ELSE 0 END AS truncated,
+    CASE WHEN flagged THEN 1 ELSE 0 END AS flagged,
     CAST(tokens AS BIGINT) AS tokens,
     confidence
   FROM emotions.stories_paragraphs AS paragraphs
@@ -27,6 +29,7 @@ FROM (
     0 AS unlabelled,
     1 AS failed,
     0 AS truncated,
+    0 AS flagged,
     0 AS tokens,
     CAST(0 AS DOUBLE) AS confidence
   FROM emotions.stories_dead_letters AS dead_letters

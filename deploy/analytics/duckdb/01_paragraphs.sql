@@ -83,6 +83,8 @@ SELECT
   tokens,
   chunks,
   truncated,
+  COALESCE(flags, '') AS flags,
+  COALESCE(flags, '') <> '' AS flagged,
   scores.model_name || ' ' || CAST(scores.model_version AS TEXT) || ' ' || scores."precision" || ' (' || scores.policy || ')' AS model,
   CAST(scored_at AT TIME ZONE 'UTC' AS TIMESTAMP) AS scored_at,
   CAST(scored_at AT TIME ZONE 'UTC' AS DATE) AS day

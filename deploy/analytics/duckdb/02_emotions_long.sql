@@ -32,6 +32,7 @@ FROM (
     END AS probability,
     scores.label = emotions.emotion AS has_label,
     scores.tokens,
+    COALESCE(scores.flags, '') <> '' AS flagged,
     scores.model_name || ' ' || CAST(scores.model_version AS TEXT) || ' ' || scores."precision" || ' (' || scores.policy || ')' AS model,
     CAST(scores.scored_at AT TIME ZONE 'UTC' AS DATE) AS day
   FROM undertone.emotions.stories AS scores

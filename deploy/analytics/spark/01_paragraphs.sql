@@ -83,6 +83,8 @@ SELECT
   tokens,
   chunks,
   truncated,
+  COALESCE(flags, '') AS flags,
+  COALESCE(flags, '') <> '' AS flagged,
   scores.model_name || ' ' || CAST(scores.model_version AS STRING) || ' ' || scores.`precision` || ' (' || scores.policy || ')' AS model,
   CAST('1970-01-01 00:00:00' AS TIMESTAMP_NTZ) + MAKE_DT_INTERVAL(0, 0, 0, UNIX_MICROS(scored_at) / CAST('1000000' AS DECIMAL(7, 0))) AS scored_at,
   DATE_ADD(CAST('1970-01-01' AS DATE), CAST(FLOOR(UNIX_MICROS(scored_at) / 86400000000) AS INT)) AS day

@@ -32,6 +32,7 @@ FROM (
     END AS probability,
     scores.label = emotions.emotion AS has_label,
     scores.tokens,
+    COALESCE(scores.flags, '') <> '' AS flagged,
     scores.model_name || ' ' || CAST(scores.model_version AS STRING) || ' ' || scores.`precision` || ' (' || scores.policy || ')' AS model,
     DATE_ADD(CAST('1970-01-01' AS DATE), CAST(FLOOR(UNIX_MICROS(scores.scored_at) / 86400000000) AS INT)) AS day
   FROM undertone.emotions.stories AS scores

@@ -9,6 +9,7 @@ SELECT
   deleted,
   documents,
   truncated,
+  flagged,
   tokens,
   first_day,
   last_day
@@ -20,6 +21,7 @@ FROM (
     CAST(COALESCE(SUM(CASE WHEN NOT scores.deleted_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS deleted,
     COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND scores.truncated THEN 1 ELSE 0 END), 0) AS BIGINT) AS truncated,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND COALESCE(scores.flags, '') <> '' THEN 1 ELSE 0 END), 0) AS BIGINT) AS flagged,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.tokens AS BIGINT) ELSE 0 END), 0) AS BIGINT) AS tokens,
     MIN(
       CASE

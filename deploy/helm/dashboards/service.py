@@ -166,6 +166,12 @@ LANES: Final = Section(
                 Target(Rate(Series("undertone_chunks_total")), "chunks"),
             ),
         ),
+        Panel(
+            "Flagged paragraphs",
+            "Scored paragraphs whose result is not reliable: foreign languages and unreadable texts.",
+            Unit.PER_SECOND,
+            (Target(Rate(Series("undertone_flagged_paragraphs_total", ("flag",))), "{flag}"),),
+        ),
     ),
 )
 

@@ -30,6 +30,7 @@ class Scored:
     scored_at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
     deleted: bool = False
     above_threshold: tuple[str, ...] | None = None
+    flags: str | None = None
 
     @property
     def known(self) -> list[float]:
@@ -54,6 +55,10 @@ class Scored:
     @property
     def model(self) -> str:
         return f"emotions {self.version} bf16 (truncate)"
+
+    @property
+    def flagged(self) -> bool:
+        return bool(self.flags)
 
     @property
     def day(self) -> date:
@@ -88,6 +93,7 @@ def scores_table(rows: Sequence[Scored], *, multi_label: bool = False) -> pa.Tab
             "tokens": row.tokens,
             "chunks": 1,
             "truncated": row.truncated,
+            "flags": row.flags,
             "model_name": "emotions",
             "model_version": row.version,
             "precision": "bf16",

@@ -48,6 +48,7 @@ class ScoredFolder:
         text: str = "",
         ident: str = "",
         kept: tuple[object, ...] = (),
+        flags: str | None = "",
     ) -> None:
         """Add a paragraph, by default at the next position of its document."""
         if position is None:
@@ -57,7 +58,7 @@ class ScoredFolder:
         paragraph = InputParagraph(len(self.rows), ident, document, position, "", None, sha256(text or ident), kept=kept)
         limits = zip(self.labels, probabilities, self.thresholds, strict=True) if self.thresholds else ()
         above = tuple(name for name, probability, threshold in limits if probability >= threshold)
-        score = TextScore(label, tuple(probabilities), 10 + position, 1, truncated=False, labels_above_threshold=above)
+        score = TextScore(label, tuple(probabilities), 10 + position, 1, False, above, flags)
         self.rows.append(ScoreRow(paragraph, score, NOON))
 
     def fail(self, ident: str, status: str, reason: str) -> None:

@@ -68,6 +68,7 @@ def _rows(draw: st.DrawFn, ids: Sequence[str]) -> list[Scored]:
             draw(st.integers(1, 2)),
             draw(times),
             draw(st.sampled_from([False, False, False, True])),
+            flags=draw(st.sampled_from([None, "", "language", "language,unreadable"])),
         )
         for ident in ids
     ]
@@ -110,6 +111,7 @@ def large_example(*, multi_label: bool = False) -> Reference:
             version,
             START + timedelta(minutes=numbers.randrange(20 * 24 * 60)),
             numbers.random() < 0.2,
+            flags=numbers.choice([None, "", "", "language"]),
         )
         if not multi_label or version == 1:
             return scored

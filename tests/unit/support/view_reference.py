@@ -37,7 +37,8 @@ class Reference:
             )
             yield {
                 **_fields(row, "id", "document", "position", "label", "labels", "label_count"),
-                **_fields(row, "tokens", "truncated", "model", "day"),
+                **_fields(row, "tokens", "truncated", "flagged", "model", "day"),
+                "flags": row.flags or "",
                 "text_sha256": row.text,
                 "confidence": max(row.known),
                 "second_label": runner_up,
@@ -53,7 +54,9 @@ class Reference:
         for row in self._live:
             for emotion, probability in zip(LABELS, row.probabilities, strict=True):
                 if probability is not None:
-                    shared = _fields(row, "id", "document", "position", "label", "label_count", "tokens", "model", "day")
+                    shared = _fields(
+                        row, "id", "document", "position", "label", "label_count", "tokens", "flagged", "model", "day"
+                    )
                     has_label = emotion in row.own_labels
                     yield {**shared, "emotion": emotion, "probability": probability, "has_label": has_label}
 
@@ -74,6 +77,8 @@ class Reference:
                 "labelled_share": labelled / len(rows),
                 "unlabelled_paragraphs": unlabelled,
                 "unlabelled_share": unlabelled / len(rows),
+                "flagged_paragraphs": len(rows) - len(unflagged := [row for row in rows if not row["flagged"]]),
+                "unflagged_labelled_share": _mean(row["has_label"] for row in unflagged) if unflagged else None,
             }
 
     def arcs(self) -> Iterator[Row]:
@@ -97,12 +102,12 @@ class Reference:
     def strongest_paragraphs(self) -> Iterator[Row]:
         for rows in _grouped(self.emotions_long(), "emotion").values():
             for rank, row in enumerate(sorted(rows, key=lambda row: (-row["probability"], row["id"])), 1):
-                left_out = ("day", "label_count")
+                left_out = ("day", "label_count", "flagged")
                 yield {name: value for name, value in row.items() if name not in left_out} | {"rank": rank}
 
     def uncertain_paragraphs(self) -> Iterator[Row]:
         ranked = sorted(self.paragraphs(), key=lambda row: (row["margin"], -row["entropy"], row["id"]))
-        left_out = ("label_count", "chunks", "truncated", "scored_at", "day")
+        left_out = ("label_count", "chunks", "truncated", "flags", "flagged", "scored_at", "day")
         for rank, row in enumerate(ranked, 1):
             yield {name: value for name, value in row.items() if name not in left_out} | {"rank": rank}
 
@@ -167,6 +172,7 @@ class Reference:
             "deleted": len(self.scores) - len(live),
             "documents": len({row.document for row in live} - {None}),
             "truncated": sum(row.truncated for row in live),
+            "flagged": sum(row.flagged for row in live),
             "tokens": sum(row.tokens for row in live),
             "first_day": min((row.day for row in live), default=None),
             "last_day": max((row.day for row in live), default=None),
@@ -184,6 +190,7 @@ class Reference:
                 "dead_letters": failures[day],
                 "coverage": len(rows) / (len(rows) + failures[day]),
                 "truncated": sum(row.truncated for row in rows),
+                "flagged": sum(row.flagged for row in rows),
                 "tokens": tokens,
                 "mean_tokens": tokens / len(rows) if rows else None,
                 "mean_confidence": _mean(max(row.known) for row in rows) if rows else None,

@@ -195,6 +195,7 @@ def test_changed_texts_are_not_compared(views: Views) -> None:
 def test_models_with_other_labels_are_compared() -> None:
     connection = duckdb.connect()
     columns = "'1' AS id, 'd' AS document, 0 AS position, 't' AS text_sha256, 10 AS tokens, 1 AS chunks, false AS truncated"
+    columns += ", '' AS flags"
     columns += ", 'm' AS model_name, 1 AS model_version, 'fp32' AS \"precision\", 'truncate' AS policy, now() AS scored_at"
     connection.execute(f"CREATE TABLE scores_before AS SELECT {columns}, NULL::DATE AS deleted_at, 'joy' AS label, 1.0 AS joy")
     connection.execute(

@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 from undertone_cli.commands import classify as classify_module
 from undertone_client.testing import FakeClassifier
+from undertone_protos.v1 import classifier_pb2
 
 from tests.unit.support.command import Command
 
@@ -99,6 +100,14 @@ def test_policy_option_reaches_the_service(command: Command) -> None:
     assert json.loads(command("classify", "--policy", "truncate", "word " * 600).output)["truncated"] is True
     result = command("classify", "--policy", "reject", "word " * 600)
     assert (result.exit_code, "602 tokens" in result.output) == (1, True)
+
+
+def test_flags_are_in_the_output(command: Command, threaded_service: FakeClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    threaded_service.flags = {"Xyzzy.": (classifier_pb2.FLAG_LANGUAGE, classifier_pb2.FLAG_UNREADABLE)}
+    assert json.loads(command("classify", "Xyzzy.").output)["flags"] == ["language", "unreadable"]
+    assert json.loads(command("classify", "Home.").output)["flags"] == []
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "not reliable: the text is in a language that the model was not made" in command("classify", "Xyzzy.").output
 
 
 def test_empty_text_is_not_sent(command: Command) -> None:

@@ -24,6 +24,17 @@ def test_default_output_is_in_the_folder(folder: Path) -> None:
     assert (folder / "_report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_flagged_paragraphs_are_counted_and_marked(scored: ScoredFolder, point: Point) -> None:
+    for flags in ("", None, "language", "language,unreadable"):
+        scored.add("a", point("joy"), flags=flags)
+    folder = scored.write()
+    assert CliRunner().invoke(report, [str(folder)]).exit_code == 0
+    page = " ".join((folder / "_report.html").read_text(encoding="utf-8").split())
+    assert "<dt>Not reliable</dt><dd>2</dd>" in page
+    assert "in a language that the model was not made for (2) or not readable for the model (1). All figures" in page
+    assert '<span class="flag">not reliable: in a language that the model was not made for</span>' in page
+
+
 def test_output_and_text_options(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "elsewhere.html"
     assert CliRunner().invoke(report, [str(folder), "--output", str(output), "--with-text"]).exit_code == 0

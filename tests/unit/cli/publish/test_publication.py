@@ -14,6 +14,7 @@ from pyiceberg.expressions import EqualTo
 from pyiceberg.transforms import DayTransform
 from undertone_cli.publish.publication import BUCKETS
 from undertone_client.testing import FakeClassifier, ItemFault, expected_independent_probabilities
+from undertone_protos.v1 import classifier_pb2
 
 from tests.unit.cli.publish.conftest import NAME, MakeFolder
 from tests.unit.cli.publish.tables import read, row, texts_of
@@ -132,6 +133,19 @@ def test_new_emotions_and_columns_are_added(
     assert rows["awe"].is_valid().to_pylist() == [False, True, True]
     assert rows[labels[-1]].is_valid().to_pylist() == [True, False, False]
     assert len(snapshots(catalog)) == 2
+
+
+def test_a_table_of_an_earlier_release_gets_the_column_of_flags(
+    catalog: Catalog, scored: MakeFolder, publish: Publish, threaded_service: FakeClassifier
+) -> None:
+    publish(scored([row(1), row(2)]))
+    with catalog.load_table(NAME).update_schema() as update:
+        update.delete_column("flags")
+    threaded_service.flags = {"Foreign.": (classifier_pb2.FLAG_LANGUAGE,)}
+    publish(scored([row(2, "Foreign."), row(3)]))
+    rows = read(catalog)
+    assert dict(zip(rows["id"].to_pylist(), rows["flags"].to_pylist(), strict=True)) == {1: None, 2: "language", 3: ""}
+    assert rows.schema.names[rows.schema.names.index("truncated") :][:3] == ["truncated", "flags", "model_name"]
 
 
 def test_models_of_both_kinds_share_a_table(

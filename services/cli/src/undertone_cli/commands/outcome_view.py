@@ -1,21 +1,16 @@
 """Scores and failures of `undertone classify`: JSON for programs, bars for people."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from undertone_client.values import Failure, Flag, Outcome, ProblemType, Score
+from undertone_client.values import Failure, Outcome, ProblemType, Score
 
+from undertone_cli.flag_reasons import describe_flags
 from undertone_cli.formatting import bar
 from undertone_cli.readers import printable
-
-FLAG_REASONS: Mapping[str, str] = {
-    Flag.LANGUAGE: "the text is in a language that the model was not made for",
-    Flag.UNREADABLE: "the model cannot read the text",
-}
 
 MAX_BARS = 20
 """Labels with a bar on a terminal. Labels above their threshold always have one."""
@@ -77,7 +72,7 @@ def show_score(score: Score, console: Console) -> None:
         names = ", ".join(map(printable, assigned)) or "none: no probability reaches the threshold of its label"
         console.print(Text(f"labels: {names}"))
     if score.flags:
-        console.print(Text(f"not reliable: {', '.join(FLAG_REASONS.get(flag, flag) for flag in score.flags)}", "yellow"))
+        console.print(Text(f"not reliable: the text is {describe_flags(score.flags_text)}", "yellow"))
     chunks = ", truncated" if score.truncated else f", in {score.chunks} chunks" if score.chunks > 1 else ""
     milliseconds = score.timings.total_seconds * 1000
     console.print(Text(f"{score.tokens} tokens{chunks} · {score.model} · {milliseconds:.0f} ms", "dim"))

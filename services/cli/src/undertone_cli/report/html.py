@@ -11,6 +11,7 @@ import jinja2
 from undertone_client.jobs import OutputError
 
 from undertone_cli import formatting
+from undertone_cli.flag_reasons import describe_flags
 from undertone_cli.report import charts, palette, throughput_chart
 from undertone_cli.report.chart_data import ChartData, chart_data, row_top
 from undertone_cli.report.comparison import compare_runs
@@ -84,6 +85,7 @@ def render(page: Page, data: ChartData, texts: Mapping[str, str] | None = None) 
         "date_and_time": formatting.date_and_time,
         "valence": formatting.signed,
         "points": formatting.points,
+        "reasons": describe_flags,
         "title_of": title_of,
     }
     environment.globals |= {

@@ -42,6 +42,8 @@ class StrongParagraph:
     position: int
     text_sha256: str
     probability: float
+    flags: str | None = None
+    """Reasons why the score is not reliable, separated by commas. None or empty without any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ documents, not on the number of paragraphs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from undertone_client.jobs import OutputError
-from undertone_client.jobs.score_columns import LABELS_ABOVE_THRESHOLD_COLUMN, MODEL_COLUMNS
+from undertone_client.jobs.score_columns import FLAGS_COLUMN, LABELS_ABOVE_THRESHOLD_COLUMN, MODEL_COLUMNS
 
 from undertone_cli.report.summary import LabelTotal, StrongParagraph
 from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity, ScoreTable
@@ -47,6 +47,8 @@ class Survey:
         tokens: tokens of all paragraphs.
         truncated: paragraphs whose end was not scored.
         chunked: paragraphs that were scored in chunks.
+        flagged: paragraphs whose score is not reliable.
+        flags: number of paragraphs with each flag, by its name.
     """
 
     labels: Sequence[LabelTotal]
@@ -59,6 +61,8 @@ class Survey:
     tokens: int
     truncated: int
     chunked: int
+    flagged: int
+    flags: Mapping[str, int]
 
 
 def read_parts(folder: RunFolder, identity: RunIdentity) -> Iterator[pa.Table]:
@@ -118,6 +122,7 @@ class _Totals:
         self._ranges = [0] * CONFIDENCE_RANGES
         self._documents: dict[str, DocumentRange] = {}
         self._counts: Counter[str] = Counter()
+        self._flags: Counter[str] = Counter()
         self.paragraphs = 0
         self.models: set[tuple[Any, ...]] = set()
 
@@ -127,6 +132,7 @@ class _Totals:
         self._counts["tokens"] += pc.sum(table["tokens"]).as_py()
         self._counts["truncated"] += pc.sum(table["truncated"]).as_py()
         self._counts["chunked"] += pc.sum(pc.greater(table["chunks"], 1)).as_py()
+        self._add_flags(table)
         self._add_labels(table)
         self._add_confidence(table)
         ranges = table.select(["document", "position"]).group_by("document")
@@ -156,9 +162,16 @@ class _Totals:
                 {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(table["label"])}
             )
 
+    def _add_flags(self, table: pa.Table) -> None:
+        for entry in pc.value_counts(table[FLAGS_COLUMN.name]):
+            if flags := entry["values"].as_py():
+                count = entry["counts"].as_py()
+                self._counts["flagged"] += count
+                self._flags.update(dict.fromkeys(flags.split(","), count))
+
     def _merge(self, old: list[StrongParagraph], table: pa.Table, label: str) -> list[StrongParagraph]:
         # Arrow reads a name that begins with a dot or a bracket as a path of nested fields.
-        names = ["id", "document", "position", "text_sha256"]
+        names = ["id", "document", "position", "text_sha256", FLAGS_COLUMN.name]
         columns = table.select([*names, label]).rename_columns([*names, "probability"])
         keys = [("probability", "descending"), ("document", "ascending"), ("position", "ascending")]
         rows = columns.take(pc.select_k_unstable(columns, self._count, sort_keys=keys)).to_pylist()
@@ -198,6 +211,8 @@ class _Totals:
             tokens=self._counts["tokens"],
             truncated=self._counts["truncated"],
             chunked=self._counts["chunked"],
+            flagged=self._counts["flagged"],
+            flags=self._flags,
         )
 
 

@@ -8,6 +8,7 @@
 -- deleted: the number of paragraphs that are no longer in the source; not counted elsewhere
 -- documents: the number of stories
 -- truncated: the number of scored paragraphs whose end was ignored
+-- flagged: the number of scored paragraphs whose score is not reliable
 -- tokens: the number of tokens of the scored paragraphs
 -- first_day: the date of the oldest score, in UTC
 -- last_day: the date of the newest score, in UTC
@@ -20,6 +21,7 @@ SELECT
   deleted,
   documents,
   truncated,
+  flagged,
   tokens,
   first_day,
   last_day
@@ -31,6 +33,7 @@ FROM (
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS deleted,
     COUNT(DISTINCT CASE WHEN scores.deleted_at IS NULL THEN scores.document END) AS documents,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND scores.truncated THEN 1 ELSE 0 END), 0) AS BIGINT) AS truncated,
+    CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL AND COALESCE(scores.flags, '') <> '' THEN 1 ELSE 0 END), 0) AS BIGINT) AS flagged,
     CAST(COALESCE(SUM(CASE WHEN scores.deleted_at IS NULL THEN CAST(scores.tokens AS BIGINT) ELSE 0 END), 0) AS BIGINT) AS tokens,
     MIN(CASE WHEN scores.deleted_at IS NULL THEN DAY_IN_UTC(scores.scored_at) END) AS first_day,
     MAX(CASE WHEN scores.deleted_at IS NULL THEN DAY_IN_UTC(scores.scored_at) END) AS last_day

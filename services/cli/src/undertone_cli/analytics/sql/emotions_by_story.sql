@@ -9,6 +9,8 @@
 -- labelled_share: labelled_paragraphs divided by paragraphs
 -- unlabelled_paragraphs: the number of paragraphs that have no emotion, the same for each emotion
 -- unlabelled_share: unlabelled_paragraphs divided by paragraphs
+-- flagged_paragraphs: the number of paragraphs whose score is not reliable, the same for each emotion
+-- unflagged_labelled_share: labelled_share of the paragraphs without flags, or NULL without any
 SELECT
   document,
   model,
@@ -18,6 +20,9 @@ SELECT
   CAST(SUM(CASE WHEN has_label THEN 1 ELSE 0 END) AS BIGINT) AS labelled_paragraphs,
   CAST(SUM(CASE WHEN has_label THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS labelled_share,
   CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS BIGINT) AS unlabelled_paragraphs,
-  CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS unlabelled_share
+  CAST(SUM(CASE WHEN label_count = 0 THEN 1 ELSE 0 END) AS DOUBLE) / COUNT(*) AS unlabelled_share,
+  CAST(SUM(CASE WHEN flagged THEN 1 ELSE 0 END) AS BIGINT) AS flagged_paragraphs,
+  CAST(SUM(CASE WHEN has_label AND NOT flagged THEN 1 ELSE 0 END) AS DOUBLE)
+    / NULLIF(SUM(CASE WHEN flagged THEN 0 ELSE 1 END), 0) AS unflagged_labelled_share
 FROM emotions_long
 GROUP BY document, model, emotion

@@ -9,6 +9,7 @@
 -- probability: the probability of this emotion
 -- has_label: whether this emotion is one of those of the paragraph
 -- tokens: the number of tokens of the text
+-- flagged: whether the score is not reliable; flags of paragraphs has the reasons
 -- model: name, version, precision and policy
 -- day: the date of the score, in UTC
 SELECT * FROM (
@@ -22,6 +23,7 @@ SELECT * FROM (
     PROBABILITY_OF(scores, emotions.emotion) AS probability,
     HAS_LABEL(scores, emotions.emotion) AS has_label,
     scores.tokens,
+    COALESCE(scores.flags, '') <> '' AS flagged,
     MODEL_OF(scores) AS model,
     DAY_IN_UTC(scores.scored_at) AS day
   FROM scores

@@ -14,6 +14,8 @@
 -- tokens: the number of tokens of the text
 -- chunks: the number of chunks that the text was split into
 -- truncated: whether the end of the text was ignored
+-- flags: reasons why the score is not reliable, such as language, separated by commas; empty without
+-- flagged: whether there are flags
 -- model: name, version, precision and policy; scores of different models are not comparable
 -- scored_at: the time of the score in UTC, without a time zone
 -- day: the date of scored_at
@@ -32,6 +34,8 @@ SELECT
   tokens,
   chunks,
   truncated,
+  COALESCE(flags, '') AS flags,
+  COALESCE(flags, '') <> '' AS flagged,
   MODEL_OF(scores) AS model,
   TIME_IN_UTC(scored_at) AS scored_at,
   DAY_IN_UTC(scored_at) AS day

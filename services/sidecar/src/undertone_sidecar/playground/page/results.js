@@ -25,7 +25,7 @@ function errorBox({ code, message }) {
 }
 
 function distribution(scoring, classification) {
-  const { probabilities, tokens, truncated, chunks } = classification;
+  const { probabilities, tokens, truncated, chunks, flags } = classification;
   const ranked = [...scoring.order].sort((a, b) => probabilities[b] - probabilities[a]);
   const has = new Set(scoring.labelsOf(classification));
   const bars = (indexes) => {
@@ -39,6 +39,7 @@ function distribution(scoring, classification) {
   if (truncated) facts.push("the end was ignored");
   heading.append(element("span", { class: "detail" }, facts.join(", ")));
   const box = element("div", { class: "distribution" }, heading);
+  if (flags?.length) box.append(flagNote(flags));
   if (scoring.labels.length <= MAX_BARS) {
     box.append(bars(scoring.order));
   } else {
@@ -47,6 +48,16 @@ function distribution(scoring, classification) {
     box.append(element("details", {}, element("summary", {}, `${rest.length} other labels`), bars(rest)));
   }
   return box;
+}
+
+const FLAG_REASONS = {
+  FLAG_LANGUAGE: "in a language that the model was not made for",
+  FLAG_UNREADABLE: "not readable for the model",
+};
+
+function flagNote(flags) {
+  const reasons = flags.map((flag) => FLAG_REASONS[flag] ?? flag);
+  return element("p", { class: "flag" }, `Not reliable: the text is ${reasons.join(", ")}.`);
 }
 
 /** The labels that the paragraph has, the most probable first. */
@@ -110,6 +121,8 @@ export function textFigures(scoring) {
     ["Round trips", duration(scoring.seconds)],
     ["Paragraphs per second", number(Math.round((10 * scoring.scored.length) / scoring.seconds) / 10)],
   ];
+  const flagged = scoring.scored.filter((entry) => entry.classification.flags?.length).length;
+  if (flagged) figures.splice(1, 0, ["Not reliable", number(flagged)]);
   if (failed) figures.splice(1, 0, ["Without a score", number(failed)]);
   return figures.map(([term, value]) => element("div", {}, element("dt", {}, term), element("dd", {}, value)));
 }
