@@ -43,9 +43,7 @@ def read(path: Path) -> Iterator[tuple[str, list[str]]]:
         raise DataError(f"{path}, line 1: the header is invalid; expected the columns EMOT and SIT, separated by vertical bars")
     for row in rows:
         if (emotion := NUMBERS.get(row["EMOT"] or "")) is None:
-            raise DataError(
-                f"{path}, line {rows.line_num}: EMOT is {row['EMOT']!r}; expected a number from 1 to {len(NUMBERS)}"
-            )
+            raise DataError(f"{path}, line {rows.line_num}: EMOT is {row['EMOT']!r}; expected 1 to {len(NUMBERS)}")
         report = " ".join(_LINE_BREAK.sub("", row["SIT"] or "").split())
         if report and not _NO_REPORT.fullmatch(report):
             yield report, [emotion]
