@@ -63,6 +63,13 @@ class Adapters:
     training_data: tuple[TrainingData, ...]
     scores: tuple[Score, ...]
 
+    @property
+    def default_prior(self) -> str:
+        """The kind of text that an export is calibrated for by default: novels, or stories for
+        adapters without a calibration for novels.
+        """
+        return next((name for name in ("novels", "stories", *self.priors) if name in self.priors), "novels")
+
 
 def load_adapters(folder: Path = PACKAGED_ADAPTERS) -> Adapters:
     """Reads adapters. Raises CheckpointError if the files are missing, damaged or do not match."""

@@ -98,14 +98,19 @@ class Source:
     scores: tuple[Score, ...] = ()
 
 
-def from_adapters(base: str | None, prior: str, folder: Path = PACKAGED_ADAPTERS) -> Source:
+def from_adapters(base: str | None, prior: str | None, folder: Path = PACKAGED_ADAPTERS) -> Source:
     """Our own model: the base with the adapters in `folder` merged into it, calibrated for `prior`.
+
+    If `prior` is None, it is the default prior of the adapters.
 
     Raises CheckpointError if the adapters were trained on a different base or have no such prior.
     """
     adapters = load_adapters(folder)
+    prior = prior or adapters.default_prior
     if prior not in adapters.priors:
-        raise CheckpointError(f"--prior {prior!r} is invalid: the adapters in {folder} have {', '.join(adapters.priors)}")
+        raise CheckpointError(
+            f"--prior {prior!r} is invalid: the adapters in {folder} have {', '.join(adapters.priors) or 'none'}"
+        )
     calibration = adapters.priors[prior]
     return Source(
         checkpoint=merge_into_base(base, adapters),

@@ -40,6 +40,13 @@ def test_saved_adapters_load_in_half_precision(saved: Path, tmp_path: Path) -> N
         assert np.array_equal(again.tensors[name], array)
 
 
+def test_default_prior_is_novels_if_the_adapters_have_it(saved: Path) -> None:
+    adapters = load_adapters(saved)
+    assert adapters.default_prior == "stories"
+    assert replace(adapters, priors=adapters.priors | {"novels": Calibration(1.0, 0.0)}).default_prior == "novels"
+    assert replace(adapters, priors={}).default_prior == "novels"
+
+
 def test_rounded_tensors_equal_the_stored_ones() -> None:
     exact = {"classifier.bias": np.array([1 / 3, 1e-3], np.float32)}
     _, rounded = round_to_half(exact)

@@ -50,3 +50,14 @@ def test_fit_removes_the_error_of_overconfidence() -> None:
     uncalibrated, fitted = Calibration(1.0, 0.0), fit_calibration(overconfident, labels)
     assert expected_calibration_error(uncalibrated.probabilities(overconfident), labels) > 0.2
     assert expected_calibration_error(fitted.probabilities(overconfident), labels) < 0.01
+
+
+def test_rows_count_as_often_as_their_weights() -> None:
+    random = np.random.default_rng(4)
+    logits = random.normal(0, 2, (300, 9)).astype(np.float32)
+    labels = sample_labels(Calibration(1.4, 0.6).probabilities(logits), random)
+    repeated = np.concatenate([np.arange(300), np.arange(100), np.arange(100)])
+    weights = np.where(np.arange(300) < 100, 3.0, 1.0)
+    fitted, expected = fit_calibration(logits, labels, weights), fit_calibration(logits[repeated], labels[repeated])
+    assert fitted.temperature == pytest.approx(expected.temperature, abs=2e-3)
+    assert fitted.neutral_bias == pytest.approx(expected.neutral_bias, abs=2e-3)

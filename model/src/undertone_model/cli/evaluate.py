@@ -91,7 +91,7 @@ def _parse_rows(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 @click.option("--export", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate the newest export in DIR. Repeatable.")
 @options.adapters
 @options.base
-@click.option("--prior", default="stories", show_default=True, help="Prior of the adapters that all differences refer to.")
+@click.option("--prior", help="Prior of the adapters that all differences refer to. Default: as for `export`.")
 @click.option(
     "--lexicon",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -123,7 +123,7 @@ def evaluate(
     export: tuple[Path, ...],
     adapters: Path,
     base: str | None,
-    prior: str,
+    prior: str | None,
     lexicon: Path | None,
     baselines: bool,
     markdown: bool,

@@ -67,10 +67,9 @@ def _parse_languages(_: click.Context, __: click.Parameter, value: str | None) -
 @options.adapters
 @click.option(
     "--prior",
-    default="stories",
-    show_default=True,
-    metavar="stories|comments",
-    help="Kind of text to calibrate our model for. It determines the frequency of neutral and the confidence.",
+    metavar="novels|stories|comments",
+    help="Kind of text to calibrate our model for. It determines the frequency of neutral and the confidence. "
+    "Default: novels, or stories for adapters of the first stage.",
 )
 @click.option("--name", metavar="NAME", help="Name of the model. Default: emotions, or the name of the checkpoint folder.")
 @click.option("--version", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1.")
@@ -109,7 +108,7 @@ def export(
     thresholds: Path | None,
     size: str | None,
     adapters: Path,
-    prior: str,
+    prior: str | None,
     name: str | None,
     version: int | None,
     max_tokens: int | None,

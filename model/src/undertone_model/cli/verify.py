@@ -68,4 +68,4 @@ def _source_of(contract: ModelContract, checkpoint: Path | None, adapters: Path,
     if checkpoint:
         source = sources.from_checkpoint(checkpoint, PROBLEM_TYPES[contract.problem_type])
         return replace(source, thresholds=tuple(contract.thresholds))
-    return sources.from_adapters(base, contract.calibration.prior or "stories", adapters)
+    return sources.from_adapters(base, contract.calibration.prior or None, adapters)

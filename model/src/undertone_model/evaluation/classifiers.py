@@ -43,11 +43,14 @@ class Classifier:
     calibrated: bool = True
 
 
-def adapters_classifier(folder: Path, base: str | None, prior: str) -> Classifier:
+def adapters_classifier(folder: Path, base: str | None, prior: str | None) -> Classifier:
     """Adapters without calibration and with each of their priors. Raises CheckpointError."""
     adapters = load_adapters(folder)
+    prior = prior or adapters.default_prior
     if prior not in adapters.priors:
-        raise CheckpointError(f"--prior {prior!r} is invalid: the adapters in {folder} have {', '.join(adapters.priors)}")
+        raise CheckpointError(
+            f"--prior {prior!r} is invalid: the adapters in {folder} have {', '.join(adapters.priors) or 'none'}"
+        )
     checkpoint = merge_into_base(base, adapters)
     calibrations = {"uncalibrated": Calibration(1.0, 0.0)}
     calibrations |= {f"prior {name}": calibration for name, calibration in adapters.priors.items()}
