@@ -12,7 +12,10 @@ from undertone_model.emotions import EMOTIONS
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Quality on one data set. `f1` has one value for each emotion, in the order of EMOTIONS."""
+    """Quality on one data set. `f1` has one value for each emotion, in the order of EMOTIONS.
+
+    `macro_f1` is the mean over the emotions that occur in the labels: some corpora have no love.
+    """
 
     data: str
     rows: int
@@ -40,7 +43,7 @@ def evaluate(data: str, probabilities: NDArray[np.float64], labels: NDArray[np.i
         data=data,
         rows=len(labels),
         accuracy=float(accuracy_score(labels, predicted)),
-        macro_f1=float(f1_score(labels, predicted, labels=every, average="macro", zero_division=0)),
+        macro_f1=float(f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)),
         expected_calibration_error=expected_calibration_error(probabilities, labels),
         f1=tuple(float(value) for value in f1_score(labels, predicted, labels=every, average=None, zero_division=0)),
     )

@@ -28,7 +28,7 @@ def test_scores_for_the_contract() -> None:
     assert scores["accuracy"] == 0.75
     assert scores["f1_joy"] == scores["f1_sadness"] == pytest.approx(2 / 3, abs=1e-4)
     assert scores["f1_anger"] == 0
-    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 9, abs=1e-4)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3, abs=1e-4)
     assert set(scores) == {
         "rows",
         "accuracy",
