@@ -43,7 +43,7 @@ def test_saved_adapters_load_in_half_precision(saved: Path, tmp_path: Path) -> N
 def test_default_prior_is_novels_if_the_adapters_have_it(saved: Path) -> None:
     adapters = load_adapters(saved)
     assert adapters.default_prior == "stories"
-    assert replace(adapters, priors=adapters.priors | {"novels": Calibration(1.0, 0.0)}).default_prior == "novels"
+    assert replace(adapters, priors={**adapters.priors, "novels": Calibration(1.0, 0.0)}).default_prior == "novels"
     assert replace(adapters, priors={}).default_prior == "novels"
 
 
