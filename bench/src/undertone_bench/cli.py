@@ -102,7 +102,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "families": _command("families", _GRAPH, "Compare the graphs of the supported families with BERT's."),
     "client-throughput": _command("client_throughput", _FLEET, "Compare ways to call a fleet of 90 pods."),
     "soak": _command("soak", _FLEET, "Score a million paragraphs while services fail; check each score."),
-    "simulation": _command("simulation", _FLEET, "Serve a simulated fleet; reproduce the paper's Table 2."),
+    "simulation": _command("simulation", _FLEET, "Serve a simulated fleet; reproduce the paper's figures."),
     "publish": _command("publish", _RESULTS, "Write results into the page on performance."),
 }
 

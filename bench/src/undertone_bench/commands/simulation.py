@@ -1,7 +1,7 @@
-"""The simulated fleet as a server, and the paper's Table 2 on it."""
+"""The simulated fleet as a server, and the paper's figures on it."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import click
 from undertone_planner.fleet.balancer import BalancerSettings
@@ -13,7 +13,8 @@ from undertone_bench.cli import SETTINGS
 from undertone_bench.options import progress, reporting
 from undertone_bench.report import Report, Table
 
-SECONDS = 1200.0
+QUICK_PODS: Final = 5
+QUICK_TIME: Final = 6
 
 
 @click.group(context_settings=SETTINGS)
@@ -59,28 +60,29 @@ def serve(
 @simulation.command(
     epilog="""\b
 Examples:
-  undertone-bench simulation semaphores
-  undertone-bench simulation semaphores --seconds 600"""
+  undertone-bench simulation paper
+  undertone-bench simulation paper --quick"""
 )
-@click.option("--seconds", default=SECONDS, show_default=True, help="Virtual duration of each client.")
+@click.option("--quick", is_flag=True, help="A fifth of the pods, and a sixth of the calls: seconds instead of minutes.")
 @reporting
-def semaphores(seconds: float) -> Report:
-    """Reproduce the paper's Table 2: throughput of an autoscaled fleet by the client's semaphore.
+def paper(*, quick: bool) -> Report:
+    """Reproduce the paper's Table 2, Figure 2 and 95 million paragraphs on a model of its cluster.
 
-    \b
-    Clients:
-      plain N     asyncio, a semaphore of N, four attempts two seconds apart, no circuit breaker
-      fixed N     Undertone's client with a fixed limit of N
-      adaptive    Undertone's client with its default settings
-
-    Time is virtual. The result is the same in every run.
+    Undertone runs on the same cluster, with pods of the same speed. The page
+    docs/reference/fleet-model.md describes the parameters. Time is virtual: the result is the same
+    in every run.
     """
-    from undertone_planner.scenarios.semaphores import results
+    from undertone_planner.scenarios.paper import PAPER
+    from undertone_planner.scenarios.paper_comparison import compare
 
+    scale = QUICK_PODS * QUICK_TIME if quick else 1
+    settings = PAPER.scaled_down(pods=QUICK_PODS, time=QUICK_TIME) if quick else PAPER
     rows = []
-    for result in results(seconds):
-        progress(f"{result.name}: {result.rate:.2f} paragraphs/s")
-        counts = (f"{result.failed}", f"{result.restarts}", f"{result.pods}")
-        rows.append((result.name, f"{result.rate:.2f}", f"{result.final_rate:.2f}", *counts))
-    header = ("client", "paragraphs/s", "in the last third", "failed", "restarts", "pods at the end")
-    return Report.new("semaphores", "simulated-fleet", table=Table(header, tuple(rows)))
+    for row in compare(settings, scale=scale):
+        numbers = ("-" if value is None else f"{value:,.4g}" for value in (row.paper, row.model, row.undertone))
+        difference = "-" if row.difference is None else f"{row.difference:+.1%}"
+        progress(f"{row.name}: done")
+        paper_value, model, ours = numbers
+        rows.append((row.name, row.unit, paper_value, model, difference, ours, row.note))
+    header = ("figure", "unit", "paper", "model", "difference", "Undertone", "the model's fleet at the end")
+    return Report.new("paper", "simulated-fleet", table=Table(header, tuple(rows)))

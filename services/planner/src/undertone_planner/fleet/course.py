@@ -3,10 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from undertone_planner.fleet.fleet import Fleet
-from undertone_planner.fleet.loads import Job
+
+
+class Progress(Protocol):
+    """A job, such as `loads.Job`."""
+
+    answered: int
+    """Answered paragraphs so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Sample:
 class Course:
     """Samples a fleet in intervals. Use as `async with Course(fleet, jobs, ...) as course`."""
 
-    def __init__(self, fleet: Fleet, jobs: Sequence[Job] = (), *, interval_seconds: float = 15.0) -> None:
+    def __init__(self, fleet: Fleet, jobs: Sequence[Progress] = (), *, interval_seconds: float = 15.0) -> None:
         self.samples: list[Sample] = []
         self._fleet = fleet
         self._jobs = jobs

@@ -74,12 +74,19 @@ class Job:
     started_at: float = math.nan
     ended_at: float = math.nan
     _sent: int = 0
-    _calls: set["asyncio.Task[None]"] = field(default_factory=set)
+    _total: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._total = self.settings.paragraphs
 
     @property
     def remaining(self) -> int:
         """Paragraphs without an outcome: the backlog."""
-        return self.settings.paragraphs - self.answered - self.failed
+        return self._total - self.answered - self.failed
+
+    def stop(self) -> None:
+        """Send no further paragraphs. `run` ends when those in flight have their outcomes."""
+        self._total = self._sent
 
     @property
     def seconds(self) -> float:
@@ -122,10 +129,10 @@ class Job:
             ended.set()
 
         try:
-            while calls or self._sent < settings.paragraphs:
+            while calls or self._sent < self._total:
                 # As the client's stream: as many calls as the limit wants, and those in backoff.
-                while len(calls) < transport.desired_calls and self._sent < settings.paragraphs:
-                    paragraphs = min(settings.client.batch_items, settings.paragraphs - self._sent)
+                while len(calls) < transport.desired_calls and self._sent < self._total:
+                    paragraphs = min(settings.client.batch_items, self._total - self._sent)
                     self._sent += paragraphs
                     task = asyncio.create_task(send(paragraphs))
                     calls.add(task)
