@@ -57,7 +57,21 @@ def schedule(**values: Any) -> Mapping[str, Any]:
 REJECTED: list[tuple[Mapping[str, Any], str]] = [
     # The autoscaler.
     ({"autoscaling": {"minReplicas": 0}}, "autoscaling.minReplicas is 0, but autoscaling.type is hpa, which cannot start"),
-    (keda(0), "autoscaling.minReplicas is 0, but no trigger would start the first pod: set autoscaling.keda.jobs.enabled=true"),
+    (keda(0), "autoscaling.minReplicas is 0, but no trigger would start the first of these pods: set autoscaling.keda.jobs"),
+    (
+        {**keda(0, jobs={"enabled": True, "names": "nightly"}), "spot": {"enabled": True}},
+        "autoscaling.minReplicas is 0, but no",
+    ),
+    ({"spot": {"enabled": True, "minReplicas": 0}}, "spot.minReplicas is 0, but autoscaling.type is hpa"),
+    ({**keda(), "spot": {"enabled": True, "minReplicas": 0}}, "spot.minReplicas is 0, but no trigger would start the first"),
+    ({"spot": {"enabled": True, "minReplicas": 5, "maxReplicas": 4}}, "spot.minReplicas is 5 and spot.maxReplicas 4"),
+    ({"spot": {"enabled": True, "noticeSeconds": 20}}, "/spot/noticeSeconds'"),
+    ({"spot": {"enabled": True}, "loadBalancer": {"type": "none"}}, "spot.enabled is true, but loadBalancer.type is none"),
+    (
+        {"spot": {"enabled": True}, **envoy(healthCheck={"intervalSeconds": 5}), "inference": {"drain": {"delaySeconds": 20}}},
+        "spot.noticeSeconds is 30, which leaves 10 s for the drain of a pod, but the health checks of Envoy need 11 s",
+    ),
+    ({"spot": {"enabled": True, "nodePool": {"value": "undertone"}}}, "have the same taint workload=undertone"),
     (keda(jobs={"enabled": True}), "autoscaling.keda.jobs.enabled is true, but Prometheus gets no metrics of the jobs"),
     (keda(jobs={"paragraphsPerSecond": 0}), "/autoscaling/keda/jobs/paragraphsPerSecond'"),
     (keda(jobs={"headroom": 0.9}), "/autoscaling/keda/jobs/headroom'"),

@@ -45,6 +45,31 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "networkPolicy": {**_PROMETHEUS, "telemetry": _PROMETHEUS_EGRESS},
         "batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}},
     },
+    "spot": {
+        "spot": {
+            "enabled": True,
+            "minReplicas": 0,
+            "schedules": [{"timeZone": "Etc/UTC", "start": "45 1 * * *", "end": "30 2 * * *", "replicas": 40}],
+            "nodePool": {
+                "tolerations": [
+                    {"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
+                ]
+            },
+        },
+        "autoscaling": {
+            "type": "keda",
+            "keda": {"prometheusUrl": "http://prometheus.monitoring:9090", "jobs": {"enabled": True}},
+        },
+        "telemetry": {"pushgateway": "http://pushgateway.monitoring:9091"},
+        "monitoring": {"monitor": "pod", "prometheusRule": True},
+        "networkPolicy": {**_PROMETHEUS, "telemetry": _PROMETHEUS_EGRESS},
+        "batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}},
+    },
+    "spot with HPA": {
+        "spot": {"enabled": True, "noticeSeconds": 120},
+        "monitoring": {"monitor": "service"},
+        "networkPolicy": _PROMETHEUS,
+    },
     "node pool": {"nodePool": {"placement": "required", "karpenter": {"enabled": True}}},
     "jobs to a claim": {"batch": {**_JOBS, "input": {"claim": "posts"}, "output": {"claim": "scores"}}},
     "jobs to a bucket": {"batch": {**_JOBS, "output": {"url": "gs://scores/undertone"}}, "networkPolicy": _BUCKET_EGRESS},

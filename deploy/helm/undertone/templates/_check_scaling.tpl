@@ -2,26 +2,41 @@
 {{- define "undertone.checkScaling" -}}
 {{- $scaling := .Values.autoscaling }}
 {{- $keda := $scaling.keda }}
-{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
-{{- fail (printf "autoscaling.minReplicas is %d and autoscaling.maxReplicas %d: the minimum must not exceed the maximum" (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
-{{- end }}
-{{- if eq (int $scaling.minReplicas) 0 }}
-{{- if eq $scaling.type "hpa" }}
-{{- fail "autoscaling.minReplicas is 0, but autoscaling.type is hpa, which cannot start the first pod: set autoscaling.type=keda, or a minimum of at least 1" }}
-{{- end }}
-{{- if and (eq $scaling.type "keda") (not $keda.jobs.enabled) (not $keda.schedules) }}
-{{- fail "autoscaling.minReplicas is 0, but no trigger would start the first pod: set autoscaling.keda.jobs.enabled=true or autoscaling.keda.schedules, or a minimum of at least 1" }}
-{{- end }}
+{{- $spot := .Values.spot }}
+{{- $jobs := and $keda.jobs.enabled (not $spot.enabled) }}
+{{- include "undertone.checkReplicas" (dict "path" "autoscaling" "type" $scaling.type "replicas" $scaling "schedules" $keda.schedules "jobs" $jobs) }}
+{{- if $spot.enabled }}
+{{- include "undertone.checkReplicas" (dict "path" "spot" "type" $scaling.type "replicas" $spot "schedules" $spot.schedules "jobs" $keda.jobs.enabled) }}
 {{- end }}
 {{- if eq $scaling.type "keda" }}
 {{- if and $keda.jobs.enabled (not $keda.jobs.names) (not .Values.telemetry.pushgateway) (eq .Values.monitoring.monitor "none") }}
 {{- fail "autoscaling.keda.jobs.enabled is true, but Prometheus gets no metrics of the jobs: set telemetry.pushgateway or monitoring.monitor, or the names of jobs outside this release in autoscaling.keda.jobs.names" }}
 {{- end }}
-{{- range $keda.schedules }}
-{{- include "undertone.checkTimeZone" (dict "path" "autoscaling.keda.schedules.timeZone" "zone" .timeZone) }}
-{{- if eq .start .end }}
-{{- fail (printf "autoscaling.keda.schedules has the start and the end %s: use different times" .start) }}
 {{- end }}
+{{- end }}
+
+{{/*
+Argument: (dict "path" "spot" "type" "keda" "replicas" .Values.spot "schedules" list "jobs" true). `jobs` tells
+whether jobs start these pods.
+*/}}
+{{- define "undertone.checkReplicas" -}}
+{{- if gt (int .replicas.minReplicas) (int .replicas.maxReplicas) }}
+{{- fail (printf "%s.minReplicas is %d and %s.maxReplicas %d: the minimum must not exceed the maximum" .path (int .replicas.minReplicas) .path (int .replicas.maxReplicas)) }}
+{{- end }}
+{{- if eq (int .replicas.minReplicas) 0 }}
+{{- if ne .type "keda" }}
+{{- fail (printf "%s.minReplicas is 0, but autoscaling.type is %s, which cannot start the first pod: set autoscaling.type=keda, or a minimum of at least 1" .path .type) }}
+{{- end }}
+{{- if not (or .jobs .schedules) }}
+{{- $schedules := ternary "spot.schedules" "autoscaling.keda.schedules" (eq .path "spot") }}
+{{- fail (printf "%s.minReplicas is 0, but no trigger would start the first of these pods: set autoscaling.keda.jobs.enabled=true (with spot.enabled, jobs start spot pods only) or %s, or a minimum of at least 1" .path $schedules) }}
+{{- end }}
+{{- end }}
+{{- $path := ternary "spot.schedules" "autoscaling.keda.schedules" (eq .path "spot") }}
+{{- range .schedules }}
+{{- include "undertone.checkTimeZone" (dict "path" (print $path ".timeZone") "zone" .timeZone) }}
+{{- if eq .start .end }}
+{{- fail (printf "%s has the start and the end %s: use different times" $path .start) }}
 {{- end }}
 {{- end }}
 {{- end }}

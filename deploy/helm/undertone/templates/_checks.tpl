@@ -9,6 +9,7 @@
 {{- end }}
 {{- end }}
 {{- include "undertone.checkScaling" . }}
+{{- include "undertone.checkSpot" . }}
 {{- $drain := .Values.inference.drain }}
 {{- if gt (int $drain.delaySeconds) (int $drain.periodSeconds) }}
 {{- fail (printf "inference.drain.delaySeconds is %d: lower it, or raise inference.drain.periodSeconds (%d), which includes it" (int $drain.delaySeconds) (int $drain.periodSeconds)) }}

@@ -36,3 +36,11 @@ data:
 binaryData:
   classifier.binpb: {{ .Files.Get "files/envoy/classifier.binpb" | b64enc }}
 {{- end }}
+
+{{/*
+A cluster of sidecars. Argument: (dict "root" $ "component" "inference" "cluster" "sidecars").
+*/}}
+{{- define "undertone.envoy.sidecars" -}}
+{{- $endpoints := get (dict "inference" .root.Values.loadBalancer.envoy.endpoints "inference-spot" .root.Values.spot.endpoints) .component -}}
+{{- tpl (.root.Files.Get "files/envoy/sidecars-cluster.yaml") (merge (dict "component" .component "cluster" .cluster "endpoints" $endpoints) .root) }}
+{{- end }}

@@ -68,7 +68,7 @@
         description: {{`"{{ $value | humanizePercentage }} of the tokens that the model server computes are padding."`}}
     {{- end }}
     {{- if and .podsAtMaximum (ne $root.Values.autoscaling.type "none") }}
-    {{- $names := printf "namespace=%q, horizontalpodautoscaler=~\"(keda-hpa-)?%s|%s\"" $root.Release.Namespace $autoscaler $front }}
+    {{- $names := printf "namespace=%q, horizontalpodautoscaler=~\"(keda-hpa-)?%s%s|%s\"" $root.Release.Namespace $autoscaler (ternary "(-spot)?" "" $root.Values.spot.enabled) $front }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertonePodsAtMaximum" "alert" .podsAtMaximum) | nindent 6 }}
       # An autoscaler whose minimum equals its maximum is excluded.
       expr: |
