@@ -8,7 +8,7 @@ import yaml
 from undertone_bench.chart import Chart
 from undertone_planner.cli import main
 
-CLOSED_FORM: tuple[str, ...] = ()
+CLOSED_FORM = ("--no-simulate",)
 LOADS = {
     "batch": ("--paragraphs", "20_000_000", "--within", "24h", "--pod-cores", "2", "--node-type", "c7i.4xlarge"),
     "readers": ("--readers-per-second", "200", "--p99", "0.6"),

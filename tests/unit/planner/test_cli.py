@@ -8,7 +8,7 @@ import yaml
 from undertone_planner.cli import main
 from undertone_planner.plan.node_types import PACKAGED_TABLE
 
-CLOSED_FORM: tuple[str, ...] = ()
+CLOSED_FORM = ("--no-simulate",)
 BATCH = ("--paragraphs", "2_000_000", "--within", "24h", *CLOSED_FORM)
 
 
@@ -157,3 +157,13 @@ def test_the_process_prints_version_and_completion() -> None:
     completion = {"_UNDERTONE_PLAN_COMPLETE": "bash_source", "PATH": "/usr/bin:/bin"}
     script = subprocess.run(command, check=False, capture_output=True, text=True, env=completion)
     assert "_UNDERTONE_PLAN_COMPLETE=bash_complete" in script.stdout
+
+
+def test_the_process_plans_in_the_fleet_model_and_writes_all_results(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    command = [sys.executable, "-m", "undertone_planner", "--paragraphs=300_000", "--within=2h", f"--write={values}"]
+    done = subprocess.run([*command, "--calibration=bert-base", "--json"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)["plan"]
+    assert 0 < plan["simulated_seconds"] <= plan["seconds"] <= 2 * 3600 / 1.1
+    assert yaml.safe_load(values.read_text())["autoscaling"]["maxReplicas"] == plan["pods"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich.console import Console
 from undertone_cli.console import output_console
 from undertone_cli.readers import Format, ReadOptions
 from undertone_client.errors import UndertoneError
@@ -23,9 +24,12 @@ from undertone_planner.plan.document import alternatives_document, plan_document
 from undertone_planner.plan.load import Batch
 from undertone_planner.plan.named_calibration import packaged_names
 from undertone_planner.plan.option_types import Duration
+from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.planner import make_plan
 from undertone_planner.plan.plots import as_text, write_png
+from undertone_planner.plan.quantities import duration_text
 from undertone_planner.plan.request import Demand, Site, Texts
+from undertone_planner.plan.simulated_plan import simulated_plan
 from undertone_planner.plan.view import show_alternatives, show_plan
 from undertone_planner.plan.what_if import alternative, what_ifs
 from undertone_planner.plan.write_values import check_target, write_values
@@ -203,7 +207,10 @@ Examples:
   undertone-plan --paragraphs 5_000_000 --within 1d --values values.yaml --write planned.yaml
 
 \b
-The plan has the smallest fleet that meets the deadline and the p99, in closed form.
+The plan has the smallest fleet that meets the deadline and the p99. Batch job and readers run in the
+fleet model: the limit and the retries of the real client on a virtual clock, against simulated pods,
+nodes and an autoscaler, until the fleet is in a steady state. The rest is extrapolated. The what-ifs
+and the comparisons are in closed form. docs/how-to/plan.md describes the model and its limits.
 
 \b
 Shell completion (bash, zsh, fish):
@@ -220,6 +227,12 @@ Exit codes:
 @_text_options
 @_demand_options
 @_site_options
+@click.option(
+    "--simulate/--no-simulate",
+    default=True,
+    show_default=True,
+    help="Whether to run the plan in the fleet model, which takes seconds to minutes. Without, it is in closed form.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan, its course and the alternatives as JSON.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the course as a plot.")
 @click.option(
@@ -243,6 +256,7 @@ def plan(
     demand: Demand,
     site: Site,
     *,
+    simulate: bool,
     as_json: bool,
     png: Path | None,
     write: Path | None,
@@ -262,6 +276,8 @@ def plan(
     choices = site.settings(types)
     setting, calibration = choices[0]
     planned = make_plan(setting, load)
+    if simulate:
+        planned = _simulated(planned)
     alternatives = what_ifs(planned, types)
     compared = [alternative(f"{one.calibration_name} on {one.node.name}", one, load) for one, _ in choices]
     if as_json:
@@ -288,6 +304,17 @@ def plan(
     if write is not None:
         write_values(planned, write, site.values, datetime.now(UTC).date())
         click.echo(f"wrote {write}: helm upgrade --install undertone CHART --values {write}", err=True)
+
+
+def _simulated(planned: Plan) -> Plan:
+    console = Console(stderr=True)
+    with console.status("simulating") as status:
+
+        def progress(number: int, seconds: float, pods: int) -> None:
+            again = f", simulation {number}" if number > 1 else ""
+            status.update(f"simulating: {duration_text(seconds)} of the fleet, {pods} pods{again}")
+
+        return simulated_plan(planned, progress=progress)
 
 
 name_variables(plan, "UNDERTONE_PLAN_")

@@ -28,10 +28,11 @@ class Capacity:
 
     def throughput(self, pods: int) -> float:
         """Paragraphs a second of `pods` pods in the batch lane, which has what readers leave."""
-        free = float(pods)
+        free, speed, lengths = float(pods), self.speed, self.load.lengths
         if self.load.readers is not None:
-            free -= self.load.readers.per_second / self.speed.reader_rate(self.load.lengths)
-        return max(0.0, free) * self.speed.batch_rate(self.load.lengths) * self.setting.availability
+            free -= self.load.readers.per_second / speed.reader_rate(lengths)
+            speed = speed.beside_readers(lengths)
+        return max(0.0, free) * speed.batch_rate(lengths) * self.setting.availability
 
     def ramp(self, pods: int, start: int) -> Ramp:
         """The growth of a saturated fleet from `start` to `pods` pods."""
@@ -52,7 +53,9 @@ class Capacity:
 
     def pod_p99(self, calls_per_second: float, *, beside_batch: bool) -> float:
         """99th percentile of the duration of readers' calls for a load of one pod."""
-        return p99_seconds(self.speed, self.load.lengths, calls_per_second, beside_batch=beside_batch)
+        lengths = self.load.lengths
+        busy = self.speed.beside_readers(lengths).full_call_seconds if beside_batch else 0.0
+        return p99_seconds(self.speed, lengths, calls_per_second, busy_seconds=busy)
 
     def pods_of_client(self, batch: Batch) -> float:
         """Pods that one client keeps busy with its concurrency limit."""

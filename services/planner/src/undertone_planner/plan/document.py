@@ -28,7 +28,7 @@ def plan_document(plan: Plan, types: NodeTypes) -> Mapping[str, Any]:
         "core_hours": plan.core_hours,
         "closed_form_seconds": plan.closed_form_seconds,
         "simulated_seconds": plan.simulated_seconds,
-        "p99_simulated": plan.p99_simulated,
+        "closed_form_p99_seconds": plan.closed_form_p99_seconds,
         "cpu_percent": plan.cpu_percent,
         "prices": {"date": types.date, "currency": types.currency, "region": types.region, "source": types.source},
         "limitations": [{"constraint": each.constraint, "reason": each.reason} for each in plan.limitations],

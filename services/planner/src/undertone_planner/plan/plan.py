@@ -86,10 +86,10 @@ class Plan:
         clients: Clients of the batch job. 0 without a batch.
         course: The course of the batch job. Empty without a batch.
         simulated_seconds: Part of the course that the fleet model simulated. 0 is the closed form.
-        closed_form_seconds: Duration in closed form, if the fleet model simulated the course.
+        closed_form_seconds, closed_form_p99_seconds: Figures of the closed form, if the others are
+            those of the fleet model.
         steady_rate: Paragraphs a second of the whole fleet in the batch lane. 0 without a batch.
         p99_seconds: Duration of readers' calls. None without readers.
-        p99_simulated: Whether the fleet model simulated the readers.
         cpu_percent: The target of the autoscaler that keeps the p99.
         limitations: What limits the plan, the binding constraint first.
     """
@@ -106,7 +106,7 @@ class Plan:
     limitations: tuple[Limitation, ...]
     simulated_seconds: float = 0.0
     closed_form_seconds: float | None = None
-    p99_simulated: bool = False
+    closed_form_p99_seconds: float | None = None
 
     @property
     def nodes(self) -> int:

@@ -34,15 +34,15 @@ def make_plan(setting: Setting, load: Load) -> Plan:
     return _plan_of(capacity, pods, start)
 
 
-def resized(plan: Plan, pods: int) -> Plan:
-    """The same plan with another number of pods.
+def resized(plan: Plan, pods: int, *, start: int | None = None) -> Plan:
+    """The same plan with another number of pods, and optionally of pods at the start.
 
     Raises:
         PlanRefusedError: `autoscaling.maxReplicas` or the quota of nodes does not allow them.
     """
     capacity = Capacity(plan.setting, plan.load, plan.setting.speed)
     _check_pods(capacity, pods)
-    return _plan_of(capacity, pods, plan.start_pods)
+    return _plan_of(capacity, pods, plan.start_pods if start is None else start)
 
 
 def _plan_of(capacity: Capacity, pods: int, start: int) -> Plan:
@@ -111,15 +111,12 @@ def _pods_for_readers(capacity: Capacity, readers: Readers) -> int:
     if alone <= readers.p99_seconds:
         return _smallest(lambda pods: capacity.p99(readers, pods) <= readers.p99_seconds)
     if capacity.pod_p99(0.0, beside_batch=False) <= readers.p99_seconds:
-        speed = capacity.speed
+        busy = capacity.speed.beside_readers(capacity.load.lengths).full_call_seconds
         reason = (
-            f"a reader waits for a call of the batch lane, which takes up to {speed.full_call_seconds:.2f} s, so that the p99 "
-            f"is {alone:.2f} s for any number of pods, --p99 is {readers.p99_seconds:g} s"
+            f"a reader waits for a call of the batch lane, which takes about {busy:.2f} s beside readers, so that the p99 is "
+            f"{alone:.2f} s for any number of pods, --p99 is {readers.p99_seconds:g} s"
         )
-        remedy = (
-            f"run the batch job on pods of its own, lower sidecar.settings.batch-tokens (now {speed.batch_tokens}) and "
-            "calibrate again, or accept a longer p99"
-        )
+        remedy = f"run the batch job on pods of its own, or accept at least {math.ceil(alone * 100) / 100:g} s"
         raise PlanRefusedError(Constraint.P99, reason, remedy)
     reason = (
         f"the longest 1 % of the paragraphs take {alone:.2f} s without any queue, --p99 is {readers.p99_seconds:g} s, and more "

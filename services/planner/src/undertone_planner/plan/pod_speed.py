@@ -1,10 +1,11 @@
 """The speed of a pod on a node type, from its calibration on another machine."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from undertone_planner.calibration import PodCalibration
+from undertone_planner.fleet.batching import SHORT_EFFICIENCY
 from undertone_planner.plan.chart_values import ChartValues
 from undertone_planner.plan.lengths import Lengths
 from undertone_planner.plan.load import PADDING
@@ -73,6 +74,18 @@ class PodSpeed:
     def seconds(self, tokens: float) -> float:
         """Duration of a call to the model server."""
         return self.seconds_per_call + self.seconds_per_token * tokens
+
+    def beside_readers(self, lengths: Lengths) -> Self:
+        """The speed of the batch lane beside readers: the sidecar then shortens its calls.
+
+        A call has as many tokens as take SHORT_EFFICIENCY of its duration, or one paragraph.
+        """
+        # A random time falls into the call of a paragraph in proportion to its length.
+        pairs = zip(lengths.tokens, lengths.counts, strict=True)
+        paragraph = sum(count * tokens**2 for tokens, count in pairs) / (lengths.mean * lengths.paragraphs)
+        overhead = self.seconds_per_call / self.seconds_per_token
+        short = overhead * SHORT_EFFICIENCY / (1 - SHORT_EFFICIENCY)
+        return replace(self, batch_tokens=max(1, round(min(self.batch_tokens, max(paragraph, short)))))
 
     def batch_rate(self, lengths: Lengths) -> float:
         """Paragraphs a second of a saturated pod, batched by length."""

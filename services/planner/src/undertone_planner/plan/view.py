@@ -90,7 +90,8 @@ def _rows(plan: Plan, types: NodeTypes, calibration: NamedCalibration, lengths: 
         )
         yield "clients", f"{plan.clients}, each with up to {batch.max_in_flight} calls in flight{option}"
     if plan.p99_seconds is not None:
-        source = "fleet model" if plan.p99_simulated else "closed form"
+        closed = plan.closed_form_p99_seconds
+        source = "closed form" if closed is None else f"fleet model; the closed form gives {closed:.2f} s"
         yield "p99", f"{plan.p99_seconds:.2f} s ({source})"
     yield "cost", _cost(plan, types)
     yield "CPU-hours", f"{plan.cpu_hours:,.0f} (hardware threads), {plan.core_hours:,.0f} core-hours"

@@ -5,8 +5,8 @@ the kind M/G/c. The probability to wait is Erlang's C. The wait of a call that w
 with the mean of Allen and Cunneen. The load balancer's least request is better than this random
 choice, so that the result is an upper bound in most cases.
 
-Beside a batch job, all slots are busy with calls of the batch lane, which are not interrupted. A
-reader then also waits for the first of these calls to end.
+Beside a batch job, all slots are busy with calls of the batch lane, which are short but are not
+interrupted. A reader then also waits for the first of these calls to end.
 """
 
 import itertools
@@ -34,10 +34,15 @@ def erlang_c(slots: int, utilization: float) -> float:
     return blocked / (1 - utilization * (1 - blocked))
 
 
-def p99_seconds(speed: PodSpeed, lengths: Lengths, calls_per_second: float, *, beside_batch: bool = False) -> float:
-    """99th percentile of the duration of a call, for `calls_per_second` at one pod.
+def p99_seconds(speed: PodSpeed, lengths: Lengths, calls_per_second: float, *, busy_seconds: float = 0.0) -> float:
+    """99th percentile of the duration of a call. Infinite if the pod cannot compute all calls.
 
-    Infinite if the pod cannot compute them all.
+    Args:
+        speed: The speed of the pod.
+        lengths: The lengths of the readers' paragraphs.
+        calls_per_second: Calls at the pod.
+        busy_seconds: Duration of the calls of the batch lane that keep all slots busy. 0 if there
+            are none.
     """
     durations = _durations(speed, lengths)
     mean = sum(share * seconds for seconds, share in durations)
@@ -47,7 +52,7 @@ def p99_seconds(speed: PodSpeed, lengths: Lengths, calls_per_second: float, *, b
     variance = sum(share * (seconds - mean) ** 2 for seconds, share in durations)
     waits = erlang_c(speed.model_calls, utilization)
     mean_wait = mean * (1 + variance / mean**2) / 2 / (speed.model_calls * (1 - utilization))
-    residuals = _residuals(speed) if beside_batch else (0.0,)
+    residuals = _residuals(speed, busy_seconds) if busy_seconds else (0.0,)
 
     def exceeds(limit: float) -> float:
         return sum(
@@ -70,10 +75,10 @@ def _durations(speed: PodSpeed, lengths: Lengths) -> list[tuple[float, float]]:
     return [(speed.seconds(lengths.quantile((low + high) / 2)), high - low) for low, high in itertools.pairwise(edges)]
 
 
-def _residuals(speed: PodSpeed) -> tuple[float, ...]:
+def _residuals(speed: PodSpeed, busy_seconds: float) -> tuple[float, ...]:
     """Quantiles of the time until the first of the pod's calls of the batch lane ends."""
     quantiles = ((index + 0.5) / _RESIDUALS for index in range(_RESIDUALS))
-    return tuple(speed.full_call_seconds * (1 - (1 - q) ** (1 / speed.model_calls)) for q in quantiles)
+    return tuple(busy_seconds * (1 - (1 - q) ** (1 / speed.model_calls)) for q in quantiles)
 
 
 def _tail(seconds: float, waits: float, mean_wait: float) -> float:

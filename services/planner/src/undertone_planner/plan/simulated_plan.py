@@ -1,0 +1,91 @@
+"""Corrects the plan of the closed form with the fleet model."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from undertone_planner.plan.constraint import Constraint, Limitation, PlanRefusedError
+from undertone_planner.plan.load import Batch
+from undertone_planner.plan.plan import Plan
+from undertone_planner.plan.planner import resized
+from undertone_planner.plan.simulation import SimulatedRun, simulate
+
+ROUNDS: Final = 5
+"""Most simulations of a plan."""
+BUSY: Final = 0.9
+"""Share of the capacity below which the clients are named as a limitation."""
+
+Progress = Callable[[int, float, int], None]
+"""Receives the number of the simulation from 1, the simulated seconds, and the ready pods."""
+
+
+def simulated_plan(plan: Plan, *, seed: int = 0, progress: Progress | None = None) -> Plan:
+    """The plan with the figures of the fleet model, and with more pods if it needs them.
+
+    Raises:
+        PlanRefusedError: The fleet model needs pods that are not allowed, or more do not help.
+    """
+    for number in range(1, ROUNDS + 1):
+        found = simulate(plan, seed=seed, progress=None if progress is None else lambda *at, n=number: progress(n, *at))
+        simulated = _with(plan, found)
+        if not found.is_steady:
+            reason = (
+                f"the fleet of {plan.pods} pods is not steady after {found.simulated_seconds / 3600:.1f} h in the fleet model"
+            )
+            raise PlanRefusedError(Constraint.BOOT_TIME, reason, "raise autoscaling.minReplicas before the job starts")
+        larger = _larger(simulated, found)
+        if larger is None:
+            return simulated
+        plan = larger
+    reason = f"{plan.pods} pods do not suffice in the fleet model after {ROUNDS} simulations"
+    raise PlanRefusedError(Constraint.DEADLINE, reason, "give more time, or raise autoscaling.minReplicas")
+
+
+def _larger(plan: Plan, found: SimulatedRun) -> Plan | None:
+    """The plan with more pods. None if the simulated plan meets the deadline and the p99."""
+    batch, readers = plan.load.batch, plan.load.readers
+    if readers is not None and plan.p99_seconds is not None and plan.p99_seconds > readers.p99_seconds:
+        more = math.ceil(plan.start_pods * 1.1) + 1
+        return resized(plan, max(plan.pods, more), start=more)
+    if batch is None or plan.seconds <= batch.planned_seconds:
+        return None
+    if found.pods < plan.pods:
+        reason = (
+            f"the autoscaler stays at {found.pods} of {plan.pods} pods in the fleet model, because {plan.clients} client(s) "
+            f"with at most {batch.max_in_flight} calls in flight do not keep them busy"
+        )
+        raise PlanRefusedError(Constraint.CLIENT_LIMIT, reason, "use more clients (--clients), or lower autoscaling.cpuPercent")
+    more = max(plan.pods + 1, math.ceil(plan.pods * plan.seconds / batch.planned_seconds))
+    try:
+        return resized(plan, more)
+    except PlanRefusedError as refusal:
+        raise _too_late(plan, batch, refusal) from None
+
+
+def _too_late(plan: Plan, batch: Batch, refusal: PlanRefusedError) -> PlanRefusedError:
+    """The refusal with the time that the simulated fleet needs."""
+    hours = math.ceil(plan.seconds * (1 + batch.headroom) / 3600)
+    reason = f"{refusal.reason}, because {plan.pods} pods need {plan.seconds / 3600:.1f} h in the fleet model"
+    return PlanRefusedError(refusal.constraint, reason, f"{refusal.remedy.partition(', or')[0]}, or give {hours} h")
+
+
+def _with(plan: Plan, found: SimulatedRun) -> Plan:
+    """The plan with the figures of the fleet model."""
+    limitations = plan.limitations
+    if plan.load.batch is not None and found.steady_rate < BUSY * plan.steady_rate:
+        reason = (
+            f"{plan.clients} client(s) reach {found.steady_rate / plan.steady_rate:.0%} of the capacity of the pods in the "
+            "fleet model: more clients (--clients) use the pods better"
+        )
+        limitations = (*limitations, Limitation(Constraint.CLIENT_LIMIT, reason))
+    return replace(
+        plan,
+        course=found.course,
+        simulated_seconds=found.simulated_seconds,
+        steady_rate=found.steady_rate,
+        closed_form_seconds=plan.seconds,
+        p99_seconds=found.p99_seconds,
+        closed_form_p99_seconds=plan.p99_seconds,
+        limitations=limitations,
+    )
