@@ -101,6 +101,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "graph": _command("graph", _GRAPH, "Time, profile and check the exported TensorFlow graph."),
     "families": _command("families", _GRAPH, "Compare the graphs of the supported families with BERT's."),
     "client-throughput": _command("client_throughput", _FLEET, "Compare ways to call a fleet of 90 pods."),
+    "fleet-model": _command("fleet_model", _FLEET, "Compare the fleet model with real pods."),
     "soak": _command("soak", _FLEET, "Score a million paragraphs while services fail; check each score."),
     "simulation": _command("simulation", _FLEET, "Serve a simulated fleet; reproduce the paper's figures."),
     "publish": _command("publish", _RESULTS, "Write results into the page on performance."),

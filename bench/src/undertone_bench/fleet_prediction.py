@@ -1,0 +1,39 @@
+"""The fleet model's prediction for a load."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from undertone_client import Settings
+from undertone_planner.calibration import PodCalibration
+from undertone_planner.fleet.clock import run
+from undertone_planner.fleet.fleet import Fleet
+from undertone_planner.fleet.settings import chart_fleet
+from undertone_planner.fleet.transport import fleet_client
+
+from undertone_bench.fleet_load import FleetLoad, FleetResult, Sample, run_load
+
+_WORD: Final = "a "
+
+
+def predict(
+    load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, *, pods: int, seconds: float, settings: Settings
+) -> FleetResult:
+    """The result of a load of paragraphs with these numbers of tokens, on a virtual clock."""
+    return run(_predict(load, tokens, calibration, pods, seconds, settings))
+
+
+async def _predict(
+    load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, pods: int, seconds: float, settings: Settings
+) -> FleetResult:
+    # The model takes a word for a token, and adds the two special tokens.
+    sample = Sample.of([_WORD * (count - 2) for count in tokens], tokens)
+    async with (
+        Fleet(chart_fleet(calibration, pods=pods, autoscaler=None)) as fleet,
+        fleet_client(fleet, settings, seed=1) as batch,
+        fleet_client(fleet, settings, seed=2) as readers,
+    ):
+
+        async def kill() -> None:
+            fleet.kill(fleet.pods[0])
+
+        return await run_load(load, sample, batch=batch, readers=readers, kill=kill, seconds=seconds)
