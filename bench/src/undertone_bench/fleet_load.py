@@ -12,12 +12,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from undertone_client import Client, Failure, Paragraph, ServiceError
+from undertone_client import Client, Failure, LimitSettings, Paragraph, ServiceError, Settings
 
 from undertone_bench.load_generator import open_loop, poisson_arrivals
 
 RAMP_UP_SECONDS: Final = 5.0
 """Time under load before the measurement, in which the batch client's limit converges."""
+
+JOB: Final = Settings(timeout_seconds=120.0)
+"""The client's settings of the batch job."""
+
+READERS: Final = Settings(timeout_seconds=120.0, limit=LimitSettings.fixed(100_000))
+"""The client's settings of the readers, who are many clients with few calls each."""
 
 
 @dataclass(frozen=True, slots=True)

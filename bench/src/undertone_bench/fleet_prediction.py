@@ -3,34 +3,35 @@
 from collections.abc import Sequence
 from typing import Final
 
-from undertone_client import Settings
 from undertone_planner.calibration import PodCalibration
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.fleet import Fleet
 from undertone_planner.fleet.settings import chart_fleet
 from undertone_planner.fleet.transport import fleet_client
+from undertone_sidecar.lengths import PaddedLengths
 
-from undertone_bench.fleet_load import FleetLoad, FleetResult, Sample, run_load
+from undertone_bench.fleet_load import JOB, READERS, FleetLoad, FleetResult, Sample, run_load
 
-_WORD: Final = "a "
+_WORD: Final = "the "
+"""As long as a token of English text, because the client limits the characters of a call."""
 
 
-def predict(
-    load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, *, pods: int, seconds: float, settings: Settings
-) -> FleetResult:
+def predict(load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, *, pods: int, seconds: float) -> FleetResult:
     """The result of a load of paragraphs with these numbers of tokens, on a virtual clock."""
-    return run(_predict(load, tokens, calibration, pods, seconds, settings))
+    return run(_predict(load, tokens, calibration, pods, seconds))
 
 
 async def _predict(
-    load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, pods: int, seconds: float, settings: Settings
+    load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, pods: int, seconds: float
 ) -> FleetResult:
-    # The model takes a word for a token, and adds the two special tokens.
-    sample = Sample.of([_WORD * (count - 2) for count in tokens], tokens)
+    # The sidecar rounds lengths up. The model takes each word for a token, and adds two special
+    # tokens.
+    lengths = PaddedLengths.up_to(max(tokens))
+    sample = Sample.of([_WORD * (lengths.fit(count) - 2) for count in tokens], tokens)
     async with (
         Fleet(chart_fleet(calibration, pods=pods, autoscaler=None)) as fleet,
-        fleet_client(fleet, settings, seed=1) as batch,
-        fleet_client(fleet, settings, seed=2) as readers,
+        fleet_client(fleet, JOB, seed=1) as batch,
+        fleet_client(fleet, READERS, seed=2) as readers,
     ):
 
         async def kill() -> None:

@@ -14,14 +14,13 @@ from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_bench.call_time import CallTime, measure_calls, sample_batches
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
-from undertone_bench.fleet_load import FleetLoad, FleetResult, Sample, run_load
+from undertone_bench.fleet_load import JOB, READERS, FleetLoad, FleetResult, Sample, run_load
 from undertone_bench.fleet_of_pods import PodFleet, planted_fleet, served_fleet
 from undertone_bench.fleet_prediction import predict
 from undertone_bench.options import experiment_options, progress, reporting, seconds_option
 from undertone_bench.pods import running_pod
 from undertone_bench.processes import first_cpus
 from undertone_bench.report import Figure, Goal, MedianRange, Report, Table, quantile
-from undertone_bench.variants import LONG_TIMEOUT
 
 BENCHMARK: Final = "fleet-model"
 
@@ -87,9 +86,9 @@ Examples:
 @click.option(
     "--load", "names", multiple=True, type=click.Choice(list(LOADS)), help="What is measured; repeatable. Default: all."
 )
-@seconds_option("--seconds", 10.0, "Duration of each measurement, after five seconds of load.")
-@seconds_option("--call-seconds", 0.02, "Fixed duration of a call to the fake model server.")
-@seconds_option("--token-seconds", 0.0006, "Additional duration for each token of it.")
+@seconds_option("--seconds", 25.0, "Duration of each measurement, after five seconds of load.")
+@seconds_option("--call-seconds", 0.01, "Fixed duration of a call to the fake model server.")
+@seconds_option("--token-seconds", 0.0003, "Additional duration for each token of it.")
 @click.option("--calls", default=2, show_default=True, type=click.IntRange(1), help="Calls at once of a fake model server.")
 @click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
 @click.option("--append", is_flag=True, help="Add the measurements to those of the report in --output.")
@@ -134,9 +133,7 @@ def fleet_model(
                     continue
                 load = LOADS[name](capacity)
                 measured = _Outcome.of(asyncio.run(_measure(fleet, load, sample, seconds)))
-                predicted = _Outcome.of(
-                    predict(load, sample.tokens, started, pods=count, seconds=seconds, settings=LONG_TIMEOUT)
-                )
+                predicted = _Outcome.of(predict(load, sample.tokens, started, pods=count, seconds=seconds))
                 found.append(_Comparison(count, load.name, measured, predicted))
                 progress(f"{count} pods, {load.name}: {measured}, predicted {predicted}")
     return _report(_subject(experiment, model_server), found)
@@ -147,7 +144,7 @@ async def _measure(fleet: PodFleet, load: FleetLoad, sample: Sample, seconds: fl
         if fleet.kill:
             await fleet.kill()
 
-    async with Client(fleet.target, settings=LONG_TIMEOUT) as batch, Client(fleet.target, settings=LONG_TIMEOUT) as readers:
+    async with Client(fleet.target, settings=JOB) as batch, Client(fleet.target, settings=READERS) as readers:
         return await run_load(load, sample, batch=batch, readers=readers, kill=kill, seconds=seconds)
 
 

@@ -57,6 +57,13 @@ def test_waiting_calls_share_a_batch_within_the_token_budget() -> None:
     assert found == pytest.approx([0.2, *[0.2 + 1.1] * 10, 1.3 + 0.2])
 
 
+def test_a_batch_takes_the_nearest_lengths_while_padding_costs_less_than_another_call() -> None:
+    settings = BatchingSettings(ServiceTime(0.1, 0.01), batch_tokens=200, queue=None)  # a call costs 10 tokens
+    found = times(settings, Work(1), Work(40), Work(90), Work(36), Work(42))
+    # 40 is padded to 42 and 36 to 42: 8 tokens of padding. 90 would need more.
+    assert found == pytest.approx([0.11, 0.11 + 1.36, 0.11 + 1.36 + 1.0, 0.11 + 1.36, 0.11 + 1.36])
+
+
 def test_a_large_call_is_divided_by_paragraphs() -> None:
     assert times(MERGING, Work(250, paragraphs=5)) == pytest.approx([2 * 1.1 + 0.6])
 

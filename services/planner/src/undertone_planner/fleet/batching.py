@@ -1,8 +1,8 @@
 """The sidecar of a pod: queues of two lanes, batches within a token budget, slots, and shedding.
 
 It follows undertone_sidecar.batching. What it simplifies: all paragraphs of a call have the same
-length, batches take them in order of arrival, all calls belong to one caller, and forecasts know
-the true service time.
+length, no call becomes overdue, all calls belong to one caller, and forecasts know the true service
+time.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ IDLE_BATCHES: Final = 16
 """Full batches of the batch lane after which the online lane counts as idle."""
 CREDIT_BATCHES: Final = 4
 """Largest excess of the batch lane over its share, in full batches."""
+MAX_PADDING_SHARE: Final = 1 / 16
+"""Maximum share of the budget for padding different lengths to one."""
 SHORT_EFFICIENCY: Final = 0.93
 """Share of its duration that a batch beside readers spends on tokens."""
 
@@ -251,41 +253,53 @@ class Batching:
         return Lane.BATCH if batch else None
 
     def _take(self, lane: Lane) -> tuple[list[tuple[_Call, int]], float]:
-        """Paragraphs of the next batch of a lane, and their tokens."""
+        """Paragraphs of the next batch of a lane, and its padded tokens.
+
+        Starts with the first call, and adds calls of the nearest lengths while the padding costs
+        less than another call.
+        """
         queue = self._queues[lane]
-        room = self._budget(lane)
-        parts: list[tuple[_Call, int]] = []
-        tokens = 0.0
-        while queue:
-            call = queue[0]
-            if call.done.done() or self._is_late(call):
-                queue.popleft()
-                self._leave_queue(call, call.waiting)
-                continue
-            count = call.waiting
-            if room is not None:
-                count = min(count, max(0, int((room - tokens) / call.tokens_per_paragraph + 1e-9)))
-            if count == 0 and not parts:
-                count = 1  # a paragraph that exceeds the budget is sent alone
-            if count == 0:
-                break
+        for call in [call for call in queue if call.done.done() or self._is_late(call)]:
+            queue.remove(call)
+            self._leave_queue(call, call.waiting)
+        if not queue:
+            return [], 0.0
+        room, first = self._budget(lane), queue[0]
+        length = first.tokens_per_paragraph
+        # A paragraph that exceeds the budget is sent alone.
+        rows = first.waiting if room is None else min(first.waiting, max(1, int(room / length + 1e-9)))
+        parts = [(first, rows)]
+        if room is not None:
+            padding_left = min(self._overhead_tokens, MAX_PADDING_SHARE * (self._settings.batch_tokens or 0))
+            for call in sorted(list(queue)[1:], key=lambda call: abs(call.tokens_per_paragraph - length)):
+                if room < length * (rows + 1):
+                    break
+                longest = max(length, call.tokens_per_paragraph)
+                growth, per_row = (longest - length) * rows, longest - call.tokens_per_paragraph
+                count = min(call.waiting, int(room / longest + 1e-9) - rows)
+                if per_row:
+                    count = min(count, int((padding_left - growth) / per_row + 1e-9))
+                if growth <= padding_left and count > 0:
+                    parts.append((call, count))
+                    length, rows, padding_left = longest, rows + count, padding_left - growth - per_row * count
+        for call, count in parts:
             self._leave_queue(call, count)
-            parts.append((call, count))
-            tokens += count * call.tokens_per_paragraph
-            if call.waiting:
-                break
-            queue.popleft()
-            if room is None:
-                break
-        return parts, tokens
+            if not call.waiting:
+                queue.remove(call)
+        return parts, rows * length
+
+    @property
+    def _overhead_tokens(self) -> float:
+        """Fixed cost of a call, in tokens."""
+        time = self._settings.service_time
+        return time.seconds_per_call / time.seconds_per_token if time.seconds_per_token else math.inf
 
     def _budget(self, lane: Lane) -> float | None:
         """Maximum tokens of the next batch. None takes one call."""
         budget = self._settings.batch_tokens
         if budget is None:
             return None
-        time = self._settings.service_time
-        overhead = time.seconds_per_call / time.seconds_per_token if time.seconds_per_token else math.inf
+        overhead = self._overhead_tokens
         limit = float(budget)
         if lane is Lane.BATCH and self._tokens_since_online < IDLE_BATCHES * budget:
             # The next reader waits for a call to end, so the calls of jobs are short.
