@@ -173,14 +173,15 @@ class Batching:
         """End the process: all calls in flight are reset."""
         self._hung = False
         self.slowdown = 1.0
-        calls = {call for batch in self._batches for call, _ in batch.parts}
+        # Not a set, whose order differs between runs.
+        calls = dict.fromkeys(call for batch in self._batches for call, _ in batch.parts)
         for batch in list(self._batches):
             if batch.timer is not None:
                 batch.timer.cancel()
             self._busy_seconds += self._clock() - batch.started_at
         self._batches.clear()
         for lane, queue in self._queues.items():
-            calls.update(queue)
+            calls.update(dict.fromkeys(queue))
             queue.clear()
             self._queued_tokens[lane] = 0.0
         for call in calls:
