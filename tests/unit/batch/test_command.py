@@ -21,6 +21,7 @@ from tests.unit.batch.test_summary import SUMMARY
         (["--format", "csv", "--option", "mode=DROPMALFORMED"], "--option mode=DROPMALFORMED removes rows"),
         (["--key", __file__], "add --tls"),
         (["--mode", "weekly"], "'weekly' is not one of"),
+        (["--finish-by", "2020-01-01T06:00Z"], "'2020-01-01T06:00Z' has passed"),
     ],
 )
 def test_invalid_options_are_rejected(arguments: list[str], message: str, tmp_path: Path) -> None:

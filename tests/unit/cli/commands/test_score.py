@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from undertone_cli.__main__ import undertone
 from undertone_cli.run_folder import RunFolder
 from undertone_client.testing import FakeClassifier
+from undertone_telemetry.jobs import JobReporter
 
 from tests.unit.support.command import Command, read_failures, read_manifest, read_table, write_texts
 
@@ -253,3 +254,18 @@ def test_folder_is_unchanged_if_the_run_cannot_continue(
     other = command("score", path, "--out", out)
     assert (other.exit_code, "model: the folder has fake version 1 fp32, this command has fake" in other.output) == (2, True)
     assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
+def test_a_late_run_says_so_once_on_the_terminal_or_in_the_log(
+    command: Command, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings = iter(["at 1.0 paragraphs/s", None])
+    monkeypatch.setattr(JobReporter, "report_progress", lambda *_, **__: next(warnings, None))
+    result = command("score", story, "--out", tmp_path / "scores", "--finish-by", "1h")
+    assert result.exit_code == 0
+    assert result.stderr.count("The job will be late: at 1.0 paragraphs/s") == 1
+    # The reporter logs the warning itself.
+    warnings = iter(["at 1.0 paragraphs/s"])
+    monkeypatch.setattr(JobReporter, "report_progress", lambda *_, **__: next(warnings, None))
+    result = command("score", story, "--out", tmp_path / "again", "--finish-by", "1h", "--log-format", "json")
+    assert "The job will be late" not in result.output

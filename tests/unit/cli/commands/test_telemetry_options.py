@@ -16,6 +16,7 @@ from undertone_cli.__main__ import undertone
         ("--dogstatsd", "nowhere", "use host:port, or unix:///path/to/socket"),
         ("--trace-sample", "1", "needs --otlp-endpoint"),
         ("--log-format", "xml", "'xml' is not one of"),
+        ("--finish-by", "soon", "'soon' is not a time: use a duration"),
     ],
 )
 def test_invalid_values_of_flags_and_variables(tmp_path: Path, flag: str, value: str, message: str) -> None:
