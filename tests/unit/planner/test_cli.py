@@ -150,6 +150,14 @@ def test_a_calibration_file_in_bf16_needs_its_node_type(tmp_path: Path, capsys: 
     assert from_file["hours"] == json.loads(capsys.readouterr().out)["plan"]["hours"]
 
 
+def test_the_help_has_sections_and_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--help")
+    shown = capsys.readouterr().out
+    for title in ("Lengths of the paragraphs:", "Load:", "Site:", "Plan:", "Examples:", "Exit codes:"):
+        assert f"\n{title}\n" in shown or f"\n  {title}\n" in shown
+    assert shown.index("--tokenizer") < shown.index("--within") < shown.index("--max-nodes") < shown.index("--write")
+
+
 def test_the_process_prints_version_and_completion() -> None:
     command = [sys.executable, "-m", "undertone_planner"]
     version = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import click
 from rich.console import Console
@@ -112,6 +112,14 @@ _demand_options = option_group(
         help="Largest number of calls in flight of a client.",
     ),
     click.option(
+        "--batch-items",
+        type=IntegerRange(min=1),
+        default=Batch(paragraphs=1, within_seconds=1).call_paragraphs,
+        show_default=True,
+        metavar="N",
+        help="Paragraphs of a call of the batch job, as in undertone score.",
+    ),
+    click.option(
         "--readers-per-second",
         type=NumberRange(min=0, min_open=True),
         metavar="R",
@@ -195,13 +203,38 @@ def _show_node_types(context: click.Context, _option: click.Parameter, value: ob
         context.exit()
 
 
+class _SectionedCommand(click.Command):
+    """Lists the options by what they describe."""
+
+    SECTIONS: ClassVar = {
+        "Lengths of the paragraphs": "lengths",
+        "Load": "paragraphs",
+        "Site": "calibrations",
+        "Plan": "simulate",
+    }
+    """The name of the first option of each section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        titles = {first: title for title, first in self.SECTIONS.items()}
+        sections: dict[str, list[tuple[str, str]]] = {}
+        title = next(iter(self.SECTIONS))
+        for parameter in self.get_params(ctx):
+            title = titles.get(str(parameter.name), title)
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)) is not None:
+                sections.setdefault(title, []).append(record)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
 @click.command(
+    cls=_SectionedCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
   undertone-plan --paragraphs 95_000_000 --within 96h
   undertone-plan novels/*.txt --paragraphs 2_000_000 --within 8h --calibration pod.json
-  undertone-plan --readers-per-second 40 --p99 0.3 --values values.yaml
+  undertone-plan --readers-per-second 40 --p99 0.7 --values values.yaml
   undertone-plan --paragraphs 95_000_000 --within 96h --pod-cores 2 --calibration bert-base \\
       --node-type c7i.4xlarge --node-type c7a.4xlarge --spot
   undertone-plan --paragraphs 5_000_000 --within 1d --values values.yaml --write planned.yaml

@@ -7,7 +7,7 @@ from undertone_planner.plan.planner import make_plan
 from undertone_planner.plan.simulated_plan import simulated_plan
 from undertone_planner.plan.simulation import fleet_settings, simulate
 
-from tests.unit.planner.support.plans import HOUR, NODE, POD_RATE, batch, batch_load, readers_load, setting
+from tests.unit.planner.support.plans import CALIBRATION, HOUR, NODE, POD_RATE, batch, batch_load, readers_load, setting
 
 FOUR_READY = ChartValues(min_replicas=4, max_replicas=4)
 
@@ -48,10 +48,13 @@ def test_readers_keep_their_p99_alone_and_beside_a_batch() -> None:
     assert alone.p99_seconds is not None
     assert 0.1 < alone.p99_seconds <= 0.3
     assert not alone.course
-    beside = simulated_plan(make_plan(setting(values=FOUR_READY), readers_load(10, 1.0, job=batch(10_000_000, 1000))))
+    calibration = replace(CALIBRATION, seconds_per_call=0.05)
+    two_ready = setting(values=ChartValues(min_replicas=2, max_replicas=2), calibration=calibration)
+    plan = make_plan(two_ready, readers_load(10, 1.5, job=batch(1_000_000, 1000)))
+    beside = simulated_plan(plan)
     assert beside.p99_seconds is not None
-    assert 0.1 < beside.p99_seconds <= 1.0
-    assert beside.steady_rate == pytest.approx(3.5 * POD_RATE, rel=0.1)
+    assert 0.1 < beside.p99_seconds <= 1.5
+    assert beside.steady_rate == pytest.approx(plan.steady_rate, rel=0.1)
 
 
 def test_the_fleet_model_refuses_as_the_closed_form_does() -> None:

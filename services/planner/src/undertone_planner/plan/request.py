@@ -60,6 +60,7 @@ class Demand:
     headroom: float
     clients: int | None
     max_in_flight: int
+    batch_items: int
     readers_per_second: float | None
     p99: float | None
     max_tokens: int
@@ -90,6 +91,7 @@ class Demand:
                 headroom=self.headroom / 100,
                 clients=self.clients,
                 max_in_flight=self.max_in_flight,
+                call_paragraphs=self.batch_items,
             )
         if self.readers_per_second is not None and self.p99 is not None:
             readers = Readers(per_second=self.readers_per_second, p99_seconds=self.p99)
