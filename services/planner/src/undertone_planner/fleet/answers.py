@@ -1,25 +1,42 @@
 """Answers to the calls of the public API by a simulated fleet, with injected faults."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import grpc
+from undertone_client.testing import FakeClassifier
 
-from undertone_planner.fleet.faults import FaultKind
+from undertone_planner.fleet.faults import FaultKind, FaultRates
 from undertone_planner.fleet.work import LANE_KEY, CallError, Lane, Work
-
-if TYPE_CHECKING:
-    from undertone_planner.fleet.fleet import Fleet
 
 Metadata = Sequence[tuple[str, str]]
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
-async def answer(fleet: "Fleet", method: str, request: Any, metadata: Metadata, deadline: float) -> tuple[Any, Metadata]:
+class Service(Protocol):
+    """What a fleet needs to answer the public API. See `Fleet`."""
+
+    fault_rates: FaultRates
+    pushback_ms: int | None
+    poison: Mapping[str, grpc.StatusCode]
+    application: FakeClassifier
+    random: random.Random
+
+    @property
+    def network_seconds(self) -> float: ...
+
+    @property
+    def is_available(self) -> bool: ...
+
+    async def serve(self, work: Work, deadline: float = ...) -> None: ...
+
+
+async def answer(fleet: Service, method: str, request: Any, metadata: Metadata, deadline: float) -> tuple[Any, Metadata]:
     """See `Fleet.answer`."""
-    await asyncio.sleep(fleet.settings.network_seconds)
+    await asyncio.sleep(fleet.network_seconds)
     fault = fleet.fault_rates.draw(fleet.random)
     if fault is FaultKind.UNAVAILABLE:
         raise CallError(UNAVAILABLE, "injected: connection refused")
@@ -47,7 +64,7 @@ async def answer(fleet: "Fleet", method: str, request: Any, metadata: Metadata, 
     if fault is FaultKind.REFUSED_ITEMS and method == "ClassifyBatch":
         for result in fleet.random.sample(list(reply.results), k=(len(reply.results) + 1) // 2):
             result.error.code, result.error.message = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "injected: queue full"
-    await asyncio.sleep(fleet.settings.network_seconds)
+    await asyncio.sleep(fleet.network_seconds)
     return reply, context.trailers
 
 

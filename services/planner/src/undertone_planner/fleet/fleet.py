@@ -100,6 +100,11 @@ class Fleet:
         return [replica.pod for replica in self._replicas]
 
     @property
+    def network_seconds(self) -> float:
+        """One-way network latency."""
+        return self.settings.network_seconds
+
+    @property
     def is_available(self) -> bool:
         """Whether the load balancer knows a pod that is ready."""
         return bool(self._endpoints)
