@@ -26,7 +26,7 @@ from undertone_model.data import Sample
 from undertone_model.errors import ExportError
 from undertone_model.special_tokens import unknown_token
 
-LANGUAGE_CHARACTERS: Final = 1_000
+LANGUAGE_CHARACTERS: Final = 300
 SMOOTHING_CHARACTERS: Final = 30
 
 LANGUAGE_QUANTILE: Final = 0.9995
@@ -51,10 +51,9 @@ def language_identifier() -> LanguageIdentifier:
 def language_margin(text: str, languages: Sequence[str]) -> float:
     """As undertone_sidecar.flags.language_margin."""
     start = text[:LANGUAGE_CHARACTERS]
-    best = {True: -np.inf, False: -np.inf}
-    for language, score in language_identifier().rank(start):
-        best[language in languages] = max(best[language in languages], score)
-    return float(best[False] - best[True]) / math.sqrt(len(start.encode(errors="surrogatepass")))
+    ranked = language_identifier().rank(start)
+    other, ours = (next(score for name, score in ranked if (name in languages) == own) for own in (False, True))
+    return float(other - ours) / math.sqrt(len(start.encode(errors="surrogatepass")))
 
 
 def tokens_per_character(texts: Sequence[str], tokens: NDArray[np.int64], usual: float) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from undertone_model.cli import options
 from undertone_model.corpora import CORPORA, TestSet, read_test_set
+from undertone_model.data import load_sample
 from undertone_model.errors import DataError
 from undertone_model.startup import quiet_tensorflow
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from undertone_model.evaluation.classifiers import Classifier
     from undertone_model.evaluation.report import Report
 
-SETS: Final = (*CORPORA, "robustness", "suites")
+SETS: Final = (*CORPORA, "robustness", "suites", "flags")
 SAMPLE_SEED: Final = 20_211
 """Seed of the rows that --rows selects."""
 
@@ -87,6 +88,13 @@ def _parse_rows(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     is_flag=True,
     help="Evaluate all rows of REMAN and XED. Default: the authors and lines that `train` holds out.",
 )
+@click.option(
+    "--usual-texts",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    metavar="FILE",
+    help="Count the flags of these texts too: a file with one text per line, or a .jsonl file with `text`. Repeatable.",
+)
 @click.option("--checkpoint", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate a fine-tuned checkpoint. Repeatable.")
 @click.option("--export", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate the newest export in DIR. Repeatable.")
 @options.adapters
@@ -119,6 +127,7 @@ def evaluate(
     sets: tuple[str, ...] | None,
     rows: dict[str, int],
     all_rows: bool,
+    usual_texts: tuple[Path, ...],
     checkpoint: tuple[Path, ...],
     export: tuple[Path, ...],
     adapters: Path,
@@ -137,7 +146,9 @@ def evaluate(
 
     The corpora are not included: model/CARD.md says where to find them. Only rows with exactly one
     of the nine emotions have F1 and calibration error. Robustness is measured on fiction: stories,
-    REMAN, tales and EmoLit. Texts are truncated to the number of tokens of the model.
+    REMAN, tales and EmoLit. Texts are truncated to the number of tokens of the model. Flags of
+    foreign and unreadable texts are counted in suites of texts that must have a flag, and in all
+    other texts, which must have none.
     """
     paths = {
         "stories": stories,
@@ -169,7 +180,11 @@ def evaluate(
         if goemotions:
             models.append(baseline.tfidf(goemotions, stories))
     benchmark = Benchmark(
-        tuple(test_sets), robustness=sets is None or "robustness" in sets, suites=sets is None or "suites" in sets
+        tuple(test_sets),
+        robustness=sets is None or "robustness" in sets,
+        suites=sets is None or "suites" in sets,
+        flags=sets is None or "flags" in sets,
+        usual_texts={path.name: load_sample(path).texts for path in usual_texts},
     )
     with _progress(len(benchmark.texts()) * len(models)) as advance:
         report = run(benchmark, classifiers.with_distinct_names(models), advance)

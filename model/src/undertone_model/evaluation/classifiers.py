@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from undertone_protos.v1 import contract_pb2
 
 from undertone_model import training
 from undertone_model.adapters import PACKAGED_ADAPTERS, load_adapters
@@ -16,8 +18,11 @@ from undertone_model.batches import encode
 from undertone_model.calibration import Calibration
 from undertone_model.checkpoint import Checkpoint
 from undertone_model.contract import PROBLEM_TYPES, TOKENIZER_FILE, read_contract
+from undertone_model.data import PACKAGED_STORIES, load_usual_texts
 from undertone_model.errors import CheckpointError
 from undertone_model.evaluation.emotion_labels import pool_emotions
+from undertone_model.evaluation.flag_scores import FindFlags
+from undertone_model.flags import FoundFlags, find_flags, fit_thresholds
 from undertone_model.labels import probabilities
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import from_checkpoint, merge_into_base
@@ -34,13 +39,14 @@ class Classifier:
 
     `predict` maps the name of each calibration to its probabilities. `reference` is the calibration
     that suites and robustness are measured with. A classifier that is not `calibrated` has no
-    confidence, only a label.
+    confidence, only a label. `find_flags` finds the flags of texts; None if the model sets none.
     """
 
     name: str
     reference: str
     predict: Callable[[Sequence[str]], Mapping[str, Probabilities]]
     calibrated: bool = True
+    find_flags: FindFlags | None = None
 
 
 def adapters_classifier(folder: Path, base: str | None, prior: str | None) -> Classifier:
@@ -59,7 +65,17 @@ def adapters_classifier(folder: Path, base: str | None, prior: str | None) -> Cl
         logits = _logits(checkpoint, texts)
         return {name: calibration.probabilities(logits) for name, calibration in calibrations.items()}
 
-    return Classifier("packaged" if folder == PACKAGED_ADAPTERS else folder.name, f"prior {prior}", predict)
+    @cache
+    def fit() -> tuple[Tokenizer, contract_pb2.FlagThresholds]:
+        tokenizer = served_tokenizer(checkpoint.tokenizer)
+        return tokenizer, fit_thresholds(tokenizer, ["en"], load_usual_texts(PACKAGED_STORIES))
+
+    def flags(texts: Sequence[str]) -> FoundFlags:
+        tokenizer, thresholds = fit()
+        return find_flags(thresholds, tokenizer, texts)
+
+    name = "packaged" if folder == PACKAGED_ADAPTERS else folder.name
+    return Classifier(name, f"prior {prior}", predict, find_flags=flags)
 
 
 def checkpoint_classifier(folder: Path) -> Classifier:
@@ -88,7 +104,8 @@ def export_classifier(folder: Path) -> Classifier:
         with SavedModelSession(export) as session:
             return {f"export {contract.version}": pool(session.run(encode(tokenizer, texts, contract.max_tokens)))}
 
-    return Classifier(contract.name, f"export {contract.version}", predict)
+    flags = partial(find_flags, contract.flag_thresholds, tokenizer) if contract.HasField("flag_thresholds") else None
+    return Classifier(contract.name, f"export {contract.version}", predict, find_flags=flags)
 
 
 def with_distinct_names(classifiers: Sequence[Classifier]) -> list[Classifier]:

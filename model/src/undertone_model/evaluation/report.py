@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from undertone_model.evaluation.bootstrap import Estimate
 from undertone_model.evaluation.coverage import Coverage
+from undertone_model.evaluation.flag_scores import FlagScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,4 @@ class Report:
     flips: tuple[Flips, ...]
     suites: tuple[SuiteScores, ...]
     names: tuple[NameScores, ...]
+    flags: tuple[FlagScores, ...] = ()

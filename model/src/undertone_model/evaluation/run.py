@@ -1,8 +1,8 @@
 """Runs a benchmark: collects all texts, predicts each once, and computes the report."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from undertone_model.evaluation.bootstrap import (
 )
 from undertone_model.evaluation.classifiers import Classifier
 from undertone_model.evaluation.coverage import area_under_risk_coverage, coverages
+from undertone_model.evaluation.flag_scores import FlagScores, score_flags, strange_texts, unusual_english
 from undertone_model.evaluation.perturbations import PERTURBATIONS
 from undertone_model.evaluation.predictions import Predictions
 from undertone_model.evaluation.report import Flips, NameScores, Report, Scores, SetDescription, SuiteScores
@@ -29,11 +30,17 @@ from undertone_model.metrics import evaluate
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What is measured: test sets, robustness on those that are fiction, and suites."""
+    """What is measured: test sets, robustness on those that are fiction, suites, and flags.
+
+    `usual_texts` are further texts without labels, which must have no flag, by the name of their
+    file. They are not predicted.
+    """
 
     sets: tuple[TestSet, ...]
     robustness: bool = True
     suites: bool = True
+    flags: bool = False
+    usual_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def texts(self) -> tuple[str, ...]:
         """All different texts that a classifier must answer."""
@@ -42,6 +49,9 @@ class Benchmark:
         if self.suites:
             texts += [text.text for suite in SUITES for text in load_suite(suite)]
             texts += [text for row in load_names() for text in row.texts]
+        if self.flags:
+            sets = (*strange_texts().values(), *unusual_english().values())
+            texts += [text for each in sets for text in each]
         return tuple(dict.fromkeys(texts))
 
     def perturbed(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
@@ -74,6 +84,7 @@ def run(benchmark: Benchmark, classifiers: Sequence[Classifier], report: Callabl
         flips=tuple(_flips(benchmark, predictions)),
         suites=tuple(_suites(predictions)) if benchmark.suites else (),
         names=tuple(_names(predictions)) if benchmark.suites else (),
+        flags=tuple(_flags(benchmark, predictions)) if benchmark.flags else (),
     )
 
 
@@ -155,6 +166,20 @@ def _suites(predictions: Sequence[Predictions]) -> Iterator[SuiteScores]:
             accepted = sum(label in text.accepted for label, text in zip(labels, texts, strict=True))
             literal = sum(label == text.literal for label, text in zip(labels, texts, strict=True))
             yield SuiteScores(suite, model.classifier.name, len(texts), accepted, literal)
+
+
+def _flags(benchmark: Benchmark, predictions: Sequence[Predictions]) -> Iterator[FlagScores]:
+    usual = {test_set.name: tuple(row.text for row in test_set.texts) for test_set in benchmark.sets}
+    for model in predictions:
+        if model.classifier.find_flags:
+
+            def confidence(texts: Sequence[str], model: Predictions = model) -> float | None:
+                if texts in benchmark.usual_texts.values():
+                    return None
+                return float(np.median(model.probabilities(texts).max(axis=1)))
+
+            name = model.classifier.name
+            yield from score_flags(name, model.classifier.find_flags, confidence, usual | dict(benchmark.usual_texts))
 
 
 def _names(predictions: Sequence[Predictions]) -> Iterator[NameScores]:

@@ -19,11 +19,11 @@ class TextTable:
 
 
 def tables(report: Report) -> Iterator[TextTable]:
-    """The tables that are not empty: one of scores for each test set, then confidence, robustness
-    and suites.
+    """The tables that are not empty: one of scores for each test set, then confidence, robustness,
+    suites and flags.
     """
     yield from _scores(report)
-    for table in (_coverage(report), _flips(report), _suites(report)):
+    for table in (_coverage(report), _flips(report), _suites(report), _flags(report)):
         if table.rows:
             yield table
 
@@ -109,6 +109,22 @@ def _suites(report: Report) -> TextTable:
         rows.append((model, *counts, names.get(model, "")))
     columns = [f"{suite}: {kind}" for suite in suites for kind in ("accepted", "read literally")]
     return TextTable("Suites", ("model", *columns, "moved by a name"), tuple(rows))
+
+
+def _flags(report: Report) -> TextTable:
+    columns = ("model", "texts", "number", "right", "flagged", "language", "unreadable", "median confidence")
+    rows = tuple(
+        (
+            scores.model,
+            scores.data,
+            f"{scores.texts:,}",
+            "flag" if scores.must_have_flag else "no flag",
+            *(f"{share:.1%}".replace("%", " %") for share in (scores.flagged, scores.language, scores.unreadable)),
+            _share(scores.confidence),
+        )
+        for scores in report.flags
+    )
+    return TextTable("Texts with a flag", columns, rows)
 
 
 def _model(name: str, calibration: str) -> str:

@@ -178,7 +178,7 @@ class FlagThresholds(_message.Message):
     language_margin: _builtins.float
     """Threshold of FLAG_LANGUAGE. The measure is the score of the best other language minus the score of
     the best of the languages, divided by the square root of the number of bytes in UTF-8. The scores
-    are log-probabilities of py3langid 0.4, of the first 1,000 characters.
+    are log-probabilities of py3langid 0.4, of the first 300 characters.
     """
     tokens_per_character: _builtins.float
     """Threshold of FLAG_UNREADABLE. The measure is (tokens + 30 * usual_tokens_per_character) /

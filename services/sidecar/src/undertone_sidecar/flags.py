@@ -23,8 +23,8 @@ Flags = tuple["classifier_pb2.Flag.ValueType", ...]
 
 TokenIds = npt.NDArray[np.int32]
 
-LANGUAGE_CHARACTERS: Final = 1_000
-"""Characters that the language is detected from. It bounds the time: 0.5 ms."""
+LANGUAGE_CHARACTERS: Final = 300
+"""The first characters, from which the language is detected. They bound the time to 0.2 ms."""
 
 SMOOTHING_CHARACTERS: Final = 30
 """Characters with the usual number of tokens that each text is extended by."""
@@ -48,11 +48,9 @@ def language_margin(text: str, languages: frozenset[str]) -> float:
     The sum of the log-probabilities grows with the text, and its noise with the square root of it.
     """
     start = text[:LANGUAGE_CHARACTERS]
-    best = {True: -np.inf, False: -np.inf}
-    for language, score in language_identifier().rank(start):
-        ours = language in languages
-        best[ours] = max(best[ours], score)
-    return float(best[False] - best[True]) / math.sqrt(len(start.encode(errors="surrogatepass")))
+    ranked = language_identifier().rank(start)
+    other, ours = (next(score for name, score in ranked if (name in languages) == own) for own in (False, True))
+    return float(other - ours) / math.sqrt(len(start.encode(errors="surrogatepass")))
 
 
 def tokens_per_character(text: str, tokens: int, usual: float) -> float:

@@ -32,6 +32,36 @@ def test_precision_without_cpu_information_is_fp32(tmp_path: Path) -> None:
     assert fastest_precision(tmp_path / "none") == "fp32"
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--languages", "de"], "--languages de needs --sample: a file of texts in these languages"),
+        (["--languages", "en,xx", "--sample"], "--languages 'xx' is unknown to the language detector"),
+        (["--languages", "de", "--sample"], "at least 100 texts, but tales.txt has 4"),
+    ],
+)
+def test_languages_need_texts(tiny: Path, sample: Sample, tmp_path: Path, options: list[str], message: str) -> None:
+    tales = tmp_path / "tales.txt"
+    tales.write_text("\n".join(sample.texts))
+    arguments = ["export", str(tmp_path), "--checkpoint", str(tiny), "--precision", "fp32", *options]
+    result = CliRunner().invoke(undertone_model, [*arguments, *([str(tales)] if options[-1] == "--sample" else [])])
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_checkpoint_has_flags_only_with_languages(tiny: Path, tmp_path: Path) -> None:
+    for name, options in (("without", []), ("with", ["--languages", "en"])):
+        arguments = ["export", str(tmp_path), "--checkpoint", str(tiny), "--name", name, "--precision", "fp32", *options]
+        result = CliRunner().invoke(undertone_model, arguments)
+        assert result.exit_code == 0, result.output
+    without, with_flags = (json.loads((tmp_path / name / "1/contract.json").read_text()) for name in ("without", "with"))
+    assert "flag_thresholds" not in without
+    assert (with_flags["flag_thresholds"]["languages"], with_flags["flag_thresholds"]["sample"]) == (
+        ["en"],
+        "stories/train+dev",
+    )
+
+
 def test_commands_compare_bf16_with_fp32_and_fall_back_to_fp32(
     tiny: Path, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from undertone_model.evaluation.report import Report
 from undertone_model.evaluation.run import Benchmark, run
 from undertone_model.evaluation.suites import SUITES, load_names, load_suite
 from undertone_model.evaluation.tables import markdown, tables
+from undertone_model.flags import FoundFlags
 from undertone_model.testing import tiny_checkpoint
 
 JOY, SADNESS = EMOTIONS.index("joy"), EMOTIONS.index("sadness")
@@ -123,6 +124,24 @@ def test_parts_can_be_left_out() -> None:
     assert [table.title.partition(" ")[0] for table in tables(report)] == ["novels"]
     comments = replace(NOVELS, fiction=False)
     assert run(Benchmark((comments,), suites=False), [by_word("reader", "a")], silent).flips == ()
+
+
+def test_flags_are_counted_in_suites_and_in_usual_texts() -> None:
+    def find(texts: Sequence[str]) -> FoundFlags:
+        foreign = np.array([not text.isascii() for text in texts])
+        return FoundFlags(foreign, np.array(["{" in text for text in texts]))
+
+    flagger = replace(by_word("reader", "sang"), find_flags=find)
+    usual = {"letters.txt": ("Dear Anna,", "{x}", "Adiós.", "{ó}")}
+    benchmark = Benchmark((NOVELS,), robustness=False, suites=False, flags=True, usual_texts=usual)
+    report = run(benchmark, [flagger, always_neutral()], silent)
+    rows = {row.data: row for row in report.flags}
+    assert {row.model for row in report.flags} == {"reader"}
+    assert (rows["novels"].texts, rows["novels"].flagged, rows["novels"].must_have_flag) == (6, 0, False)
+    letters = rows["letters.txt"]
+    assert (letters.flagged, letters.language, letters.unreadable, letters.confidence) == (0.75, 0.5, 0.5, None)
+    assert (rows["emojis"].must_have_flag, rows["emojis"].confidence) == (True, 0.9)
+    assert "| reader | letters.txt | 4 | no flag | 75.0 % | 50.0 % | 50.0 % |  |" in markdown(report)
 
 
 def test_markdown_has_the_tables(report: Report) -> None:
