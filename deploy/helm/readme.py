@@ -31,6 +31,8 @@ From a checkout of the repository:
 - [Operations](../../../docs/how-to/operations.md): install, configure, observe, scale,
   upgrade, alerts.
 - [Node pools](../../../docs/how-to/node-pools.md) on EKS, GKE and AKS.
+- [A fleet that is ready](../../../docs/how-to/fleet.md): pods for jobs with a deadline, scaling to
+  zero, spot nodes.
 - `values-kind.yaml` configures small pods for the cluster in
   [deploy/kind/cluster.yaml](../../kind/cluster.yaml).
 - `values-dev-server.yaml` replaces TF Serving with the development server, for clusters that cannot
