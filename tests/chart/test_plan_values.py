@@ -8,6 +8,8 @@ import yaml
 from undertone_bench.chart import Chart
 from undertone_planner.cli import main
 
+from tests.chart.support.paths import CHART
+
 CLOSED_FORM = ("--no-simulate",)
 LOADS = {
     "batch": ("--paragraphs", "20_000_000", "--within", "24h", "--pod-cores", "2", "--node-type", "c7i.4xlarge"),
@@ -47,3 +49,15 @@ def test_the_chart_renders_the_users_values_with_those_of_the_plan(chart: Chart,
     vcpus = int(values["nodePool"]["karpenter"]["limits"]["cpu"])
     assert vcpus % 16 == 0
     assert all(pool["spec"]["limits"]["cpu"] == str(vcpus) for pool in manifests.of("NodePool"))
+
+
+def test_a_copy_of_the_charts_values_keeps_every_comment(tmp_path: Path) -> None:
+    path, before = tmp_path / "values.yaml", (CHART / "values.yaml").read_text()
+    main([*LOADS["batch"], "--no-simulate", "--json", "--values", str(CHART / "values.yaml"), "--write", str(path)])
+    pairs = list(zip(before.splitlines(), path.read_text().splitlines(), strict=True))
+    changed = {old.strip().partition(":")[0] for old, new in pairs if old != new}
+    assert changed <= {"maxReplicas", "precision", "requests", "limits", "threadsPerCore", "deadlineSeconds"}
+    assert changed >= {"maxReplicas", "threadsPerCore"}
+    assert [old for old, _ in pairs if old.lstrip().startswith("#")] == [
+        new for _, new in pairs if new.lstrip().startswith("#")
+    ]

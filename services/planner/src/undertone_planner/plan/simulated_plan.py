@@ -46,7 +46,7 @@ def _larger(plan: Plan, found: SimulatedRun) -> Plan | None:
     """The plan with more pods. None if the simulated plan meets the deadline and the p99."""
     batch, readers = plan.load.batch, plan.load.readers
     if readers is not None and plan.p99_seconds is not None and plan.p99_seconds > readers.p99_seconds:
-        more = math.ceil(plan.start_pods * 1.1) + 1
+        more = max(plan.start_pods + 1, math.ceil(plan.start_pods * 1.05))
         return resized(plan, max(plan.pods, more), start=more)
     if batch is None or plan.seconds <= batch.planned_seconds:
         return None
