@@ -8,6 +8,7 @@ from undertone_client import Settings
 from undertone_planner.errors import PlannerError
 from undertone_planner.fleet.autoscaler import AutoscalerSettings
 from undertone_planner.fleet.batching import ServiceTime
+from undertone_planner.fleet.course import Course
 from undertone_planner.fleet.fleet import FleetSettings
 from undertone_planner.fleet.keda import KedaSettings
 from undertone_planner.fleet.loads import JobSettings, Lengths
@@ -15,7 +16,9 @@ from undertone_planner.fleet.nodes import NodePoolSettings
 from undertone_planner.fleet.pod import PodSettings
 from undertone_planner.fleet.scaling_rules import CHART_BEHAVIOR
 from undertone_planner.fleet.settings import SIDECAR_PROBES
-from undertone_planner.scenarios.readiness import JobPods, scale_to_zero, scale_up, spot
+from undertone_planner.plan.named_calibration import NamedCalibration
+from undertone_planner.scenarios import readiness_example
+from undertone_planner.scenarios.readiness import JobPods, JobRun, SpotRun, scale_to_zero, scale_up, spot
 
 LENGTHS: Final = Lengths.equal(100)
 RATE: Final = 20.0
@@ -78,3 +81,25 @@ def test_spot_needs_nodes() -> None:
 )
 def test_the_floor_of_a_job(backlog: int, seconds_left: float, pods: float) -> None:
     assert FLOOR.pods(backlog, seconds_left) == pytest.approx(pods)
+
+
+def test_the_example_uses_all_pods_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenarios themselves are above: here are their parameters."""
+    calls: list[tuple[FleetSettings, JobSettings]] = []
+    run = JobRun(1, 0, 1, 40, 1, None, Course.__new__(Course))
+
+    def record(settings: FleetSettings, job: JobSettings, **_: object) -> JobRun:
+        calls.append((settings, job))
+        return run
+
+    monkeypatch.setattr(readiness_example, "scale_up", record)
+    monkeypatch.setattr(readiness_example, "scale_to_zero", record)
+    monkeypatch.setattr(readiness_example, "spot", lambda *_, **__: SpotRun(1, 0, 1, 0, 0.1))
+    calibration = NamedCalibration.find("bert-base").calibration
+    rows = list(readiness_example.rows(calibration))
+    assert len(rows) == 5
+    (fleet, job), *_ = calls
+    rate = calibration.tokens_per_second / 60
+    assert JobPods(rate).pods(job.paragraphs, 3600) == pytest.approx(40, rel=1e-3)
+    assert fleet.autoscaler is not None
+    assert fleet.autoscaler.max_replicas == 40

@@ -10,6 +10,7 @@ from undertone_planner.fleet.fleet import FleetSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 
 from undertone_bench.cli import SETTINGS
+from undertone_bench.errors import BenchError
 from undertone_bench.options import progress, reporting
 from undertone_bench.report import Report, Table
 
@@ -86,3 +87,52 @@ def paper(*, quick: bool) -> Report:
         rows.append((row.name, row.unit, paper_value, model, difference, ours, row.note))
     header = ("figure", "unit", "paper", "model", "difference", "Undertone", "the model's fleet at the end")
     return Report.new("paper", "simulated-fleet", table=Table(header, tuple(rows)))
+
+
+@simulation.command(
+    epilog="""\b
+Examples:
+  undertone-bench simulation ready
+  undertone-bench simulation ready --calibration pod.json"""
+)
+@click.option(
+    "--calibration",
+    default="bert-base",
+    show_default=True,
+    help="Speed of a pod: a file of `undertone-bench pod`, or a name of `undertone-plan calibrations`.",
+)
+@reporting
+def ready(calibration: str) -> Report:
+    """Show how a fleet scales for a job, wakes from zero, and loses spot nodes.
+
+    \b
+    by CPU utilization          2 pods, which the autoscaler adds to up to 40
+    with --finish-by            the job asks for its pods before its first call
+    from zero                   the same without pods at the start
+    spot                        16 pods on spot nodes, half of which are reclaimed every hour;
+                                readers call 2 other pods
+
+    Time is virtual: the result is the same in every run.
+    """
+    from undertone_planner.errors import CalibrationError
+    from undertone_planner.plan.named_calibration import NamedCalibration
+    from undertone_planner.scenarios.readiness import JobRun
+    from undertone_planner.scenarios.readiness_example import rows
+
+    try:
+        pod = NamedCalibration.find(calibration).calibration
+    except CalibrationError as error:
+        raise BenchError(f"--calibration: {error}") from None
+    table = []
+    for row in rows(pod):
+        progress(f"{row.name}: done")
+        result = row.run
+        if isinstance(result, JobRun):
+            empty = "-" if result.empty_seconds is None else f"{result.empty_seconds:.0f} s"
+            times = (f"{result.first_answer_seconds:.0f} s", f"{result.full_seconds:.0f} s", f"{result.seconds:.0f} s", empty)
+            table.append((row.name, *times, f"{result.failed}", "-"))
+        else:
+            readers = f"{result.reader_failures} failed, p99 {1000 * result.reader_p99_seconds:.0f} ms"
+            table.append((f"{row.name} ({result.reclaimed} nodes)", "-", "-", "-", "-", f"{result.failed}", readers))
+    header = ("scenario", "first answer", "all pods ready", "job ends", "no pods after it", "lost paragraphs", "readers")
+    return Report.new("ready", "simulated-fleet", table=Table(header, tuple(table)))
