@@ -109,9 +109,16 @@ def write_contract(
         problem_type=max(number for number, name in PROBLEM_TYPES.items() if name == source.problem_type),
         thresholds=source.thresholds,
         flag_thresholds=flag_thresholds,
+        windows=_windows(source, max_tokens),
     )
     text = MessageToJson(contract, preserving_proto_field_name=True)
     (folder / CONTRACT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _windows(source: Source, max_tokens: int) -> contract_pb2.Windows | None:
+    if not source.window_tokens:
+        return None
+    return contract_pb2.Windows(tokens=min(source.window_tokens, max_tokens), neutral_label=source.neutral_label)
 
 
 def read_contract(folder: Path) -> ModelContract:

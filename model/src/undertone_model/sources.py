@@ -73,6 +73,11 @@ def _architecture(fields: Mapping[str, Any]) -> Architecture:
     return find_family(configuration).architecture(configuration)
 
 
+WINDOW_TOKENS: Final = 128
+"""Tokens of a window of CHUNK_MAX, special tokens included. A paragraph of the training data has at
+most about 200 tokens. model/CARD.md compares windows of several lengths.
+"""
+
 ARCHITECTURES: Final = {size: _architecture(fields) for size, fields in CONFIGURATIONS.items()}
 """Architectures of CONFIGURATIONS."""
 
@@ -84,7 +89,9 @@ class Source:
     `weights_sha256` is the hash of the adapters or of the checkpoint's weights; it is empty for
     random weights. `thresholds` has one number for each label of a multi-label model; it is empty
     for a single-label model. `bias` has one number for each label, or is empty. `prior` is the kind
-    of text that the calibration was fitted for.
+    of text that the calibration was fitted for. `window_tokens` is the number of tokens in which
+    CHUNK_MAX finds a passage with an emotion, and `neutral_label` is the label of other text; 0 and
+    empty for models for which they were not measured.
     """
 
     checkpoint: Checkpoint
@@ -96,6 +103,8 @@ class Source:
     prior: str = ""
     training_data: tuple[TrainingData, ...] = ()
     scores: tuple[Score, ...] = ()
+    window_tokens: int = 0
+    neutral_label: str = ""
 
 
 def from_adapters(base: str | None, prior: str | None, folder: Path = PACKAGED_ADAPTERS) -> Source:
@@ -120,6 +129,8 @@ def from_adapters(base: str | None, prior: str | None, folder: Path = PACKAGED_A
         prior=prior,
         training_data=adapters.training_data,
         scores=tuple(score for score in adapters.scores if score.data.endswith(f"@{prior}")),
+        window_tokens=WINDOW_TOKENS,
+        neutral_label="neutral",
     )
 
 

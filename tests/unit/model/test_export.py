@@ -149,6 +149,7 @@ def test_our_model_is_the_base_with_adapters_and_calibration(tiny: Path, tiny_ad
     assert contract["weights_sha256"] == adapters.sha256
     assert contract["training_data"] == [{"name": "stories/train", "license": "Apache-2.0", "rows": 7, "sha256": "ab" * 32}]
     assert contract["scores"] == [{"data": "stories/test@stories", "metric": "accuracy", "value": 0.5}]
+    assert contract["windows"] == {"tokens": min(sources.WINDOW_TOKENS, contract["max_tokens"]), "neutral_label": "neutral"}
 
     ids = np.array([[1, 2, 3, 4, 5], [9, 8, 7, 0, 0]], np.int32)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.int32)

@@ -58,6 +58,47 @@ def test_a_merged_distribution_sums_to_one_and_is_within_the_range_of_its_parts(
         assert (merged >= parts.min(axis=0) - 1e-6).all()
 
 
+@given(sizes, st.integers(1, 60))
+@settings(max_examples=100, deadline=None)
+def test_windows_cover_a_paragraph_that_does_not_fit_and_only_under_chunk_max(size: tuple[int, int, int], window: int) -> None:
+    tokens, width, overlap = size
+    window = min(window, width)
+
+    def chunks(policy: OverlengthPolicy, window: int | None) -> tuple[Chunk, ...]:
+        return split(tokens, width=width, overlap=overlap, policy=policy, max_chunks=1_000, window=window)
+
+    windows = chunks(OverlengthPolicy.CHUNK_MAX, window)
+    assert sum(chunk.new_tokens for chunk in windows) == tokens
+    assert {chunk.stop - chunk.start for chunk in windows} == {tokens if tokens <= width else window}
+    assert all(earlier.stop - later.start <= window // 4 for earlier, later in list(pairwise(windows))[:-1])
+    assert chunks(OverlengthPolicy.CHUNK_MEAN, window) == chunks(OverlengthPolicy.CHUNK_MEAN, None)
+
+
+def test_windows_do_not_change_how_long_a_paragraph_may_be() -> None:
+    def windows(tokens: int) -> int:
+        policy = OverlengthPolicy.CHUNK_MAX
+        return len(split(tokens, width=100, overlap=20, policy=policy, max_chunks=3, window=20))
+
+    assert windows(260) == 17
+    with pytest.raises(ParagraphError, match=r"261 tokens .* the limit is 3 chunks, or 260 tokens"):
+        windows(261)
+
+
+def test_the_maximum_is_neutral_only_if_all_chunks_are() -> None:
+    chunks = (Chunk(0, 10, 10), Chunk(5, 15, 5), Chunk(10, 20, 5))
+    neutral, angry = np.array([0.05, 0.05, 0.9], np.float32), np.array([0.7, 0.1, 0.2], np.float32)
+
+    def maximum(*parts: np.ndarray) -> list[float]:
+        policy = OverlengthPolicy.CHUNK_MAX
+        merged: list[float] = merge(list(parts), chunks, policy, is_multi_label=False, neutral=2).tolist()
+        return merged
+
+    assert maximum(neutral, angry, neutral) == pytest.approx([0.7, 0.1, 0.2])
+    assert maximum(neutral, neutral, neutral) == pytest.approx([0.05, 0.05, 0.9])
+    mean = merge([neutral, angry, neutral], chunks, OverlengthPolicy.CHUNK_MEAN, is_multi_label=False, neutral=2)
+    assert mean.argmax() == 2
+
+
 def test_the_mean_weights_a_chunk_by_its_new_tokens() -> None:
     chunks = (Chunk(0, 10, 10), Chunk(5, 15, 5))
     parts = [np.array([1, 0], np.float32), np.array([0, 1], np.float32)]

@@ -283,6 +283,11 @@ def edit(folder: Path, **changes: object) -> None:
             lambda folder: edit(folder, problemType="PROBLEM_TYPE_MULTI_LABEL", labels=[]),
             r"labels is \[\], but needs at least one label",
         ),
+        (lambda folder: edit(folder, windows={}), r"windows\.tokens is 0, but must be from 8 to max_tokens \(32\)"),
+        (
+            lambda folder: edit(folder, windows={"tokens": 16, "neutralLabel": "calm"}),
+            r"windows\.neutral_label is 'calm', but must be one of \['joy', .*: export the model again",
+        ),
         (lambda folder: edit(folder, inputs=[]), r"has no input 'input_ids'"),
         (
             lambda folder: edit(folder, maxTokens=10),

@@ -35,8 +35,10 @@ class _OverlengthPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Over
     OVERLENGTH_POLICY_CHUNK_MEAN: _OverlengthPolicy.ValueType  # 2
     """Score overlapping chunks. The result is their mean, weighted by the new tokens of each chunk."""
     OVERLENGTH_POLICY_CHUNK_MAX: _OverlengthPolicy.ValueType  # 3
-    """Score overlapping chunks. The result is the largest probability of each label. With
-    PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one.
+    """Score overlapping windows, which are shorter than chunks if the contract has windows. The result is
+    the largest probability of each label, and the smallest of the neutral label. With
+    PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one. It finds an emotional
+    passage in a long neutral paragraph; CHUNK_MEAN gives the emotion of the whole.
     """
     OVERLENGTH_POLICY_REJECT: _OverlengthPolicy.ValueType  # 4
     """Refuse with INVALID_ARGUMENT."""
@@ -58,8 +60,10 @@ OVERLENGTH_POLICY_TRUNCATE: OverlengthPolicy.ValueType  # 1
 OVERLENGTH_POLICY_CHUNK_MEAN: OverlengthPolicy.ValueType  # 2
 """Score overlapping chunks. The result is their mean, weighted by the new tokens of each chunk."""
 OVERLENGTH_POLICY_CHUNK_MAX: OverlengthPolicy.ValueType  # 3
-"""Score overlapping chunks. The result is the largest probability of each label. With
-PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one.
+"""Score overlapping windows, which are shorter than chunks if the contract has windows. The result is
+the largest probability of each label, and the smallest of the neutral label. With
+PROBLEM_TYPE_SINGLE_LABEL, the probabilities are then scaled to sum to one. It finds an emotional
+passage in a long neutral paragraph; CHUNK_MEAN gives the emotion of the whole.
 """
 OVERLENGTH_POLICY_REJECT: OverlengthPolicy.ValueType  # 4
 """Refuse with INVALID_ARGUMENT."""

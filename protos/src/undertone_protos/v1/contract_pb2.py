@@ -26,29 +26,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bundertone/v1/contract.proto\x12\x0cundertone.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x05\n\rModelContract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x18\n\x10tokenizer_sha256\x18\x04 \x01(\t\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\x12,\n\x06inputs\x18\x06 \x03(\x0b\x32\x1c.undertone.v1.TensorContract\x12-\n\x07outputs\x18\x07 \x03(\x0b\x32\x1c.undertone.v1.TensorContract\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x30\n\x0c\x61rchitecture\x18\t \x01(\x0b\x32\x1a.undertone.v1.Architecture\x12.\n\x0b\x63\x61libration\x18\n \x01(\x0b\x32\x19.undertone.v1.Calibration\x12\x31\n\rtraining_data\x18\x0b \x03(\x0b\x32\x1a.undertone.v1.TrainingData\x12#\n\x06scores\x18\x0c \x03(\x0b\x32\x13.undertone.v1.Score\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08producer\x18\x0e \x01(\t\x12\x16\n\x0eweights_sha256\x18\x0f \x01(\t\x12*\n\tagreement\x18\x10 \x01(\x0b\x32\x17.undertone.v1.Agreement\x12/\n\x0cproblem_type\x18\x11 \x01(\x0e\x32\x19.undertone.v1.ProblemType\x12\x12\n\nthresholds\x18\x12 \x03(\x01\x12\x35\n\x0f\x66lag_thresholds\x18\x13 \x01(\x0b\x32\x1c.undertone.v1.FlagThresholds\"\xbd\x01\n\x0e\x46lagThresholds\x12\x11\n\tlanguages\x18\x01 \x03(\t\x12\x17\n\x0flanguage_margin\x18\x02 \x01(\x01\x12\x1c\n\x14tokens_per_character\x18\x03 \x01(\x01\x12\"\n\x1ausual_tokens_per_character\x18\x04 \x01(\x01\x12\x16\n\x0eunknown_tokens\x18\x05 \x01(\x01\x12\x0e\n\x06sample\x18\x06 \x01(\t\x12\x15\n\rsample_sha256\x18\x07 \x01(\t\"<\n\x0eTensorContract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xbb\x01\n\x0c\x41rchitecture\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06layers\x18\x02 \x01(\r\x12\x13\n\x0bhidden_size\x18\x03 \x01(\r\x12\x19\n\x11intermediate_size\x18\x04 \x01(\r\x12\x17\n\x0f\x61ttention_heads\x18\x05 \x01(\r\x12\x17\n\x0fvocabulary_size\x18\x06 \x01(\r\x12\x0f\n\x07pooling\x18\x07 \x01(\t\x12\x1a\n\x12\x65ncoder_parameters\x18\x08 \x01(\x03\"?\n\x0b\x43\x61libration\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x0c\n\x04\x62ias\x18\x02 \x03(\x01\x12\r\n\x05prior\x18\x03 \x01(\t\"K\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\r\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"l\n\tAgreement\x12\x0e\n\x06sample\x18\x01 \x01(\t\x12\x15\n\rsample_sha256\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\r\x12\x13\n\x0blabel_flips\x18\x04 \x01(\x01\x12\x15\n\rlargest_shift\x18\x05 \x01(\x01\"4\n\x05Score\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\t\x12\x0e\n\x06metric\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01*h\n\x0bProblemType\x12\x1c\n\x18PROBLEM_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PROBLEM_TYPE_SINGLE_LABEL\x10\x01\x12\x1c\n\x18PROBLEM_TYPE_MULTI_LABEL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bundertone/v1/contract.proto\x12\x0cundertone.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x05\n\rModelContract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x18\n\x10tokenizer_sha256\x18\x04 \x01(\t\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\x12,\n\x06inputs\x18\x06 \x03(\x0b\x32\x1c.undertone.v1.TensorContract\x12-\n\x07outputs\x18\x07 \x03(\x0b\x32\x1c.undertone.v1.TensorContract\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x30\n\x0c\x61rchitecture\x18\t \x01(\x0b\x32\x1a.undertone.v1.Architecture\x12.\n\x0b\x63\x61libration\x18\n \x01(\x0b\x32\x19.undertone.v1.Calibration\x12\x31\n\rtraining_data\x18\x0b \x03(\x0b\x32\x1a.undertone.v1.TrainingData\x12#\n\x06scores\x18\x0c \x03(\x0b\x32\x13.undertone.v1.Score\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08producer\x18\x0e \x01(\t\x12\x16\n\x0eweights_sha256\x18\x0f \x01(\t\x12*\n\tagreement\x18\x10 \x01(\x0b\x32\x17.undertone.v1.Agreement\x12/\n\x0cproblem_type\x18\x11 \x01(\x0e\x32\x19.undertone.v1.ProblemType\x12\x12\n\nthresholds\x18\x12 \x03(\x01\x12\x35\n\x0f\x66lag_thresholds\x18\x13 \x01(\x0b\x32\x1c.undertone.v1.FlagThresholds\x12&\n\x07windows\x18\x14 \x01(\x0b\x32\x15.undertone.v1.Windows\"0\n\x07Windows\x12\x0e\n\x06tokens\x18\x01 \x01(\r\x12\x15\n\rneutral_label\x18\x02 \x01(\t\"\xbd\x01\n\x0e\x46lagThresholds\x12\x11\n\tlanguages\x18\x01 \x03(\t\x12\x17\n\x0flanguage_margin\x18\x02 \x01(\x01\x12\x1c\n\x14tokens_per_character\x18\x03 \x01(\x01\x12\"\n\x1ausual_tokens_per_character\x18\x04 \x01(\x01\x12\x16\n\x0eunknown_tokens\x18\x05 \x01(\x01\x12\x0e\n\x06sample\x18\x06 \x01(\t\x12\x15\n\rsample_sha256\x18\x07 \x01(\t\"<\n\x0eTensorContract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xbb\x01\n\x0c\x41rchitecture\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06layers\x18\x02 \x01(\r\x12\x13\n\x0bhidden_size\x18\x03 \x01(\r\x12\x19\n\x11intermediate_size\x18\x04 \x01(\r\x12\x17\n\x0f\x61ttention_heads\x18\x05 \x01(\r\x12\x17\n\x0fvocabulary_size\x18\x06 \x01(\r\x12\x0f\n\x07pooling\x18\x07 \x01(\t\x12\x1a\n\x12\x65ncoder_parameters\x18\x08 \x01(\x03\"?\n\x0b\x43\x61libration\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x0c\n\x04\x62ias\x18\x02 \x03(\x01\x12\r\n\x05prior\x18\x03 \x01(\t\"K\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\r\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"l\n\tAgreement\x12\x0e\n\x06sample\x18\x01 \x01(\t\x12\x15\n\rsample_sha256\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\r\x12\x13\n\x0blabel_flips\x18\x04 \x01(\x01\x12\x15\n\rlargest_shift\x18\x05 \x01(\x01\"4\n\x05Score\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\t\x12\x0e\n\x06metric\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01*h\n\x0bProblemType\x12\x1c\n\x18PROBLEM_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PROBLEM_TYPE_SINGLE_LABEL\x10\x01\x12\x1c\n\x18PROBLEM_TYPE_MULTI_LABEL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'undertone.v1.contract_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROBLEMTYPE']._serialized_start=1495
-  _globals['_PROBLEMTYPE']._serialized_end=1599
+  _globals['_PROBLEMTYPE']._serialized_start=1585
+  _globals['_PROBLEMTYPE']._serialized_end=1689
   _globals['_MODELCONTRACT']._serialized_start=79
-  _globals['_MODELCONTRACT']._serialized_end=743
-  _globals['_FLAGTHRESHOLDS']._serialized_start=746
-  _globals['_FLAGTHRESHOLDS']._serialized_end=935
-  _globals['_TENSORCONTRACT']._serialized_start=937
-  _globals['_TENSORCONTRACT']._serialized_end=997
-  _globals['_ARCHITECTURE']._serialized_start=1000
-  _globals['_ARCHITECTURE']._serialized_end=1187
-  _globals['_CALIBRATION']._serialized_start=1189
-  _globals['_CALIBRATION']._serialized_end=1252
-  _globals['_TRAININGDATA']._serialized_start=1254
-  _globals['_TRAININGDATA']._serialized_end=1329
-  _globals['_AGREEMENT']._serialized_start=1331
-  _globals['_AGREEMENT']._serialized_end=1439
-  _globals['_SCORE']._serialized_start=1441
-  _globals['_SCORE']._serialized_end=1493
+  _globals['_MODELCONTRACT']._serialized_end=783
+  _globals['_WINDOWS']._serialized_start=785
+  _globals['_WINDOWS']._serialized_end=833
+  _globals['_FLAGTHRESHOLDS']._serialized_start=836
+  _globals['_FLAGTHRESHOLDS']._serialized_end=1025
+  _globals['_TENSORCONTRACT']._serialized_start=1027
+  _globals['_TENSORCONTRACT']._serialized_end=1087
+  _globals['_ARCHITECTURE']._serialized_start=1090
+  _globals['_ARCHITECTURE']._serialized_end=1277
+  _globals['_CALIBRATION']._serialized_start=1279
+  _globals['_CALIBRATION']._serialized_end=1342
+  _globals['_TRAININGDATA']._serialized_start=1344
+  _globals['_TRAININGDATA']._serialized_end=1419
+  _globals['_AGREEMENT']._serialized_start=1421
+  _globals['_AGREEMENT']._serialized_end=1529
+  _globals['_SCORE']._serialized_start=1531
+  _globals['_SCORE']._serialized_end=1583
 # @@protoc_insertion_point(module_scope)

@@ -80,6 +80,7 @@ class ModelContract(_message.Message):
     PROBLEM_TYPE_FIELD_NUMBER: _builtins.int
     THRESHOLDS_FIELD_NUMBER: _builtins.int
     FLAG_THRESHOLDS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     tokenizer_sha256: _builtins.str
@@ -129,6 +130,10 @@ class ModelContract(_message.Message):
     def flag_thresholds(self) -> Global___FlagThresholds:
         """Thresholds of the flags of results. Absent: no result has a flag."""
 
+    @_builtins.property
+    def windows(self) -> Global___Windows:
+        """How CHUNK_MAX reads long paragraphs. Absent: in chunks of max_tokens."""
+
     def __init__(
         self,
         *,
@@ -151,14 +156,45 @@ class ModelContract(_message.Message):
         problem_type: Global___ProblemType.ValueType = ...,
         thresholds: _abc.Iterable[_builtins.float] | None = ...,
         flag_thresholds: Global___FlagThresholds | None = ...,
+        windows: Global___Windows | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "flag_thresholds", b"flag_thresholds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "flag_thresholds", b"flag_thresholds", "windows", b"windows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "flag_thresholds", b"flag_thresholds", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "problem_type", b"problem_type", "producer", b"producer", "scores", b"scores", "thresholds", b"thresholds", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "architecture", b"architecture", "calibration", b"calibration", "created_at", b"created_at", "flag_thresholds", b"flag_thresholds", "inputs", b"inputs", "labels", b"labels", "max_tokens", b"max_tokens", "name", b"name", "outputs", b"outputs", "precision", b"precision", "problem_type", b"problem_type", "producer", b"producer", "scores", b"scores", "thresholds", b"thresholds", "tokenizer_sha256", b"tokenizer_sha256", "training_data", b"training_data", "version", b"version", "weights_sha256", b"weights_sha256", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelContract: _TypeAlias = ModelContract  # noqa: Y015
+
+@_typing.final
+class Windows(_message.Message):
+    """Windows of OVERLENGTH_POLICY_CHUNK_MAX. In a window that is hardly longer than the texts that the model
+    was trained on, the model finds an emotional passage among neutral text.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    NEUTRAL_LABEL_FIELD_NUMBER: _builtins.int
+    tokens: _builtins.int
+    """Tokens of a window, special tokens included. At most max_tokens."""
+    neutral_label: _builtins.str
+    """The label of a text without any other label, such as "neutral". A paragraph has it only as far as
+    all of its windows have it. Empty if no label has this meaning.
+    """
+    def __init__(
+        self,
+        *,
+        tokens: _builtins.int = ...,
+        neutral_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["neutral_label", b"neutral_label", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Windows: _TypeAlias = Windows  # noqa: Y015
 
 @_typing.final
 class FlagThresholds(_message.Message):

@@ -18,11 +18,13 @@ class Policy(enum.StrEnum):
     TRUNCATE = "truncate"
     """Score the beginning, ignore the rest."""
     CHUNK_MEAN = "chunk-mean"
-    """Score overlapping chunks and take their weighted mean."""
+    """Score overlapping chunks and take their weighted mean: the emotion of the whole."""
     CHUNK_MAX = "chunk-max"
-    """Score overlapping chunks and take the maximum of each label.
+    """Score overlapping windows and take the maximum of each label, and the minimum of neutral.
 
-    The maxima of a single-label model are scaled to sum to one.
+    It finds an emotional passage in a long neutral paragraph. The contract of the model has the
+    length of the windows and the name of the neutral label. The values of a single-label model are
+    scaled to sum to one.
     """
     REJECT = "reject"
     """Fail the paragraph with INVALID_ARGUMENT."""

@@ -51,7 +51,9 @@ def sliding_chunks(tokens: int, *, width: int, overlap: int) -> tuple[Chunk, ...
     return tuple(chunks)
 
 
-def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, max_chunks: int) -> tuple[Chunk, ...]:
+def split(
+    tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, max_chunks: int, window: int | None = None
+) -> tuple[Chunk, ...]:
     """The chunks of a paragraph under a policy.
 
     Args:
@@ -59,7 +61,9 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, ma
         width: Maximum tokens of a chunk without its special tokens.
         overlap: Tokens that neighbouring chunks share.
         policy: Handling of a paragraph that does not fit.
-        max_chunks: Maximum number of chunks.
+        max_chunks: Maximum number of chunks of `width` tokens that hold the paragraph.
+        window: Tokens of the chunks of CHUNK_MAX, without special tokens. They share at most a
+            quarter of their tokens. Default: as the other chunks.
 
     Raises:
         ParagraphError: The paragraph does not fit and the policy is REJECT, or it has too many
@@ -84,16 +88,24 @@ def split(tokens: int, *, width: int, overlap: int, policy: OverlengthPolicy, ma
                     f"text has {tokens} tokens without special tokens, which are {chunks} chunks; the limit is {max_chunks} "
                     f"chunks, or {most} tokens: split it into paragraphs, or use the overlength_policy TRUNCATE"
                 )
+            if policy is OverlengthPolicy.CHUNK_MAX and window is not None:
+                return sliding_chunks(tokens, width=window, overlap=min(overlap, window // 4))
             return sliding_chunks(tokens, width=width, overlap=overlap)
 
 
 def merge(
-    results: Sequence[Probabilities], chunks: Sequence[Chunk], policy: OverlengthPolicy, *, is_multi_label: bool
+    results: Sequence[Probabilities],
+    chunks: Sequence[Chunk],
+    policy: OverlengthPolicy,
+    *,
+    is_multi_label: bool,
+    neutral: int | None = None,
 ) -> Probabilities:
     """Merges the probabilities of all chunks into one for each label.
 
-    CHUNK_MAX takes the largest probability of each label. Every other policy takes the mean,
-    weighted by new tokens, so that a token in two chunks counts once. The probabilities of a
+    CHUNK_MAX takes the largest probability of each label, and the smallest of the label with the
+    index `neutral`: a paragraph is neutral if all of its chunks are. Every other policy takes the
+    mean, weighted by new tokens, so that a token in two chunks counts once. The probabilities of a
     single-label model are then scaled to sum to one.
     """
     if len(results) == 1:
@@ -101,6 +113,8 @@ def merge(
     stacked = np.array(results, dtype=np.float64)
     if policy is OverlengthPolicy.CHUNK_MAX:
         merged = stacked.max(axis=0)
+        if neutral is not None:
+            merged[neutral] = stacked[:, neutral].min()
     else:
         weights = np.array([chunk.new_tokens for chunk in chunks], dtype=np.float64)
         merged = weights @ stacked / weights.sum()

@@ -20,6 +20,8 @@ ATTENTION_MASK: Final = "attention_mask"
 PROBABILITIES: Final = "probabilities"
 
 _ANY_SIZE: Final = -1
+_MIN_TOKENS: Final = 8
+"""The smallest maximum of tokens that the sidecar serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,17 @@ class Contract:
     precision: str
     tokenizer_sha256: str
     message: contract_pb2.ModelContract
+
+    @property
+    def window_tokens(self) -> int:
+        """Tokens of a window of CHUNK_MAX, special tokens included. 0 without windows."""
+        return self.message.windows.tokens
+
+    @property
+    def neutral_index(self) -> int | None:
+        """Index of the label of texts without any other label. None if there is none."""
+        label = self.message.windows.neutral_label
+        return self.labels.index(label) if label else None
 
     @property
     def is_multi_label(self) -> bool:
@@ -138,14 +151,25 @@ def _inconsistency(message: contract_pb2.ModelContract, folder: Path, name: str)
         return f"is for version {message.version}, but is in the folder of version {folder.name}"
     if problem := _label_problem(message):
         return problem
-    if message.max_tokens < 8:
-        return f"max_tokens is {message.max_tokens}, but must be at least 8"
+    if message.max_tokens < _MIN_TOKENS:
+        return f"max_tokens is {message.max_tokens}, but must be at least {_MIN_TOKENS}"
+    if problem := _window_problem(message):
+        return problem
     if not message.tokenizer_sha256 or not message.precision:
         return "tokenizer_sha256 or precision is missing"
     expected = _expected_signature(len(message.labels))
     return _difference("input", expected.inputs, _specs(message.inputs)) or _difference(
         "output", expected.outputs, _specs(message.outputs)
     )
+
+
+def _window_problem(message: contract_pb2.ModelContract) -> str | None:
+    windows = message.windows
+    if message.HasField("windows") and not _MIN_TOKENS <= windows.tokens <= message.max_tokens:
+        return f"windows.tokens is {windows.tokens}, but must be from {_MIN_TOKENS} to max_tokens ({message.max_tokens})"
+    if windows.neutral_label and windows.neutral_label not in message.labels:
+        return f"windows.neutral_label is {windows.neutral_label!r}, but must be one of {list(message.labels)}"
+    return None
 
 
 def _label_problem(message: contract_pb2.ModelContract) -> str | None:

@@ -39,6 +39,11 @@ class Model:
         """Maximum tokens of a chunk, without special tokens."""
         return self.contract.max_tokens - self.tokenizer.special_tokens
 
+    @property
+    def window(self) -> int | None:
+        """Tokens of a window of CHUNK_MAX, without special tokens. None without windows."""
+        return self.contract.window_tokens - self.tokenizer.special_tokens if self.contract.window_tokens else None
+
 
 class Models(Protocol):
     """Provides the model for a call."""

@@ -162,7 +162,7 @@ class Pipeline:
         model = self._models.current()
         answer = Answer(model, (), StageSeconds(0.0, 0.0, 0.0))
         if texts:
-            self._check_queue(model, texts, deadline, lane, caller)
+            self._check_queue(model, texts, policy, deadline, lane, caller)
             with self._count_in_progress(lane, caller, len(texts)):
                 answer = await self._score(model, texts, policy, deadline, lane, caller)
             scored = iter(answer.outcomes)
@@ -176,11 +176,32 @@ class Pipeline:
             return error
         return None
 
-    def _check_queue(self, model: Model, texts: Sequence[str], deadline: float, lane: Lane, caller: str) -> None:
-        """Refuses a call before it is tokenized, if its shortest paragraph would be refused."""
+    def _check_queue(
+        self, model: Model, texts: Sequence[str], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
+    ) -> None:
+        """Refuses a call before it is tokenized, if its shortest paragraph would be refused.
+
+        A paragraph that is too long for its policy is refused with another error after it is
+        tokenized. Here, it counts as one chunk.
+        """
         tokens = self._token_estimate.least_tokens(min(map(len, texts)))
-        length = model.lengths.fit(min(tokens, model.width))
-        self._batcher.check(lane, caller, model.lengths.cost(length), deadline)
+        try:
+            chunks = self._split(model, tokens, policy)
+        except ParagraphError:
+            chunks = (Chunk(0, model.width, model.width),)
+        costs = [model.lengths.cost(model.lengths.fit(chunk.stop - chunk.start)) for chunk in chunks]
+        self._batcher.check(lane, caller, costs, deadline)
+
+    def _split(self, model: Model, tokens: int, policy: OverlengthPolicy) -> tuple[Chunk, ...]:
+        """Chunks of a paragraph, or the windows of CHUNK_MAX. Raises ParagraphError."""
+        return split(
+            tokens,
+            width=model.width,
+            overlap=self._overlap,
+            policy=policy,
+            max_chunks=self._limits.paragraph_chunks,
+            window=model.window,
+        )
 
     @contextmanager
     def _count_in_progress(self, lane: Lane, caller: str, paragraphs: int) -> Iterator[None]:
@@ -283,13 +304,7 @@ class Pipeline:
         if not tokens:
             return ParagraphError("text has no character that the model can read; send at least one visible character")
         try:
-            chunks = split(
-                tokens,
-                width=model.width,
-                overlap=self._overlap,
-                policy=policy,
-                max_chunks=self._limits.paragraph_chunks,
-            )
+            chunks = self._split(model, tokens, policy)
             sequences = [model.tokenizer.wrap(token_ids[chunk.start : chunk.stop]) for chunk in chunks]
             requests = []
             for sequence in sequences:
@@ -334,8 +349,12 @@ def _merge_results(
         if isinstance(result, BaseException):
             return result
         probabilities.append(result.probabilities)
+    contract = model.contract
+    merged = merge(
+        probabilities, paragraph.chunks, policy, is_multi_label=contract.is_multi_label, neutral=contract.neutral_index
+    )
     return Classified(
-        probabilities=merge(probabilities, paragraph.chunks, policy, is_multi_label=model.contract.is_multi_label),
+        probabilities=merged,
         tokens=paragraph.tokens + model.tokenizer.special_tokens,
         truncated=paragraph.chunks[-1].stop < paragraph.tokens,
         chunks=len(probabilities),

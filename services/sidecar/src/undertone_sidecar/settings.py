@@ -150,7 +150,8 @@ class Settings(ThreadSettings):
         default=32,
         metadata=option(
             "Maximum chunks of a paragraph that is longer than the model's maximum. 32 chunks of 512 tokens are "
-            "about 14,000 tokens: English text within --max-paragraph-characters has less than 20 chunks.",
+            "about 14,000 tokens: English text within --max-paragraph-characters has less than 20 chunks. The shorter "
+            "windows of CHUNK_MAX have the same limit in tokens.",
             IntegerRange(min=1),
             "CHUNKS",
         ),

@@ -247,7 +247,7 @@ def test_the_forecast_holds_for_every_length(length: int) -> None:
         alone = LONG_TEXTS.alone_seconds(length)
         calls = len(pod.server.shapes)
         with pytest.raises(OverloadedError):
-            pod.batcher.check(Lane.ONLINE, "", LONG_TEXTS.padded_lengths.cost(length), pod.loop.time() + 0.85 * alone)
+            pod.batcher.check(Lane.ONLINE, "", [LONG_TEXTS.padded_lengths.cost(length)], pod.loop.time() + 0.85 * alone)
         assert not await pod.call(0.85 * alone, length)
         assert pod.result.codes["RESOURCE_EXHAUSTED"] == 1
         assert len(pod.server.shapes) == calls

@@ -172,8 +172,8 @@ policy_option = click.option(
     callback=_policy,
     default=Policy.CHUNK_MEAN.value,
     show_default=True,
-    help="How to score a paragraph that exceeds the model's maximum sequence length: truncate cuts it, chunk-mean and "
-    "chunk-max combine the scores of its chunks, reject fails it.",
+    help="How to score a paragraph that exceeds the model's maximum sequence length: truncate cuts it, chunk-mean takes "
+    "the mean of its chunks, chunk-max finds an emotional passage in it, reject fails it.",
 )
 """Adds the argument `policy`, a `Policy`, to a command."""
 

@@ -127,9 +127,9 @@ class MicroBatcher:
             self._push_out(request, now)
         return results
 
-    def check(self, lane: Lane, caller: str, tokens: int, deadline: float) -> None:
-        """Raises OverloadedError if a request with `tokens` padded tokens would be refused."""
-        self._admit(lane, caller, tokens, tokens, deadline, items=0, now=self._clock())
+    def check(self, lane: Lane, caller: str, costs: Sequence[int], deadline: float) -> None:
+        """Raises OverloadedError if requests of a paragraph with these costs would be refused."""
+        self._admit(lane, caller, sum(costs), max(costs), deadline, items=0, now=self._clock())
 
     async def close(self) -> None:
         """Refuses new requests, and fails all others with UnavailableError."""

@@ -51,12 +51,13 @@ def write_version(
     labels: tuple[str, ...] = LABELS,
     thresholds: Sequence[float] = (),
     flag_thresholds: contract_pb2.FlagThresholds | None = None,
+    windows: contract_pb2.Windows | None = None,
 ) -> Path:
     """Writes and returns the folder `base`/`version`. The model has the name of `base`.
 
     Without `thresholds`, it is a single-label model. With a threshold for each label, it is a
     multi-label model. Without `flag_thresholds`, as in the contracts of earlier releases, no result
-    has a flag.
+    has a flag. Without `windows`, likewise, CHUNK_MAX has no windows.
     """
     folder = base / str(version)
     folder.mkdir(parents=True)
@@ -74,6 +75,7 @@ def write_version(
         problem_type=contract_pb2.PROBLEM_TYPE_MULTI_LABEL if thresholds else contract_pb2.PROBLEM_TYPE_SINGLE_LABEL,
         thresholds=thresholds,
         flag_thresholds=flag_thresholds,
+        windows=windows,
     )
     (folder / CONTRACT_FILE).write_text(json_format.MessageToJson(contract), "utf-8")
     return folder
