@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from undertone_model.evaluation.classifiers import Classifier
     from undertone_model.evaluation.report import Report
 
-SETS: Final = (*CORPORA, "robustness", "suites", "flags")
+SETS: Final = (*CORPORA, "robustness", "documents", "suites", "flags")
+OF_FICTION: Final = ("robustness", "documents")
+"""Sets of SETS that are made of the rows of fiction."""
 SAMPLE_SEED: Final = 20_211
 """Seed of the rows that --rows selects."""
 
@@ -145,10 +147,11 @@ def evaluate(
     --adapters is set. Labels of other models are mapped to the nine emotions.
 
     The corpora are not included: model/CARD.md says where to find them. Only rows with exactly one
-    of the nine emotions have F1 and calibration error. Robustness is measured on fiction: stories,
-    REMAN, tales and EmoLit. Texts are truncated to the number of tokens of the model. Flags of
-    foreign and unreadable texts are counted in suites of texts that must have a flag, and in all
-    other texts, which must have none.
+    of the nine emotions have F1 and calibration error. Robustness and documents (one emotional
+    paragraph among five neutral ones, in windows of several lengths) are measured on fiction:
+    stories, REMAN, tales and EmoLit. Texts are truncated to the number of tokens of the model.
+    Flags of foreign and unreadable texts are counted in suites of texts that must have a flag, and
+    in all other texts, which must have none.
     """
     paths = {
         "stories": stories,
@@ -183,10 +186,11 @@ def evaluate(
         tuple(test_sets),
         robustness=sets is None or "robustness" in sets,
         suites=sets is None or "suites" in sets,
+        documents=sets is None or "documents" in sets,
         flags=sets is None or "flags" in sets,
         usual_texts={path.name: load_sample(path).texts for path in usual_texts},
     )
-    with _progress(len(benchmark.texts()) * len(models)) as advance:
+    with _progress(sum(len(benchmark.texts(model)) for model in models)) as advance:
         report = run(benchmark, classifiers.with_distinct_names(models), advance)
     if json_file:
         json_file.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
@@ -198,9 +202,10 @@ def _read_sets(
 ) -> list[TestSet]:
     """The chosen test sets. Raises a usage error for a set or a number of rows without data."""
     chosen = [name for name in CORPORA if (name in sets if sets else paths[name])]
-    if sets and "robustness" in sets and not any(CORPORA[name].fiction for name in chosen):
+    of_fiction = [name for name in sets or () if name in OF_FICTION]
+    if of_fiction and not any(CORPORA[name].fiction for name in chosen):
         fiction = ", ".join(name for name, corpus in CORPORA.items() if corpus.fiction)
-        raise click.UsageError(f"--sets 'robustness' needs one of the sets {fiction}")
+        raise click.UsageError(f"--sets {of_fiction[0]!r} needs one of the sets {fiction}")
     if missing := sorted(set(rows) - set(chosen)):
         raise click.UsageError(f"--rows {missing[0]}={rows[missing[0]]} has no effect: {missing[0]} is not evaluated")
     test_sets = []

@@ -20,6 +20,7 @@ from undertone_model.checkpoint import Checkpoint
 from undertone_model.contract import PROBLEM_TYPES, TOKENIZER_FILE, read_contract
 from undertone_model.data import PACKAGED_STORIES, load_usual_texts
 from undertone_model.errors import CheckpointError
+from undertone_model.evaluation.documents import Splitter, splitter
 from undertone_model.evaluation.emotion_labels import pool_emotions
 from undertone_model.evaluation.flag_scores import FindFlags
 from undertone_model.flags import FoundFlags, find_flags, fit_thresholds
@@ -40,6 +41,8 @@ class Classifier:
     `predict` maps the name of each calibration to its probabilities. `reference` is the calibration
     that suites and robustness are measured with. A classifier that is not `calibrated` has no
     confidence, only a label. `find_flags` finds the flags of texts; None if the model sets none.
+    `split` splits a text into windows of the classifier's own tokens; documents are not measured
+    without it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Classifier:
     predict: Callable[[Sequence[str]], Mapping[str, Probabilities]]
     calibrated: bool = True
     find_flags: FindFlags | None = None
+    split: Splitter | None = None
 
 
 def adapters_classifier(folder: Path, base: str | None, prior: str | None) -> Classifier:
@@ -75,7 +79,7 @@ def adapters_classifier(folder: Path, base: str | None, prior: str | None) -> Cl
         return find_flags(thresholds, tokenizer, texts)
 
     name = "packaged" if folder == PACKAGED_ADAPTERS else folder.name
-    return Classifier(name, f"prior {prior}", predict, find_flags=flags)
+    return Classifier(name, f"prior {prior}", predict, find_flags=flags, split=splitter(served_tokenizer(checkpoint.tokenizer)))
 
 
 def checkpoint_classifier(folder: Path) -> Classifier:
@@ -88,7 +92,8 @@ def checkpoint_classifier(folder: Path) -> Classifier:
         logits = _logits(source.checkpoint, texts).astype(np.float64)
         return {"checkpoint": pool(probabilities(logits, source.problem_type))}
 
-    return Classifier(folder.resolve().name, "checkpoint", predict)
+    split = splitter(served_tokenizer(source.checkpoint.tokenizer))
+    return Classifier(folder.resolve().name, "checkpoint", predict, split=split)
 
 
 def export_classifier(folder: Path) -> Classifier:
@@ -105,7 +110,8 @@ def export_classifier(folder: Path) -> Classifier:
             return {f"export {contract.version}": pool(session.run(encode(tokenizer, texts, contract.max_tokens)))}
 
     flags = partial(find_flags, contract.flag_thresholds, tokenizer) if contract.HasField("flag_thresholds") else None
-    return Classifier(contract.name, f"export {contract.version}", predict, find_flags=flags)
+    split = splitter(tokenizer)
+    return Classifier(contract.name, f"export {contract.version}", predict, find_flags=flags, split=split)
 
 
 def with_distinct_names(classifiers: Sequence[Classifier]) -> list[Classifier]:

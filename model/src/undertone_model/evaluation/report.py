@@ -84,6 +84,28 @@ class NameScores:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentScores:
+    """Results for documents with one emotional paragraph among five neutral ones, and with six
+    neutral paragraphs, in windows of `window_tokens` tokens with the merge `merge`.
+
+    `documents` is the number of documents of each kind, and `tokens` the mean number of tokens of
+    the windows of one. `found` is the share of documents with the label of their emotional
+    paragraph, `emotional` the share with any emotion, and `false_alarms` the share of the neutral
+    documents with any emotion.
+    """
+
+    data: str
+    model: str
+    window_tokens: int
+    merge: str
+    documents: int
+    tokens: float
+    found: Estimate
+    emotional: Estimate
+    false_alarms: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All results of one benchmark."""
 
@@ -95,3 +117,4 @@ class Report:
     suites: tuple[SuiteScores, ...]
     names: tuple[NameScores, ...]
     flags: tuple[FlagScores, ...] = ()
+    documents: tuple[DocumentScores, ...] = ()

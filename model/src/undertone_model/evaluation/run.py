@@ -20,17 +20,18 @@ from undertone_model.evaluation.bootstrap import (
 )
 from undertone_model.evaluation.classifiers import Classifier
 from undertone_model.evaluation.coverage import area_under_risk_coverage, coverages
+from undertone_model.evaluation.documents import MERGES, NEUTRAL, WINDOW_TOKENS, Document, documents
 from undertone_model.evaluation.flag_scores import FlagScores, score_flags, strange_texts, unusual_english
 from undertone_model.evaluation.perturbations import PERTURBATIONS
 from undertone_model.evaluation.predictions import Predictions
-from undertone_model.evaluation.report import Flips, NameScores, Report, Scores, SetDescription, SuiteScores
+from undertone_model.evaluation.report import DocumentScores, Flips, NameScores, Report, Scores, SetDescription, SuiteScores
 from undertone_model.evaluation.suites import SUITES, load_names, load_suite
 from undertone_model.metrics import evaluate
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What is measured: test sets, robustness on those that are fiction, suites, and flags.
+    """What is measured: test sets, robustness and documents of fiction, suites, and flags.
 
     `usual_texts` are further texts without labels, which must have no flag, by the name of their
     file. They are not predicted.
@@ -39,11 +40,12 @@ class Benchmark:
     sets: tuple[TestSet, ...]
     robustness: bool = True
     suites: bool = True
+    documents: bool = True
     flags: bool = False
     usual_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def texts(self) -> tuple[str, ...]:
-        """All different texts that a classifier must answer."""
+    def texts(self, classifier: Classifier) -> tuple[str, ...]:
+        """All different texts that `classifier` must answer."""
         texts = [row.text for test_set in self.sets for row in test_set.texts]
         texts += [changed for pairs in self.perturbed().values() for _, changed in pairs]
         if self.suites:
@@ -52,7 +54,17 @@ class Benchmark:
         if self.flags:
             sets = (*strange_texts().values(), *unusual_english().values())
             texts += [text for each in sets for text in each]
+        if split := classifier.split:
+            all_documents = [document for found in self.long_documents().values() for document in found]
+            texts += [
+                window.text for document in all_documents for tokens in WINDOW_TOKENS for window in split(document.text, tokens)
+            ]
         return tuple(dict.fromkeys(texts))
+
+    def long_documents(self) -> dict[str, tuple[Document, ...]]:
+        """Documents by test set, without test sets that have none."""
+        found = {test_set.name: documents(test_set) for test_set in (self.sets if self.documents else ())}
+        return {name: rows for name, rows in found.items() if rows}
 
     def perturbed(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """Texts before and after, by test set and perturbation. A seed for each text makes them
@@ -74,8 +86,7 @@ def run(benchmark: Benchmark, classifiers: Sequence[Classifier], report: Callabl
 
     `report` is called with the number of texts that were predicted since the last call.
     """
-    texts = benchmark.texts()
-    predictions = [Predictions(classifier, texts, report) for classifier in classifiers]
+    predictions = [Predictions(classifier, benchmark.texts(classifier), report) for classifier in classifiers]
     return Report(
         seed=SEED,
         resamples=RESAMPLES,
@@ -84,6 +95,7 @@ def run(benchmark: Benchmark, classifiers: Sequence[Classifier], report: Callabl
         flips=tuple(_flips(benchmark, predictions)),
         suites=tuple(_suites(predictions)) if benchmark.suites else (),
         names=tuple(_names(predictions)) if benchmark.suites else (),
+        documents=tuple(_documents(benchmark, predictions)),
         flags=tuple(_flags(benchmark, predictions)) if benchmark.flags else (),
     )
 
@@ -150,6 +162,36 @@ def _flips(benchmark: Benchmark, predictions: Sequence[Predictions]) -> Iterator
             labels = (model.probabilities(texts).argmax(axis=1) for texts in (before, after))
             flipped = np.not_equal(*labels)
             yield Flips(data, model.classifier.name, perturbation, len(pairs), estimate_share(flipped, counts))
+
+
+def _documents(benchmark: Benchmark, predictions: Sequence[Predictions]) -> Iterator[DocumentScores]:
+    for data, rows in benchmark.long_documents().items():
+        labels = np.array([EMOTIONS.index(row.emotion) for row in rows])
+        emotional = labels != NEUTRAL
+        counts = resample(int(emotional.sum()))
+        neutral_counts = resample(int((~emotional).sum()))
+        for model in predictions:
+            if not (split := model.classifier.split):
+                continue
+            for tokens in WINDOW_TOKENS:
+                windows = [split(row.text, tokens) for row in rows]
+                parts = [model.probabilities([window.text for window in found]) for found in windows]
+                for name, merge in MERGES.items():
+                    merged = [
+                        merge(part, [window.new_tokens for window in found]) for part, found in zip(parts, windows, strict=True)
+                    ]
+                    predicted = np.array(merged).argmax(axis=1)
+                    yield DocumentScores(
+                        data=data,
+                        model=model.classifier.name,
+                        window_tokens=tokens,
+                        merge=name,
+                        documents=int(emotional.sum()),
+                        tokens=sum(window.tokens for found in windows for window in found) / len(rows),
+                        found=estimate_share((predicted == labels)[emotional], counts),
+                        emotional=estimate_share((predicted != NEUTRAL)[emotional], counts),
+                        false_alarms=estimate_share((predicted != NEUTRAL)[~emotional], neutral_counts),
+                    )
 
 
 def _calibrated(predictions: Sequence[Predictions]) -> list[Predictions]:

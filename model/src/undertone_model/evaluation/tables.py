@@ -20,10 +20,10 @@ class TextTable:
 
 def tables(report: Report) -> Iterator[TextTable]:
     """The tables that are not empty: one of scores for each test set, then confidence, robustness,
-    suites and flags.
+    documents, suites and flags.
     """
     yield from _scores(report)
-    for table in (_coverage(report), _flips(report), _suites(report), _flags(report)):
+    for table in (_coverage(report), _flips(report), _documents(report), _suites(report), _flags(report)):
         if table.rows:
             yield table
 
@@ -96,6 +96,25 @@ def _flips(report: Report) -> TextTable:
 
 def _flip(flips: Flips | None) -> str:
     return f"{_estimate(flips.flips)} of {flips.texts:,}" if flips else ""
+
+
+def _documents(report: Report) -> TextTable:
+    columns = ("data", "model", "window", "merge", "found", "any emotion", "false alarms", "tokens")
+    rows = tuple(
+        (
+            row.data,
+            row.model,
+            str(row.window_tokens),
+            row.merge,
+            _estimate(row.found),
+            _estimate(row.emotional),
+            _estimate(row.false_alarms),
+            f"{row.tokens:,.0f}",
+        )
+        for row in report.documents
+    )
+    title = "One emotional paragraph among five neutral ones, and false alarms in six neutral ones"
+    return TextTable(title, columns, rows)
 
 
 def _suites(report: Report) -> TextTable:

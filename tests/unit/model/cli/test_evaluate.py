@@ -62,6 +62,7 @@ def test_adapters_beside_an_export(tiny: Path, tiny_adapters: Path, exported: Pa
         ("'poems' is not a set; use some of stories, goemotions", ["--sets", "stories,poems"]),
         ("--sets 'reman' needs --reman PATH: reman-version1.0.xml", ["--sets", "reman"]),
         ("--sets 'robustness' needs one of the sets stories, reman, tales", ["--sets", "robustness"]),
+        ("--sets 'documents' needs one of the sets stories, reman, tales", ["--sets", "documents"]),
         ("'xed=0' is invalid; use SET=N, such as xed=3000", ["--rows", "xed=0"]),
         ("'3000' is invalid; use SET=N", ["--rows", "3000"]),
         ("--rows xed=5 has no effect: xed is not evaluated", ["--rows", "xed=5"]),
