@@ -1,13 +1,18 @@
 """Envoy in front of pods on spot nodes, which serve the batch lane, and of other pods."""
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
+import pytest
 from undertone_bench.envoy import LOOPBACK
+from undertone_bench.processes import free_ports
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+from undertone_sidecar.testing import write_version
 
 from tests.integration.support.callers import Stub
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
@@ -16,6 +21,7 @@ from tests.integration.support.scripted_pod import Context, ScriptedPod
 
 BATCH = (("undertone-lane", "batch"),)
 CALLERS = 16
+CHECKS = {"intervalSeconds": 0.4, "timeoutSeconds": 5}
 
 
 async def answer_soon(request: classifier_pb2.ClassifyRequest, context: Context) -> classifier_pb2.ClassifyResponse:
@@ -78,26 +84,50 @@ async def test_lanes_have_pools_of_their_own(launch_envoy: EnvoyLauncher) -> Non
         assert (calls_of([other]), calls_of([first, second])) == (0, 20)
 
 
-async def test_no_call_is_lost_when_all_spot_pods_vanish(launch_envoy: EnvoyLauncher) -> None:
+@pytest.mark.parametrize("notice", [True, False], ids=["a short notice", "no notice"])
+async def test_no_call_is_lost_when_the_spot_pool_vanishes(
+    launch_envoy: EnvoyLauncher, tmp_path: Path, *, notice: bool
+) -> None:
+    """With real sidecars, which drain as for a notice of 30 s, in a shorter time."""
+    base = tmp_path / "emotions"
+    write_version(base, 1)
+    model_server = launch_envoy.fake_model_server(base.name)
+    drain = ("--drain-serving-seconds=0", "--drain-delay-seconds=1", "--grace-period-seconds=10")
+    ports = free_ports(2)
+    other, spot = (launch_envoy.sidecar(base, model_server.target, f"--port={port}", *drain) for port in ports)
+    for sidecar in (other, spot):
+        await asyncio.to_thread(sidecar.until_serving)
+    values = {"spot": {"enabled": True, "endpoints": [{"address": LOOPBACK, "port": ports[1]}]}}
+    # Health checks notice a killed pod after some seconds. Until then, retries find the other pods.
+    envoy = await asyncio.to_thread(launch_envoy.envoy, ports[:1], others=values, healthCheck=CHECKS)
+    await until_healthy(envoy, "sidecars", 1)
+    await until_healthy(envoy, "spot", 1)
     codes: Counter[grpc.StatusCode] = Counter()
-    vanished = asyncio.Event()
-    async with AsyncExitStack() as spot, ScriptedPod(answer_soon) as other:
-        pods = [await spot.enter_async_context(ScriptedPod(answer_soon)) for _ in range(2)]
-        async with asyncio.timeout(TIMEOUT_SECONDS), spot_envoy(launch_envoy, [other], pods) as (envoy, stub):
+    enough = asyncio.Event()
+    async with grpc.aio.insecure_channel(envoy.target) as channel, asyncio.timeout(TIMEOUT_SECONDS):
+        stub = classifier_pb2_grpc.ClassifierStub(channel)
 
-            async def call() -> None:
-                while not vanished.is_set() or len(other.ids) < 10 * CALLERS:
-                    codes[await classify(stub, BATCH)] += 1
+        async def call() -> None:
+            while not enough.is_set():
+                codes[await classify(stub, BATCH)] += 1
 
-            callers = [asyncio.create_task(call()) for _ in range(CALLERS)]
-            while sum(len(pod.ids) for pod in pods) < 2 * CALLERS:  # noqa: ASYNC110 - Envoy calls the pods
+        async def until_more_calls() -> None:
+            wanted = codes.total() + 4 * CALLERS
+            while codes.total() < wanted:  # noqa: ASYNC110 - other tasks count
                 await asyncio.sleep(0.01)
-            assert not other.ids
-            await spot.aclose()  # with calls in flight, and before a health check notices it
-            vanished.set()
-            await asyncio.gather(*callers)
-            await until_healthy(envoy, "spot", 0)
-            assert await classify(stub, BATCH) is grpc.StatusCode.OK
+
+        callers = [asyncio.create_task(call()) for _ in range(CALLERS)]
+        await until_more_calls()
+        if notice:
+            spot.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(spot.wait) == 0  # all accepted calls were answered
+        else:
+            spot.kill()
+        await until_more_calls()
+        await until_healthy(envoy, "spot", 0)
+        await until_more_calls()
+        enough.set()
+        await asyncio.gather(*callers)
     assert set(codes) == {grpc.StatusCode.OK}, codes
 
 
