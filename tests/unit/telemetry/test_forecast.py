@@ -1,7 +1,5 @@
 """The forecast of a job's end."""
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,10 +32,7 @@ def test_a_late_job_says_what_would_meet_the_time() -> None:
     )
 
 
-def test_a_job_without_progress_and_a_job_after_its_time() -> None:
-    stuck = Forecast(0.0, HOUR, 1, 0.0)
-    assert (stuck.ends_at, stuck.late) == (math.inf, True)
-    assert stuck.explanation.startswith("no paragraph was finished in the last minutes, and 1 paragraph is left, but")
+def test_a_job_after_its_time_continues() -> None:
     passed = Forecast(2 * HOUR, HOUR, 600, 1.0)
     assert passed.explanation == (
         "at 1.0 paragraphs/s, the 600 paragraphs left need 10 min, but the time of --finish-by has passed 1 h ago. "
@@ -56,6 +51,30 @@ def test_short_jobs_have_a_short_warm_up_and_a_lost_count_starts_again() -> None
     forecast = forecaster.observe(12.0, 6, 194)
     assert forecast is not None
     assert (forecast.rate, forecast.late) == (1.0, True)
+
+
+def test_long_tasks_give_the_mean_rate_and_no_pause_counts_as_an_end() -> None:
+    """A Spark job counts the paragraphs of a task when the task ends, here every ten minutes."""
+    forecaster = Forecaster(finish_by=100 * HOUR)
+    rates = []
+    for second in range(0, 6000, 5):
+        finished = 6000 * (1 + second // 600)
+        forecast = forecaster.observe(float(second), finished, 10**6)
+        assert (forecast is None) == (second < 600)
+        if forecast is not None:
+            rates.append(forecast.rate)
+    assert 4.9 < min(rates) < 10 < max(rates) < 21
+
+
+def test_a_stuck_job_is_late_sooner_or_later() -> None:
+    forecaster = Forecaster(finish_by=4 * HOUR)
+    finished, late = 0, False
+    for second in range(int(3 * HOUR)):
+        finished += second < 1000
+        forecast = forecaster.observe(float(second), finished, 10_000 - finished)
+        late = forecast is not None and forecast.late
+        assert not (late and second < 1000)
+    assert late
 
 
 @given(st.floats(0, 1e6), st.floats(1, 1e6), st.integers(0, 10**9), st.floats(0.001, 1e6))

@@ -1,12 +1,12 @@
 """The forecast of a job's end, for jobs that must finish by a certain time."""
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 WINDOW_SECONDS: Final = 300.0
-"""The time over which the rate is measured. It contains several tasks of a Spark job."""
+"""The time over which the rate is measured. It is longer if nothing was finished in this time, as
+between two long tasks of a Spark job."""
 
 WARM_UP_SHARE: Final = 0.1
 """The share of the time left, at most WINDOW_SECONDS, in which there is no forecast: the fleet may
@@ -27,7 +27,7 @@ class Forecast:
         at: The time of the forecast.
         finish_by: When the job must end.
         backlog: The number of paragraphs left.
-        rate: Finished paragraphs per second.
+        rate: Finished paragraphs per second, more than 0.
     """
 
     at: float
@@ -37,10 +37,8 @@ class Forecast:
 
     @property
     def ends_at(self) -> float:
-        """The forecast end. Infinite if no paragraph is finished."""
-        if not self.backlog:
-            return self.at
-        return self.at + self.backlog / self.rate if self.rate else math.inf
+        """The forecast end."""
+        return self.at + self.backlog / self.rate
 
     @property
     def late(self) -> bool:
@@ -52,19 +50,14 @@ class Forecast:
     def explanation(self) -> str:
         """Why a late job is late, and what would meet the time."""
         backlog = f"{self.backlog:,} paragraph{'' if self.backlog == 1 else 's'}"
-        if self.rate:
-            now = f"at {self.rate:,.1f} paragraphs/s, the {backlog} left need {duration(self.ends_at - self.at)}"
-        else:
-            now = f"no paragraph was finished in the last minutes, and {backlog} {'is' if self.backlog == 1 else 'are'} left"
+        now = f"at {self.rate:,.1f} paragraphs/s, the {backlog} left need {duration(self.ends_at - self.at)}"
         left = self.finish_by - self.at
         if left <= 0:
             return f"{now}, but the time of --finish-by has passed {duration(-left)} ago. The job continues."
         needed = self.backlog / left
-        text = f"{now}, but --finish-by leaves {duration(left)}. {needed:,.1f} paragraphs/s would meet it"
-        if not self.rate:
-            return f"{text}: check that the service answers."
         return (
-            f"{text}, {needed / self.rate:.1f} times the rate: allow as many times the pods (autoscaling.maxReplicas) and "
+            f"{now}, but --finish-by leaves {duration(left)}. {needed:,.1f} paragraphs/s would meet it, "
+            f"{needed / self.rate:.1f} times the rate: allow as many times the pods (autoscaling.maxReplicas) and "
             "calls of the job (--limit), or use a later time."
         )
 
@@ -82,7 +75,7 @@ class Forecaster:
         self._first_at: float | None = None
 
     def observe(self, at: float, finished: int, backlog: int) -> Forecast | None:
-        """Adds a sample. Returns None while the job has not run long enough for a forecast.
+        """Adds a sample. Returns None while the job has not run or finished enough for a forecast.
 
         Args:
             at: The time, in seconds since 1970.
@@ -91,14 +84,16 @@ class Forecaster:
         """
         if self._samples and (at <= self._samples[-1][0] or finished < self._samples[-1][1]):
             self._samples.clear()  # the clock was set back, or the count of a killed Spark task was lost
+        if len(self._samples) > 1 and self._samples[-2][1] == finished:
+            self._samples.pop()  # the first and the last sample of a pause are enough
         self._samples.append((at, finished))
-        while len(self._samples) > 2 and self._samples[1][0] <= at - WINDOW_SECONDS:
+        while len(self._samples) > 1 and self._samples[1][0] <= at - WINDOW_SECONDS and self._samples[1][1] < finished:
             self._samples.popleft()
         if self._first_at is None or at < self._first_at:
             self._first_at = at
         warm_up = min(WINDOW_SECONDS, WARM_UP_SHARE * max(self._finish_by - self._first_at, 0.0))
         start, before = self._samples[0]
-        if at - self._first_at < warm_up or at == start:
+        if at - self._first_at < warm_up or finished == before:
             return None
         return Forecast(at, self._finish_by, backlog, (finished - before) / (at - start))
 

@@ -135,8 +135,7 @@ _FINISH_BY: Final = Metric(
 _FORECAST: Final = Metric(
     "undertone_job_forecast_end_timestamp_seconds",
     Kind.GAUGE,
-    "End of the job at the rate of the last 5 minutes, in seconds since 1970. 0 while unknown, and without --finish-by. "
-    "Infinite if no paragraph is finished.",
+    "End of the job at the rate of the last 5 minutes, in seconds since 1970. 0 while unknown, and without --finish-by.",
     _JOB,
 )
 _FAILED: Final = Metric("undertone_job_failed_total", Kind.COUNTER, "Failed runs.", _JOB)
