@@ -37,7 +37,7 @@ def test_a_plan_shows_its_figures_what_limits_it_and_the_alternatives(capsys: py
         "ready pods",
         "What if (closed form)",
         "bf16 on c7i.4xlarge (AMX)",
-        "emotions on c7i.4xlarge",
+        "emotions on c7i.4xlarge, bf16",
     ):
         assert text in shown
 

@@ -312,7 +312,7 @@ def plan(
     if simulate:
         planned = _simulated(planned)
     alternatives = what_ifs(planned, types)
-    compared = [alternative(f"{one.calibration_name} on {one.node.name}", one, load) for one, _ in choices]
+    compared = [alternative(f"{one.calibration_name} on {one.node.name}, {one.precision}", one, load) for one, _ in choices]
     if as_json:
         document = {
             "plan": plan_document(planned, types),

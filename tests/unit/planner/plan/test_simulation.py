@@ -1,8 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from undertone_planner.plan.chart_values import ChartValues
 from undertone_planner.plan.constraint import Constraint, PlanRefusedError
+from undertone_planner.plan.lengths import Lengths
+from undertone_planner.plan.load import Load
 from undertone_planner.plan.planner import make_plan
 from undertone_planner.plan.simulated_plan import simulated_plan
 from undertone_planner.plan.simulation import fleet_settings, simulate
@@ -12,13 +16,25 @@ from tests.unit.planner.support.plans import CALIBRATION, HOUR, NODE, POD_RATE, 
 FOUR_READY = ChartValues(min_replicas=4, max_replicas=4)
 
 
-def test_a_job_in_a_fleet_without_a_ramp_agrees_with_the_closed_form() -> None:
-    plan = make_plan(setting(values=FOUR_READY), batch_load(10_000_000, 1000))
+@settings(max_examples=8, deadline=None, phases=[Phase.generate])
+@given(
+    pods=st.integers(1, 6),
+    slots=st.integers(1, 2),
+    per_call=st.floats(0, 0.05),
+    tokens=st.integers(20, 500),
+)
+def test_a_job_in_a_fleet_without_a_ramp_agrees_with_the_closed_form(
+    pods: int, slots: int, per_call: float, tokens: int
+) -> None:
+    values = ChartValues(min_replicas=pods, max_replicas=pods, model_cpu_limit=float(slots))
+    calibration = replace(CALIBRATION, seconds_per_call=per_call)
+    load = Load(lengths=Lengths.of({tokens: 1}), batch=batch(100_000_000, 1_000_000))
+    plan = make_plan(setting(values=values, calibration=calibration), load)
     found = simulate(plan)
     assert found.is_steady
     assert found.failed == 0
-    assert found.steady_rate == pytest.approx(4 * POD_RATE, rel=0.05)
-    assert found.course[-1].seconds == pytest.approx(plan.seconds, rel=0.05)
+    assert found.steady_rate == pytest.approx(plan.steady_rate, rel=0.1)
+    assert found.course[-1].seconds == pytest.approx(plan.seconds, rel=0.1)
     assert found.simulated_seconds < 0.01 * plan.seconds, "the rest is extrapolated"
 
 

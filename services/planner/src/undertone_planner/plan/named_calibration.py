@@ -21,7 +21,7 @@ class NamedCalibration:
         calibration: The speed of the pod.
         origin: Where and when it was measured, for the output.
         measured_on: The node type of the packaged table whose cores are like those of its machine.
-            None if it is unknown, as for a file.
+            None if it is unknown, as for a file, or the reference of the table.
     """
 
     name: str
@@ -41,7 +41,7 @@ class NamedCalibration:
             entry = packaged[name]
             text = (_folder() / "calibrations" / entry["file"]).read_text(encoding="utf-8")
             origin = f"{entry['description']}; {entry['machine']}; {entry['date']}"
-            return cls(name, PodCalibration.from_json(text), origin, entry["like"])
+            return cls(name, PodCalibration.from_json(text), origin, entry.get("like"))
         path = Path(name)
         if not path.is_file():
             similar = get_close_matches(name, packaged, n=1)
