@@ -48,6 +48,8 @@ def container(chart: Chart, **values: Any) -> Manifest:
         envoy(retries={"conditions": []}, timeouts={"callSeconds": 0.5}, maxRequestBytes=16777216, maxConnections=500),
         traced("http://collector.monitoring:4317", 0.001),
         traced("https://[2001:db8::7]", 1),
+        COMBINATIONS["canary"],
+        COMBINATIONS["mirror"],
     ],
 )
 def test_envoy_accepts_its_configuration(chart: Chart, tmp_path: Path, values: Mapping[str, Any]) -> None:

@@ -36,6 +36,10 @@ def catalog(catalog_type: str, **table: Any) -> Mapping[str, Any]:
     return {"table": {"catalog": {"type": catalog_type}, **table}}
 
 
+def canary(**values: Any) -> Mapping[str, Any]:
+    return {"canary": {"enabled": True, "model": {"version": 2}, **values}}
+
+
 def daily(**values: Any) -> Mapping[str, Any]:
     return {"batch": {**JOBS, "daily": {**JOBS["daily"], **values}}}
 
@@ -81,6 +85,23 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
     (
         {"sidecar": {"http": {"enabled": True}}},
         "sidecar.http.enabled is true with loadBalancer.type=envoy: remove it, because Envoy serves JSON",
+    ),
+    # The canary.
+    (canary(model={}), "canary.model is empty: set the values in which the canary's model differs from `model`"),
+    (canary(weight=5, mirror=100), "canary.weight is 5 and canary.mirror 100: set one of them to 0"),
+    (canary(weight=101), "/canary/weight': maximum: got 101, want 100"),
+    (canary(model={"precision": "int4"}), "/canary/model/precision'"),
+    (
+        {**canary(), "loadBalancer": {"type": "none"}},
+        "canary.enabled is true, but loadBalancer.type is none: set it to envoy",
+    ),
+    (
+        {**canary(model={"image": {"tag": "2"}}), "model": {"image": {"digest": f"sha256:{'0' * 64}"}}},
+        "canary.model.image has no digest, but model.image.digest is set",
+    ),
+    (
+        {**canary(compare={"inputs": ["s3://texts/sample.jsonl"]}), "networkPolicy": {"enabled": True}},
+        "networkPolicy.objectStore is empty, so the test of canary.compare cannot reach its bucket",
     ),
     # Spark and its table.
     (

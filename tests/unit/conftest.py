@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from undertone_client.testing import FakeClassifier
@@ -21,8 +22,14 @@ async def service() -> AsyncIterator[FakeClassifier]:
 @pytest.fixture
 def threaded_service() -> Iterator[FakeClassifier]:
     """A fake service on a loop in a thread, for tests that block."""
+    with serving(FakeClassifier()) as fake:
+        yield fake
+
+
+@contextmanager
+def serving(fake: FakeClassifier) -> Iterator[FakeClassifier]:
+    """Runs a fake service on a loop in a thread."""
     ready, stopped = threading.Event(), asyncio.Event()
-    fake = FakeClassifier()
 
     async def serve() -> None:
         async with fake:
@@ -33,10 +40,12 @@ def threaded_service() -> Iterator[FakeClassifier]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     assert ready.wait(60)
-    yield fake
-    loop.call_soon_threadsafe(stopped.set)
-    thread.join()
-    loop.close()
+    try:
+        yield fake
+    finally:
+        loop.call_soon_threadsafe(stopped.set)
+        thread.join()
+        loop.close()
 
 
 @pytest.fixture(scope="session")

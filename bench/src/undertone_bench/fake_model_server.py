@@ -2,12 +2,15 @@
 
 python -m undertone_bench.fake_model_server ADDRESS MODEL [--version N] [--labels N]
     [--multi-label] [--seconds S] [--token-seconds S] [--load-seconds S] [--ignore-signals]
+    [--replaced-label N]
 """
 
 import argparse
 import asyncio
 import signal
 
+import numpy as np
+from undertone_sidecar.backend import Scores
 from undertone_sidecar.testing import FakeTFServing
 
 
@@ -16,8 +19,16 @@ async def serve(options: argparse.Namespace) -> None:
     await asyncio.sleep(options.load_seconds)
     serving = FakeTFServing(options.model, options.version, labels=options.labels, multi_label=options.multi_label)
     serving.seconds, serving.seconds_per_token = options.seconds, options.token_seconds
+    if options.replaced_label is not None:
+        serving.changes = lambda scores: replace_label(scores, options.replaced_label)
     await serving.start(options.address)
     await asyncio.Event().wait()
+
+
+def replace_label(scores: Scores, label: int) -> Scores:
+    """The scores. Where `label` is the most probable label, the next label is it instead."""
+    replaced = scores.argmax(axis=1, keepdims=True) == label
+    return np.where(replaced, np.roll(scores, 1, axis=1), scores)
 
 
 def main() -> None:
@@ -31,6 +42,9 @@ def main() -> None:
     parser.add_argument("--token-seconds", type=float, default=0.0, help="further seconds for each padded token (default: 0)")
     parser.add_argument("--load-seconds", type=float, default=0.0, help="time until the server listens (default: 0)")
     parser.add_argument("--ignore-signals", action="store_true", help="ignore SIGTERM and SIGINT, as TF Serving does")
+    parser.add_argument(
+        "--replaced-label", type=int, metavar="N", help="number of a label in whose place the next one is most probable"
+    )
     options = parser.parse_args()
     if options.ignore_signals:
         for number in (signal.SIGTERM, signal.SIGINT):

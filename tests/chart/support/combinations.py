@@ -133,6 +133,22 @@ COMBINATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "batch": {**_JOBS, "output": {"claim": "scores"}},
     },
     "ServiceMonitor": {"monitoring": {"monitor": "service"}, "networkPolicy": _PROMETHEUS},
+    "canary": {
+        "canary": {
+            "enabled": True,
+            "model": {"version": 2, "image": {"tag": "2.0.0"}},
+            "weight": 2.5,
+            "compare": {"inputs": ["/input/sample.jsonl"]},
+        },
+        "batch": {"input": {"claim": "posts"}},
+        "monitoring": {"monitor": "pod"},
+        "networkPolicy": _PROMETHEUS,
+    },
+    "mirror": {
+        "canary": {"enabled": True, "model": {"source": "claim", "claim": {"name": "models"}}, "mirror": 100},
+        "monitoring": {"monitor": "service"},
+        "networkPolicy": _PROMETHEUS,
+    },
     "minimal": {
         "serviceAccount": {"create": False},
         "networkPolicy": {"enabled": False},

@@ -167,7 +167,7 @@ class ModelServer(Process):
 
 
 class FakeModelServer(Process):
-    """A fake TF Serving with version 1 of a model, on a Unix socket."""
+    """A fake TF Serving with one version of a model, by default 1, on a Unix socket."""
 
     def __init__(self, name: str, socket: Path, *flags: str, log: Path) -> None:
         self.target = f"unix:{socket}"
@@ -278,7 +278,8 @@ class Launcher:
         return self._watched(ModelServer(base, self._folder / "model.sock", self._log("model-server"), policy))
 
     def fake_model_server(self, name: str, *flags: str) -> FakeModelServer:
-        return self._watched(FakeModelServer(name, self._folder / "fake.sock", *flags, log=self._log("fake-model-server")))
+        log = self._log("fake-model-server")
+        return self._watched(FakeModelServer(name, log.with_suffix(".sock"), *flags, log=log))
 
     def sidecar(self, base: Path, model_server: str, *flags: str) -> Sidecar:
         return self._watched(Sidecar(base, model_server, *flags, log=self._log("sidecar")))

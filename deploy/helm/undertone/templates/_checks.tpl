@@ -50,6 +50,7 @@
 {{- include "undertone.checkTls" . }}
 {{- include "undertone.checkCallers" . }}
 {{- include "undertone.checkSpark" . }}
+{{- include "undertone.checkCanary" . }}
 {{- end }}
 
 {{/* The NetworkPolicies must allow the readers of metrics. */}}

@@ -37,6 +37,19 @@ matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: [{{ join ", " .components }}]}
 {{- end }}
 
+{{/* A selector of all inference pods of this release. */}}
+{{- define "undertone.inferencePods" -}}
+{{- $components := list "inference" }}
+{{- if .Values.spot.enabled }}{{ $components = append $components "inference-spot" }}{{ end }}
+{{- if .Values.canary.enabled }}{{ $components = append $components "canary" }}{{ end }}
+{{- if eq (len $components) 1 -}}
+matchLabels:
+  {{- include "undertone.selectorLabels" (dict "root" . "component" "inference") | nindent 2 }}
+{{- else -}}
+{{- include "undertone.podsOf" (dict "root" . "components" $components) }}
+{{- end }}
+{{- end }}
+
 {{/* A selector of the pods of this release that call the service. */}}
 {{- define "undertone.clientPods" -}}
 {{- $components := list "backfill" "daily" "test" }}

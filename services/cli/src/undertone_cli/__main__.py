@@ -13,7 +13,7 @@ from undertone_cli.configuration import make_configurable
 COMMANDS = {
     "classify": ("undertone_cli.commands.classify", "Score one paragraph, or those of standard input."),
     "completion": ("undertone_cli.commands.completion", "Print a script for completion in a shell."),
-    "compare": ("undertone_cli.commands.compare", "Compare the scores of two models, tables or snapshots."),
+    "compare": ("undertone_cli.commands.compare", "Compare two models: their scores, or their services."),
     "model": ("undertone_cli.commands.model", "Show the served model and the limits of the service."),
     "publish": ("undertone_cli.commands.publish", "Publish a folder of scores to an Iceberg table."),
     "replay": ("undertone_cli.commands.score", "Score the failed paragraphs of a run again."),
@@ -38,7 +38,8 @@ class LazyGroup(click.Group):
             return None
         command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a programming error
-        make_configurable(command, cmd_name, COMMANDS)
+        for form in (command, *getattr(command, "forms", ())):
+            make_configurable(form, cmd_name, COMMANDS)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

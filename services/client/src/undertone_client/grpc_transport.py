@@ -50,7 +50,7 @@ class GrpcTransport:
     Args:
         target: gRPC target; see `validate_target`.
         settings: `timeout_seconds` is the deadline of one attempt, `tls` secures the channel,
-            `credentials` are sent with each call.
+            `credentials` and `metadata` are sent with each call.
         interceptors: interceptors of the channel, outermost first.
         clock: a monotonic clock, in seconds.
     """
@@ -66,6 +66,7 @@ class GrpcTransport:
         self._timeout_seconds = settings.timeout_seconds
         self._tls = settings.tls
         self._credentials = settings.credentials
+        self._metadata = settings.metadata
         self._reader: CredentialsReader | None = None
         self._interceptors = interceptors
         self._clock = clock
@@ -95,7 +96,7 @@ class GrpcTransport:
         timeout = self._timeout_seconds
         if call.deadline != math.inf:
             timeout = max(0.0, min(timeout, call.deadline - self._clock()))
-        metadata = _LANES[call.mode] + (self._reader.metadata() if self._reader else ())
+        metadata = _LANES[call.mode] + self._metadata + (self._reader.metadata() if self._reader else ())
         rpc = getattr(self._stub, request.method)(request.message, timeout=timeout, metadata=metadata)
         try:
             message = await rpc

@@ -17,6 +17,7 @@ from undertone_client.transport import Mode
 
 DEFAULT_TARGET = "localhost:50051"
 _DEFAULT_PORT = ":50051"
+_METADATA_KEY = re.compile(r"[a-z0-9_.-]+")
 _PORT = re.compile(r":(\d+)$")
 _SCHEMES_WITHOUT_PORT = ("unix:", "unix-abstract:", "vsock:", "xds:", "google-c2p:")
 
@@ -65,6 +66,8 @@ class Settings:
             These values also bound the number of calls in flight.
         tls: None uses plaintext.
         credentials: None sends no credentials. They are secret, so use TLS outside a cluster.
+        metadata: further metadata of each call, as keys and values in ASCII. For example,
+            ("undertone-model", "canary") asks Envoy for the canary of the chart.
 
     Raises:
         SettingsError: a value is invalid.
@@ -84,8 +87,12 @@ class Settings:
     lookahead_characters: int = 8_000_000
     tls: Tls | None = None
     credentials: Credentials | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        for key, value in self.metadata:
+            if not _METADATA_KEY.fullmatch(key) or key.endswith("-bin") or not (value.isascii() and value.isprintable()):
+                raise SettingsError(f"metadata {key}={value!r} is invalid: use a key of a-z, 0-9, '-', '_' and '.', and ASCII")
         if self.tls is not None and not isinstance(self.tls, Tls):
             raise SettingsError(f"tls is {self.tls!r}; use Tls() for TLS, or None for plaintext")
         if not 0 < self.timeout_seconds < math.inf:

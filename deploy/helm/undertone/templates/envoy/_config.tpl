@@ -14,7 +14,12 @@ data:
     {{- .Files.Get "files/envoy/api-keys.sh" | trim | nindent 4 }}
   {{- end }}
   requests.lua: |
-    {{- .Files.Get "files/envoy/requests.lua" | trim | nindent 4 }}
+    {{- $lua := .Files.Get "files/envoy/requests.lua" | trim }}
+    {{- if .Values.canary.enabled }}
+    {{- $lane := "  [\"undertone-lane\"] = is_short_text(64),\n" }}
+    {{- $lua = replace $lane (print $lane (replace "lane" "model" $lane)) $lua }}
+    {{- end }}
+    {{- $lua | nindent 4 }}
   {{- if $tls.secretName }}
   certificate.yaml: |
     {{- .Files.Get "files/envoy/certificate.yaml" | trim | nindent 4 }}
@@ -41,6 +46,16 @@ binaryData:
 A cluster of sidecars. Argument: (dict "root" $ "component" "inference" "cluster" "sidecars").
 */}}
 {{- define "undertone.envoy.sidecars" -}}
-{{- $endpoints := get (dict "inference" .root.Values.loadBalancer.envoy.endpoints "inference-spot" .root.Values.spot.endpoints) .component -}}
-{{- tpl (.root.Files.Get "files/envoy/sidecars-cluster.yaml") (merge (dict "component" .component "cluster" .cluster "endpoints" $endpoints) .root) }}
+{{- $canary := .root.Values.canary -}}
+{{- $endpoints := get (dict "inference" .root.Values.loadBalancer.envoy.endpoints "inference-spot" .root.Values.spot.endpoints "canary" $canary.endpoints) .component -}}
+{{- $mirrored := and (eq .component "canary") (gt (float64 $canary.mirror) 0.0) -}}
+{{- tpl (.root.Files.Get "files/envoy/sidecars-cluster.yaml") (merge (dict "component" .component "cluster" .cluster "endpoints" $endpoints "mirrored" $mirrored) .root) }}
+{{- end }}
+
+{{/*
+The cluster <cluster>-first: the sidecars of the cluster, with those of all other pods as a fallback.
+Argument: (dict "root" $ "cluster" "spot").
+*/}}
+{{- define "undertone.envoy.fallback" -}}
+{{- tpl (.root.Files.Get "files/envoy/fallback-cluster.yaml") (merge (dict "cluster" .cluster) .root) }}
 {{- end }}

@@ -1,9 +1,12 @@
-"""`undertone compare`."""
+"""`undertone compare`: of scores here, and of services in `compare_services`."""
+
+from typing import Any
 
 import click
 from undertone_client.errors import SettingsError
 from undertone_client.jobs.catalog import CatalogFactory
 
+from undertone_cli.commands.compare_services import compare as compare_services
 from undertone_cli.sql import OutputFormat, SqlSession, open_source, write_result
 from undertone_cli.sql.options import QUERY_EXIT_CODES, SOURCE_HELP, ResultOptions, query_command
 from undertone_cli.sql.view_choice import check_view
@@ -16,8 +19,24 @@ _OVERVIEW = (
 )
 
 
+class _TwoForms(click.Command):
+    """The command for scores. With the address of a service, it is the command for services."""
+
+    forms = (compare_services,)
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+        if any(word.partition("=")[0] in ("--baseline", "--candidate") for word in args):
+            return compare_services.make_context(info_name, args, *rest, **extra)
+        return super().make_context(info_name, args, *rest, **extra)
+
+
 @click.command(
+    cls=_TwoForms,
     epilog=f"""\b
+Two services are compared by another form, with options of its own (--help after both addresses):
+  undertone compare --baseline HOST:PORT --candidate HOST:PORT INPUT...
+
+\b
 Examples:
   undertone compare scores/model-1 scores/model-2
   undertone compare scores/model-1 scores/model-2 --view changed_paragraphs --output changed.csv
@@ -28,7 +47,7 @@ Examples:
 
 Paragraphs are compared if both have a score of the same id and the same text.
 
-{QUERY_EXIT_CODES}"""
+{QUERY_EXIT_CODES}""",
 )
 @click.argument("before", metavar="BEFORE")
 @click.argument("after", metavar="[AFTER]", required=False)

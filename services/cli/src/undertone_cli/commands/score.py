@@ -1,7 +1,7 @@
 """`undertone score` and `undertone replay`."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -18,15 +18,15 @@ from undertone_client.jobs import (
     retry_options,
 )
 from undertone_client.jobs.catalog import TableOptions, table_options
-from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_client.telemetry import CATALOGUE
 from undertone_client.values import Policy
 from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, telemetry_options
 
+from undertone_cli.commands.input_options import read_options
 from undertone_cli.commands.table import describe, open_publication
 from undertone_cli.configuration import configured_flags
-from undertone_cli.readers import BadLinePolicy, Format, ReadOptions, find_inputs
+from undertone_cli.readers import ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
 from undertone_cli.scoring import RunOptions, ScoringRun, run_options, write_event
 
@@ -45,13 +45,6 @@ def _distinct(context: click.Context, option: click.Parameter, value: tuple[str,
         if column in value[:index]:
             raise click.BadParameter(f"{column!r} is given twice: give it once")
     return value
-
-
-def _delimiter(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    character = "\t" if value == r"\t" else value
-    if character is not None and (len(character) != 1 or character in '"\r\n\0' or not character.isascii()):
-        raise click.BadParameter(f"{value!r} is not one ASCII character: use for example ';', '|' or '\\t'")
-    return character
 
 
 @click.command(
@@ -92,50 +85,13 @@ differences.
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False), callback=_local_folder, help="Local folder for the scores."
 )
-@click.option(
-    "--format",
-    "input_format",
-    type=click.Choice([each.value for each in Format]),
-    help="Format of the inputs, without their compression.  [default: from the suffix of each file; text for standard input]",
-)
-@click.option("--text-column", default="text", show_default=True, help="Column with the text.")
-@click.option("--id-column", help="Column with the id, of at most 4,096 characters.  [default: ids are <document>/<position>]")
-@click.option("--document-column", help="Column with the document's name.  [default: the file's name]")
+@read_options
 @click.option(
     "--keep",
     multiple=True,
     metavar="COLUMN",
     callback=_distinct,
     help="Column of the inputs to copy to the scores, with its type. Plain text has the column text. Can be repeated.",
-)
-@click.option(
-    "--delimiter",
-    metavar="CHARACTER",
-    callback=_delimiter,
-    help="Character between the fields of CSV and TSV; write a tab as \\t.  [default: the comma of CSV, the tab of TSV]",
-)
-@click.option(
-    "--quotes/--no-quotes",
-    default=True,
-    show_default=True,
-    help="Whether fields of CSV and TSV can be in double quotes. With --no-quotes, quotation marks are text.",
-)
-@click.option(
-    "--on-bad-line",
-    type=click.Choice([each.value for each in BadLinePolicy]),
-    default=BadLinePolicy.FAIL.value,
-    show_default=True,
-    help="What to do with a line that cannot be read, such as invalid JSON: fail before anything is sent, or skip it and list "
-    "it in _bad_lines.jsonl.",
-)
-@click.option(
-    "--min-characters",
-    envvar="UNDERTONE_MIN_CHARACTERS",
-    show_envvar=True,
-    type=IntegerRange(min=0),
-    default=MIN_CHARACTERS,
-    show_default=True,
-    help="Skip paragraphs with fewer characters, without white space around them. 0 scores all.",
 )
 @policy_option
 @click.option("--overwrite", is_flag=True, help="Discard the scores of an earlier run in the folder.")
@@ -154,15 +110,8 @@ def score(
     inputs: tuple[str, ...],
     *,
     out: Path,
-    input_format: str | None,
-    text_column: str,
-    id_column: str | None,
-    document_column: str | None,
+    read: ReadOptions,
     keep: tuple[str, ...],
-    delimiter: str | None,
-    quotes: bool,
-    on_bad_line: str,
-    min_characters: int,
     policy: Policy,
     overwrite: bool,
     rows_per_part: int,
@@ -184,17 +133,7 @@ def score(
     Files are read once before anything is sent, to find errors early, and again while they are
     scored, in constant memory. A text that occurs more than once is sent only once.
     """
-    read = ReadOptions(
-        Format(input_format) if input_format else None,
-        text_column,
-        id_column,
-        document_column,
-        keep,
-        min_characters,
-        delimiter,
-        quotes,
-        BadLinePolicy(on_bad_line),
-    )
+    read = replace(read, keep=keep)
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE, finish_by=finish_by) as session:
         publication = open_publication(table) if table else None
         if publication is not None:

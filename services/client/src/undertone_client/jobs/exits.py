@@ -37,6 +37,8 @@ class ExitCode(enum.IntEnum):
     """Options, inputs or the output folder are invalid."""
     UNREACHABLE = 3
     """The service does not answer."""
+    REFUSED = 4
+    """`undertone compare` refuses the candidate."""
     INTERRUPTED = 130
     TERMINATED = 143
 

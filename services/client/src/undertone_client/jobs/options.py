@@ -56,17 +56,7 @@ def _file_option(flag: str, text: str) -> Decorator[Any]:
     )
 
 
-connection_options = option_group(
-    "connection",
-    ConnectionOptions,
-    click.option(
-        "--target",
-        envvar="UNDERTONE_TARGET",
-        show_envvar=True,
-        default=DEFAULT_TARGET,
-        show_default=True,
-        help="Address of the service.",
-    ),
+channel_options: tuple[Decorator[Any], ...] = (
     click.option(
         "--timeout",
         envvar="UNDERTONE_TIMEOUT",
@@ -96,6 +86,21 @@ connection_options = option_group(
         "with --api-key-file.",
     ),
 )
+"""The options of `ConnectionOptions` without the target."""
+
+connection_options = option_group(
+    "connection",
+    ConnectionOptions,
+    click.option(
+        "--target",
+        envvar="UNDERTONE_TARGET",
+        show_envvar=True,
+        default=DEFAULT_TARGET,
+        show_default=True,
+        help="Address of the service.",
+    ),
+    *channel_options,
+)
 """Adds the argument `connection` to a command."""
 
 
@@ -123,20 +128,7 @@ def _limit(context: click.Context, option: click.Parameter, value: str) -> Limit
         raise click.UsageError(f"--limit {value!r} is invalid: use adaptive, aimd or a number.") from None
 
 
-retry_options = option_group(
-    "retry",
-    RetryOptions,
-    click.option(
-        "--limit",
-        envvar="UNDERTONE_LIMIT",
-        show_envvar=True,
-        callback=_limit,
-        default="adaptive",
-        show_default=True,
-        metavar="adaptive|aimd|N",
-        help="Maximum number of concurrent calls of the process (in Spark: of each Python worker). adaptive follows latency "
-        "and overload, aimd follows overload only, N is fixed.",
-    ),
+patience_options: tuple[Decorator[Any], ...] = (
     click.option(
         "--attempts",
         envvar="UNDERTONE_ATTEMPTS",
@@ -156,6 +148,24 @@ retry_options = option_group(
         metavar="SECONDS",
         help="How long to wait for a service that has not started, is down or is overloaded.",
     ),
+)
+"""The options of `RetryOptions` without the limit."""
+
+retry_options = option_group(
+    "retry",
+    RetryOptions,
+    click.option(
+        "--limit",
+        envvar="UNDERTONE_LIMIT",
+        show_envvar=True,
+        callback=_limit,
+        default="adaptive",
+        show_default=True,
+        metavar="adaptive|aimd|N",
+        help="Maximum number of concurrent calls of the process (in Spark: of each Python worker). adaptive follows latency "
+        "and overload, aimd follows overload only, N is fixed.",
+    ),
+    *patience_options,
 )
 """Adds the argument `retry` to a command."""
 

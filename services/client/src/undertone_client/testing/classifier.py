@@ -58,6 +58,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         version: the model version in replies.
         limits: the limits in replies of GetModel.
         faults: the results of the next calls, one for each call.
+        planted: probabilities of texts, in place of those that depend on the text, by text.
         item_faults: failures of paragraphs, by text.
         flags: flags of paragraphs, by text.
         poison: the result of each call that contains a text, by text.
@@ -93,6 +94,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
         self.gate.set()
         self.gates: dict[str, asyncio.Event] = {}
         self.faults: deque[Fault] = deque()
+        self.planted: dict[str, tuple[float, ...]] = {}
         self.item_faults: dict[str, ItemFault] = {}
         self.flags: dict[str, tuple[pb.Flag.ValueType, ...]] = {}
         self.poison: dict[str, Fault] = {}
@@ -247,7 +249,7 @@ class FakeClassifier(pb_grpc.ClassifierServicer):
             return ItemFault(grpc.StatusCode.INVALID_ARGUMENT, f"{tokens} tokens, the model reads {MAX_TOKENS}")
         truncated = tokens > MAX_TOKENS and policy == pb.OVERLENGTH_POLICY_TRUNCATE
         expected = expected_independent_probabilities if self.thresholds else expected_probabilities
-        probabilities = expected(text, len(self.labels))
+        probabilities = self.planted.get(text) or expected(text, len(self.labels))
         above = [index for index, threshold in enumerate(self.thresholds) if probabilities[index] >= threshold]
         label_index = probabilities.index(max(probabilities))
         return pb.Classification(

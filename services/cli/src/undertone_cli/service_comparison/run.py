@@ -1,0 +1,157 @@
+"""One comparison, from the first calls to the figures."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+
+import grpc
+from undertone_client import Client, Settings
+from undertone_client.errors import SettingsError, UndertoneError
+from undertone_client.jobs import ConnectionOptions, command_error, wait_for_service
+from undertone_client.jobs.paragraph_length import is_short
+from undertone_client.resilience import BreakerSettings, LimitSettings, RetryPolicy
+from undertone_client.transport import Mode
+from undertone_client.values import Failure, Policy, ServedModel
+
+from undertone_cli.readers import InputParagraph, InputSet, UniqueIds, read_ahead
+from undertone_cli.service_comparison.figures import Comparison
+from undertone_cli.service_comparison.pairs import Answer, answer_pairs
+from undertone_cli.service_comparison.tally import ServiceTally, Tally
+
+VERSION_KEY = "undertone-model"
+"""Metadata key by which Envoy sends a call to one of the versions behind it."""
+MAX_UNAVAILABLE = 4
+"""Consecutive times `concurrency` paragraphs that one service may fail with UNAVAILABLE."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedServices:
+    """The two services and how they are called.
+
+    Attributes:
+        baseline, candidate: the connections.
+        concurrency: paragraphs in flight, each at both services.
+        attempts: attempts of a call.
+        patience: seconds to wait for a service that is not there, or is overloaded.
+    """
+
+    baseline: ConnectionOptions
+    candidate: ConnectionOptions
+    concurrency: int
+    attempts: int
+    patience: float
+
+    def settings(self, connection: ConnectionOptions, version: str) -> Settings:
+        """Settings of the client for one service. `version` is "baseline" or "canary".
+
+        The calls have the lane of batches, so that they do not delay readers.
+        """
+        return connection.settings(
+            mode=Mode.BATCH,
+            limit=LimitSettings.parse(str(self.concurrency)),
+            retry=RetryPolicy(attempts=self.attempts),
+            breaker=BreakerSettings(patience_seconds=self.patience),
+            metadata=((VERSION_KEY, version),),
+        )
+
+
+async def compare_services(
+    services: ComparedServices,
+    inputs: InputSet,
+    policy: Policy,
+    *,
+    report: Callable[[str], None],
+    on_pair: Callable[[int], None],
+    with_text: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Comparison:
+    """Send every paragraph of the inputs to both services, and compare the answers.
+
+    Args:
+        services: the services.
+        inputs: paragraphs without a text, or with fewer characters than the minimum, are skipped.
+        policy: how long paragraphs are scored.
+        report: receives a line that says what the comparison waits for, or a warning.
+        on_pair: called with the number of answered paragraphs.
+        with_text: whether the most changed paragraphs have the beginning of their text.
+        clock: a monotonic clock, in seconds.
+
+    Raises:
+        InputError: an input cannot be read.
+        SettingsError: both addresses lead to the same model.
+        CommandError: a service cannot be used. The message names it.
+    """
+    connections = {"baseline": services.baseline, "canary": services.candidate}
+    settings = {version: services.settings(connection, version) for version, connection in connections.items()}
+    served: list[ServedModel] = []
+    async with AsyncExitStack() as stack:
+        clients = []
+        for version, connection in connections.items():
+            try:
+                served.append(await wait_for_service(connection.target, settings[version], report))
+                clients.append(await stack.enter_async_context(Client(connection.target, settings=settings[version])))
+            except UndertoneError as error:
+                raise command_error(error, connection.target) from None
+        _check_models(services, *served, report=report)
+        tallies = [ServiceTally(each.target, model) for each, model in zip(connections.values(), served, strict=True)]
+        tally = Tally(*tallies, policy, with_text=with_text)
+        watches = [
+            _Availability(each.target, model, MAX_UNAVAILABLE * services.concurrency)
+            for each, model in zip(connections.values(), served, strict=True)
+        ]
+        ids = stack.enter_context(UniqueIds()) if inputs.options.id_column is not None else None
+        source = await stack.enter_async_context(read_ahead(_to_send(inputs, ids), lambda each: len(each.text or "")))
+        pairs = answer_pairs(source, *clients, policy, concurrency=services.concurrency, clock=clock)
+        async with aclosing(pairs):
+            async for pair in pairs:
+                for watch, answer in zip(watches, (pair.baseline, pair.candidate), strict=True):
+                    watch.check(answer)
+                tally.add(pair)
+                on_pair(tally.paragraphs)
+    return tally.comparison()
+
+
+def _check_models(
+    services: ComparedServices, baseline: ServedModel, candidate: ServedModel, *, report: Callable[[str], None]
+) -> None:
+    if baseline.contract != candidate.contract:
+        return
+    if services.baseline.target == services.candidate.target:
+        raise SettingsError(
+            f"{services.baseline.target} answers both --baseline and --candidate with {baseline.model}: enable the canary "
+            "of the chart (canary.enabled), or name two services"
+        )
+    report(f"both services serve {baseline.model}: the comparison shows the differences of the services alone")
+
+
+def _to_send(inputs: InputSet, ids: UniqueIds | None) -> Iterator[InputParagraph]:
+    for paragraph in inputs.paragraphs(ids):
+        if paragraph.text is not None and not is_short(paragraph.text, inputs.options.min_characters):
+            yield paragraph
+
+
+class _Availability:
+    """Ends the comparison when a service stopped answering, or changed its model."""
+
+    def __init__(self, target: str, served: ServedModel, most: int) -> None:
+        self._target = target
+        self._model = served.model
+        self._most = most
+        self._unavailable = 0
+
+    def check(self, answer: Answer) -> None:
+        """Check an answer."""
+        outcome = answer.outcome
+        if not isinstance(outcome, Failure):
+            self._unavailable = 0
+            if outcome.model != self._model:
+                raise SettingsError(
+                    f"{self._target} changed its model from {self._model} to {outcome.model} during the comparison: repeat it"
+                )
+        elif outcome.status is not grpc.StatusCode.UNAVAILABLE:
+            self._unavailable = 0
+        else:
+            self._unavailable += 1
+            if self._unavailable >= self._most:
+                raise command_error(outcome.error(), self._target)
