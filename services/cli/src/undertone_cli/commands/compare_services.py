@@ -34,8 +34,8 @@ DEFAULT_CONCURRENCY = 8
 def _services(
     baseline: str, candidate: str, concurrency: int, attempts: int, patience: float, **channel: Any
 ) -> ComparedServices:
-    connections = (ConnectionOptions(target, **channel) for target in (baseline, candidate))
-    return ComparedServices(*connections, concurrency, attempts, patience)
+    connections = [ConnectionOptions(target, **channel) for target in (baseline, candidate)]
+    return ComparedServices(connections[0], connections[1], concurrency, attempts, patience)
 
 
 service_options = option_group(

@@ -12,7 +12,7 @@ from undertone_client.jobs import ConnectionOptions, command_error, wait_for_ser
 from undertone_client.jobs.paragraph_length import is_short
 from undertone_client.resilience import BreakerSettings, LimitSettings, RetryPolicy
 from undertone_client.transport import Mode
-from undertone_client.values import Failure, Policy, ServedModel
+from undertone_client.values import Failure, Policy, Score, ServedModel
 
 from undertone_cli.readers import InputParagraph, InputSet, UniqueIds, read_ahead
 from undertone_cli.service_comparison.figures import Comparison
@@ -82,47 +82,49 @@ async def compare_services(
         SettingsError: both addresses lead to the same model.
         CommandError: a service cannot be used. The message names it.
     """
-    connections = {"baseline": services.baseline, "canary": services.candidate}
-    settings = {version: services.settings(connection, version) for version, connection in connections.items()}
-    served: list[ServedModel] = []
     async with AsyncExitStack() as stack:
-        clients = []
-        for version, connection in connections.items():
-            try:
-                served.append(await wait_for_service(connection.target, settings[version], report))
-                clients.append(await stack.enter_async_context(Client(connection.target, settings=settings[version])))
-            except UndertoneError as error:
-                raise command_error(error, connection.target) from None
-        _check_models(services, *served, report=report)
-        tallies = [ServiceTally(each.target, model) for each, model in zip(connections.values(), served, strict=True)]
-        tally = Tally(*tallies, policy, with_text=with_text)
-        watches = [
-            _Availability(each.target, model, MAX_UNAVAILABLE * services.concurrency)
-            for each, model in zip(connections.values(), served, strict=True)
-        ]
+        baseline = await _contact(stack, services, services.baseline, "baseline", report)
+        candidate = await _contact(stack, services, services.candidate, "canary", report)
+        _check_models(baseline, candidate, report=report)
+        tally = Tally(baseline.tally, candidate.tally, policy, with_text=with_text)
         ids = stack.enter_context(UniqueIds()) if inputs.options.id_column is not None else None
         source = await stack.enter_async_context(read_ahead(_to_send(inputs, ids), lambda each: len(each.text or "")))
-        pairs = answer_pairs(source, *clients, policy, concurrency=services.concurrency, clock=clock)
+        pairs = answer_pairs(source, baseline.client, candidate.client, policy, concurrency=services.concurrency, clock=clock)
         async with aclosing(pairs):
             async for pair in pairs:
-                for watch, answer in zip(watches, (pair.baseline, pair.candidate), strict=True):
-                    watch.check(answer)
+                baseline.check(pair.baseline)
+                candidate.check(pair.candidate)
                 tally.add(pair)
                 on_pair(tally.paragraphs)
     return tally.comparison()
 
 
-def _check_models(
-    services: ComparedServices, baseline: ServedModel, candidate: ServedModel, *, report: Callable[[str], None]
-) -> None:
-    if baseline.contract != candidate.contract:
+async def _contact(
+    stack: AsyncExitStack,
+    services: ComparedServices,
+    connection: ConnectionOptions,
+    version: str,
+    report: Callable[[str], None],
+) -> "_Service":
+    settings = services.settings(connection, version)
+    try:
+        served = await wait_for_service(connection.target, settings, report)
+        client = await stack.enter_async_context(Client(connection.target, settings=settings))
+    except UndertoneError as error:
+        raise command_error(error, connection.target) from None
+    return _Service(connection.target, served, client, MAX_UNAVAILABLE * services.concurrency)
+
+
+def _check_models(baseline: "_Service", candidate: "_Service", *, report: Callable[[str], None]) -> None:
+    model = baseline.served.model
+    if baseline.served.contract != candidate.served.contract:
         return
-    if services.baseline.target == services.candidate.target:
+    if baseline.target == candidate.target:
         raise SettingsError(
-            f"{services.baseline.target} answers both --baseline and --candidate with {baseline.model}: enable the canary "
-            "of the chart (canary.enabled), or name two services"
+            f"{baseline.target} answers both --baseline and --candidate with {model}: enable the canary of the chart "
+            "(canary.enabled), or name two services"
         )
-    report(f"both services serve {baseline.model}: the comparison shows the differences of the services alone")
+    report(f"both services serve {model}: the comparison shows the differences of the services alone")
 
 
 def _to_send(inputs: InputSet, ids: UniqueIds | None) -> Iterator[InputParagraph]:
@@ -131,27 +133,39 @@ def _to_send(inputs: InputSet, ids: UniqueIds | None) -> Iterator[InputParagraph
             yield paragraph
 
 
-class _Availability:
-    """Ends the comparison when a service stopped answering, or changed its model."""
+class _Service:
+    """One of the services. Ends the comparison when it stopped answering, or changed its model.
 
-    def __init__(self, target: str, served: ServedModel, most: int) -> None:
-        self._target = target
-        self._model = served.model
-        self._most = most
+    Args:
+        target: its address.
+        served: its model.
+        client: an open client.
+        max_unavailable: consecutive paragraphs that may fail with UNAVAILABLE.
+    """
+
+    def __init__(self, target: str, served: ServedModel, client: Client, max_unavailable: int) -> None:
+        self.target = target
+        self.served = served
+        self.client = client
+        self.tally = ServiceTally(target, served)
+        self._max_unavailable = max_unavailable
         self._unavailable = 0
 
     def check(self, answer: Answer) -> None:
-        """Check an answer."""
+        """Check an answer.
+
+        Raises:
+            SettingsError: the model changed.
+            CommandError: the service stopped answering.
+        """
         outcome = answer.outcome
-        if not isinstance(outcome, Failure):
-            self._unavailable = 0
-            if outcome.model != self._model:
-                raise SettingsError(
-                    f"{self._target} changed its model from {self._model} to {outcome.model} during the comparison: repeat it"
-                )
-        elif outcome.status is not grpc.StatusCode.UNAVAILABLE:
-            self._unavailable = 0
-        else:
+        if isinstance(outcome, Failure) and outcome.status is grpc.StatusCode.UNAVAILABLE:
             self._unavailable += 1
-            if self._unavailable >= self._most:
-                raise command_error(outcome.error(), self._target)
+            if self._unavailable >= self._max_unavailable:
+                raise command_error(outcome.error(), self.target)
+            return
+        self._unavailable = 0
+        if isinstance(outcome, Score) and outcome.model != self.served.model:
+            raise SettingsError(
+                f"{self.target} changed its model from {self.served.model} to {outcome.model} during the comparison: repeat it"
+            )
