@@ -55,6 +55,19 @@ ENVOY: Final = Section(
             ),
         ),
         Panel(
+            "Latency of the versions",
+            "The time from a request to a sidecar to the end of its response. With a canary, the series canary has its sidecars, "
+            "mirrored calls included.",
+            Unit.MILLISECONDS,
+            tuple(
+                Target(
+                    Quantile(Series("envoy_cluster_upstream_rq_time", ("envoy_cluster_name",)), quantile),
+                    f"p{quantile * 100:g} {{envoy_cluster_name}}",
+                )
+                for quantile in (0.5, 0.99)
+            ),
+        ),
+        Panel(
             "Connections",
             "Active connections of callers.",
             Unit.COUNT,

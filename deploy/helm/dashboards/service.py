@@ -248,10 +248,25 @@ MODEL: Final = Section(
     (
         Panel(
             "Models served",
-            "Pods by the model that they serve. More than one row is an error, except during a rollout.",
+            "Pods by the model that they serve. More than one row is an error, except with a canary and during a rollout.",
             Unit.COUNT,
             (Target(Sum(Series("undertone_model_info", ("name", "version", "precision"))), "{name} {version} {precision}"),),
             Visualization.TABLE,
+        ),
+        Panel(
+            "Labels by version",
+            "The share of each label in the labels of all scored paragraphs, by model version. With a canary, it compares the "
+            "versions on live traffic.",
+            Unit.RATIO,
+            (
+                Target(
+                    Ratio(
+                        Rate(Series("undertone_labels_total", ("version", "label"))),
+                        Rate(Series("undertone_labels_total", ("version",))),
+                    ),
+                    "{label} {version}",
+                ),
+            ),
         ),
         Panel(
             "Model mismatches",

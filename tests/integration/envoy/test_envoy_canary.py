@@ -2,11 +2,14 @@
 
 import asyncio
 import itertools
+import json
 import math
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,11 +17,11 @@ import pytest
 from undertone_bench.chart import Chart
 from undertone_bench.processes import free_ports
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
-from undertone_sidecar.testing import write_version
+from undertone_sidecar.testing import LABELS, write_version
 
 from tests.integration.support.callers import Stub, paragraphs
 from tests.integration.support.envoy import Envoy, EnvoyLauncher
-from tests.integration.support.processes import TIMEOUT_SECONDS, FakeModelServer, Sidecar
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, FakeModelServer, Sidecar, command
 
 TEXTS = paragraphs(100, longest=8)
 REPLACED_LABEL = 0
@@ -117,6 +120,36 @@ async def test_metadata_choose_the_version(launch_envoy: EnvoyLauncher, versions
         stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
         reply = await stub.GetModel(classifier_pb2.GetModelRequest(), timeout=TIMEOUT_SECONDS, metadata=CANARY)
         assert reply.contract.version == 2
+
+
+async def test_undertone_compare_counts_planted_flips_behind_one_envoy(
+    launch_envoy: EnvoyLauncher, versions: Versions, tmp_path: Path
+) -> None:
+    envoy = start(launch_envoy, versions, mirror=100)
+    sample = tmp_path / "sample.jsonl"
+    sample.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    arguments = [f"--baseline={envoy.target}", f"--candidate={envoy.target}", "--min-characters=0", "--json", str(sample)]
+    flips = Counter(
+        (old.label, new.label) for old, new in zip(await ask(envoy, TEXTS, BASELINE), await ask(envoy, TEXTS, CANARY))
+    )
+    planted = Counter({pair: count for pair, count in flips.items() if pair[0] != pair[1]})
+    assert {old for old, _ in planted} == {LABELS[REPLACED_LABEL]}
+
+    async def compare(*further: str) -> tuple[int, Any]:
+        process = await asyncio.create_subprocess_exec(
+            command("undertone"), "compare", *further, *arguments, stdout=subprocess.PIPE, env=ENVIRONMENT
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, json.loads(output)
+
+    share = planted.total() / len(TEXTS)
+    code, result = await compare(f"--max-flip-rate={share}")
+    assert code == 0
+    assert (result["compared"], result["flipped"]) == (len(TEXTS), planted.total())
+    assert {(flip["before"], flip["after"]): flip["paragraphs"] for flip in result["flips"]} == planted
+    assert [result[side]["model"]["version"] for side in ("baseline", "candidate")] == [1, 2]
+    code, _ = await compare(f"--max-flip-rate={share - 0.005}")
+    assert code == 4
 
 
 async def test_calls_are_divided_by_weight(launch_envoy: EnvoyLauncher, versions: Versions) -> None:

@@ -1,5 +1,6 @@
 """Replies of a multi-label model over a real socket."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ async def test_replies_name_the_labels_whose_probability_reaches_their_threshold
         )
         assert batch.problem_type == MULTI_LABEL
         assert batch.results[-1].HasField("error")
-        seen = set()
+        seen, counts = set(), Counter[str]()
         for text, result in zip(TEXTS, batch.results[:-1], strict=True):
             alone = await pod.stub.Classify(classifier_pb2.ClassifyRequest(text=text))
             assert alone.problem_type == MULTI_LABEL
@@ -48,6 +49,10 @@ async def test_replies_name_the_labels_whose_probability_reaches_their_threshold
             assert above == labels_above(contract, classification.probabilities)
             assert batch.labels[classification.label_index] == classification.label == alone.label
             seen.add(tuple(above))
+            counts.update(above * 2)
+        # Each text was scored twice: alone, and in the batch.
+        for label, count in counts.items():
+            await pod.wait_metric(f'undertone_labels_total{{label="{label}",version="1"}}', count)
     assert len(seen) > 2  # If all sets were equal, the test would show nothing.
 
 

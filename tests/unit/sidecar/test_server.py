@@ -1,6 +1,7 @@
 """The gRPC API over a real socket."""
 
 import asyncio
+from collections import Counter
 import math
 import time
 from collections.abc import AsyncIterator
@@ -235,7 +236,7 @@ async def test_cancelled_calls_are_not_sent_to_the_model_server(pod: Pod) -> Non
 
 
 async def test_metrics_count_calls_paragraphs_batches_and_tokens(pod: Pod) -> None:
-    await pod.stub.ClassifyBatch(batch("rain", " ", "home"))
+    reply = await pod.stub.ClassifyBatch(batch("rain", " ", "home"))
     with pytest.raises(grpc.aio.AioRpcError):
         await pod.stub.Classify(classifier_pb2.ClassifyRequest())
     service = 'grpc_service="undertone.v1.Classifier",grpc_type="unary"'
@@ -247,6 +248,9 @@ async def test_metrics_count_calls_paragraphs_batches_and_tokens(pod: Pod) -> No
     await pod.wait_metric("undertone_batch_items_sum", 2)
     await pod.wait_metric("undertone_batch_tokens_sum", 32)
     await pod.wait_metric("undertone_queue_seconds_count", 2)
+    labels = Counter(result.classification.label for result in reply.results if result.HasField("classification"))
+    for label, count in labels.items():
+        await pod.wait_metric(f'undertone_labels_total{{label="{label}",version="1"}}', count)
     await pod.wait_metric("undertone_ready", 1)
     await pod.wait_metric('undertone_model_info{name="emotions",precision="fp32",version="1"}', 1)
     await pod.wait_metric('undertone_tokens_total{kind="text"}', 6)

@@ -27,6 +27,18 @@ class ParagraphsAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelsAssigned:
+    """The labels of the scored paragraphs of one call, each with its number of paragraphs.
+
+    `version` is the version of the model. A paragraph of a multi-label model counts once for each
+    of its labels.
+    """
+
+    version: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Tokenized:
     """The paragraphs of one call were tokenized. `tokens` does not count special tokens."""
 
@@ -142,6 +154,7 @@ class HttpAnswered:
 Event = (
     CallEvent
     | ParagraphsAnswered
+    | LabelsAssigned
     | Tokenized
     | BatchSent
     | BatchAnswered

@@ -12,6 +12,7 @@ from undertone_sidecar.events import (
     CertificateLoaded,
     Event,
     HttpAnswered,
+    LabelsAssigned,
     MismatchChanged,
     ParagraphsAnswered,
     ParagraphShed,
@@ -33,6 +34,9 @@ _FLAGGED: Final = Metric(
     Kind.COUNTER,
     "Scored paragraphs whose result is not reliable, by reason: language or unreadable.",
     ("flag",),
+)
+_LABELS: Final = Metric(
+    "undertone_labels_total", Kind.COUNTER, "Labels of the scored paragraphs, by model version.", ("version", "label")
 )
 _TOKENIZE: Final = Metric(
     "undertone_tokenize_seconds",
@@ -100,6 +104,7 @@ CATALOGUE: Final = (
     _CHUNKED,
     _CHUNKS,
     _FLAGGED,
+    _LABELS,
     _TOKENIZE,
     _QUEUE,
     _BATCHES,
@@ -136,6 +141,9 @@ class Measure:
                     yield Measurement(_CHUNKS, event.chunks)
                 for flag, count in event.flags.items():
                     yield Measurement(_FLAGGED, count, (flag,))
+            case LabelsAssigned():
+                for label, count in event.counts.items():
+                    yield Measurement(_LABELS, count, (str(event.version), label))
             case Tokenized():
                 yield Measurement(_TOKENIZE, event.seconds)
             case BatchSent():

@@ -12,13 +12,15 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
+import numpy as np
 
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.call_guard import PUSHBACK
 from undertone_sidecar.caller import CURRENT_CALLER
 from undertone_sidecar.chunks import OverlengthPolicy
+from undertone_sidecar.contract import Contract
 from undertone_sidecar.errors import SHUTTING_DOWN, OverloadedError, RequestError, UnavailableError, status_of
-from undertone_sidecar.events import Listener, ParagraphsAnswered, ignore
+from undertone_sidecar.events import LabelsAssigned, Listener, ParagraphsAnswered, ignore
 from undertone_sidecar.flags import flag_name
 from undertone_sidecar.model import Model
 from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, Pipeline
@@ -80,8 +82,8 @@ class Scoring:
         """Pipeline.classify for the current caller."""
         return await self._pipeline.classify(paragraphs, policy, deadline, lane, CURRENT_CALLER.get())
 
-    def report(self, outcomes: Sequence[Outcome]) -> None:
-        """Reports the paragraphs of a call as answered."""
+    def report(self, outcomes: Sequence[Outcome], contract: Contract) -> None:
+        """Reports the paragraphs of a call as answered by the model of the contract."""
         scored = [outcome for outcome in outcomes if isinstance(outcome, Classified)]
         if scored:
             chunks = [classified.chunks for classified in scored if classified.chunks > 1]
@@ -89,6 +91,7 @@ class Scoring:
             flags = Counter(flag_name(flag) for classified in scored for flag in classified.flags)
             ok = grpc.StatusCode.OK.name
             self._listener(ParagraphsAnswered(ok, len(scored), truncated, len(chunks), sum(chunks), flags))
+            self._listener(LabelsAssigned(contract.version, _count_labels(scored, contract)))
         codes = Counter(status_of(outcome).code for outcome in outcomes if not isinstance(outcome, Classified))
         for code, count in codes.items():
             self._listener(ParagraphsAnswered(code.name, count))
@@ -99,6 +102,16 @@ class Scoring:
             now = time.monotonic()
             if delay := self._pace.delay(now, deadline - now):
                 await asyncio.sleep(delay)
+
+
+def _count_labels(scored: Sequence[Classified], contract: Contract) -> dict[str, int]:
+    """The labels of paragraphs, each with its number of paragraphs."""
+    probabilities = np.array([classified.probabilities for classified in scored])
+    labels = contract.labels
+    if contract.is_multi_label:
+        counts = contract.above_threshold(probabilities).sum(axis=0).tolist()
+        return {label: count for label, count in zip(labels, counts, strict=True) if count}
+    return {labels[index]: count for index, count in Counter(probabilities.argmax(axis=1).tolist()).items()}
 
 
 def lane_of(value: str | bytes) -> Lane:

@@ -35,7 +35,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             self._scoring.check_running()
             policy, lane = _policy(request.overlength_policy), lane_of(lane_name)
             answer = await self._scoring.score([Paragraph(request.text, request.id)], policy, deadline, lane)
-            self._scoring.report(answer.outcomes)
+            self._scoring.report(answer.outcomes, answer.model.contract)
             (outcome,) = answer.outcomes
             if isinstance(outcome, Classified):
                 return classify_response(request.id, answer, outcome, started=started)
@@ -59,7 +59,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             paragraphs = [Paragraph(paragraph.text, paragraph.id) for paragraph in request.paragraphs]
             limits.check_batch(len(paragraphs), sum(text_bytes(paragraph.text) for paragraph in paragraphs))
             answer = await self._scoring.score(paragraphs, policy, deadline, lane)
-            self._scoring.report(answer.outcomes)
+            self._scoring.report(answer.outcomes, answer.model.contract)
             response = batch_response([paragraph.id for paragraph in paragraphs], answer, started=started)
             retry_after = _retry_after(answer.outcomes)
             if retry_after is not None:

@@ -119,10 +119,10 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
             await self._scoring.delay_refusal(error, deadline)
             await abort(context, error)
         if isinstance(result, open_inference_pb2.ModelInferResponse):
-            self._scoring.report(answer.outcomes)
+            self._scoring.report(answer.outcomes, answer.model.contract)
             return result
         # The paragraphs with a result are not answered either.
-        self._scoring.report([result.error] * len(answer.outcomes))
+        self._scoring.report([result.error] * len(answer.outcomes), answer.model.contract)
         await self._scoring.delay_refusal(result.error, deadline)
         return await abort(context, result.error, prefix=prefix(result.index))
 
