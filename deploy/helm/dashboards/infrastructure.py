@@ -56,8 +56,8 @@ ENVOY: Final = Section(
         ),
         Panel(
             "Latency of the versions",
-            "The time from a request to a sidecar to the end of its response. With a canary, the series canary has its sidecars, "
-            "mirrored calls included.",
+            "The time from a request to a sidecar to the end of its response. With a canary, the series canary has its "
+            "sidecars, mirrored calls included.",
             Unit.MILLISECONDS,
             tuple(
                 Target(

@@ -129,9 +129,8 @@ async def test_undertone_compare_counts_planted_flips_behind_one_envoy(
     sample = tmp_path / "sample.jsonl"
     sample.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
     arguments = [f"--baseline={envoy.target}", f"--candidate={envoy.target}", "--min-characters=0", "--json", str(sample)]
-    flips = Counter(
-        (old.label, new.label) for old, new in zip(await ask(envoy, TEXTS, BASELINE), await ask(envoy, TEXTS, CANARY))
-    )
+    replies = await ask(envoy, TEXTS, BASELINE), await ask(envoy, TEXTS, CANARY)
+    flips = Counter((old.label, new.label) for old, new in zip(*replies, strict=True))
     planted = Counter({pair: count for pair, count in flips.items() if pair[0] != pair[1]})
     assert {old for old, _ in planted} == {LABELS[REPLACED_LABEL]}
 

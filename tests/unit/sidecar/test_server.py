@@ -1,9 +1,9 @@
 """The gRPC API over a real socket."""
 
 import asyncio
-from collections import Counter
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
