@@ -112,7 +112,7 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "grpc_code": ("status of the call", _CODES),
     "code": ("status of the paragraph or of the attempt", _CODES),
-    "label": "a label of the model",
+    "label": ("a label of the model", ()),
     "lane": ("priority of the call", ("online", "batch")),
     "prefetched": ("whether the batch was ready before the model server was free", ("true", "false")),
     "kind": ("whether the tokens belong to a text", ("text", "padding")),

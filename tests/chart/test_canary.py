@@ -41,12 +41,14 @@ def test_only_the_model_of_the_canary_differs(manifests: Manifests) -> None:
 
 
 def test_no_selector_matches_the_pods_of_both(manifests: Manifests) -> None:
-    for kind in ("Deployment", "Service", "PodMonitor"):
+    for kind in ("Deployment", "Service"):
         selectors = []
         for suffix in ("-inference", "-canary"):
             selector = manifests.one(kind, suffix)["spec"]["selector"]
             selectors.append(selector.get("matchLabels", selector)["app.kubernetes.io/component"])
         assert selectors == ["inference", "canary"]
+    (monitored,) = manifests.one("PodMonitor", "-inference")["spec"]["selector"]["matchExpressions"]
+    assert monitored["values"] == ["inference", "canary"]
     scaled = {scaler["spec"]["scaleTargetRef"]["name"] for scaler in manifests.of("HorizontalPodAutoscaler")}
     assert scaled == {"spring-undertone-inference", "spring-undertone-envoy"}
 
@@ -67,6 +69,23 @@ def test_calls_are_mirrored_by_percentage(chart: Chart, mirror: float, copies: i
     assert not [route for route in named if "request_mirror_policies" in route["route"]]
     (policy,) = rest["route"]["request_mirror_policies"]
     assert policy["runtime_fraction"]["default_value"] == {"numerator": copies, "denominator": "TEN_THOUSAND"}
+
+
+def test_spot_nodes_serve_the_batch_lane_beside_a_canary(chart: Chart) -> None:
+    manifests = chart.render({**CANARY, "spot": {"enabled": True}})
+    divided = {"sidecars": 9750, "canary-first": 250}
+    destinations = []
+    for route in routes(manifests, "Classify"):
+        (*_, last) = route["match"]["headers"]
+        weights = {each["name"]: each["weight"] for each in route["route"].get("weighted_clusters", {}).get("clusters", ())}
+        destinations.append((last["name"], weights or route["route"]["cluster"]))
+    assert destinations == [
+        ("undertone-model", "sidecars"),
+        ("undertone-model", "canary"),
+        ("undertone-lane", "spot-first"),
+        ("undertone-lane", divided),
+        ("x-undertone-checked", "sidecars"),
+    ]
 
 
 def test_sidecars_get_the_name_of_the_version_only_with_a_canary(chart: Chart, manifests: Manifests) -> None:
