@@ -112,6 +112,7 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "grpc_code": ("status of the call", _CODES),
     "code": ("status of the paragraph or of the attempt", _CODES),
+    "result": ("result of a search in the answer cache", ("hit", "miss")),
     "label": ("a label of the model", ()),
     "lane": ("priority of the call", ("online", "batch")),
     "prefetched": ("whether the batch was ready before the model server was free", ("true", "false")),

@@ -151,6 +151,20 @@ LANES: Final = Section(
             Visualization.STACK,
         ),
         Panel(
+            "Answer cache",
+            "The share of paragraphs that the answer cache of the sidecars answered. Empty without --cache-bytes.",
+            Unit.RATIO,
+            (
+                Target(
+                    Ratio(
+                        Rate(Series("undertone_cache_paragraphs_total", equal={"result": "hit"})),
+                        Rate(Series("undertone_cache_paragraphs_total")),
+                    ),
+                    "hits",
+                ),
+            ),
+        ),
+        Panel(
             "Tokenization time",
             "The time to tokenize the paragraphs of a request, including the wait for a thread.",
             Unit.SECONDS,

@@ -39,6 +39,14 @@ class LabelsAssigned:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRead:
+    """The paragraphs of a call that the answer cache has, and those that it does not have."""
+
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tokenized:
     """The paragraphs of one call were tokenized. `tokens` does not count special tokens."""
 
@@ -155,6 +163,7 @@ Event = (
     CallEvent
     | ParagraphsAnswered
     | LabelsAssigned
+    | CacheRead
     | Tokenized
     | BatchSent
     | BatchAnswered

@@ -9,6 +9,7 @@ from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFini
 from undertone_sidecar.events import (
     BatchAnswered,
     BatchSent,
+    CacheRead,
     CertificateLoaded,
     Event,
     HttpAnswered,
@@ -37,6 +38,12 @@ _FLAGGED: Final = Metric(
 )
 _LABELS: Final = Metric(
     "undertone_labels_total", Kind.COUNTER, "Labels of the scored paragraphs, by model version.", ("version", "label")
+)
+_CACHE: Final = Metric(
+    "undertone_cache_paragraphs_total",
+    Kind.COUNTER,
+    "Paragraphs by the result of their search in the answer cache: hit or miss. Absent without --cache-bytes.",
+    ("result",),
 )
 _TOKENIZE: Final = Metric(
     "undertone_tokenize_seconds",
@@ -105,6 +112,7 @@ CATALOGUE: Final = (
     _CHUNKS,
     _FLAGGED,
     _LABELS,
+    _CACHE,
     _TOKENIZE,
     _QUEUE,
     _BATCHES,
@@ -144,6 +152,10 @@ class Measure:
             case LabelsAssigned():
                 for label, count in event.counts.items():
                     yield Measurement(_LABELS, count, (str(event.version), label))
+            case CacheRead():
+                for result, count in (("hit", event.hits), ("miss", event.misses)):
+                    if count:
+                        yield Measurement(_CACHE, count, (result,))
             case Tokenized():
                 yield Measurement(_TOKENIZE, event.seconds)
             case BatchSent():

@@ -124,6 +124,14 @@ class Settings(ThreadSettings):
             "Minimum share of the model server for the batch lane while this lane has requests.", NumberRange(0, 0.9), "RATIO"
         ),
     )
+    cache_bytes: int = field(
+        default=0,
+        metadata=option(
+            "Memory for the answers of repeated texts. They are answered without the model server. 0 keeps no answers.",
+            IntegerRange(min=0),
+            "BYTES",
+        ),
+    )
     max_queue_tokens: int = field(
         default=131072,
         metadata=option(

@@ -25,7 +25,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "trust_caller_metadata",
     ),
     "TLS": ("tls_cert", "tls_key", "tls_client_ca", "health_port"),
-    "Batching": ("batch_tokens", "model_server_memory", "chunk_overlap", "batch_lane_share"),
+    "Batching": ("batch_tokens", "model_server_memory", "chunk_overlap", "batch_lane_share", "cache_bytes"),
     "Threads": ("model_calls", "tokenizer_threads", "model_server_cpus", "threads_per_core", "model_server_threads", "auto"),
     "Limits": (
         "max_queue_tokens",

@@ -16,6 +16,7 @@ from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEvent
 
 from undertone_sidecar import grpc_server
 from undertone_sidecar.activity import Activity
+from undertone_sidecar.answer_cache import AnswerCache, CachedClassifier, Classifier
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.call_guard import CallGuard, CallLimits
 from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_threads, read_machine
@@ -127,7 +128,11 @@ class Sidecar:
             ],
             _server_options(settings),
         )
-        self._scoring = Scoring(pipeline, settings.request_limits, listener=listener)
+        classifier: Classifier = pipeline
+        if settings.cache_bytes:
+            cache = AnswerCache(settings.cache_bytes)
+            classifier = CachedClassifier(pipeline, cache, settings.request_limits, listener=listener)
+        self._scoring = Scoring(classifier, settings.request_limits, listener=listener)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(self._scoring), self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             OpenInferenceServicer(self._scoring, self._health, settings.served_name), self._server
