@@ -87,6 +87,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "tune": _command("tune", _POD, "Find the best settings of a pod on this machine."),
     "pod": _command("pod", _POD, "Calibrate the fleet model: speed, start-up and memory of a pod."),
     "load": _command("load", _POD, "Load a service with Classify calls, open loop or closed loop."),
+    "cache": _command("cache", _PARTS, "Compare sidecars with and without an answer cache."),
     "sidecar": _command("sidecar", _PARTS, "Measure CPU time and memory of the sidecar."),
     "http": LazyCommand(
         "undertone_bench.commands.http:http_command", _PARTS, "Measure the cost of HTTP beside gRPC in the sidecar."
