@@ -1,6 +1,7 @@
 """The chart's rules and dashboards in a real Prometheus that scrapes real processes.
 
-Each alert is silent at first and fires after its fault. Each query of the dashboards has a result.
+Each alert is silent at first and fires after its fault; test_job_pods.py has UndertoneJobLate. Each
+query of the dashboards has a result.
 Only durations and the threshold of padding differ from production.
 """
 

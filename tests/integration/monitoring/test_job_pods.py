@@ -1,4 +1,4 @@
-"""The KEDA query for the pods of jobs, with the metrics of real jobs in a real Prometheus."""
+"""The pods that jobs need and the alert on late jobs, with real jobs in a real Prometheus."""
 
 import math
 import time
@@ -32,7 +32,9 @@ def test_pods_follow_the_jobs_and_go_after_them(chart: Chart, tmp_path: Path, st
     labels = {"namespace": "monitoring"}
     # One job is scraped and pushes, the other only pushes.
     targets = [Target(port, {"namespace": "reading"}, honor_labels=True), Target(gateway.port, labels, honor_labels=True)]
-    prometheus = Prometheus(tmp_path, targets, [])
+    alert = {"jobLate": {"for": "0s", "severity": "warning"}}
+    rules = chart.render({"monitoring": {"prometheusRule": True, "alerts": alert}}).one("PrometheusRule")["spec"]["groups"]
+    prometheus = Prometheus(tmp_path, targets, [group for group in rules if group["name"] == "undertone-batch"])
     stack.callback(prometheus.stop)
     gateway.until_ready()
     prometheus.until_ready()
@@ -41,9 +43,13 @@ def test_pods_follow_the_jobs_and_go_after_them(chart: Chart, tmp_path: Path, st
     def until(pods: int) -> None:
         prometheus.until(lambda: prometheus.query(expression) == [pods], f"the query gives {pods} pods")
 
+    def until_late(late: bool) -> None:
+        prometheus.until(lambda: ("UndertoneJobLate" in prometheus.firing()) == late, f"UndertoneJobLate fires: {late}")
+
     until(0)
     settings = TelemetrySettings(pushgateway=gateway.url, metrics_port=port, metrics_host=LOOPBACK)
-    with JobReporter(settings, DAILY, finish_by=time.time() + 2 * HOUR) as daily:
+    passed = 0.0  # seconds of which the job believes that they have passed
+    with JobReporter(settings, DAILY, finish_by=time.time() + 2 * HOUR, now=lambda: time.time() + passed) as daily:
         until(1)  # the backlog is not known yet
         daily.report_progress({}, expected=1_000_000)
         needed = HEADROOM * 1_000_000 / (2 * HOUR) / RATE
@@ -52,7 +58,14 @@ def test_pods_follow_the_jobs_and_go_after_them(chart: Chart, tmp_path: Path, st
             backfill.report_progress({}, expected=10**9)
             until(math.ceil(needed + 1))
         until(math.ceil(needed))
+        assert not prometheus.firing()
+        daily.report_progress({"OK": 1}, expected=1_000_000)
+        passed = 400.0
+        daily.report_progress({"OK": 2}, expected=1_000_000)
+        until_late(True)
+        passed = 800.0
         daily.report_progress({"OK": 900_000}, expected=1_000_000)
+        until_late(False)
         until(math.ceil(needed / 10))
         daily.report_progress({"OK": 999_999, "INTERNAL": 1}, expected=1_000_000)
         until(1)
