@@ -90,7 +90,7 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
     "undertone-schedules": {"undertone-schedules", *JOBS, *DATADOG},
     "undertone-sidecar": {
         *("undertone-sidecar", "grpcio-health-checking", "grpcio-reflection", "numpy"),
-        *("tokenizers", "huggingface-hub"),
+        *("tokenizers", "huggingface-hub", "py3langid"),
         *("anyio", "h11", "starlette", "uvicorn"),
         *PROTOS,
         *ALL_TELEMETRY,

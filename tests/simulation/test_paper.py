@@ -4,6 +4,7 @@ The whole cluster needs some minutes: `undertone-bench simulation paper`.
 """
 
 import math
+from dataclasses import replace
 
 import pytest
 from undertone_planner.errors import PlannerError
@@ -45,7 +46,7 @@ def test_throughput_rises_with_the_semaphore_until_the_fleet_stops_scaling(by_se
 
 
 def test_undertone_needs_no_semaphore_and_scales_in_one_step(by_semaphore: dict[int, PaperResult]) -> None:
-    result = undertone(SMALL)
+    result = undertone(replace(SMALL, call_paragraphs=3))
     assert (result.restarts, result.failed) == (0, 0)
     assert result.final_rate / SMALL.capacity > 0.9
     assert result.scaled_seconds is not None
@@ -67,8 +68,6 @@ def test_a_long_job_is_extrapolated_from_its_first_hour_and_its_final_rate() -> 
 
 
 def test_a_cluster_without_an_autoscaler_cannot_be_scaled_down() -> None:
-    from dataclasses import replace
-
     with pytest.raises(PlannerError, match="no autoscaler"):
         replace(PAPER, fleet=replace(PAPER.fleet, autoscaler=None)).scaled_down(pods=2, time=2)
 
