@@ -25,7 +25,10 @@ def stack() -> Iterator[ExitStack]:
         yield opened
 
 
-def test_pods_follow_the_jobs_and_go_after_them(chart: Chart, tmp_path: Path, stack: ExitStack) -> None:
+def test_pods_follow_the_jobs_and_go_after_them(
+    chart: Chart, tmp_path: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("undertone_telemetry.jobs.PUSH_SECONDS", 0.5)
     (port,) = free_ports(1)
     gateway = Pushgateway(tmp_path)
     stack.callback(gateway.stop)
