@@ -42,8 +42,8 @@ def _deadline(plan: Plan, batch: Batch, capacity: Capacity) -> Limitation:
     slower = capacity.batch_seconds(batch, plan.pods - 1, plan.start_pods)
     fewer = f"{plan.pods - 1} would need {duration_text(slower)}" if math.isfinite(slower) else f"{plan.pods - 1} would not end"
     reason = (
-        f"{plan.pods} pods need {duration_text(plan.seconds)}, {fewer}; {duration_text(batch.within_seconds)} are given, "
-        f"with a headroom of {batch.headroom:.0%}"
+        f"{plan.pods} pods need {duration_text(plan.seconds)} in closed form, {fewer}; "
+        f"{duration_text(batch.within_seconds)} are given, with a headroom of {batch.headroom:.0%}"
     )
     return Limitation(Constraint.DEADLINE, reason)
 
@@ -51,7 +51,7 @@ def _deadline(plan: Plan, batch: Batch, capacity: Capacity) -> Limitation:
 def _p99(plan: Plan, readers: Readers, capacity: Capacity) -> Limitation:
     fewer = capacity.p99(readers, plan.start_pods - 1)
     wait = f"have a p99 of {fewer:.2f} s" if math.isfinite(fewer) else "be overloaded"
-    reason = f"{plan.start_pods - 1} pods would {wait}; {readers.p99_seconds:g} s are allowed"
+    reason = f"{plan.start_pods - 1} pods would {wait} in closed form; {readers.p99_seconds:g} s are allowed"
     return Limitation(Constraint.P99, reason)
 
 

@@ -9,6 +9,7 @@ from undertone_planner.plan.constraint import Constraint, Limitation, PlanRefuse
 from undertone_planner.plan.load import Batch
 from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.planner import resized
+from undertone_planner.plan.quantities import duration_text
 from undertone_planner.plan.simulation import SimulatedRun, simulate
 
 ROUNDS: Final = 5
@@ -26,6 +27,7 @@ def simulated_plan(plan: Plan, *, seed: int = 0, progress: Progress | None = Non
     Raises:
         PlanRefusedError: The fleet model needs pods that are not allowed, or more do not help.
     """
+    fewer: Plan | None = None
     for number in range(1, ROUNDS + 1):
         found = simulate(plan, seed=seed, progress=None if progress is None else lambda *at, n=number: progress(n, *at))
         simulated = _with(plan, found)
@@ -36,8 +38,8 @@ def simulated_plan(plan: Plan, *, seed: int = 0, progress: Progress | None = Non
             raise PlanRefusedError(Constraint.BOOT_TIME, reason, "raise autoscaling.minReplicas before the job starts")
         larger = _larger(simulated, found)
         if larger is None:
-            return simulated
-        plan = larger
+            return simulated if fewer is None else _bound_by(simulated, fewer)
+        fewer, plan = simulated, larger
     reason = f"{plan.pods} pods do not suffice in the fleet model after {ROUNDS} simulations"
     raise PlanRefusedError(Constraint.DEADLINE, reason, "give more time, or raise autoscaling.minReplicas")
 
@@ -68,6 +70,27 @@ def _too_late(plan: Plan, batch: Batch, refusal: PlanRefusedError) -> PlanRefuse
     hours = math.ceil(plan.seconds * (1 + batch.headroom) / 3600)
     reason = f"{refusal.reason}, because {plan.pods} pods need {plan.seconds / 3600:.1f} h in the fleet model"
     return PlanRefusedError(refusal.constraint, reason, f"{refusal.remedy.partition(', or')[0]}, or give {hours} h")
+
+
+def _bound_by(plan: Plan, fewer: Plan) -> Plan:
+    """The plan whose binding constraint is what a smaller fleet missed in the fleet model."""
+    batch, readers = plan.load.batch, plan.load.readers
+    if batch is not None and fewer.seconds > batch.planned_seconds:
+        constraint = Constraint.DEADLINE
+        reason = (
+            f"{fewer.pods} pods would need {duration_text(fewer.seconds)} in the fleet model; "
+            f"{duration_text(batch.within_seconds)} are given, with a headroom of {batch.headroom:.0%}"
+        )
+    elif readers is not None and fewer.p99_seconds is not None:
+        constraint = Constraint.P99
+        reason = (
+            f"{fewer.start_pods} pods would have a p99 of {fewer.p99_seconds:.2f} s in the fleet model; "
+            f"{readers.p99_seconds:g} s are allowed"
+        )
+    else:
+        return plan
+    others = [each for each in plan.limitations if each.constraint not in (constraint, Constraint.MIN_REPLICAS)]
+    return replace(plan, limitations=(Limitation(constraint, reason), *others))
 
 
 def _with(plan: Plan, found: SimulatedRun) -> Plan:
