@@ -8,7 +8,9 @@ from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, read_scores
 from undertone_batch.layout import Layout, TableFormat
 from undertone_client.jobs import OutputError
+from undertone_client.jobs.catalog import CATALOG
 from undertone_client.testing import expected_independent_probabilities, expected_probabilities
+from undertone_protos.v1 import classifier_pb2
 
 from tests.integration.support import score_table
 from tests.integration.support.background_service import BackgroundService
@@ -116,3 +118,19 @@ def test_a_label_that_differs_from_a_column_only_by_case_is_refused(
     assert service.received_texts() == []
     assert score_table.commits(config.catalog.local_warehouse) == 1
     assert "awe" not in score_table.load(config.catalog.local_warehouse).schema().as_arrow().names
+
+
+def test_a_table_of_an_earlier_release_gets_the_column_of_flags(
+    spark: SparkSession, service: BackgroundService, config: JobConfig
+) -> None:
+    write_source(config, {ident: TEXTS[ident] for ident in ("1", "2")})
+    run(spark, config)
+    spark.sql(f"ALTER TABLE {CATALOG}.{config.table} DROP COLUMN flags")
+    foreign = "Ein Absatz mit Gefühl"
+    service.fake.flags = {foreign: (classifier_pb2.FLAG_LANGUAGE, classifier_pb2.FLAG_UNREADABLE)}
+    write_source(config, {"1": TEXTS["1"], "2": foreign, "3": TEXTS["3"]})
+    run(spark, config)
+    names = score_table.load(config.catalog.local_warehouse).schema().as_arrow().names
+    assert names[names.index("truncated") :][:3] == ["truncated", "flags", "model_name"]
+    rows = score_table.read(config.catalog.local_warehouse)
+    assert {ident: row["flags"] for ident, row in rows.items()} == {"1": None, "2": "language,unreadable", "3": ""}

@@ -49,6 +49,9 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
     if contract.thresholds:
         thresholds = zip(contract.labels, contract.thresholds, strict=True)
         click.echo(f"thresholds: {', '.join(f'{label} {threshold:g}' for label, threshold in thresholds)}")
+    if contract.HasField("flag_thresholds"):
+        flags = contract.flag_thresholds
+        click.echo(f"flags: languages {', '.join(flags.languages) or 'any'}; thresholds fitted on {flags.sample}")
     click.echo("contract, tokenizer and signature agree")
     if result.golden_rows:
         click.echo(

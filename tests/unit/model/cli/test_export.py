@@ -54,6 +54,8 @@ def test_a_checkpoint_has_flags_only_with_languages(tiny: Path, tmp_path: Path) 
         arguments = ["export", str(tmp_path), "--checkpoint", str(tiny), "--name", name, "--precision", "fp32", *options]
         result = CliRunner().invoke(undertone_model, arguments)
         assert result.exit_code == 0, result.output
+    verified = CliRunner().invoke(undertone_model, ["verify", str(tmp_path / "with"), "--checkpoint", str(tiny)])
+    assert "flags: languages en; thresholds fitted on stories/train+dev" in verified.output
     without, with_flags = (json.loads((tmp_path / name / "1/contract.json").read_text()) for name in ("without", "with"))
     assert "flag_thresholds" not in without
     assert (with_flags["flag_thresholds"]["languages"], with_flags["flag_thresholds"]["sample"]) == (
