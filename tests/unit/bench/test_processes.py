@@ -6,7 +6,7 @@ import sys
 import pytest
 from undertone_bench import processes
 from undertone_bench.errors import BenchError
-from undertone_bench.processes import CpuMeter, ProcessUsage, child_processes, free_ports, peak_resident_bytes, stop
+from undertone_bench.processes import CpuMeter, ProcessUsage, child_processes, first_cpus, free_ports, peak_resident_bytes, stop
 
 
 def test_usage_of_this_process_grows() -> None:
@@ -42,3 +42,10 @@ def test_too_few_free_ports_are_reported(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(processes, "PORTS", range(port, port + 1))
         with pytest.raises(BenchError, match=f"1 free ports are needed, but only 0 of {port} to {port} are free"):
             free_ports(1)
+
+
+def test_more_cpus_than_this_process_has_are_reported() -> None:
+    cpus = os.sched_getaffinity(0)
+    assert set(first_cpus(len(cpus))) == cpus
+    with pytest.raises(BenchError, match=rf"may use only {len(cpus)}: use a smaller number"):
+        first_cpus(len(cpus) + 1)

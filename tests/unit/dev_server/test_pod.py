@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,26 @@ def test_environment_of_the_user_overrides_the_recommended_one(tmp_path: Path, m
     assert pod._start("program", [], None, defaults).wait() == 0
     environment = dict(line.split("=", 1) for line in output.read_text().splitlines() if "=" in line)
     assert {name: environment[name] for name in defaults} == defaults | {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "0"}
+
+
+def test_variables_of_a_pod_override_those_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$THREADS" > {tmp_path}/output\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("THREADS", "2")
+    assert pod._start("program", [], None, {"THREADS": "1"}, {"THREADS": "3"}).wait() == 0
+    assert (tmp_path / "output").read_text() == "3\n"
+
+
+def test_processes_of_a_pinned_pod_run_on_its_cpus_only() -> None:
+    before = os.sched_getaffinity(0)
+    cpu = max(before)
+    script = "import os; print(os.sched_getaffinity(0))"
+    with pod._pinned([cpu]):
+        child = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert child.stdout == f"{{{cpu}}}\n"
+    assert os.sched_getaffinity(0) == before
 
 
 def test_a_temporary_folder_whose_path_is_too_long_for_a_socket_is_refused(

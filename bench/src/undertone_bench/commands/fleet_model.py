@@ -86,9 +86,9 @@ Examples:
 @click.option(
     "--load", "names", multiple=True, type=click.Choice(list(LOADS)), help="What is measured; repeatable. Default: all."
 )
-@seconds_option("--seconds", 25.0, "Duration of each measurement, after five seconds of load.")
-@seconds_option("--call-seconds", 0.01, "Fixed duration of a call to the fake model server.")
-@seconds_option("--token-seconds", 0.0003, "Additional duration for each token of it.")
+@seconds_option("--seconds", 40.0, "Duration of each measurement, after five seconds of load.")
+@seconds_option("--call-seconds", 0.03, "Fixed duration of a call to the fake model server.")
+@seconds_option("--token-seconds", 0.001, "Additional duration for each token of it.")
 @click.option("--calls", default=2, show_default=True, type=click.IntRange(1), help="Calls at once of a fake model server.")
 @click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
 @click.option("--append", is_flag=True, help="Add the measurements to those of the report in --output.")

@@ -23,6 +23,10 @@ class BalancerSettings:
     retry_minimum: repetitions in flight that are always allowed.
     weighted: the pods' weights differ.
     active_request_bias: with weights, the exponent of the active requests.
+    ejection_failures: consecutive failed connections after which a pod gets no calls. None: never.
+    ejection_seconds: duration of a pod's first ejection.
+    ejection_interval_seconds: time between two evaluations, at which ejections end.
+    ejection_share: maximum share of the pods that are ejected. One always can be.
     """
 
     choices: int = 2
@@ -31,9 +35,13 @@ class BalancerSettings:
     retry_minimum: int = 64
     weighted: bool = False
     active_request_bias: float = 1.0
+    ejection_failures: int | None = None
+    ejection_seconds: float = 10.0
+    ejection_interval_seconds: float = 10.0
+    ejection_share: float = 0.3
 
 
-CHART_BALANCER: Final = BalancerSettings(retries=2)
+CHART_BALANCER: Final = BalancerSettings(retries=2, ejection_failures=5)
 """loadBalancer.envoy of the chart's values."""
 
 

@@ -21,6 +21,7 @@ from undertone_planner.fleet.balancer import RetryGate, choose
 from undertone_planner.fleet.faults import FaultRates
 from undertone_planner.fleet.keda import Keda
 from undertone_planner.fleet.nodes import Node, NodePool
+from undertone_planner.fleet.outliers import Outliers
 from undertone_planner.fleet.pod import Pod
 from undertone_planner.fleet.replica import Replica
 from undertone_planner.fleet.settings import FleetSettings, Probes
@@ -57,7 +58,9 @@ class Fleet:
         self._deleted_restarts = 0
         self._ended_pod_seconds = 0.0
         self._shutdowns: dict[asyncio.Task[None], Replica] = {}
+        self._known: list[Pod] = []
         self._endpoints: list[Pod] = []
+        self._outliers = Outliers(settings.balancer)
         self._created = 0
         self._controllers: list[asyncio.Task[None]] = []
         self._gate = RetryGate(settings.balancer)
@@ -148,8 +151,11 @@ class Fleet:
                     raise CallError(UNAVAILABLE, "no healthy upstream")
                 pod.active += 1
                 try:
-                    return await pod.serve(work, deadline)
+                    await pod.serve(work, deadline)
+                    self._outliers.answered(pod)
+                    return
                 except CallError as error:
+                    self._check_outlier(pod, error)
                     if error.status is not UNAVAILABLE or len(tried) >= settings.retries or not gate.is_open:
                         raise
                 finally:
@@ -240,7 +246,23 @@ class Fleet:
         self._loop.call_later(self.settings.endpoints_seconds, self._refresh_endpoints)
 
     def _refresh_endpoints(self) -> None:
-        self._endpoints = [replica.pod for replica in self._replicas if replica.pod.ready]
+        self._known = [replica.pod for replica in self._replicas if replica.pod.ready]
+        self._exclude_outliers()
+
+    def _exclude_outliers(self) -> None:
+        self._endpoints = [pod for pod in self._known if not self._outliers.is_ejected(pod)]
+
+    def _check_outlier(self, pod: Pod, error: CallError) -> None:
+        """Eject a pod whose connections fail."""
+        if error.status is not UNAVAILABLE:
+            self._outliers.answered(pod)
+        elif (end := self._outliers.failed(pod, self._loop.time(), len(self._known))) is not None:
+            self._exclude_outliers()
+            self._loop.call_at(end, self._restore, pod)
+
+    def _restore(self, pod: Pod) -> None:
+        self._outliers.restore(pod)
+        self._exclude_outliers()
 
     def _control(self, controller: Any, name: str) -> None:
         self._controllers.append(asyncio.create_task(controller, name=name))
