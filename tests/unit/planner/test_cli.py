@@ -175,3 +175,15 @@ def test_the_process_plans_in_the_fleet_model_and_writes_all_results(tmp_path: P
     plan = json.loads(done.stdout)["plan"]
     assert 0 < plan["simulated_seconds"] <= plan["seconds"] <= 2 * 3600 / 1.1
     assert yaml.safe_load(values.read_text())["autoscaling"]["maxReplicas"] == plan["pods"]
+
+
+@pytest.mark.parametrize(
+    ("option", "start", "expected"), [("--node-type", "c7", "c7a.4xlarge"), ("--calibration", "be", "bert-base")]
+)
+def test_the_shell_completes_names(option: str, start: str, expected: str) -> None:
+    variables = {"COMP_WORDS": f"undertone-plan {option} {start}", "COMP_CWORD": "2", "PATH": "/usr/bin:/bin"}
+    environment = {**variables, "_UNDERTONE_PLAN_COMPLETE": "bash_complete"}
+    done = subprocess.run(
+        [sys.executable, "-m", "undertone_planner"], check=False, capture_output=True, text=True, env=environment
+    )
+    assert f"plain,{expected}" in done.stdout.splitlines()

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from undertone_planner.plan.constraint import PlanRefusedError
 from undertone_planner.plan.document import alternatives_document, plan_document
 from undertone_planner.plan.load import Batch
 from undertone_planner.plan.named_calibration import packaged_names
+from undertone_planner.plan.node_types import PACKAGED_TABLE, NodeTypes
 from undertone_planner.plan.option_types import Duration
 from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.planner import make_plan
@@ -44,6 +45,15 @@ def _texts(**values: Any) -> Texts:
         min_characters=values["min_characters"],
     )
     return Texts(inputs=values["inputs"], read=read, lengths=values["lengths"], tokenizer=values["tokenizer"])
+
+
+def _complete(names: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+    """Completion of an option by names."""
+
+    def complete(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return complete
 
 
 _text_options = option_group(
@@ -149,6 +159,7 @@ _site_options = option_group(
         "calibrations",
         multiple=True,
         default=("emotions",),
+        shell_complete=_complete(packaged_names),
         show_default=True,
         metavar="NAME|FILE",
         help=f"Measured speed of a pod: a file of undertone-bench pod, or a packaged example ({', '.join(packaged_names())}). "
@@ -165,6 +176,7 @@ _site_options = option_group(
         "node_types",
         multiple=True,
         default=("c7a.4xlarge",),
+        shell_complete=_complete(lambda: NodeTypes.read().types),
         show_default=True,
         metavar="NAME",
         help="Node type of the table. Can be repeated, to compare.",
@@ -197,8 +209,6 @@ _site_options = option_group(
 
 def _show_node_types(context: click.Context, _option: click.Parameter, value: object) -> None:
     if value and not context.resilient_parsing:
-        from undertone_planner.plan.node_types import PACKAGED_TABLE
-
         click.echo(PACKAGED_TABLE.read_text(encoding="utf-8"), nl=False)
         context.exit()
 

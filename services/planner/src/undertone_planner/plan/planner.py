@@ -10,7 +10,7 @@ from undertone_planner.plan.constraint import Constraint, PlanRefusedError
 from undertone_planner.plan.limitations import limitations
 from undertone_planner.plan.load import Batch, Load, Readers
 from undertone_planner.plan.plan import Plan, Setting
-from undertone_planner.plan.quantities import MIB, duration_text
+from undertone_planner.plan.quantities import MIB, counted, duration_text
 
 MOST_PODS: Final = 100_000
 """No plan has more pods."""
@@ -145,8 +145,8 @@ def _pods_for_batch(capacity: Capacity, batch: Batch, start: int) -> int:
     if batch.clients is not None and pods > batch.clients * per_client:
         busy, needed = math.floor(batch.clients * per_client), math.ceil(pods / per_client)
         reason = (
-            f"the plan needs {pods} pods, and {batch.clients} client(s) with at most {batch.max_in_flight} calls in flight "
-            f"keep {busy} pods busy"
+            f"the plan needs {pods} pods, and {counted(batch.clients, 'client')} with at most {batch.max_in_flight} calls in "
+            f"flight keep {busy} pods busy"
         )
         remedy = f"use {needed} clients (batch.runner: kubernetes, with batch.executors.instances: {needed})"
         raise PlanRefusedError(Constraint.CLIENT_LIMIT, reason, remedy + _or_longer(capacity, max(1, busy)))

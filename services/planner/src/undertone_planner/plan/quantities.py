@@ -45,6 +45,11 @@ def cpu_text(cpus: float) -> str:
     return f"{cpus:.0f}" if cpus == int(cpus) else f"{round(cpus * 1000)}m"
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as 1 client or 2 clients."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration_text(seconds: float) -> str:
     """Such as 42 s, 12 min, 5.4 h or 87.9 h."""
     if seconds < 90:

@@ -9,7 +9,7 @@ from undertone_planner.plan.constraint import Constraint, Limitation, PlanRefuse
 from undertone_planner.plan.load import Batch
 from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.planner import resized
-from undertone_planner.plan.quantities import duration_text
+from undertone_planner.plan.quantities import counted, duration_text
 from undertone_planner.plan.simulation import SimulatedRun, simulate
 
 ROUNDS: Final = 5
@@ -54,8 +54,8 @@ def _larger(plan: Plan, found: SimulatedRun) -> Plan | None:
         return None
     if found.pods < plan.pods:
         reason = (
-            f"the autoscaler stays at {found.pods} of {plan.pods} pods in the fleet model, because {plan.clients} client(s) "
-            f"with at most {batch.max_in_flight} calls in flight do not keep them busy"
+            f"the autoscaler stays at {found.pods} of {plan.pods} pods in the fleet model, because "
+            f"{counted(plan.clients, 'client')} with at most {batch.max_in_flight} calls in flight do not keep them busy"
         )
         raise PlanRefusedError(Constraint.CLIENT_LIMIT, reason, "use more clients (--clients), or lower autoscaling.cpuPercent")
     more = max(plan.pods + 1, math.ceil(plan.pods * plan.seconds / batch.planned_seconds))
@@ -98,8 +98,8 @@ def _with(plan: Plan, found: SimulatedRun) -> Plan:
     limitations = plan.limitations
     if plan.load.batch is not None and found.steady_rate < BUSY * plan.steady_rate:
         reason = (
-            f"{plan.clients} client(s) reach {found.steady_rate / plan.steady_rate:.0%} of the capacity of the pods in the "
-            "fleet model: more clients (--clients) use the pods better"
+            f"{counted(plan.clients, 'client')} reach {found.steady_rate / plan.steady_rate:.0%} of the capacity of the "
+            "pods in the fleet model: more clients (--clients) use the pods better"
         )
         limitations = (*limitations, Limitation(Constraint.CLIENT_LIMIT, reason))
     return replace(
