@@ -14,6 +14,7 @@ from undertone_client.resilience import BreakerSettings, BreakerState, LimitSett
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.faults import FaultRates
 from undertone_planner.fleet.fleet import Fleet, FleetSettings, Probes
+from undertone_planner.fleet.nodes import NodePoolSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 from undertone_planner.fleet.transport import fleet_client
 
@@ -153,6 +154,21 @@ def test_a_rolling_restart_fails_no_call() -> None:
     report = score(SENT, disturb=disturb)
     assert_answered(SENT, report.outcomes)
     assert set(report.state.counts.attempts) == {"OK"}
+
+
+@pytest.mark.parametrize("drain", [True, False])
+def test_reclaimed_nodes_lose_no_paragraph(drain: bool) -> None:
+    async def disturb(fleet: Fleet) -> None:
+        for _ in range(3):
+            await asyncio.sleep(5)
+            await fleet.reclaim_share(0.5, 4, drain=drain)
+
+    nodes = NodePoolSettings(cpus=2, scan_seconds=1, boot_seconds=5, image_pull_seconds=2, spot=True)
+    fleet = FleetSettings(pod=PodSettings(load_seconds=3), nodes=nodes)
+    report = score(SENT, fleet=fleet, settings=Settings(batch_items=8), disturb=disturb)
+    assert_answered(SENT, report.outcomes)
+    # With a notice that is long enough to drain, no call fails.
+    assert drain == (set(report.state.counts.attempts) == {"OK"})
 
 
 def test_an_outage_of_minutes_costs_few_calls_and_no_paragraph() -> None:
