@@ -24,8 +24,8 @@ which an hour passes in seconds. The same seed gives the same history.
   counted exactly: each paragraph is answered or failed.
 - `course.Course`: samples of pods, nodes and answers over time.
 - `transport.fleet_client`: the whole real client, with texts and scores, for tests of the client.
-- `batching`, `pod`, `replica`, `nodes`, `balancer`, `autoscaler`, `scaling_rules`, `keda`,
-  `faults`: the parts. Each docstring names its source and what it leaves out.
+- `batching`, `lane_share`, `pod`, `replica`, `nodes`, `balancer`, `autoscaler`, `scaling_rules`,
+  `keda`, `faults`: the parts. Each docstring names its source and what it leaves out.
 
 A simulated second of a client costs about 0.1 ms of CPU time per call, whatever its paragraphs. A
 long job is simulated until its rate is steady, and the rest is extrapolated.

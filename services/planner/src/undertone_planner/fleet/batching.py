@@ -14,12 +14,9 @@ from typing import Final
 
 import grpc
 
+from undertone_planner.fleet.lane_share import LaneShare
 from undertone_planner.fleet.work import CallError, Lane, Work
 
-IDLE_BATCHES: Final = 16
-"""Full batches of the batch lane after which the online lane counts as idle."""
-CREDIT_BATCHES: Final = 4
-"""Largest excess of the batch lane over its share, in full batches."""
 MAX_PADDING_SHARE: Final = 1 / 16
 """Maximum share of the budget for padding different lengths to one."""
 SHORT_EFFICIENCY: Final = 0.93
@@ -101,8 +98,7 @@ class Batching:
         self._batches: list[_Batch] = []
         self._in_flight = 0
         self._hung = False
-        self._batch_deficit = 0.0
-        self._tokens_since_online = math.inf
+        self._share = LaneShare(settings.batch_lane_share, settings.batch_tokens)
         self._busy_seconds = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -237,21 +233,13 @@ class Batching:
 
     def _fill_slots(self) -> None:
         while len(self._batches) < self._settings.slots and not self._hung:
-            lane = self._next_lane()
+            lane = self._share.next_lane(online=bool(self._queues[Lane.ONLINE]), batch=bool(self._queues[Lane.BATCH]))
             if lane is None:
                 break
             parts, tokens = self._take(lane)
             if parts:
-                self._charge(lane, tokens)
+                self._share.charge(lane, tokens, batch_waits=bool(self._queues[Lane.BATCH]))
                 self._start(parts, tokens)
-
-    def _next_lane(self) -> Lane | None:
-        online, batch = self._queues[Lane.ONLINE], self._queues[Lane.BATCH]
-        if online and batch:
-            return Lane.BATCH if self._batch_deficit > 0 else Lane.ONLINE
-        if online:
-            return Lane.ONLINE
-        return Lane.BATCH if batch else None
 
     def _take(self, lane: Lane) -> tuple[list[tuple[_Call, int]], float]:
         """Paragraphs of the next batch of a lane, and its padded tokens.
@@ -302,7 +290,7 @@ class Batching:
             return None
         overhead = self._overhead_tokens
         limit = float(budget)
-        if lane is Lane.BATCH and self._tokens_since_online < IDLE_BATCHES * budget:
+        if lane is Lane.BATCH and self._share.is_online_active:
             # The next reader waits for a call to end, so the calls of jobs are short.
             limit = min(limit, overhead * SHORT_EFFICIENCY / (1 - SHORT_EFFICIENCY) + 1)
         free = self._settings.slots - len(self._batches)
@@ -322,18 +310,6 @@ class Batching:
     def _leave_queue(self, call: _Call, count: int) -> None:
         call.waiting -= count
         self._queued_tokens[call.lane] -= count * call.tokens_per_paragraph
-
-    def _charge(self, lane: Lane, tokens: float) -> None:
-        """Count a batch for the fair share of the lanes."""
-        budget, share = self._settings.batch_tokens or tokens, self._settings.batch_lane_share
-        if lane is Lane.ONLINE:
-            self._tokens_since_online = 0.0
-            self._batch_deficit = (
-                self._batch_deficit + share * tokens if self._queues[Lane.BATCH] else min(self._batch_deficit, 0)
-            )
-        else:
-            self._tokens_since_online += tokens
-            self._batch_deficit = max(self._batch_deficit - (1 - share) * tokens, -CREDIT_BATCHES * budget)
 
     def _start(self, parts: list[tuple[_Call, int]], tokens: float) -> None:
         now, seconds = self._clock(), self._seconds(tokens)
