@@ -223,3 +223,10 @@ def test_calls_of_the_batch_lane_are_short_beside_readers() -> None:
 
 def test_padding_is_part_of_the_speed() -> None:
     assert setting().speed.batch_rate(Lengths.of({100: 1})) == pytest.approx(2000 / (100 * PADDING))
+
+
+def test_without_an_autoscaler_the_number_of_pods_is_named() -> None:
+    plan = make_plan(setting(values=ChartValues(autoscaler="none", replicas=3)), batch_load(1_000, 10))
+    assert [str(each) for each in plan.limitations] == [
+        "minReplicas: 3 pods suffice; fewer are possible with a lower autoscaling.replicas"
+    ]

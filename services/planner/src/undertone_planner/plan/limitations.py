@@ -22,11 +22,12 @@ def limitations(plan: Plan, capacity: Capacity) -> Iterator[Limitation]:
     elif readers is not None and plan.start_pods > values.smallest:
         yield _p99(plan, readers, capacity)
     else:
-        reason = f"{values.smallest} pods suffice; fewer are possible with a lower autoscaling.minReplicas"
+        key = "replicas" if values.autoscaler == "none" else "minReplicas"
+        reason = f"{values.smallest} pods suffice; fewer are possible with a lower autoscaling.{key}"
         yield Limitation(Constraint.MIN_REPLICAS, reason)
     if batch is not None:
         yield from _ramp_and_clients(plan, batch, capacity)
-    if plan.pods == values.largest:
+    if plan.pods == values.largest and values.autoscaler != "none":
         yield Limitation(Constraint.MAX_REPLICAS, f"the plan uses all {plan.pods} pods of autoscaling.maxReplicas")
     if setting.max_nodes == plan.nodes:
         yield Limitation(Constraint.NODE_QUOTA, f"the plan uses all {plan.nodes} nodes of --max-nodes")

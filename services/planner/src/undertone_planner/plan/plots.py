@@ -17,20 +17,14 @@ _PLOT_POINTS: Final = 400
 def as_text(plan: Plan, width: int = 78, height: int = 9) -> str:
     """Plots of the growth of the fleet and of the backlog, without colors."""
     ramp, unit, seconds = _ramp(plan)
-    hours = _interpolated(plan.course, width)
-    return "\n".join(
-        (
-            _plot([p.seconds / seconds for p in ramp], [float(p.pods) for p in ramp], f"ready pods, {unit}", width, height),
-            _plot(
-                [p.seconds / seconds for p in ramp],
-                [p.paragraphs_per_second for p in ramp],
-                f"paragraphs a second, {unit}",
-                width,
-                height,
-            ),
-            _plot([p.seconds / HOUR for p in hours], [p.backlog for p in hours], "backlog in paragraphs, hours", width, height),
-        )
+    ramp, job = _resampled(ramp, width), _resampled(plan.course, width)
+    minutes, hours = [point.seconds / seconds for point in ramp], [point.seconds / HOUR for point in job]
+    series = (
+        (minutes, [float(point.pods) for point in ramp], f"{_SERIES[0]}, {unit}"),
+        (minutes, [point.paragraphs_per_second for point in ramp], f"{_SERIES[1]}, {unit}"),
+        (hours, [point.backlog for point in job], f"{_SERIES[2]}, hours"),
     )
+    return "\n".join(_plot(x, y, title, width, height) for x, y, title in series)
 
 
 def write_png(plan: Plan, path: Path) -> None:
@@ -77,18 +71,20 @@ def _ramp(plan: Plan) -> tuple[Sequence[Point], str, float]:
     return _thinned(points), unit, seconds
 
 
-def _interpolated(points: Sequence[Point], count: int) -> Sequence[Point]:
-    """`count` points at equal distances, so that a terminal shows a line."""
-    found, index, end = [], 0, points[-1].seconds
+def _resampled(points: Sequence[Point], count: int) -> Sequence[Point]:
+    """`count` points at equal distances, so that a terminal shows a line.
+
+    The backlog is linear between two points; pods and throughput are constant.
+    """
+    found, index, start, end = [], 0, points[0].seconds, points[-1].seconds
     for step in range(count):
-        seconds = end * step / (count - 1)
+        seconds = start + (end - start) * step / (count - 1)
         while index + 2 < len(points) and points[index + 1].seconds <= seconds:
             index += 1
         before, after = points[index], points[index + 1]
         share = (seconds - before.seconds) / max(1e-9, after.seconds - before.seconds)
-        found.append(
-            replace(before, seconds=seconds, backlog=max(0.0, before.backlog + share * (after.backlog - before.backlog)))
-        )
+        backlog = max(0.0, before.backlog + share * (after.backlog - before.backlog))
+        found.append(replace(before, seconds=seconds, backlog=backlog))
     return found
 
 

@@ -108,7 +108,8 @@ def _pods(plan: Plan) -> str:
     if values.autoscaler == "none":
         return f"{plan.pods:,} (autoscaling.replicas)"
     allowed = f"the values allow {values.max_replicas:,}"
-    return f"{plan.start_pods:,} to {plan.pods:,} (autoscaling.minReplicas and maxReplicas; {allowed})"
+    pods = f"{plan.pods:,}" if plan.start_pods == plan.pods else f"{plan.start_pods:,} to {plan.pods:,}"
+    return f"{pods} (autoscaling.minReplicas and maxReplicas; {allowed})"
 
 
 def _cost(plan: Plan, types: NodeTypes) -> str:
