@@ -20,7 +20,7 @@ from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 from undertone_sidecar.testing import LABELS, write_version
 
 from tests.integration.support.callers import Stub, paragraphs
-from tests.integration.support.envoy import Envoy, EnvoyLauncher
+from tests.integration.support.envoy import Envoy, EnvoyLauncher, request
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, FakeModelServer, Sidecar, command
 
 TEXTS = paragraphs(100, longest=8)
@@ -120,6 +120,9 @@ async def test_metadata_choose_the_version(launch_envoy: EnvoyLauncher, versions
         stub: Stub = classifier_pb2_grpc.ClassifierStub(channel)
         reply = await stub.GetModel(classifier_pb2.GetModelRequest(), timeout=TIMEOUT_SECONDS, metadata=CANARY)
         assert reply.contract.version == 2
+    headers = {"content_type": "application/json", "undertone_model": "canary"}
+    answer = request(envoy.api, "POST", "/v1/paragraphs:classify", b'{"text": "the rain"}', **headers)
+    assert (answer.status, answer.json["model"]["version"]) == (200, "2")
 
 
 async def test_undertone_compare_counts_planted_flips_behind_one_envoy(
