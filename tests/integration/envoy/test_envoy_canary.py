@@ -194,6 +194,11 @@ async def test_a_mirrored_call_is_answered_by_the_baseline_only(launch_envoy: En
     await ask(envoy, TEXTS, BASELINE)
     assert envoy.statistic("cluster.canary.upstream_rq_total") == 100
 
+    # Callers do not wait for a canary that hangs.
+    with versions.canary.sidecar.paused():
+        assert versions_of(await ask(envoy, TEXTS)) == {1: 100}
+    await asyncio.to_thread(until_canary_is_healthy, envoy, 1)
+
     # A killed canary changes nothing.
     versions.canary.sidecar.kill()
     try:
