@@ -19,8 +19,11 @@ from undertone_bench.load_generator import open_loop, poisson_arrivals
 RAMP_UP_SECONDS: Final = 5.0
 """Time under load before the measurement, in which the batch client's limit converges."""
 
-JOB: Final = Settings(timeout_seconds=120.0)
-"""The client's settings of the batch job."""
+JOB: Final = Settings(timeout_seconds=120.0, batch_items=8)
+"""The client's settings of the batch job.
+
+Small calls, because a call at the edge of the measurement counts wholly or not at all.
+"""
 
 READERS: Final = Settings(timeout_seconds=120.0, limit=LimitSettings.fixed(100_000))
 """The client's settings of the readers, who are many clients with few calls each."""

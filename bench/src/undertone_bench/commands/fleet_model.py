@@ -214,7 +214,7 @@ def _report(subject: str, found: Sequence[_Comparison]) -> Report:
     return Report.new(
         BENCHMARK,
         subject,
-        table=Table(header, tuple(_row(one) for one in found)),
+        table=Table(header, tuple(_row(one) for one in sorted(found, key=lambda one: one.pods))),
         figures=figures,
         samples=[asdict(one) for one in found],
     )

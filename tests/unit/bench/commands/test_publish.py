@@ -56,7 +56,8 @@ def test_publish_writes_summary_plot_and_page_and_check_finds_edits(tmp_path: Pa
     assert "undertone-bench publish" in checked.output
 
 
-def test_the_committed_page_matches_its_summaries() -> None:
-    page = Path(__file__).parents[4] / "docs/reference/performance.md"
+@pytest.mark.parametrize("name", ["performance.md", "fleet-model.md", "tuning-matrix.md"])
+def test_the_committed_pages_match_their_summaries(name: str) -> None:
+    page = Path(__file__).parents[4] / "docs/reference" / name
     checked = CliRunner().invoke(main, ["publish", "--check", "--page", str(page)])
     assert checked.exit_code == 0, checked.output
