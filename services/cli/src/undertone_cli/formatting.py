@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+NO_LABEL = "(no label)"
+"""In place of the labels of a paragraph that has none."""
+
 BAR_CELLS = 40
 EIGHTHS = " ▏▎▍▌▋▊▉"
 

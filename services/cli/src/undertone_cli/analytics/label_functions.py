@@ -22,12 +22,10 @@ from sqlglot import exp
 
 from undertone_cli.analytics.certainty_functions import certainty_function
 from undertone_cli.analytics.label_columns import LabelColumns, add, extreme
+from undertone_cli.formatting import NO_LABEL
 
 MIN_SHARE = 0.0001
 """Smallest share in a PSI, whose logarithm is not finite for 0."""
-
-NO_LABEL = "(no label)"
-"""Text in place of the labels of a paragraph that has none."""
 
 
 def label_table(labels: Sequence[str], alias: str) -> exp.Expr:

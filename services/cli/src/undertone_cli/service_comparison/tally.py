@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from undertone_client.values import Failure, Policy, ProblemType, Score, ServedModel
 
-from undertone_cli.analytics.label_functions import NO_LABEL
+from undertone_cli.formatting import NO_LABEL
 from undertone_cli.report.comparison import Flip, Shift
 from undertone_cli.service_comparison.figures import ChangedParagraph, Comparison, Latency, ServiceFigures
 from undertone_cli.service_comparison.pairs import Answer, Pair
