@@ -18,9 +18,10 @@ def rows(data: str) -> dict[str, list[float]]:
     return {row[0]: [float(value.split()[0]) for value in (row[1], row[2], row[4]) if value] for row in cells}
 
 
-@pytest.mark.parametrize("data", ["stories", "goemotions"])
+@pytest.mark.parametrize("data", ["stories", "goemotions", "reman", "xed"])
 @pytest.mark.parametrize(
-    ("row", "prior"), [("uncalibrated", "none"), ("prior comments", "comments"), ("prior stories", "stories")]
+    ("row", "prior"),
+    [("uncalibrated", "none"), *((f"prior {prior}", prior) for prior in ("comments", "stories", "novels"))],
 )
 def test_scores_are_those_of_the_packaged_adapters(data: str, row: str, prior: str) -> None:
     scores = {score.metric: score.value for score in load_adapters().scores if score.data == f"{data}/test@{prior}"}
