@@ -1,6 +1,7 @@
 """The option --finish-by."""
 
 from datetime import UTC, datetime, time, timedelta, timezone
+from time import tzset
 
 import click
 import pytest
@@ -63,6 +64,27 @@ def test_a_time_of_day_is_the_next_one(now: datetime, of_day: time) -> None:
     end = parse_finish_by(f"{of_day:%H:%M}", now)
     assert now < end <= now + timedelta(days=1)
     assert f"{end:%H:%M:%S}" == f"{of_day:%H:%M}:00"
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "expected"),
+    [
+        ("2026-03-28T20:00", "06:00", "2026-03-29T06:00:00+02:00"),  # the night has 9 hours
+        ("2026-10-24T20:00", "06:00", "2026-10-25T06:00:00+01:00"),  # and this one 11
+        ("2026-03-28T20:00", "12h", "2026-03-29T09:00:00+02:00"),
+        ("2026-10-25T01:00", "02:30", "2026-10-25T02:30:00+02:00"),  # the first of two
+    ],
+)
+def test_a_time_of_day_after_a_change_of_the_clocks(
+    monkeypatch: pytest.MonkeyPatch, now: str, text: str, expected: str
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    tzset()
+    try:
+        assert parse_finish_by(text, datetime.fromisoformat(now)) == datetime.fromisoformat(expected)
+    finally:
+        monkeypatch.undo()
+        tzset()
 
 
 def test_the_option_gives_seconds_since_1970_and_its_errors_are_usage_errors() -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
@@ -15,17 +15,13 @@ _DURATION: Final = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s
 _TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _local_now() -> datetime:
-    return datetime.now().astimezone()
-
-
 def parse_finish_by(text: str, now: datetime) -> datetime:
     """The time that the text means.
 
     Args:
         text: A duration from now, with the units d, h, m and s; a time of day in the zone of `now`,
             today or, if it has passed, tomorrow; or a date and time in ISO 8601 with a zone.
-        now: The current time, with a zone.
+        now: The current time. Without a zone, it is in the zone of the system.
 
     Raises:
         ValueError: the text has none of these forms, or the time is not after `now`.
@@ -33,28 +29,36 @@ def parse_finish_by(text: str, now: datetime) -> datetime:
     if duration := _DURATION.fullmatch(text):
         days, hours, minutes, seconds = (int(part or 0) for part in duration.groups())
         try:
-            time = now + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+            # In UTC, because a day with a change to summer time has 23 hours.
+            time = _with_zone(now).astimezone(UTC) + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         except OverflowError:
             raise ValueError(f"{text!r} is too long: use a shorter duration, such as 8h") from None
-        if time <= now:
+        if time <= _with_zone(now):
             raise ValueError(f"{text!r} is no time at all: use a longer duration, such as 8h")
         return time
     if _TIME_OF_DAY.fullmatch(text):
         hour, minute = map(int, text.split(":"))
-        time = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        return time if time > now else time + timedelta(days=1)
+        wall = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        time = _with_zone(wall)
+        # The offset of the zone may be another one tomorrow.
+        return time if time > _with_zone(now) else _with_zone(wall + timedelta(days=1))
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a time: use {FORMS}") from None
     if time.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone: add one, such as Z for UTC or +01:00")
-    if time <= now:
-        raise ValueError(f"{text!r} has passed: it is {now.isoformat(timespec='seconds')}. Use a later time")
+    if time <= _with_zone(now):
+        raise ValueError(f"{text!r} has passed: it is {_with_zone(now).isoformat(timespec='seconds')}. Use a later time")
     return time
 
 
-def finish_by_option(now: Callable[[], datetime] = _local_now) -> Decorator[Any]:
+def _with_zone(time: datetime) -> datetime:
+    """The time, in the zone of the system if it has none."""
+    return time if time.tzinfo is not None else time.astimezone()
+
+
+def finish_by_option(now: Callable[[], datetime] = datetime.now) -> Decorator[Any]:
     """Adds the argument `finish_by` to a command: seconds since 1970, or None."""
 
     def convert(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
