@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from undertone_model.corpora import CORPORA, LabelledText, TestSet, read_test_set
+from undertone_model.corpora import CORPORA, LabelledText, TestSet, read_test_set, xed
+from undertone_model.corpora.splits import split_of_line, words
 from undertone_model.data import PACKAGED_STORIES
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
@@ -72,6 +73,16 @@ def test_xed_with_numbers_and_with_names(tmp_path: Path) -> None:
         "emotions\ttext\nanger,disgust\tGet out !\ntrust\tI trust you\nsurprise\tOh my\nneutral\tIt is noon\n",
     )
     assert rows(read_test_set("xed", names, all_rows=True)) == expected
+
+
+def test_no_line_of_xed_is_held_out_whose_words_are_trained_on(tmp_path: Path) -> None:
+    lines = [f"Line {number}{end}\t0" for number in range(300) for end in ("", ".", " !")[: number % 4]]
+    path = write(tmp_path / "x.tsv", "\n".join(lines) + "\n")
+    found = {split: [words(text) for text, _ in xed.read(path, split)] for split in ("train", "dev", "test")}
+    assert all(found.values())
+    assert not set(found["train"]) & {*found["dev"], *found["test"]}
+    assert not set(found["dev"]) & set(found["test"])
+    assert len(found["train"]) == sum(split_of_line(line.split("\t")[0]) == "train" for line in lines)
 
 
 def test_tales_of_both_readers(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ editions. The rows of XED are split by text, because some lines occur several ti
 """
 
 import hashlib
+import re
 from typing import Final
 
 from undertone_model.data import Split
@@ -17,6 +18,8 @@ LINES_TEST: Final = (0,)
 LINES_DEV: Final = (1,)
 """Remainders of the hash of a line by twenty."""
 
+_WORD: Final = re.compile(r"\w+")
+
 
 def split_of_author(author: str) -> Split:
     """The split of all rows of REMAN by `author`."""
@@ -26,6 +29,11 @@ def split_of_author(author: str) -> Split:
 def split_of_line(text: str) -> Split:
     """The split of a line of XED."""
     return _split(_remainder(text, 20), LINES_TEST, LINES_DEV)
+
+
+def words(text: str) -> str:
+    """The words of a text, by which texts are the same for the model but for the punctuation."""
+    return " ".join(_WORD.findall(text.casefold()))
 
 
 def _split(remainder: int, test: tuple[int, ...], dev: tuple[int, ...]) -> Split:

@@ -5,13 +5,13 @@ emotions in alphabetical order, and 0 is neutral. A file whose first line is "em
 "text" has names, and the text last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from undertone_model.corpora.plutchik import PLUTCHIK
 from undertone_model.corpora.rows import read_rows, split_labels
-from undertone_model.corpora.splits import split_of_line
+from undertone_model.corpora.splits import split_of_line, words
 from undertone_model.data import Split
 
 NUMBERS: Final = {
@@ -21,12 +21,19 @@ NUMBERS: Final = {
     )
 }
 HEADER: Final = ["emotions", "text"]
+_EARLIER: Final[Mapping[Split, tuple[Split, ...]]] = {"train": (), "dev": ("train",), "test": ("train", "dev")}
 
 
 def read(path: Path, split: Split | None = None) -> Iterator[tuple[str, list[str]]]:
-    """The rows of a .tsv file in either form, or of one split of it."""
-    for text, labels in _read_all(path):
-        if split in (None, split_of_line(text)):
+    """The rows of a .tsv file in either form, or of one split of it.
+
+    Many short lines occur several times with other punctuation. Those whose words are in `train`
+    are in no other split, and those in `dev` are not in `test`.
+    """
+    rows = [(text, labels, split_of_line(text)) for text, labels in _read_all(path)]
+    earlier = {words(text) for text, _, of_row in rows if split and of_row in _EARLIER[split]}
+    for text, labels, of_row in rows:
+        if split in (None, of_row) and words(text) not in earlier:
             yield text, labels
 
 
