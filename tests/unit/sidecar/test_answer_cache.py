@@ -50,6 +50,7 @@ class FakeClassifier:
         self.models = list(models)
         self.texts: list[str] = []
         self.failing: set[str] = set()
+        self.full = False
 
     def model(self) -> Model:
         return self.models[0]
@@ -57,6 +58,8 @@ class FakeClassifier:
     async def classify(
         self, paragraphs: Sequence[Paragraph], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
     ) -> Answer:
+        if self.full:
+            raise OverloadedError("full")
         if len(self.models) > 1:
             self.models.pop(0)
         outcomes: list[Outcome] = []
@@ -149,13 +152,27 @@ async def test_another_model_is_a_miss(models: list[Model], other: int) -> None:
 
 
 async def test_a_call_during_a_change_of_the_version_has_answers_of_one(models: list[Model]) -> None:
-    scorer = FakeClassifier(models[0])
-    classifier = CachedClassifier(scorer, AnswerCache(LARGE), LIMITS)
+    scorer, events = FakeClassifier(models[0]), list[Event]()
+    classifier = CachedClassifier(scorer, AnswerCache(LARGE), LIMITS, listener=events.append)
     await ask(classifier, "a")
     scorer.models = models[:2]
     answered = await ask(classifier, "a", "bb")
     assert answered.model is models[1]
     assert values(answered) == pytest.approx([1.2, 2.2])
+    assert events == [CacheRead(0, 1), CacheRead(0, 2)]
+
+
+async def test_a_full_queue_refuses_only_the_unknown_texts(models: list[Model]) -> None:
+    scorer, events = FakeClassifier(models[0]), list[Event]()
+    classifier = CachedClassifier(scorer, AnswerCache(LARGE), LIMITS, listener=events.append)
+    await ask(classifier, "a")
+    scorer.full = True
+    answered = await ask(classifier, "bb", "a", "ccc")
+    assert values(answered) == [None, pytest.approx(1.1), None]
+    assert isinstance(answered.outcomes[0], OverloadedError)
+    with pytest.raises(OverloadedError):
+        await ask(classifier, "bb", "ccc")
+    assert events == [CacheRead(0, 1), CacheRead(1, 2), CacheRead(0, 2)]
 
 
 async def test_failures_are_not_kept(models: list[Model]) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import OverlengthPolicy
-from undertone_sidecar.errors import ParagraphError
+from undertone_sidecar.errors import OverloadedError, ParagraphError
 from undertone_sidecar.events import CacheRead, Listener, ignore
 from undertone_sidecar.model import Model
 from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, StageSeconds
@@ -108,24 +108,32 @@ class CachedClassifier:
     async def classify(
         self, paragraphs: Sequence[Paragraph], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
     ) -> Answer:
-        """See Pipeline.classify."""
+        """See Pipeline.classify. A full queue refuses only what the cache does not have."""
         model = self._classifier.model()
         outcomes: list[Outcome | None] = [self._find(model, paragraph, policy) for paragraph in paragraphs]
         missing = [paragraph for paragraph, outcome in zip(paragraphs, outcomes, strict=True) if outcome is None]
-        self._listener(CacheRead(len(paragraphs) - len(missing), len(missing)))
         stages = StageSeconds(0.0, 0.0, 0.0)
-        if missing:
-            answer = await self._classifier.classify(missing, policy, deadline, lane, caller)
-            if answer.model is not model and len(missing) < len(paragraphs):
-                # All answers of a call are from one model, which was replaced meanwhile.
-                missing, outcomes = list(paragraphs), [None] * len(paragraphs)
-                answer = await self._classifier.classify(missing, policy, deadline, lane, caller)
-            model, stages = answer.model, answer.stages
-            for paragraph, outcome in zip(missing, answer.outcomes, strict=True):
-                if isinstance(outcome, Classified):
-                    self._cache.put(model, paragraph.text, policy, outcome)
-            scored = iter(answer.outcomes)
-            outcomes = [next(scored) if outcome is None else outcome for outcome in outcomes]
+        try:
+            if missing:
+                try:
+                    answer = await self._classifier.classify(missing, policy, deadline, lane, caller)
+                except OverloadedError as error:
+                    if len(missing) == len(paragraphs):
+                        raise
+                    # Without the traceback, which refers to this frame.
+                    answer = Answer(model, (error.with_traceback(None),) * len(missing), stages)
+                if answer.model is not model and len(missing) < len(paragraphs):
+                    # All answers of a call are from one model, which was replaced meanwhile.
+                    missing, outcomes = list(paragraphs), [None] * len(paragraphs)
+                    answer = await self._classifier.classify(missing, policy, deadline, lane, caller)
+                model, stages = answer.model, answer.stages
+                for paragraph, outcome in zip(missing, answer.outcomes, strict=True):
+                    if isinstance(outcome, Classified):
+                        self._cache.put(model, paragraph.text, policy, outcome)
+                scored = iter(answer.outcomes)
+                outcomes = [next(scored) if outcome is None else outcome for outcome in outcomes]
+        finally:
+            self._listener(CacheRead(len(paragraphs) - len(missing), len(missing)))
         return Answer(model, tuple(outcome for outcome in outcomes if outcome is not None), stages)
 
     def _find(self, model: Model, paragraph: Paragraph, policy: OverlengthPolicy) -> Classified | None:
