@@ -25,6 +25,7 @@ def test_values_that_are_not_set_have_the_defaults(tmp_path: Path) -> None:
     [
         ("autoscaling: {maxReplicas: many}", "autoscaling.maxReplicas is 'many': use an integer"),
         ("autoscaling: {minReplicas: 5, maxReplicas: 4}", "minReplicas must not exceed maxReplicas"),
+        ("autoscaling: {minReplicas: 0}", "hpa, which cannot start the first pod: use keda"),
         ("autoscaling: {type: vpa}", "use hpa, keda or none"),
         ("modelServer: {resources: {limits: {cpu: 2x}}}", "limits.cpu is '2x': use a number of CPUs"),
         ("modelServer: {resources: {requests: {memory: 1Q}}}", "use a size such as 3584Mi"),

@@ -230,3 +230,21 @@ def test_without_an_autoscaler_the_number_of_pods_is_named() -> None:
     assert [str(each) for each in plan.limitations] == [
         "minReplicas: 3 pods suffice; fewer are possible with a lower autoscaling.replicas"
     ]
+
+
+def test_a_fleet_whose_pods_cannot_exceed_the_target_of_the_autoscaler_does_not_grow() -> None:
+    def values(percent: int) -> ChartValues:
+        return ChartValues(cpu_percent=percent, model_cpu_request=2.0, model_cpu_limit=2.0)
+
+    load = batch_load(1_000_000, 5)
+    refused = refusal(load, values=values(91))
+    assert refused.constraint is Constraint.CPU_PERCENT
+    assert refused.remedy == "lower autoscaling.cpuPercent to 90 or less"
+    assert make_plan(setting(values=values(90)), load).pods > 2
+    assert make_plan(setting(values=values(100)), batch_load(100_000, 5)).pods == 2, "it need not grow"
+
+
+def test_one_pod_suffices_for_few_readers_of_a_fleet_without_a_minimum() -> None:
+    plan = make_plan(setting(values=ChartValues(autoscaler="keda", min_replicas=0)), readers_load(1, 1.0))
+    assert plan.pods == plan.start_pods == 1
+    assert plan.limitations[0].reason.startswith("0 pods would be overloaded")

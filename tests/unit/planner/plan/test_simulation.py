@@ -14,6 +14,7 @@ from undertone_planner.plan.simulation import fleet_settings, simulate
 from tests.unit.planner.support.plans import CALIBRATION, HOUR, NODE, POD_RATE, batch, batch_load, readers_load, setting
 
 FOUR_READY = ChartValues(min_replicas=4, max_replicas=4)
+ASLEEP = ChartValues(autoscaler="keda", min_replicas=0)
 
 
 @settings(max_examples=8, deadline=None, phases=[Phase.generate])
@@ -96,3 +97,18 @@ def test_the_fleet_has_the_nodes_and_pods_of_the_plan() -> None:
     assert fleet.pod.service_time.seconds_per_token == pytest.approx(0.001 / (1 - 0.01 * 120 / HOUR))
     assert fleet.autoscaler is not None
     assert fleet_settings(make_plan(setting(), readers_load(10, 1.0))).autoscaler is None
+
+
+def test_a_job_starts_the_first_pod_of_a_fleet_that_is_scaled_to_zero() -> None:
+    plan = make_plan(setting(values=ASLEEP), batch_load(500_000, 3))
+    simulated = simulated_plan(plan)
+    assert simulated.course[0].pods == 0
+    assert max(point.pods for point in simulated.course) == simulated.pods
+    assert simulated.seconds == pytest.approx(plan.seconds, rel=0.15)
+
+
+def test_a_plan_whose_paragraphs_fail_before_the_first_pod_is_ready_is_refused() -> None:
+    slow = replace(NODE, boot_seconds=2 * HOUR)
+    with pytest.raises(PlanRefusedError, match="10000 paragraphs of the job failed") as found:
+        simulated_plan(make_plan(setting(values=ASLEEP, node=slow), batch_load(10_000, 20)))
+    assert found.value.constraint is Constraint.BOOT_TIME

@@ -14,8 +14,6 @@ from undertone_planner.fleet.scaling_rules import Behavior, RateLimits
 
 CPU_INITIALIZATION_SECONDS: Final = 300.0
 """Default of --horizontal-pod-autoscaler-cpu-initialization-period."""
-INITIAL_READINESS_SECONDS: Final = 30.0
-"""Default of --horizontal-pod-autoscaler-initial-readiness-delay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,11 @@ class ChartValues:
                 f"--values {path}: autoscaling.minReplicas is {self.min_replicas} and maxReplicas is {self.max_replicas}: "
                 "minReplicas must not exceed maxReplicas"
             )
+        if self.autoscaler == "hpa" and self.min_replicas == 0:
+            raise ValuesError(
+                f"--values {path}: autoscaling.minReplicas is 0, but autoscaling.type is hpa, which cannot start the first "
+                "pod: use keda, or a minimum of at least 1"
+            )
         for name in ("model_cpu_request", "model_cpu_limit", "threads_per_core", "cpu_percent"):
             if getattr(self, name) <= 0:
                 raise ValuesError(f"--values {path}: {_KEYS[name][0]} is {getattr(self, name)}: use a number above 0")

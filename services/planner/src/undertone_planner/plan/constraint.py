@@ -17,6 +17,7 @@ class Constraint(enum.StrEnum):
     PRECISION = "precision"
     CLIENT_LIMIT = "client's limit"
     BOOT_TIME = "boot time"
+    CPU_PERCENT = "cpuPercent"
     SPOT = "spot"
 
 

@@ -50,7 +50,7 @@ def _deadline(plan: Plan, batch: Batch, capacity: Capacity) -> Limitation:
 
 
 def _p99(plan: Plan, readers: Readers, capacity: Capacity) -> Limitation:
-    fewer = capacity.p99(readers, plan.start_pods - 1)
+    fewer = capacity.p99(readers, plan.start_pods - 1) if plan.start_pods > 1 else math.inf
     wait = f"have a p99 of {fewer:.2f} s" if math.isfinite(fewer) else "be overloaded"
     reason = f"{plan.start_pods - 1} pods would {wait} in closed form; {readers.p99_seconds:g} s are allowed"
     return Limitation(Constraint.P99, reason)

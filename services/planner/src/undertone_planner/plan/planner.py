@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from undertone_planner.fleet.autoscaler import AutoscalerSettings
 from undertone_planner.plan.capacity import Capacity
 from undertone_planner.plan.constraint import Constraint, PlanRefusedError
 from undertone_planner.plan.limitations import limitations
@@ -141,6 +142,8 @@ def _pods_for_batch(capacity: Capacity, batch: Batch, start: int) -> int:
         remedy = "raise autoscaling.minReplicas before the job starts, or give more time"
         raise PlanRefusedError(Constraint.BOOT_TIME, reason, remedy)
     pods = _smallest(in_time)
+    if pods > start:
+        _check_autoscaler(capacity.setting, pods)
     per_client = capacity.pods_of_client(batch)
     if batch.clients is not None and pods > batch.clients * per_client:
         busy, needed = math.floor(batch.clients * per_client), math.ceil(pods / per_client)
@@ -151,6 +154,20 @@ def _pods_for_batch(capacity: Capacity, batch: Batch, start: int) -> int:
         remedy = f"use {needed} clients (batch.runner: kubernetes, with batch.executors.instances: {needed})"
         raise PlanRefusedError(Constraint.CLIENT_LIMIT, reason, remedy + _or_longer(capacity, max(1, busy)))
     return pods
+
+
+def _check_autoscaler(setting: Setting, pods: int) -> None:
+    """Raises PlanRefusedError if saturated pods do not make the autoscaler add pods."""
+    values, tolerance = setting.values, AutoscalerSettings().tolerance
+    if values.autoscaler != "hpa" or setting.growth > 1 + tolerance:
+        return
+    busiest = 100 * values.model_cpu_limit / values.model_cpu_request
+    reason = (
+        f"the plan needs {pods} pods, but the autoscaler adds none: a saturated pod uses {busiest:.0f} % of its CPU request, "
+        f"and the autoscaler ignores up to {tolerance:.0%} more than autoscaling.cpuPercent ({values.cpu_percent})"
+    )
+    remedy = f"lower autoscaling.cpuPercent to {math.ceil(busiest / (1 + tolerance)) - 1} or less"
+    raise PlanRefusedError(Constraint.CPU_PERCENT, reason, remedy)
 
 
 def _smallest(works: Callable[[int], bool]) -> int:

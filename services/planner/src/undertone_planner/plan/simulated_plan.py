@@ -36,6 +36,9 @@ def simulated_plan(plan: Plan, *, seed: int = 0, progress: Progress | None = Non
                 f"the fleet of {plan.pods} pods is not steady after {found.simulated_seconds / 3600:.1f} h in the fleet model"
             )
             raise PlanRefusedError(Constraint.BOOT_TIME, reason, "raise autoscaling.minReplicas before the job starts")
+        if found.failed:
+            reason = f"{counted(found.failed, 'paragraph')} of the job failed in the fleet model, which had too few ready pods"
+            raise PlanRefusedError(Constraint.BOOT_TIME, reason, "raise autoscaling.minReplicas before the job starts")
         larger = _larger(simulated, found)
         if larger is None:
             return simulated if fewer is None else _bound_by(simulated, fewer)

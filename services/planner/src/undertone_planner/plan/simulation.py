@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from undertone_client import LimitSettings, Settings
+from undertone_client.resilience import BreakerSettings
 
 from undertone_planner.fleet.autoscaler import AutoscalerSettings
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.fleet import Fleet
+from undertone_planner.fleet.keda import KedaSettings, Trigger
 from undertone_planner.fleet.loads import Job, JobSettings, Readers, ReaderSettings, quantile
 from undertone_planner.fleet.loads import Lengths as Shares
 from undertone_planner.fleet.nodes import NodePoolSettings
@@ -31,6 +33,10 @@ SETTLE_SECONDS: Final = 150.0
 """Time without a change of the pods before the window."""
 HORIZON_SECONDS: Final = 4 * 3600.0
 """The longest simulated time."""
+JOB_PODS: Final = Trigger("job pods", 1.0)
+"""The chart's `autoscaling.keda.jobs`, with which a running job has at least one pod."""
+PATIENCE_SECONDS: Final = 1800.0
+"""The chart's `batch.patienceSeconds`."""
 READER_CALLS: Final = 4000
 """Calls of readers from which their p99 is measured."""
 
@@ -97,7 +103,13 @@ def fleet_settings(plan: Plan) -> FleetSettings:
         spot=setting.spot,
     )
     scaled = plan.load.batch is not None and values.autoscaler != "none"
-    return chart_fleet(calibration, pods=plan.start_pods, nodes=nodes, autoscaler=autoscaler if scaled else None)
+    return chart_fleet(
+        calibration,
+        pods=plan.start_pods,
+        nodes=nodes,
+        autoscaler=autoscaler if scaled else None,
+        keda=KedaSettings((JOB_PODS,), polling_seconds=SYNC_SECONDS) if plan.start_pods == 0 else None,
+    )
 
 
 class _Simulation:
@@ -113,6 +125,7 @@ class _Simulation:
 
     async def run(self) -> SimulatedRun:
         async with Fleet(fleet_settings(self._plan)) as fleet:
+            fleet.metrics[JOB_PODS.metric] = 1.0
             tasks = []
             if self._readers is not None:
                 tasks.append(asyncio.create_task(self._readers.run(fleet, 2 * HORIZON_SECONDS)))
@@ -135,7 +148,7 @@ class _Simulation:
         settle = SETTLE_SECONDS if job is not None else 60.0
         while now() < HORIZON_SECONDS:
             ready = self._record(fleet, job)
-            if ready != pods or len(fleet.pods) != ready:
+            if ready != pods or len(fleet.pods) != ready or not ready:
                 changed, pods = now(), ready
             if (job is not None and job.done()) or now() - changed >= settle:
                 return True
@@ -215,6 +228,7 @@ class _Simulation:
 def _job_settings(plan: Plan, batch: Batch) -> JobSettings:
     client = Settings(
         limit=LimitSettings(max_in_flight=batch.max_in_flight),
+        breaker=BreakerSettings(patience_seconds=PATIENCE_SECONDS),
         batch_items=batch.call_paragraphs,
         timeout_seconds=plan.client_timeout,
     )
