@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement
+from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
 from undertone_bench.load_generator import CallResult
 from undertone_bench.workload import Paragraph
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
@@ -79,3 +79,22 @@ async def test_codes_latencies_cpu_time_and_health_are_measured() -> None:
 async def test_a_service_that_is_not_serving_is_unhealthy() -> None:
     closed, _, _ = await measure(serving=False)
     assert closed.healthy == 0
+
+
+class SlowAbove(DeadlineLoad):
+    """A service that answers in time up to a rate of calls."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    async def complete_open_loop(self, rate: float, seconds: float) -> Sequence[CallResult[float]]:
+        return [CallResult(NEVER, 0.1 if rate <= self._limit else 1.0, ok=True)]
+
+
+@pytest.mark.parametrize(("limit", "found"), [(100, 93.75), (75, 75), (60, 56.25), (40, 37.5), (1, 0.0)])
+async def test_the_server_rate_is_found_below_and_above_the_first_rate(limit: float, found: float) -> None:
+    assert await server_rate(SlowAbove(limit), 100.0, 0.3, 3, 1.0) == found
+
+
+async def test_a_service_without_capacity_has_no_server_rate() -> None:
+    assert await server_rate(SlowAbove(1.0), 0.0, 0.3, 3, 1.0) == 0.0
