@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from undertone_planner.fleet.autoscaler import Autoscaler
 
@@ -39,6 +40,13 @@ class Trigger:
     threshold: float
     metric_type: MetricType = MetricType.AVERAGE_VALUE
     activation_threshold: float = 0.0
+
+
+JOB_PODS: Final = "job_pods"
+"""The chart's query for the pods that jobs need (autoscaling.keda.jobs)."""
+JOB_TRIGGER: Final = Trigger(JOB_PODS, threshold=1.0)
+JOB_PATIENCE_SECONDS: Final = 1800.0
+"""Time that a job waits for its first pod: the chart's batch.patienceSeconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from undertone_client.resilience import BreakerSettings
 from undertone_planner.fleet.autoscaler import AutoscalerSettings
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.fleet import Fleet
-from undertone_planner.fleet.keda import KedaSettings, Trigger
+from undertone_planner.fleet.keda import JOB_PATIENCE_SECONDS, JOB_PODS, JOB_TRIGGER, KedaSettings
 from undertone_planner.fleet.loads import Job, JobSettings, Readers, ReaderSettings, quantile
 from undertone_planner.fleet.loads import Lengths as Shares
 from undertone_planner.fleet.nodes import NodePoolSettings
@@ -33,10 +33,6 @@ SETTLE_SECONDS: Final = 150.0
 """Time without a change of the pods before the window."""
 HORIZON_SECONDS: Final = 4 * 3600.0
 """The longest simulated time."""
-JOB_PODS: Final = Trigger("job pods", 1.0)
-"""The chart's `autoscaling.keda.jobs`, with which a running job has at least one pod."""
-PATIENCE_SECONDS: Final = 1800.0
-"""The chart's `batch.patienceSeconds`."""
 READER_CALLS: Final = 4000
 """Calls of readers from which their p99 is measured."""
 
@@ -108,7 +104,7 @@ def fleet_settings(plan: Plan) -> FleetSettings:
         pods=plan.start_pods,
         nodes=nodes,
         autoscaler=autoscaler if scaled else None,
-        keda=KedaSettings((JOB_PODS,), polling_seconds=SYNC_SECONDS) if plan.start_pods == 0 else None,
+        keda=KedaSettings((JOB_TRIGGER,), polling_seconds=SYNC_SECONDS) if plan.start_pods == 0 else None,
     )
 
 
@@ -125,7 +121,7 @@ class _Simulation:
 
     async def run(self) -> SimulatedRun:
         async with Fleet(fleet_settings(self._plan)) as fleet:
-            fleet.metrics[JOB_PODS.metric] = 1.0
+            fleet.metrics[JOB_PODS] = 1.0  # a running job without --finish-by
             tasks = []
             if self._readers is not None:
                 tasks.append(asyncio.create_task(self._readers.run(fleet, 2 * HORIZON_SECONDS)))
@@ -228,7 +224,7 @@ class _Simulation:
 def _job_settings(plan: Plan, batch: Batch) -> JobSettings:
     client = Settings(
         limit=LimitSettings(max_in_flight=batch.max_in_flight),
-        breaker=BreakerSettings(patience_seconds=PATIENCE_SECONDS),
+        breaker=BreakerSettings(patience_seconds=JOB_PATIENCE_SECONDS),
         batch_items=batch.call_paragraphs,
         timeout_seconds=plan.client_timeout,
     )

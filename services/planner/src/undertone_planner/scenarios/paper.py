@@ -17,16 +17,15 @@ from undertone_planner.fleet.balancer import CHART_BALANCER
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.course import Course
 from undertone_planner.fleet.fleet import Fleet, FleetSettings, Probes
-from undertone_planner.fleet.keda import KedaSettings
+from undertone_planner.fleet.keda import JOB_TRIGGER, KedaSettings
 from undertone_planner.fleet.loads import Job, JobSettings, Lengths
 from undertone_planner.fleet.nodes import NodePoolSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 from undertone_planner.fleet.settings import SIDECAR_PROBES
 from undertone_planner.fleet.transport import WorkRequest, WorkTransport
 from undertone_planner.fleet.work import Lane, Work
-from undertone_planner.scenarios.readiness import JOB_TRIGGER, JobPods
+from undertone_planner.scenarios.readiness import JobPods
 
-SEMAPHORES: Final = (10, 25, 50, 75)
 LENGTHS: Final = Lengths((30.0, 80.0, 220.0), (0.4, 0.4, 0.2))
 """Tokens of the paragraphs. Only their variation matters, because the mean time is given."""
 

@@ -9,7 +9,6 @@ from undertone_planner.scenarios.paper import HOURS, PAPER, PARAGRAPHS, PaperRes
 TABLE_2: Final = {10: 170.0, 25: 256.7, 50: 298.3}
 """Paragraphs per second by semaphore. With 75, the fleet stopped scaling."""
 FAILING_SEMAPHORE: Final = 75
-BEST_SEMAPHORE: Final = 50
 FIRST_HOUR: Final = 600_000
 """Figure 2: paragraphs in the first 60 minutes."""
 PEAK_PER_MINUTE: Final = 18_000

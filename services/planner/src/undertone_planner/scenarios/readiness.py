@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import math
 from dataclasses import dataclass, replace
-from typing import Final
 
 from undertone_client import Settings
 from undertone_client.resilience import BreakerSettings
@@ -17,12 +16,8 @@ from undertone_planner.errors import PlannerError
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.course import Course
 from undertone_planner.fleet.fleet import Fleet, FleetSettings
-from undertone_planner.fleet.keda import KedaSettings, Trigger
+from undertone_planner.fleet.keda import JOB_PATIENCE_SECONDS, JOB_PODS, JOB_TRIGGER, KedaSettings
 from undertone_planner.fleet.loads import Job, JobSettings, Lengths, Readers, ReaderSettings
-
-JOB_PODS: Final = "job_pods"
-"""The chart's query for the pods that jobs need."""
-JOB_TRIGGER: Final = Trigger(JOB_PODS, threshold=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +88,7 @@ def scale_to_zero(settings: FleetSettings, job: JobSettings, *, floor: JobPods, 
     """A job that wakes a fleet without pods, and waits for it. After the job, the pods go."""
     keda = replace(settings.keda or KedaSettings(), min_replicas=0)
     asleep = replace(settings, pods=0, keda=keda)
-    # As `undertone score` and the Spark job: they wait for the service for 30 minutes.
-    patient = replace(job, client=replace(job.client, breaker=BreakerSettings(patience_seconds=1800)))
+    patient = replace(job, client=replace(job.client, breaker=BreakerSettings(patience_seconds=JOB_PATIENCE_SECONDS)))
     watch_seconds = 2 * keda.cooldown_seconds
     return run(_job_run(asleep, patient, floor, finish_by_seconds, watch_seconds=watch_seconds))
 
