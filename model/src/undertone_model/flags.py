@@ -51,6 +51,8 @@ def language_identifier() -> LanguageIdentifier:
 def language_margin(text: str, languages: Sequence[str]) -> float:
     """As undertone_sidecar.flags.language_margin."""
     start = text[:LANGUAGE_CHARACTERS]
+    if not start:
+        return 0.0
     ranked = language_identifier().rank(start)
     other, ours = (next(score for name, score in ranked if (name in languages) == own) for own in (False, True))
     return float(other - ours) / math.sqrt(len(start.encode(errors="surrogatepass")))

@@ -41,7 +41,7 @@ def test_foreign_and_garbled_texts_are_flagged_and_stories_are_not(tokenizer: To
 def test_the_sidecar_finds_the_same_flags(tokenizer: Tokenizer, thresholds: FlagThresholds) -> None:
     flagger = Flagger.of(thresholds, unknown_token(tokenizer))
     texts = [text for suite in load_flag_suites().values() for text in suite]
-    texts += [*STORIES.texts[:30], "x", "7", "No!", "😀", "A" * 300, "the 😀 sea"]
+    texts += [*STORIES.texts[:30], "", "x", "7", "No!", "😀", "A" * 300, "the 😀 sea"]
     found = find_flags(thresholds, tokenizer, texts)
     for row, text in enumerate(texts):
         token_ids = np.array(tokenizer.encode(text, add_special_tokens=False).ids, np.int32)

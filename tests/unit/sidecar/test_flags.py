@@ -97,6 +97,7 @@ def test_a_text_in_any_of_the_languages_is_not_foreign() -> None:
 def test_text_without_features_is_not_foreign() -> None:
     flagger = Flagger.of(THRESHOLDS, None)
     assert flagger.flags("7", np.zeros(1, np.int32)) == ()
+    assert flagger.flags("", np.zeros(0, np.int32)) == ()
     assert flagger.flags("\ud800", np.zeros(1, np.int32)) in ((), (LANGUAGE,))
 
 

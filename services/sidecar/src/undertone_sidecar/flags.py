@@ -46,8 +46,11 @@ def language_margin(text: str, languages: frozenset[str]) -> float:
     """The evidence for another language than `languages`: positive if another one is more probable.
 
     The sum of the log-probabilities grows with the text, and its noise with the square root of it.
+    0 for an empty text.
     """
     start = text[:LANGUAGE_CHARACTERS]
+    if not start:
+        return 0.0
     ranked = language_identifier().rank(start)
     other, ours = (next(score for name, score in ranked if (name in languages) == own) for own in (False, True))
     return float(other - ours) / math.sqrt(len(start.encode(errors="surrogatepass")))
