@@ -10,6 +10,8 @@ import grpc
 import pytest
 from click.testing import CliRunner, Result
 from undertone_cli.__main__ import undertone
+from undertone_cli.service_comparison import ComparedServices
+from undertone_client.jobs import ConnectionOptions
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_client.testing.classifier import EMOTIONS, expected_probabilities
 
@@ -165,3 +167,11 @@ def test_inputs_without_a_paragraph_are_no_success(tmp_path: Path) -> None:
         result = compare(old, new, write_texts(tmp_path / "empty.txt", []), "--max-flip-rate=0.01")
     assert result.exit_code == 2
     assert "the inputs have no paragraph to compare" in result.stderr
+
+
+@pytest.mark.parametrize(("candidate", "version"), [("a:50051", "canary"), ("b:50051", "baseline")])
+def test_only_the_canary_behind_the_same_address_is_asked_for(candidate: str, version: str) -> None:
+    connections = [ConnectionOptions(target, 1.0, False, *[None] * 5) for target in ("a:50051", candidate)]
+    services = ComparedServices(connections[0], connections[1], concurrency=1, attempts=1, patience=0.0)
+    assert services.candidate_version == version
+    assert services.settings(connections[1], version).metadata == (("undertone-model", version),)

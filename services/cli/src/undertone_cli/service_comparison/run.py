@@ -42,6 +42,14 @@ class ComparedServices:
     attempts: int
     patience: float
 
+    @property
+    def candidate_version(self) -> str:
+        """The version that answers for the candidate: the canary only if there is one service.
+
+        Another service may have a canary of its own, which must not answer instead of it.
+        """
+        return "canary" if self.candidate.target == self.baseline.target else "baseline"
+
     def settings(self, connection: ConnectionOptions, version: str) -> Settings:
         """Settings of the client for one service. `version` is "baseline" or "canary".
 
@@ -84,7 +92,7 @@ async def compare_services(
     """
     async with AsyncExitStack() as stack:
         baseline = await _contact(stack, services, services.baseline, "baseline", report)
-        candidate = await _contact(stack, services, services.candidate, "canary", report)
+        candidate = await _contact(stack, services, services.candidate, services.candidate_version, report)
         _check_models(baseline, candidate, report=report)
         tally = Tally(baseline.tally, candidate.tally, policy, with_text=with_text)
         ids = stack.enter_context(UniqueIds()) if inputs.options.id_column is not None else None
