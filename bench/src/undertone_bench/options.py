@@ -114,9 +114,21 @@ def reporting(command: Callable[..., Report]) -> Command:
     @output_option
     @functools.wraps(command)
     def run(*, output: Path, **options: Any) -> None:
+        create_folder("--output", output)
         finish(command(**options), output)
 
     return run
+
+
+def create_folder(option: str, folder: Path) -> None:
+    """Create the folder of an option before a measurement.
+
+    Raises click.UsageError if it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"{option} {folder} cannot be created: {error.strerror}. Name another folder") from None
 
 
 def finish(report: Report, output: Path) -> None:

@@ -13,6 +13,7 @@ from undertone_planner.fleet.fleet import Fleet, FleetSettings
 from undertone_planner.fleet.pod import CallError
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
+from undertone_bench.errors import BenchError
 from undertone_bench.processes import free_ports
 
 
@@ -52,9 +53,16 @@ async def serve(settings: FleetSettings, rates: FaultRates, *, port: int, seed: 
         fleet.fault_rates = rates
         server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         pb_grpc.add_ClassifierServicer_to_server(FleetServicer(fleet), server)
-        print(server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
+        try:
+            bound = server.add_insecure_port(f"127.0.0.1:{port}")
+        except RuntimeError:
+            raise BenchError(f"--port {port} is in use or not allowed: use another port, or 0 for a free one") from None
+        print(bound, flush=True)
         await server.start()
-        await server.wait_for_termination()
+        try:
+            await server.wait_for_termination()
+        finally:
+            await server.stop(grace=0)
         raise AssertionError("the server does not stop")
 
 

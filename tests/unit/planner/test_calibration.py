@@ -99,3 +99,6 @@ def test_an_error_of_a_file_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "pod.json").write_text("{}")
     with pytest.raises(CalibrationError, match=r"pod\.json: the calibration has no version"):
         PodCalibration.read(tmp_path / "pod.json")
+    (tmp_path / "pod.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(CalibrationError, match=r"pod\.json: not text in UTF-8 .*: write a new file with"):
+        PodCalibration.read(tmp_path / "pod.json")

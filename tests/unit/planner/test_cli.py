@@ -118,6 +118,10 @@ def test_a_plan_that_cannot_work_names_the_constraint_and_the_remedy(capsys: pyt
         ((*BATCH, "--calibration", "emotion"), "Did you mean 'emotions'"),
         (("--readers-per-second", "10", "--p99", "2", "--png", "x.png"), "--png plots the course of a batch job"),
         (("missing.txt", "--within", "1h"), "missing.txt"),
+        (("--readers-per-second", "inf", "--p99", "1"), "--readers-per-second is infinite: use a finite number"),
+        ((*BATCH, "--calibrated-on", "c7a.4xlrge"), "Did you mean 'c7a.4xlarge'"),
+        ((*BATCH, "--png", "missing/plan.png"), "there is no folder missing: create it, or name another"),
+        ((*BATCH, "--write", "missing/values.yaml"), "there is no folder missing: create it, or name another"),
     ],
 )
 def test_wrong_options_name_the_value_and_the_remedy(

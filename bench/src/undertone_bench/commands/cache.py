@@ -52,8 +52,8 @@ Examples:
     help="Seconds of the fake model server for each padded token.",
 )
 @click.option("--cache-bytes", default=100_000_000, show_default=True, type=click.IntRange(1), help="Size of the cache.")
-@click.option("--batch", default=32, show_default=True, help="Paragraphs per ClassifyBatch call.")
-@click.option("--in-flight", default=8, show_default=True, help="Concurrent ClassifyBatch calls.")
+@click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per ClassifyBatch call.")
+@click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Concurrent ClassifyBatch calls.")
 @reporting
 def cache(experiment: Experiment, count: int, token_seconds: float, cache_bytes: int, batch: int, in_flight: int) -> Report:
     """Compare sidecars with and without an answer cache, whose model server takes a fixed time.

@@ -17,7 +17,7 @@ from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
-from undertone_bench.options import model_option, progress, reporting, seconds_option
+from undertone_bench.options import create_folder, model_option, progress, reporting, seconds_option
 from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus, peak_resident_bytes
 from undertone_bench.report import Report, Table
@@ -85,8 +85,8 @@ def pod(
     """
     choices = [(precision, cpus) for precision in precisions or ("",) for cpus in cpu_counts or (Environment.read().cpus,)]
     first_cpus(max(cpus for _, cpus in choices))  # before the first measurement
+    create_folder("--calibrations", calibrations)
     found = [_measure(model, precision, cpus, texts, batch_tokens, seconds) for precision, cpus in choices]
-    calibrations.mkdir(parents=True, exist_ok=True)
     for one in found:
         one.calibration.write(path := calibrations / f"{one.calibration.model}-{one.label}.json")
         progress(f"calibration: {path}")

@@ -99,15 +99,15 @@ Examples:
     "--calibration",
     default="bert-base",
     show_default=True,
-    help="Speed of a pod: a file of `undertone-bench pod`, or a name of `undertone-plan calibrations`.",
+    help="Speed of a pod: a file of `undertone-bench pod`, or the name of a packaged example of `undertone-plan`.",
 )
 @reporting
 def ready(calibration: str) -> Report:
-    """Show how a fleet scales for a job, wakes from zero, and loses spot nodes.
+    """Show how a fleet scales for a job and from zero, and loses spot nodes.
 
     \b
-    by CPU utilization          2 pods, which the autoscaler adds to up to 40
-    with --finish-by            the job asks for its pods before its first call
+    by CPU utilization          2 pods, to which the autoscaler adds up to 38
+    with --finish-by            the pods are requested before the first call of the job
     from zero                   the same without pods at the start
     spot                        16 pods on spot nodes, half of which are reclaimed every hour;
                                 readers call 2 other pods

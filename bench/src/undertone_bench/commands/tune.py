@@ -63,7 +63,13 @@ Examples:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
 )
-@click.option("--objective", default="offline", show_default=True, type=click.Choice(["offline", "server"]))
+@click.option(
+    "--objective",
+    default="offline",
+    show_default=True,
+    type=click.Choice(["offline", "server"]),
+    help="What the best settings maximize, for each CPU.",
+)
 @click.option(
     "--p99", default=0.3, show_default=True, type=POSITIVE, metavar="SECONDS", help="Maximum p99 latency of --objective server."
 )
@@ -98,6 +104,8 @@ def tune(
     one, so that a tenth of all setups is enough. The first trial has a pod's default settings. The
     model server is undertone-dev-server, which runs TensorFlow as TF Serving does.
     """
+    if write is not None and not write.parent.is_dir():
+        raise click.UsageError(f"--write {write}: there is no folder {write.parent}: create it, or name another")
     goal = Objective(objective, p99)
     models = _models(model, precisions)
     setups = all_setups(

@@ -118,7 +118,9 @@ class PodCalibration:
             return cls.from_json(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise CalibrationError(f"{path} cannot be read ({error.strerror}): {_REMEASURE}") from None
-        except (CalibrationError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise CalibrationError(f"{path}: not text in UTF-8 ({error}): {_REMEASURE}") from None
+        except CalibrationError as error:
             raise CalibrationError(f"{path}: {error}") from None
 
     def write(self, path: Path) -> None:

@@ -29,7 +29,7 @@ from undertone_planner.plan.request import Demand, Site, Texts
 from undertone_planner.plan.simulated_plan import simulated_plan
 from undertone_planner.plan.view import show_alternatives, show_plan
 from undertone_planner.plan.what_if import alternative, what_ifs
-from undertone_planner.plan.write_values import check_target, write_values
+from undertone_planner.plan.write_values import check_target, check_writable, write_values
 
 
 def _show_node_types(context: click.Context, _option: click.Parameter, value: object) -> None:
@@ -136,6 +136,8 @@ def plan(
     """
     if write is not None:
         check_target(write, site.values)
+    if png is not None:
+        check_writable("--png", png)
     lengths, description = texts.measure()
     load = demand.load(lengths, counted=bool(texts.inputs or texts.lengths))
     if png is not None and load.batch is None:

@@ -62,3 +62,15 @@ def test_more_calls_than_cpus_are_wrong_usage(arguments: list[str]) -> None:
     refused = CliRunner().invoke(main, [*arguments, "--calls=4"])
     assert refused.exit_code == 2
     assert "no setup is possible: use at most as many --calls as --cpus" in refused.output
+
+
+def test_outputs_are_checked_before_the_first_trial(measured: list[PodSetup], arguments: list[str], tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    refused = CliRunner().invoke(main, [*arguments, f"--write={missing / 'values.yaml'}"])
+    assert refused.exit_code == 2
+    assert f"there is no folder {missing}: create it" in refused.output
+    (tmp_path / "file").write_text("")
+    refused = CliRunner().invoke(main, [*arguments, f"--output={tmp_path / 'file' / 'results'}"])
+    assert refused.exit_code == 2
+    assert "cannot be created: Not a directory. Name another folder" in refused.output
+    assert not measured

@@ -150,6 +150,7 @@ def test_a_service_that_stops_ends_the_comparison(sample: Path) -> None:
         result = compare(old, new, sample, "--concurrency", 2)
     assert result.exit_code == 3
     assert f"{new.target} does not answer" in result.stderr
+    assert "name another address with --candidate." in result.stderr
 
 
 def test_the_same_model_twice_is_an_error_at_one_address_only(sample: Path) -> None:
@@ -160,6 +161,14 @@ def test_the_same_model_twice_is_an_error_at_one_address_only(sample: Path) -> N
     assert "answers both --baseline and --candidate with fake version 1 fp32: enable the canary" in same.stderr
     assert other.exit_code == 0
     assert "both services serve fake version 1 fp32" in other.stderr
+
+
+def test_a_folder_of_the_report_that_is_missing_is_found_before_the_first_call(sample: Path, tmp_path: Path) -> None:
+    with services() as (old, new):
+        result = compare(old, new, sample, "--output", tmp_path / "missing" / "report.md")
+        assert not old.calls
+    assert result.exit_code == 2
+    assert f"there is no folder {tmp_path / 'missing'}: create it" in result.stderr
 
 
 def test_inputs_without_a_paragraph_are_no_success(tmp_path: Path) -> None:

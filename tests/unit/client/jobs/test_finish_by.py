@@ -38,7 +38,7 @@ def test_the_forms(text: str, expected: str) -> None:
         ("8", "'8' is not a time: use a duration"),
         ("24:00", "'24:00' is not a time"),
         ("tomorrow", "'tomorrow' is not a time"),
-        ("0h", "'0h' is no time at all"),
+        ("0h", "'0h' is not after the current time"),
         ("9999999999d", "'9999999999d' is too long"),
         ("2026-11-30T06:00", "'2026-11-30T06:00' has no time zone: add one, such as Z"),
         ("2026-11-29T20:00Z", "'2026-11-29T20:00Z' has passed: it is 2026-11-29T22:30:15+01:00. Use a later time"),

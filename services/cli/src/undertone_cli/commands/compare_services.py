@@ -112,9 +112,11 @@ def compare(
     """Send the paragraphs of the INPUTs to two services, and compare the answers.
 
     The INPUTs are those of undertone score. Each paragraph is sent to both services at the same
-    time, in the lane of batches. The result has the changed labels and probabilities, the failures,
+    time, in the batch lane. The result has the changed labels and probabilities, the failures,
     latency and cost. No text is stored.
     """
+    if output is not None and not output.parent.is_dir():
+        raise OutputError(f"--output {output}: there is no folder {output.parent}: create it, or name another")
     found = find_inputs(inputs, read, optional=configured_flags(click.get_current_context()))
     total = inspect_inputs(found).paragraphs
     console = Console(stderr=True)
@@ -137,7 +139,7 @@ def compare(
         try:
             output.write_text(f"{document}\n" if output.suffix == ".json" else markdown(comparison, verdict), "utf-8")
         except OSError as error:
-            raise OutputError(f"{output} cannot be written: {error.strerror or error}") from None
+            raise OutputError(f"--output {output} cannot be written: {error.strerror or error}") from None
     if as_json:
         click.echo(document)
     else:

@@ -114,13 +114,14 @@ async def _contact(
     version: str,
     report: Callable[[str], None],
 ) -> "_Service":
+    option = "--baseline" if version == "baseline" else "--candidate"
     settings = services.settings(connection, version)
     try:
         served = await wait_for_service(connection.target, settings, report)
         client = await stack.enter_async_context(Client(connection.target, settings=settings))
     except UndertoneError as error:
-        raise command_error(error, connection.target) from None
-    return _Service(connection.target, served, client, MAX_UNAVAILABLE * services.concurrency)
+        raise command_error(error, connection.target, option=option) from None
+    return _Service(connection.target, option, served, client, MAX_UNAVAILABLE * services.concurrency)
 
 
 def _check_models(baseline: "_Service", candidate: "_Service", *, report: Callable[[str], None]) -> None:
@@ -146,13 +147,15 @@ class _Service:
 
     Args:
         target: its address.
+        option: the option with the address.
         served: its model.
         client: an open client.
         max_unavailable: consecutive paragraphs that may fail with UNAVAILABLE.
     """
 
-    def __init__(self, target: str, served: ServedModel, client: Client, max_unavailable: int) -> None:
+    def __init__(self, target: str, option: str, served: ServedModel, client: Client, max_unavailable: int) -> None:
         self.target = target
+        self._option = option
         self.served = served
         self.client = client
         self.tally = ServiceTally(target, served)
@@ -170,7 +173,7 @@ class _Service:
         if isinstance(outcome, Failure) and outcome.status is grpc.StatusCode.UNAVAILABLE:
             self._unavailable += 1
             if self._unavailable >= self._max_unavailable:
-                raise command_error(outcome.error(), self.target)
+                raise command_error(outcome.error(), self.target, option=self._option)
             return
         self._unavailable = 0
         if isinstance(outcome, Score) and outcome.model != self.served.model:

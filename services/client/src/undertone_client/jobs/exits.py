@@ -84,8 +84,11 @@ def explain_errors(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def command_error(error: BaseException, target: str) -> click.ClickException:
-    """Error message and exit code of an exception. The message never quotes a paragraph."""
+def command_error(error: BaseException, target: str, *, option: str = "--target or UNDERTONE_TARGET") -> click.ClickException:
+    """Error message and exit code of an exception. The message never quotes a paragraph.
+
+    `option` is the option with the address of the service, for the remedy.
+    """
     match error:
         case click.ClickException():
             return error
@@ -99,14 +102,14 @@ def command_error(error: BaseException, target: str) -> click.ClickException:
             remedy = "remove --tls, and unset UNDERTONE_TLS."
             return CommandError(f"{target} does not use TLS, but this command does: {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() if is_http_1(error):
-            remedy = "Name the gRPC port with --target or UNDERTONE_TARGET (default: 50051)."
+            remedy = f"Name the gRPC port with {option} (default: 50051)."
             return CommandError(f"{target} does not serve gRPC, but HTTP/1. {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() if is_misconfigured(error):
             remedy = "Check --tls, --ca-file, --cert and the name in the server's certificate."
             return CommandError(f"{target} does not accept the connection ({error}). {remedy}", ExitCode.UNREACHABLE)
         case UnavailableError() | DeadlineExceededError():
             longer = "Set a longer --timeout, or check" if isinstance(error, DeadlineExceededError) else "Check"
-            remedy = f"{longer} that the service is running, or name another address with --target or UNDERTONE_TARGET."
+            remedy = f"{longer} that the service is running, or name another address with {option}."
             return CommandError(f"{target} does not answer ({error}). {remedy}", ExitCode.UNREACHABLE)
         case NotUndertoneError():
             return CommandError(f"{target} is not an Undertone service ({error}).", ExitCode.UNREACHABLE)

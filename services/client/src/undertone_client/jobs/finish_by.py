@@ -34,7 +34,7 @@ def parse_finish_by(text: str, now: datetime) -> datetime:
         except OverflowError:
             raise ValueError(f"{text!r} is too long: use a shorter duration, such as 8h") from None
         if time <= _with_zone(now):
-            raise ValueError(f"{text!r} is no time at all: use a longer duration, such as 8h")
+            raise ValueError(f"{text!r} is not after the current time: use a longer duration, such as 8h")
         return time
     if _TIME_OF_DAY.fullmatch(text):
         hour, minute = map(int, text.split(":"))
@@ -75,6 +75,6 @@ def finish_by_option(now: Callable[[], datetime] = datetime.now) -> Decorator[An
         show_envvar=True,
         callback=convert,
         metavar="TIME",
-        help=f"When the job must end: {FORMS}. A time of day is local time. The metrics of the job carry the time, from which "
-        "the autoscaler computes the number of pods that it needs. The job warns when it will be late; it does not stop.",
+        help=f"When the job must end: {FORMS}. A time of day is local time. The job exports the time as a metric, from "
+        "which the autoscaler computes the number of pods. The job warns if it will be late; it does not stop.",
     )

@@ -54,7 +54,7 @@ def write_png(plan: Plan, path: Path) -> None:
     try:
         figure.savefig(path, dpi=110, format="png", metadata={"Software": None})
     except OSError as error:
-        raise PlannerError(f"--png {path} cannot be written: {error.strerror}") from None
+        raise PlannerError(f"--png {path} cannot be written ({error.strerror}): name another file") from None
 
 
 def _ramp(plan: Plan) -> tuple[Sequence[Point], str, float]:

@@ -1,5 +1,6 @@
 """What the user asks for: lengths, load and settings, from the values of the options."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,13 @@ class Demand:
         Raises:
             PlannerError: An option lacks the one that belongs to it, or there is no load.
         """
+        for option, value in (
+            ("--readers-per-second", self.readers_per_second),
+            ("--p99", self.p99),
+            ("--headroom", self.headroom),
+        ):
+            if value is not None and math.isinf(value):
+                raise PlannerError(f"{option} is infinite: use a finite number")
         paragraphs = self.paragraphs or (lengths.paragraphs if counted and self.within is not None else None)
         if (paragraphs is None) != (self.within is None):
             missing, given = ("--within", "--paragraphs") if self.within is None else ("--paragraphs", "--within")
@@ -123,6 +131,8 @@ class Site:
             PlannerError: A calibration, a node type or the values cannot be read.
         """
         values = ChartValues.read(self.values) if self.values else ChartValues()
+        if self.calibrated_on is not None:
+            types.find(self.calibrated_on)
         nodes = [types.find(name) for name in self.node_types]
         found = []
         for calibration in map(NamedCalibration.find, self.calibrations):

@@ -1,9 +1,10 @@
 """Writes the values of a plan to a values file."""
 
+import os
 from datetime import date
 from pathlib import Path
 
-from undertone_planner.errors import ValuesError
+from undertone_planner.errors import PlannerError, ValuesError
 from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.plan_values import plan_values
 from undertone_planner.plan.quantities import duration_text
@@ -14,12 +15,23 @@ def check_target(path: Path, values: Path | None) -> None:
     """Refuse to replace a file that is not the one of --values.
 
     Raises:
-        ValuesError: The file exists, or its folder does not.
+        PlannerError: The file exists, or cannot be written.
     """
     if path.exists() and (values is None or not path.samefile(values)):
         raise ValuesError(f"--write {path} exists: pass it with --values too to change it, or name a new file")
+    check_writable("--write", path)
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Refuse a file that cannot be written, before the plan is computed.
+
+    Raises:
+        PlannerError: The folder does not exist, or the file or its folder cannot be written.
+    """
     if not path.parent.is_dir():
-        raise ValuesError(f"--write {path}: there is no folder {path.parent}: create it, or name another")
+        raise PlannerError(f"{option} {path}: there is no folder {path.parent}: create it, or name another")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PlannerError(f"{option} {path} cannot be written: change its permissions, or name another file")
 
 
 def write_values(plan: Plan, path: Path, values: Path | None, today: date) -> None:
@@ -36,7 +48,7 @@ def write_values(plan: Plan, path: Path, values: Path | None, today: date) -> No
     try:
         path.write_text(after, encoding="utf-8")
     except OSError as error:
-        raise ValuesError(f"--write {path} cannot be written: {error.strerror}") from None
+        raise ValuesError(f"--write {path} cannot be written ({error.strerror}): name another file") from None
 
 
 def _summary(plan: Plan, today: date) -> str:
