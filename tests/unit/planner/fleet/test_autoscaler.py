@@ -18,8 +18,12 @@ def used(*utilizations: float) -> list[PodMetric]:
     return [PodMetric(utilization) for utilization in utilizations]
 
 
+AT_ONCE = Behavior(down=ScalingRules((Policy("Percent", 100, 15),)))
+"""The default without the stabilization of scaling down."""
+
+
 def desired(replicas: int, pods: Sequence[PodMetric], settings: AutoscalerSettings | None = None) -> int:
-    return Autoscaler(settings or AutoscalerSettings()).desired_replicas(0, replicas, pods)
+    return Autoscaler(settings or AutoscalerSettings(behavior=AT_ONCE)).desired_replicas(0, replicas, pods)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,8 @@ def test_replicas_follow_the_algorithm_of_kubernetes(replicas: int, pods: list[P
 
 def test_the_largest_proposal_wins_and_an_unknown_one_forbids_scaling_down() -> None:
     def scale(*proposals: int | None) -> int:
-        return Autoscaler(AutoscalerSettings()).desired_replicas(0, 4, used(0.1, 0.1, 0.1, 0.1), proposals)
+        autoscaler = Autoscaler(AutoscalerSettings(behavior=AT_ONCE))
+        return autoscaler.desired_replicas(0, 4, used(0.1, 0.1, 0.1, 0.1), proposals)
 
     assert scale(3, 2) == 3
     assert scale(7) == 7
@@ -77,6 +82,13 @@ def test_scaling_down_waits_for_the_stabilization_window() -> None:
     autoscaler = Autoscaler(AutoscalerSettings())
     assert autoscaler.desired_replicas(0, 8, used(*[0.7] * 8)) == 8
     assert autoscaler.desired_replicas(150, 8, used(*[0.2] * 8)) == 8
+    assert autoscaler.desired_replicas(299, 8, used(*[0.2] * 8)) == 8
+    assert autoscaler.desired_replicas(301, 8, used(*[0.2] * 8)) == 3
+
+
+def test_the_first_recommendation_waits_for_the_stabilization_window_too() -> None:
+    autoscaler = Autoscaler(AutoscalerSettings())
+    assert autoscaler.desired_replicas(0, 8, used(*[0.2] * 8)) == 8
     assert autoscaler.desired_replicas(299, 8, used(*[0.2] * 8)) == 8
     assert autoscaler.desired_replicas(301, 8, used(*[0.2] * 8)) == 3
 

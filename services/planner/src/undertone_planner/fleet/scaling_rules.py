@@ -1,7 +1,8 @@
 """Limits on how fast a HorizontalPodAutoscaler changes the number of pods.
 
 Source: Kubernetes, pkg/controller/podautoscaler/horizontal.go, in the functions
-stabilizeRecommendationWithBehaviors and convertDesiredReplicasWithBehaviorRate.
+recordInitialRecommendation, stabilizeRecommendationWithBehaviors and
+convertDesiredReplicasWithBehaviorRate.
 """
 
 import math
@@ -53,7 +54,7 @@ class RateLimits:
 
     def __init__(self, behavior: Behavior) -> None:
         self._behavior = behavior
-        self._recommendations: deque[tuple[float, int]] = deque()
+        self._recommendations: deque[tuple[float, int]] | None = None
         self._added: deque[tuple[float, int]] = deque()
         self._removed: deque[tuple[float, int]] = deque()
 
@@ -68,11 +69,15 @@ class RateLimits:
 
     def _stabilize(self, now: float, current: int, recommended: int) -> int:
         up, down = self._behavior.up.stabilization_seconds, self._behavior.down.stabilization_seconds
-        while self._recommendations and self._recommendations[0][0] < now - max(up, down):
-            self._recommendations.popleft()
-        lowest = min((value for time, value in self._recommendations if time > now - up), default=recommended)
-        highest = max((value for time, value in self._recommendations if time > now - down), default=recommended)
-        self._recommendations.append((now, recommended))
+        if self._recommendations is None:
+            # The present number of pods counts as the recommendation before the first one.
+            self._recommendations = deque([(now, current)])
+        past = self._recommendations
+        while past and past[0][0] < now - max(up, down):
+            past.popleft()
+        lowest = min((value for time, value in past if time > now - up), default=recommended)
+        highest = max((value for time, value in past if time > now - down), default=recommended)
+        past.append((now, recommended))
         return min(max(current, min(lowest, recommended)), max(highest, recommended))
 
     def _limit(self, now: float, current: int, desired: int, minimum: int, maximum: int) -> int:
