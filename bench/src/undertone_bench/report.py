@@ -140,7 +140,7 @@ class Summary:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises FileNotFoundError, and BenchError if the file is not a summary."""
+        """Raises BenchError if the file does not exist or is not a summary."""
         return cls._parse(_read_json(path), path)
 
     @classmethod
@@ -206,7 +206,7 @@ class Report:
     def read(cls, path: Path) -> Self:
         """The summary and samples of a written report, without its plot.
 
-        Raises FileNotFoundError, and BenchError if the file is not a report.
+        Raises BenchError if the file does not exist or is not a report.
         """
         found = _read_json(path)
         if not {"summary", "samples"} <= found.keys():
@@ -217,6 +217,8 @@ class Report:
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BenchError(f"{path} does not exist: measure first, without --append") from None
     except ValueError as error:
         raise BenchError(f"{path} is not JSON: {error}") from None
     return found if isinstance(found, dict) else {}

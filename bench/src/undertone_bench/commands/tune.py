@@ -20,6 +20,9 @@ from undertone_bench.tuning.trial import Objective, Trial, measure, search
 
 BENCHMARK: Final = "tune"
 
+_ORIGIN: Final = "Settings of a pod by"
+"""The start of a file of values."""
+
 _MIN_TRIALS: Final = 20
 _SHARE: Final = 10
 """A search has one trial for this number of setups."""
@@ -77,7 +80,11 @@ Examples:
 @seconds_option("--seconds", 6.0, "Duration of each measurement. Use the time of ten of the longest calls or more.")
 @click.option("--grid", is_flag=True, help="Measure all setups.")
 @click.option("--append", is_flag=True, help="Keep the trials of the report in --output, and do not repeat them.")
-@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="File for the chart's values of the best setup.")
+@click.option(
+    "--write",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for the chart's values of the best setup. Only such a file is replaced.",
+)
 @reporting
 def tune(
     model: str,
@@ -106,6 +113,8 @@ def tune(
     """
     if write is not None and not write.parent.is_dir():
         raise click.UsageError(f"--write {write}: there is no folder {write.parent}: create it, or name another")
+    if write is not None and write.exists() and not write.read_text(encoding="utf-8").startswith(f"# {_ORIGIN}"):
+        raise click.UsageError(f"--write {write} exists and is not of undertone-bench tune: name a new file")
     goal = Objective(objective, p99)
     models = _models(model, precisions)
     setups = all_setups(
@@ -161,7 +170,7 @@ def chart_values(report: Report, objective: Objective, best: Trial, trials: int,
     """The chart's values as YAML. Comments say how they were found."""
     summary = report.summary
     evidence = (
-        f"Settings of a pod by `{summary.command}`, {summary.date}.",
+        f"{_ORIGIN} `{summary.command}`, {summary.date}.",
         f"Machine: {summary.environment}.",
         f"Objective: {objective}. {trials} of {setups} setups were measured with undertone-dev-server.",
         f"Best: {best.setup}: {best.rate:.2f} paragraphs/s, {best.rate_per_cpu:.2f} for each CPU.",

@@ -31,7 +31,10 @@ def _parse_languages(_: click.Context, __: click.Parameter, value: str | None) -
     """ISO 639-1 codes, separated by commas; none is an empty tuple."""
     if value is None or value == "none":
         return None if value is None else ()
-    return tuple(dict.fromkeys(code.strip() for code in value.split(",")))
+    codes = tuple(dict.fromkeys(code.strip() for code in value.split(",")))
+    if "" in codes:
+        raise click.BadParameter(f"{value!r} has an empty code: use ISO 639-1 codes such as en,de, or none")
+    return codes
 
 
 @click.command()

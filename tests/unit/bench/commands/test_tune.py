@@ -56,6 +56,8 @@ def test_the_best_setup_is_written_as_values_with_its_evidence(
     assert "Objective: offline. 5 of 5 setups were measured" in text
     assert "195.31 paragraphs/s" in text
     assert text.startswith("# Settings of a pod by `undertone-bench ")
+    again = CliRunner().invoke(main, [*arguments, f"--write={path}"])
+    assert again.exit_code == 0, again.output
 
 
 def test_more_calls_than_cpus_are_wrong_usage(arguments: list[str]) -> None:
@@ -73,4 +75,10 @@ def test_outputs_are_checked_before_the_first_trial(measured: list[PodSetup], ar
     refused = CliRunner().invoke(main, [*arguments, f"--output={tmp_path / 'file' / 'results'}"])
     assert refused.exit_code == 2
     assert "cannot be created: Not a directory. Name another folder" in refused.output
+    refused = CliRunner().invoke(main, [*arguments, f"--write={tmp_path / 'file'}"])
+    assert refused.exit_code == 2
+    assert "exists and is not of undertone-bench tune: name a new file" in refused.output
+    refused = CliRunner().invoke(main, [*arguments, "--append"])
+    assert refused.exit_code == 1
+    assert "tune-emotions-offline.json does not exist: measure first, without --append" in refused.output
     assert not measured

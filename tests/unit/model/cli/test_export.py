@@ -36,6 +36,7 @@ def test_precision_without_cpu_information_is_fp32(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--languages", "de"], "--languages de needs --sample: a file of texts in these languages"),
+        (["--languages", "en,", "--sample"], "'en,' has an empty code: use ISO 639-1 codes such as en,de, or none"),
         (["--languages", "en,xx", "--sample"], "--languages 'xx' is unknown to the language detector"),
         (["--languages", "de", "--sample"], "at least 100 texts, but tales.txt has 4"),
     ],

@@ -100,7 +100,7 @@ demand_options = option_group(
         default=Batch(paragraphs=1, within_seconds=1).max_in_flight,
         show_default=True,
         metavar="N",
-        help="Largest number of calls in flight of a client.",
+        help="Maximum number of calls in flight of a client.",
     ),
     click.option(
         "--batch-items",
@@ -108,19 +108,19 @@ demand_options = option_group(
         default=Batch(paragraphs=1, within_seconds=1).call_paragraphs,
         show_default=True,
         metavar="N",
-        help="Paragraphs of a call of the batch job, as in undertone score.",
+        help="Maximum number of paragraphs in a call of the batch job, as in undertone score.",
     ),
     click.option(
         "--readers-per-second",
         type=NumberRange(min=0, min_open=True),
         metavar="R",
-        help="Calls of one paragraph a second, at the peak.",
+        help="Calls of readers per second, at the peak. A call has one paragraph.",
     ),
     click.option(
         "--p99",
         type=NumberRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="Duration that 99 % of the readers' calls keep.",
+        help="Maximum p99 latency of the calls of readers.",
     ),
     click.option(
         "--max-tokens",
@@ -128,7 +128,7 @@ demand_options = option_group(
         default=512,
         show_default=True,
         metavar="TOKENS",
-        help="Longest sequence of the model. Longer paragraphs are computed in chunks.",
+        help="Maximum sequence length of the model. Longer paragraphs are computed in chunks.",
     ),
 )
 """Adds the argument `demand` to a command."""

@@ -50,10 +50,10 @@ def _cells(plan: Plan, *, has_batch: bool, has_readers: bool) -> Iterable[str]:
     yield f"{plan.pods:,}"
     yield f"{plan.nodes:,}"
     if has_batch:
-        yield f"{plan.seconds / 3600:,.1f}"
+        yield _hours(plan.seconds / 3600)
     if has_readers:
         yield "–" if plan.p99_seconds is None else f"{plan.p99_seconds:.2f}"
-    yield f"{plan.cpu_hours:,.0f}"
+    yield _whole(plan.cpu_hours)
     yield f"${plan.cost:,.2f}" if plan.cost < 100 else f"${plan.cost:,.0f}"
     yield f"${plan.cost_per_million:,.2f}"
 
@@ -79,9 +79,9 @@ def _rows(plan: Plan, types: NodeTypes, calibration: NamedCalibration, lengths: 
     )
     yield "", ""
     yield "pods", _pods(plan)
-    yield "nodes", f"{plan.nodes:,}, with {setting.pods_per_node} pods each"
+    yield "nodes", f"{plan.nodes:,}, with at most {setting.pods_per_node} pods each"
     if batch is not None:
-        yield "hours", f"{plan.seconds / 3600:,.1f} ({plan.steady_rate:,.0f} paragraphs a second in the steady state)"
+        yield "hours", f"{_hours(plan.seconds / 3600)} ({plan.steady_rate:,.0f} paragraphs a second in the steady state)"
         timeout = plan.client_timeout
         option = (
             ""
@@ -94,7 +94,8 @@ def _rows(plan: Plan, types: NodeTypes, calibration: NamedCalibration, lengths: 
         source = "closed form" if closed is None else f"fleet model; the closed form gives {closed:.2f} s"
         yield "p99", f"{plan.p99_seconds:.2f} s ({source})"
     yield "cost", _cost(plan, types)
-    yield "CPU-hours", f"{plan.cpu_hours:,.0f} (hardware threads), {plan.core_hours:,.0f} core-hours"
+    period = " in an hour" if batch is None else ""
+    yield "CPU-hours", f"{_whole(plan.cpu_hours)} (hardware threads), {_whole(plan.core_hours)} core-hours{period}"
     if batch is not None:
         yield "course", _course(plan)
     for index, limitation in enumerate(plan.limitations):
@@ -132,11 +133,19 @@ def _cost(plan: Plan, types: NodeTypes) -> str:
 def _course(plan: Plan) -> str:
     if not plan.simulated_seconds:
         return "closed form, without the fleet model"
-    closed = "" if plan.closed_form_seconds is None else f"; the closed form gives {plan.closed_form_seconds / 3600:,.1f} h"
+    closed = "" if plan.closed_form_seconds is None else f"; the closed form gives {_hours(plan.closed_form_seconds / 3600)} h"
     if plan.simulated_seconds >= plan.seconds:
         return f"the whole job in the fleet model{closed}"
     simulated = duration_text(plan.simulated_seconds)
     return f"{simulated} in the fleet model, until the fleet was steady; the rest is extrapolated{closed}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f}" if hours >= 0.1 else f"{hours:.2g}"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _rate(rate: float) -> str:
