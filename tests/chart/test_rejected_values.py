@@ -79,7 +79,7 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
     (keda(jobs={"enabled": True}), "autoscaling.keda.jobs.enabled is true, but Prometheus gets no metrics of the jobs"),
     (keda(jobs={"paragraphsPerSecond": 0}), "/autoscaling/keda/jobs/paragraphsPerSecond'"),
     (keda(jobs={"headroom": 0.9}), "/autoscaling/keda/jobs/headroom'"),
-    (schedule(timeZone="Mars/Phobos"), "autoscaling.keda.schedules.timeZone is Mars/Phobos, which is no time zone"),
+    (schedule(timeZone="Mars/Phobos"), "autoscaling.keda.schedules.timeZone is Mars/Phobos, which is not a time zone"),
     (schedule(end="0 1 * * *"), "autoscaling.keda.schedules has the start and the end 0 1 * * *: use different times"),
     (schedule(start="@daily"), "/autoscaling/keda/schedules/0/start'"),
     (
@@ -151,7 +151,7 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
     # Jobs.
     (
         daily(timeZone="Mars/Phobos"),
-        "batch.daily.timeZone is Mars/Phobos, which is no time zone: use a name such as Europe/Berlin",
+        "batch.daily.timeZone is Mars/Phobos, which is not a time zone: use a name such as Europe/Berlin",
     ),
     (daily(timeZone="Local"), "batch.daily.timeZone is Local"),
     (daily(schedule="99 2 * * *"), "/batch/daily/schedule'"),

@@ -121,7 +121,7 @@ def test_the_cpu_target_is_relative_to_the_cpus_that_the_model_server_can_use(
     assert [trigger["metadata"]["value"] for trigger in keda if trigger["type"] == "cpu"] == [str(percent)]
 
 
-def test_notes_say_that_the_fleet_sleeps(chart: Chart) -> None:
+def test_notes_say_that_the_fleet_is_scaled_to_zero(chart: Chart) -> None:
     text = "KEDA stops all pods while there is no work."
     assert chart.notes(COMBINATIONS["scale to zero"]).lstrip().startswith(text)
     assert text not in chart.notes()

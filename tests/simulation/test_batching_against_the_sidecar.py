@@ -126,10 +126,10 @@ async def sidecar(pod: Pod) -> Result:
 
 PODS = {
     "job": Pod(0.01, 0.0003, slots=2, job_calls=8),
-    "job, dear calls": Pod(0.05, 0.0003, slots=1, job_calls=4),
+    "job, long calls": Pod(0.05, 0.0003, slots=1, job_calls=4),
     "readers": Pod(0.01, 0.0003, slots=2, load=0.6),
-    "readers, cheap calls": Pod(0.001, 0.001, slots=2, load=0.6),
-    "readers, dear calls": Pod(0.05, 0.0003, slots=2, load=0.6),
+    "readers, short calls": Pod(0.001, 0.001, slots=2, load=0.6),
+    "readers, long calls": Pod(0.05, 0.0003, slots=2, load=0.6),
     "job beside readers": Pod(0.01, 0.0003, slots=2, load=0.2, job_calls=8),
     "job beside readers, one slot": Pod(0.004, 0.0006, slots=1, load=0.3, job_calls=6),
 }

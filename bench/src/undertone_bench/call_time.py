@@ -72,7 +72,8 @@ class CallTime:
 def sample_batches(sequences: Sequence[Ids], budget: int, calls: int, *, seed: int = 7) -> list[Batch]:
     """About `calls` batches of several sizes up to `budget` padded tokens, in random order.
 
-    They have the sequences' own lengths, because attention makes long sequences dearer.
+    They have the sequences' own lengths, because the cost of attention grows with their
+    square.
     """
     groups = [optimal_batches(sequences, max(1, int(budget * share))) for share in BUDGET_SHARES]
     groups.append([Batch.of([ids]) for ids in sequences])

@@ -56,6 +56,6 @@ zones, as Asia/Tokyo shows. Argument: (dict "path" "batch.daily.timeZone" "zone"
 {{- $utc := list "UTC" "UCT" "Zulu" "Universal" "Etc/UTC" "Etc/UCT" "Etc/Zulu" "Etc/Universal" }}
 {{- $known := or (ne (dateInZone "MST" now "Asia/Tokyo") "JST") (has $zone $utc) (ne (dateInZone "MST" now $zone) "UTC") }}
 {{- if or (not $known) (has (lower $zone) (list "" "local")) }}
-{{- fail (printf "%s is %s, which is no time zone: use a name such as Europe/Berlin or Etc/UTC" .path $zone) }}
+{{- fail (printf "%s is %s, which is not a time zone: use a name such as Europe/Berlin or Etc/UTC" .path $zone) }}
 {{- end }}
 {{- end }}

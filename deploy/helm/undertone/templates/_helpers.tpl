@@ -75,7 +75,7 @@ the chart. Argument: (dict "root" $ "image" .Values.sidecar.image).
 {{- end }}
 
 {{/* "true" if the autoscaler can stop all pods, else empty. */}}
-{{- define "undertone.sleeps" -}}
+{{- define "undertone.scalesToZero" -}}
 {{- if and (eq .Values.autoscaling.type "keda") (eq (int .Values.autoscaling.minReplicas) 0) }}true{{ end }}
 {{- end }}
 

@@ -3,10 +3,10 @@
 {{- $root := . -}}
 {{- $pods := include "undertone.series" (dict "root" . "component" "inference") -}}
 {{- $autoscaler := include "undertone.componentName" (dict "root" . "component" "inference") -}}
-{{- /* Nothing is wrong without pods if the fleet sleeps, or has just been started. */ -}}
-{{- $awake := "" -}}
-{{- if include "undertone.sleeps" . -}}
-{{- $awake = printf " and on () min_over_time(kube_deployment_spec_replicas{namespace=%q, deployment=%q}[15m]) > 0" .Release.Namespace $autoscaler -}}
+{{- /* Missing pods are no fault if the fleet is scaled to zero, or has just been started. */ -}}
+{{- $hasPods := "" -}}
+{{- if include "undertone.scalesToZero" . -}}
+{{- $hasPods = printf " and on () min_over_time(kube_deployment_spec_replicas{namespace=%q, deployment=%q}[15m]) > 0" .Release.Namespace $autoscaler -}}
 {{- end -}}
 {{- $front := include "undertone.componentName" (dict "root" . "component" "envoy") -}}
 - name: undertone-serving
@@ -16,7 +16,7 @@
     {{- if and .noHealthyPods (eq $root.Values.loadBalancer.type "envoy") }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneNoHealthyPods" "alert" .noHealthyPods) | nindent 6 }}
       expr: |
-        max(envoy_cluster_membership_healthy{ {{- include "undertone.series" (dict "root" $root "component" "envoy") }}, envoy_cluster_name="sidecars"}) == 0{{ $awake }}
+        max(envoy_cluster_membership_healthy{ {{- include "undertone.series" (dict "root" $root "component" "envoy") }}, envoy_cluster_name="sidecars"}) == 0{{ $hasPods }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneNoHealthyPods") | nindent 8 }}
         summary: No healthy sidecar
@@ -25,7 +25,7 @@
     {{- with .metricsMissing }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneMetricsMissing" "alert" .) | nindent 6 }}
       expr: |
-        absent(undertone_ready{ {{- $pods }}}){{ $awake }}
+        absent(undertone_ready{ {{- $pods }}}){{ $hasPods }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneMetricsMissing") | nindent 8 }}
         summary: No metrics of the sidecars
@@ -51,7 +51,7 @@
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBreakerOpen" "alert" .) | nindent 6 }}
       # Not closed means open or half open. The state is half open during a trial call.
       expr: |
-        max by (pod) (undertone_client_breaker_state{namespace={{ $root.Release.Namespace | quote }}, state="closed"}) == 0{{ $awake }}
+        max by (pod) (undertone_client_breaker_state{namespace={{ $root.Release.Namespace | quote }}, state="closed"}) == 0{{ $hasPods }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneBreakerOpen") | nindent 8 }}
         summary: The circuit breaker of a client is open

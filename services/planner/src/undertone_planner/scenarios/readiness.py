@@ -85,12 +85,12 @@ def scale_up(
 
 
 def scale_to_zero(settings: FleetSettings, job: JobSettings, *, floor: JobPods, finish_by_seconds: float) -> JobRun:
-    """A job that wakes a fleet without pods, and waits for it. After the job, the pods go."""
+    """A job that waits for the first pod of a fleet. After the job, all pods are removed."""
     keda = replace(settings.keda or KedaSettings(), min_replicas=0)
-    asleep = replace(settings, pods=0, keda=keda)
+    without_pods = replace(settings, pods=0, keda=keda)
     patient = replace(job, client=replace(job.client, breaker=BreakerSettings(patience_seconds=JOB_PATIENCE_SECONDS)))
     watch_seconds = 2 * keda.cooldown_seconds
-    return run(_job_run(asleep, patient, floor, finish_by_seconds, watch_seconds=watch_seconds))
+    return run(_job_run(without_pods, patient, floor, finish_by_seconds, watch_seconds=watch_seconds))
 
 
 async def _job_run(
