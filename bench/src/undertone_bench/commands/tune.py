@@ -79,7 +79,11 @@ Examples:
 @click.option("--trials", type=click.IntRange(1), help="Pods that are measured. Default: a tenth of all setups, at least 20.")
 @seconds_option("--seconds", 6.0, "Duration of each measurement. Use the time of ten of the longest calls or more.")
 @click.option("--grid", is_flag=True, help="Measure all setups.")
-@click.option("--append", is_flag=True, help="Keep the trials of the report in --output, and do not repeat them.")
+@click.option(
+    "--append",
+    is_flag=True,
+    help="Keep the trials of the report in --output, and do not repeat them. --texts and --seconds must be the same.",
+)
 @click.option(
     "--write",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -130,7 +134,9 @@ def tune(
         raise click.UsageError("no setup is possible: use at most as many --calls as --cpus, and 2 threads for each CPU in all")
     first_cpus(max(setup.cpus for setup in setups))
     experiments = {name: Experiment.create(found, texts, 1) for name, found in models.items()}
-    subject = f"{next(iter(models.values())).contract.name}-{objective}"
+    # Trials with another bound must not be appended.
+    bound = f"-{p99:g}s" if objective == "server" else ""
+    subject = f"{next(iter(models.values())).contract.name}-{objective}{bound}"
     known: dict[PodSetup, Trial] = {}
     if append:
         output: Path = click.get_current_context().params["output"]

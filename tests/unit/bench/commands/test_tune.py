@@ -82,3 +82,17 @@ def test_outputs_are_checked_before_the_first_trial(measured: list[PodSetup], ar
     assert refused.exit_code == 1
     assert "tune-emotions-offline.json does not exist: measure first, without --append" in refused.output
     assert not measured
+
+
+def test_trials_of_another_bound_are_not_appended(measured: list[PodSetup], arguments: list[str], tmp_path: Path) -> None:
+    server = [*arguments, "--objective=server", "--batch-tokens=512", "--grid"]
+    assert CliRunner().invoke(main, [*server, "--p99=0.3"]).exit_code == 0
+    assert CliRunner().invoke(main, [*server, "--p99=0.3", "--append"]).exit_code == 0
+    assert len(measured) == 1
+    other = CliRunner().invoke(main, [*server, "--p99=1"])
+    assert other.exit_code == 0
+    assert len(measured) == 2
+    assert {path.name for path in tmp_path.glob("tune-*.json")} == {
+        "tune-emotions-server-0.3s.json",
+        "tune-emotions-server-1s.json",
+    }
