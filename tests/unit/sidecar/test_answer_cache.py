@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from undertone_protos.v1 import classifier_pb2
 from undertone_sidecar.answer_cache import AnswerCache, CachedClassifier
+from undertone_sidecar.answers import Answer, Classified, Outcome, Paragraph, StageSeconds
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import OverloadedError
 from undertone_sidecar.events import CacheRead, Event
 from undertone_sidecar.model import Model, read_model
-from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, StageSeconds
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.testing import running_pod, write_version
 

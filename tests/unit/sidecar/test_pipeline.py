@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from undertone_protos.v1 import contract_pb2
+from undertone_sidecar.answers import Answer, Classified, Paragraph
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import (
@@ -22,7 +23,7 @@ from undertone_sidecar.errors import (
 )
 from undertone_sidecar.events import Event, Tokenized
 from undertone_sidecar.model import Model, read_model
-from undertone_sidecar.pipeline import Answer, Classified, Paragraph, Pipeline
+from undertone_sidecar.pipeline import Pipeline
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.testing import FakeBackend, FakeClock, probabilities, write_version
 

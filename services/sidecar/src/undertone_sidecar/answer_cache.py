@@ -5,14 +5,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final
 
+from undertone_sidecar.answers import Answer, Classified, Classifier, Outcome, Paragraph, StageSeconds
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import OverloadedError, ParagraphError
 from undertone_sidecar.events import CacheRead, Listener, ignore
 from undertone_sidecar.model import Model
-from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph, StageSeconds
 from undertone_sidecar.request_limits import RequestLimits
 
 ENTRY_BYTES: Final = 640
@@ -72,18 +72,6 @@ class AnswerCache:
 
 def _size(answer: Classified) -> int:
     return ENTRY_BYTES + answer.probabilities.nbytes
-
-
-class Classifier(Protocol):
-    """Scores paragraphs, as Pipeline does."""
-
-    def model(self) -> Model:
-        """The served model. Raises UnavailableError."""
-
-    async def classify(
-        self, paragraphs: Sequence[Paragraph], policy: OverlengthPolicy, deadline: float, lane: Lane, caller: str
-    ) -> Answer:
-        """See Pipeline.classify."""
 
 
 class CachedClassifier:

@@ -10,8 +10,9 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
+from undertone_sidecar.answers import Answer, Classified, Outcome, Paragraph, StageSeconds
 from undertone_sidecar.batching import Lane, MicroBatcher, Request, Scored
-from undertone_sidecar.chunks import Chunk, OverlengthPolicy, Probabilities, merge, split
+from undertone_sidecar.chunks import Chunk, OverlengthPolicy, merge, split
 from undertone_sidecar.errors import (
     DeadlineError,
     ModelServerLostError,
@@ -35,47 +36,6 @@ _MAX_VERSIONS_PER_CALL: Final = 5
 
 _MAX_BLOCKING_SECONDS: Final = 0.002
 """Time that one call may use the event loop for at a stretch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph as the caller sent it."""
-
-    text: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Classified:
-    """Result of one paragraph. `tokens` is the whole paragraph and one set of special tokens."""
-
-    probabilities: Probabilities
-    tokens: int
-    truncated: bool
-    chunks: int
-    flags: Flags = ()
-
-
-Outcome = Classified | BaseException
-"""Result of one paragraph, or the reason why it has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageSeconds:
-    """Duration of each stage in seconds: the longest of the call's paragraphs."""
-
-    tokenize: float
-    queue: float
-    predict: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """One outcome for each paragraph of a call, in order, all from the same model version."""
-
-    model: Model
-    outcomes: tuple[Outcome, ...]
-    stages: StageSeconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from google.rpc import status_pb2
 from undertone_protos.v1 import classifier_pb2
 
+from undertone_sidecar.answers import Answer, Classified
 from undertone_sidecar.contract import Contract
 from undertone_sidecar.errors import status_of
-from undertone_sidecar.pipeline import Answer, Classified
 
 
 def classify_response(

@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from undertone_sidecar.answer_cache import Classifier
+from undertone_sidecar.answers import Answer, Classified, Classifier, Outcome, Paragraph
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.call_guard import PUSHBACK
 from undertone_sidecar.caller import CURRENT_CALLER
@@ -24,7 +24,6 @@ from undertone_sidecar.errors import SHUTTING_DOWN, OverloadedError, RequestErro
 from undertone_sidecar.events import LabelsAssigned, Listener, ParagraphsAnswered, ignore
 from undertone_sidecar.flags import flag_name
 from undertone_sidecar.model import Model
-from undertone_sidecar.pipeline import Answer, Classified, Outcome, Paragraph
 from undertone_sidecar.refusal_pace import RefusalPace
 from undertone_sidecar.request_limits import RequestLimits
 

@@ -6,9 +6,9 @@ from typing import Final
 
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
+from undertone_sidecar.answers import Classified, Outcome, Paragraph
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import RequestError, status_of
-from undertone_sidecar.pipeline import Classified, Outcome, Paragraph
 from undertone_sidecar.request_limits import text_bytes
 from undertone_sidecar.responses import batch_response, classify_response
 from undertone_sidecar.scoring import Context, Scoring, abort, deadline_and_lane, lane_of, pushback

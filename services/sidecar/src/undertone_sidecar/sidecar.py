@@ -16,7 +16,8 @@ from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEvent
 
 from undertone_sidecar import grpc_server
 from undertone_sidecar.activity import Activity
-from undertone_sidecar.answer_cache import AnswerCache, CachedClassifier, Classifier
+from undertone_sidecar.answer_cache import AnswerCache, CachedClassifier
+from undertone_sidecar.answers import Classifier
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.call_guard import CallGuard, CallLimits
 from undertone_sidecar.cpu import Machine, ThreadPlan, oversubscription, plan_threads, read_machine

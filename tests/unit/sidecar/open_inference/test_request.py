@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from undertone_protos.inference import open_inference_pb2
+from undertone_sidecar.answers import Paragraph
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import OverlengthPolicy
 from undertone_sidecar.errors import ParagraphError, RequestError
 from undertone_sidecar.open_inference.parameters import InferOptions
 from undertone_sidecar.open_inference.raw_bytes import pack
 from undertone_sidecar.open_inference.request import read_request
-from undertone_sidecar.pipeline import Paragraph
 from undertone_sidecar.request_limits import RequestLimits
 
 LIMITS = RequestLimits(paragraph_bytes=60, paragraph_characters=50, batch_paragraphs=4, batch_bytes=100)

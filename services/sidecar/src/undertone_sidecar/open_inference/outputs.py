@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from undertone_protos.inference import open_inference_pb2
 
+from undertone_sidecar.answers import Classified
 from undertone_sidecar.contract import Contract
 from undertone_sidecar.errors import RequestError
 from undertone_sidecar.flags import flag_name
 from undertone_sidecar.open_inference import raw_bytes
 from undertone_sidecar.open_inference.parameters import shown
 from undertone_sidecar.open_inference.request import BYTES, ID
-from undertone_sidecar.pipeline import Classified
 
 ANY_SIZE: Final = -1
 

@@ -6,10 +6,10 @@ from typing import Final
 
 from undertone_protos.inference import open_inference_pb2
 
+from undertone_sidecar.answers import Paragraph
 from undertone_sidecar.errors import ParagraphError, RequestError
 from undertone_sidecar.open_inference import raw_bytes
 from undertone_sidecar.open_inference.parameters import InferOptions, check_names, shown
-from undertone_sidecar.pipeline import Paragraph
 from undertone_sidecar.request_limits import MAX_ID_CHARACTERS, RequestLimits
 
 TEXT: Final = "text"

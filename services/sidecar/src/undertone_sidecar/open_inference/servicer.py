@@ -7,13 +7,13 @@ from typing import Final
 
 from undertone_protos.inference import open_inference_pb2, open_inference_pb2_grpc
 
+from undertone_sidecar.answers import Answer, Classified
 from undertone_sidecar.contract import Contract
 from undertone_sidecar.errors import ModelNotFoundError, RequestError
 from undertone_sidecar.health import OPEN_INFERENCE, Health
 from undertone_sidecar.open_inference.outputs import ANY_SIZE, Rows, fill, outputs_of, select
 from undertone_sidecar.open_inference.parameters import shown
 from undertone_sidecar.open_inference.request import BYTES, ID, TEXT, InferRequest, prefix, read_request
-from undertone_sidecar.pipeline import Answer, Classified
 from undertone_sidecar.scoring import Context, Scoring, abort, deadline_and_lane, lane_of
 
 EXTENSIONS: Final = ("binary_tensor_data",)
