@@ -218,3 +218,21 @@ async def test_no_answers_are_kept_by_default(tmp_path: Path) -> None:
             await pod.stub.Classify(classifier_pb2.ClassifyRequest(text="rain"))
         assert len(pod.serving.shapes) == warm + 2
         assert "undertone_cache_paragraphs_total{" not in await pod.metrics()
+
+
+async def test_a_new_version_answers_the_known_texts_of_a_call_too(tmp_path: Path) -> None:
+    """The labels differ, because a response must not mix two versions."""
+    write_version(tmp_path / "emotions", 1)
+    rain, snow = (classifier_pb2.Paragraph(text=text) for text in ("rain", "snow"))
+    async with running_pod(tmp_path / "emotions", poll_seconds=60, cache_bytes=LARGE) as pod:
+        first = await pod.stub.ClassifyBatch(classifier_pb2.ClassifyBatchRequest(paragraphs=[rain]))
+        assert first.model.version == 1
+        write_version(tmp_path / "emotions", 2, labels=("calm", "storm"))
+        pod.serving.versions = {2}
+        pod.serving.labels = 2
+        for paragraphs in ([rain, snow], [rain]):
+            reply = await pod.stub.ClassifyBatch(classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs))
+            assert (reply.model.version, tuple(reply.labels)) == (2, ("calm", "storm"))
+            assert [len(result.classification.probabilities) for result in reply.results] == [2] * len(paragraphs)
+        await pod.wait_metric('undertone_cache_paragraphs_total{result="hit"}', 1)
+        await pod.wait_metric('undertone_cache_paragraphs_total{result="miss"}', 3)
