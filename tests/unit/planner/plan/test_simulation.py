@@ -112,3 +112,10 @@ def test_a_plan_whose_paragraphs_fail_before_the_first_pod_is_ready_is_refused()
     with pytest.raises(PlanRefusedError, match="10000 paragraphs of the job failed") as found:
         simulated_plan(make_plan(setting(values=ASLEEP, node=slow), batch_load(10_000, 20)))
     assert found.value.constraint is Constraint.BOOT_TIME
+
+
+@pytest.mark.parametrize("per_second", [0.02, 1e-9])
+def test_the_calls_of_few_readers_end_before_the_horizon(per_second: float) -> None:
+    plan = make_plan(setting(values=FOUR_READY), readers_load(per_second, 1.0))
+    simulated = simulated_plan(plan)
+    assert simulated.p99_seconds == pytest.approx(plan.p99_seconds, rel=0.2)

@@ -111,7 +111,7 @@ def _with(plan: Plan, found: SimulatedRun) -> Plan:
         simulated_seconds=found.simulated_seconds,
         steady_rate=found.steady_rate,
         closed_form_seconds=plan.seconds,
-        p99_seconds=found.p99_seconds,
+        p99_seconds=plan.p99_seconds if found.p99_seconds is None else found.p99_seconds,
         closed_form_p99_seconds=plan.p99_seconds,
         limitations=limitations,
     )

@@ -34,7 +34,7 @@ SETTLE_SECONDS: Final = 150.0
 HORIZON_SECONDS: Final = 4 * 3600.0
 """The longest simulated time."""
 READER_CALLS: Final = 4000
-"""Calls of readers from which their p99 is measured."""
+"""Calls of readers from which their p99 is measured, or fewer within half of HORIZON_SECONDS."""
 
 Progress = Callable[[float, int], None]
 """Receives the simulated seconds and the number of ready pods."""
@@ -51,7 +51,7 @@ class SimulatedRun:
         pods: Ready pods in the steady state.
         steady_rate: Paragraphs a second of the batch in the steady state.
         p99_seconds: 99th percentile of the duration of readers' calls in the steady state. None
-            without readers, and infinite if more than 1 % of their calls fail.
+            without calls of readers, and infinite if more than 1 % of their calls fail.
         failed: Paragraphs of the batch without a score.
         is_steady: Whether the fleet was steady within the horizon.
     """
@@ -157,7 +157,8 @@ class _Simulation:
         calls, failures = self._reader_calls()
         window = WINDOW_SECONDS
         if self._plan.load.readers is not None:
-            window = max(window if job else 0.0, READER_CALLS / self._plan.load.readers.per_second)
+            calls_seconds = min(READER_CALLS / self._plan.load.readers.per_second, HORIZON_SECONDS / 2)
+            window = max(window if job else 0.0, calls_seconds)
         while now() - started < window and not (job is not None and job.done()):
             await self._sleep(job)
             self._record(fleet, job)
@@ -218,6 +219,8 @@ class _Simulation:
         if self._readers is None:
             return None
         latencies, failed = self._readers.latencies[calls:], self._readers.failed - failures
+        if not latencies and not failed:
+            return None
         return quantile([*latencies, *([math.inf] * failed)], P99)
 
 
