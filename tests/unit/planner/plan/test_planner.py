@@ -248,3 +248,9 @@ def test_one_pod_suffices_for_few_readers_of_a_fleet_without_a_minimum() -> None
     plan = make_plan(setting(values=ChartValues(autoscaler="keda", min_replicas=0)), readers_load(1, 1.0))
     assert plan.pods == plan.start_pods == 1
     assert plan.limitations[0].reason.startswith("0 pods would be overloaded")
+
+
+def test_more_readers_than_any_plan_has_pods_for_are_refused() -> None:
+    refused = refusal(readers_load(1e9, 1.0), values=MANY)
+    assert refused.constraint is Constraint.P99
+    assert refused.reason == "1e+09 calls a second need more than 100,000 pods"

@@ -110,7 +110,11 @@ def _pods_for_readers(capacity: Capacity, readers: Readers) -> int:
     beside_batch = capacity.load.batch is not None
     alone = capacity.pod_p99(0.0, beside_batch=beside_batch)
     if alone <= readers.p99_seconds:
-        return _smallest(lambda pods: capacity.p99(readers, pods) <= readers.p99_seconds)
+        pods = _smallest(lambda pods: capacity.p99(readers, pods) <= readers.p99_seconds)
+        if pods > MOST_PODS:
+            reason = f"{readers.per_second:g} calls a second need more than {MOST_PODS:,} pods"
+            raise PlanRefusedError(Constraint.P99, reason, "divide the calls between several fleets, or use faster nodes")
+        return pods
     if capacity.pod_p99(0.0, beside_batch=False) <= readers.p99_seconds:
         busy = capacity.speed.beside_readers(capacity.load.lengths).full_call_seconds
         reason = (
