@@ -201,7 +201,7 @@ def _read(sample: Mapping[str, Any]) -> _Comparison:
 
 def _report(subject: str, found: Sequence[_Comparison]) -> Report:
     if not found:
-        raise BenchError("nothing was measured: a pod with --model-server tensorflow is not killed")
+        raise BenchError("nothing was measured: --load kill needs --model-server fake")
     figures = []
     for name, label, goal in (("rate", "throughput", 0.1), ("p50", "p50", 0.25), ("p99", "p99", 0.25)):
         deviations = [abs(deviation) for one in found if (deviation := one.deviation(name)) is not None]

@@ -150,7 +150,9 @@ def _calibration(
             sample_tokens=tuple(sorted({sample.tokens for sample in samples})),
         )
     except CalibrationError as error:
-        raise BenchError(f"the measured calls fit no line ({error}): use an idle machine, or increase --seconds") from None
+        raise BenchError(
+            f"the durations of the measured calls do not fit a + b·tokens ({error}): use an idle machine, or increase --seconds"
+        ) from None
 
 
 def _report(found: Sequence[_Measured]) -> Report:

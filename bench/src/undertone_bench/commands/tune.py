@@ -77,7 +77,7 @@ Examples:
     "--p99", default=0.3, show_default=True, type=POSITIVE, metavar="SECONDS", help="Maximum p99 latency of --objective server."
 )
 @click.option("--trials", type=click.IntRange(1), help="Pods that are measured. Default: a tenth of all setups, at least 20.")
-@seconds_option("--seconds", 6.0, "Duration of each measurement. Use the time of ten of the longest calls or more.")
+@seconds_option("--seconds", 6.0, "Duration of each measurement. Use at least ten times the duration of the longest call.")
 @click.option("--grid", is_flag=True, help="Measure all setups.")
 @click.option(
     "--append",
@@ -117,7 +117,7 @@ def tune(
     """
     if write is not None and not write.parent.is_dir():
         raise click.UsageError(f"--write {write}: there is no folder {write.parent}: create it, or name another")
-    if write is not None and write.exists() and not write.read_text(encoding="utf-8").startswith(f"# {_ORIGIN}"):
+    if write is not None and write.exists() and not write.read_bytes().startswith(f"# {_ORIGIN}".encode()):
         raise click.UsageError(f"--write {write} exists and is not of undertone-bench tune: name a new file")
     goal = Objective(objective, p99)
     models = _models(model, precisions)
