@@ -114,7 +114,7 @@ async def _contact(
     version: str,
     report: Callable[[str], None],
 ) -> "_Service":
-    option = "--baseline" if version == "baseline" else "--candidate"
+    option = "--baseline" if connection is services.baseline else "--candidate"
     settings = services.settings(connection, version)
     try:
         served = await wait_for_service(connection.target, settings, report)
