@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
@@ -29,23 +30,23 @@ def threaded_service() -> Iterator[FakeClassifier]:
 @contextmanager
 def serving(fake: FakeClassifier) -> Iterator[FakeClassifier]:
     """Runs a fake service on a loop in a thread."""
-    ready, stopped = threading.Event(), asyncio.Event()
+    ready: Future[asyncio.AbstractEventLoop] = Future()
+    stopped = asyncio.Event()
 
     async def serve() -> None:
         async with fake:
-            ready.set()
+            ready.set_result(asyncio.get_running_loop())
             await stopped.wait()
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    # `asyncio.run` ends the tasks of cancelled calls, which otherwise are errors in a later test.
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert ready.wait(60)
+    loop = ready.result(60)
     try:
         yield fake
     finally:
         loop.call_soon_threadsafe(stopped.set)
         thread.join()
-        loop.close()
 
 
 @pytest.fixture(scope="session")
