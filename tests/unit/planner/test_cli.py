@@ -102,6 +102,15 @@ def test_the_table_of_node_types_can_be_copied_and_edited(tmp_path: Path, capsys
     assert costs[1] == pytest.approx(10 * costs[0])
 
 
+def test_prices_are_shown_in_the_currency_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "types.toml"
+    path.write_text(PACKAGED_TABLE.read_text().replace('currency = "USD"', 'currency = "EUR"'))
+    run("--paragraphs=1000000", "--within=2h", "--no-simulate", f"--node-types={path}")
+    shown = capsys.readouterr().out
+    assert "EUR " in shown
+    assert "$" not in shown
+
+
 def test_a_plan_that_cannot_work_names_the_constraint_and_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     code, message = refused(capsys, "--paragraphs", "900_000_000", "--within", "12h", *CLOSED_FORM)
     assert code == 1

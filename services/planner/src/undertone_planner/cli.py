@@ -164,10 +164,10 @@ def plan(
             console.print()
             click.echo(as_text(planned))
         console.print()
-        show_alternatives("What if (closed form)", alternatives, console)
+        show_alternatives("What if (closed form)", alternatives, types.currency, console)
         if len(compared) > 1:
             console.print()
-            show_alternatives("Calibrations and node types (closed form)", compared, console)
+            show_alternatives("Calibrations and node types (closed form)", compared, types.currency, console)
     if png is not None:
         write_png(planned, png)
         click.echo(f"wrote {png}", err=True)

@@ -25,8 +25,9 @@ def show_plan(plan: Plan, types: NodeTypes, calibration: NamedCalibration, lengt
     console.print(table)
 
 
-def show_alternatives(title: str, alternatives: Sequence[Alternative], console: Console) -> None:
+def show_alternatives(title: str, alternatives: Sequence[Alternative], currency: str, console: Console) -> None:
     """Print alternatives side by side."""
+    symbol = "$" if currency == "USD" else f"{currency} "
     has_batch = any(isinstance(each.outcome, Plan) and each.outcome.load.batch for each in alternatives)
     has_readers = any(isinstance(each.outcome, Plan) and each.outcome.load.readers for each in alternatives)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
@@ -40,13 +41,13 @@ def show_alternatives(title: str, alternatives: Sequence[Alternative], console: 
             refusals.append(f"{each.name}: no plan: {each.outcome}")
             table.add_row(each.name, *(["–"] * (5 + len(names))))
         else:
-            table.add_row(each.name, *_cells(each.outcome, has_batch=has_batch, has_readers=has_readers))
+            table.add_row(each.name, *_cells(each.outcome, symbol, has_batch=has_batch, has_readers=has_readers))
     console.print(table)
     for refusal in refusals:
         console.print(Text(refusal))
 
 
-def _cells(plan: Plan, *, has_batch: bool, has_readers: bool) -> Iterable[str]:
+def _cells(plan: Plan, symbol: str, *, has_batch: bool, has_readers: bool) -> Iterable[str]:
     yield f"{plan.pods:,}"
     yield f"{plan.nodes:,}"
     if has_batch:
@@ -54,8 +55,8 @@ def _cells(plan: Plan, *, has_batch: bool, has_readers: bool) -> Iterable[str]:
     if has_readers:
         yield "–" if plan.p99_seconds is None else f"{plan.p99_seconds:.2f}"
     yield _whole(plan.cpu_hours)
-    yield f"${plan.cost:,.2f}" if plan.cost < 100 else f"${plan.cost:,.0f}"
-    yield f"${plan.cost_per_million:,.2f}"
+    yield f"{symbol}{plan.cost:,.2f}" if plan.cost < 100 else f"{symbol}{plan.cost:,.0f}"
+    yield f"{symbol}{plan.cost_per_million:,.2f}"
 
 
 def _rows(plan: Plan, types: NodeTypes, calibration: NamedCalibration, lengths: str) -> Iterator[tuple[str, str]]:
