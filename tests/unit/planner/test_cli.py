@@ -157,6 +157,16 @@ def test_a_file_that_is_not_that_of_the_values_is_not_replaced(tmp_path: Path, c
     assert path.read_text() == "a: 1\n"
 
 
+def test_values_that_cannot_be_changed_are_found_before_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text("autoscaling: &same {maxReplicas: 5}\nspot: *same\n")
+    with pytest.raises(SystemExit):
+        main((*BATCH, "--values", str(path), "--write", str(path)))
+    shown = capsys.readouterr()
+    assert "has YAML aliases (*name): write their values in full" in shown.err
+    assert not shown.out
+
+
 def test_a_calibration_file_in_bf16_needs_its_node_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from undertone_planner.plan.named_calibration import NamedCalibration
 

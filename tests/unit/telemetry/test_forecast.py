@@ -35,7 +35,7 @@ def test_a_late_job_says_what_would_meet_the_time() -> None:
 def test_a_job_after_its_time_continues() -> None:
     passed = Forecast(2 * HOUR, HOUR, 600, 1.0)
     assert passed.explanation == (
-        "at 1.0 paragraphs/s, the 600 paragraphs left need 10 min, but the time of --finish-by has passed 1 h ago. "
+        "at 1.0 paragraphs/s, the 600 paragraphs left need 10 min, but the time of --finish-by passed 1 h ago. "
         "The job continues."
     )
 

@@ -53,7 +53,7 @@ class Forecast:
         now = f"at {self.rate:,.1f} paragraphs/s, the {backlog} left need {duration(self.ends_at - self.at)}"
         left = self.finish_by - self.at
         if left <= 0:
-            return f"{now}, but the time of --finish-by has passed {duration(-left)} ago. The job continues."
+            return f"{now}, but the time of --finish-by passed {duration(-left)} ago. The job continues."
         needed = self.backlog / left
         return (
             f"{now}, but --finish-by leaves {duration(left)}. {needed:,.1f} paragraphs/s would meet it, "

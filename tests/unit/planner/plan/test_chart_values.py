@@ -24,7 +24,8 @@ def test_values_that_are_not_set_have_the_defaults(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("autoscaling: {maxReplicas: many}", "autoscaling.maxReplicas is 'many': use an integer"),
-        ("autoscaling: {minReplicas: 5, maxReplicas: 4}", "minReplicas must not exceed maxReplicas"),
+        ("autoscaling: {minReplicas: 5, maxReplicas: 4}", "minReplicas must be at least 0 and must not exceed"),
+        ("model: {precision: int8}", "model.precision is 'int8': use auto, fp32 or bf16"),
         ("autoscaling: {minReplicas: 0}", "hpa, which cannot start the first pod: use keda"),
         ("autoscaling: {type: vpa}", "use hpa, keda or none"),
         ("modelServer: {resources: {limits: {cpu: 2x}}}", "limits.cpu is '2x': use a number of CPUs"),

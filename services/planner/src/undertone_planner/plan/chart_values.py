@@ -108,13 +108,15 @@ class ChartValues:
         return result
 
     def check(self, path: Path) -> None:
-        """Raises ValuesError if values contradict each other."""
+        """Raises ValuesError if a value is out of its range, or values contradict each other."""
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ValuesError(f"--values {path}: model.precision is {self.precision!r}: use auto, fp32 or bf16")
         if self.autoscaler not in ("hpa", "keda", "none"):
             raise ValuesError(f"--values {path}: autoscaling.type is {self.autoscaler!r}: use hpa, keda or none")
         if self.autoscaler != "none" and not 0 <= self.min_replicas <= self.max_replicas:
             raise ValuesError(
                 f"--values {path}: autoscaling.minReplicas is {self.min_replicas} and maxReplicas is {self.max_replicas}: "
-                "minReplicas must not exceed maxReplicas"
+                "minReplicas must be at least 0 and must not exceed maxReplicas"
             )
         if self.autoscaler == "hpa" and self.min_replicas == 0:
             raise ValuesError(

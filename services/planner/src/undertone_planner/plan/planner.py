@@ -152,8 +152,8 @@ def _pods_for_batch(capacity: Capacity, batch: Batch, start: int) -> int:
     if batch.clients is not None and pods > batch.clients * per_client:
         busy, needed = math.floor(batch.clients * per_client), math.ceil(pods / per_client)
         reason = (
-            f"the plan needs {pods} pods, and {counted(batch.clients, 'client')} with at most {batch.max_in_flight} calls in "
-            f"flight keep {busy} pods busy"
+            f"the plan needs {counted(pods, 'pod')}, but {counted(batch.clients, 'client')} with at most "
+            f"{counted(batch.max_in_flight, 'call')} in flight can keep only {busy} busy"
         )
         remedy = f"use {needed} clients (batch.runner: kubernetes, with batch.executors.instances: {needed})"
         raise PlanRefusedError(Constraint.CLIENT_LIMIT, reason, remedy + _or_longer(capacity, max(1, busy)))

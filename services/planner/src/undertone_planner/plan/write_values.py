@@ -1,6 +1,7 @@
 """Writes the values of a plan to a values file."""
 
 import os
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -8,18 +9,21 @@ from undertone_planner.errors import PlannerError, ValuesError
 from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.plan_values import plan_values
 from undertone_planner.plan.quantities import duration_text
-from undertone_planner.plan.values_file import set_values
+from undertone_planner.plan.values_file import Scalar, set_values
 
 
 def check_target(path: Path, values: Path | None) -> None:
     """Refuse to replace a file that is not the one of --values.
 
     Raises:
-        PlannerError: The file exists, or cannot be written.
+        PlannerError: The file exists, or cannot be written, or the file of --values cannot be
+            changed.
     """
     if path.exists() and (values is None or not path.samefile(values)):
         raise ValuesError(f"--write {path} exists: pass it with --values too to change it, or name a new file")
     check_writable("--write", path)
+    if values is not None:
+        _changed(values, {})
 
 
 def check_writable(option: str, path: Path) -> None:
@@ -40,15 +44,21 @@ def write_values(plan: Plan, path: Path, values: Path | None, today: date) -> No
     Raises:
         ValuesError: The file of --values cannot be changed, or the file cannot be written.
     """
-    before = f"# {_summary(plan, today)}\n" if values is None else values.read_text(encoding="utf-8")
-    try:
-        after = set_values(before, plan_values(plan))
-    except ValuesError as error:
-        raise ValuesError(f"--values {values}: {error}") from None
+    changes = plan_values(plan)
+    after = set_values(f"# {_summary(plan, today)}\n", changes) if values is None else _changed(values, changes)
     try:
         path.write_text(after, encoding="utf-8")
     except OSError as error:
         raise ValuesError(f"--write {path} cannot be written ({error.strerror}): name another file") from None
+
+
+def _changed(values: Path, changes: Mapping[str, Scalar]) -> str:
+    try:
+        return set_values(values.read_text(encoding="utf-8"), changes)
+    except UnicodeDecodeError as error:
+        raise ValuesError(f"--values {values} is not YAML: {error}") from None
+    except ValuesError as error:
+        raise ValuesError(f"--values {values}: {error}") from None
 
 
 def _summary(plan: Plan, today: date) -> str:
