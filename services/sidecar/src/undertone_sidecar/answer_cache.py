@@ -2,8 +2,9 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -15,6 +16,7 @@ from undertone_sidecar.events import CacheRead, Listener, ignore
 from undertone_sidecar.model import Model
 from undertone_sidecar.request_limits import RequestLimits
 
+_NO_SECONDS: Final = StageSeconds(0.0, 0.0, 0.0)
 ENTRY_BYTES: Final = 640
 """Upper bound of the memory of an entry, without its probabilities."""
 
@@ -70,6 +72,17 @@ class AnswerCache:
         return blake2b(f"{policy.value}\0{text}".encode(), digest_size=16, key=self._secret).digest()
 
 
+async def _refusals_as_outcomes(
+    model: Model, paragraphs: Sequence[Paragraph], score: Callable[[Sequence[Paragraph]], Awaitable[Answer]]
+) -> Answer:
+    """The answer of `score`, or the same refusal for each paragraph."""
+    try:
+        return await score(paragraphs)
+    except OverloadedError as error:
+        # Without the traceback, which refers to this frame.
+        return Answer(model, (error.with_traceback(None),) * len(paragraphs), _NO_SECONDS)
+
+
 def _size(answer: Classified) -> int:
     return ENTRY_BYTES + answer.probabilities.nbytes
 
@@ -100,20 +113,18 @@ class CachedClassifier:
         model = self._classifier.model()
         outcomes: list[Outcome | None] = [self._find(model, paragraph, policy) for paragraph in paragraphs]
         missing = [paragraph for paragraph, outcome in zip(paragraphs, outcomes, strict=True) if outcome is None]
-        stages = StageSeconds(0.0, 0.0, 0.0)
+        score = partial(self._classifier.classify, policy=policy, deadline=deadline, lane=lane, caller=caller)
+        stages = _NO_SECONDS
         try:
             if missing:
-                try:
-                    answer = await self._classifier.classify(missing, policy, deadline, lane, caller)
-                except OverloadedError as error:
-                    if len(missing) == len(paragraphs):
-                        raise
-                    # Without the traceback, which refers to this frame.
-                    answer = Answer(model, (error.with_traceback(None),) * len(missing), stages)
+                if len(missing) == len(paragraphs):
+                    answer = await score(missing)
+                else:
+                    answer = await _refusals_as_outcomes(model, missing, score)
                 if answer.model is not model and len(missing) < len(paragraphs):
                     # All answers of a call are from one model, which was replaced meanwhile.
                     missing, outcomes = list(paragraphs), [None] * len(paragraphs)
-                    answer = await self._classifier.classify(missing, policy, deadline, lane, caller)
+                    answer = await score(missing)
                 model, stages = answer.model, answer.stages
                 for paragraph, outcome in zip(missing, answer.outcomes, strict=True):
                     if isinstance(outcome, Classified):
