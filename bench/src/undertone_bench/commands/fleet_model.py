@@ -187,6 +187,10 @@ def _calibrate(experiment: Experiment, batch_tokens: int, seconds: float) -> Pod
         samples = measure_calls(pod.model_server, experiment.model, batches, calls=pod.model_calls, seconds=seconds)
     fitted = CallTime.fit(samples)
     progress(f"a call takes {fitted}")
+    if not fitted.seconds_per_token:
+        raise BenchError(
+            "the durations of the measured calls do not grow with their tokens: use an idle machine, or more --seconds"
+        )
     return _planted(experiment, fitted.seconds_per_call, fitted.seconds_per_token, pod.model_calls, batch_tokens)
 
 
