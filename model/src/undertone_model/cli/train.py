@@ -76,8 +76,8 @@ def train(
     The first stage trains on GoEmotions and the stories. The second stage continues on all texts,
     each with a changed copy: other names, no punctuation, typos. The command calibrates the
     adapters on the dev splits and evaluates them on the test splits. The results are written to the
-    folder of the adapters. During the second stage, the folder `checkpoint` in it has the adapters
-    of the last 500th step.
+    folder of the adapters. The second stage saves the adapters to its folder `checkpoint` every
+    500 steps.
 
     REMAN and XED are not included: model/CARD.md says where to find them.
     """

@@ -53,7 +53,7 @@ class ComparedServices:
     def settings(self, connection: ConnectionOptions, version: str) -> Settings:
         """Settings of the client for one service. `version` is "baseline" or "canary".
 
-        The calls have the lane of batches, so that they do not delay readers.
+        The calls use the batch lane, so that they do not delay readers.
         """
         return connection.settings(
             mode=Mode.BATCH,
