@@ -9,7 +9,6 @@ from undertone_planner.fleet.balancer import BalancerSettings, RetryGate, choose
 @dataclass(eq=False)
 class Pod:
     active: int = 0
-    weight: int = 1
 
 
 def shares(pods: list[Pod], settings: BalancerSettings | None = None) -> list[float]:
@@ -27,12 +26,6 @@ def test_the_less_loaded_of_two_random_pods_is_chosen() -> None:
 
 def test_more_choices_find_the_least_loaded_pod() -> None:
     assert shares([Pod(5), Pod(5), Pod(0)], BalancerSettings(choices=20))[2] > 0.99
-
-
-def test_weights_count_with_the_active_requests() -> None:
-    weighted = BalancerSettings(weighted=True)
-    assert shares([Pod(0, weight=1), Pod(0, weight=3)], weighted) == pytest.approx([0.25, 0.75], abs=0.02)
-    assert shares([Pod(0, weight=1), Pod(5, weight=3)], weighted) == pytest.approx([1 / 1.5, 0.5 / 1.5], abs=0.02)
 
 
 def test_tried_pods_are_avoided_while_there_are_others() -> None:

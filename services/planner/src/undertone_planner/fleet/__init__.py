@@ -19,7 +19,7 @@ which an hour passes in seconds. The same seed gives the same history.
 - `settings`: `chart_fleet` makes the settings of calibrated pods with the chart's defaults. All
   settings are frozen dataclasses, to change with `dataclasses.replace`.
 - `fleet.Fleet`: the cluster. `metrics` are the values of KEDA's triggers, which the scenario sets;
-  `reclaim_share` takes spot nodes away; `nodes.node_seconds` and `pod_seconds` are for costs.
+  `reclaim_share` takes spot nodes away.
 - `loads`: `Job` is a client that is paced by its limit, `Readers` arrive at random. Both are
   counted exactly: each paragraph is answered or failed.
 - `course.Course`: samples of pods, nodes and answers over time.

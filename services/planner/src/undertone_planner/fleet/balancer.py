@@ -1,9 +1,8 @@
 """Envoy's load balancer as the chart configures it: least request of two random pods, and retries.
 
-With equal weights, Envoy compares the active requests of `choices` random pods, the power of two
-choices (envoy.extensions.load_balancing_policies.least_request.v3). With weights, it picks in
-proportion to weight / (active requests + 1). Each Envoy counts its own requests only; the model has
-one Envoy.
+Envoy compares the active requests of `choices` random pods, the power of two choices
+(envoy.extensions.load_balancing_policies.least_request.v3). The pods of the chart have equal
+weights. Each Envoy counts its own requests only; the model has one Envoy.
 """
 
 import random
@@ -21,8 +20,6 @@ class BalancerSettings:
         chart's Envoy repeats twice; 0 leaves all retries to the client.
     retry_budget: maximum share of the calls in flight that are repetitions.
     retry_minimum: repetitions in flight that are always allowed.
-    weighted: the pods' weights differ.
-    active_request_bias: with weights, the exponent of the active requests.
     ejection_failures: consecutive failed connections after which a pod gets no calls. None: never.
     ejection_seconds: duration of a pod's first ejection.
     ejection_interval_seconds: time between two evaluations, at which ejections end.
@@ -33,8 +30,6 @@ class BalancerSettings:
     retries: int = 0
     retry_budget: float = 0.6
     retry_minimum: int = 64
-    weighted: bool = False
-    active_request_bias: float = 1.0
     ejection_failures: int | None = None
     ejection_seconds: float = 10.0
     ejection_interval_seconds: float = 10.0
@@ -50,8 +45,6 @@ class Endpoint(Protocol):
 
     active: int
     """Calls in flight through this load balancer."""
-    weight: int
-    """Share of the calls, relative to the other pods."""
 
 
 E = TypeVar("E", bound=Endpoint)
@@ -66,10 +59,6 @@ def choose(endpoints: Sequence[E], settings: BalancerSettings, random: random.Ra
         endpoints = [endpoint for endpoint in endpoints if endpoint not in avoid] or endpoints
     if not endpoints:
         return None
-    if settings.weighted:
-        bias = settings.active_request_bias
-        weights = [endpoint.weight / (endpoint.active + 1) ** bias for endpoint in endpoints]
-        return random.choices(endpoints, weights)[0]
     best = endpoints[int(random.random() * len(endpoints))]
     for _ in range(settings.choices - 1):
         other = endpoints[int(random.random() * len(endpoints))]

@@ -56,7 +56,6 @@ class Fleet:
         self.random = random.Random(seed)
         self._replicas: list[Replica] = []
         self._deleted_restarts = 0
-        self._ended_pod_seconds = 0.0
         self._shutdowns: dict[asyncio.Task[None], Replica] = {}
         self._known: list[Pod] = []
         self._endpoints: list[Pod] = []
@@ -116,12 +115,6 @@ class Fleet:
     def restarts(self) -> int:
         """Restarts of all pods so far."""
         return self._deleted_restarts + sum(replica.restarts for replica in self._replicas)
-
-    @property
-    def pod_seconds(self) -> float:
-        """Total time of all pods so far, from their creation until their deletion."""
-        now = self._loop.time()
-        return self._ended_pod_seconds + sum(now - pod.created_at for pod in self.pods)
 
     async def answer(
         self, method: str, request: Any, metadata: Metadata = (), deadline: float = math.inf
@@ -228,7 +221,6 @@ class Fleet:
     def _delete(self, replica: Replica) -> None:
         self._replicas.remove(replica)
         self._deleted_restarts += replica.restarts
-        self._ended_pod_seconds += self._loop.time() - replica.pod.created_at
         replica.cancel()
         task = asyncio.create_task(replica.shut_down(), name=f"{replica.pod.name} shuts down")
         self._shutdowns[task] = replica

@@ -53,7 +53,6 @@ class Node:
     name: str
     free_cpus: float
     has_image: bool
-    created_at: float
     cordoned: bool = False
     pods: int = 0
     emptied: int = 0
@@ -79,7 +78,6 @@ class NodePool:
         self._pending: deque[_Pending] = deque()
         self._booting: set[asyncio.Task[None]] = set()
         self._scan: asyncio.Task[None] | None = None
-        self._removed_node_seconds = 0.0
         self._created = 0
         self._check(cpus)
         initial = max(settings.initial_nodes, math.ceil(pods / int(settings.cpus / cpus + 1e-9)))
@@ -91,12 +89,6 @@ class NodePool:
     def booting(self) -> int:
         """Nodes that are requested and not yet ready."""
         return len(self._booting)
-
-    @property
-    def node_seconds(self) -> float:
-        """Total time of all nodes from their request until now, or until their removal."""
-        now = self._loop.time()
-        return self._removed_node_seconds + sum(now - node.created_at for node in self.nodes)
 
     async def place(self, cpus: float) -> Node:
         """Wait until a node has room for a pod that requests these CPUs, and take it.
@@ -143,7 +135,6 @@ class NodePool:
         """Remove a node at once, as at the end of a spot instance. Its pods are not told."""
         if node in self.nodes:
             self.nodes.remove(node)
-            self._removed_node_seconds += self._loop.time() - node.created_at
 
     async def close(self) -> None:
         """Cancel the provisioner and all boots."""
@@ -201,16 +192,15 @@ class NodePool:
             task.add_done_callback(self._booting.discard)
 
     async def _boot_node(self) -> None:
-        requested_at = self._loop.time()
         while self._random.random() < self.settings.boot_failure_rate:
             self.boot_failures += 1
             await asyncio.sleep(self.settings.boot_timeout_seconds)
         await asyncio.sleep(self.settings.boot_seconds)
-        self._add(has_image=False).created_at = requested_at
+        self._add(has_image=False)
         self._place_pending()
 
     def _add(self, *, has_image: bool) -> Node:
-        node = Node(f"node-{self._created}", self.settings.cpus, has_image, self._loop.time())
+        node = Node(f"node-{self._created}", self.settings.cpus, has_image)
         self._created += 1
         self.nodes.append(node)
         self._loop.call_later(self.settings.empty_seconds, self._remove_if_empty, node, node.emptied)

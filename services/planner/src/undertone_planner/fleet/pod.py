@@ -82,9 +82,7 @@ class Pod:
     def __init__(self, name: str, settings: PodSettings, clock: Callable[[], float]) -> None:
         self.name = name
         self.state = State.PENDING
-        self.created_at = clock()
         self.active = 0
-        self.weight = 1
         self._settings = settings
         self._clock = clock
         self._ready = False
