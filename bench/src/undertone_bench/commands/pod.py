@@ -27,6 +27,9 @@ CALIBRATIONS: Final = Path("build/bench/calibrations")
 _PARAGRAPHS: Final = 1024
 _CALLS: Final = 40
 """Different calls that are measured."""
+_MAX_ERROR: Final = 0.15
+_MAX_DEVIATION: Final = 0.25
+"""Larger errors of the durations and of the rate are reported: other programs use the CPUs."""
 
 
 @click.command(
@@ -107,6 +110,18 @@ class _Measured:
     paragraph_rate: float
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """Why the calibration should not be used."""
+        found = []
+        if self.error > _MAX_ERROR:
+            found.append(f"the durations of calls differ from a + b·tokens by {self.error:.0%} (median)")
+        share = self.rate / self.calibration.tokens_per_second
+        if abs(share - 1) > _MAX_DEVIATION:
+            found.append(f"the batch job had {share:.0%} of the calibration's rate")
+        remedy = "measure again on an idle machine, or with a longer --seconds"
+        return [f"Warning: {self.label}: {each}: {remedy}." for each in found]
+
+    @property
     def label(self) -> str:
         return f"{self.calibration.precision}-{self.calibration.cpus:g}cpu"
 
@@ -177,8 +192,12 @@ def _report(found: Sequence[_Measured]) -> Report:
         )
     header = (
         *("precision", "CPUs", "calls at once", "a, ms per call", "b, µs per token", "error of a + b·tokens"),
-        *("load s", "warm-up s", "memory MiB", "paragraphs/s", "tokens/s", "tokens/s: measured / a + b·tokens"),
+        *("load s", "warm-up s", "memory MiB", "paragraphs/s", "tokens/s", "tokens/s, relative to the calibration"),
     )
     return Report.new(
-        "pod", found[0].calibration.model, table=Table(header, tuple(rows)), samples=[asdict(one) for one in found]
+        "pod",
+        found[0].calibration.model,
+        table=Table(header, tuple(rows)),
+        samples=[asdict(one) for one in found],
+        notes=[note for one in found for note in one.warnings],
     )
