@@ -56,7 +56,9 @@ Examples:
 @click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Concurrent ClassifyBatch calls.")
 @reporting
 def cache(experiment: Experiment, count: int, token_seconds: float, cache_bytes: int, batch: int, in_flight: int) -> Report:
-    """Compare sidecars with and without an answer cache, whose model server takes a fixed time.
+    """Compare sidecars with and without an answer cache.
+
+    The model server is a fake, which takes a fixed time for each token.
 
     Both get the same calls, one after the other. A share of the paragraphs repeats texts.
     """
