@@ -64,7 +64,9 @@ Examples:
   undertone-bench simulation paper
   undertone-bench simulation paper --quick"""
 )
-@click.option("--quick", is_flag=True, help="A fifth of the pods, and a sixth of the calls: seconds instead of minutes.")
+@click.option(
+    "--quick", is_flag=True, help="A fifth of the pods, and a sixth of the calls: seconds instead of minutes, and less exact."
+)
 @reporting
 def paper(*, quick: bool) -> Report:
     """Reproduce the paper's Table 2, Figure 2 and 95 million paragraphs on a model of its cluster.
@@ -80,13 +82,19 @@ def paper(*, quick: bool) -> Report:
     settings = PAPER.scaled_down(pods=QUICK_PODS, time=QUICK_TIME) if quick else PAPER
     rows = []
     for row in compare(settings, scale=scale):
-        numbers = ("-" if value is None else f"{value:,.4g}" for value in (row.paper, row.model, row.undertone))
+        numbers = map(_number, (row.paper, row.model, row.undertone))
         difference = "-" if row.difference is None else f"{row.difference:+.1%}"
         progress(f"{row.name}: done")
         paper_value, model, ours = numbers
         rows.append((row.name, row.unit, paper_value, model, difference, ours, row.note))
     header = ("figure", "unit", "paper", "model", "difference", "Undertone", "the model's fleet at the end")
     return Report.new("paper", "simulated-fleet", table=Table(header, tuple(rows)))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 @simulation.command(

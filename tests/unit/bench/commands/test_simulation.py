@@ -25,11 +25,13 @@ def test_paper_prints_paper_model_and_undertone(monkeypatch: pytest.MonkeyPatch,
     def compare(_: object, *, scale: int) -> Iterator[Comparison]:
         scales.append(scale)
         yield Comparison("Table 2, semaphore 10", "paragraphs/s", 170.0, 180.2, 300.0, "66 of 66 pods ready, 0 restarts")
+        yield Comparison("Figure 2, peak", "paragraphs/min", 18_000.0, 18_150.4, None, "")
         yield Comparison("Table 2, semaphore 75", "paragraphs/s", None, 3.1, 300.0, "scaling fails")
 
     monkeypatch.setattr("undertone_planner.scenarios.paper_comparison.compare", compare)
     output = printed("paper", folder=tmp_path)
     assert "Table 2, semaphore 10 paragraphs/s 170 180.2 +6.0% 300 66 of 66 pods ready" in output
+    assert "Figure 2, peak paragraphs/min 18,000 18,150 +0.8% -" in output
     assert "Table 2, semaphore 75 paragraphs/s - 3.1 - 300 scaling fails" in output
     printed("paper", "--quick", folder=tmp_path)
     assert scales == [1, 30]
