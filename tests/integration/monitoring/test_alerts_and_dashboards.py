@@ -77,9 +77,14 @@ def rules(chart: Chart) -> list[dict[str, Any]]:
     return groups
 
 
+ABSENT_METRICS = ("undertone_cache_paragraphs_total", "undertone_flagged_paragraphs_total")
+"""Metrics that these sidecars do not have: no answer cache, and a model without languages."""
+
+
 def dashboard_queries() -> list[str]:
     panels = json.loads((CHART / "files/dashboards/undertone.json").read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    queries = [query for query in queries if not any(metric in query for metric in ABSENT_METRICS)]
     return [query.replace("$__rate_interval", WINDOW).replace("$namespace", NAMESPACE) for query in queries]
 
 
