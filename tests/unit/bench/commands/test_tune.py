@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,16 +47,17 @@ def test_grid_measures_all_setups_and_append_none_of_them_again(
 
 
 def test_the_best_setup_is_written_as_values_with_its_evidence(
-    measured: list[PodSetup], arguments: list[str], tmp_path: Path
+    measured: list[PodSetup], arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "values.yaml"
+    monkeypatch.setattr(sys, "argv", ["undertone-bench", "tune", "--cpus=1"])
     done = CliRunner().invoke(main, [*arguments, f"--write={path}"])
     assert done.exit_code == 0, done.output
     text = path.read_text()
     assert yaml.safe_load(text)["sidecar"]["settings"] == {"model-calls": 1, "batch-tokens": 512}
     assert "Objective: offline. 5 of 5 setups were measured" in text
     assert "195.31 paragraphs/s" in text
-    assert text.startswith("# Settings of a pod by `undertone-bench ")
+    assert text.startswith("# Settings of a pod by `undertone-bench tune --cpus=1`")
     again = CliRunner().invoke(main, [*arguments, f"--write={path}"])
     assert again.exit_code == 0, again.output
 
