@@ -17,10 +17,11 @@ from undertone_model.data import Dataset
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 from undertone_model.metrics import Evaluation, evaluate
+from undertone_model.optimization import Progress
 from undertone_model.second_stage import SecondStage
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
-from undertone_model.training import Progress, Recipe
+from undertone_model.training import Recipe
 from undertone_model.training_sets import TrainingSets
 
 UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)

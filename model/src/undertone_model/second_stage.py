@@ -17,10 +17,11 @@ from undertone_model import encoder
 from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.augmentation import augment
-from undertone_model.batches import TokenBatch, encode, make_batches, pad_batch
+from undertone_model.batches import encode, make_batches, pad_batch
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
-from undertone_model.training import Progress, make_optimizer, split_weights
+from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
+from undertone_model.training import cross_entropy
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,6 @@ class SecondStage:
         return float(getattr(self, name))
 
 
-@dataclass(frozen=True, slots=True)
-class PairBatch:
-    """Texts in the first half of the rows, and their changed copies in the second half."""
-
-    tokens: TokenBatch
-    targets: NDArray[np.float32]
-
-
 def train(
     base: Mapping[str, NDArray[np.float32]],
     architecture: Architecture,
@@ -85,45 +78,27 @@ def train(
     steps = sum(len(batches) for batches in epochs)
     frozen, trainable = split_weights(base, start)
     frozen = {name: tf.cast(tensor, tf.bfloat16) if name.startswith("encoder.") else tensor for name, tensor in frozen.items()}
-    variables = list(trainable.values())
-    optimizer = make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, variables)
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        autograph=False,
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None, len(EMOTIONS)], tf.float32),
-        ],
+    def logits(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
+        return encoder.logits(
+            frozen | trainable,
+            architecture,
+            input_ids,
+            attention_mask,
+            lambda x: tf.nn.dropout(x, recipe.dropout),
+            linear=mixed_dense,
+        )
+
+    return optimize(
+        trainable,
+        make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, list(trainable.values())),
+        epochs,
+        logits,
+        lambda scores, target: pair_loss(scores, target, recipe.consistency),
+        report,
+        checkpoint,
+        checkpoint_steps,
     )
-    def step(input_ids: tf.Tensor, attention_mask: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            scores = encoder.logits(
-                frozen | trainable,
-                architecture,
-                input_ids,
-                attention_mask,
-                lambda x: tf.nn.dropout(x, recipe.dropout),
-                linear=mixed_dense,
-            )
-            loss = pair_loss(scores, target, recipe.consistency)
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
-
-    def tensors() -> NamedArrays:
-        return {name: variable.numpy().astype(np.float32) for name, variable in trainable.items()}
-
-    completed, mean_loss = 0, 0.0
-    for epoch, batches in enumerate(epochs, 1):
-        for batch in batches:
-            loss = float(step(batch.tokens.input_ids, batch.tokens.attention_mask, batch.targets))
-            completed += 1
-            mean_loss = loss if completed == 1 else 0.98 * mean_loss + 0.02 * loss
-            report(Progress(epoch, completed, steps, mean_loss))
-            if completed % checkpoint_steps == 0:
-                checkpoint(tensors())
-    return tensors()
 
 
 def pair_loss(scores: tf.Tensor, target: tf.Tensor, consistency: float) -> tf.Tensor:
@@ -131,7 +106,7 @@ def pair_loss(scores: tf.Tensor, target: tf.Tensor, consistency: float) -> tf.Te
 
     The divergence is the mean of the Kullback-Leibler divergences in both directions.
     """
-    loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, scores))
+    loss = cross_entropy(scores, target)
     first, second = (tf.nn.log_softmax(half) for half in tf.split(scores, 2))
     divergence = tf.reduce_sum((tf.exp(first) - tf.exp(second)) * (first - second), axis=-1) / 2
     return loss + consistency * tf.reduce_mean(divergence)
@@ -152,8 +127,10 @@ def mixed_dense(weights: Mapping[str, tf.Tensor], name: str, x: tf.Tensor) -> tf
 
 def epoch_batches(
     tokenizer: Tokenizer, datasets: Mapping[str, Sequence[Example]], recipe: SecondStage, random: np.random.Generator
-) -> Iterator[PairBatch]:
-    """The batches of one epoch in random order."""
+) -> Iterator[TrainingBatch]:
+    """The batches of one epoch in random order. The first half of the rows of a batch are texts,
+    the second half their changed copies.
+    """
     examples = [
         examples[row] for name, examples in datasets.items() for row in draw(len(examples), recipe.views(name), random).tolist()
     ]
@@ -165,7 +142,7 @@ def epoch_batches(
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
     for batch in make_batches(longest, recipe.tokens_per_batch // 2, None, random):
         rows = np.concatenate([batch.rows, batch.rows + len(texts)])
-        yield PairBatch(pad_batch(ids, rows.tolist()), np.tile(targets[batch.rows], (2, 1)))
+        yield TrainingBatch(pad_batch(ids, rows.tolist()), np.tile(targets[batch.rows], (2, 1)))
 
 
 def draw(rows: int, views: float, random: np.random.Generator) -> NDArray[np.int64]:

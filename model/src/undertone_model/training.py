@@ -19,6 +19,7 @@ from undertone_model.arrays import NamedArrays
 from undertone_model.batches import TokenBatch, encode, make_batches
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
+from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,6 @@ class Recipe:
     max_tokens: int = 192
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """State after a step. `loss` is a moving average; `step` starts at 1."""
-
-    epoch: int
-    step: int
-    steps: int
-    loss: float
-
-
 def train(
     base: Mapping[str, NDArray[np.float32]],
     architecture: Architecture,
@@ -72,41 +63,27 @@ def train(
     targets = np.array([example.target for example in examples], np.float32)
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
     epochs = [
-        list(make_batches(ids, recipe.tokens_per_batch, _epoch_rows(comments, stories, recipe, random), random))
+        [
+            TrainingBatch(batch, targets[batch.rows])
+            for batch in make_batches(ids, recipe.tokens_per_batch, _epoch_rows(comments, stories, recipe, random), random)
+        ]
         for _ in range(recipe.epochs)
     ]
-    steps = sum(len(epoch_batches) for epoch_batches in epochs)
-
+    steps = sum(len(batches) for batches in epochs)
     frozen, trainable = split_weights(base, _initial_tensors(base, recipe.rank, random))
-    variables = list(trainable.values())
-    optimizer = make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, variables)
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        autograph=False,
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None, len(EMOTIONS)], tf.float32),
-        ],
-    )
-    def step(input_ids: tf.Tensor, attention_mask: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            scores = encoder.logits(
-                frozen | trainable, architecture, input_ids, attention_mask, lambda x: tf.nn.dropout(x, recipe.dropout)
-            )
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, scores))
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+    def logits(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
+        return encoder.logits(
+            frozen | trainable, architecture, input_ids, attention_mask, lambda x: tf.nn.dropout(x, recipe.dropout)
+        )
 
-    completed, mean_loss = 0, 0.0
-    for epoch, epoch_batches in enumerate(epochs, 1):
-        for batch in epoch_batches:
-            loss = float(step(batch.input_ids, batch.attention_mask, targets[batch.rows]))
-            completed += 1
-            mean_loss = loss if completed == 1 else 0.98 * mean_loss + 0.02 * loss
-            report(Progress(epoch, completed, steps, mean_loss))
-    return {name: variable.numpy().astype(np.float32) for name, variable in trainable.items()}
+    optimizer = make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, list(trainable.values()))
+    return optimize(trainable, optimizer, epochs, logits, cross_entropy, report)
+
+
+def cross_entropy(scores: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Mean cross-entropy of the logits `scores` with the shares `target`, both [rows, labels]."""
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, scores))
 
 
 def predict_logits(
@@ -137,31 +114,6 @@ def _epoch_rows(
     return np.concatenate([np.flatnonzero(selected), np.tile(len(comments) + np.arange(len(stories)), recipe.stories_repeat)])
 
 
-def make_optimizer(
-    learning_rate: float, weight_decay: float, warmup: float, steps: int, variables: list[tf.Variable]
-) -> tf.keras.optimizers.Optimizer:
-    """AdamW with a linear warm-up and decay over `steps`, without weight decay of biases and layer
-    norms.
-    """
-    optimizer = tf.keras.optimizers.AdamW(
-        learning_rate=_WarmupSchedule(learning_rate, steps, warmup),
-        weight_decay=weight_decay,
-        clipnorm=None,
-        global_clipnorm=1.0,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
-    optimizer.build(variables)
-    return optimizer
-
-
-def split_weights(
-    base: Mapping[str, NDArray[np.float32]], start: Mapping[str, NDArray[np.float32]]
-) -> tuple[dict[str, tf.Tensor], dict[str, tf.Variable]]:
-    """Frozen and trainable weights. The tensors `start` are trained; other weights are not."""
-    frozen = {name: tf.constant(array) for name, array in base.items() if name not in start}
-    return frozen, {name: tf.Variable(array, name=name.replace(".", "_")) for name, array in start.items()}
-
-
 def _initial_tensors(base: Mapping[str, NDArray[np.float32]], rank: int, random: np.random.Generator) -> NamedArrays:
     """Tensors to train: adapters (A random, B zero), a random head, and weights of the base."""
     initial: NamedArrays = {
@@ -177,14 +129,3 @@ def _initial_tensors(base: Mapping[str, NDArray[np.float32]], rank: int, random:
             initial[f"{layer}.lora_A"] = random.normal(0, columns**-0.5, (rank, columns)).astype(np.float32)
             initial[f"{layer}.lora_B"] = np.zeros((rows, rank), np.float32)
     return initial
-
-
-class _WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Linear warm-up to the peak, then linear decay to zero."""
-
-    def __init__(self, peak: float, steps: int, warmup: float) -> None:
-        self.peak, self.steps, self.warmup_steps = peak, steps, max(1, int(steps * warmup))
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        step = tf.cast(step, tf.float32)
-        return self.peak * tf.minimum(step / self.warmup_steps, (self.steps - step) / (self.steps - self.warmup_steps))

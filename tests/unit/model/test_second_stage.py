@@ -14,8 +14,8 @@ from undertone_model.batches import encode
 from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
+from undertone_model.optimization import Progress
 from undertone_model.second_stage import SecondStage
-from undertone_model.training import Progress
 
 # A tiny model with random weights learns little with the usual dropout.
 RECIPE = SecondStage(

@@ -1,4 +1,4 @@
-"""Training: loss, trained tensors, determinism and schedule."""
+"""Training: loss, trained tensors and determinism."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from undertone_model.batches import encode
 from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
-from undertone_model.training import Progress, Recipe
+from undertone_model.optimization import Progress
+from undertone_model.training import Recipe
 
 # A tiny model with random weights learns little with the usual dropout. Some dropout is kept,
 # because the seed must determine it.
@@ -102,12 +103,3 @@ def test_epoch_repeats_stories_and_omits_neutral_comments() -> None:
     assert counts[1:1001].sum() == pytest.approx(300, abs=50)
     assert counts[1:1001].max() == 1
     assert counts[1001:].tolist() == [3, 3]
-
-
-def test_learning_rate_rises_to_its_peak_and_decays_to_zero() -> None:
-    schedule = training._WarmupSchedule(peak=2.0, steps=100, warmup=0.1)
-    rates = [float(schedule(step)) for step in range(101)]
-    assert max(rates) == rates[10] == 2.0
-    assert rates[:11] == sorted(rates[:11])
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[100] == 0

@@ -19,7 +19,7 @@ from undertone_model.startup import quiet_tensorflow
 
 if TYPE_CHECKING:
     from undertone_model.metrics import Evaluation
-    from undertone_model.training import Progress as TrainingProgress
+    from undertone_model.optimization import Progress as TrainingProgress
 
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
