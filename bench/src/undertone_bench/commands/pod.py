@@ -18,6 +18,7 @@ from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
 from undertone_bench.options import create_folder, model_option, progress, reporting, seconds_option
+from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus, peak_resident_bytes
 from undertone_bench.report import Report, Table
@@ -101,13 +102,15 @@ class _Measured:
     """A calibration, and how well it fits.
 
     `error` is that of CallTime. `rate` is the measured rate of padded tokens of a batch job, and
-    `paragraph_rate` that of its paragraphs.
+    `paragraph_rate` that of its paragraphs. `other_cpus` is the mean number of CPUs that other
+    programs used meanwhile.
     """
 
     calibration: PodCalibration
     error: float
     rate: float
     paragraph_rate: float
+    other_cpus: float
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -132,6 +135,7 @@ def _measure(model: str, precision: str, cpus: int, texts: Path | None, batch_to
     sequences = list(experiment.model.sequences([paragraph.text for paragraph in paragraphs]))
     batches = sample_batches(sequences, batch_tokens, _CALLS)
     progress(f"{experiment.model.label} on {cpus} CPUs: start the pod")
+    others = OtherPrograms()
     with running_pod(experiment.model, [f"--batch-tokens={batch_tokens}"], cpus=first_cpus(cpus)) as pod:
         progress(
             f"  loaded after {pod.load_seconds:.1f} s, ready {pod.warmup_seconds:.1f} s later; {pod.model_calls} calls at once"
@@ -142,7 +146,7 @@ def _measure(model: str, precision: str, cpus: int, texts: Path | None, batch_to
         rate, paragraph_rate = asyncio.run(batch_rates(pod, paragraphs, sum(map(len, sequences)), seconds))
         calibration = _calibration(experiment.model, cpus, batch_tokens, pod, fitted, samples)
         progress(f"  batch job: {rate:.0f} tokens/s, {paragraph_rate:.1f} paragraphs/s")
-    return _Measured(calibration, fitted.error, rate, paragraph_rate)
+    return _Measured(calibration, fitted.error, rate, paragraph_rate, others.cpus())
 
 
 def _calibration(
@@ -188,11 +192,13 @@ def _report(found: Sequence[_Measured]) -> Report:
                 f"{one.paragraph_rate:.1f}",
                 f"{one.rate:.0f}",
                 f"{one.rate / known.tokens_per_second:.2f}",
+                f"{one.other_cpus:.2f}",
             )
         )
     header = (
         *("precision", "CPUs", "calls at once", "a, ms per call", "b, µs per token", "error of a + b·tokens"),
         *("load s", "warm-up s", "memory MiB", "paragraphs/s", "tokens/s", "tokens/s, relative to the calibration"),
+        "CPUs of other programs",
     )
     return Report.new(
         "pod",

@@ -1,9 +1,11 @@
 """The best settings of a pod on this machine, for the user's texts and objective."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from statistics import median
+from typing import Final
 
 import click
 import yaml
@@ -16,7 +18,8 @@ from undertone_bench.options import POSITIVE, Command, model_option, progress, r
 from undertone_bench.processes import first_cpus
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.tuning.pod_setup import DEFAULT_BATCH_TOKENS, PodSetup, all_setups
-from undertone_bench.tuning.trial import Objective, Trial, measure, search
+from undertone_bench.tuning.trial import Objective, Trial, measure, measure_undisturbed, search
+from undertone_bench.tuning.trials_file import TrialsFile
 
 BENCHMARK: Final = "tune"
 
@@ -43,7 +46,8 @@ Examples:
   undertone-bench tune --model minilm --texts novel.txt --write values.yaml
   undertone-bench tune --objective server --p99 0.3
   undertone-bench tune --model bert-base --precision bf16 --cpus 1 --cpus 2 --seconds 20
-  undertone-bench tune --grid --batch-tokens 2048 --omp-threads 1 --omp-threads 2"""
+  undertone-bench tune --grid --batch-tokens 2048 --omp-threads 1 --omp-threads 2
+  undertone-bench tune --model minilm --grid --resume            continue an interrupted run"""
 )
 @model_option
 @click.option(
@@ -80,9 +84,16 @@ Examples:
 @seconds_option("--seconds", 6.0, "Duration of each measurement. Use at least ten times the duration of the longest call.")
 @click.option("--grid", is_flag=True, help="Measure all setups.")
 @click.option(
-    "--append",
+    "--resume",
     is_flag=True,
-    help="Keep the trials of the report in --output, and do not repeat them. --texts and --seconds must be the same.",
+    help="Continue an interrupted run, or add setups to it: keep the trials of tune-MODEL-OBJECTIVE.jsonl in --output, "
+    "and do not repeat them. --model, --texts and --seconds must be the same.",
+)
+@click.option(
+    "--max-other-cpus",
+    type=click.FloatRange(0),
+    metavar="CPUS",
+    help="Measure a trial again, up to twice, if other programs used more CPUs than this meanwhile. Default: no limit.",
 )
 @click.option(
     "--write",
@@ -105,7 +116,8 @@ def tune(
     trials: int | None,
     seconds: float,
     grid: bool,
-    append: bool,
+    resume: bool,
+    max_other_cpus: float | None,
     write: Path | None,
 ) -> Report:
     """Find the settings of a pod with the most paragraphs per second for each CPU.
@@ -134,20 +146,23 @@ def tune(
         raise click.UsageError("no setup is possible: use at most as many --calls as --cpus, and 2 threads for each CPU in all")
     first_cpus(max(setup.cpus for setup in setups))
     experiments = {name: Experiment.create(found, texts, 1) for name, found in models.items()}
-    # Trials with another bound must not be appended.
+    # Trials with another bound must not be reused.
     bound = f"-{p99:g}s" if objective == "server" else ""
     subject = f"{next(iter(models.values())).contract.name}-{objective}{bound}"
-    known: dict[PodSetup, Trial] = {}
-    if append:
-        output: Path = click.get_current_context().params["output"]
-        earlier = [_read(sample) for sample in Report.read(output / f"{BENCHMARK}-{subject}.json").samples]
-        known = {trial.setup: trial for trial in earlier}
+    output: Path = click.get_current_context().params["output"]
+    conditions = {"--model": model, "--texts": str(texts or "of the paper's lengths"), "--seconds": seconds}
+    file = TrialsFile(output / f"{BENCHMARK}-{subject}.jsonl", conditions)
+    limit = math.inf if max_other_cpus is None else max_other_cpus
+    if not resume:
+        file.clear()
+    known = {setup: trial for setup, trial in file.read().items() if trial.other_cpus <= limit}
     count = len(setups) if grid else min(len(setups), trials or max(_MIN_TRIALS, len(setups) // _SHARE))
     progress(f"{count} trials of {len(setups)} setups; objective: {goal}")
 
     def measured(setup: PodSetup) -> Trial:
         if setup not in known:
-            known[setup] = measure(experiments[setup.precision], setup, goal, seconds)
+            known[setup] = measure_undisturbed(lambda: measure(experiments[setup.precision], setup, goal, seconds), limit)
+            file.append(known[setup])
             progress(f"trial {len(known)}: {setup}: {known[setup].rate:.2f} paragraphs/s")
         return known[setup]
 
@@ -184,10 +199,6 @@ def chart_values(report: Report, objective: Objective, best: Trial, trials: int,
     return "".join(f"# {line}\n" for line in evidence) + yaml.safe_dump(best.setup.chart_values, sort_keys=False)
 
 
-def _read(sample: Any) -> Trial:
-    return Trial(PodSetup(**sample["setup"]), sample["rate"])
-
-
 def _report(subject: str, objective: Objective, default: Trial, trials: Sequence[Trial], best: Trial, setups: int) -> Report:
     ordered = sorted(trials, key=lambda trial: -trial.rate_per_cpu)
     header = (
@@ -204,8 +215,13 @@ def _report(subject: str, objective: Objective, default: Trial, trials: Sequence
             Figure(f"trials of {setups} setups", MedianRange.of([float(len(trials))]), ".0f"),
         ),
         samples=[asdict(trial) for trial in trials],
-        notes=[f"Best: {best.setup}."],
+        notes=[f"Best: {best.setup}.", _disturbance(trials)],
     )
+
+
+def _disturbance(trials: Sequence[Trial]) -> str:
+    others = [trial.other_cpus for trial in trials]
+    return f"During a trial, other programs used {median(others):.2f} CPUs (median), and at most {max(others):.2f}."
 
 
 def _row(trial: Trial, best: Trial) -> tuple[str, ...]:

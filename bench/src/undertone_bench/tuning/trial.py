@@ -10,6 +10,7 @@ from undertone_bench.deadline_load import NEVER, DeadlineLoad, server_rate
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.options import progress
+from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus
 from undertone_bench.tuning.pod_setup import PodSetup
@@ -18,6 +19,7 @@ from undertone_bench.tuning.search import Search
 _PARAGRAPHS: Final = 1024
 _CALLERS: Final = 64
 _BISECTIONS: Final = 3
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,14 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A setup and its paragraphs per second. 0 means that the pod failed."""
+    """A setup and its paragraphs per second. 0 means that the pod failed.
+
+    `other_cpus` is the mean number of CPUs that other programs used meanwhile.
+    """
 
     setup: PodSetup
     rate: float
+    other_cpus: float = 0.0
 
     @property
     def rate_per_cpu(self) -> float:
@@ -65,12 +71,25 @@ def measure(experiment: Experiment, setup: PodSetup, objective: Objective, secon
             await load.close()
 
     flags = [*experiment.sidecar_flags, *setup.sidecar_flags]
+    others, found = OtherPrograms(), 0.0
     try:
         with running_pod(experiment.model, flags, cpus=first_cpus(setup.cpus), variables=setup.variables) as pod:
-            return Trial(setup, asyncio.run(rate(pod)))
+            found = asyncio.run(rate(pod))
     except BenchError as error:
         progress(f"{setup}: failed: {error}")
-        return Trial(setup, 0.0)
+    return Trial(setup, found, others.cpus())
+
+
+def measure_undisturbed(measured: Callable[[], Trial], limit: float) -> Trial:
+    """The first of at most three trials during which other programs used at most `limit` CPUs.
+
+    If there is none, that during which they used the fewest.
+    """
+    trials = [measured()]
+    while (others := trials[-1].other_cpus) > limit and len(trials) < _ATTEMPTS:
+        progress(f"other programs used {others:.2f} CPUs, more than {limit:g}: measure again")
+        trials.append(measured())
+    return min(trials, key=lambda trial: trial.other_cpus)
 
 
 def search(setups: Sequence[PodSetup], measured: Callable[[PodSetup], Trial], count: int) -> list[Trial]:

@@ -8,7 +8,7 @@ from undertone_planner.plan.named_calibration import NamedCalibration
 @pytest.fixture
 def measured() -> _Measured:
     calibration = NamedCalibration.find("emotions").calibration
-    return _Measured(calibration, error=0.05, rate=0.9 * calibration.tokens_per_second, paragraph_rate=30)
+    return _Measured(calibration, error=0.05, rate=0.9 * calibration.tokens_per_second, paragraph_rate=30, other_cpus=0)
 
 
 def test_a_calibration_of_an_idle_machine_has_no_warning(measured: _Measured) -> None:

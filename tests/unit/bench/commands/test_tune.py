@@ -34,16 +34,55 @@ def arguments(tmp_path: Path) -> list[str]:
     return ["tune", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def test_grid_measures_all_setups_and_append_none_of_them_again(
+def test_grid_measures_all_setups_and_resume_none_of_them_again(
     measured: list[PodSetup], arguments: list[str], tmp_path: Path
 ) -> None:
     first = CliRunner().invoke(main, [*arguments, "--grid", "--batch-tokens=1024", "--batch-tokens=2048"])
     assert first.exit_code == 0, first.output
     assert [setup.batch_tokens for setup in measured] == [2048, 1024]
-    second = CliRunner().invoke(main, [*arguments, "--grid", "--append"])
+    second = CliRunner().invoke(main, [*arguments, "--grid", "--resume"])
     assert second.exit_code == 0, second.output
     assert sorted(setup.batch_tokens for setup in measured) == [512, 1024, 2048, 4096, 8192]
     assert len(Report.read(tmp_path / "tune-emotions-offline.json").samples) == 5
+
+
+def test_an_interrupted_run_continues(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+
+    def measure(_experiment: object, setup: PodSetup, *_options: object) -> Trial:
+        measured.append(setup.batch_tokens)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return Trial(setup, 1.0)
+
+    monkeypatch.setattr(tune, "measure", measure)
+    assert CliRunner().invoke(main, [*arguments, "--grid"]).exit_code == 130
+    done = CliRunner().invoke(main, [*arguments, "--grid", "--resume"])
+    assert done.exit_code == 0, done.output
+    assert len(measured) == 6
+    assert measured[2] == measured[3]
+    refused = CliRunner().invoke(main, [*arguments, "--grid", "--resume", "--seconds=7"])
+    assert refused.exit_code == 1
+    assert "has trials with" in refused.output
+
+
+def test_trials_beside_other_programs_are_repeated_and_the_least_disturbed_counts(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = iter((0.3, 0.2, 0.4, 0.0))
+
+    def measure(_experiment: object, setup: PodSetup, *_options: object) -> Trial:
+        other_cpus = next(others)
+        return Trial(setup, 10 - other_cpus, other_cpus)
+
+    monkeypatch.setattr(tune, "measure", measure)
+    run = [*arguments, "--grid", "--batch-tokens=512", "--max-other-cpus=0.1"]
+    done = CliRunner().invoke(main, run)
+    assert done.exit_code == 0, done.output
+    assert "other programs used 0.20 CPUs (median), and at most 0.20" in done.output
+    assert [sample["rate"] for sample in Report.read(tmp_path / "tune-emotions-offline.json").samples] == [9.8]
+    assert CliRunner().invoke(main, [*run, "--resume"]).exit_code == 0
+    assert [sample["rate"] for sample in Report.read(tmp_path / "tune-emotions-offline.json").samples] == [10]
 
 
 def test_the_best_setup_is_written_as_values_with_its_evidence(
@@ -80,16 +119,16 @@ def test_outputs_are_checked_before_the_first_trial(measured: list[PodSetup], ar
     refused = CliRunner().invoke(main, [*arguments, f"--write={tmp_path / 'file'}"])
     assert refused.exit_code == 2
     assert "exists and is not of undertone-bench tune: name a new file" in refused.output
-    refused = CliRunner().invoke(main, [*arguments, "--append"])
+    refused = CliRunner().invoke(main, [*arguments, "--resume"])
     assert refused.exit_code == 1
-    assert "tune-emotions-offline.json does not exist: measure first, without --append" in refused.output
+    assert "tune-emotions-offline.jsonl does not exist: measure first, without --resume" in refused.output
     assert not measured
 
 
-def test_trials_of_another_bound_are_not_appended(measured: list[PodSetup], arguments: list[str], tmp_path: Path) -> None:
+def test_trials_of_another_bound_are_not_reused(measured: list[PodSetup], arguments: list[str], tmp_path: Path) -> None:
     server = [*arguments, "--objective=server", "--batch-tokens=512", "--grid"]
     assert CliRunner().invoke(main, [*server, "--p99=0.3"]).exit_code == 0
-    assert CliRunner().invoke(main, [*server, "--p99=0.3", "--append"]).exit_code == 0
+    assert CliRunner().invoke(main, [*server, "--p99=0.3", "--resume"]).exit_code == 0
     assert len(measured) == 1
     other = CliRunner().invoke(main, [*server, "--p99=1"])
     assert other.exit_code == 0
