@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -14,7 +16,7 @@ from undertone_bench.chart import CHART, Chart, find_helm
 from undertone_bench.envoy import LOOPBACK, running_envoy
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar
-from undertone_bench.pods import running_pod
+from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus, free_ports
 
 
@@ -25,13 +27,16 @@ class PodFleet:
     Attributes:
         target: Address of Envoy.
         start_seconds: Duration of the start of one pod while the others run.
-        kill: Kills a pod, which starts again at once. Returns when it is ready. None if the pods
-            cannot be killed.
+        kill: Kills a pod, which starts again at once. Returns when it is ready.
+        model_servers: Addresses of the model servers. Empty if they are fake.
+        model_calls: Calls to each of them at once.
     """
 
     target: str
     start_seconds: float
-    kill: Callable[[], Awaitable[None]] | None
+    kill: Callable[[], Awaitable[None]]
+    model_servers: Sequence[str] = ()
+    model_calls: int = 1
 
 
 @contextlib.contextmanager
@@ -76,13 +81,52 @@ def served_fleet(experiment: Experiment, sidecar_flags: Sequence[str], count: in
     Raises:
         BenchError: There are fewer CPUs, or a process ended. The message contains its log.
     """
-    cpus = first_cpus(count)
+    flags = [f"--host={LOOPBACK}", *sidecar_flags]
+    ports = free_ports(count)
     with contextlib.ExitStack() as stack:
-        flags = [f"--host={LOOPBACK}", *sidecar_flags]
-        pods = [stack.enter_context(running_pod(experiment.model, flags, cpus=[cpu])) for cpu in cpus]
-        ports = [int(pod.target.rsplit(":", 1)[1]) for pod in pods]
-        start_seconds = pods[-1].load_seconds + pods[-1].warmup_seconds
-        yield PodFleet(stack.enter_context(_envoy(ports)), start_seconds, None)
+        pods = [
+            stack.enter_context(contextlib.closing(_ServedPod(experiment, flags, port, cpu)))
+            for port, cpu in zip(ports, first_cpus(count), strict=True)
+        ]
+        running = [pod.start() for pod in pods]
+
+        async def kill() -> None:
+            pods[0].kill()
+            await asyncio.to_thread(pods[0].start)
+
+        yield PodFleet(
+            target=stack.enter_context(_envoy(ports)),
+            start_seconds=running[-1].load_seconds + running[-1].warmup_seconds,
+            kill=kill,
+            model_servers=[pod.model_server for pod in running],
+            model_calls=running[-1].model_calls,
+        )
+
+
+class _ServedPod:
+    """A pod with undertone-dev-server, which can be killed and started again on its port."""
+
+    def __init__(self, experiment: Experiment, flags: Sequence[str], port: int, cpu: int) -> None:
+        """Starts nothing."""
+        self._model, self._flags, self._port, self._cpu = experiment.model, flags, port, cpu
+        self._stack = contextlib.ExitStack()
+        self._pids: list[int] = []
+
+    def start(self) -> Pod:
+        """Starts both processes. Raises BenchError."""
+        pod = self._stack.enter_context(running_pod(self._model, self._flags, cpus=[self._cpu], port=self._port))
+        self._pids = list(pod.pids.values())
+        return pod
+
+    def kill(self) -> None:
+        """Kills both processes at once."""
+        for pid in self._pids:
+            os.kill(pid, signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        """Stops both processes."""
+        self._stack.close()
 
 
 @contextlib.contextmanager

@@ -69,6 +69,7 @@ def running_pod(
     *,
     cpus: Collection[int] = (),
     variables: Mapping[str, str] = pods.NO_VARIABLES,
+    port: int = 0,
 ) -> Iterator[Pod]:
     """A model server and a sidecar with undertone-pod's defaults, stopped at the end of the block.
 
@@ -77,18 +78,22 @@ def running_pod(
         sidecar_flags: Additional flags of the sidecar.
         cpus: Numbers of the CPUs on which both processes run. Empty: those of this process.
         variables: Environment variables that override those of this process.
+        port: Port of the sidecar. 0 chooses a free one.
 
     Raises:
         BenchError: The pod does not become ready. The message has the end of the log.
     """
-    port, metrics_port = free_ports(2)
+    free_port, metrics_port = free_ports(2)
+    port = port or free_port
     with tempfile.TemporaryDirectory(prefix="undertone-bench-") as folder:
         path = Path(folder, "pod.log")
         flags = [f"--metrics-port={metrics_port}", *sidecar_flags]
         try:
             with (
                 path.open("wb") as log,
-                pods.run(model.base, port, _READY_SECONDS, log, sidecar_flags=flags, cpus=cpus, variables=variables) as pod,
+                pods.run(
+                    model.base, port or free_port, _READY_SECONDS, log, sidecar_flags=flags, cpus=cpus, variables=variables
+                ) as pod,
             ):
                 pids = {name: process.pid for name, process in pod.processes.items()}
                 url = f"http://localhost:{metrics_port}/metrics"

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -11,15 +13,14 @@ import click
 from undertone_client import Client
 from undertone_planner.calibration import CalibratedMachine, PodCalibration
 
-from undertone_bench.call_time import CallTime, measure_calls, sample_batches
+from undertone_bench.call_time import CallSample, CallTime, measure_calls, sample_batches
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.fleet_load import JOB, READERS, FleetLoad, FleetResult, Sample, run_load
 from undertone_bench.fleet_of_pods import PodFleet, planted_fleet, served_fleet
 from undertone_bench.fleet_prediction import predict
 from undertone_bench.options import experiment_options, progress, reporting, seconds_option
-from undertone_bench.pods import running_pod
-from undertone_bench.processes import first_cpus
+from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.report import Figure, Goal, MedianRange, Report, Table, quantile
 
 BENCHMARK: Final = "fleet-model"
@@ -119,33 +120,28 @@ def fleet_model(
     if append:
         output: Path = click.get_current_context().params["output"]
         found = [_read(one) for one in Report.read(output / f"{BENCHMARK}-{_subject(experiment, model_server)}.json").samples]
-    if model_server == "fake":
-        calibration = _planted(experiment, call_seconds, token_seconds, calls, batch_tokens)
-    else:
-        calibration = _calibrate(experiment, batch_tokens, seconds)
+    planted = _planted(experiment, call_seconds, token_seconds, calls, batch_tokens)
     mean = sum(sample.tokens) / len(sample.tokens)
+    notes = []
     for count in counts or (2, 3):
-        with _fleet(experiment, model_server, calibration, count) as fleet:
+        others = OtherPrograms()
+        with _fleet(experiment, model_server, planted, count) as fleet:
+            calibration = _calibrated(experiment, fleet, planted, seconds) if fleet.model_servers else planted
             started = replace(calibration, load_seconds=fleet.start_seconds, warmup_seconds=0.0)
             capacity = count * calibration.tokens_per_second / mean
             for name in names or LOADS:
-                if name == "kill" and fleet.kill is None:
-                    continue
                 load = LOADS[name](capacity)
                 measured = _Outcome.of(asyncio.run(_measure(fleet, load, sample, seconds)))
                 predicted = _Outcome.of(predict(load, sample.tokens, started, pods=count, seconds=seconds))
                 found.append(_Comparison(count, load.name, measured, predicted))
                 progress(f"{count} pods, {load.name}: {measured}, predicted {predicted}")
-    return _report(_subject(experiment, model_server), found)
+        notes.append(f"{count} pods: other programs used {others.cpus():.2f} CPUs on average.")
+    return _report(_subject(experiment, model_server), found, notes)
 
 
 async def _measure(fleet: PodFleet, load: FleetLoad, sample: Sample, seconds: float) -> FleetResult:
-    async def kill() -> None:
-        if fleet.kill:
-            await fleet.kill()
-
     async with Client(fleet.target, settings=JOB) as batch, Client(fleet.target, settings=READERS) as readers:
-        return await run_load(load, sample, batch=batch, readers=readers, kill=kill, seconds=seconds)
+        return await run_load(load, sample, batch=batch, readers=readers, kill=fleet.kill, seconds=seconds)
 
 
 @contextlib.contextmanager
@@ -178,20 +174,28 @@ def _planted(
     )
 
 
-def _calibrate(experiment: Experiment, batch_tokens: int, seconds: float) -> PodCalibration:
-    """Calibrates a pod on one CPU."""
+def _calibrated(experiment: Experiment, fleet: PodFleet, planted: PodCalibration, seconds: float) -> PodCalibration:
+    """Measures the model servers of all pods at once, because pods share caches and memory."""
     paragraphs = experiment.paragraphs(_PARAGRAPHS // 2)
     sequences = list(experiment.model.sequences([paragraph.text for paragraph in paragraphs]))
-    batches = sample_batches(sequences, batch_tokens, _CALIBRATION_CALLS)
-    with running_pod(experiment.model, cpus=first_cpus(1)) as pod:
-        samples = measure_calls(pod.model_server, experiment.model, batches, calls=pod.model_calls, seconds=seconds)
-    fitted = CallTime.fit(samples)
-    progress(f"a call takes {fitted}")
+    batches = sample_batches(sequences, planted.batch_tokens, _CALIBRATION_CALLS)
+
+    def measured(server: str) -> list[CallSample]:
+        return measure_calls(server, experiment.model, batches, calls=fleet.model_calls, seconds=seconds)
+
+    with ThreadPoolExecutor(len(fleet.model_servers)) as pool:
+        fitted = CallTime.fit(itertools.chain.from_iterable(pool.map(measured, fleet.model_servers)))
+    progress(f"a call takes {fitted}; error {fitted.error:.1%}")
     if not fitted.seconds_per_token:
         raise BenchError(
             "the durations of the measured calls do not grow with their tokens: use an idle machine, or more --seconds"
         )
-    return _planted(experiment, fitted.seconds_per_call, fitted.seconds_per_token, pod.model_calls, batch_tokens)
+    return replace(
+        planted,
+        seconds_per_call=fitted.seconds_per_call,
+        seconds_per_token=fitted.seconds_per_token,
+        model_calls=fleet.model_calls,
+    )
 
 
 def _subject(experiment: Experiment, model_server: str) -> str:
@@ -203,9 +207,7 @@ def _read(sample: Mapping[str, Any]) -> _Comparison:
     return _Comparison(sample["pods"], sample["load"], measured, predicted)
 
 
-def _report(subject: str, found: Sequence[_Comparison]) -> Report:
-    if not found:
-        raise BenchError("nothing was measured: --load kill needs --model-server fake")
+def _report(subject: str, found: Sequence[_Comparison], notes: Sequence[str]) -> Report:
     figures = []
     for name, label, goal in (("rate", "throughput", 0.1), ("p50", "p50", 0.25), ("p99", "p99", 0.25)):
         deviations = [abs(deviation) for one in found if (deviation := one.deviation(name)) is not None]
@@ -221,6 +223,7 @@ def _report(subject: str, found: Sequence[_Comparison]) -> Report:
         table=Table(header, tuple(_row(one) for one in sorted(found, key=lambda one: one.pods))),
         figures=figures,
         samples=[asdict(one) for one in found],
+        notes=notes,
     )
 
 

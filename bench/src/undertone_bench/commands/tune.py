@@ -1,7 +1,7 @@
 """The best settings of a pod on this machine, for the user's texts and objective."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -29,6 +29,8 @@ _ORIGIN: Final = "Settings of a pod by"
 _MIN_TRIALS: Final = 20
 _SHARE: Final = 10
 """A search has one trial for this number of setups."""
+_NEAR: Final = 0.95
+"""A rate is near the best if it is at least this share of it."""
 
 
 def _levels(name: str, default: str, help_text: str) -> Callable[[Command], Command]:
@@ -82,7 +84,7 @@ Examples:
 )
 @click.option("--trials", type=click.IntRange(1), help="Pods that are measured. Default: a tenth of all setups, at least 20.")
 @seconds_option("--seconds", 6.0, "Duration of each measurement. Use at least ten times the duration of the longest call.")
-@click.option("--grid", is_flag=True, help="Measure all setups.")
+@click.option("--grid", is_flag=True, help="Measure all setups, and compute how many trials a search of them needs.")
 @click.option(
     "--resume",
     is_flag=True,
@@ -170,7 +172,7 @@ def tune(
     best = max(known.values(), key=lambda trial: trial.rate_per_cpu)
     if not best.rate:
         raise BenchError("no pod met the objective: see the messages above, or use a larger --p99")
-    report = _report(subject, goal, found[0], list(known.values()), best, len(setups))
+    report = _report(subject, goal, found[0], list(known.values()), best, len(setups), _needed(setups, known) if grid else None)
     if write:
         write.write_text(chart_values(report, goal, best, len(known), len(setups)), encoding="utf-8")
         progress(f"values: {write}")
@@ -199,21 +201,41 @@ def chart_values(report: Report, objective: Objective, best: Trial, trials: int,
     return "".join(f"# {line}\n" for line in evidence) + yaml.safe_dump(best.setup.chart_values, sort_keys=False)
 
 
-def _report(subject: str, objective: Objective, default: Trial, trials: Sequence[Trial], best: Trial, setups: int) -> Report:
+def _needed(setups: Sequence[PodSetup], known: Mapping[PodSetup, Trial]) -> int:
+    """The trials that a search with the rates of the grid needs for a setup near the best."""
+    trials = search(setups, lambda setup: known[setup], len(setups))
+    near = _NEAR * max(trial.rate_per_cpu for trial in trials)
+    return next(number for number, trial in enumerate(trials, 1) if trial.rate_per_cpu >= near)
+
+
+def _report(
+    subject: str,
+    objective: Objective,
+    default: Trial,
+    trials: Sequence[Trial],
+    best: Trial,
+    setups: int,
+    needed: int | None,
+) -> Report:
+    """`needed` is None without a grid."""
     ordered = sorted(trials, key=lambda trial: -trial.rate_per_cpu)
     header = (
         *("precision", "CPUs", "calls", "threads", "batch tokens", "oneDNN", "OMP_NUM_THREADS"),
         *("paragraphs/s", "for each CPU", "of the best"),
     )
+    figures = [
+        Figure(f"best paragraphs/s for each CPU ({objective})", MedianRange.of([best.rate_per_cpu]), ".2f"),
+        Figure("best / default settings", MedianRange.of([best.rate_per_cpu / max(default.rate_per_cpu, 1e-9)]), ".2f"),
+        Figure(f"trials of {setups} setups", MedianRange.of([float(len(trials))]), ".0f"),
+    ]
+    if needed:
+        name = "trials that a search of the same setups needs to come within 5 % of the best"
+        figures.append(Figure(name, MedianRange.of([float(needed)]), ".0f"))
     return Report.new(
         BENCHMARK,
         subject,
         table=Table(header, tuple(_row(trial, best) for trial in ordered)),
-        figures=(
-            Figure(f"best paragraphs/s for each CPU ({objective})", MedianRange.of([best.rate_per_cpu]), ".2f"),
-            Figure("best / default settings", MedianRange.of([best.rate_per_cpu / max(default.rate_per_cpu, 1e-9)]), ".2f"),
-            Figure(f"trials of {setups} setups", MedianRange.of([float(len(trials))]), ".0f"),
-        ),
+        figures=figures,
         samples=[asdict(trial) for trial in trials],
         notes=[f"Best: {best.setup}.", _disturbance(trials)],
     )

@@ -7,7 +7,7 @@ def test_the_report_shows_the_largest_deviations_and_no_value_without_readers() 
     readers = _Comparison(3, "readers", _Outcome(0.0, 0.100, 0.400, 1), _Outcome(0.0, 0.090, 0.240, 0))
     assert job.deviation("rate") == pytest.approx(0.08)
     assert job.deviation("p50") is None
-    summary = _report("emotions-fp32-fake", [job, readers]).summary
+    summary = _report("emotions-fp32-fake", [job, readers], ["2 pods: idle."]).summary
     assert summary.table.rows == (
         ("2", "a batch job", "1000, 1080 (+8%)", "–", "–"),
         ("3", "readers", "–", "100, 90 (-10%)", "400, 240 (-40%)"),

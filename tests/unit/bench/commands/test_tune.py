@@ -43,6 +43,8 @@ def test_grid_measures_all_setups_and_resume_none_of_them_again(
     second = CliRunner().invoke(main, [*arguments, "--grid", "--resume"])
     assert second.exit_code == 0, second.output
     assert sorted(setup.batch_tokens for setup in measured) == [512, 1024, 2048, 4096, 8192]
+    # The search begins with the default, 2048, and continues with the setup farthest from it, 512.
+    assert "trials that a search of the same setups needs to come within 5 % of the best: 2" in second.output
     assert len(Report.read(tmp_path / "tune-emotions-offline.json").samples) == 5
 
 
