@@ -101,13 +101,12 @@ def pod(
 class _Measured:
     """A calibration, and how well it fits.
 
-    `error` is that of CallTime. `rate` is the measured rate of padded tokens of a batch job, and
+    `rate` is the measured rate of padded tokens of a batch job, and
     `paragraph_rate` that of its paragraphs. `other_cpus` is the mean number of CPUs that other
     programs used meanwhile.
     """
 
     calibration: PodCalibration
-    error: float
     rate: float
     paragraph_rate: float
     other_cpus: float
@@ -116,8 +115,8 @@ class _Measured:
     def warnings(self) -> Sequence[str]:
         """Why the calibration should not be used."""
         found = []
-        if self.error > _MAX_ERROR:
-            found.append(f"the durations of calls differ from a + b·tokens by {self.error:.0%} (median)")
+        if self.calibration.fit_error > _MAX_ERROR:
+            found.append(f"the durations of calls differ from a + b·tokens by {self.calibration.fit_error:.0%} (median)")
         share = self.rate / self.calibration.tokens_per_second
         if abs(share - 1) > _MAX_DEVIATION:
             found.append(f"the batch job had {share:.0%} of the calibration's rate")
@@ -146,7 +145,7 @@ def _measure(model: str, precision: str, cpus: int, texts: Path | None, batch_to
         rate, paragraph_rate = asyncio.run(batch_rates(pod, paragraphs, sum(map(len, sequences)), seconds))
         calibration = _calibration(experiment.model, cpus, batch_tokens, pod, fitted, samples)
         progress(f"  batch job: {rate:.0f} tokens/s, {paragraph_rate:.1f} paragraphs/s")
-    return _Measured(calibration, fitted.error, rate, paragraph_rate, others.cpus())
+    return _Measured(calibration, rate, paragraph_rate, others.cpus())
 
 
 def _calibration(
@@ -167,6 +166,7 @@ def _calibration(
             warmup_seconds=pod.warmup_seconds,
             memory_bytes=sum(map(peak_resident_bytes, pod.pids.values())),
             sample_tokens=tuple(sorted({sample.tokens for sample in samples})),
+            fit_error=fitted.error,
         )
     except CalibrationError as error:
         raise BenchError(
@@ -185,7 +185,7 @@ def _report(found: Sequence[_Measured]) -> Report:
                 f"{known.model_calls}",
                 f"{known.seconds_per_call * 1e3:.2f}",
                 f"{known.seconds_per_token * 1e6:.1f}",
-                f"{one.error:.1%}",
+                f"{known.fit_error:.1%}",
                 f"{known.load_seconds:.1f}",
                 f"{known.warmup_seconds:.1f}",
                 f"{known.memory_bytes / 2**20:.0f}",

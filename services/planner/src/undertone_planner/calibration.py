@@ -52,6 +52,8 @@ class PodCalibration:
         memory_bytes: Highest memory of the pod under load, both containers together.
         sample_tokens: Padded tokens of the measured calls, ascending. Durations of longer or
             shorter calls are extrapolated.
+        fit_error: Relative error of the formula for the measured calls, the median of their sizes.
+            0 if it is unknown.
 
     Raises:
         CalibrationError: A number is out of its range.
@@ -69,12 +71,13 @@ class PodCalibration:
     warmup_seconds: float
     memory_bytes: int
     sample_tokens: tuple[int, ...] = ()
+    fit_error: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("cpus", "seconds_per_token", "model_calls", "batch_tokens"):
             if not 0 < getattr(self, name) < math.inf:
                 raise CalibrationError(f"{name} is {getattr(self, name)}: use a finite number above 0")
-        for name in ("seconds_per_call", "load_seconds", "warmup_seconds", "memory_bytes"):
+        for name in ("seconds_per_call", "load_seconds", "warmup_seconds", "memory_bytes", "fit_error"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise CalibrationError(f"{name} is {getattr(self, name)}: use a finite number of at least 0")
 

@@ -7,8 +7,8 @@ from undertone_planner.plan.named_calibration import NamedCalibration
 
 @pytest.fixture
 def measured() -> _Measured:
-    calibration = NamedCalibration.find("emotions").calibration
-    return _Measured(calibration, error=0.05, rate=0.9 * calibration.tokens_per_second, paragraph_rate=30, other_cpus=0)
+    calibration = replace(NamedCalibration.find("emotions").calibration, fit_error=0.05)
+    return _Measured(calibration, rate=0.9 * calibration.tokens_per_second, paragraph_rate=30, other_cpus=0)
 
 
 def test_a_calibration_of_an_idle_machine_has_no_warning(measured: _Measured) -> None:
@@ -16,7 +16,8 @@ def test_a_calibration_of_an_idle_machine_has_no_warning(measured: _Measured) ->
 
 
 def test_a_calibration_of_a_busy_machine_has_a_warning(measured: _Measured) -> None:
-    busy = replace(measured, error=0.39, rate=0.19 * measured.calibration.tokens_per_second)
+    calibration = replace(measured.calibration, fit_error=0.39)
+    busy = replace(measured, calibration=calibration, rate=0.19 * calibration.tokens_per_second)
     first, second = busy.warnings
     assert "differ from a + b·tokens by 39%" in first
     assert "the batch job had 19% of the calibration's rate: measure again on an idle machine" in second

@@ -39,9 +39,9 @@ class NamedCalibration:
         packaged = _packaged()
         if name in packaged:
             entry = packaged[name]
-            text = (_folder() / "calibrations" / entry["file"]).read_text(encoding="utf-8")
-            origin = f"{entry['description']}; {entry['machine']}; {entry['date']}"
-            return cls(name, PodCalibration.from_json(text), origin, entry.get("like"))
+            calibration = PodCalibration.from_json((_folder() / "calibrations" / entry["file"]).read_text(encoding="utf-8"))
+            origin = f"{entry['description']}; {entry['machine']}; {entry['date']}{_fit(calibration)}"
+            return cls(name, calibration, origin, entry.get("like"))
         path = Path(name)
         if not path.is_file():
             similar = get_close_matches(name, packaged, n=1)
@@ -52,14 +52,18 @@ class NamedCalibration:
             )
         calibration = PodCalibration.read(path)
         machine = calibration.machine
-        return cls(
-            name, calibration, f"{calibration.model} ({calibration.precision}); {machine.cores} cores of {machine.cpu}", None
-        )
+        origin = f"{calibration.model} ({calibration.precision}); {machine.cores} cores of {machine.cpu}{_fit(calibration)}"
+        return cls(name, calibration, origin, None)
 
 
 def packaged_names() -> tuple[str, ...]:
     """The names of the packaged calibrations."""
     return tuple(_packaged())
+
+
+def _fit(calibration: PodCalibration) -> str:
+    error = calibration.fit_error
+    return f"; calls differ from a + b·tokens by {error:.0%} (median)" if error else ""
 
 
 def _packaged() -> Mapping[str, Mapping[str, str]]:
