@@ -11,6 +11,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from undertone_client.jobs.catalog import CATALOG, CatalogType
 
+from undertone_batch.iceberg_conflicts import repeat_lost_commits
+
 STAGING_SUFFIX = "_staging_"
 STAGED_AT_PROPERTY = "undertone.staged-at"
 
@@ -88,4 +90,4 @@ def drop_leftovers(spark: SparkSession, table: str, now: datetime) -> None:
         created_at = branch_created_at(row["name"])
         if created_at is not None and now - created_at > MAX_AGE:
             with suppress(PySparkException, Py4JJavaError):
-                spark.sql(f"ALTER TABLE {table} DROP BRANCH IF EXISTS {row['name']}")
+                repeat_lost_commits(spark, f"ALTER TABLE {table} DROP BRANCH IF EXISTS {row['name']}")

@@ -17,6 +17,7 @@ from undertone_client.jobs.catalog import CATALOG, TableName
 from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, NEW_TABLE
 
 from undertone_batch.iceberg_catalog import require_extensions
+from undertone_batch.iceberg_conflicts import is_conflict, repeat_lost_commits
 from undertone_batch.iceberg_dead_letters import check_dead_letters, write_dead_letters
 from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
 from undertone_batch.iceberg_staging import drop_leftovers, new_branch_name, staged
@@ -29,7 +30,6 @@ MAX_REBASES = 5
 """How often a commit starts again because maintenance has rewritten the files of the table."""
 
 _BUCKETS = re.compile(r"bucket\((\d+), `?id`?\)")
-_CONFLICT = re.compile(r"not an ancestor|CommitFailedException|ValidationException|CommitStateUnknown|Cannot commit")
 
 
 class IcebergTable:
@@ -98,7 +98,7 @@ class IcebergTable:
         if not added:
             return state
         with self._explain_errors():
-            self._spark.sql(f"ALTER TABLE {self._path} ADD COLUMNS ({', '.join(added)})")
+            repeat_lost_commits(self._spark, f"ALTER TABLE {self._path} ADD COLUMNS ({', '.join(added)})")
             return replace(state, schema=self._spark.table(self._path).schema)
 
     def rows(self, state: TableState, buckets: Sequence[int] | None = None) -> DataFrame:
@@ -129,7 +129,7 @@ class IcebergTable:
                 try:
                     with self._explain_conflicts(self.name):
                         call = f"CALL {CATALOG}.system.fast_forward('{CATALOG}.{self.name}', 'main', '{branch}')"
-                        (result,) = self._spark.sql(call).collect()
+                        (result,) = repeat_lost_commits(self._spark, call)
                         return replace(state, snapshot=result.updated_ref)
                 except OutputError:
                     current = self._state()
@@ -181,12 +181,12 @@ class IcebergTable:
         branch = new_branch_name(datetime.now(UTC))
         version = "" if state.snapshot is None else f" AS OF VERSION {state.snapshot}"
         with self._explain_conflicts(self.name):
-            self._spark.sql(f"ALTER TABLE {self._path} CREATE BRANCH {branch}{version}")
+            repeat_lost_commits(self._spark, f"ALTER TABLE {self._path} CREATE BRANCH {branch}{version}")
         try:
             yield branch
         finally:
             with suppress(PySparkException, Py4JJavaError):  # a later run drops a branch that remains
-                self._spark.sql(f"ALTER TABLE {self._path} DROP BRANCH IF EXISTS {branch}")
+                repeat_lost_commits(self._spark, f"ALTER TABLE {self._path} DROP BRANCH IF EXISTS {branch}")
 
     def _merge(self, target: str, state: TableState, commit: Commit) -> None:
         view = f"undertone_changes_{uuid.uuid4().hex[:12]}"
@@ -241,7 +241,7 @@ class IcebergTable:
         try:
             yield
         except (PySparkException, Py4JJavaError) as error:
-            if _CONFLICT.search(str(error)):
+            if is_conflict(error):
                 raise OutputError(
                     f"another run has changed {table} since this run has read it, so this wave's scores were discarded: do not"
                     " start a run before the previous one has ended"

@@ -5,7 +5,6 @@ can work at the same time.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from undertone_client import SettingsError
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG, TableName
 
+from undertone_batch.iceberg_conflicts import is_conflict
 from undertone_batch.iceberg_staging import drop_leftovers
 from undertone_batch.spark_reasons import spark_reason
 from undertone_batch.table import check_schema
@@ -30,7 +30,6 @@ MIN_MANIFESTS = 10
 ATTEMPTS = 3
 """Attempts of a step whose commit meets a commit of a run."""
 
-_CONFLICT = re.compile(r"CommitFailedException|ValidationException|Cannot commit")
 _REWRITE_OPTIONS = f"map('min-input-files', '{MIN_FILES}', 'remove-dangling-deletes', 'true')"
 
 log = logging.getLogger("undertone_batch")
@@ -113,7 +112,7 @@ class Maintenance:
                 result = Step(str(table), step(table))
             except (PySparkException, Py4JJavaError) as error:
                 reason = spark_reason(error)
-                if not _CONFLICT.search(str(error)):
+                if not is_conflict(error):
                     raise OutputError(f"the table {table} cannot be maintained: {reason}") from None
                 if attempt == ATTEMPTS:
                     raise OutputError(
