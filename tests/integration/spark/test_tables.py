@@ -19,6 +19,7 @@ from undertone_client.jobs.catalog import CATALOG
 
 from tests.integration.support import score_table
 from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.processes import until
 from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import TOO_LONG, assert_score_of, run, table, write_source
 
@@ -56,7 +57,7 @@ def test_the_second_of_two_attempts_of_a_run_fails_and_loses_nothing(
     threads = [threading.Thread(target=run_and_catch, args=[job]) for job in jobs]
     for thread in threads:
         thread.start()
-    service.wait_for_in_flight(2)  # both have compared the source with the table
+    until(lambda: all(job.expected_paragraphs is not None for job in jobs), "both have compared the source with the table")
     service.open_gate()
     for thread in threads:
         thread.join()
