@@ -28,7 +28,14 @@ def query(chart: Chart, **jobs: Any) -> str:
     return str(trigger["metadata"]["query"])
 
 
-def job(name: str, backlog: str, finish_by: str = "0x600", running: str = "1x600", pushed: str | None = "0+60x600") -> Series:
+def job(
+    name: str,
+    backlog: str,
+    finish_by: str = "0x600",
+    running: str = "1x600",
+    pushed: str | None = "0+60x600",
+    namespace: str = "reading",
+) -> Series:
     """The series of a job by minute, in the notation of promtool."""
     values = {
         "undertone_job_backlog_paragraphs": backlog,
@@ -37,7 +44,8 @@ def job(name: str, backlog: str, finish_by: str = "0x600", running: str = "1x600
     }
     if pushed is not None:
         values["push_time_seconds"] = pushed
-    return {f'{metric}{{job="{name}", instance="pushgateway"}}': series for metric, series in values.items()}
+    labels = f'job="{name}", namespace="{namespace}", instance="pushgateway"'
+    return {f"{metric}{{{labels}}}": series for metric, series in values.items()}
 
 
 def needed(backlog: float, seconds: float) -> float:
@@ -79,6 +87,12 @@ def test_the_backlog_and_the_time_left_give_the_pods(chart: Chart, tmp_path: Pat
     check(query(chart), tmp_path, [daily], expected)
 
 
+def test_jobs_of_a_release_in_another_namespace_need_no_pods_of_this_one(chart: Chart, tmp_path: Path) -> None:
+    twin = {"backlog": "9000000x600", "finish_by": "7200x600", "namespace": "testing"}
+    series = [job(DAILY, "1000000x600", "7200x600"), job(DAILY, **twin), job(BACKFILL, **twin)]
+    check(query(chart), tmp_path, series, {"10m": math.ceil(needed(1e6, 6600))})
+
+
 def test_the_pods_of_several_jobs_add_up(chart: Chart, tmp_path: Path) -> None:
     series = [job(DAILY, "1000000x600", "7200x600"), job(BACKFILL, "500000x600", "36000x600")]
     check(query(chart), tmp_path, series, {"10m": math.ceil(needed(1e6, 6600) + needed(5e5, 35400))})
@@ -106,7 +120,8 @@ def test_a_killed_job_that_was_scraped_holds_no_pods(chart: Chart, tmp_path: Pat
 
 
 def test_values_change_the_query(chart: Chart, tmp_path: Path) -> None:
-    series = [job("nightly", "1000000x600", "7200x600"), job(DAILY, "1000000x600", "7200x600")]
+    # A job outside the release can be in any namespace.
+    series = [job("nightly", "1000000x600", "7200x600", namespace="emr"), job(DAILY, "1000000x600", "7200x600")]
     expression = query(chart, names="nightly", paragraphsPerSecond=25, headroom=2, minSeconds=3600)
     check(expression, tmp_path, series, {"10m": math.ceil(2 * 1e6 / 6600 / 25), "110m": math.ceil(2 * 1e6 / 3600 / 25)})
 

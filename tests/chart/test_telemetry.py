@@ -85,12 +85,14 @@ def test_jobs_accept_their_telemetry_settings(chart: Chart, kind: str) -> None:
         metrics_port=int(settings["metrics_port"]),
         metrics_host=settings["metrics_host"],
         pushgateway=settings["pushgateway"],
+        pushgateway_namespace=settings["pushgateway_namespace"],
         dogstatsd=settings["dogstatsd"],
         otlp_endpoint=settings["otlp_endpoint"],
         trace_sample=float(settings["trace_sample"]),
         log_format=settings["log_format"],
     )
     assert settings["pushgateway"] == "http://pushgateway.monitoring:9091"
+    assert settings["pushgateway_namespace"] == "reading"
     assert settings["dd_service"] == "undertone-job"
 
 

@@ -65,7 +65,8 @@ class Job(Process):
         folder.mkdir()
         (folder / "input.txt").write_text("\n\n".join(paragraphs))
         arguments = (str(folder / "input.txt"), f"--out={folder / 'scores'}", f"--target={target}", f"--pushgateway={gateway}")
-        super().__init__("undertone", "score", *arguments, f"--job=spring-undertone-{name}", *flags, log=folder / "log")
+        named = f"--job=spring-undertone-{name}", f"--pushgateway-namespace={NAMESPACE}"
+        super().__init__("undertone", "score", *arguments, *named, *flags, log=folder / "log")
 
 
 def labels(pod: str, namespace: str = NAMESPACE) -> dict[str, str]:

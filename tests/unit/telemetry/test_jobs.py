@@ -66,7 +66,7 @@ def test_the_signals_of_a_failed_job() -> None:
 
 def test_only_job_metrics_are_pushed_and_the_success_only_after_the_end() -> None:
     with pushgateway() as gateway:
-        settings = TelemetrySettings(pushgateway=gateway.url)
+        settings = TelemetrySettings(pushgateway=gateway.url, pushgateway_namespace="reading")
         with JobReporter(settings, "daily", (STEPS,), now=iter([100.0, 134.0]).__next__) as job:
             job.telemetry.listener(measure_steps)(1)
             gateway.wait_for_pushes(1)
@@ -74,7 +74,7 @@ def test_only_job_metrics_are_pushed_and_the_success_only_after_the_end() -> Non
         first, last = gateway.pushes[0], gateway.pushes[-1]
     at_start = {"undertone_job_started_timestamp_seconds", "undertone_job_running", "undertone_job_failed_total"}
     # PUT would delete the time of the last success.
-    assert {(push.method, push.job) for push in gateway.pushes} == {("POST", "daily")}
+    assert {(push.method, push.path) for push in gateway.pushes} == {("POST", "/metrics/job/daily/namespace/reading")}
     backlog = {"undertone_job_backlog_paragraphs", "undertone_job_backlog_tokens"}
     times = {"undertone_job_finish_by_timestamp_seconds", "undertone_job_forecast_end_timestamp_seconds"}
     assert first.names == at_start | backlog | times | {"undertone_job_paragraphs_total"}

@@ -70,14 +70,16 @@ def test_metrics_outside_the_catalogue_are_rejected() -> None:
 
 
 def test_only_the_first_rejected_push_is_logged_and_without_the_password(caplog: pytest.LogCaptureFixture) -> None:
-    def push_without_password(gateway: str, job: str, registry: Collector, *, timeout: float) -> None:
-        pushadd_to_gateway(gateway.replace("name:secret@", ""), job, registry, timeout=timeout)
+    def push_without_password(
+        gateway: str, job: str, registry: Collector, *, grouping_key: dict[str, str], timeout: float
+    ) -> None:
+        pushadd_to_gateway(gateway.replace("name:secret@", ""), job, registry, grouping_key, timeout)
 
     failures: list[None] = []
     with pushgateway(status=503) as gateway:
         url = gateway.url.replace("//", "//name:secret@")
         adapter = PrometheusAdapter((HEIGHT,))
-        pusher = PushgatewayPusher(url, "daily", adapter, (HEIGHT,), lambda: failures.append(None), push_without_password)
+        pusher = PushgatewayPusher(url, "daily", adapter, (HEIGHT,), lambda: failures.append(None), push=push_without_password)
         for _ in range(3):
             pusher()
     assert len(failures) == 3

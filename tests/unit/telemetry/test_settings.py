@@ -19,6 +19,7 @@ COLLECTOR = "http://collector:4317"
         ),
         ({"dogstatsd": "agent:http"}, "--dogstatsd is 'agent:http'; use"),
         ({"dogstatsd": "unix://dsd.sock"}, "--dogstatsd is 'unix://dsd.sock'; use"),
+        ({"pushgateway_namespace": "reading"}, "--pushgateway-namespace reading needs --pushgateway"),
         ({"pushgateway": "gateway:9091"}, "--pushgateway is 'gateway:9091'; use a URL, such as http://pushgateway:9091"),
         ({"log_format": "xml"}, "--log-format is 'xml'; use one of plain, json"),
         ({"trace_sample": 0.1}, "--trace-sample 0.1 needs --otlp-endpoint, such as http://localhost:4317"),

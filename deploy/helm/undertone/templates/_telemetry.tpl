@@ -76,6 +76,8 @@ Argument: (dict "root" $ "component" "daily").
 {{- end }}
 {{- with .root.Values.telemetry.pushgateway }}
 - {name: UNDERTONE_PUSHGATEWAY, value: {{ . | quote }}}
+# The group of the metrics: jobs of releases with the same name in other namespaces have groups of their own.
+- {name: UNDERTONE_PUSHGATEWAY_NAMESPACE, value: {{ $.root.Release.Namespace }}}
 {{- end }}
 {{- with include "undertone.telemetryEnv" (dict "root" .root "service" "undertone-job") }}
 {{ . }}

@@ -298,7 +298,7 @@ def _run(job: ScoringJob, session: JobSession, summary: Path | None) -> None:
 
 def worker_telemetry(settings: TelemetrySettings) -> TelemetrySettings:
     """The settings for Spark's workers, which have no fixed address and no job metrics to push."""
-    return replace(settings, metrics_port=None, pushgateway="")
+    return replace(settings, metrics_port=None, pushgateway="", pushgateway_namespace="")
 
 
 def write_summary(path: Path, summary: Summary) -> None:

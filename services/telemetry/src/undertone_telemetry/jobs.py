@@ -276,7 +276,12 @@ class JobReporter:
             from undertone_telemetry.prometheus import PushgatewayPusher
 
             push = PushgatewayPusher(
-                self._settings.pushgateway, self._job, self.telemetry.prometheus, CATALOGUE, self._count_failed_push
+                self._settings.pushgateway,
+                self._job,
+                self.telemetry.prometheus,
+                CATALOGUE,
+                self._count_failed_push,
+                namespace=self._settings.pushgateway_namespace,
             )
             self._push_thread = PeriodicThread(push, PUSH_SECONDS)
             self._push_thread.start()

@@ -100,7 +100,9 @@ class MetricsServer:
 class Push(Protocol):
     """The signature of `prometheus_client.pushadd_to_gateway`."""
 
-    def __call__(self, gateway: str, job: str, registry: Collector, *, timeout: float) -> None: ...
+    def __call__(
+        self, gateway: str, job: str, registry: Collector, *, grouping_key: dict[str, str], timeout: float
+    ) -> None: ...
 
 
 class PushgatewayPusher:
@@ -113,6 +115,8 @@ class PushgatewayPusher:
         adapter: PrometheusAdapter,
         catalogue: Iterable[Metric],
         on_failure: Callable[[], None],
+        *,
+        namespace: str = "",
         push: Push = pushadd_to_gateway,
     ) -> None:
         """
@@ -123,10 +127,12 @@ class PushgatewayPusher:
             catalogue: The metrics to push. A Pushgateway keeps them after the process has ended, so
                 metrics that describe a running process do not belong there.
             on_failure: Called after each failed push.
+            namespace: Part of the group and a label of its metrics. Empty adds no label.
             push: Sends the metrics. Tests replace it.
         """
         self._url = url
         self._job = job
+        self._grouping_key = {"namespace": namespace} if namespace else {}
         self._metrics = adapter.registry.restricted_registry([metric.name for metric in catalogue])
         self._on_failure = on_failure
         self._push = push
@@ -135,7 +141,9 @@ class PushgatewayPusher:
     def __call__(self) -> None:
         """Pushes once. Raises nothing; the first failure is logged."""
         try:
-            self._push(self._url, self._job, self._metrics, timeout=PUSH_TIMEOUT_SECONDS)
+            self._push(
+                self._url, self._job, self._metrics, grouping_key=self._grouping_key, timeout=PUSH_TIMEOUT_SECONDS
+            )
         except Exception as error:
             if isinstance(error, HTTPError):
                 error.close()  # otherwise the connection stays open

@@ -42,6 +42,12 @@ class TelemetrySettings:
     pushgateway: str = field(
         default="", metadata=_option("URL of a Prometheus Pushgateway, for jobs that end before a scrape.", "URL")
     )
+    pushgateway_namespace: str = field(
+        default="",
+        metadata=_option(
+            "Label `namespace` of the metrics in the Pushgateway. Jobs with the same name need different ones.", "NAME"
+        ),
+    )
     dogstatsd: str = field(
         default="",
         metadata=_option("Datadog agent for metrics and events: host:port, or unix:///path/to/socket.", "ADDRESS"),
@@ -81,6 +87,8 @@ class TelemetrySettings:
             yield f"--metrics-port is {self.metrics_port}; use a port from 0 to 65535"
         if self.pushgateway and not _is_http(self.pushgateway):
             yield f"--pushgateway is {self.pushgateway!r}; use a URL, such as http://pushgateway:9091"
+        if self.pushgateway_namespace and not self.pushgateway:
+            yield f"--pushgateway-namespace {self.pushgateway_namespace} needs --pushgateway, such as http://pushgateway:9091"
         if self.dogstatsd:
             try:
                 parse_dogstatsd_address(self.dogstatsd)

@@ -1,9 +1,20 @@
 {{/* The pods that the running jobs need, for KEDA. */}}
 
-{{/* The matcher of the jobs' series. The series of a Pushgateway have the name of the job in the label `job`. */}}
+{{/*
+The matcher of the series of this release's jobs. Jobs push them with the name of the job in the label `job` and the
+namespace of the release in the label `namespace`.
+*/}}
+{{- define "undertone.ownJobSeries" -}}
+namespace={{ .Release.Namespace | quote }}, job=~"{{ include "undertone.fullname" . }}-(backfill|daily)"
+{{- end }}
+
+{{/* The matcher of the series of the jobs that need the pods. Jobs outside this release can be in any namespace. */}}
 {{- define "undertone.jobSeries" -}}
-{{- $names := .Values.autoscaling.keda.jobs.names | default (printf "%s-(backfill|daily)" (include "undertone.fullname" .)) -}}
-job=~{{ $names | quote }}
+{{- with .Values.autoscaling.keda.jobs.names -}}
+job=~{{ . | quote }}
+{{- else -}}
+{{ include "undertone.ownJobSeries" . }}
+{{- end }}
 {{- end }}
 
 {{/*

@@ -1,12 +1,12 @@
 {{/*
 Alerts about the jobs. A short job can end before Prometheus scrapes it, so all jobs push to a Pushgateway.
-The series of the Pushgateway have the name of the job in the label `job`. Their label `namespace` is the
-namespace of the Pushgateway, not of the release.
+The series of the Pushgateway have the name of the job in the label `job` and the namespace of the release in the
+label `namespace`.
 */}}
 {{- define "undertone.batchRules" -}}
 {{- $root := . -}}
 {{- $daily := include "undertone.componentName" (dict "root" . "component" "daily") -}}
-{{- $jobs := printf "job=~\"%s-(backfill|daily)\"" (include "undertone.fullname" .) -}}
+{{- $jobs := include "undertone.ownJobSeries" . -}}
 {{- $cronjob := printf "namespace=%q, cronjob=%q" .Release.Namespace $daily -}}
 - name: undertone-batch
   interval: {{ .Values.monitoring.ruleInterval }}
@@ -15,7 +15,7 @@ namespace of the Pushgateway, not of the release.
     {{- if and .batchLate (not $root.Values.batch.daily.suspend) }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertoneBatchLate" "alert" .batchLate) | nindent 6 }}
       expr: |
-        time() - max by (job) (undertone_job_last_success_timestamp_seconds{job={{ $daily | quote }}}) > {{ int64 .batchLate.seconds }}
+        time() - max by (job) (undertone_job_last_success_timestamp_seconds{namespace={{ $root.Release.Namespace | quote }}, job={{ $daily | quote }}}) > {{ int64 .batchLate.seconds }}
       annotations:
         {{- include "undertone.runbook" (dict "root" $root "name" "UndertoneBatchLate") | nindent 8 }}
         summary: The daily job has not succeeded recently

@@ -24,8 +24,8 @@ class Push:
 
     @property
     def job(self) -> str:
-        """The name of the group."""
-        return unquote(self.path.removeprefix("/metrics/job/"))
+        """The name of the job, the first part of the group."""
+        return unquote(self.path.removeprefix("/metrics/job/").partition("/")[0])
 
     @property
     def names(self) -> set[str]:
