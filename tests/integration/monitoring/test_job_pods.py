@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,14 @@ def test_pods_follow_the_jobs_and_go_after_them(
         prometheus.until(lambda: ("UndertoneJobLate" in prometheus.firing()) == late, f"UndertoneJobLate fires: {late}")
 
     until(0)
-    settings = TelemetrySettings(pushgateway=gateway.url, pushgateway_namespace="reading", metrics_port=port, metrics_host=LOOPBACK)
+    pushed = TelemetrySettings(pushgateway=gateway.url, pushgateway_namespace="reading")
+    settings = replace(pushed, metrics_port=port, metrics_host=LOOPBACK)
     passed = 0.0  # seconds of which the job believes that they have passed
     with JobReporter(settings, DAILY, finish_by=time.time() + 2 * HOUR, now=lambda: time.time() + passed) as daily:
         until(1)  # the backlog is not known yet
         daily.report_progress({}, expected=1_000_000)
         needed = HEADROOM * 1_000_000 / (2 * HOUR) / RATE
         until(math.ceil(needed))
-        pushed = TelemetrySettings(pushgateway=gateway.url, pushgateway_namespace="reading")
         with JobReporter(pushed, BACKFILL) as backfill:
             backfill.report_progress({}, expected=10**9)
             until(math.ceil(needed + 1))

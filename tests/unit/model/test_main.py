@@ -133,6 +133,12 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
         tmp_path,
         "--first-stage-only",
     )
+    unused = "train", "--goemotions", tmp_path, "--fiction", tmp_path, "--first-stage-only"
+    assert_fails(2, "--fiction is for the second stage: omit it, or --first-stage-only", *unused)
+    assert_fails(2, "--lexicon has no effect with --no-baselines", "evaluate", "--no-baselines", "--lexicon", __file__)
+    assert_fails(2, "--prior has no effect with --export", "evaluate", "--export", exported, "--prior", "novels")
+    assert_fails(2, "--base has no effect with --random", "export", tmp_path, "--random", "minilm", "--base", tiny)
+    assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
     )

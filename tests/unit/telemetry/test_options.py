@@ -5,7 +5,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from undertone_telemetry import TelemetrySettings
-from undertone_telemetry.options import field_option, option_group, telemetry_option, telemetry_options
+from undertone_telemetry.options import field_option, option_group, refuse_unused, telemetry_option, telemetry_options
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,20 @@ def test_an_invalid_number_is_named_with_its_type_or_range(arguments: list[str],
 
     result = run(command, *arguments)
     assert (result.exit_code, message in result.output) == (2, True), result.output
+
+
+@click.command
+@click.option("--grid", is_flag=True)
+@click.option("--trials", envvar="TRIALS", default=20)
+def grid_command(grid: bool, trials: int) -> None:
+    if grid:
+        refuse_unused("has no effect with --grid: omit one of them", "trials")
+
+
+def test_an_option_without_effect_is_refused_on_the_command_line_only() -> None:
+    refused = run(grid_command, "--grid", "--trials=20")
+    assert refused.exit_code == 2
+    assert "Error: --trials has no effect with --grid: omit one of them" in refused.output
+    assert run(grid_command, "--grid").exit_code == 0
+    assert run(grid_command, "--trials=3").exit_code == 0
+    assert run(grid_command, "--grid", TRIALS="3").exit_code == 0

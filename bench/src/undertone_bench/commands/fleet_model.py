@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import click
 from undertone_client import Client
 from undertone_planner.calibration import CalibratedMachine, PodCalibration
+from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.call_time import CallSample, CallTime, measure_calls, sample_batches
 from undertone_bench.errors import BenchError
@@ -112,6 +113,13 @@ def fleet_model(
     the measurement and in the model, where the clock is virtual. Paragraphs have at most the
     model's maximum length.
     """
+    if model_server == "fake":
+        refuse_unused("has no effect with --model-server fake: omit it, or add --model-server tensorflow", "sidecar_flags")
+    else:
+        reason = "has no effect with --model-server tensorflow, whose calls are measured: omit one of them"
+        refuse_unused(reason, "call_seconds", "token_seconds", "calls")
+        if "kill" in names:
+            raise click.UsageError("--load kill needs --model-server fake: omit one of them")
     longest = experiment.model.contract.max_tokens
     lengths = [min(length, longest) for length in experiment.distribution.sample(_PARAGRAPHS)]
     paragraphs = experiment.source.paragraphs(lengths)

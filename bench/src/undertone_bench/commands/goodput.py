@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import click
+from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
 from undertone_bench.errors import BenchError
@@ -109,6 +110,10 @@ def goodput(
     a mix. The capacity is the rate with 64 callers without deadlines. The server rate is MLPerf's:
     the highest Poisson rate whose p99 latency is within --bound.
     """
+    if target is not None:
+        refuse_unused("has no effect with --target, a service that is running: omit one of them", "sidecar_flags")
+    if not bisections:
+        refuse_unused("has no effect with --bisections 0: omit one of them", "server_seconds")
     paragraphs = experiment.source.paragraphs([tokens] * _PARAGRAPHS) if tokens else experiment.paragraphs(_PARAGRAPHS)
     with contextlib.ExitStack() as stack:
         pids: Mapping[str, int] = {}

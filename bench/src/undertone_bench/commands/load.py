@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 import click
+from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, closed_loop, open_loop, poisson_arrivals
@@ -47,6 +48,12 @@ def load(
     """Load a service with Classify calls, open loop (--rate) or closed loop (--concurrency)."""
     if (rate is None) == (concurrency is None):
         raise click.UsageError("give either --rate (open loop) or --concurrency (closed loop)")
+    if rate is None:
+        refuse_unused("has no effect with --concurrency, which ends after --paragraphs: omit one of them", "seconds")
+    else:
+        refuse_unused("has no effect with --rate, which ends after --seconds: omit one of them", "count")
+    if target is not None:
+        refuse_unused("has no effect with --target, a service that is running: omit one of them", "sidecar_flags")
 
     async def run_round(address: str, number: int) -> tuple[float, Results]:
         client = ClassifyClient(address, lane)

@@ -10,7 +10,6 @@ from undertone_planner.fleet.fleet import FleetSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 
 from undertone_bench.cli import SETTINGS
-from undertone_bench.errors import BenchError
 from undertone_bench.options import progress, reporting
 from undertone_bench.report import Report, Table
 
@@ -130,7 +129,7 @@ def ready(calibration: str) -> Report:
     try:
         pod = NamedCalibration.find(calibration).calibration
     except CalibrationError as error:
-        raise BenchError(f"--calibration: {error}") from None
+        raise click.UsageError(f"--calibration: {error}") from None
     table = []
     for row in rows(pod):
         progress(f"{row.name}: done")

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from undertone_client import Client, Failure, Paragraph, Settings
 from undertone_client.testing import EMOTIONS, expected_probabilities
 from undertone_planner.fleet.faults import FaultRates
+from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.errors import BenchError
 from undertone_bench.options import finish, output_option
@@ -115,6 +116,9 @@ def soak(count: int, through: str, faults: float, restart: float, kill_at: float
     paragraph is lost, duplicated, wrong or failed, or if `undertone score` was not killed as
     planned or failed.
     """
+    if through == "client":
+        reason = "is for a run of undertone score: omit it, or --through client"
+        refuse_unused(reason, "kill_at", "time_limit")
     with services(faults, restart) as (target, kills), tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
         if through == "client":

@@ -16,6 +16,7 @@ import grpc
 from undertone_client import Client, Mode, Settings
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
+from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.commands.client_throughput import BATCH_ITEMS, FLEET_FLAGS, PARAGRAPH
 from undertone_bench.models import BenchModel
@@ -103,6 +104,12 @@ def spark(
         raise click.UsageError(f"--variants '{', '.join(sorted(unknown))}' is invalid: use {', '.join(VARIANTS)}")
     if "broadcast" in variants and (fleet or target):
         raise click.UsageError("the variant broadcast needs --model, without --fleet and --target")
+    if fleet:
+        refuse_unused("has no effect with --fleet: omit one of them", "model", "target", "texts", "repeat")
+    else:
+        refuse_unused("needs --fleet: add it, or omit the option and use --repeat", "paragraphs")
+    if target is not None:
+        refuse_unused("has no effect with --target, a service that is running: omit one of them", "model")
     all_texts = [PARAGRAPH] * paragraphs if fleet else read_texts(texts, repeat)
     items = batch_items or (BATCH_ITEMS if fleet else Settings().batch_items)
     results = []

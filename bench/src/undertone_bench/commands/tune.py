@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 import yaml
+from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
@@ -129,6 +130,10 @@ def tune(
     one, so that a tenth of all setups is enough. The first trial has a pod's default settings. The
     model server is undertone-dev-server, which runs TensorFlow as TF Serving does.
     """
+    if objective == "offline":
+        refuse_unused("has no effect with --objective offline: omit it, or add --objective server", "p99")
+    if grid:
+        refuse_unused("has no effect with --grid, which measures all setups: omit one of them", "trials")
     if write is not None and not write.parent.is_dir():
         raise click.UsageError(f"--write {write}: there is no folder {write.parent}: create it, or name another")
     if write is not None and write.exists() and not write.read_bytes().startswith(f"# {_ORIGIN}".encode()):

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from undertone_telemetry.options import refuse_unused
 
 from undertone_model.cli import options
 from undertone_model.corpora import CORPORA, TestSet, read_test_set
@@ -163,6 +164,11 @@ def evaluate(
         "isear": isear,
         "empathetic": empathetic,
     }
+    if not baselines:
+        refuse_unused("has no effect with --no-baselines: omit one of them", "lexicon")
+    if (checkpoint or export) and options.is_default("adapters"):
+        reason = f"has no effect with --{'checkpoint' if checkpoint else 'export'}: omit it, or add --adapters"
+        refuse_unused(reason, "base", "prior")
     test_sets = _read_sets(paths, sets, rows, all_rows=all_rows)
     _check_writable(json_file)
     with quiet_tensorflow():

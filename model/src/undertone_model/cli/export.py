@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 import click
+from undertone_telemetry.options import refuse_unused
 
 from undertone_model import sources
 from undertone_model.adapters import load_adapters
@@ -130,6 +131,8 @@ def export(
         raise click.UsageError("--checkpoint, --random and --adapters exclude each other")
     if not checkpoint and (problem_type or threshold is not None or thresholds):
         raise click.UsageError("--problem-type, --threshold and --thresholds need --checkpoint")
+    if checkpoint or size:
+        refuse_unused(f"has no effect with --{'checkpoint' if checkpoint else 'random'}: omit one of them", "base", "prior")
     if checkpoint:
         source = sources.from_checkpoint(checkpoint, problem_type)
         if threshold is not None or thresholds:

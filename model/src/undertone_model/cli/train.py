@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from undertone_telemetry.options import refuse_unused
 
 from undertone_model.adapters import TENSORS_FILE, save_adapters
 from undertone_model.cli import options
@@ -84,7 +85,10 @@ def train(
     one_stage = first_stage_only or without_stories
     if one_stage and start_from:
         raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
-    if not one_stage:
+    if one_stage:
+        flag = "--first-stage-only" if first_stage_only else "--without-stories"
+        refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed")
+    else:
         _check_second_stage({"fiction": fiction, "reman": reman, "xed": xed})
     with quiet_tensorflow():
         from undertone_model import pipeline

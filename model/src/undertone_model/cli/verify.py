@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 from undertone_protos.v1.contract_pb2 import ModelContract
+from undertone_telemetry.options import refuse_unused
 
 from undertone_model import sources
 from undertone_model.cli import options
@@ -34,6 +35,8 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
     0.02. A text of a multi-label model has a different label if any probability is on the other
     side of its threshold.
     """
+    if checkpoint:
+        refuse_unused("has no effect with --checkpoint: omit one of them", "adapters", "base")
     with quiet_tensorflow():
         from undertone_model import verification
     newest = verification.newest_export(folder)

@@ -13,7 +13,7 @@ from rich.console import Console
 from undertone_cli.console import output_console
 from undertone_client.errors import UndertoneError
 from undertone_client.jobs import CommandError, ExitCode, Terminated, command_error
-from undertone_telemetry.options import name_variables
+from undertone_telemetry.options import name_variables, refuse_unused
 from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_planner.errors import PlannerError
@@ -134,6 +134,7 @@ def plan(
     An INPUT is a file, a folder or a pattern, as for undertone score. Only the lengths of its
     paragraphs are used.
     """
+    _check_options(texts, demand)
     if write is not None:
         check_target(write, site.values)
     if png is not None:
@@ -144,6 +145,9 @@ def plan(
         raise PlannerError("--png plots the course of a batch job: add --paragraphs and --within, or omit --png")
     types = site.types()
     choices = site.settings(types)
+    if all(calibration.measured_on is not None for _, calibration in choices):
+        name = site.calibrations[0]
+        refuse_unused(f"has no effect with --calibration {name}, whose node type is known: omit one of them", "calibrated_on")
     setting, calibration = choices[0]
     planned = make_plan(setting, load)
     if simulate:
@@ -174,6 +178,16 @@ def plan(
     if write is not None:
         write_values(planned, write, site.values, datetime.now(UTC).date())
         click.echo(f"wrote {write}: helm upgrade --install undertone CHART --values {write}", err=True)
+
+
+def _check_options(texts: Texts, demand: Demand) -> None:
+    """Raises click.UsageError for an option without effect."""
+    if not texts.inputs:
+        reason = "is for the paragraphs of an INPUT: add an INPUT, or omit the option"
+        refuse_unused(reason, "input_format", "text_column", "min_characters", "tokenizer")
+    if demand.within is None:
+        reason = "is for a batch job: add --within, or omit the option"
+        refuse_unused(reason, "headroom", "clients", "max_in_flight", "batch_items")
 
 
 def _simulated(planned: Plan) -> Plan:

@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from undertone_telemetry.settings import LOG_FORMATS, TelemetrySettings
 
@@ -142,6 +143,25 @@ def telemetry_options(*names: str) -> Decorator[Any]:
     """
     chosen = names or tuple(field.name for field in fields(TelemetrySettings))
     return option_group("telemetry", TelemetrySettings, *(telemetry_option(name) for name in chosen))
+
+
+def refuse_unused(reason: str, *names: str) -> None:
+    """Refuses options of the command line that have no effect in the current command.
+
+    A value from the environment or from a configuration file is a default of many commands, and is
+    not refused.
+
+    Args:
+        reason: Why, and what to do, such as "has no effect with --grid: omit one of them".
+        names: The parameters of the options.
+
+    Raises:
+        click.UsageError: One of the options is given. The message has its flag and the reason.
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} {reason}")
 
 
 def name_variables(command: click.Command, prefix: str) -> None:

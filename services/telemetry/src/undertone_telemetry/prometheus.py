@@ -141,9 +141,7 @@ class PushgatewayPusher:
     def __call__(self) -> None:
         """Pushes once. Raises nothing; the first failure is logged."""
         try:
-            self._push(
-                self._url, self._job, self._metrics, grouping_key=self._grouping_key, timeout=PUSH_TIMEOUT_SECONDS
-            )
+            self._push(self._url, self._job, self._metrics, grouping_key=self._grouping_key, timeout=PUSH_TIMEOUT_SECONDS)
         except Exception as error:
             if isinstance(error, HTTPError):
                 error.close()  # otherwise the connection stays open

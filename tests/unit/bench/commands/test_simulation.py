@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from undertone_bench.commands.simulation import simulation
-from undertone_bench.errors import BenchError
 from undertone_planner.fleet.course import Course
 from undertone_planner.scenarios.paper_comparison import Comparison
 from undertone_planner.scenarios.readiness import JobRun, SpotRun
@@ -48,8 +47,3 @@ def test_ready_prints_the_times_of_each_scenario(monkeypatch: pytest.MonkeyPatch
     output = printed("ready", folder=tmp_path)
     assert "from zero 185 s 235 s 3244 s 301 s 0 -" in output
     assert "spot (6 nodes) - - - - 0 0 failed, p99 64 ms" in output
-
-
-def test_an_unknown_calibration_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="--calibration: there is no calibration 'nope'"):
-        printed("ready", "--calibration", "nope", folder=tmp_path)

@@ -198,6 +198,9 @@ def test_views_for_engines(command: Command) -> None:
 
 def test_all_views_are_listed(command: Command) -> None:
     assert all(name in command("sql", "--list-views").output for name in VIEWS)
+    for arguments, unused in ((("scores",), "no SOURCE, such as 'scores'"), (("--view", "drift"), "--view has no effect with")):
+        refused = command("sql", "--list-views", *arguments)
+        assert (refused.exit_code, unused in refused.output) == (2, True)
 
 
 def test_a_suffix_without_a_format_is_refused(command: Command, folder: Path, tmp_path: Path) -> None:

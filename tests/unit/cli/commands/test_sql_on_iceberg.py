@@ -85,6 +85,8 @@ def test_views_have_the_labels_of_both_snapshots(command: Command, catalog: Cata
     assert "scores.labels_above_threshold" in statements
     assert 'scores_before."new label"' not in statements
     assert "scores_before.labels_above_threshold" not in statements
+    refused = command(*arguments, "--multi-label")
+    assert (refused.exit_code, "--multi-label describes the table of --label" in refused.output) == (2, True)
     result = command("views", "emotions.stories", "--label", "joy", "--multi-label", "--before", "emotions.older")
     assert "scores_before.labels_above_threshold" in result.output
     [row] = rows(command, "top", "joy", *arguments[1:], "--limit", "1")

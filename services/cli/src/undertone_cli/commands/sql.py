@@ -3,6 +3,7 @@
 import click
 from undertone_client.errors import SettingsError
 from undertone_client.jobs.catalog import CatalogFactory
+from undertone_telemetry.options import refuse_unused
 
 from undertone_cli.sql import SqlSession, open_source, write_result
 from undertone_cli.sql.options import QUERY_EXIT_CODES, SOURCE_HELP, ResultOptions, query_command
@@ -46,6 +47,9 @@ def sql(
 ) -> None:
     """Query the scores in SOURCE with SQL, or show a view of them."""
     if list_views:
+        if arguments:
+            raise click.UsageError(f"--list-views needs no QUERY and no SOURCE, such as {arguments[-1]!r}: omit one of them")
+        refuse_unused("has no effect with --list-views: omit one of them", "view", "as_of", "baseline", "output")
         click.echo(describe_views())
         return
     if view is not None and len(arguments) == 1:

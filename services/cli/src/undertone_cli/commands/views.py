@@ -3,6 +3,7 @@
 import click
 from undertone_client.errors import SettingsError
 from undertone_client.jobs.catalog import CatalogFactory, TableName, catalog_options
+from undertone_telemetry.options import refuse_unused
 
 from undertone_cli.sql import open_source
 from undertone_cli.sql.options import QUERY_EXIT_CODES, explain_query_errors
@@ -54,6 +55,8 @@ def views(
     except ImportError:
         raise SettingsError(MISSING_EXTRA) from None
 
+    if not labels:
+        refuse_unused("describes the table of --label: add --label, or omit it to read the table", "multi_label")
     name, engine = TableName.parse(table), Dialect(dialect)
     older = TableName.parse(before) if before else name if before_snapshot is not None else None
     relations = iceberg_relations(engine, name, before=older, before_snapshot=before_snapshot)
