@@ -93,7 +93,7 @@ def test_no_body_blocks_the_event_loop(sidecar: WatchedSidecar, name: str) -> No
 
 
 def test_unfinished_bodies_leave_memory_and_grpc_callers_alone(sidecar: WatchedSidecar) -> None:
-    head = b"POST %s HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    head = b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     attackers = [socket.create_connection(("localhost", sidecar.http_port)) for _ in range(200)]
     try:
         for attacker in attackers:
@@ -116,6 +116,13 @@ def test_unfinished_bodies_leave_memory_and_grpc_callers_alone(sidecar: WatchedS
     assert sidecar.health() == SERVING
     with closing(connect(sidecar)) as connection:
         assert ask(connection, "POST", CLASSIFY, RAIN).status == 200
+
+
+def test_a_page_with_the_address_of_the_port_cannot_call_it(sidecar: WatchedSidecar) -> None:
+    with closing(connect(sidecar)) as connection:
+        connection.request("POST", CLASSIFY, RAIN, {**JSON, "host": f"rebound.example:{sidecar.http_port}"})
+        answer = connection.getresponse()
+        assert (answer.status, "'rebound.example:" in json.load(answer)["message"]) == (403, True)
 
 
 def test_a_caller_that_leaves_cancels_its_call(sidecar: WatchedSidecar, model: tuple[Path, FakeModelServer]) -> None:

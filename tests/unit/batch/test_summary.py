@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from undertone_batch import RunMode, Summary, TaskMetrics
@@ -19,7 +20,7 @@ SUMMARY = Summary(
     waves=(WaveResult(8, 50, 2, 10.0), WaveResult(9, 40, 8, 20.0)),
     executors={
         "b": TaskMetrics(2, 40, 16.0, 4.0, CallCounts(attempts={"OK": 3, "UNAVAILABLE": 1}, retried=1, recovered=1)),
-        "a": TaskMetrics(1, 50, 10.0, 9.0, CallCounts(attempts={"OK": 2})),
+        "a": TaskMetrics(1, 50, 10.0, 9.0, CallCounts(attempts={"OK": 2}), flags=Counter(language=3)),
     },
     snapshot=9_007_199_254_740_993,
     rows=1000,
@@ -34,6 +35,7 @@ def test_the_json_contains_sums_and_rates() -> None:
     assert document["seconds"] == 50
     assert document["snapshot"] == "9007199254740993"  # as a number, JavaScript and jq would round it
     assert document["calls"]["attempts"] == {"OK": 5, "UNAVAILABLE": 1}
+    assert document["flags"] == {"language": 3}
     assert document["executors"]["a"] == {
         "tasks": 1,
         "scored": 50,
@@ -48,6 +50,7 @@ def test_the_text_contains_the_outcome_and_the_counts() -> None:
     text = SUMMARY.to_text()
     assert "daily run r1 succeeded" in text
     assert "900 current" in text
+    assert "90; flag language 3; failed 10" in text
     assert "OK 5, UNAVAILABLE 1" in text
     assert "1 attempts, 1 recovered; 1 retries" in text
     assert text.index("executor a") < text.index("executor b")

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -31,6 +32,7 @@ class TaskMetrics:
         waiting_seconds: The part of it during which the task only waited for the service.
         calls: The calls to the service.
         tokens: Tokens of the paragraphs with a score.
+        flags: Paragraphs with a score and each flag.
     """
 
     tasks: int = 0
@@ -39,6 +41,7 @@ class TaskMetrics:
     waiting_seconds: float = 0.0
     calls: CallCounts = field(default_factory=CallCounts)
     tokens: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "TaskMetrics") -> "TaskMetrics":
         return TaskMetrics(
@@ -48,6 +51,7 @@ class TaskMetrics:
             waiting_seconds=self.waiting_seconds + other.waiting_seconds,
             calls=self.calls + other.calls,
             tokens=self.tokens + other.tokens,
+            flags=self.flags + other.flags,
         )
 
     def to_json(self) -> dict[str, float]:
@@ -171,6 +175,11 @@ class Summary:
         """The calls of all executors (the paper's Table 4)."""
         return sum((metrics.calls for metrics in self.executors.values()), CallCounts())
 
+    @property
+    def flags(self) -> Counter[str]:
+        """Scored paragraphs with each flag."""
+        return sum((metrics.flags for metrics in self.executors.values()), Counter())
+
     def to_json(self) -> str:
         """JSON text."""
         seconds = (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
@@ -194,6 +203,7 @@ class Summary:
             "duplicates": self.duplicates,
             "scored": self.scored,
             "failed": self.failed,
+            "flags": dict(self.flags),
             "failed_share": self.failed_share,
             "paragraphs_per_second": self.scored / wave_seconds if wave_seconds else None,
             "calls": self.calls.to_json(),
@@ -211,10 +221,11 @@ class Summary:
         calls = self.calls
         attempts = ", ".join(f"{status} {count:,}" for status, count in sorted(calls.attempts.items())) or "none"
         paragraphs = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in DiffKind if self.kinds.get(kind)) or "none"
+        flags = "".join(f"; flag {flag} {count:,}" for flag, count in sorted(self.flags.items()))
         lines = [
             outcome,
             f"  paragraphs     {paragraphs}; {self.duplicates:,} duplicates",
-            f"  scored         {self.scored:,}; failed {self.failed:,} ({self.failed_share:.2%})",
+            f"  scored         {self.scored:,}{flags}; failed {self.failed:,} ({self.failed_share:.2%})",
             f"  call attempts  {attempts}",
             f"  failures       {calls.errors:,} attempts, {calls.recovered:,} recovered; {calls.retried:,} retries,"
             f" {calls.hedged:,} hedges, {calls.shed:,} shed by the breaker",

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 import grpc
@@ -75,6 +75,7 @@ def score_arrays(
     settings = worker.service.settings
     start, counts_before = time.perf_counter(), worker.counts()
     waiting_seconds, scored, tokens = 0.0, 0, 0
+    flags: Counter[str] = Counter()
     pending: deque[tuple[int, int]] = deque()  # paragraphs and characters of each array
     with worker.open_stream() as stream:
 
@@ -86,6 +87,7 @@ def score_arrays(
             scores = [outcome for outcome in outcomes if isinstance(outcome, Score)]
             scored += len(scores)
             tokens += sum(score.tokens for score in scores)
+            flags.update(flag for score in scores for flag in score.flags)
             pending.popleft()
             return outcomes
 
@@ -104,7 +106,7 @@ def score_arrays(
             yield receive()
     if on_finish is not None:
         seconds = time.perf_counter() - start
-        on_finish(TaskMetrics(1, scored, seconds, waiting_seconds, worker.counts() - counts_before, tokens))
+        on_finish(TaskMetrics(1, scored, seconds, waiting_seconds, worker.counts() - counts_before, tokens, flags))
 
 
 def _paragraph(value: bytes | None) -> Paragraph | Failure:

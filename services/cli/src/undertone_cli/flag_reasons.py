@@ -12,6 +12,11 @@ FLAG_REASONS: Final[Mapping[str, str]] = {
 """Reasons by flag. A newer service may send other flags."""
 
 
+def split_flags(flags: str | None) -> list[str]:
+    """The flags of a score, which are separated by commas, or None for a text without flags."""
+    return flags.split(",") if flags else []
+
+
 def describe_flags(flags: str) -> str:
     """The reasons of flags that are separated by commas."""
-    return ", ".join(FLAG_REASONS.get(flag, flag) for flag in flags.split(","))
+    return ", ".join(FLAG_REASONS.get(flag, flag) for flag in split_flags(flags))

@@ -8,10 +8,12 @@ from starlette.types import ASGIApp
 
 from undertone_sidecar.health import Health
 from undertone_sidecar.http import (
+    AllowedHosts,
     Bodies,
     Calls,
     Identity,
     application,
+    checked_hosts,
     classifier_routes,
     health_routes,
     openapi_route,
@@ -26,7 +28,7 @@ def http_application(settings: Settings, channel: grpc.aio.Channel, health: Heal
     limits, identity = settings.request_limits, Identity(trust_headers=settings.trust_caller_metadata)
     calls = Calls(channel, identity)
     bodies = Bodies(identity, limits.message_bytes)
-    return application(
+    app = application(
         [
             *classifier_routes(calls, bodies, limits),
             *open_inference_routes(calls, bodies, health, limits),
@@ -35,3 +37,5 @@ def http_application(settings: Settings, channel: grpc.aio.Channel, health: Heal
             *(playground_routes() if settings.playground else ()),
         ]
     )
+    hosts = AllowedHosts.of(settings.host, settings.http_host_names)
+    return app if hosts is None else checked_hosts(app, hosts)

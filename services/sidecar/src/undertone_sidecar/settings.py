@@ -19,6 +19,7 @@ from undertone_sidecar.options import Memory, boolean_option, file_option, optio
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tls import TlsFiles
 
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _TARGET: Final = re.compile(r"unix(-abstract)?:.+|.+:\d+")
 
 
@@ -64,6 +65,15 @@ class Settings(ThreadSettings):
     playground: bool = field(
         default=True,
         metadata=boolean_option("Serve the playground at / of --http-port: a page for browsers that scores a text."),
+    )
+    http_hosts: str = field(
+        default="",
+        metadata=option(
+            "Names of hosts in requests to --http-port, separated by commas, in addition to --host, localhost and IP "
+            "addresses. Other requests are refused with 403, against DNS rebinding. * = accept all.",
+            metavar="NAME,…",
+            show_default="accept all, unless --host is localhost or a loopback address",
+        ),
     )
     tls_cert: Path | None = field(
         default=None,
@@ -273,6 +283,11 @@ class Settings(ThreadSettings):
         )
 
     @property
+    def http_host_names(self) -> tuple[str, ...]:
+        """The names in `http_hosts`."""
+        return tuple(name for part in self.http_hosts.split(",") if (name := part.strip()))
+
+    @property
     def tls_files(self) -> TlsFiles | None:
         """The files of TLS. None without TLS."""
         return TlsFiles(self.tls_cert, self.tls_key, self.tls_client_ca) if self.tls_cert and self.tls_key else None
@@ -313,6 +328,8 @@ class Settings(ThreadSettings):
             yield f"--health-port {self.health_port} is also another port: use different ports"
         if self.http_port and self.http_port in {self.port, self.metrics_port, self.health_port}:
             yield f"--http-port {self.http_port} is also another port: use different ports"
+        if strange := [name for name in self.http_host_names if name != "*" and not _HOST_NAME.fullmatch(name)]:
+            yield f"--http-hosts has {strange[0]!r}: use names of hosts without scheme, port and wildcards, or * for all"
         if bool(self.tls_cert) != bool(self.tls_key):
             given, missing = ("--tls-cert", "--tls-key") if self.tls_cert else ("--tls-key", "--tls-cert")
             yield f"{given} is set without {missing}: set both, or none"

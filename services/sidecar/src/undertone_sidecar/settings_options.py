@@ -22,6 +22,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "port",
         "http_port",
         "playground",
+        "http_hosts",
         "trust_caller_metadata",
     ),
     "TLS": ("tls_cert", "tls_key", "tls_client_ca", "health_port"),

@@ -77,7 +77,7 @@ def test_progress_on_a_terminal_and_elsewhere(terminal: bool, words: str) -> Non
 def test_the_summary_has_the_most_frequent_labels_as_they_are_named() -> None:
     names = ["[bold]joy[/bold]", "tab\there", *(f"LABEL_{number}" for number in range(98))]
     labels = Counter({name: 100 - number for number, name in enumerate(names)})
-    counts = RunCounts(scored=labels.total(), labels=labels)
+    counts = RunCounts(scored=labels.total(), labels=labels, flags=Counter(language=1200, unreadable=3))
     identity = RunIdentity((), ReadOptions(), 10, Model("any", 1, "fp32"), tuple(names), Policy.CHUNK_MEAN)
     screen = StringIO()
     show_summary(Console(file=screen, width=120), Path("out"), Manifest(identity, NOON), counts, CallCounts(), 1.0)
@@ -85,6 +85,8 @@ def test_the_summary_has_the_most_frequent_labels_as_they_are_named() -> None:
     assert any(line.startswith("[bold]joy[/bold] 2.0%") for line in lines)
     assert any(line.startswith("tab\\there 2.0%") for line in lines)
     assert sum("% " in line for line in lines) == MAX_LABELS
+    reasons = "1,200 in a language that the model was not made for; 3 not readable for the model"
+    assert f"not reliable  {reasons}" in lines
     assert lines[-1] == f"{100 - MAX_LABELS} less frequent labels are not shown."
     assert "(no label)" not in screen.getvalue()
 

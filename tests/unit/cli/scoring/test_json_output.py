@@ -8,6 +8,8 @@ from undertone_cli.scoring.json_output import json_progress
 from undertone_cli.scoring.monitor import RunCounts
 from undertone_client import CallCounts, ClientState
 from undertone_client.resilience import BreakerState
+from undertone_client.testing import FakeClassifier
+from undertone_protos.v1 import classifier_pb2
 
 from tests.unit.support.command import Command, write_input
 
@@ -41,7 +43,8 @@ def test_progress_is_a_line_every_five_seconds(capsys: pytest.CaptureFixture[str
     }
 
 
-def test_summary_is_the_only_output_of_a_short_run(command: Command, tmp_path: Path) -> None:
+def test_summary_is_the_only_output_of_a_short_run(command: Command, threaded_service: FakeClassifier, tmp_path: Path) -> None:
+    threaded_service.flags = {"One.": (classifier_pb2.FLAG_LANGUAGE,)}
     path = write_input(tmp_path / "a.jsonl", '{"text": "One."}\nbad\n{"text": "One."}\n{"text": null}\n')
     out = tmp_path / "out"
     result = command("score", path, "--out", out, "--json", "--on-bad-line", "skip")
@@ -54,6 +57,7 @@ def test_summary_is_the_only_output_of_a_short_run(command: Command, tmp_path: P
         1,
         1,
     )
+    assert summary["flags"] == {"language": 2}
     assert (sum(summary["labels"].values()), summary["failures"], summary["calls"]["attempts"]["OK"] >= 1) == (
         2,
         {"INVALID_ARGUMENT": 1},

@@ -84,13 +84,28 @@ async def test_a_folder_of_an_earlier_release_continues_with_null_flags(tmp_path
     service.flags = {"one": (classifier_pb2.FLAG_LANGUAGE, classifier_pb2.FLAG_UNREADABLE)}
     service.item_faults = {"two": ItemFault(grpc.StatusCode.INTERNAL, "broken", times=1)}
     path, out = write_texts(tmp_path / "a.jsonl", texts), tmp_path / "out"
-    await run_pipeline(path, out, service)
+    manifest, counts = await run_pipeline(path, out, service)
     part = out / "part-00000.parquet"
     table = pq.read_table(part)
     assert table["flags"].to_pylist() == ["language,unreadable"] * 2
+    assert manifest.flags == counts.flags == {"language": 2, "unreadable": 2}
     pq.write_table(table.drop_columns(["flags"]), part)
-    await run_pipeline(path, out, service)
+    manifest, counts = await run_pipeline(path, out, service)
     assert pq.read_table(part)["flags"].to_pylist() == [None, "", None]
+    assert manifest.flags == counts.flags == {}
+
+
+async def test_kept_scores_count_among_the_flags(tmp_path: Path, service: FakeClassifier) -> None:
+    service.flags = {"one": (classifier_pb2.FLAG_LANGUAGE,), "two": (classifier_pb2.FLAG_UNREADABLE,)}
+    service.item_faults = {"two": ItemFault(grpc.StatusCode.INTERNAL, "broken", times=1)}
+    path, out = write_texts(tmp_path / "a.jsonl", ["one", "two", "three"]), tmp_path / "out"
+    manifest, _ = await run_pipeline(path, out, service)
+    assert manifest.flags == {"language": 1}
+    manifest, counts = await run_pipeline(path, out, service)
+    assert manifest.flags == counts.flags == {"language": 1, "unreadable": 1}
+    recorded = RunFolder(out).read_manifest()
+    assert recorded is not None
+    assert recorded.flags == manifest.flags
 
 
 async def test_failures_are_in_input_order_and_are_retried(tmp_path: Path, service: FakeClassifier) -> None:

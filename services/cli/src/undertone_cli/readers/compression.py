@@ -3,6 +3,7 @@
 import bz2
 import enum
 import io
+import itertools
 import lzma
 import re
 import zlib
@@ -33,7 +34,8 @@ class Compression(enum.StrEnum):
     @classmethod
     def of_content(cls, head: bytes) -> "Compression | None":
         """The compression of a file with these first bytes. None if it is not compressed."""
-        return next((each for each, signature in _SIGNATURES.items() if signature.match(head)), None)
+        found = next((each for each, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
+        return None if found is cls.BZIP2 and not _BZIP2_HEAD.match(head) else found
 
     @classmethod
     def of_name(cls, name: str) -> "Compression | None":
@@ -41,30 +43,22 @@ class Compression(enum.StrEnum):
         return _BY_SUFFIX.get(PurePosixPath(name).suffix.lower())
 
 
-_SIGNATURES: Final = {
-    Compression.GZIP: re.compile(rb"\x1f\x8b"),
-    # A text can begin with BZh. A file without content has no block.
-    Compression.BZIP2: re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P)"),
-    Compression.XZ: re.compile(rb"\xfd7zXZ\x00"),
+_BEGINNINGS: Final = {
+    Compression.GZIP: (b"\x1f\x8b",),
+    Compression.BZIP2: (b"BZh",),
+    Compression.XZ: (b"\xfd7zXZ\x00",),
     # A frame with content, or one without, such as an index. Files of pzstd begin with the latter.
-    Compression.ZSTANDARD: re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    Compression.ZSTANDARD: (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))),
 }
+"""The fixed first bytes of each compression."""
+_BZIP2_HEAD: Final = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P)")
+"""A text can begin with BZh. A file without content has no block."""
 _BY_SUFFIX: Final = {
     ".gz": Compression.GZIP,
     ".bz2": Compression.BZIP2,
     ".xz": Compression.XZ,
     ".zst": Compression.ZSTANDARD,
 }
-
-
-_PREFIXES: Final = (
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ\x00",
-    b"\x28\xb5\x2f\xfd",
-    *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)),
-)
-"""The fixed first bytes of the signatures."""
 
 
 class CompressionError(OSError):
@@ -133,8 +127,9 @@ class DecompressedStream(io.RawIOBase):
 
 
 def _may_be_compressed(head: bytes) -> bool:
-    """Whether more bytes could complete a signature."""
-    return any(prefix.startswith(head[: len(prefix)]) for prefix in _PREFIXES)
+    """Whether more bytes could show a compression."""
+    beginnings = itertools.chain.from_iterable(_BEGINNINGS.values())
+    return any(beginning.startswith(head[: len(beginning)]) for beginning in beginnings)
 
 
 def _decompressed(compression: Compression, data: bytes, read: Callable[[], bytes]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.score_columns import FLAGS_COLUMN, LABELS_ABOVE_THRESHOLD_COLUMN, MODEL_COLUMNS
 
+from undertone_cli.flag_reasons import split_flags
 from undertone_cli.report.summary import LabelTotal, StrongParagraph
 from undertone_cli.run_folder import Manifest, RunFolder, RunIdentity, ScoreTable
 
@@ -164,10 +165,10 @@ class _Totals:
 
     def _add_flags(self, table: pa.Table) -> None:
         for entry in pc.value_counts(table[FLAGS_COLUMN.name]):
-            if flags := entry["values"].as_py():
+            if flags := split_flags(entry["values"].as_py()):
                 count = entry["counts"].as_py()
                 self._counts["flagged"] += count
-                self._flags.update(dict.fromkeys(flags.split(","), count))
+                self._flags.update(dict.fromkeys(flags, count))
 
     def _merge(self, old: list[StrongParagraph], table: pa.Table, label: str) -> list[StrongParagraph]:
         # Arrow reads a name that begins with a dot or a bracket as a path of nested fields.

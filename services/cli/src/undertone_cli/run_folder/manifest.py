@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -89,6 +90,7 @@ class Shard:
         tokens: tokens of all rows.
         complete: whether each paragraph has a score, is a dead letter, or is too short.
         short: paragraphs that are too short to be scored.
+        flags: rows with each flag. Empty for a shard of an earlier release.
     """
 
     number: int
@@ -98,6 +100,7 @@ class Shard:
     tokens: int
     complete: bool
     short: int = 0
+    flags: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,11 @@ class Manifest:
     def tokens(self) -> int:
         """Tokens of all rows."""
         return sum(shard.tokens for shard in self.shards)
+
+    @property
+    def flags(self) -> dict[str, int]:
+        """Rows with each flag."""
+        return dict(sum((Counter(shard.flags) for shard in self.shards), Counter()))
 
     def updated(
         self,
@@ -210,6 +218,7 @@ class Manifest:
             "bad_lines": self.bad_lines,
             "paragraphs_per_second": round(self.scored / self.seconds, 3) if self.seconds else 0.0,
             "tokens": self.tokens,
+            "flags": self.flags,
             "seconds": round(self.seconds, 3),
             "complete": self.complete,
             "calls": self.calls.to_json(),

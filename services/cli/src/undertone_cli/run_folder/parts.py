@@ -1,12 +1,16 @@
 """The parts of the table, and the writer that fills them during a run."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 from undertone_client.jobs import OutputError
 
+from undertone_cli.flag_reasons import split_flags
 from undertone_cli.readers import InputParagraph
 from undertone_cli.run_folder.failures import FailureFile, FailureRecord
 from undertone_cli.run_folder.folder import RunFolder
@@ -96,11 +100,13 @@ class Part:
 
     def shard(self, *, complete: bool) -> Shard:
         """The shard of this part, as recorded in _run.json."""
-        saved = [*self._matched.values(), *self._unmatched.values()]
-        scored, failed = len(saved) + len(self._rows), len(self._failures)
-        tokens = sum(row.score.tokens for row in saved) + sum(row.score.tokens for row in self._rows.values())
-        paragraphs = scored + failed + self._short + self._pending
-        return Shard(self._number, paragraphs, scored, failed, tokens, complete, self._short)
+        rows: Iterable[_SavedRow | ScoreRow] = chain(self._matched.values(), self._unmatched.values(), self._rows.values())
+        scores = [row.score for row in rows]
+        failed = len(self._failures)
+        tokens = sum(score.tokens for score in scores)
+        flags = Counter(flag for score in scores for flag in split_flags(score.flags))
+        paragraphs = len(scores) + failed + self._short + self._pending
+        return Shard(self._number, paragraphs, len(scores), failed, tokens, complete, self._short, dict(flags))
 
     def save(self) -> None:
         """Write the part's file if there are new rows. May be called at any time.

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from undertone_client import BreakerState, CallCounts, ClientState
 
+from undertone_cli.flag_reasons import describe_flags
 from undertone_cli.formatting import bar, by_frequency, duration
 from undertone_cli.readers import InputSet, printable
 from undertone_cli.run_folder import Manifest
@@ -148,6 +149,9 @@ def show_summary(
         rows.append(("bad lines", f"{counts.bad_lines:,} were skipped, see {folder / '_bad_lines.jsonl'}"))
     if counts.repeated:
         rows.append(("repeated", f"{counts.repeated:,} of them were not sent, because another paragraph has the same text"))
+    if counts.flags:
+        flagged = (f"{count:,} {describe_flags(flag)}" for flag, count in counts.flags.most_common())
+        rows.append(("not reliable", "; ".join(flagged)))
     rows += [
         ("tokens", f"{counts.tokens:,}"),
         ("calls", _describe_calls(calls)),

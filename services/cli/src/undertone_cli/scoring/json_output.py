@@ -50,6 +50,7 @@ def write_summary(folder: Path, manifest: Manifest, counts: RunCounts, calls: Ca
         "seconds": round(seconds, 3),
         "labels": dict(counts.labels.most_common()),
         "unlabelled": counts.unlabelled,
+        "flags": dict(counts.flags),
         "failures": dict(counts.statuses),
         "calls": calls.to_json(),
         "model": asdict(identity.model),

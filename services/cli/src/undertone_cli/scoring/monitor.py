@@ -31,6 +31,7 @@ class RunCounts:
         labels: number of paragraphs of `kept` and `scored` with each label. A multi-label model
             assigns several labels to a paragraph, or none.
         unlabelled: paragraphs of `kept` and `scored` without a label.
+        flags: number of paragraphs of `kept` and `scored` with each flag.
         statuses: names of the gRPC status codes of `failed`.
     """
 
@@ -44,6 +45,7 @@ class RunCounts:
     tokens: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -67,23 +69,24 @@ class RunCounts:
         paragraphs = self.kept + self.scored
         return self.tokens / paragraphs if paragraphs else None
 
-    def add_kept(self, labels: Sequence[str], tokens: int) -> None:
+    def add_kept(self, labels: Sequence[str], tokens: int, flags: Sequence[str] = ()) -> None:
         """Count a paragraph with a score of an earlier run."""
         self.kept += 1
-        self._add(labels, tokens)
+        self._add(labels, tokens, flags)
 
-    def add_scored(self, labels: Sequence[str], tokens: int) -> None:
+    def add_scored(self, labels: Sequence[str], tokens: int, flags: Sequence[str] = ()) -> None:
         """Count a paragraph that this run scored."""
         self.scored += 1
-        self._add(labels, tokens)
+        self._add(labels, tokens, flags)
 
     def add_failed(self, status: str) -> None:
         """Count a failed paragraph; `status` is the name of a gRPC status code."""
         self.failed += 1
         self.statuses[status] += 1
 
-    def _add(self, labels: Sequence[str], tokens: int) -> None:
+    def _add(self, labels: Sequence[str], tokens: int, flags: Sequence[str]) -> None:
         self.tokens += tokens
+        self.flags.update(flags)
         self.labels.update(labels)
         self.unlabelled += not labels
 

@@ -13,6 +13,7 @@ from undertone_client.jobs import OutputError
 from undertone_client.jobs.paragraph_length import is_short
 from undertone_client.values import Failure, Outcome, Paragraph, Score
 
+from undertone_cli.flag_reasons import split_flags
 from undertone_cli.readers import InputParagraph, InputSet, Snapshot, UniqueIds, read_ahead
 from undertone_cli.run_folder import (
     BadLineFile,
@@ -187,7 +188,7 @@ class Pipeline:
     def _keep_saved_score(self, paragraph: InputParagraph, score: TextScore) -> None:
         self._cache.add_score(paragraph.text_sha256, score)
         if self._replay is None:
-            self._counts.add_kept(self._labels(score), score.tokens)
+            self._counts.add_kept(self._labels(score), score.tokens, split_flags(score.flags))
             self._monitor.notify()
 
     def _write_result(self, part: Part, paragraph: InputParagraph, result: TextScore | TextFailure) -> None:
@@ -196,7 +197,7 @@ class Pipeline:
             self._write_failure(part, paragraph, record)
             return
         part.add_score(paragraph, result, self._now())
-        self._counts.add_scored(self._labels(result), result.tokens)
+        self._counts.add_scored(self._labels(result), result.tokens, split_flags(result.flags))
         self._monitor.notify()
 
     def _labels(self, score: TextScore) -> tuple[str, ...]:

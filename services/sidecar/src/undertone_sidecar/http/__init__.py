@@ -7,6 +7,7 @@ from undertone_sidecar.http.calls import Calls
 from undertone_sidecar.http.classifier_routes import classifier_routes
 from undertone_sidecar.http.connection import ConnectionState
 from undertone_sidecar.http.health_routes import health_routes
+from undertone_sidecar.http.hosts import AllowedHosts, checked_hosts
 from undertone_sidecar.http.identity import Identity
 from undertone_sidecar.http.json_text import JsonError, JsonLimits, parse_json
 from undertone_sidecar.http.openapi_route import openapi_route
@@ -15,6 +16,7 @@ from undertone_sidecar.http.statuses import HTTP_STATUSES, retry_headers, status
 
 __all__ = [
     "HTTP_STATUSES",
+    "AllowedHosts",
     "Bodies",
     "CallError",
     "Calls",
@@ -24,6 +26,7 @@ __all__ = [
     "JsonError",
     "JsonLimits",
     "application",
+    "checked_hosts",
     "classifier_routes",
     "health_routes",
     "openapi_route",

@@ -79,12 +79,11 @@ def _policy(parameter: open_inference_pb2.InferParameter) -> OverlengthPolicy:
 
 
 def _lane(parameter: open_inference_pb2.InferParameter) -> Lane:
-    name = _string(parameter)
-    for lane in Lane:
-        if lane.value == name:
-            return lane
-    known = " or ".join(lane.value for lane in Lane)
-    raise RequestError(f"the parameter {_LANE} is {_value(parameter)}; send the string {known}")
+    try:
+        return Lane(_string(parameter))
+    except ValueError:
+        known = " or ".join(lane.value for lane in Lane)
+        raise RequestError(f"the parameter {_LANE} is {_value(parameter)}; send the string {known}") from None
 
 
 def _timeout(parameter: open_inference_pb2.InferParameter) -> float | None:
