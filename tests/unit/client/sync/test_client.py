@@ -310,6 +310,27 @@ def test_the_next_call_works_after_the_thread_could_not_be_started(
     assert thread.run(answer) == 7
 
 
+def test_a_signal_handler_calls_the_client_while_the_first_call_starts_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def current_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    thread, new_event_loop = LoopThread(), asyncio.new_event_loop
+    created: list[asyncio.AbstractEventLoop] = []
+    seen: list[asyncio.AbstractEventLoop] = []
+
+    def interrupted() -> asyncio.AbstractEventLoop:
+        loop = new_event_loop()
+        created.append(loop)
+        if len(created) == 1:  # the handler runs in the same thread, in the middle of the start
+            seen.append(thread.run(current_loop))
+        return loop
+
+    monkeypatch.setattr("undertone_client.sync.loop_thread.asyncio.new_event_loop", interrupted)
+    seen.append(thread.run(current_loop))
+    assert seen == [created[1], created[1]]
+    wait_until(created[0].is_closed)
+
+
 def test_a_forked_process_gets_a_clear_error_or_its_own_loop(threaded_service: FakeClassifier) -> None:
     program = """
         import multiprocessing, sys
