@@ -13,12 +13,12 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from undertone_cli.quantiles import quantile
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_bench.load_generator import CallResult, open_loop, poisson_arrivals
 from undertone_bench.options import progress
 from undertone_bench.processes import CpuMeter
-from undertone_bench.report import quantile
 from undertone_bench.workload import Paragraph
 
 NEVER: Final = math.inf
@@ -28,6 +28,7 @@ LEAD_IN_SECONDS: Final = 2.0
 """Time under load before a measurement, in which the queue fills."""
 
 _RETRY_SECONDS: Final = 0.01
+_HEALTH_TIMEOUT_SECONDS: Final = 1.0
 _HEALTH_SECONDS: Final = 0.1
 _SETTLE_SECONDS: Final = 1.0
 """Time between two measurements, in which the calls of the first one end."""
@@ -147,7 +148,7 @@ class DeadlineLoad:
         checks: list[bool] = []
         while not checks or time.perf_counter() < end:
             try:
-                reply = await self._health.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+                reply = await self._health.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_SECONDS)
                 checks.append(bool(reply.status == health_pb2.HealthCheckResponse.SERVING))
             except grpc.aio.AioRpcError:
                 checks.append(False)

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-import numpy as np
-
 from undertone_bench.errors import BenchError
 from undertone_bench.machine import Environment
 
@@ -46,11 +44,6 @@ class MedianRange:
     def __format__(self, spec: str) -> str:
         median, minimum, maximum = (f"{value:{spec}}" for value in (self.median, self.minimum, self.maximum))
         return median if minimum == maximum else f"{median} ({minimum} to {maximum})"
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """The `q` quantile (0 to 1), interpolated linearly between neighbouring values."""
-    return float(np.quantile(np.asarray(values, dtype=np.float64), q))
 
 
 @dataclass(frozen=True, slots=True)

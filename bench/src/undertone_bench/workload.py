@@ -1,29 +1,21 @@
 """Paragraphs to score: a distribution of lengths, and texts of these lengths."""
 
 import json
-import math
 import random
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from statistics import NormalDist
 from typing import Final, Self
 
 from tokenizers import Tokenizer
 from undertone_model.data import PACKAGED_STORIES
+from undertone_planner.plan.lengths import PAPER_MAXIMUM, PAPER_MINIMUM, SPECIAL_TOKENS, paper_lengths
 
 from undertone_bench.errors import BenchError
 
-MEDIAN: Final = 91
-P95: Final = 340
-MAX_TOKENS: Final = 1031
-MIN_TOKENS: Final = 3
-"""One token between the two special tokens."""
-
 _QUANTILES: Final = 4096
-_SPECIAL_TOKENS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +29,13 @@ class LengthDistribution:
 
     @classmethod
     def paper(cls) -> Self:
-        """Log-normal distribution fitted to the paper's quantiles: p50 91, p95 340, mean 125,
-        maximum 1031.
-        """
-        normal = NormalDist(math.log(MEDIAN), math.log(P95 / MEDIAN) / NormalDist().inv_cdf(0.95))
-        return cls.of(math.exp(normal.inv_cdf((index + 0.5) / _QUANTILES)) for index in range(_QUANTILES))
+        """The lengths of the paper, see `paper_lengths`."""
+        return cls(tuple(paper_lengths(_QUANTILES)))
 
     @classmethod
     def of(cls, lengths: Iterable[float]) -> Self:
-        """Round the lengths and clip them to MIN_TOKENS and MAX_TOKENS."""
-        return cls(tuple(sorted(min(MAX_TOKENS, max(MIN_TOKENS, round(length))) for length in lengths)))
+        """Round the lengths and clip them to those of the paper."""
+        return cls(tuple(sorted(min(PAPER_MAXIMUM, max(PAPER_MINIMUM, round(length))) for length in lengths)))
 
     @property
     def mean(self) -> float:
@@ -94,12 +83,12 @@ class Corpus:
 
     def paragraph(self, tokens: int) -> Paragraph:
         """A paragraph of at most `tokens` tokens, or of one word if that word is longer."""
-        limit = tokens - _SPECIAL_TOKENS
+        limit = tokens - SPECIAL_TOKENS
         start = self._random.randrange(len(self._words) - max(limit, 1))
         stop = start + 1
         while stop < len(self._words) and self._cumulative_tokens[stop + 1] - self._cumulative_tokens[start] <= limit:
             stop += 1
-        length = self._cumulative_tokens[stop] - self._cumulative_tokens[start] + _SPECIAL_TOKENS
+        length = self._cumulative_tokens[stop] - self._cumulative_tokens[start] + SPECIAL_TOKENS
         return Paragraph(" ".join(self._words[start:stop]), length)
 
     def paragraphs(self, lengths: Iterable[int]) -> list[Paragraph]:

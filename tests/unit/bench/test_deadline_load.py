@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
+from undertone_bench.deadline_load import NEVER, DeadlineLoad, server_rate
 from undertone_bench.load_generator import CallResult
 from undertone_bench.workload import Paragraph
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
@@ -22,17 +23,21 @@ class Service(classifier_pb2_grpc.ClassifierServicer):
 
     def __init__(self) -> None:
         self.calls = 0
+        self.ended_calls: asyncio.Queue[None] = asyncio.Queue()
 
     async def Classify(  # noqa: N802
         self, request: classifier_pb2.ClassifyRequest, context: "grpc.aio.ServicerContext[object, object]"
     ) -> classifier_pb2.ClassifyResponse:
-        # The stub of gRPC lacks None, for calls without a deadline.
-        if (context.time_remaining() or 1.0) < 0.2:
-            await asyncio.Event().wait()
-        self.calls += 1
-        if self.calls % 2:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
-        return classifier_pb2.ClassifyResponse(label="joy")
+        try:
+            # The stub of gRPC lacks None, for calls without a deadline.
+            if (context.time_remaining() or 1.0) < 0.2:
+                await asyncio.Event().wait()
+            self.calls += 1
+            if self.calls % 2:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+            return classifier_pb2.ClassifyResponse(label="joy")
+        finally:
+            self.ended_calls.put_nowait(None)
 
     async def ClassifyBatch(self, request: object, context: object) -> classifier_pb2.ClassifyBatchResponse:  # noqa: N802
         raise NotImplementedError
@@ -41,31 +46,53 @@ class Service(classifier_pb2_grpc.ClassifierServicer):
         raise NotImplementedError
 
 
+class Health(health.aio.HealthServicer):
+    """Answers a check after six calls, so that a measurement has calls on a slow machine, too.
+
+    A measurement ends with its first check if its duration is 0.
+    """
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+
+    async def Check(self, request: object, context: object) -> health_pb2.HealthCheckResponse:  # noqa: N802
+        for _ in range(self._service.ended_calls.qsize()):
+            self._service.ended_calls.get_nowait()
+        for _ in range(6):
+            await self._service.ended_calls.get()
+        reply: health_pb2.HealthCheckResponse = await super().Check(request, context)
+        return reply
+
+
 @pytest.fixture(autouse=True)
 def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("undertone_bench.deadline_load.LEAD_IN_SECONDS", 0.1)
+    monkeypatch.setattr("undertone_bench.deadline_load.LEAD_IN_SECONDS", 0.0)
     monkeypatch.setattr("undertone_bench.deadline_load._SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("undertone_bench.deadline_load._HEALTH_TIMEOUT_SECONDS", 60.0)
 
 
-async def measure(serving: bool) -> tuple[Measurement, Measurement, Sequence[CallResult[float]]]:
-    server, servicer = grpc.aio.server(), health.aio.HealthServicer()
+@asynccontextmanager
+async def running_load(*, serving: bool) -> AsyncIterator[DeadlineLoad]:
+    server, service = grpc.aio.server(), Service()
+    servicer = Health(service)
     status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
     await servicer.set("", status)
-    classifier_pb2_grpc.add_ClassifierServicer_to_server(Service(), server)
+    classifier_pb2_grpc.add_ClassifierServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     port = server.add_insecure_port("localhost:0")
     await server.start()
     load = DeadlineLoad(f"localhost:{port}", [Paragraph("rain", 3)], {"service": os.getpid()})
-    closed = await load.closed_loop(2, [NEVER], 0.3)
-    opened = await load.open_loop(200, [0.15], 0.3)
-    complete = await load.complete_open_loop(100, 0.2)
+    yield load
     await load.close()
     await server.stop(None)
-    return closed, opened, complete
 
 
 async def test_codes_latencies_cpu_time_and_health_are_measured() -> None:
-    closed, opened, complete = await measure(serving=True)
+    async with running_load(serving=True) as load:
+        closed = await load.closed_loop(2, [NEVER], 0.0)
+        opened = await load.open_loop(50, [0.15], 0.0)
+        complete = await load.complete_open_loop(100, 0.2)
     assert set(closed.codes) == {"OK", "RESOURCE_EXHAUSTED"}
     assert closed.codes["OK"] == len(closed.latencies) > 0
     assert closed.goodput == pytest.approx(len(closed.latencies) / closed.seconds)
@@ -77,8 +104,8 @@ async def test_codes_latencies_cpu_time_and_health_are_measured() -> None:
 
 
 async def test_a_service_that_is_not_serving_is_unhealthy() -> None:
-    closed, _, _ = await measure(serving=False)
-    assert closed.healthy == 0
+    async with running_load(serving=False) as load:
+        assert (await load.closed_loop(2, [NEVER], 0.0)).healthy == 0
 
 
 class SlowAbove(DeadlineLoad):

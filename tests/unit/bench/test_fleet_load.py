@@ -1,22 +1,13 @@
 """Loads on the fleet model, where time is virtual."""
 
+from dataclasses import replace
+
 from undertone_bench.fleet_load import FleetLoad
 from undertone_bench.fleet_prediction import predict
-from undertone_planner.calibration import CalibratedMachine, PodCalibration
 
-POD = PodCalibration(
-    machine=CalibratedMachine(cpu="test", cores=1),
-    model="emotions",
-    precision="fp32",
-    cpus=1.0,
-    seconds_per_call=0.01,
-    seconds_per_token=0.0003,
-    model_calls=2,
-    batch_tokens=2048,
-    load_seconds=4.0,
-    warmup_seconds=1.0,
-    memory_bytes=0,
-)
+from tests.unit.support.calibrations import CALIBRATION
+
+POD = replace(CALIBRATION, cpus=1.0, seconds_per_call=0.01, seconds_per_token=0.0003, load_seconds=4.0, warmup_seconds=1.0)
 LENGTHS = [24, 48, 96, 128, 256]
 SECONDS = 30.0
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from undertone_bench.errors import BenchError
-from undertone_bench.report import Goal, MedianRange, Report, Summary, quantile
+from undertone_bench.report import Goal, MedianRange, Report, Summary
 
 from tests.unit.support.bench_reports import a_report
 
@@ -18,11 +18,6 @@ def test_ratios_are_computed_within_each_round() -> None:
     assert MedianRange.of_ratios([10.0, 100.0, 30.0], [1.0, 10.0, 2.0]) == MedianRange(10.0, 10.0, 15.0)
     with pytest.raises(ValueError, match="longer"):
         MedianRange.of_ratios([1.0], [1.0, 2.0])
-
-
-def test_quantiles_are_interpolated() -> None:
-    assert quantile([4.0, 1.0, 2.0, 3.0], 0.5) == pytest.approx(2.5)
-    assert quantile([7.0], 0.99) == 7.0
 
 
 @pytest.mark.parametrize(

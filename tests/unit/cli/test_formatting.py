@@ -3,25 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from undertone_cli.formatting import BAR_CELLS, bar, date_and_time, duration, number, percent, points, signed
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.04, "0.0 s"),
-        (4.24, "4.2 s"),
-        (9.96, "10 s"),
-        (59.4, "59 s"),
-        (59.9, "1 min 00 s"),
-        (185, "3 min 05 s"),
-        (3599.7, "1 h 00 min"),
-        (7801, "2 h 10 min"),
-        (4_000_000, "1,111 h 06 min"),
-    ],
-)
-def test_durations_are_rounded_to_their_largest_units(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+from undertone_cli.formatting import BAR_CELLS, bar, date_and_time, number, percent, points, signed
 
 
 def test_length_of_a_bar_is_proportional() -> None:

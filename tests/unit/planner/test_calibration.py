@@ -9,18 +9,13 @@ from hypothesis import strategies as st
 from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_planner.errors import CalibrationError
 
-CALIBRATION = PodCalibration(
-    machine=CalibratedMachine(cpu="Intel Xeon", cores=2, flags=("avx512_vnni",)),
-    model="emotions",
-    precision="fp32",
-    cpus=2.0,
+from tests.unit.support.calibrations import CALIBRATION as PLAIN
+
+CALIBRATION = replace(
+    PLAIN,
+    machine=replace(PLAIN.machine, flags=("avx512_vnni",)),
     seconds_per_call=0.004,
     seconds_per_token=1e-4,
-    model_calls=2,
-    batch_tokens=2048,
-    load_seconds=6.0,
-    warmup_seconds=2.5,
-    memory_bytes=900_000_000,
     sample_tokens=(64, 512, 2048),
 )
 

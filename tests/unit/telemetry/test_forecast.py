@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from undertone_telemetry.forecast import WINDOW_SECONDS, Forecast, Forecaster, duration
+from undertone_telemetry.forecast import WINDOW_SECONDS, Forecast, Forecaster
 
 HOUR = 3600.0
 
@@ -86,11 +86,3 @@ def test_a_job_is_late_only_if_its_end_is_after_its_time(at: float, finish_by: f
         assert forecast.explanation
     if not backlog:
         assert not forecast.late
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (29_100, "8 h 5 min"), (86_400, "1 day"), (352_800, "4 days 2 h")],
-)
-def test_durations_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import click
+from undertone_cli.quantiles import quantile
 from undertone_client import Client
 from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_telemetry.options import refuse_unused
@@ -22,7 +23,7 @@ from undertone_bench.fleet_of_pods import PodFleet, planted_fleet, served_fleet
 from undertone_bench.fleet_prediction import predict
 from undertone_bench.options import experiment_options, progress, reporting, seconds_option
 from undertone_bench.other_programs import OtherPrograms
-from undertone_bench.report import Figure, Goal, MedianRange, Report, Table, quantile
+from undertone_bench.report import Figure, Goal, MedianRange, Report, Table
 
 BENCHMARK: Final = "fleet-model"
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import click
+from undertone_cli.quantiles import quantile
 from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
@@ -14,7 +15,7 @@ from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option
 from undertone_bench.pods import running_pod
-from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table, quantile
+from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 
 _CAPACITY_CALLERS: Final = 64
 _STATED_LOAD: Final = 3.0

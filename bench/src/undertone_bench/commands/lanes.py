@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import click
+from undertone_cli.quantiles import quantile
 from undertone_client import Client
 
 from undertone_bench.batch_job import BatchJob, token_rate
@@ -15,7 +16,7 @@ from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, open_loop, poisson_arrivals
 from undertone_bench.options import experiment_options, progress, reporting
 from undertone_bench.pods import ClassifyClient, Pod, running_pod
-from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table, quantile
+from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 from undertone_bench.variants import LONG_TIMEOUT
 from undertone_bench.workload import Paragraph
 

@@ -10,12 +10,13 @@ from typing import Final
 
 import click
 import numpy as np
+from undertone_cli.quantiles import quantile
 
 from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, closed_loop, open_loop, poisson_arrivals
 from undertone_bench.options import experiment_options, progress, reporting
 from undertone_bench.pods import ClassifyClient, Pod, running_pod
-from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table, quantile
+from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 from undertone_bench.workload import Paragraph
 
 _PROBE_LENGTHS: Final = 12

@@ -7,13 +7,14 @@ import time
 from typing import Final
 
 import click
+from undertone_cli.quantiles import quantile
 from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, closed_loop, open_loop, poisson_arrivals
 from undertone_bench.options import experiment_options, reporting
 from undertone_bench.pods import ClassifyClient, running_pod
-from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table, quantile
+from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table
 from undertone_bench.workload import Paragraph
 
 _QUANTILES: Final = tuple(index / 100 for index in range(100))

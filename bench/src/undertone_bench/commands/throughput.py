@@ -13,6 +13,7 @@ from statistics import fmean, median
 from typing import Final
 
 import click
+from undertone_cli.quantiles import quantile
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
@@ -21,7 +22,7 @@ from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
 from undertone_bench.options import experiment_options, progress, reporting
 from undertone_bench.pods import ALL_CORES, running_pod
-from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table, quantile
+from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 from undertone_bench.variants import DirectCalls, InProcess, Run, Undertone, Variant
 
 BENCHMARK: Final = "throughput"

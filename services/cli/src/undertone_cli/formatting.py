@@ -1,4 +1,4 @@
-"""Numbers, durations and bars as text, for the terminal and for the report."""
+"""Numbers and bars as text, for the terminal and for the report."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,19 +8,6 @@ NO_LABEL = "(no label)"
 
 BAR_CELLS = 40
 EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-def duration(seconds: float) -> str:
-    """`4.2 s`, `12 s`, `3 min 05 s` or `2 h 05 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    rounded = round(seconds)
-    if rounded < 60:
-        return f"{rounded} s"
-    minutes, rest = divmod(rounded, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60:,} h {minutes % 60:02d} min"
 
 
 def percent(share: float) -> str:

@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from undertone_telemetry.durations import duration
+
 WINDOW_SECONDS: Final = 300.0
 """The time over which the rate is measured. It is longer if nothing was finished in this time, as
 between two long tasks of a Spark job."""
@@ -96,15 +98,3 @@ class Forecaster:
         if at - self._first_at < warm_up or finished == before:
             return None
         return Forecast(at, self._finish_by, backlog, (finished - before) / (at - start))
-
-
-def duration(seconds: float) -> str:
-    """A duration for people, such as "8 h 5 min", "3 min 20 s" or "4 days 2 h"."""
-    whole = round(seconds)
-    days, rest = divmod(whole, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    units = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    first = next((index for index, (count, _) in enumerate(units) if count), len(units) - 1)
-    shown = units[first : first + 2]
-    return " ".join(f"{count} {unit}" for position, (count, unit) in enumerate(shown) if count or not position)

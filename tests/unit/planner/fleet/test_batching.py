@@ -1,6 +1,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
@@ -8,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_planner.fleet.batching import Batching, BatchingSettings, ServiceTime
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.pod import PodSettings
 from undertone_planner.fleet.work import CallError, Lane, Work
+
+from tests.unit.support.calibrations import CALIBRATION
 
 T = TypeVar("T")
 
@@ -138,19 +140,7 @@ def test_a_call_that_became_late_in_the_queue_is_not_computed() -> None:
 
 
 def test_a_calibrated_pod_reaches_the_speed_of_its_calibration() -> None:
-    calibration = PodCalibration(
-        machine=CalibratedMachine(cpu="x", cores=2),
-        model="m",
-        precision="fp32",
-        cpus=2,
-        seconds_per_call=0.004,
-        seconds_per_token=1e-4,
-        model_calls=2,
-        batch_tokens=2048,
-        load_seconds=6,
-        warmup_seconds=2,
-        memory_bytes=0,
-    )
+    calibration = replace(CALIBRATION, seconds_per_call=0.004, seconds_per_token=1e-4)
     settings = PodSettings.calibrated(calibration)
     works = [Work(1024, paragraphs=32, lane=Lane.BATCH)] * 120
     seconds = max(times(settings, *works))

@@ -11,7 +11,8 @@ from undertone_planner.plan.planner import make_plan
 from undertone_planner.plan.simulated_plan import simulated_plan
 from undertone_planner.plan.simulation import fleet_settings, simulate
 
-from tests.unit.planner.support.plans import CALIBRATION, HOUR, NODE, POD_RATE, batch, batch_load, readers_load, setting
+from tests.unit.planner.support.plans import HOUR, NODE, POD_RATE, batch, batch_load, readers_load, setting
+from tests.unit.support.calibrations import CALIBRATION
 
 FOUR_READY = ChartValues(min_replicas=4, max_replicas=4)
 ASLEEP = ChartValues(autoscaler="keda", min_replicas=0)

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_planner.plan.chart_values import ChartValues
 from undertone_planner.plan.lengths import Lengths
 from undertone_planner.plan.load import PADDING, Batch, Load, Readers
 from undertone_planner.plan.node_types import NodeType
 from undertone_planner.plan.plan import Setting
+
+from tests.unit.support.calibrations import CALIBRATION
 
 HOUR = 3600.0
 
@@ -26,21 +27,6 @@ NODE = NodeType(
     pull_seconds=30,
     spot_reclaims_per_hour=0.01,
 )
-
-CALIBRATION = PodCalibration(
-    machine=CalibratedMachine(cpu="Xeon", cores=2),
-    model="emotions",
-    precision="fp32",
-    cpus=2,
-    seconds_per_call=0.0,
-    seconds_per_token=0.001,
-    model_calls=2,
-    batch_tokens=2048,
-    load_seconds=20,
-    warmup_seconds=10,
-    memory_bytes=2**30,
-)
-"""A pod computes 2,000 tokens a second."""
 
 LENGTHS = Lengths.of({100: 1})
 POD_RATE = 2000 / 100 / PADDING

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 from undertone_client.jobs import OutputError
+from undertone_telemetry.durations import duration
 
 from undertone_cli import formatting
 from undertone_cli.flag_reasons import describe_flags
@@ -81,7 +82,7 @@ def render(page: Page, data: ChartData, texts: Mapping[str, str] | None = None) 
     environment.filters |= {
         "percent": formatting.percent,
         "number": formatting.number,
-        "duration": formatting.duration,
+        "duration": duration,
         "date_and_time": formatting.date_and_time,
         "valence": formatting.signed,
         "points": formatting.points,

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 from rich.table import Table
 from rich.text import Text
 from undertone_client import BreakerState, CallCounts, ClientState
+from undertone_telemetry.durations import duration
 
 from undertone_cli.flag_reasons import describe_flags
-from undertone_cli.formatting import bar, by_frequency, duration
+from undertone_cli.formatting import bar, by_frequency
 from undertone_cli.readers import InputSet, printable
 from undertone_cli.run_folder import Manifest
 from undertone_cli.scoring.monitor import GetState, RunCounts

@@ -7,6 +7,7 @@ from typing import Any
 
 from undertone_client.values import Model, Policy
 
+from undertone_cli.quantiles import quantile
 from undertone_cli.report.comparison import Flip, Shift
 
 _Z = 1.96
@@ -26,8 +27,7 @@ class Latency:
         """The percentiles by nearest rank. None without calls."""
         if not seconds:
             return None
-        ordered = sorted(seconds)
-        return cls(*(ordered[math.ceil(share * len(ordered)) - 1] for share in (0.5, 0.95, 0.99)))
+        return cls(*(quantile(seconds, share) for share in (0.5, 0.95, 0.99)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from undertone_cli.quantiles import quantile
 from undertone_client import Mode, ServiceError, Settings
 
 from undertone_planner.fleet.fleet import Fleet
@@ -205,11 +205,3 @@ class Readers:
                 if loop.time() >= end:
                     break
                 calls.create_task(read())
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that is not exceeded by this share of the values. NaN without values."""
-    if not values:
-        return math.nan
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

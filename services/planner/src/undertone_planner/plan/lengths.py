@@ -15,6 +15,7 @@ SPECIAL_TOKENS: Final = 2
 PAPER_MEDIAN: Final = 91
 PAPER_P95: Final = 340
 PAPER_MAXIMUM: Final = 1031
+PAPER_MINIMUM: Final = SPECIAL_TOKENS + 1
 _PAPER_QUANTILES: Final = 1024
 
 
@@ -61,10 +62,8 @@ class Lengths:
 
     @classmethod
     def paper(cls) -> Self:
-        """The paper's paragraphs: log-normal, median 91, 95th percentile 340, at most 1,031."""
-        normal = NormalDist(math.log(PAPER_MEDIAN), math.log(PAPER_P95 / PAPER_MEDIAN) / NormalDist().inv_cdf(0.95))
-        quantiles = ((index + 0.5) / _PAPER_QUANTILES for index in range(_PAPER_QUANTILES))
-        return cls.of(Counter(min(PAPER_MAXIMUM, max(3, round(math.exp(normal.inv_cdf(q))))) for q in quantiles))
+        """The paper's paragraphs, see `paper_lengths`."""
+        return cls.of(Counter(paper_lengths(_PAPER_QUANTILES)))
 
     @property
     def paragraphs(self) -> int:
@@ -91,3 +90,14 @@ class Lengths:
     def sample(self, count: int, source: random.Random) -> list[int]:
         """`count` lengths, drawn independently."""
         return source.choices(self.tokens, cum_weights=list(accumulate(self.counts)), k=count)
+
+
+def paper_lengths(count: int) -> list[int]:
+    """The lengths of the paper's paragraphs at `count` equidistant quantiles, in ascending order.
+
+    Their distribution is log-normal with the paper's median 91 and 95th percentile 340. The mean is
+    125, and the maximum 1,031.
+    """
+    normal = NormalDist(math.log(PAPER_MEDIAN), math.log(PAPER_P95 / PAPER_MEDIAN) / NormalDist().inv_cdf(0.95))
+    quantiles = ((index + 0.5) / count for index in range(count))
+    return [min(PAPER_MAXIMUM, max(PAPER_MINIMUM, round(math.exp(normal.inv_cdf(q))))) for q in quantiles]

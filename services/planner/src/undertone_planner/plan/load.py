@@ -5,6 +5,11 @@ from typing import Final
 
 from undertone_planner.plan.lengths import Lengths
 
+MAX_IN_FLIGHT: Final = 128
+"""The default of `Batch.max_in_flight`."""
+CALL_PARAGRAPHS: Final = 32
+"""The default of `Batch.call_paragraphs`."""
+
 PADDING: Final = 1.06
 """Tokens that the model computes as a multiple of the tokens of the batch lane, measured.
 
@@ -29,8 +34,8 @@ class Batch:
     within_seconds: float
     headroom: float = 0.1
     clients: int | None = None
-    max_in_flight: int = 128
-    call_paragraphs: int = 32
+    max_in_flight: int = MAX_IN_FLIGHT
+    call_paragraphs: int = CALL_PARAGRAPHS
 
     @property
     def planned_seconds(self) -> float:

@@ -9,7 +9,7 @@ from undertone_cli.readers import Format, ReadOptions
 from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_telemetry.options import IntegerRange, NumberRange, option_group
 
-from undertone_planner.plan.load import Batch
+from undertone_planner.plan.load import CALL_PARAGRAPHS, MAX_IN_FLIGHT
 from undertone_planner.plan.named_calibration import packaged_names
 from undertone_planner.plan.node_types import NodeTypes
 from undertone_planner.plan.option_types import Duration
@@ -97,7 +97,7 @@ demand_options = option_group(
     click.option(
         "--max-in-flight",
         type=IntegerRange(min=1),
-        default=Batch(paragraphs=1, within_seconds=1).max_in_flight,
+        default=MAX_IN_FLIGHT,
         show_default=True,
         metavar="N",
         help="Maximum number of calls in flight of a client.",
@@ -105,7 +105,7 @@ demand_options = option_group(
     click.option(
         "--batch-items",
         type=IntegerRange(min=1),
-        default=Batch(paragraphs=1, within_seconds=1).call_paragraphs,
+        default=CALL_PARAGRAPHS,
         show_default=True,
         metavar="N",
         help="Maximum number of paragraphs in a call of the batch job, as in undertone score.",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from undertone_cli.quantiles import quantile
 from undertone_client import LimitSettings, Settings
 from undertone_client.resilience import BreakerSettings
 
@@ -16,7 +17,7 @@ from undertone_planner.fleet.autoscaler import AutoscalerSettings
 from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.fleet import Fleet
 from undertone_planner.fleet.keda import JOB_PATIENCE_SECONDS, JOB_PODS, JOB_TRIGGER, KedaSettings
-from undertone_planner.fleet.loads import Job, JobSettings, Readers, ReaderSettings, quantile
+from undertone_planner.fleet.loads import Job, JobSettings, Readers, ReaderSettings
 from undertone_planner.fleet.loads import Lengths as Shares
 from undertone_planner.fleet.nodes import NodePoolSettings
 from undertone_planner.fleet.scaling_rules import CHART_BEHAVIOR
