@@ -46,7 +46,7 @@ class Service(classifier_pb2_grpc.ClassifierServicer):
         raise NotImplementedError
 
 
-class Health(health.aio.HealthServicer):
+class Health(health.aio.HealthServicer):  # type: ignore[misc] # the package has no types
     """Answers a check after six calls, so that a measurement has calls on a slow machine, too.
 
     A measurement ends with its first check if its duration is 0.

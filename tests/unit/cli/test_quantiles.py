@@ -15,3 +15,7 @@ def test_a_quantile_is_the_smallest_value_that_the_share_does_not_exceed(values:
 
 def test_there_is_no_quantile_without_values() -> None:
     assert math.isnan(quantile([], 0.5))
+
+
+def test_quantiles_are_values_of_the_sample() -> None:
+    assert [quantile([3, 1, 2, 4], share) for share in (0, 0.25, 0.5, 0.51, 1)] == [1, 1, 2, 3, 4]

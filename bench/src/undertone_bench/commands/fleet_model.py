@@ -119,8 +119,6 @@ def fleet_model(
     else:
         reason = "has no effect with --model-server tensorflow, whose calls are measured: omit one of them"
         refuse_unused(reason, "call_seconds", "token_seconds", "calls")
-        if "kill" in names:
-            raise click.UsageError("--load kill needs --model-server fake: omit one of them")
     longest = experiment.model.contract.max_tokens
     lengths = [min(length, longest) for length in experiment.distribution.sample(_PARAGRAPHS)]
     paragraphs = experiment.source.paragraphs(lengths)

@@ -8,7 +8,7 @@ from undertone_planner.fleet.clock import run
 from undertone_planner.fleet.course import Course
 from undertone_planner.fleet.faults import FaultRates
 from undertone_planner.fleet.fleet import Fleet, FleetSettings
-from undertone_planner.fleet.loads import Job, JobSettings, Lengths, Readers, ReaderSettings, quantile
+from undertone_planner.fleet.loads import Job, JobSettings, Lengths, Readers, ReaderSettings
 from undertone_planner.fleet.nodes import NodePoolSettings
 from undertone_planner.fleet.pod import PodSettings
 from undertone_planner.fleet.settings import SIDECAR_PROBES
@@ -148,10 +148,6 @@ def test_the_load_balancer_repeats_calls_of_a_killed_pod() -> None:
         return found
 
     assert run(scenario()).failed == 0
-
-
-def test_quantiles_are_values_of_the_sample() -> None:
-    assert [quantile([3, 1, 2, 4], share) for share in (0, 0.25, 0.5, 0.51, 1)] == [1, 1, 2, 3, 4]
 
 
 def test_lengths_are_drawn_by_their_shares() -> None:

@@ -15,7 +15,6 @@ from undertone_planner.plan.plan import Plan
 from undertone_planner.plan.planner import make_plan, resized
 
 from tests.unit.planner.support.plans import (
-    CALIBRATION,
     HOUR,
     NODE,
     POD_RATE,
@@ -24,6 +23,7 @@ from tests.unit.planner.support.plans import (
     readers_load,
     setting,
 )
+from tests.unit.support.calibrations import CALIBRATION
 
 ALL_READY = ChartValues(min_replicas=10, max_replicas=10)
 MANY = ChartValues(max_replicas=100_000)
