@@ -112,14 +112,20 @@ LABELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "grpc_code": ("status of the call", _CODES),
     "code": ("status of the paragraph or of the attempt", _CODES),
-    "result": ("result of a search in the answer cache", ("hit", "miss")),
+    "result": ("result of a search in the answer cache", ("hit", "miss", "error")),
+    "tier": ("where the answer cache has its answers", ("memory", "redis")),
+    "operation": ("command of the answer cache", ("read", "write", "connect")),
     "label": ("a label of the model", ()),
     "lane": ("priority of the call", ("online", "batch")),
     "prefetched": ("whether the batch was ready before the model server was free", ("true", "false")),
     "kind": ("whether the tokens belong to a text", ("text", "padding")),
     "reason": (
-        "why a paragraph was rejected (the first four), or why a sequence was not sent to the model server",
-        ("queue_full", "lane_full", "caller_share", "deadline", "cancelled", "expired", "late", "pushed_out"),
+        "why a paragraph was rejected (the first four), why a sequence was not sent to the model server (the next "
+        "four), or why a command of the answer cache failed",
+        (
+            *("queue_full", "lane_full", "caller_share", "deadline", "cancelled", "expired", "late", "pushed_out"),
+            *("timeout", "connection", "refused", "paused", "full"),
+        ),
     ),
     "flag": ("why the result is not reliable", ("language", "unreadable")),
     "name": ("name of the model, from its contract", ()),

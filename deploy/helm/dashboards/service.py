@@ -152,15 +152,23 @@ LANES: Final = Section(
         ),
         Panel(
             "Answer cache",
-            "The share of paragraphs that the answer cache of the sidecars answered. Empty without --cache-bytes.",
+            "The share of paragraphs that were answered from the memory of a sidecar, from Redis, or by the calculation of an "
+            "equal text at the same time. Empty without an answer cache.",
             Unit.RATIO,
             (
+                *(
+                    Target(
+                        Ratio(
+                            Rate(Series("undertone_cache_paragraphs_total", equal={"result": "hit", "tier": tier})),
+                            Rate(Series("undertone_paragraphs_total")),
+                        ),
+                        tier,
+                    )
+                    for tier in ("memory", "redis")
+                ),
                 Target(
-                    Ratio(
-                        Rate(Series("undertone_cache_paragraphs_total", equal={"result": "hit"})),
-                        Rate(Series("undertone_cache_paragraphs_total")),
-                    ),
-                    "hits",
+                    Ratio(Rate(Series("undertone_shared_paragraphs_total")), Rate(Series("undertone_paragraphs_total"))),
+                    "calculated once",
                 ),
             ),
         ),

@@ -78,7 +78,11 @@ def rules(chart: Chart) -> list[dict[str, Any]]:
     return groups
 
 
-ABSENT_METRICS = ("undertone_cache_paragraphs_total", "undertone_flagged_paragraphs_total")
+ABSENT_METRICS = (
+    "undertone_cache_paragraphs_total",
+    "undertone_flagged_paragraphs_total",
+    "undertone_shared_paragraphs_total",
+)
 """Metrics that these sidecars do not have: no answer cache, and a model without languages."""
 
 

@@ -40,10 +40,44 @@ class LabelsAssigned:
 
 @dataclass(frozen=True, slots=True)
 class CacheRead:
-    """The paragraphs of a call that the answer cache has, and those that it does not have."""
+    """The paragraphs of a call that a tier of the answer cache has, and those that it has not.
 
+    `tier` is "memory" or "redis". `errors` is the number of paragraphs whose search failed, or
+    whose stored answer is damaged.
+    """
+
+    tier: str
     hits: int
     misses: int
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersShared:
+    """`count` paragraphs of a call have the answer of an equal text that was in calculation."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAnswered:
+    """Redis answered a command of the answer cache. `operation` is "read" or "write"."""
+
+    operation: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFailed:
+    """A command of the answer cache failed, or was not sent.
+
+    `operation` is "read" or "write". `reason` is "timeout", "connection", "refused" (an error of
+    Redis, such as a full memory), "paused" (not sent after failures) or "full" (too many writes
+    wait).
+    """
+
+    operation: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +198,9 @@ Event = (
     | ParagraphsAnswered
     | LabelsAssigned
     | CacheRead
+    | AnswersShared
+    | RedisAnswered
+    | RedisFailed
     | Tokenized
     | BatchSent
     | BatchAnswered

@@ -7,6 +7,7 @@ from undertone_telemetry import DURATION_BUCKETS, Kind, Measurement, Metric
 from undertone_telemetry.rpc import CLIENT_CATALOGUE, SERVER_CATALOGUE, CallFinished, CallMetrics, CallStarted
 
 from undertone_sidecar.events import (
+    AnswersShared,
     BatchAnswered,
     BatchSent,
     CacheRead,
@@ -18,12 +19,15 @@ from undertone_sidecar.events import (
     ParagraphsAnswered,
     ParagraphShed,
     ReadinessChanged,
+    RedisAnswered,
+    RedisFailed,
     RequestDropped,
     Tokenized,
 )
 
 _BATCH_SIZE_BUCKETS: Final = tuple(float(2**power) for power in range(8))
 _TOKEN_BUCKETS: Final = tuple(float(2**power) for power in range(4, 14))
+_CACHE_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.05, 0.25, 1.0)
 _RATIO_BUCKETS: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 _PARAGRAPHS: Final = Metric("undertone_paragraphs_total", Kind.COUNTER, "Paragraphs by status code of their result.", ("code",))
@@ -42,8 +46,26 @@ _LABELS: Final = Metric(
 _CACHE: Final = Metric(
     "undertone_cache_paragraphs_total",
     Kind.COUNTER,
-    "Paragraphs by the result of their search in the answer cache: hit or miss. Absent without --cache-bytes.",
-    ("result",),
+    "Paragraphs by the result of their search in the answer cache: hit, miss or error. Absent without a cache.",
+    ("tier", "result"),
+)
+_SHARED: Final = Metric(
+    "undertone_shared_paragraphs_total",
+    Kind.COUNTER,
+    "Paragraphs that have the answer of an equal text that was in calculation. Absent without an answer cache.",
+)
+_REDIS: Final = Metric(
+    "undertone_cache_seconds",
+    Kind.HISTOGRAM,
+    "Duration of a command of the answer cache, by tier (redis) and operation: read or write.",
+    ("tier", "operation"),
+    _CACHE_BUCKETS,
+)
+_REDIS_ERRORS: Final = Metric(
+    "undertone_cache_errors_total",
+    Kind.COUNTER,
+    "Commands of the answer cache that failed or were not sent, by tier (redis), operation and reason.",
+    ("tier", "operation", "reason"),
 )
 _TOKENIZE: Final = Metric(
     "undertone_tokenize_seconds",
@@ -113,6 +135,9 @@ CATALOGUE: Final = (
     _FLAGGED,
     _LABELS,
     _CACHE,
+    _SHARED,
+    _REDIS,
+    _REDIS_ERRORS,
     _TOKENIZE,
     _QUEUE,
     _BATCHES,
@@ -153,9 +178,15 @@ class Measure:
                 for label, count in event.counts.items():
                     yield Measurement(_LABELS, count, (str(event.version), label))
             case CacheRead():
-                for result, count in (("hit", event.hits), ("miss", event.misses)):
+                for result, count in (("hit", event.hits), ("miss", event.misses), ("error", event.errors)):
                     if count:
-                        yield Measurement(_CACHE, count, (result,))
+                        yield Measurement(_CACHE, count, (event.tier, result))
+            case AnswersShared():
+                yield Measurement(_SHARED, event.count)
+            case RedisAnswered():
+                yield Measurement(_REDIS, event.seconds, ("redis", event.operation))
+            case RedisFailed():
+                yield Measurement(_REDIS_ERRORS, 1, ("redis", event.operation, event.reason))
             case Tokenized():
                 yield Measurement(_TOKENIZE, event.seconds)
             case BatchSent():

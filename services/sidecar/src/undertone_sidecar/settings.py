@@ -11,6 +11,7 @@ from undertone_protos.unix_address import unix_address_problem
 from undertone_telemetry import TelemetryError, TelemetrySettings
 from undertone_telemetry.options import IntegerRange, NumberRange, PortOrOff
 
+from undertone_sidecar.answer_cache.settings import CacheSettings
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
@@ -24,7 +25,7 @@ _TARGET: Final = re.compile(r"unix(-abstract)?:.+|.+:\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(ThreadSettings):
+class Settings(ThreadSettings, CacheSettings):
     """All settings.
 
     Each field is a flag, and its metadata are attributes of the option. Times are in seconds.
@@ -132,14 +133,6 @@ class Settings(ThreadSettings):
         default=0.1,
         metadata=option(
             "Minimum share of the model server for the batch lane while this lane has requests.", NumberRange(0, 0.9), "RATIO"
-        ),
-    )
-    cache_bytes: int = field(
-        default=0,
-        metadata=option(
-            "Memory for the answers of repeated texts. They are answered without the model server. 0 keeps no answers.",
-            IntegerRange(min=0),
-            "BYTES",
         ),
     )
     max_queue_tokens: int = field(
@@ -312,6 +305,7 @@ class Settings(ThreadSettings):
                     kind.convert(value, None, None)
                 except click.BadParameter as error:
                     yield f"--{setting.name.replace('_', '-')}: {error.message}"
+        yield from self.cache_problems()
         try:
             _ = self.telemetry
         except TelemetryError as error:

@@ -16,7 +16,7 @@ from undertone_telemetry.interceptors import ClientEventInterceptor, ServerEvent
 
 from undertone_sidecar import grpc_server
 from undertone_sidecar.activity import Activity
-from undertone_sidecar.answer_cache import AnswerCache, CachedClassifier
+from undertone_sidecar.answer_cache import AnswerKeys, CachedClassifier, MemoryAnswers
 from undertone_sidecar.answers import Classifier
 from undertone_sidecar.batching import MicroBatcher
 from undertone_sidecar.call_guard import CallGuard, CallLimits
@@ -40,6 +40,7 @@ from undertone_sidecar.tls import ServerCertificates
 if TYPE_CHECKING:
     from undertone_telemetry.tracing import Tracing
 
+    from undertone_sidecar.answer_cache.redis_answers import RedisAnswers
     from undertone_sidecar.http import HttpPort
     from undertone_sidecar.spans import SpanListener
 
@@ -130,9 +131,17 @@ class Sidecar:
             _server_options(settings),
         )
         classifier: Classifier = pipeline
-        if settings.cache_bytes:
-            cache = AnswerCache(settings.cache_bytes)
-            classifier = CachedClassifier(pipeline, cache, settings.request_limits, listener=listener)
+        self._redis = _redis_answers(settings, listener)
+        if settings.cache_bytes or self._redis:
+            classifier = CachedClassifier(
+                pipeline,
+                AnswerKeys(overlap=settings.chunk_overlap, max_chunks=settings.max_paragraph_chunks),
+                settings.request_limits,
+                memory=MemoryAnswers(settings.cache_bytes) if settings.cache_bytes else None,
+                shared=self._redis,
+                margin_seconds=settings.deadline_margin_seconds,
+                listener=listener,
+            )
         self._scoring = Scoring(classifier, settings.request_limits, listener=listener)
         classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(self._scoring), self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
@@ -176,6 +185,8 @@ class Sidecar:
         except TelemetryError as error:
             raise PortError(str(error)) from None
         self.metrics_port = self._telemetry.metrics_port
+        if self._redis:
+            self._redis.start()
         if self._http:
             self._http.attach(self._server)
         await self._server.start()
@@ -245,6 +256,8 @@ class Sidecar:
         if self._health_server:
             await self._health_server.stop(None)
         await self._batcher.close()
+        if self._redis:
+            await self._redis.close()
         await self._backend.close()
         # Last, so that all events are sent. In a thread, because agents can be slow to read.
         await asyncio.to_thread(self._telemetry.close)
@@ -281,6 +294,14 @@ def _plan(machine: Machine, settings: Settings) -> ThreadPlan:
     extra = {"machine": str(machine), "tokenizer_threads": planned.tokenizers, "model_calls": planned.model_calls}
     log.info("thread plan", extra=extra)
     return planned
+
+
+def _redis_answers(settings: Settings, listener: Listener) -> "RedisAnswers | None":
+    if not settings.cache_redis:
+        return None
+    from undertone_sidecar.answer_cache.redis_answers import RedisAnswers  # Imports the client of Redis.
+
+    return RedisAnswers(settings, listener=listener)
 
 
 def _http_port(settings: Settings, listener: Listener) -> "HttpPort | None":

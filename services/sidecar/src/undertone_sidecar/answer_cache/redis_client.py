@@ -1,0 +1,60 @@
+"""A client of Redis for the settings of the answer cache."""
+
+from pathlib import Path
+from ssl import TLSVersion
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+
+from undertone_sidecar.answer_cache.settings import CacheSettings, redis_address
+
+LONGEST_COMMAND_SECONDS: Final = 1.0
+"""Time after which a connection without an answer is closed. Calls wait much shorter."""
+
+
+class _Password(CredentialProvider):
+    """Reads the password for each connection, so that a changed file needs no restart."""
+
+    def __init__(self, username: str | None, password: str, file: Path | None) -> None:
+        self._username = username
+        self._password = password
+        self._file = file
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        password = self._file.read_text("utf-8").strip() if self._file else self._password
+        return (self._username, password) if self._username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
+def redis_client(settings: CacheSettings) -> Redis:
+    """A client with one connection, which it opens at the first command. It repeats no command."""
+    address = redis_address(settings.cache_redis)
+    provider = None
+    if settings.cache_redis_password or settings.cache_redis_password_file:
+        provider = _Password(address.username, settings.cache_redis_password, settings.cache_redis_password_file)
+    return Redis(
+        host=address.host,
+        port=address.port,
+        db=address.database,
+        credential_provider=provider,
+        ssl=address.tls,
+        ssl_ca_certs=_path(settings.cache_redis_ca),
+        ssl_certfile=_path(settings.cache_redis_cert),
+        ssl_keyfile=_path(settings.cache_redis_key),
+        ssl_min_version=TLSVersion.TLSv1_2 if address.tls else None,
+        single_connection_client=True,
+        socket_timeout=LONGEST_COMMAND_SECONDS,
+        socket_connect_timeout=LONGEST_COMMAND_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        # The third version of the protocol adds nothing here, and announces maintenance.
+        protocol=2,
+    )
+
+
+def _path(path: Path | None) -> str | None:
+    return str(path) if path else None

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import click
+import pytest
+from undertone_sidecar.answer_cache.settings import RedisAddress, redis_address
+from undertone_sidecar.testing import read_settings
+
+URL = "--cache-redis=rediss://redis:6379"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://cache", RedisAddress("cache", 6379, 0, None, tls=False)),
+        ("rediss://us%40er@[::1]:7000/3", RedisAddress("::1", 7000, 3, "us@er", tls=True)),
+    ],
+)
+def test_the_url_names_host_port_database_user_and_tls(url: str, address: RedisAddress) -> None:
+    assert redis_address(url) == address
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cache-bytes=1"], "--cache-bytes is 1: use at least 1048576, or 0 to keep no answers in memory"),
+        (["--cache-redis=cache:6379"], "--cache-redis: 'cache:6379' is invalid: use redis://HOST:PORT/DATABASE"),
+        (["--cache-redis=redis://cache:x"], "--cache-redis: the URL is invalid: use redis://HOST:PORT/DATABASE"),
+        (["--cache-redis=redis://cache/answers"], "'redis://cache/answers' is invalid"),
+        (["--cache-redis=redis://cache?db=1"], "'redis://cache?db=1' is invalid"),
+        (["--cache-redis=redis://reader@cache"], "has the user 'reader' without a password"),
+        (["--cache-redis=redis://cache", "--cache-redis-ca=ca.crt"], "need TLS: use rediss://"),
+        (["--cache-redis-ca=ca.crt"], "--cache-redis-ca is set without --cache-redis"),
+        ([URL, "--cache-redis-cert=tls.crt"], "belong together"),
+        ([URL, "--cache-redis-password-file=missing"], "--cache-redis-password-file missing is not a file"),
+        (["--cache-redis-timeout-seconds=0"], "0 is not in the range 0.0005<=x<=1"),
+        (["--cache-redis-password=secret"], "--cache-redis-password is no option, because process lists show options"),
+    ],
+)
+def test_invalid_settings_are_refused_with_the_remedy(tmp_path: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(click.UsageError) as error:
+        read_settings(f"--model-dir={tmp_path}", *arguments)
+    assert message in error.value.format_message()
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError) as error:
+        read_settings(f"--model-dir={tmp_path}", "--cache-redis=redis://:secret@cache:6379")
+    assert "use --cache-redis-password-file or the variable UNDERTONE_CACHE_REDIS_PASSWORD" in error.value.format_message()
+    assert "secret" not in error.value.format_message()
+
+
+def test_a_password_is_read_from_the_variable_and_not_shown(tmp_path: Path) -> None:
+    variable = {"UNDERTONE_CACHE_REDIS_PASSWORD": "s3cret"}
+    settings = read_settings(f"--model-dir={tmp_path}", URL, **variable)
+    assert settings.cache_redis_password == variable["UNDERTONE_CACHE_REDIS_PASSWORD"]
+    assert "s3cret" not in repr(settings)
+    file = tmp_path / "password"
+    file.write_text("other")
+    with pytest.raises(click.UsageError, match="exclude each other"):
+        read_settings(f"--model-dir={tmp_path}", URL, f"--cache-redis-password-file={file}", **variable)
