@@ -94,7 +94,9 @@ class CacheSettings:
             "Or set the variable UNDERTONE_CACHE_REDIS_PASSWORD."
         ),
     )
-    cache_redis_password: str = field(default="", repr=False, metadata=option("", hidden=True, callback=_variable_only))
+    cache_redis_password: str = field(
+        default="", repr=False, metadata=option("Password of --cache-redis.", hidden=True, callback=_variable_only)
+    )
     cache_redis_ca: Path | None = field(
         default=None,
         metadata=file_option(
