@@ -1,13 +1,13 @@
 """The training pipeline: from data sets to adapters with calibrations and scores."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_model import second_stage, training
+from undertone_model import second_stage, training, upper_layers
 from undertone_model.adapters import Adapters, TrainingData, load_adapters, merge_adapters, round_to_half
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
@@ -23,6 +23,7 @@ from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Recipe
 from undertone_model.training_sets import TrainingSets
+from undertone_model.upper_layers import UpperLayers
 
 UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)
 
@@ -80,6 +81,43 @@ def train(
         adapters = _first_stage(folder, encoder, datasets, first, report, stories=stories)
     if second:
         adapters = _second_stage(encoder, adapters, datasets, second, report, checkpoint)
+    return _calibrated(base, encoder, adapters, sets)
+
+
+def train_upper_layers(
+    base: str | None,
+    sets: TrainingSets,
+    recipe: UpperLayers,
+    report: Callable[[Progress], None],
+    checkpoint: Callable[[Adapters], None] = lambda adapters: None,
+) -> TrainingResult:
+    """As `train`, but in one stage with all data sets, and without changes of the lower layers.
+
+    The last adapters that `checkpoint` receives are those of the result.
+    """
+    folder = find_base(base)
+    encoder = load_checkpoint(folder)
+    datasets = sets.load("train")
+
+    def adapters(tensors: NamedArrays) -> Adapters:
+        return _adapters(folder, tensors, asdict(recipe), datasets.values())
+
+    tensors = upper_layers.train(
+        encoder.weights,
+        encoder.architecture,
+        served_tokenizer(encoder.tokenizer),
+        {name: dataset.examples for name, dataset in datasets.items()},
+        recipe,
+        report,
+        lambda tensors: checkpoint(adapters(tensors)),
+    )
+    trained = adapters(tensors)
+    checkpoint(trained)
+    return _calibrated(base, encoder, trained, sets)
+
+
+def _calibrated(base: str | None, encoder: Checkpoint, adapters: Adapters, sets: TrainingSets) -> TrainingResult:
+    """The adapters with a calibration for each kind of text, and their scores."""
     adapters = replace(adapters, priors=_fit_priors(encoder, adapters, sets))
     evaluations = tuple(evaluate_adapters(base, adapters, sets))
     scores = tuple(score for evaluation in evaluations for score in evaluation.scores())
@@ -120,12 +158,17 @@ def _first_stage(
         recipe,
         report,
     )
+    return _adapters(folder, tensors, asdict(recipe), used)
+
+
+def _adapters(folder: Path, tensors: NamedArrays, recipe: Mapping[str, float], used: Iterable[Dataset]) -> Adapters:
+    """Adapters of the base in `folder` without calibrations and scores."""
     return Adapters(
         tensors=round_to_half(tensors)[1],
         sha256="",
         base_sha256=weights_sha256(folder),
         labels=EMOTIONS,
-        recipe=asdict(recipe),
+        recipe=recipe,
         priors={},
         training_data=tuple(map(_training_data, used)),
         scores=(),

@@ -70,7 +70,7 @@ def train(
         for _ in range(recipe.epochs)
     ]
     steps = sum(len(batches) for batches in epochs)
-    frozen, trainable = split_weights(base, _initial_tensors(base, recipe.rank, random))
+    frozen, trainable = split_weights(base, initial_tensors(base, recipe.rank, random))
 
     def logits(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
         return encoder.logits(
@@ -114,7 +114,7 @@ def _epoch_rows(
     return np.concatenate([np.flatnonzero(selected), np.tile(len(comments) + np.arange(len(stories)), recipe.stories_repeat)])
 
 
-def _initial_tensors(base: Mapping[str, NDArray[np.float32]], rank: int, random: np.random.Generator) -> NamedArrays:
+def initial_tensors(base: Mapping[str, NDArray[np.float32]], rank: int, random: np.random.Generator) -> NamedArrays:
     """Tensors to train: adapters (A random, B zero), a random head, and weights of the base."""
     initial: NamedArrays = {
         "classifier.weight": random.normal(0, 0.02, (len(EMOTIONS), base["pooler.dense.bias"].shape[0])).astype(np.float32),

@@ -48,7 +48,7 @@ DATASETS = {
 
 
 def start(tiny: Path) -> NamedArrays:
-    return training._initial_tensors(load_checkpoint(tiny).weights, 4, np.random.default_rng(2))
+    return training.initial_tensors(load_checkpoint(tiny).weights, 4, np.random.default_rng(2))
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,11 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="DIR",
     help="Train the second stage only, from the adapters in DIR. Default: train both stages.",
 )
+@click.option(
+    "--large",
+    is_flag=True,
+    help="Train the large model, in one stage: the upper layers of all-mpnet-base-v2. Needs all data sets.",
+)
 @click.option("--without-stories", is_flag=True, help="Train on GoEmotions only, to measure the effect of all other texts.")
 @click.option(
     "--out", type=options.FOLDER, default=Path("build/adapters"), show_default=True, help="Output folder of the adapters."
@@ -66,6 +71,7 @@ def train(
     xed: Path | None,
     first_stage_only: bool,
     start_from: Path | None,
+    large: bool,
     without_stories: bool,
     out: Path,
     seed: int | None,
@@ -85,6 +91,8 @@ def train(
     one_stage = first_stage_only or without_stories
     if one_stage and start_from:
         raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
+    if large and (one_stage or start_from):
+        raise click.UsageError("--large has one stage: omit --first-stage-only, --without-stories and --start-from")
     if one_stage:
         flag = "--first-stage-only" if first_stage_only else "--without-stories"
         refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed")
@@ -95,19 +103,26 @@ def train(
         from undertone_model.second_stage import SecondStage
         from undertone_model.training import Recipe
         from undertone_model.training_sets import TrainingSets
+        from undertone_model.upper_layers import UpperLayers
 
     changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    sets = TrainingSets(goemotions, stories, fiction, reman, xed)
+    checkpoint = partial(save_adapters, out / "checkpoint")
     with _ProgressReport() as report:
-        result = pipeline.train(
-            base,
-            TrainingSets(goemotions, stories, fiction, reman, xed),
-            replace(Recipe(), **changes),
-            None if one_stage else replace(SecondStage(), **changes),
-            report,
-            start=start_from,
-            stories=not without_stories,
-            checkpoint=partial(save_adapters, out / "checkpoint"),
-        )
+        if large:
+            recipe = replace(UpperLayers(), **changes)
+            result = pipeline.train_upper_layers(base, sets, recipe, report, checkpoint)
+        else:
+            result = pipeline.train(
+                base,
+                sets,
+                replace(Recipe(), **changes),
+                None if one_stage else replace(SecondStage(), **changes),
+                report,
+                start=start_from,
+                stories=not without_stories,
+                checkpoint=checkpoint,
+            )
     save_adapters(out, result.adapters)
     click.echo(f"{out}: {(out / TENSORS_FILE).stat().st_size / 1e6:.2f} MB")
     _print_table(result.evaluations)

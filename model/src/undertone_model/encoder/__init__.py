@@ -1,7 +1,7 @@
 """A transformer encoder as a TensorFlow function of its weights, for training and serving."""
 
 from undertone_model.encoder.disentangled import fold_distances
-from undertone_model.encoder.encoder import logits
+from undertone_model.encoder.encoder import logits, lower_states, upper_logits
 from undertone_model.encoder.layers import Dropout, Linear, Normalize, Tensor, Weights, dense, layer_norm, no_dropout
 
 __all__ = [
@@ -14,5 +14,7 @@ __all__ = [
     "fold_distances",
     "layer_norm",
     "logits",
+    "lower_states",
     "no_dropout",
+    "upper_logits",
 ]

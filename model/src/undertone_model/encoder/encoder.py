@@ -38,9 +38,67 @@ def logits(
     computed in float32: layer norms, residual connections, attention scores and logits. If the head
     reads only the first token, the last layer computes only keys and values for the other tokens.
     """
-    embedded = embed(weights, architecture, input_ids, dropout, normalize, linear)
-    hidden = embedded
-    batch = tf.shape(input_ids)[0]
+    hidden = embed(weights, architecture, input_ids, dropout, normalize, linear)
+    return upper_logits(weights, architecture, 0, hidden, attention_mask, dropout, normalize, linear)
+
+
+def lower_states(
+    weights: Weights, architecture: Architecture, layers: int, input_ids: Tensor, attention_mask: Tensor, linear: Linear = dense
+) -> Tensor:
+    """Output [batch x length, hidden] of the first `layers` layers, without dropout.
+
+    With 0 layers, it is the embeddings. `layers` is less than the number of layers.
+    """
+    hidden = embed(weights, architecture, input_ids, no_dropout, layer_norm, linear)
+    return run_layers(weights, architecture, range(layers), hidden, attention_mask, no_dropout, layer_norm, linear)
+
+
+def upper_logits(
+    weights: Weights,
+    architecture: Architecture,
+    first_layer: int,
+    hidden: Tensor,
+    attention_mask: Tensor,
+    dropout: Dropout = no_dropout,
+    normalize: Normalize = layer_norm,
+    linear: Linear = dense,
+) -> Tensor:
+    """Logits [batch, labels] of the output `hidden` of the layers before `first_layer`.
+
+    `hidden` is that of `lower_states`. The other arguments are those of `logits`.
+    """
+    layers = range(first_layer, architecture.num_hidden_layers)
+    hidden = run_layers(weights, architecture, layers, hidden, attention_mask, dropout, normalize, linear)
+
+    def norm(name: str, rows: Tensor) -> Tensor:
+        return normalize(weights, architecture, f"{name}.LayerNorm", rows)
+
+    if architecture.norm == "pre":
+        hidden = norm("encoder", hidden)
+    if architecture.head.pooling == "mean":
+        hidden = mean_rows(architecture, hidden, attention_mask)
+    pooled = ACTIVATIONS[architecture.head.activation](linear(weights, "pooler.dense", hidden))
+    if architecture.head.norm:
+        pooled = norm("pooler", tf.cast(pooled, tf.float32))
+    return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
+
+
+def run_layers(
+    weights: Weights,
+    architecture: Architecture,
+    layers: range,
+    hidden: Tensor,
+    attention_mask: Tensor,
+    dropout: Dropout,
+    normalize: Normalize,
+    linear: Linear,
+) -> Tensor:
+    """Output of the last of `layers`, whose input is `hidden` [batch x length, hidden].
+
+    It has one row for each sequence if the head reads only the first token of that layer.
+    """
+    embedded = hidden
+    batch = tf.shape(attention_mask)[0]
     attention = Attention(weights, architecture, attention_mask, linear)
 
     def attend(layer: int, query_rows: Tensor, rows: Tensor) -> Tensor:
@@ -60,7 +118,7 @@ def logits(
     def norm(name: str, rows: Tensor) -> Tensor:
         return normalize(weights, architecture, f"{name}.LayerNorm", rows)
 
-    for layer in range(architecture.num_hidden_layers):
+    for layer in layers:
         prefix = f"encoder.layer.{layer}."
         rows = norm(prefix + "attention", hidden) if architecture.norm == "pre" and layer else hidden
         query_rows = rows
@@ -75,14 +133,7 @@ def logits(
         if layer == 0 and architecture.convolution:
             added = convolve(weights, architecture, architecture.convolution, embedded, attention_mask, linear)
             hidden = norm("encoder.conv", hidden + tf.cast(dropout(added), tf.float32))
-    if architecture.norm == "pre":
-        hidden = norm("encoder", hidden)
-    if architecture.head.pooling == "mean":
-        hidden = mean_rows(architecture, hidden, attention_mask)
-    pooled = ACTIVATIONS[architecture.head.activation](linear(weights, "pooler.dense", hidden))
-    if architecture.head.norm:
-        pooled = norm("pooler", tf.cast(pooled, tf.float32))
-    return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
+    return hidden
 
 
 def first_rows(architecture: Architecture, hidden: Tensor, batch: Tensor) -> Tensor:

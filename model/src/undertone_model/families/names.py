@@ -42,10 +42,15 @@ class TensorNames:
     def weights(self, tensors: NamedArrays, architecture: Architecture) -> NamedArrays:
         """The weights of an architecture that are in `tensors`. Other tensors are ignored, such as
         the head of a masked language model.
+
+        An encoder without a classifier can have the pooler of a BertModel instead of the hidden
+        layer of the family's classifier.
         """
         tensors = {_new_name(name): array for name, array in tensors.items()}
         prefix = "" if any(name.startswith(self.prefix) for name in tensors) else self.prefix
         names = {name: self.tensor_name(name).removeprefix(prefix) for name in (*architecture.weight_shapes(), *HEAD)}
+        if not any(names[name] in tensors for name in HEAD):
+            names |= {name: name for name in names if name.startswith("pooler.dense.") and names[name] not in tensors}
         return {name: tensors[own] for name, own in names.items() if own in tensors}
 
 
