@@ -46,22 +46,22 @@ class UpperLayers:
     layers: int = 4
     rank: int = 32
     epochs: int = 2
-    learning_rate: float = 4e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 0.01
     warmup: float = 0.06
     dropout: float = 0.1
     label_smoothing: float = 0.05
     consistency: float = 1.0
-    tokens_per_batch: int = 1024
+    tokens_per_batch: int = 512
     max_tokens: int = 192
-    copies: float = 0.2
+    copies: float = 0.15
     goemotions: float = 0.06
     stories: float = 1.0
-    fiction: float = 0.6
+    fiction: float = 0.5
     short_texts: float = 1.0
     sentences: float = 1.0
     passages: float = 0.2
-    subtitles: float = 0.2
+    subtitles: float = 0.15
 
     def share(self, name: str) -> float:
         """Share of the examples of the data set `name`."""

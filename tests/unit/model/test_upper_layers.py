@@ -1,0 +1,187 @@
+"""The large model: kept outputs of the lower layers, and training of the upper layers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+from undertone_model import encoder, training, upper_layers
+from undertone_model.adapters import merge_adapters
+from undertone_model.arrays import NamedArrays
+from undertone_model.batches import encode, pad_batch
+from undertone_model.checkpoint import Checkpoint, load_checkpoint
+from undertone_model.data import Example
+from undertone_model.emotions import EMOTIONS
+from undertone_model.errors import CheckpointError
+from undertone_model.optimization import Progress
+from undertone_model.testing import golden_checkpoint
+from undertone_model.upper_layers import Pair, UpperLayers
+
+FAMILIES = Path(__file__).parent / "goldens" / "families"
+
+RECIPE = UpperLayers(
+    seed=5,
+    layers=1,
+    rank=4,
+    epochs=40,
+    learning_rate=1e-2,
+    dropout=0.01,
+    label_smoothing=0,
+    consistency=0.1,
+    tokens_per_batch=128,
+    copies=0.5,
+    goemotions=0.5,
+)
+
+
+def example(text: str, emotion: str) -> Example:
+    return Example(text, tuple(float(name == emotion) for name in EMOTIONS))
+
+
+EXAMPLES = tuple(
+    example(f"{place} {person} {word}", emotion)
+    for place in ("the sea", "the door", "the night", "the letter")
+    for person in ("her", "his", "was", "and")
+    for word, emotion in (("laughed", "joy"), ("wept", "sadness"))
+)
+DATASETS = {"stories": EXAMPLES, "goemotions": EXAMPLES}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny MPNet without a classifier, as sentence-transformers publish it: with a pooler."""
+    record = json.loads((FAMILIES / "mpnet.json").read_text())
+    folder = golden_checkpoint(tmp_path_factory.mktemp("mpnet"), record)
+    tensors = load_file(folder / "model.safetensors")
+    encoder_tensors = {name.removeprefix("mpnet."): array for name, array in tensors.items() if name.startswith("mpnet.")}
+    encoder_tensors |= {f"pooler.dense.{part}": tensors[f"classifier.dense.{part}"] for part in ("weight", "bias")}
+    save_file(encoder_tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mpnet(base: Path) -> Checkpoint:
+    return load_checkpoint(base)
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet", "modernbert-mean", "deberta-v2-convolution"])
+def test_lower_and_upper_layers_are_the_whole_encoder(family: str, tmp_path: Path) -> None:
+    record = json.loads((FAMILIES / f"{family}.json").read_text())
+    model = load_checkpoint(golden_checkpoint(tmp_path, record))
+    batch = pad_batch(record["input_ids"], [1, 3, 4])
+    expected = encoder.logits(model.weights, model.architecture, batch.input_ids, batch.attention_mask)
+    for layers in range(model.architecture.num_hidden_layers):
+        hidden = encoder.lower_states(model.weights, model.architecture, layers, batch.input_ids, batch.attention_mask)
+        logits = encoder.upper_logits(model.weights, model.architecture, layers, hidden, batch.attention_mask)
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_kept_states_are_those_of_each_text_alone(mpnet: Checkpoint) -> None:
+    ids = [[5, 6, 7, 8], [9], [10, 11, 12, 13, 14, 15], [16, 17]]
+    weights = {name: tf.constant(array) for name, array in mpnet.weights.items()}
+    states, positions = upper_layers.lower_states(weights, mpnet.architecture, 1, ids, max_padded_tokens=12)
+    assert sorted(position for row in positions for position in row) == list(range(sum(map(len, ids))))
+    for row, places in zip(ids, positions, strict=True):
+        alone = encoder.lower_states(
+            mpnet.weights, mpnet.architecture, 1, np.array([row], np.int32), np.ones((1, len(row)), np.int32)
+        )
+        np.testing.assert_allclose(tf.gather(states, places), alone, atol=4e-3)
+
+
+def test_a_base_without_a_classifier_has_the_pooler_of_a_bert_model(base: Path, mpnet: Checkpoint, tmp_path: Path) -> None:
+    assert mpnet.labels == ()
+    np.testing.assert_array_equal(
+        mpnet.weights["pooler.dense.weight"], load_file(base / "model.safetensors")["pooler.dense.weight"]
+    )
+    # A classifier without its own hidden layer is incomplete, even with the pooler.
+    folder = golden_checkpoint(tmp_path, json.loads((FAMILIES / "mpnet.json").read_text()))
+    tensors = load_file(folder / "model.safetensors")
+    for part in ("weight", "bias"):
+        tensors[f"mpnet.pooler.dense.{part}"] = tensors.pop(f"classifier.dense.{part}")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"has no tensor classifier\.dense"):
+        load_checkpoint(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(mpnet: Checkpoint) -> tuple[NamedArrays, list[Progress], list[NamedArrays]]:
+    reports, checkpoints = list[Progress](), list[NamedArrays]()
+    tensors = upper_layers.train(
+        mpnet.weights,
+        mpnet.architecture,
+        mpnet.tokenizer,
+        DATASETS,
+        RECIPE,
+        reports.append,
+        checkpoints.append,
+        checkpoint_steps=20,
+    )
+    return tensors, reports, checkpoints
+
+
+def test_the_upper_layers_learn_the_emotions(
+    mpnet: Checkpoint, trained: tuple[NamedArrays, list[Progress], list[NamedArrays]]
+) -> None:
+    tensors, reports, checkpoints = trained
+    assert [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1))
+    assert len(checkpoints) == reports[-1].steps // 20
+    ids = encode(mpnet.tokenizer, [example.text for example in EXAMPLES], 64)
+    logits = training.predict_logits(merge_adapters(mpnet.weights, tensors), mpnet.architecture, ids)
+    labels = np.array([example.label for example in EXAMPLES])
+    assert (logits.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_only_the_upper_layers_and_the_head_are_trained(
+    mpnet: Checkpoint, trained: tuple[NamedArrays, list[Progress], list[NamedArrays]]
+) -> None:
+    layers = {name.split(".")[2] for name in trained[0] if name.startswith("encoder.")}
+    others = {name for name in trained[0] if not name.startswith("encoder.layer.")}
+    assert layers == {"1"}
+    assert others == {f"{part}.{value}" for part in ("pooler.dense", "classifier") for value in ("weight", "bias")}
+    changed = [name for name, array in trained[0].items() if name in mpnet.weights and (array != mpnet.weights[name]).any()]
+    assert "encoder.layer.1.output.LayerNorm.weight" in changed
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["stories", "goemotions"]), st.integers(0, 99))
+def test_pairs_have_distinct_examples_and_copies_have_equal_targets(share: float, copies: float, name: str, seed: int) -> None:
+    examples = [example(f"{'long ' * (number % 5)}text {number}", EMOTIONS[number % 3]) for number in range(20)]
+    recipe = UpperLayers(copies=copies, stories=share, goemotions=share)
+    pairs = list(upper_layers.make_pairs(name, examples, recipe, np.random.default_rng(seed)))
+    copied = [pair for pair in pairs if pair.copies]
+    used = [pair.first.text for pair in copied] + [
+        one.text for pair in pairs if not pair.copies for one in (pair.first, pair.second)
+    ]
+    assert len(copied) == (round(copies * round(share * 20)) if name == "stories" else 0)
+    assert all(pair.first.target == pair.second.target for pair in copied)
+    # One example can be left without a partner.
+    assert round(share * 20) - 1 <= len(used) <= round(share * 20)
+
+
+def test_rare_emotions_are_drawn_more_often() -> None:
+    weights = upper_layers.label_weights([example("a", "joy")] * 4 + [example("b", "fear")])
+    assert weights.sum() == pytest.approx(1)
+    assert weights[4] == pytest.approx(2 * weights[0])
+
+
+def test_targets_mark_copies_and_keep_their_sum() -> None:
+    joy, fear = example("a", "joy"), example("b", "fear")
+    targets = upper_layers.pair_targets([Pair(joy, joy, copies=True), Pair(joy, fear, copies=False)], 0.09)
+    np.testing.assert_allclose(targets[:, :-1].sum(axis=1), 1, rtol=1e-6)
+    assert targets[:, -1].tolist() == [1, 0, 1, 0]
+    assert targets[:, :-1].argmax(axis=1).tolist() == [EMOTIONS.index(name) for name in ("joy", "joy", "joy", "fear")]
+
+
+def test_loss_has_the_divergence_of_copies_only() -> None:
+    scores = tf.constant([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
+    p = 1 / (1 + np.exp(-2.0))
+
+    def loss(copies: list[float], consistency: float) -> float:
+        targets = tf.constant([[0.5, 0.5, copy] for copy in copies * 2])
+        return float(upper_layers.pair_loss(scores, targets, consistency))
+
+    assert loss([0, 0], 5) == pytest.approx(loss([1, 1], 0), abs=1e-6)
+    assert loss([1, 0], 1.5) - loss([0, 0], 1.5) == pytest.approx(1.5 * (2 * p - 1) * 2.0 / 2, abs=1e-5)
