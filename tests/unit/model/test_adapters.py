@@ -17,8 +17,8 @@ from undertone_model.adapters import (
     round_to_half,
     save_adapters,
 )
+from undertone_model.bases import BASE_SHA256
 from undertone_model.calibration import Calibration
-from undertone_model.checkpoint import BASE_SHA256
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from undertone_model.architecture import Activation
-from undertone_model.checkpoint import BASE_PACKAGE, find_base, load_checkpoint, save_checkpoint
+from undertone_model.bases import BASE_PACKAGE
+from undertone_model.checkpoint import find_base, load_checkpoint, save_checkpoint
 from undertone_model.errors import CheckpointError
 from undertone_model.labels import ProblemType
 from undertone_model.tensors import file_sha256

@@ -139,6 +139,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--prior has no effect with --export", "evaluate", "--export", exported, "--prior", "novels")
     assert_fails(2, "--base has no effect with --random", "export", tmp_path, "--random", "minilm", "--base", tiny)
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
+    assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
     )
@@ -217,6 +218,20 @@ def test_second_stage_starts_from_adapters(corpora: Path, tiny: Path, tmp_path: 
     # At a low learning rate, one epoch moves the weights only a little.
     moved = max(np.abs(adapters.tensors[name] - start.tensors[name]).max() for name in start.tensors)
     assert 0 < moved < 0.1
+
+
+def test_large_model_is_trained_in_one_stage(corpora: Path, tiny: Path, tmp_path: Path) -> None:
+    sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--fiction", corpora / "fiction")
+    novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv")
+    trained = run("train", "--large", *sets, *novels, "--base", tiny, "--epochs", 1, "--out", tmp_path / "large")
+    assert trained.exit_code == 0, trained.output
+    adapters = load_adapters(tmp_path / "large")
+    assert adapters.recipe.items() >= {"epochs": 1, "layers": 3}.items()
+    assert adapters.default_prior == "novels"
+    assert len(adapters.training_data) == 7
+    # Training is an hour of work, so the adapters are saved before they are evaluated.
+    saved = load_adapters(tmp_path / "large" / "checkpoint")
+    assert (saved.sha256, saved.scores) == (adapters.sha256, ())
 
 
 def test_process_prints_only_the_result(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

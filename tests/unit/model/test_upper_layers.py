@@ -1,25 +1,24 @@
 """The large model: kept outputs of the lower layers, and training of the upper layers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from undertone_model import encoder, training, upper_layers
 from undertone_model.adapters import merge_adapters
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode, pad_batch
-from undertone_model.checkpoint import Checkpoint, load_checkpoint
+from undertone_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 from undertone_model.optimization import Progress
 from undertone_model.testing import golden_checkpoint
-from undertone_model.upper_layers import Pair, UpperLayers
+from undertone_model.upper_layers import UpperLayers
 
 FAMILIES = Path(__file__).parent / "goldens" / "families"
 
@@ -107,6 +106,17 @@ def test_a_base_without_a_classifier_has_the_pooler_of_a_bert_model(base: Path, 
         load_checkpoint(folder)
 
 
+def test_a_merged_mpnet_is_written_as_a_checkpoint(mpnet: Checkpoint, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    head = {"classifier.weight": random.normal(size=(9, 24)).astype(np.float32), "classifier.bias": np.zeros(9, np.float32)}
+    merged = replace(mpnet, weights=mpnet.weights | head, labels=EMOTIONS, problem_type="single-label")
+    save_checkpoint(tmp_path / "merged", merged)
+    loaded = load_checkpoint(tmp_path / "merged", classifier=True)
+    assert (loaded.architecture, loaded.labels) == (mpnet.architecture, EMOTIONS)
+    assert loaded.weights.keys() == merged.weights.keys()
+    assert all((loaded.weights[name] == array).all() for name, array in merged.weights.items())
+
+
 @pytest.fixture(scope="module")
 def trained(mpnet: Checkpoint) -> tuple[NamedArrays, list[Progress], list[NamedArrays]]:
     reports, checkpoints = list[Progress](), list[NamedArrays]()
@@ -144,35 +154,6 @@ def test_only_the_upper_layers_and_the_head_are_trained(
     assert others == {f"{part}.{value}" for part in ("pooler.dense", "classifier") for value in ("weight", "bias")}
     changed = [name for name, array in trained[0].items() if name in mpnet.weights and (array != mpnet.weights[name]).any()]
     assert "encoder.layer.1.output.LayerNorm.weight" in changed
-
-
-@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["stories", "goemotions"]), st.integers(0, 99))
-def test_pairs_have_distinct_examples_and_copies_have_equal_targets(share: float, copies: float, name: str, seed: int) -> None:
-    examples = [example(f"{'long ' * (number % 5)}text {number}", EMOTIONS[number % 3]) for number in range(20)]
-    recipe = UpperLayers(copies=copies, stories=share, goemotions=share)
-    pairs = list(upper_layers.make_pairs(name, examples, recipe, np.random.default_rng(seed)))
-    copied = [pair for pair in pairs if pair.copies]
-    used = [pair.first.text for pair in copied] + [
-        one.text for pair in pairs if not pair.copies for one in (pair.first, pair.second)
-    ]
-    assert len(copied) == (round(copies * round(share * 20)) if name == "stories" else 0)
-    assert all(pair.first.target == pair.second.target for pair in copied)
-    # One example can be left without a partner.
-    assert round(share * 20) - 1 <= len(used) <= round(share * 20)
-
-
-def test_rare_emotions_are_drawn_more_often() -> None:
-    weights = upper_layers.label_weights([example("a", "joy")] * 4 + [example("b", "fear")])
-    assert weights.sum() == pytest.approx(1)
-    assert weights[4] == pytest.approx(2 * weights[0])
-
-
-def test_targets_mark_copies_and_keep_their_sum() -> None:
-    joy, fear = example("a", "joy"), example("b", "fear")
-    targets = upper_layers.pair_targets([Pair(joy, joy, copies=True), Pair(joy, fear, copies=False)], 0.09)
-    np.testing.assert_allclose(targets[:, :-1].sum(axis=1), 1, rtol=1e-6)
-    assert targets[:, -1].tolist() == [1, 0, 1, 0]
-    assert targets[:, :-1].argmax(axis=1).tolist() == [EMOTIONS.index(name) for name in ("joy", "joy", "joy", "fear")]
 
 
 def test_loss_has_the_divergence_of_copies_only() -> None:

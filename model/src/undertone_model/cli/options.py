@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from undertone_model.adapters import PACKAGED_ADAPTERS
+from undertone_model.bases import LARGE_BASE
 from undertone_model.data import PACKAGED_STORIES
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -14,7 +15,8 @@ EXISTING_FOLDER: Final = click.Path(path_type=Path, file_okay=False, exists=True
 base = click.option(
     "--base",
     metavar="DIR|HUB_ID",
-    help="Base encoder: a Hugging Face folder or hub id. Default: all-MiniLM-L6-v2 from its package.",
+    help="Base encoder: a Hugging Face folder or hub id. Default: all-MiniLM-L6-v2 from its package. "
+    f"{LARGE_BASE}, the base of the large model, comes from its packages too (undertone-model[large]).",
 )
 adapters = click.option(
     "--adapters",

@@ -14,6 +14,7 @@ from rich.table import Table
 from undertone_telemetry.options import refuse_unused
 
 from undertone_model.adapters import TENSORS_FILE, save_adapters
+from undertone_model.bases import LARGE_BASE
 from undertone_model.cli import options
 from undertone_model.emotions import EMOTIONS
 from undertone_model.startup import quiet_tensorflow
@@ -111,7 +112,7 @@ def train(
     with _ProgressReport() as report:
         if large:
             recipe = replace(UpperLayers(), **changes)
-            result = pipeline.train_upper_layers(base, sets, recipe, report, checkpoint)
+            result = pipeline.train_upper_layers(base or LARGE_BASE, sets, recipe, report, checkpoint)
         else:
             result = pipeline.train(
                 base,
