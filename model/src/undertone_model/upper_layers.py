@@ -20,7 +20,7 @@ from undertone_model.batches import encode, make_batches
 from undertone_model.data import Example
 from undertone_model.optimization import Progress, make_optimizer, optimize, split_weights
 from undertone_model.second_stage import mixed_dense
-from undertone_model.text_pairs import Pair, make_pairs, pair_batches, pair_targets
+from undertone_model.text_pairs import make_pairs, pair_batches, pair_targets
 from undertone_model.training import cross_entropy, initial_tensors
 
 
