@@ -67,7 +67,7 @@ def label_weights(examples: Sequence[Example]) -> NDArray[np.float64]:
     """
     labels = np.array([example.label for example in examples], np.int64)
     weights = np.asarray(np.bincount(labels, minlength=len(EMOTIONS))[labels], np.float64) ** -0.5
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def pair_targets(pairs: Sequence[Pair], label_smoothing: float) -> NDArray[np.float32]:

@@ -37,7 +37,7 @@ class UpperLayers:
     seed: int = 20211
     layers: int = 3
     rank: int = 32
-    epochs: int = 2
+    epochs: int = 3
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
     warmup: float = 0.06
