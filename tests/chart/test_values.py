@@ -41,6 +41,14 @@ SET_BY_THE_CHART = {
     "tls-client-ca",
     "health-port",
     "http-port",
+    "cache-redis",
+    "cache-redis-ca",
+    "cache-redis-cert",
+    "cache-redis-key",
+    "cache-redis-password",
+    "cache-redis-password-file",
+    "cache-redis-timeout-seconds",
+    "cache-redis-ttl-seconds",
 }
 REMOVED_FLAGS = {"batching"}
 """The schema accepts them, so that the chart's own message can name the remedy."""

@@ -203,8 +203,8 @@ async def test_a_pod_is_ready_and_answers_without_redis(tmp_path: Path, redis: R
         await pod.wait_metric('undertone_cache_errors_total{operation="read",reason="paused",tier="redis"}', 1)
 
 
-async def test_password_and_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """With client certificates, and a password that changes. It is in no log."""
+async def test_tls_and_a_user_whose_password_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With client certificates. The passwords are in no log."""
     for name in ("undertone_sidecar", "redis"):
         caplog.set_level(logging.DEBUG, name)
     authority, secret = trustme.CA(), tmp_path / "password"
@@ -214,7 +214,8 @@ async def test_password_and_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture
     certificate.cert_chain_pems[0].write_to_path(str(names["tls.crt"]))
     certificate.private_key_pem.write_to_path(str(names["tls.key"]))
     ca, chain, key = (str(path) for path in names.values())
-    options = ("--tls-ca-cert-file", ca, "--tls-cert-file", chain, "--tls-key-file", key, "--requirepass", "right-password")
+    options = ("--tls-ca-cert-file", ca, "--tls-cert-file", chain, "--tls-key-file", key, "--requirepass", "another")
+    user = ("--user", "sidecar", "on", ">right-password", "~undertone:*", "+mget", "+set", "+ping", "+select")
     settings = {
         "cache_redis_ca": names["ca.crt"],
         "cache_redis_cert": names["tls.crt"],
@@ -222,14 +223,14 @@ async def test_password_and_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture
         "cache_redis_password_file": secret,
     }
     secret.write_text("wrong-password\n")
-    with RedisServer(tmp_path, *options, tls=True) as redis:
-        async with pods(tmp_path, redis.url, **PATIENT, **settings) as [pod]:
+    with RedisServer(tmp_path, *options, *user, tls=True) as redis:
+        async with pods(tmp_path, redis.url.replace("://", "://sidecar@"), **PATIENT, **settings) as [pod]:
             await pod.wait_metric('undertone_cache_errors_total{operation="connect",reason="connection",tier="redis"}', 1)
             await classify(pod, *TEXTS)
             secret.write_text("right-password\n")
             await wait_until_used(pod)
             await classify(pod, *TEXTS)
-            client = {"ssl": True, "ssl_ca_certs": ca, "ssl_certfile": chain, "ssl_keyfile": key, "password": "right-password"}
+            client = {"ssl": True, "ssl_ca_certs": ca, "ssl_certfile": chain, "ssl_keyfile": key, "password": "another"}
             await wait_for_keys(redis, len(TEXTS), **client)
     assert "does not use Redis until it answers in time" in caplog.text
     assert "right-password" not in caplog.text

@@ -5,7 +5,7 @@
 {{- range $name := list "clients" "monitoring" "dns" }}
 {{- include "undertone.checkPeers" (dict "name" $name "peers" (get $policy $name)) }}
 {{- end }}
-{{- range $name := list "objectStore" "telemetry" "jwks" "kubernetesApi" }}
+{{- range $name := list "objectStore" "telemetry" "jwks" "kubernetesApi" "redis" }}
 {{- range (get $policy $name) }}
 {{- include "undertone.checkPeers" (dict "name" $name "peers" (.to | default list)) }}
 {{- end }}

@@ -48,6 +48,7 @@
 {{- include "undertone.checkMetrics" . }}
 {{- include "undertone.checkTelemetry" . }}
 {{- include "undertone.checkTls" . }}
+{{- include "undertone.checkRedis" . }}
 {{- include "undertone.checkCallers" . }}
 {{- include "undertone.checkSpark" . }}
 {{- include "undertone.checkCanary" . }}

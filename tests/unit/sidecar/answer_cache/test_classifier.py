@@ -144,6 +144,24 @@ async def test_a_new_version_answers_the_known_texts_of_a_call_too(tmp_path: Pat
         await pod.wait_metric('undertone_cache_paragraphs_total{result="miss",tier="memory"}', 3)
 
 
+async def test_known_texts_follow_the_versions_of_the_model_server(tmp_path: Path) -> None:
+    """Without any other text, which would make the sidecar look at once."""
+    for version in (1, 2):
+        write_version(tmp_path / "emotions", version)
+    request = classifier_pb2.ClassifyRequest(text="rain")
+    async with running_pod(tmp_path / "emotions", cache_bytes=LARGE) as pod:
+        assert (await pod.stub.Classify(request)).model.version == 1
+        pod.serving.versions = {2}
+        while (await pod.stub.Classify(request)).model.version == 1:
+            pass
+        pod.serving.versions = set()
+        code = grpc.StatusCode.OK
+        while code is grpc.StatusCode.OK:
+            call = pod.stub.Classify(request)
+            code = await call.code()
+        assert code is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_sidecars_answer_texts_of_each_other_from_shared_answers(models: list[Model]) -> None:
     shared, events = FakeShared(), list[Event]()
     first, second = FakeClassifier(models[0]), FakeClassifier(models[0])

@@ -100,6 +100,9 @@ spec:
             - --tls-client-ca=/etc/undertone/client-ca/ca.crt
             {{- end }}
             {{- end }}
+            {{- with include "undertone.redisArgs" . }}
+            {{- . | nindent 12 }}
+            {{- end }}
             {{- if eq .Values.loadBalancer.type "envoy" }}
             # Envoy sets the metadata of every call, and calls arrive only through Envoy.
             - --trust-caller-metadata=true
@@ -163,6 +166,9 @@ spec:
             {{- if .Values.sidecar.tls.clientCASecretName }}
             - {name: client-ca, mountPath: /etc/undertone/client-ca, readOnly: true}
             {{- end }}
+            {{- with include "undertone.redisMounts" . }}
+            {{- . | nindent 12 }}
+            {{- end }}
             {{- with include "undertone.telemetryMount" . }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -187,6 +193,9 @@ spec:
             secretName: {{ . }}
             # ca.crt only: the Secret may also contain the private key of the CA.
             items: [{key: ca.crt, path: ca.crt}]
+        {{- end }}
+        {{- with include "undertone.redisVolumes" . }}
+        {{- . | nindent 8 }}
         {{- end }}
         {{- with include "undertone.telemetryVolume" . }}
         {{- . | nindent 8 }}

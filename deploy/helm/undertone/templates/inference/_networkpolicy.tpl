@@ -45,6 +45,9 @@ spec:
     {{- if eq .Values.model.source "objectStore" }}
     {{- toYaml .Values.networkPolicy.objectStore | nindent 4 }}
     {{- end }}
+    {{- if .Values.sidecar.redis.url }}
+    {{- toYaml .Values.networkPolicy.redis | nindent 4 }}
+    {{- end }}
     {{- with .Values.networkPolicy.telemetry }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
