@@ -92,3 +92,14 @@ def test_unreachable_catalogue_is_an_error(command: Command, scored: MakeFolder)
     arguments = ["--catalog-type", "rest", "--catalog-uri", "http://127.0.0.1:9/"]
     result = command("publish", scored([row(1)]), "--table", NAME, *arguments)
     assert (result.exit_code, "the catalogue of type rest cannot be opened" in result.output) == (2, True)
+
+
+def test_replay_checks_the_table_before_it_sends_anything(
+    command: Command, scored: MakeFolder, publish: Publish, lake: Path, threaded_service: FakeClassifier
+) -> None:
+    publish(scored([row("a")]))
+    folder = scored([row(1), {"key": 2, "book": "b", "text": None}], code=1)
+    threaded_service.calls.clear()
+    result = command("replay", folder, "--table", NAME, "--warehouse", lake)
+    assert (result.exit_code, "the ids of the run have type long" in result.output) == (2, True), result.output
+    assert not threaded_service.calls

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from undertone_client.jobs import (
@@ -29,6 +30,9 @@ from undertone_cli.configuration import configured_flags
 from undertone_cli.readers import ReadOptions, find_inputs
 from undertone_cli.run_folder import RunFolder
 from undertone_cli.scoring import RunOptions, ScoringRun, run_options, write_event
+
+if TYPE_CHECKING:
+    from undertone_cli.publish import Publication
 
 
 def _local_folder(context: click.Context, option: click.Parameter, value: str) -> Path:
@@ -143,12 +147,7 @@ def score(
         run = ScoringRun(session, connection, retry, options, folder, check_identity=publication.check if publication else None)
         code = run.score(found, policy, rows_per_part, overwrite=overwrite)
         if table is not None and publication is not None:
-            with folder.locked():
-                published = publication.publish(folder)
-            if options.as_json:
-                write_event("published", {"table": str(table.name), **asdict(published)})
-            elif not options.quiet:
-                click.echo(describe(table, published))
+            _publish(publication, table, folder, options)
     sys.exit(code)
 
 
@@ -157,6 +156,7 @@ def score(
 Examples:
   undertone replay scores/reviews
   undertone replay scores/reviews --limit 2 --timeout 120
+  undertone replay scores/reviews --table emotions.reviews --warehouse lake
 
 The command reads the texts again from the inputs that _run.json names. If an input has changed since
 it was scored, the command changes nothing and exits with 2. A paragraph that gets a score moves from
@@ -166,6 +166,7 @@ the new reason. To continue a replay that was interrupted or killed, run the sam
 {EXIT_CODES}"""
 )
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@table_options("Also publish the scores to this Iceberg table, as undertone publish does.", required=False)
 @retry_options
 @run_options
 @connection_options
@@ -175,6 +176,7 @@ the new reason. To continue a replay that was interrupted or killed, run the sam
 def replay(
     folder: Path,
     *,
+    table: TableOptions | None,
     retry: RetryOptions,
     options: RunOptions,
     connection: ConnectionOptions,
@@ -186,5 +188,18 @@ def replay(
     DIR is the folder of a complete run of `undertone score`.
     """
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
-        code = ScoringRun(session, connection, retry, options, RunFolder(folder)).replay()
+        publication = open_publication(table) if table else None
+        check = publication.check if publication else None
+        code = ScoringRun(session, connection, retry, options, RunFolder(folder), check_identity=check).replay()
+        if table is not None and publication is not None:
+            _publish(publication, table, RunFolder(folder), options)
     sys.exit(code)
+
+
+def _publish(publication: "Publication", table: TableOptions, folder: RunFolder, options: RunOptions) -> None:
+    with folder.locked():
+        published = publication.publish(folder)
+    if options.as_json:
+        write_event("published", {"table": str(table.name), **asdict(published)})
+    elif not options.quiet:
+        click.echo(describe(table, published))

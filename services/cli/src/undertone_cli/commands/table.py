@@ -1,4 +1,4 @@
-"""The table of `undertone publish` and `undertone score --table`."""
+"""The Iceberg table to which `undertone publish`, `score` and `replay` publish."""
 
 from typing import TYPE_CHECKING
 

@@ -93,6 +93,8 @@ class ScoringRun:
     def replay(self) -> ExitCode:
         """Score the dead letters of the folder's complete run again."""
         manifest = self._complete_manifest()
+        if self._check_identity is not None and manifest.scored:  # without scores, the ids may have no type
+            self._check_identity(manifest.identity)
         if not manifest.failed:
             self._print("There are no dead letters: every paragraph has a score.")
             if self._options.as_json:
