@@ -173,6 +173,19 @@ LANES: Final = Section(
             ),
         ),
         Panel(
+            "Time of Redis",
+            "The time of the commands of the answer cache. A call waits 5 ms at most. Empty without --cache-redis.",
+            Unit.SECONDS,
+            _quantiles("undertone_cache_seconds", ("operation",)),
+        ),
+        Panel(
+            "Failures of Redis",
+            "Commands of the answer cache that failed, or were not sent after failures. They fail no call.",
+            Unit.PER_SECOND,
+            (Target(Rate(Series("undertone_cache_errors_total", ("operation", "reason"))), "{operation} {reason}"),),
+            Visualization.STACK,
+        ),
+        Panel(
             "Tokenization time",
             "The time to tokenize the paragraphs of a request, including the wait for a thread.",
             Unit.SECONDS,

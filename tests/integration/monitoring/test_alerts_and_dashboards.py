@@ -79,7 +79,9 @@ def rules(chart: Chart) -> list[dict[str, Any]]:
 
 
 ABSENT_METRICS = (
+    "undertone_cache_errors_total",
     "undertone_cache_paragraphs_total",
+    "undertone_cache_seconds",
     "undertone_flagged_paragraphs_total",
     "undertone_shared_paragraphs_total",
 )

@@ -1,46 +1,57 @@
-"""What the sidecar's answer cache saves on repeated texts, beside a sidecar without it."""
+"""What the sidecar's answer cache saves on repeated texts, beside sidecars without it."""
 
 import asyncio
 import itertools
 import random
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import click
 import grpc.aio
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+from undertone_sidecar.answer_cache import MIN_BYTES
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
 from undertone_bench.options import experiment_options, progress, reporting
 from undertone_bench.processes import ProcessUsage
+from undertone_bench.redis_server import RedisServer, find_redis
 from undertone_bench.report import Figure, MedianRange, Report, Table
 
-_REPEATED_TEXTS: Final = 256
+_NO_CACHE: Final = "no cache"
+_MEMORY: Final = "memory"
+_REDIS: Final = "memory and Redis"
 _SHARES: Final = (0.0, 0.5, 0.9)
+_WARM_UP: Final = 256
 _SEED: Final = 1
+
+_Pods = Mapping[str, Sequence[LoneSidecar]]
+"""The sidecars of each kind of cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Seconds and CPU seconds of the same calls, without and with the cache.
+    """Seconds and CPU seconds of the same calls, by kind of cache.
 
-    `share` is the share of the paragraphs whose text was sent before.
+    `share` is the share of the paragraphs whose text occurs before in the round.
     """
 
     share: float
-    seconds: tuple[float, float]
-    cpu_seconds: tuple[float, float]
+    seconds: Mapping[str, float]
+    cpu_seconds: Mapping[str, float]
 
 
 @click.command(
     epilog="""\b
 Examples:
   undertone-bench cache
-  undertone-bench cache --paragraphs 4096 --token-seconds 0"""
+  undertone-bench cache --pods 1 --paragraphs 4096 --token-seconds 0"""
 )
 @experiment_options(rounds=5)
 @click.option("--paragraphs", "count", default=1024, show_default=True, type=click.IntRange(64), help="Paragraphs in a round.")
@@ -51,61 +62,90 @@ Examples:
     type=click.FloatRange(0),
     help="Seconds of the fake model server for each padded token.",
 )
-@click.option("--cache-bytes", default=100_000_000, show_default=True, type=click.IntRange(1), help="Size of the cache.")
+@click.option(
+    "--cache-bytes",
+    default=100_000_000,
+    show_default=True,
+    type=click.IntRange(MIN_BYTES),
+    help="Memory of each sidecar's cache.",
+)
+@click.option("--pods", default=2, show_default=True, type=click.IntRange(1, 8), help="Sidecars that get the calls in turn.")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per ClassifyBatch call.")
 @click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Concurrent ClassifyBatch calls.")
 @reporting
-def cache(experiment: Experiment, count: int, token_seconds: float, cache_bytes: int, batch: int, in_flight: int) -> Report:
-    """Compare sidecars with and without an answer cache.
+def cache(
+    experiment: Experiment, count: int, token_seconds: float, cache_bytes: int, pods: int, batch: int, in_flight: int
+) -> Report:
+    """Compare sidecars without a cache, with a cache in memory, and with a shared Redis.
 
-    The model server is a fake, which takes a fixed time for each token.
+    The model servers are fakes, which take a fixed time for each token. Redis is started if it is
+    installed.
 
-    Both get the same calls, one after the other. A share of the paragraphs repeats texts.
+    All kinds get the same calls, one after the other. A share of the paragraphs repeats texts of
+    the same round, so that half of the repetitions reach another one of two sidecars.
     """
-    texts = [paragraph.text for paragraph in experiment.paragraphs(count)]
-    repeated, rng, numbers = texts[:_REPEATED_TEXTS], random.Random(_SEED), itertools.count()
-    server_flags = (f"--token-seconds={token_seconds}",)
+    texts, rng = [paragraph.text for paragraph in experiment.paragraphs(count)], random.Random(_SEED)
+    numbers = itertools.count()
     rounds = []
-    with (
-        running_sidecar(experiment, server_flags=server_flags) as without,
-        running_sidecar(experiment, flags=(f"--cache-bytes={cache_bytes}",), server_flags=server_flags) as with_cache,
-    ):
-        both = (without, with_cache)
-        for sidecar in both:
-            asyncio.run(_send(sidecar.target, repeated, batch, in_flight))
+    with _running_pods(experiment, pods, cache_bytes, (f"--token-seconds={token_seconds}",)) as kinds:
+        for sidecars in kinds.values():
+            asyncio.run(_send(sidecars, texts[:_WARM_UP], batch, in_flight))
         for share in _SHARES:
             for _ in range(experiment.rounds):
                 # A number makes a text new.
-                sent = [
-                    rng.choice(repeated) if rng.random() < share else f"{next(numbers)} {rng.choice(texts)}"
-                    for _ in range(count)
-                ]
-                measured = [_measure(sidecar, sent, batch, in_flight) for sidecar in both]
-                (seconds, cpu), (cached_seconds, cached_cpu) = measured
-                rounds.append(_Round(share, (seconds, cached_seconds), (cpu, cached_cpu)))
-                progress(f"{share:4.0%} repeated: {seconds / cached_seconds:.2f} times the rate, CPU {cached_cpu / cpu:.2f}")
-    return _report(experiment, rounds)
+                fresh = [f"{next(numbers)} {rng.choice(texts)}" for _ in range(max(1, round(count * (1 - share))))]
+                sent = [*fresh, *rng.choices(fresh, k=count - len(fresh))]
+                rng.shuffle(sent)
+                measured = {kind: _measure(sidecars, sent, batch, in_flight) for kind, sidecars in kinds.items()}
+                seconds = {kind: each[0] for kind, each in measured.items()}
+                rounds.append(_Round(share, seconds, {kind: each[1] for kind, each in measured.items()}))
+                rates = (f"{kind} {seconds[_NO_CACHE] / each:.2f}" for kind, each in seconds.items() if kind != _NO_CACHE)
+                progress(f"{share:4.0%} repeated, rate relative to no cache: {', '.join(rates)}")
+        kinds_measured = list(kinds)
+    return _report(experiment, rounds, kinds_measured)
 
 
-def _measure(sidecar: LoneSidecar, texts: Sequence[str], batch: int, in_flight: int) -> tuple[float, float]:
-    """Seconds, and CPU seconds of the sidecar."""
-    before, start = ProcessUsage.read(sidecar.pid), time.monotonic()
-    asyncio.run(_send(sidecar.target, texts, batch, in_flight))
-    return time.monotonic() - start, ProcessUsage.read(sidecar.pid).cpu_seconds - before.cpu_seconds
+@contextmanager
+def _running_pods(experiment: Experiment, pods: int, cache_bytes: int, server_flags: Sequence[str]) -> Iterator[_Pods]:
+    """Ready sidecars of each kind."""
+    memory = f"--cache-bytes={cache_bytes}"
+    flags = {_NO_CACHE: (), _MEMORY: (memory,)}
+    with ExitStack() as stack:
+        if find_redis() is None:
+            progress("redis-server is not on the PATH, so nothing is measured with Redis: run .ci/redis, or install Redis")
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="undertone-bench-")))
+            flags[_REDIS] = (memory, f"--cache-redis={stack.enter_context(RedisServer(folder)).url}")
+        yield {
+            kind: [stack.enter_context(running_sidecar(experiment, flags=each, server_flags=server_flags)) for _ in range(pods)]
+            for kind, each in flags.items()
+        }
 
 
-async def _send(target: str, texts: Sequence[str], batch: int, in_flight: int) -> None:
-    """Sends the texts. Raises BenchError if a paragraph fails."""
+def _measure(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> tuple[float, float]:
+    """Seconds, and CPU seconds of the sidecars."""
+
+    def cpu_seconds() -> float:
+        return sum(ProcessUsage.read(sidecar.pid).cpu_seconds for sidecar in sidecars)
+
+    before, start = cpu_seconds(), time.monotonic()
+    asyncio.run(_send(sidecars, texts, batch, in_flight))
+    return time.monotonic() - start, cpu_seconds() - before
+
+
+async def _send(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> None:
+    """Sends the texts to the sidecars in turn. Raises BenchError if a paragraph fails."""
     starts = iter(range(0, len(texts), batch))
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = classifier_pb2_grpc.ClassifierStub(channel)
+    async with AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(sidecar.target)) for sidecar in sidecars]
+        stubs = itertools.cycle([classifier_pb2_grpc.ClassifierStub(channel) for channel in channels])
 
         async def caller() -> None:
             for start in starts:
                 request = classifier_pb2.ClassifyBatchRequest()
                 for text in texts[start : start + batch]:
                     request.paragraphs.add(text=text)
-                reply = await stub.ClassifyBatch(request, wait_for_ready=True)
+                reply = await next(stubs).ClassifyBatch(request, wait_for_ready=True)
                 errors = [result.error.message for result in reply.results if result.HasField("error")]
                 if errors:
                     raise BenchError(f"a paragraph failed: {errors[0]}")
@@ -113,20 +153,22 @@ async def _send(target: str, texts: Sequence[str], batch: int, in_flight: int) -
         await asyncio.gather(*(caller() for _ in range(in_flight)))
 
 
-def _report(experiment: Experiment, rounds: Sequence[_Round]) -> Report:
+def _report(experiment: Experiment, rounds: Sequence[_Round], kinds: Sequence[str]) -> Report:
     rows, figures = [], []
-    for share in _SHARES:
+    for share, kind in itertools.product(_SHARES, kinds):
+        if kind == _NO_CACHE:
+            continue
         own = [each for each in rounds if each.share == share]
-        rate = MedianRange.of(each.seconds[0] / each.seconds[1] for each in own)
-        cpu = MedianRange.of(each.cpu_seconds[1] / each.cpu_seconds[0] for each in own)
-        rows.append((f"{share:.0%}", f"{rate:.2f}", f"{cpu:.2f}"))
+        rate = MedianRange.of(each.seconds[_NO_CACHE] / each.seconds[kind] for each in own)
+        cpu = MedianRange.of(each.cpu_seconds[kind] / each.cpu_seconds[_NO_CACHE] for each in own)
+        rows.append((f"{share:.0%}", kind, f"{rate:.2f}", f"{cpu:.2f}"))
         figures += [
-            Figure(f"rate with {share:.0%} repeated texts, relative to no cache", rate, ".2f"),
-            Figure(f"CPU of the sidecar with {share:.0%} repeated texts, relative to no cache", cpu, ".2f"),
+            Figure(f"rate with {share:.0%} repeated texts, {kind}, relative to no cache", rate, ".2f"),
+            Figure(f"CPU of the sidecars with {share:.0%} repeated texts, {kind}, relative to no cache", cpu, ".2f"),
         ]
     return experiment.report(
         "cache",
-        table=Table(("repeated", "rate, ratio", "CPU of the sidecar, ratio"), tuple(rows)),
+        table=Table(("repeated", "cache", "rate, ratio", "CPU of the sidecars, ratio"), tuple(rows)),
         figures=figures,
         samples=rounds,
     )
