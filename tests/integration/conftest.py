@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from undertone_cli.__main__ import undertone as undertone_command
 
 from tests.integration.support.background_service import BackgroundService
-from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, ModelServer, Sidecar, command, running
+from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, Launcher, ModelServer, Sidecar, running
 from tests.integration.support.shared_folder import shared_folder
 
 LOG_CHARACTERS = 10_000
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Command = Callable[..., Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,15 @@ def undertone(pod: Pod) -> Command:
 
 
 def runner(pod: Pod) -> Command:
-    """Runs `undertone ARGUMENTS...` against a pod, with `stdin` as standard input."""
+    """Runs `undertone ARGUMENTS...` against a pod, with `stdin` as standard input.
 
-    def run(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
-        program = [command("undertone"), *map(str, arguments)]
-        environment = ENVIRONMENT | {"UNDERTONE_TARGET": pod.sidecar.target}
-        done = subprocess.run(program, check=False, input=stdin, capture_output=True, env=environment, timeout=TIMEOUT_SECONDS)
-        output = subprocess.CompletedProcess(program, done.returncode, done.stdout.decode(), done.stderr.decode())
-        assert "Traceback" not in output.stderr, output.stderr
-        return output
+    In this process: the start of a process takes longer than most commands.
+    """
+
+    def run(*arguments: object, stdin: bytes = b"") -> Result:
+        environment = {"UNDERTONE_TARGET": pod.sidecar.target, "COLUMNS": ENVIRONMENT["COLUMNS"]}
+        result = CliRunner().invoke(undertone_command, list(map(str, arguments)), input=stdin, env=environment)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
 
     return run

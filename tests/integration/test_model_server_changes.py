@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from undertone_sidecar.testing import write_version
 
 from tests.integration.conftest import Pod
 from tests.integration.support.callers import TOLERANCE, answers_alone, ask, assert_correct, paragraphs, under_load
@@ -71,10 +72,14 @@ def table(out: Path) -> list[dict[str, Any]]:
     return [row for rows in read_table(out).values() for row in rows]
 
 
-def test_a_run_interrupted_by_a_killed_model_server_is_continued_to_the_same_table(own_pod: Pod, tmp_path: Path) -> None:
+def test_a_run_interrupted_by_a_killed_model_server_is_continued_to_the_same_table(launch: Launcher, tmp_path: Path) -> None:
+    base = tmp_path / "emotions"
+    write_version(base, 1)
+    model_server = launch.fake_model_server(base.name)
+    sidecar = launch.sidecar(base, model_server.target).until_serving()
     novel = tmp_path / "novel.txt"
-    novel.write_text("\n\n".join(paragraphs(3000, longest=30, seed=7)))
-    target = own_pod.sidecar.target
+    novel.write_text("\n\n".join(paragraphs(1000, longest=30, seed=7)))
+    target = sidecar.target
     assert wait_for_end(score(novel, tmp_path / "whole", target))[0] == 0
 
     interrupted = tmp_path / "interrupted"
@@ -82,21 +87,21 @@ def test_a_run_interrupted_by_a_killed_model_server_is_continued_to_the_same_tab
     slow = ("--limit", "1", "--batch-items", "2", "--checkpoint", "0.1", "--attempts", "2", "--patience", "0")
     run = score(novel, interrupted, target, *slow)
     until((interrupted / "part-00000.parquet").exists, "the first part is written")
-    own_pod.model_server.kill()
+    model_server.kill()
     code, output = wait_for_end(run)
     assert (code, f"{target} does not answer" in output) == (3, True), output
     assert json.loads((interrupted / "_run.json").read_text())["complete"] is False
     kept = len(table(interrupted))
-    assert 0 < kept < 3000
+    assert 0 < kept < 1000
 
-    own_pod.model_server.start()
-    own_pod.sidecar.until_serving()
+    model_server.start()
+    sidecar.until_serving()
     code, output = wait_for_end(score(novel, interrupted, target))
     assert (code, f"{kept:,} kept from an earlier run" in output) == (0, True), output
     assert json.loads((interrupted / "_run.json").read_text())["complete"] is True
     assert (interrupted / "_failures.jsonl").read_text() == ""
     rows = table(interrupted)
-    assert [row["position"] for row in rows] == list(range(3000))
+    assert [row["position"] for row in rows] == list(range(1000))
     # The last bits of the probabilities depend on the batch of the text.
     for row, uninterrupted in zip(rows, table(tmp_path / "whole"), strict=True):
         for column, value in uninterrupted.items():

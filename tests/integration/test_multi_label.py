@@ -23,7 +23,7 @@ def folder(undertone: Command, tmp_path_factory: pytest.TempPathFactory) -> Path
     source, out = base / "story.txt", base / "scores"
     source.write_text("\n\n".join(TEXTS))
     scored = undertone("score", source, "--out", out, "--keep", "text", "--min-characters", 0)
-    assert (scored.returncode, "(no label)" in scored.stdout) == (0, True)
+    assert (scored.exit_code, "(no label)" in scored.stdout) == (0, True)
     return out
 
 
@@ -46,13 +46,13 @@ def test_labels_reach_the_folder_the_report_and_the_table(undertone: Command, fo
         assert answer["labels_above_threshold"] == row["labels_above_threshold"]
         assert answer["probabilities"] == pytest.approx({label: row[label] for label in thresholds}, abs=1e-5)
 
-    assert undertone("report", folder).returncode == 0
+    assert undertone("report", folder).exit_code == 0
     page = (folder / "_report.html").read_text()
     assert f"{numbers.count(0) / len(rows):.0%} of the paragraphs have no label." in page
 
     lake = ("--warehouse", tmp_path / "lake")
     published = undertone("publish", folder, "--table", "emotions.stories", *lake)
-    assert (published.returncode, "60 added" in published.stdout) == (0, True)
+    assert (published.exit_code, "60 added" in published.stdout) == (0, True)
     query = "SELECT text, labels_above_threshold AS above FROM scores ORDER BY position"
     lines = undertone("sql", query, "emotions.stories", *lake, "--format", "json").stdout.splitlines()
     assert list(map(json.loads, lines)) == [{"text": row["text"], "above": row["labels_above_threshold"]} for row in rows]
@@ -63,7 +63,7 @@ def test_labels_reach_the_folder_the_report_and_the_table(undertone: Command, fo
 def test_a_folder_of_the_other_kind_is_refused(undertone: Command, folder: Path, pod: Pod) -> None:
     source = folder.parent / "story.txt"
     refused = runner(pod)("score", source, "--out", folder, "--keep", "text", "--min-characters", 0)
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "problem type: the folder has multi-label, this command has single-label" in refused.stderr
     kept = undertone("score", source, "--out", folder, "--keep", "text", "--min-characters", 0)
     assert "60 kept from an earlier run" in kept.stdout

@@ -125,7 +125,7 @@ def test_the_command_refuses_invalid_input(
     undertone: Command, arguments: list[str], stdin: bytes, code: int, message: str
 ) -> None:
     done = undertone(*arguments, stdin=stdin)
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.exit_code, done.stdout) == (code, "")
     assert message in " ".join(done.stderr.split())
 
 
@@ -134,7 +134,7 @@ def test_unreadable_inputs_are_named(undertone: Command, tmp_path: Path) -> None
     (tmp_path / "rows.jsonl").write_text('{"text": "rain"}\n{"text": \n')
     for name, message in (("latin.txt", "not UTF-8"), ("rows.jsonl", "line 2"), ("missing.txt", "missing.txt")):
         done = undertone("score", tmp_path / name, "--out", tmp_path / "out")
-        assert done.returncode == 2
+        assert done.exit_code == 2
         assert message in " ".join(done.stderr.split()), done.stderr
 
 
@@ -143,7 +143,7 @@ def test_invalid_paragraphs_of_a_run_are_listed_and_the_others_scored(undertone:
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
     done = undertone("score", source, "--out", tmp_path / "out", "--min-characters", 0)
-    assert done.returncode == 1, done.stderr
+    assert done.exit_code == 1, done.stderr
     assert "_failures.jsonl" in done.stdout + done.stderr
     scored = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
     assert [row["position"] for row in scored] == [0, len(rows) - 1]

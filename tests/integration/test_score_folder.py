@@ -22,7 +22,7 @@ def test_folder_is_scored_and_dead_letters_are_replayed(undertone: Command, tmp_
     pq.write_table(pa.table({"text": texts[20:]}), corpus / "2024" / "c.parquet")
 
     scored = undertone("score", corpus, "--out", out, "--policy", "reject", "--rows-per-part", 15, "--min-characters", 0)
-    assert (scored.returncode, scored.stderr.count("Error")) == (1, 0)
+    assert (scored.exit_code, scored.stderr.count("Error")) == (1, 0)
     run = json.loads((out / "_run.json").read_text())
     assert (run["counts"]["scored"], run["counts"]["failed"], run["complete"]) == (41, 1, True)
     assert run["repeated"] >= 1
@@ -34,7 +34,7 @@ def test_folder_is_scored_and_dead_letters_are_replayed(undertone: Command, tmp_
     assert same[0] == same[1]
 
     replayed = undertone("replay", out)
-    assert (replayed.returncode, "failed  1, see" in replayed.stdout) == (1, True)
+    assert (replayed.exit_code, "failed  1, see" in replayed.stdout) == (1, True)
     (failure,) = map(json.loads, (out / "_failures.jsonl").read_text().splitlines())
     assert (failure["id"], failure["status"]) == ("2024/b/0010", "INVALID_ARGUMENT")
     assert {row["id"] for row in pq.read_table(out).to_pylist()} == set(rows)
