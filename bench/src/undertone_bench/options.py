@@ -81,6 +81,17 @@ def model_option(command: Command) -> Command:
     )(command)
 
 
+def precisions_option(default: str) -> Callable[[Command], Command]:
+    """The repeatable option --precision; `default` says what is measured without it."""
+    return click.option(
+        "--precision",
+        "precisions",
+        multiple=True,
+        type=click.Choice(["fp32", "bf16"]),
+        help=f"Precision of a random model; repeatable. Default: {default}.",
+    )
+
+
 def experiment_options(*, rounds: int) -> Callable[[Command], Command]:
     """Add the options of an Experiment, and pass it to the command as `experiment`."""
 

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
+
+from undertone_telemetry.standard_error import silent_standard_error
 
 LOG_LEVEL: Final = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -22,11 +23,5 @@ def quiet_tensorflow() -> Iterator[None]:
         return
     os.environ[LOG_LEVEL] = "2"
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    stderr_copy = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as devnull:
-            os.dup2(devnull.fileno(), 2)
+    with silent_standard_error():
         yield
-    finally:
-        os.dup2(stderr_copy, 2)
-        os.close(stderr_copy)

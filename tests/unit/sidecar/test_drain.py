@@ -20,6 +20,16 @@ async def pod(base: Path) -> AsyncIterator[Pod]:
         yield started
 
 
+async def call_in_drain(pod: Pod) -> "grpc.aio.UnaryUnaryCall[classifier_pb2.ClassifyRequest, classifier_pb2.ClassifyResponse]":
+    """A call that hangs, in a pod that drains."""
+    pod.serving.hold()
+    call = pod.stub.Classify(REQUEST)
+    await pod.serving.hanging.wait()
+    pod.stop.set()
+    await pod.wait_health(serving=False)
+    return call
+
+
 async def test_accepted_calls_are_finished(pod: Pod) -> None:
     pod.serving.hold()
     calls = [pod.stub.Classify(REQUEST) for _ in range(20)]
@@ -65,11 +75,7 @@ async def test_a_sidecar_that_was_never_ready_drains_at_once(base: Path) -> None
 
 
 async def test_new_calls_are_refused_while_accepted_calls_are_finished(pod: Pod) -> None:
-    pod.serving.hold()
-    call = pod.stub.Classify(REQUEST)
-    await pod.serving.hanging.wait()
-    pod.stop.set()
-    await pod.wait_health(serving=False)
+    call = await call_in_drain(pod)
     while await pod.stub.Classify(REQUEST, timeout=1).code() is not grpc.StatusCode.UNAVAILABLE:
         pass
     pod.serving.release()
@@ -93,11 +99,7 @@ async def test_a_health_watcher_does_not_delay_the_drain(pod: Pod) -> None:
 
 
 async def test_force_stop_ends_the_drain_at_once(pod: Pod) -> None:
-    pod.serving.hold()
-    call = pod.stub.Classify(REQUEST)
-    await pod.serving.hanging.wait()
-    pod.stop.set()
-    await pod.wait_health(serving=False)
+    call = await call_in_drain(pod)
     pod.force_stop.set()
     assert await pod.run is False
     assert await call.code() is not grpc.StatusCode.OK

@@ -17,7 +17,7 @@ from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
-from undertone_bench.options import create_folder, model_option, progress, reporting, seconds_option
+from undertone_bench.options import create_folder, model_option, precisions_option, progress, reporting, seconds_option
 from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus, peak_resident_bytes
@@ -42,13 +42,7 @@ Examples:
   undertone-bench pod --model models/emotions --texts novel.txt"""
 )
 @model_option
-@click.option(
-    "--precision",
-    "precisions",
-    multiple=True,
-    type=click.Choice(["fp32", "bf16"]),
-    help="Precision of a random model; repeatable. Default: the exporter's, or that of the folder.",
-)
+@precisions_option("the exporter's, or that of the folder")
 @click.option(
     "--cpus",
     "cpu_counts",

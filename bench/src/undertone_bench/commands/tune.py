@@ -15,7 +15,7 @@ from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import RANDOM_MODELS, BenchModel
-from undertone_bench.options import POSITIVE, Command, model_option, progress, reporting, seconds_option
+from undertone_bench.options import POSITIVE, Command, model_option, precisions_option, progress, reporting, seconds_option
 from undertone_bench.processes import first_cpus
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.tuning.pod_setup import DEFAULT_BATCH_TOKENS, PodSetup, all_setups
@@ -53,13 +53,7 @@ Examples:
   undertone-bench tune --model minilm --grid --resume            continue an interrupted run"""
 )
 @model_option
-@click.option(
-    "--precision",
-    "precisions",
-    multiple=True,
-    type=click.Choice(["fp32", "bf16"]),
-    help="Precision of a random model; repeatable. Default: all that the CPU has instructions for.",
-)
+@precisions_option("all that the CPU has instructions for")
 @_levels("--cpus", "all", "CPUs of the pod, on which it is pinned")
 @_levels("--calls", "powers of two up to the CPUs", "Calls to the model server at once")
 @_levels("--threads", "powers of two up to the CPUs", "Threads inside an operation (intra-op)")

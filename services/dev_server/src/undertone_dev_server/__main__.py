@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import click
+from undertone_telemetry.standard_error import silent_standard_error
 from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_dev_server.errors import SettingsError, StartError
@@ -91,14 +91,8 @@ def _quiet_tensorflow() -> Iterator[None]:
         return
     os.environ[TENSORFLOW_LOG_LEVEL] = "2"
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    stderr_copy = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as devnull:
-            os.dup2(devnull.fileno(), 2)
+    with silent_standard_error():
         yield
-    finally:
-        os.dup2(stderr_copy, 2)
-        os.close(stderr_copy)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,7 @@ from undertone_telemetry.rpc import CallEvent, CallFinished, CallStarted, Side
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 
-class ClientEventInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """Emits events from sending a request to its reply.
-
-    As the innermost interceptor of a channel, it emits events for each attempt.
-    """
-
+class _EventInterceptor:
     def __init__(self, listener: Callable[[CallEvent], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
@@ -27,6 +22,13 @@ class ClientEventInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         """
         self._listener = listener
         self._clock = clock
+
+
+class ClientEventInterceptor(_EventInterceptor, grpc.aio.UnaryUnaryClientInterceptor):
+    """Emits events from sending a request to its reply.
+
+    As the innermost interceptor of a channel, it emits events for each attempt.
+    """
 
     async def intercept_unary_unary(
         self,
@@ -59,21 +61,12 @@ def method_path(method: str | bytes) -> str:
     return method.decode() if isinstance(method, bytes) else method
 
 
-class ServerEventInterceptor(grpc.aio.ServerInterceptor):
+class ServerEventInterceptor(_EventInterceptor, grpc.aio.ServerInterceptor):
     """Emits events from receiving a request to the end of its handler.
 
     It must be outside of all interceptors that decode messages, because it sees them serialized.
     Streams emit no events: those of health checks and reflection last as long as the client likes.
     """
-
-    def __init__(self, listener: Callable[[CallEvent], None], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """
-        Args:
-            listener: Called on the event loop. It must be fast and must not raise.
-            clock: Returns seconds.
-        """
-        self._listener = listener
-        self._clock = clock
 
     async def intercept_service(
         self,
