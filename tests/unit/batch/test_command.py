@@ -20,6 +20,7 @@ from tests.unit.batch.test_summary import SUMMARY
         (["--max-deleted-share", "-1"], "max_deleted_share is -1.0: use a share from 0 to 1"),
         (["--format", "csv", "--option", "mode=DROPMALFORMED"], "--option mode=DROPMALFORMED removes rows"),
         (["--key", __file__], "add --tls"),
+        (["--table-format", "parquet", "--partition-by", "id"], "--partition-by is for Iceberg tables"),
         (["--mode", "weekly"], "'weekly' is not one of"),
         (["--finish-by", "2020-01-01T06:00Z"], "'2020-01-01T06:00Z' has passed"),
     ],

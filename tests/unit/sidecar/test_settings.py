@@ -77,7 +77,7 @@ def test_one_error_lists_all_problems(tmp_path: Path) -> None:
             http_hosts="scores, https://scores",
         )
     lines = str(error.value).splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert "--http-hosts has 'https://scores': use names of hosts without scheme, port and wildcards, or * for all" in lines
     assert "--batch-tokens: 0 is not in the range x>=16." in lines
     assert "--poll-seconds: nan is not a number." in lines

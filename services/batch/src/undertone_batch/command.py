@@ -24,7 +24,7 @@ from undertone_client.jobs import (
 from undertone_client.jobs.catalog import TableOptions, table_options
 from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_telemetry import TelemetrySettings
-from undertone_telemetry.options import IntegerRange, telemetry_options
+from undertone_telemetry.options import IntegerRange, refuse_unused, telemetry_options
 from undertone_telemetry.periodic import PeriodicThread
 
 from undertone_batch.config import JobConfig, RunMode, Service, new_run_id
@@ -238,6 +238,8 @@ def run(
     The table has one row for each paragraph. A daily run that is repeated changes nothing. If a run
     is stopped, the table has the scores of its last commit, and the next run continues from there.
     """
+    if table_format == TableFormat.PARQUET:
+        refuse_unused("is for Iceberg tables: omit it, or --table-format parquet", "partition_by")
     settings = connection.settings(mode=Mode.BATCH, **retry.settings())
     config = JobConfig(
         mode=RunMode(mode),

@@ -324,6 +324,8 @@ class Settings(ThreadSettings, CacheSettings):
             yield f"--http-port {self.http_port} is also another port: use different ports"
         if strange := [name for name in self.http_host_names if name != "*" and not _HOST_NAME.fullmatch(name)]:
             yield f"--http-hosts has {strange[0]!r}: use names of hosts without scheme, port and wildcards, or * for all"
+        if self.http_hosts and self.http_port is None:
+            yield f"--http-hosts is {self.http_hosts!r}, but --http-port is off: set --http-port, or omit --http-hosts"
         if bool(self.tls_cert) != bool(self.tls_key):
             given, missing = ("--tls-cert", "--tls-key") if self.tls_cert else ("--tls-key", "--tls-cert")
             yield f"{given} is set without {missing}: set both, or none"

@@ -142,7 +142,14 @@ def telemetry_options(*names: str) -> Decorator[Any]:
             defaults.
     """
     chosen = names or tuple(field.name for field in fields(TelemetrySettings))
-    return option_group("telemetry", TelemetrySettings, *(telemetry_option(name) for name in chosen))
+    return option_group("telemetry", _telemetry, *(telemetry_option(name) for name in chosen))
+
+
+def _telemetry(**values: Any) -> TelemetrySettings:
+    settings = TelemetrySettings(**values)
+    if settings.metrics_port is None:
+        refuse_unused("has no effect without --metrics-port: add it, or omit the option", "metrics_host")
+    return settings
 
 
 def refuse_unused(reason: str, *names: str) -> None:

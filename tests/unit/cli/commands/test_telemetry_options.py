@@ -27,6 +27,12 @@ def test_invalid_values_of_flags_and_variables(tmp_path: Path, flag: str, value:
         assert (result.exit_code, message in result.output) == (2, True), result.output
 
 
+def test_the_host_of_metrics_needs_their_port(tmp_path: Path) -> None:
+    command = ["score", str(tmp_path / "novel.txt"), "--out", str(tmp_path / "out"), "--metrics-host", "::"]
+    result = CliRunner().invoke(undertone, command, env={"COLUMNS": "200"})
+    assert (result.exit_code, "--metrics-host has no effect without --metrics-port" in result.output) == (2, True)
+
+
 def test_metrics_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("localhost", 0)) as taken:
         port = taken.getsockname()[1]
