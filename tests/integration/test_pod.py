@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from undertone_dev_server.pod_command import main
 
 from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS, command, until
 
@@ -21,6 +22,19 @@ POD_ENVIRONMENT = ENVIRONMENT | {"UNDERTONE_CHUNK_OVERLAP": "16"}
 def run_pod(base: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     program = [command("undertone-pod"), f"--model_base_path={base}", "--port=0", "--http_port=0", *arguments]
     return subprocess.run(program, check=False, capture_output=True, text=True, env=POD_ENVIRONMENT, timeout=TIMEOUT_SECONDS)
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs the command in this process, which refuses its arguments. Returns the message."""
+
+    def run(base: Path, *arguments: str) -> str:
+        assert main([f"--model_base_path={base}", "--port=0", "--http_port=0", *arguments]) == 2
+        message = capsys.readouterr().err
+        assert "starting" not in message
+        return message
+
+    return run
 
 
 def processes_of(base: Path) -> list[str]:
@@ -66,37 +80,28 @@ def test_a_pod_without_playground_has_no_page(folder: Path) -> None:
     assert "playground:" not in done.stderr
 
 
-def test_a_missing_folder_is_named_with_the_remedy(tmp_path: Path) -> None:
-    done = run_pod(tmp_path / "nowhere")
-    assert done.returncode == 2
-    assert str(tmp_path / "nowhere") in done.stderr
-    assert "undertone-model export" in done.stderr
+def test_a_missing_folder_is_named_with_the_remedy(refused: Callable[..., str], tmp_path: Path) -> None:
+    message = refused(tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere") in message
+    assert "undertone-model export" in message
 
 
-def test_a_folder_of_several_models_is_refused_before_the_start(folder: Path) -> None:
-    done = run_pod(folder.parent)
-    assert done.returncode == 2
-    assert f"use the folder of one model, such as {folder}" in done.stderr
-    assert "starting" not in done.stderr
+def test_a_folder_of_several_models_is_refused_before_the_start(refused: Callable[..., str], folder: Path) -> None:
+    assert f"use the folder of one model, such as {folder}" in refused(folder.parent)
 
 
 @pytest.mark.parametrize(
     ("port", "error"),
     [("-1", "-1 is not in the range"), ("65536", "65536 is not in the range"), ("x", "'x' is not a valid integer")],
 )
-def test_an_invalid_port_is_refused_before_the_start(folder: Path, port: str, error: str) -> None:
-    done = run_pod(folder, f"--port={port}")
-    assert done.returncode == 2
-    assert "undertone-pod: Invalid value for '--port'" in done.stderr
-    assert error in done.stderr
-    assert "starting" not in done.stderr
+def test_an_invalid_port_is_refused_before_the_start(refused: Callable[..., str], folder: Path, port: str, error: str) -> None:
+    message = refused(folder, f"--port={port}")
+    assert "undertone-pod: Invalid value for '--port'" in message
+    assert error in message
 
 
-def test_an_unknown_command_is_named_before_the_start(folder: Path) -> None:
-    done = run_pod(folder, "--", "no-such-program")
-    assert done.returncode == 2
-    assert "the program no-such-program is not on the PATH" in done.stderr
-    assert "starting" not in done.stderr
+def test_an_unknown_command_is_named_before_the_start(refused: Callable[..., str], folder: Path) -> None:
+    assert "the program no-such-program is not on the PATH" in refused(folder, "--", "no-such-program")
 
 
 @pytest.mark.parametrize("flag", ["--port", "--http_port"])

@@ -11,7 +11,7 @@ from tests.integration.support.processes import ENVIRONMENT, TIMEOUT_SECONDS
 
 SCHEMATHESIS: Final = Path(__file__).parents[3] / "build" / "schemathesis" / "bin" / "schemathesis"
 CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES: Final = 20
+EXAMPLES: Final = 8
 """Random requests of each kind and operation, beside those that cover each rule of the document."""
 
 

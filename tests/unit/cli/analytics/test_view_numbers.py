@@ -55,7 +55,7 @@ def mixed_views() -> Iterator[Views]:
     views.connection.close()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=references)
 def test_all_views_are_as_in_plain_python(views: Views, data: Reference) -> None:
     views.load(data)
@@ -63,7 +63,7 @@ def test_all_views_are_as_in_plain_python(views: Views, data: Reference) -> None
         assert_same_rows(views.rows(f"FROM {name}"), data.rows(name))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=mixed_references)
 def test_all_views_of_both_kinds_of_models_are_as_in_plain_python(mixed_views: Views, data: Reference) -> None:
     mixed_views.load(data)
