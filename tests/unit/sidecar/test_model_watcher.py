@@ -199,7 +199,7 @@ async def test_a_new_version_that_does_not_answer_is_not_served_while_the_old_on
 
         pod.serving.fails = fails
         pod.serving.versions = {1, 2}
-        while len(attempts) < 6:
+        while len(attempts) < 4:
             response = await pod.stub.Classify(REQUEST)
             assert response.model.version == 1
         await pod.wait_metric("undertone_model_mismatch", 1)
