@@ -1,4 +1,7 @@
-"""The stored form of an answer: a few bytes with a version and a checksum."""
+"""The stored form of an answer: a few bytes with a version and a checksum.
+
+Numbers are little-endian, as those of all CPUs that TensorFlow Serving runs on.
+"""
 
 import struct
 from functools import lru_cache
@@ -17,15 +20,16 @@ FORMAT: Final = 1
 _HEADER: Final = struct.Struct("<BBHII")
 """Format, whether the text was truncated, flags as bits, tokens, chunks."""
 
-_CHECKSUM: Final = struct.Struct("<I")
-_FLOAT: Final = np.dtype("<f4")
+_FRAME_BYTES: Final = _HEADER.size + 4
+_VALID: Final = 0x2144DF1C
+"""CRC-32 of any bytes that end with their own CRC-32."""
 
 
 def encode(key: bytes, answer: Classified) -> bytes:
     """The stored form of the answer with this key: 16 bytes, and 4 for each label."""
-    header = _HEADER.pack(FORMAT, answer.truncated, _bits(answer.flags), answer.tokens, answer.chunks)
-    body = header + answer.probabilities.astype(_FLOAT, copy=False).tobytes()
-    return body + _CHECKSUM.pack(crc32(body, crc32(key)))
+    bits = _bits(answer.flags) if answer.flags else 0
+    body = _HEADER.pack(FORMAT, answer.truncated, bits, answer.tokens, answer.chunks) + answer.probabilities.tobytes()
+    return body + crc32(body, crc32(key)).to_bytes(4, "little")
 
 
 def decode(key: bytes, value: bytes, labels: int) -> Classified | None:
@@ -33,16 +37,13 @@ def decode(key: bytes, value: bytes, labels: int) -> Classified | None:
 
     The probabilities are read-only.
     """
-    end = _HEADER.size + labels * _FLOAT.itemsize
-    if len(value) != end + _CHECKSUM.size:
-        return None
-    if _CHECKSUM.unpack_from(value, end)[0] != crc32(memoryview(value)[:end], crc32(key)):
+    if len(value) != _FRAME_BYTES + 4 * labels or crc32(value, crc32(key)) != _VALID:
         return None
     version, truncated, bits, tokens, chunks = _HEADER.unpack_from(value)
     if version != FORMAT:
         return None
-    probabilities = np.frombuffer(value, _FLOAT, labels, _HEADER.size)
-    return Classified(probabilities, tokens, truncated=bool(truncated), chunks=chunks, flags=_flags(bits))
+    probabilities = np.frombuffer(value, np.float32, labels, _HEADER.size)
+    return Classified(probabilities, tokens, truncated=truncated != 0, chunks=chunks, flags=_flags(bits) if bits else ())
 
 
 def _bits(flags: Flags) -> int:
