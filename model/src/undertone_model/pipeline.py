@@ -19,6 +19,7 @@ from undertone_model.errors import CheckpointError
 from undertone_model.metrics import Evaluation, evaluate
 from undertone_model.optimization import Progress
 from undertone_model.second_stage import SecondStage
+from undertone_model.serving import matrix_dtype
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Recipe
@@ -39,6 +40,11 @@ REMAN has too few dev rows to fit a calibration for novels: they confirm it.
 
 NOT_EVALUATED = ("passages",)
 """Data sets without a label of the whole text."""
+
+LARGE_ROWS = 1000
+"""Largest number of rows of a split that the large model is calibrated and evaluated with. They are
+the first rows, and all of most data sets.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,8 @@ def train_upper_layers(
 ) -> TrainingResult:
     """As `train`, but in one stage with all data sets, and without changes of the lower layers.
 
-    The last adapters that `checkpoint` receives are those of the result.
+    Calibrations and scores are those of an export in bf16, with at most LARGE_ROWS rows. The last
+    adapters that `checkpoint` receives are those of the result.
     """
     folder = find_base(base)
     encoder = load_checkpoint(folder)
@@ -113,28 +120,31 @@ def train_upper_layers(
     )
     trained = adapters(tensors)
     checkpoint(trained)
-    return _calibrated(base, encoder, trained, sets)
+    return _calibrated(base, encoder, trained, sets, large=True)
 
 
-def _calibrated(base: str | None, encoder: Checkpoint, adapters: Adapters, sets: TrainingSets) -> TrainingResult:
+def _calibrated(
+    base: str | None, encoder: Checkpoint, adapters: Adapters, sets: TrainingSets, *, large: bool = False
+) -> TrainingResult:
     """The adapters with a calibration for each kind of text, and their scores."""
-    adapters = replace(adapters, priors=_fit_priors(encoder, adapters, sets))
-    evaluations = tuple(evaluate_adapters(base, adapters, sets))
+    adapters = replace(adapters, priors=_fit_priors(encoder, adapters, sets, large=large))
+    evaluations = tuple(evaluate_adapters(base, adapters, sets, large=large))
     scores = tuple(score for evaluation in evaluations for score in evaluation.scores())
     return TrainingResult(replace(adapters, scores=scores), evaluations)
 
 
-def evaluate_adapters(base: str | None, adapters: Adapters, sets: TrainingSets) -> Iterator[Evaluation]:
+def evaluate_adapters(base: str | None, adapters: Adapters, sets: TrainingSets, *, large: bool = False) -> Iterator[Evaluation]:
     """Evaluates the test splits, with examples of a single emotion only.
 
-    The names of the evaluations end in `@none` without calibration, else in the prior (`@stories`).
+    With `large`, products are in bf16, and a split has at most LARGE_ROWS rows. The names of the
+    evaluations end in `@none` without calibration, else in the prior (`@stories`).
     """
     encoder = load_checkpoint(find_base(base))
     for name, split in sets.load("test").items():
-        dataset = split.with_main_emotion()
+        dataset = _measured(split, large=large)
         if name in NOT_EVALUATED or not dataset.examples:
             continue
-        logits = _predict_logits(encoder, adapters.tensors, dataset)
+        logits = _predict_logits(encoder, adapters.tensors, dataset, large=large)
         for prior, calibration in {"none": UNCALIBRATED, **adapters.priors}.items():
             yield evaluate(f"{dataset.name}@{prior}", calibration.probabilities(logits), dataset.labels())
 
@@ -208,20 +218,32 @@ def _training_data(dataset: Dataset) -> TrainingData:
     return TrainingData(dataset.name, dataset.license, len(dataset.examples), dataset.sha256)
 
 
-def _predict_logits(encoder: Checkpoint, tensors: NamedArrays, dataset: Dataset) -> NDArray[np.float32]:
+def _measured(split: Dataset, *, large: bool) -> Dataset:
+    """The rows of a split that have a main emotion, at most LARGE_ROWS for the large model."""
+    dataset = split.with_main_emotion()
+    return replace(dataset, examples=dataset.examples[:LARGE_ROWS]) if large else dataset
+
+
+def _predict_logits(encoder: Checkpoint, tensors: NamedArrays, dataset: Dataset, *, large: bool = False) -> NDArray[np.float32]:
     """Logits [rows, labels] of a data set. Texts are truncated to the number of positions of the
-    model.
+    model. For the large model, the weights are rounded as in an export in bf16.
     """
     texts = [example.text for example in dataset.examples]
     ids = encode(served_tokenizer(encoder.tokenizer), texts, encoder.architecture.max_tokens)
-    return training.predict_logits(merge_adapters(encoder.weights, tensors), encoder.architecture, ids)
+    weights = merge_adapters(encoder.weights, tensors)
+    if large:
+        weights = {
+            name: array.astype(matrix_dtype(name).as_numpy_dtype) if array.ndim > 1 else array
+            for name, array in weights.items()
+        }
+    return training.predict_logits(weights, encoder.architecture, ids)
 
 
-def _fit_priors(encoder: Checkpoint, adapters: Adapters, sets: TrainingSets) -> dict[str, Calibration]:
+def _fit_priors(encoder: Checkpoint, adapters: Adapters, sets: TrainingSets, *, large: bool) -> dict[str, Calibration]:
     """A calibration for each kind of text whose data sets are all given."""
-    splits = {name: split.with_main_emotion() for name, split in sets.load("dev").items()}
+    splits = {name: _measured(split, large=large) for name, split in sets.load("dev").items()}
     used = {name for names in PRIORS.values() for name in names} & splits.keys()
-    logits = {name: _predict_logits(encoder, adapters.tensors, splits[name]) for name in sorted(used)}
+    logits = {name: _predict_logits(encoder, adapters.tensors, splits[name], large=large) for name in sorted(used)}
     priors = {}
     for prior, names in PRIORS.items():
         if set(names) <= splits.keys() and all(splits[name].examples for name in names):

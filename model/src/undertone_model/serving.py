@@ -82,7 +82,10 @@ class ServingGraph(tf.Module):  # type: ignore[misc]
         self._vectors = {name: _visible(name, array) for name, array in weights.items() if array.ndim == 1}
         self._matrices = {
             name: tf.Variable(
-                array, trainable=False, name=name.replace(".", "_"), dtype=_dtype(name) if precision == "bf16" else tf.float32
+                array,
+                trainable=False,
+                name=name.replace(".", "_"),
+                dtype=matrix_dtype(name) if precision == "bf16" else tf.float32,
             )
             for name, array in weights.items()
             if array.ndim > 1
@@ -107,7 +110,7 @@ def _visible(name: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.full_like(vector, SMALLEST_BIAS) if name.endswith(".bias") and not vector.any() else vector
 
 
-def _dtype(name: str) -> tf.DType:
+def matrix_dtype(name: str) -> tf.DType:
     """The dtype of a matrix with bf16. Embeddings, head, and keys and queries of distances stay in
     float32.
     """
