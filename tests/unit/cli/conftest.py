@@ -56,3 +56,11 @@ def point() -> Point:
         return [probability if name == label else rest for name in labels]
 
     return make
+
+
+@pytest.fixture
+def folder(scored: ScoredFolder, point: Point) -> Path:
+    """A run folder with two paragraphs of one story."""
+    scored.add("a", point("joy"))
+    scored.add("a", point("fear"))
+    return scored.write()

@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from undertone_model.goldens import Goldens, load_goldens
 from undertone_model.sources import Source, from_checkpoint
 from undertone_model.tensors import file_sha256
 from undertone_model.testing import tiny_checkpoint, tiny_multi_label_export
+
+from tests.unit.support.graphs import GraphSession
 
 GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
 
@@ -124,3 +126,11 @@ def edit() -> Callable[..., None]:
         path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}))
 
     return change
+
+
+@pytest.fixture(scope="module")
+def run(exported: Path) -> Iterator[GraphSession]:
+    """A session with the graph of the module's `exported`."""
+    run = GraphSession(exported)
+    yield run
+    run.session.close()

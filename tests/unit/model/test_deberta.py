@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,6 @@ def export_of(record: dict[str, Any], folder: Path, precision: Any) -> Path:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_of(SMALL_BUCKETS, tmp_path_factory.mktemp("deberta"), "fp32")
-
-
-@pytest.fixture(scope="module")
-def run(exported: Path) -> Iterator[GraphSession]:
-    run = GraphSession(exported)
-    yield run
-    run.session.close()
 
 
 def test_default_configuration_has_the_sizes_of_deberta_v2_xlarge() -> None:

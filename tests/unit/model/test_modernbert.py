@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +42,6 @@ def exported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("modernbert") / "1"
     save_graph(from_checkpoint(folder), target, "fp32")
     return target
-
-
-@pytest.fixture(scope="module")
-def run(exported: Path) -> Iterator[GraphSession]:
-    run = GraphSession(exported)
-    yield run
-    run.session.close()
 
 
 def test_default_configuration_is_modernbert_base() -> None:

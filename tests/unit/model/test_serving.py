@@ -3,7 +3,6 @@ runtime.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +19,6 @@ from undertone_model.serving import calibrated_weights, save_graph
 from undertone_model.sources import from_checkpoint
 
 from tests.unit.support.graphs import GRAPH_OPERATIONS, SAVE_OPERATIONS, X86, GraphSession, count_fusions, operations_of
-
-
-@pytest.fixture(scope="module")
-def run(exported: Path) -> Iterator[GraphSession]:
-    run = GraphSession(exported)
-    yield run
-    run.session.close()
 
 
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, 3), (1, 64), (2, 17), (7, 5), (32, 40)])

@@ -10,13 +10,6 @@ from undertone_cli.commands.report import report
 from tests.unit.support.scored_folder import Point, ScoredFolder
 
 
-@pytest.fixture
-def folder(scored: ScoredFolder, point: Point) -> Path:
-    scored.add("a", point("joy"))
-    scored.add("a", point("fear"))
-    return scored.write()
-
-
 def test_default_output_is_in_the_folder(folder: Path) -> None:
     result = CliRunner().invoke(report, [str(folder)])
     assert result.exit_code == 0

@@ -55,11 +55,12 @@ class Store:
     def address(self, key: str) -> str:
         return f"{self.scheme}books-bucket/{key}?{self.options}"
 
-    def fill(self, put: Callable[[str, bytes], None]) -> None:
+    def fill(self) -> None:
         table = pa.BufferOutputStream()
         pq.write_table(pa.table({"text": [f"Row {row}." for row in range(50)]}), table, row_group_size=7)
         for key, content in {**FILES, "rows/d.parquet": table.getvalue().to_pybytes()}.items():
-            put(key, content)
+            with self.filesystem.open_output_stream(f"books-bucket/{key}", compression=None) as stream:
+                stream.write(content)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +76,7 @@ def s3() -> Iterator[Store]:
             filesystem, _ = pafs.FileSystem.from_uri(f"s3://books-bucket?{options}&allow_bucket_creation=true")
             filesystem.create_dir("books-bucket")
             store = Store("s3://", options, filesystem, f"{host}:{port}")
-
-            def put(key: str, content: bytes) -> None:
-                with filesystem.open_output_stream(f"books-bucket/{key}", compression=None) as stream:
-                    stream.write(content)
-
-            store.fill(put)
+            store.fill()
             yield store
         finally:
             server.stop()
@@ -98,12 +94,7 @@ def gs() -> Iterator[Store]:
         options = f"scheme=http&endpoint_override=127.0.0.1:{process.stdout.readline().strip()}&retry_limit_seconds=5"
         filesystem, _ = pafs.FileSystem.from_uri(f"gs://anonymous@books-bucket?{options}")
         store = Store("gs://anonymous@", options, filesystem)
-
-        def put(key: str, content: bytes) -> None:
-            with filesystem.open_output_stream(f"books-bucket/{key}", compression=None) as stream:
-                stream.write(content)
-
-        store.fill(put)
+        store.fill()
         yield store
         process.stdin.close()
 

@@ -19,13 +19,6 @@ def test_description_of_totals() -> None:
     assert describe_totals(one) == "Joy leads in 100% of the paragraphs."
 
 
-@pytest.fixture
-def folder(scored: ScoredFolder, point: Point) -> Path:
-    scored.add("a", point("joy"))
-    scored.add("a", point("fear"))
-    return scored.write()
-
-
 def refusal(folder: Path) -> str:
     with pytest.raises(OutputError) as caught:
         write_report(folder, folder / "report.html")
