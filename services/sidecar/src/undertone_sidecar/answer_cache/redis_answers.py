@@ -4,10 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from undertone_sidecar.answer_cache.circuit import Circuit
@@ -96,7 +98,8 @@ class RedisAnswers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for client in (self._reader, self._writer):
-            await client.aclose()
+            with suppress(RedisError, OSError):
+                await client.aclose()
 
     async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None] | None:
         """The value of each key. None if they could not be read in time."""
@@ -128,6 +131,8 @@ class RedisAnswers:
         try:
             while self._requests and not self._circuit.is_open:
                 requests = self._next_requests()
+                if not requests:
+                    return
                 started = self._clock()
                 keys = [PREFIX + key for keys, _ in requests for key in keys]
                 read = cast("Awaitable[list[bytes | None]]", self._reader.mget(keys))
@@ -150,7 +155,8 @@ class RedisAnswers:
             _answer(requests, None)
 
     def _next_requests(self) -> list[_Request]:
-        """The requests of the next command."""
+        """The requests of the next command. Those whose calls wait no longer are left out."""
+        self._requests = [request for request in self._requests if not request[1].done()]
         taken, keys = 0, 0
         while taken < len(self._requests) and (not taken or keys + len(self._requests[taken][0]) <= _READ_KEYS):
             keys += len(self._requests[taken][0])
