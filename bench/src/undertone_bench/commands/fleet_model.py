@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, Self
 
 import click
@@ -134,11 +136,12 @@ def fleet_model(
         others = OtherPrograms()
         with _fleet(experiment, model_server, planted, count) as fleet:
             calibration = _calibrated(experiment, fleet, planted, seconds) if fleet.model_servers else planted
-            started = replace(calibration, load_seconds=fleet.start_seconds, warmup_seconds=0.0)
             capacity = count * calibration.tokens_per_second / mean
             for name in names or LOADS:
                 load = LOADS[name](capacity)
-                measured = _Outcome.of(asyncio.run(_measure(fleet, load, sample, seconds)))
+                result, start_seconds = asyncio.run(_measure(fleet, load, sample, seconds))
+                measured = _Outcome.of(result)
+                started = replace(calibration, load_seconds=start_seconds, warmup_seconds=0.0)
                 predicted = _Outcome.of(predict(load, sample.tokens, started, pods=count, seconds=seconds))
                 found.append(_Comparison(count, load.name, measured, predicted))
                 progress(f"{count} pods, {load.name}: {measured}, predicted {predicted}")
@@ -146,9 +149,20 @@ def fleet_model(
     return _report(_subject(experiment, model_server), found, notes)
 
 
-async def _measure(fleet: PodFleet, load: FleetLoad, sample: Sample, seconds: float) -> FleetResult:
+async def _measure(fleet: PodFleet, load: FleetLoad, sample: Sample, seconds: float) -> tuple[FleetResult, float]:
+    """The result, and the seconds in which the pod that was killed, or the last pod, started."""
+    start_seconds = fleet.start_seconds
+
+    async def kill() -> None:
+        nonlocal start_seconds
+        killed = time.perf_counter()
+        await fleet.kill()
+        start_seconds = time.perf_counter() - killed
+        progress(f"the pod was ready again after {start_seconds:.1f} s")
+
     async with Client(fleet.target, settings=JOB) as batch, Client(fleet.target, settings=READERS) as readers:
-        return await run_load(load, sample, batch=batch, readers=readers, kill=fleet.kill, seconds=seconds)
+        result = await run_load(load, sample, batch=batch, readers=readers, kill=kill, seconds=seconds)
+    return result, start_seconds
 
 
 @contextlib.contextmanager
@@ -191,8 +205,13 @@ def _calibrated(experiment: Experiment, fleet: PodFleet, planted: PodCalibration
         return measure_calls(server, experiment.model, batches, calls=fleet.model_calls, seconds=seconds)
 
     with ThreadPoolExecutor(len(fleet.model_servers)) as pool:
-        fitted = CallTime.fit(itertools.chain.from_iterable(pool.map(measured, fleet.model_servers)))
+        samples = list(itertools.chain.from_iterable(pool.map(measured, fleet.model_servers)))
+    fitted = CallTime.fit(samples)
     progress(f"a call takes {fitted}; error {fitted.error:.1%}")
+    for low, high in itertools.pairwise((0, 64, 128, 256, 512, 1024, 1 + planted.batch_tokens)):
+        ratios = [one.seconds / fitted.seconds(one.tokens) for one in samples if low <= one.tokens < high]
+        if ratios:
+            progress(f"  {low} to {high - 1} tokens: {median(ratios):.2f} of that ({len(ratios)} calls)")
     if not fitted.seconds_per_token:
         raise BenchError(
             "the durations of the measured calls do not grow with their tokens: use an idle machine, or more --seconds"
