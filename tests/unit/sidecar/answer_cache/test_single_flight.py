@@ -98,6 +98,14 @@ def test_a_refused_call_does_not_fail_the_waiting_ones(models: list[Model]) -> N
     assert answered(second) == [pytest.approx(1.1)]
 
 
+def test_calls_with_a_text_that_always_fails_do_not_fail_one_after_the_other(models: list[Model]) -> None:
+    scorer = FakeClassifier(models[0])
+    scorer.broken = {"a"}
+    first, *others = simulate(scorer, Call(["a"]), *(Call(["a"], start=0.5, caller=caller) for caller in "xyz"))
+    assert [answered(each) for each in (first, *others)] == [[None]] * 4
+    assert [first[1], *(each[1] for each in others)] == [1.0, 2.0, 2.0, 2.0]
+
+
 def test_a_call_with_a_short_deadline_does_not_fail_the_waiting_ones(models: list[Model]) -> None:
     first, second = simulate(FakeClassifier(models[0]), Call(["a"], deadline=0.7), Call(["a"], start=0.5, deadline=9))
     assert answered(first) == [None]

@@ -15,7 +15,7 @@ from undertone_sidecar.answer_cache.stored_answer import decode, encode
 from undertone_sidecar.answers import Answer, Classified, Classifier, Paragraph, StageSeconds
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import OverlengthPolicy
-from undertone_sidecar.errors import DeadlineError, OverloadedError, ParagraphError
+from undertone_sidecar.errors import DeadlineError, OverloadedError, ParagraphError, SidecarError
 from undertone_sidecar.events import AnswersShared, CacheRead, Listener, ignore
 from undertone_sidecar.model import Model
 from undertone_sidecar.request_limits import RequestLimits
@@ -209,6 +209,10 @@ class CachedClassifier:
         except (OverloadedError, DeadlineError) as error:
             # Without the traceback, which refers to this frame.
             call.refuse(missing, invalid, error.with_traceback(None))
+        except SidecarError:
+            for key in missing:
+                self._single_flight.finish(key, claim, None, separately=True)
+            raise
         finally:
             for key in keys:
                 self._single_flight.finish(key, claim, None)
@@ -256,6 +260,8 @@ class CachedClassifier:
                 else:
                     self._store(key, outcome)
                     self._single_flight.finish(key, claim, outcome)
+            elif not isinstance(outcome, DeadlineError | OverloadedError):
+                self._single_flight.finish(key, claim, None, separately=True)
 
     def _store(self, key: bytes, answer: Classified) -> None:
         value = encode(key, answer)

@@ -51,8 +51,9 @@ class SingleFlight:
     """The calculations in progress, by key.
 
     A call that needs an answer joins a calculation, or leads one of its own. If a leader ends
-    without an answer, because it failed, was cancelled or its deadline passed, a waiting call leads
-    the calculation. So the failure of a call affects no other call.
+    without an answer, the waiting calls calculate, so that its failure affects no other call: one
+    of them if the reason is the leader's own, such as its deadline, and otherwise each of them.
+    They would otherwise fail one after the other.
     """
 
     def __init__(self) -> None:
@@ -93,11 +94,15 @@ class SingleFlight:
         heapq.heappush(joined.waiting, (claim.lane is Lane.BATCH, claim.characters, next(self._number), claim, future))
         return future
 
-    def finish(self, key: bytes, claim: Claim, answer: Classified | None) -> None:
-        """Ends the calculation that the call leads. None if there is no answer.
+    def finish(self, key: bytes, claim: Claim, answer: Classified | None, *, separately: bool = False) -> None:
+        """Ends the calculation that the call leads. Does nothing if it leads none of the key.
 
-        An answer is for the calls of all calculations of the key. Does nothing if the call leads no
-        calculation of the key.
+        Args:
+            key: Key of the answer.
+            claim: The call.
+            answer: The answer, for the calls of all calculations of the key. None if there is none.
+            separately: Without an answer, whether each waiting call calculates from now on. If not,
+                one of them does.
         """
         calculations = self._calculations.get(key, [])
         own = next((each for each in calculations if each.leader is claim), None)
@@ -110,7 +115,9 @@ class SingleFlight:
                         future.set_result(answer)
                 calculation.waiting.clear()
         calculations.remove(own)
-        if answer is None:
+        if answer is None and separately:
+            _separate(own, calculations)
+        elif answer is None:
             _hand_over(own, calculations)
         if not calculations:
             del self._calculations[key]
@@ -136,3 +143,12 @@ def _hand_over(ended: _Calculation, others: list[_Calculation]) -> None:
         others.append(ended)
         future.set_result(None)
         return
+
+
+def _separate(ended: _Calculation, others: list[_Calculation]) -> None:
+    """Lets each waiting call lead a calculation of its own."""
+    for *_, claim, future in ended.waiting:
+        if not future.done():
+            others.append(_Calculation(claim))
+            future.set_result(None)
+    ended.waiting.clear()

@@ -9,7 +9,7 @@ from undertone_sidecar.answer_cache import AnswerKeys, CachedClassifier, MemoryA
 from undertone_sidecar.answers import Answer, Classified, Outcome, Paragraph, StageSeconds
 from undertone_sidecar.batching import Lane
 from undertone_sidecar.chunks import OverlengthPolicy
-from undertone_sidecar.errors import DeadlineError, OverloadedError
+from undertone_sidecar.errors import DeadlineError, ModelServerError, OverloadedError
 from undertone_sidecar.events import Listener, ignore
 from undertone_sidecar.model import Model
 from undertone_sidecar.request_limits import RequestLimits
@@ -38,7 +38,8 @@ class FakeClassifier:
         calls: Texts, lane and caller of each call so far.
         running: Lane, caller and text in calculation.
         repeated: Whether a text was in calculation twice for a caller in a lane.
-        failing: Texts that fail.
+        failing: Texts that fail as if the queue was full.
+        broken: Texts with which the model server fails.
         full_for: Callers that are refused. None refuses all.
         seconds: Duration of a call in a lane.
     """
@@ -50,6 +51,7 @@ class FakeClassifier:
         self.running: list[tuple[Lane, str, str]] = []
         self.repeated = False
         self.failing: set[str] = set()
+        self.broken: set[str] = set()
         self.full_for: set[str] | None = set()
         self.seconds: dict[Lane, float] = {}
 
@@ -83,6 +85,8 @@ class FakeClassifier:
         for paragraph in paragraphs:
             if paragraph.text in self.failing:
                 outcomes.append(OverloadedError("full"))
+            elif paragraph.text in self.broken:
+                outcomes.append(ModelServerError("internal"))
             elif deadline != math.inf and loop.time() >= deadline:
                 outcomes.append(DeadlineError("late"))
             else:
