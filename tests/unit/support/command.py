@@ -1,7 +1,9 @@
 """Inputs and outputs of the `undertone` command."""
 
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,22 @@ from undertone_cli.readers import InputParagraph, ReadOptions, UniqueIds, find_i
 
 Command = Callable[..., Result]
 Table = dict[str, list[dict[str, Any]]]
+
+
+@contextmanager
+def piped(content: bytes) -> Iterator[None]:
+    """Makes a pipe with this content, of at most 64 KiB, the standard input of this process."""
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    before = os.dup(0)
+    os.dup2(reader, 0)
+    os.close(reader)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
 
 
 def write_texts(path: Path, texts: Iterable[str | None]) -> Path:

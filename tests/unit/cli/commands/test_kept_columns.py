@@ -1,10 +1,7 @@
 """`undertone score --keep`, the types of ids, and `--min-characters`."""
 
-import asyncio
 import datetime as dt
 import json
-import os
-import sys
 from pathlib import Path
 
 import duckdb
@@ -15,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from undertone_client.testing import FakeClassifier, ItemFault
 
-from tests.unit.support.command import Command, read_failures, read_manifest, read_table
+from tests.unit.support.command import Command, piped, read_failures, read_manifest, read_table
 
 NOON = dt.datetime(2025, 3, 5, 12, tzinfo=dt.UTC)
 LONG = "A sufficiently long paragraph, number {}."
@@ -94,26 +91,21 @@ def test_texts_can_be_kept(command: Command, tmp_path: Path) -> None:
     assert texts[1] in (out / "_report.html").read_text()
 
 
-async def test_first_row_of_a_pipe_determines_the_types(service: FakeClassifier, tmp_path: Path) -> None:
-    async def run(out: Path, rows: list[dict[str, object]]) -> tuple[int | None, str]:
-        line = [sys.executable, "-m", "undertone_cli", "score", "-", "--format", "jsonl", "--out", str(out)]
-        options = ["--id-column", "key", "--keep", "stars"]
-        environment = os.environ | {"UNDERTONE_TARGET": service.target}
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*line, *options, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
-        content = "".join(json.dumps({"text": LONG, **row}) + "\n" for row in rows).encode()
-        _, errors = await process.communicate(content)
-        return process.returncode, errors.decode()
+def test_first_row_of_a_pipe_determines_the_types(command: Command, tmp_path: Path) -> None:
+    def run(out: Path, rows: list[dict[str, object]]) -> tuple[int, str]:
+        with piped("".join(json.dumps({"text": LONG, **row}) + "\n" for row in rows).encode()):
+            result = command("score", "-", "--format", "jsonl", "--out", out, "--id-column", "key", "--keep", "stars")
+        return result.exit_code, result.stderr
 
     good: list[dict[str, object]] = [{"key": 1, "stars": 0.5}, {"key": 2, "stars": 4}, {"key": 3, "stars": None}]
-    assert await run(tmp_path / "good", good) == (0, "")
+    assert run(tmp_path / "good", good) == (0, "")
     table = pq.read_table(tmp_path / "good")
     assert (table["id"].to_pylist(), table["stars"].to_pylist()) == ([1, 2, 3], [0.5, 4.0, None])
-    code, errors = await run(tmp_path / "kept", [*good, {"key": 4, "stars": "five"}])
+    code, errors = run(tmp_path / "kept", [*good, {"key": 4, "stars": "five"}])
     assert (code, "line 4: 'stars' has type string, but the first row of the input has double" in errors) == (2, True)
-    code, errors = await run(tmp_path / "ids", [*good, {"key": "d", "stars": 1}])
+    code, errors = run(tmp_path / "ids", [*good, {"key": "d", "stars": 1}])
     assert (code, "line 4: the id is a string, but the first ids are integers" in errors) == (2, True)
-    assert await run(tmp_path / "empty", []) == (0, "")
+    assert run(tmp_path / "empty", []) == (0, "")
 
 
 def test_short_paragraphs_are_skipped_and_counted(command: Command, threaded_service: FakeClassifier, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from undertone_client.testing import FakeClassifier, ItemFault
 
-from tests.unit.support.command import Table, read_table
+from tests.unit.support.command import Command, Table, piped, read_table
 
 PARAGRAPHS = 60
 
@@ -103,16 +103,20 @@ async def test_standard_input_is_scored_before_its_end(service: FakeClassifier, 
     assert [row["id"] for row in read_table(out)["part-00000.parquet"]] == ["stdin/0000", "stdin/0001", "stdin/0002"]
 
 
-async def test_ids_of_standard_input_are_checked(service: FakeClassifier, tmp_path: Path) -> None:
+def test_ids_of_standard_input_are_checked(command: Command, tmp_path: Path) -> None:
     rows = b'{"key": 1, "text": "one"}\n{"key": 2, "text": "two"}\n'
-    arguments = (*score("-", tmp_path / "out"), "--format", "jsonl", "--id-column", "key")
-    pipe = asyncio.subprocess.PIPE
-    code, output = await end(await start(service, *arguments, stdin=pipe), rows + b'{"key": 1, "text": "x"}\n')
+
+    def run(content: bytes) -> tuple[int, str]:
+        with piped(content):
+            result = command(*score("-", tmp_path / "out"), "--format", "jsonl", "--id-column", "key")
+        return result.exit_code, result.output
+
+    code, output = run(rows + b'{"key": 1, "text": "x"}\n')
     assert code == 2
     assert "duplicate id 1: standard input, line 1, and standard input, line 3" in output
-    assert (await end(await start(service, *arguments, stdin=pipe), rows))[0] == 0
+    assert run(rows)[0] == 0
     assert [row["id"] for row in read_table(tmp_path / "out")["part-00000.parquet"]] == [1, 2]
-    code, output = await end(await start(service, *arguments, stdin=pipe), rows.replace(b"two", b"zwei"))
+    code, output = run(rows.replace(b"two", b"zwei"))
     assert (code, "2 was scored with another text" in output) == (2, True)
 
 
