@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
@@ -21,10 +22,12 @@ class LoneSidecar:
     Attributes:
         target: gRPC address of the sidecar.
         http_port: HTTP port of the sidecar if it has one.
+        metrics_port: Port of its metrics.
     """
 
     target: str
     http_port: int | None
+    metrics_port: int
 
     def __init__(
         self,
@@ -70,6 +73,13 @@ class LoneSidecar:
             self._processes.append(subprocess.Popen(self._sidecar, stderr=output, stdout=output))
         listening = self._wait_until_ready()
         self.target, self.http_port = f"localhost:{listening['port']}", listening["http_port"]
+        self.metrics_port = listening["metrics_port"]
+
+    def metric(self, name: str) -> float:
+        """The value of a metric, named as on the metrics page with labels. 0 if it is absent."""
+        with urlopen(f"http://localhost:{self.metrics_port}/metrics") as reply:
+            lines = reply.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
     def kill(self) -> None:
         """Kills both processes at once. `start` starts them again."""

@@ -37,14 +37,19 @@ _Pods = Mapping[str, Sequence[LoneSidecar]]
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Seconds and CPU seconds of the same calls, by kind of cache.
+    """The same calls, by kind of cache.
 
-    `share` is the share of the paragraphs whose text occurs before in the round.
+    Attributes:
+        share: Share of the paragraphs whose text occurs before in the round.
+        seconds: Duration.
+        cpu_seconds: CPU seconds of the sidecars.
+        scored: Sequences that the model servers scored.
     """
 
     share: float
     seconds: Mapping[str, float]
     cpu_seconds: Mapping[str, float]
+    scored: Mapping[str, float]
 
 
 @click.command(
@@ -97,8 +102,8 @@ def cache(
                 sent = [*fresh, *rng.choices(fresh, k=count - len(fresh))]
                 rng.shuffle(sent)
                 measured = {kind: _measure(sidecars, sent, batch, in_flight) for kind, sidecars in kinds.items()}
-                seconds = {kind: each[0] for kind, each in measured.items()}
-                rounds.append(_Round(share, seconds, {kind: each[1] for kind, each in measured.items()}))
+                seconds, cpu, scored = ({kind: each[index] for kind, each in measured.items()} for index in range(3))
+                rounds.append(_Round(share, seconds, cpu, scored))
                 rates = (f"{kind} {seconds[_NO_CACHE] / each:.2f}" for kind, each in seconds.items() if kind != _NO_CACHE)
                 progress(f"{share:4.0%} repeated, rate relative to no cache: {', '.join(rates)}")
         kinds_measured = list(kinds)
@@ -122,15 +127,19 @@ def _running_pods(experiment: Experiment, pods: int, cache_bytes: int, server_fl
         }
 
 
-def _measure(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> tuple[float, float]:
-    """Seconds, and CPU seconds of the sidecars."""
+def _measure(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> tuple[float, float, float]:
+    """Seconds, CPU seconds of the sidecars, and scored sequences."""
 
     def cpu_seconds() -> float:
         return sum(ProcessUsage.read(sidecar.pid).cpu_seconds for sidecar in sidecars)
 
-    before, start = cpu_seconds(), time.monotonic()
+    def scored() -> float:
+        return sum(sidecar.metric("undertone_batch_items_sum") for sidecar in sidecars)
+
+    before, cpu, start = scored(), cpu_seconds(), time.monotonic()
     asyncio.run(_send(sidecars, texts, batch, in_flight))
-    return time.monotonic() - start, cpu_seconds() - before
+    seconds, cpu = time.monotonic() - start, cpu_seconds() - cpu
+    return seconds, cpu, scored() - before
 
 
 async def _send(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> None:
@@ -161,14 +170,16 @@ def _report(experiment: Experiment, rounds: Sequence[_Round], kinds: Sequence[st
         own = [each for each in rounds if each.share == share]
         rate = MedianRange.of(each.seconds[_NO_CACHE] / each.seconds[kind] for each in own)
         cpu = MedianRange.of(each.cpu_seconds[kind] / each.cpu_seconds[_NO_CACHE] for each in own)
-        rows.append((f"{share:.0%}", kind, f"{rate:.2f}", f"{cpu:.2f}"))
+        scored = MedianRange.of(each.scored[kind] / each.scored[_NO_CACHE] for each in own)
+        rows.append((f"{share:.0%}", kind, f"{scored:.2f}", f"{rate:.2f}", f"{cpu:.2f}"))
         figures += [
+            Figure(f"scored with {share:.0%} repeated texts, {kind}, relative to no cache", scored, ".2f"),
             Figure(f"rate with {share:.0%} repeated texts, {kind}, relative to no cache", rate, ".2f"),
             Figure(f"CPU of the sidecars with {share:.0%} repeated texts, {kind}, relative to no cache", cpu, ".2f"),
         ]
     return experiment.report(
         "cache",
-        table=Table(("repeated", "cache", "rate, ratio", "CPU of the sidecars, ratio"), tuple(rows)),
+        table=Table(("repeated", "cache", "scored, ratio", "rate, ratio", "CPU of the sidecars, ratio"), tuple(rows)),
         figures=figures,
         samples=rounds,
     )

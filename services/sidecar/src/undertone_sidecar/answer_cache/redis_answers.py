@@ -26,8 +26,8 @@ PREFIX: Final = b"undertone:"
 _READ_KEYS: Final = 256
 """Keys of a command, unless a single call has more."""
 
-_WRITE_KEYS: Final = 64
-"""Values of a write. The client needs some microseconds of the event loop for each."""
+_WRITE_KEYS: Final = 16
+"""Values of a write. The client needs 20 µs of the event loop for each."""
 
 _WAITING_WRITES: Final = 4096
 """Values that wait to be written. Further ones are not written."""
