@@ -220,7 +220,7 @@ def _report(
     ordered = sorted(trials, key=lambda trial: -trial.rate_per_cpu)
     header = (
         *("precision", "CPUs", "calls", "threads", "batch tokens", "oneDNN", "OMP_NUM_THREADS"),
-        *("paragraphs/s", "for each CPU", "of the best"),
+        *("paragraphs/s", "for each CPU", "of the best", "CPUs of other programs"),
     )
     figures = [
         Figure(f"best paragraphs/s for each CPU ({objective})", MedianRange.of([best.rate_per_cpu]), ".2f"),
@@ -255,4 +255,5 @@ def _row(trial: Trial, best: Trial) -> tuple[str, ...]:
         f"{trial.rate:.2f}" if trial.rate else "failed",
         f"{trial.rate_per_cpu:.2f}",
         f"{trial.rate_per_cpu / best.rate_per_cpu:.0%}",
+        f"{trial.other_cpus:.2f}",
     )
