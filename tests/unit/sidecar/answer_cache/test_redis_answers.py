@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
-from undertone_planner.fleet.clock import run
+from undertone_planner.fleet.clock import VirtualLoop, run
 from undertone_sidecar.answer_cache.circuit import Circuit
 from undertone_sidecar.answer_cache.redis_answers import PREFIX, RedisAnswers
 from undertone_sidecar.answer_cache.settings import CacheSettings
@@ -158,6 +158,23 @@ def test_a_slow_redis_is_not_read_after_three_late_answers() -> None:
             await asyncio.sleep(0.1)
         assert len(redis.reads) == 3
         assert redis.pings < 20
+        await answers.close()
+
+    run(main())
+
+
+def test_answers_that_arrive_while_the_event_loop_is_busy_are_used() -> None:
+    async def main() -> None:
+        redis = FakeRedis(0.001)
+        redis.values = {PREFIX + key(0): b"value"}
+        answers = answers_of(redis, [])
+        answers.start()
+        await asyncio.sleep(1)
+        loop = cast("VirtualLoop", asyncio.get_running_loop())
+        for _ in range(10):
+            loop.call_later(0.0005, loop.advance, 0.05)
+            assert await answers.read([key(0)]) == [b"value"]
+        assert answers.is_used
         await answers.close()
 
     run(main())
