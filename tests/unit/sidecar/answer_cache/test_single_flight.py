@@ -90,6 +90,25 @@ def test_the_next_call_scores_the_text_of_a_cancelled_one(models: list[Model]) -
     assert scorer.texts == ["a", "a"]
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_a_call_that_is_cancelled_at_any_step_leaves_no_calculation(models: list[Model], steps: int) -> None:
+    async def main() -> None:
+        scorer = FakeClassifier(models[0])
+        scorer.seconds = SECONDS
+        classifier = CachedClassifier(scorer, KEYS, LIMITS, clock=lambda: asyncio.get_running_loop().time())
+        first = asyncio.create_task(ask(classifier, "a"))
+        await asyncio.sleep(0)
+        cancelled = asyncio.create_task(ask(classifier, "a", "bb"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        cancelled.cancel()
+        assert values(await ask(classifier, "bb", "a")) == pytest.approx([2.1, 1.1])
+        assert values(await first) == pytest.approx([1.1])
+        assert not len(classifier._single_flight)
+
+    run(main())
+
+
 def test_a_refused_call_does_not_fail_the_waiting_ones(models: list[Model]) -> None:
     scorer = FakeClassifier(models[0])
     scorer.full_for = {"refused"}

@@ -146,10 +146,15 @@ class CachedClassifier:
                 own.append(key)
             else:
                 joined.futures[future] = key
-        if not joined.futures:
-            await self._lead(call, claim, own, call.invalid)
-        else:
-            await self._wait(call, claim, joined, own)
+        try:
+            if not joined.futures:
+                await self._lead(call, claim, own, call.invalid)
+            else:
+                await self._wait(call, claim, joined, own)
+        finally:
+            # A task that is cancelled before its first step has finished nothing.
+            for key in keys:
+                self._single_flight.finish(key, claim, None)
         if call.shared and not call.is_mixed:
             self._listener(AnswersShared(call.shared))
 
