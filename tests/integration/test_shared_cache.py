@@ -143,7 +143,7 @@ async def test_calls_go_on_while_redis_is_killed_paused_and_started_again(tmp_pa
         await wait_until(are_answered)
 
     redis.start()
-    async with pods(tmp_path, redis.url, redis.url, cache_redis_timeout_seconds=0.02) as both:
+    async with pods(tmp_path, redis.url, redis.url, cache_redis_timeout_seconds=0.25) as both:
         tasks = [asyncio.create_task(load(pod, caller)) for pod in both for caller in range(3)]
         try:
             for pod in both:
@@ -225,7 +225,12 @@ async def test_tls_and_a_user_whose_password_changes(tmp_path: Path, caplog: pyt
     secret.write_text("wrong-password\n")
     with RedisServer(tmp_path, *options, *user, tls=True) as redis:
         async with pods(tmp_path, redis.url.replace("://", "://sidecar@"), **PATIENT, **settings) as [pod]:
-            await pod.wait_metric('undertone_cache_errors_total{operation="connect",reason="connection",tier="redis"}', 1)
+            refused = 'undertone_cache_errors_total{operation="connect",reason="connection",tier="redis"}'
+
+            async def is_refused() -> bool:
+                return refused in await pod.metrics()
+
+            await wait_until(is_refused)
             await classify(pod, *TEXTS)
             secret.write_text("right-password\n")
             await wait_until_used(pod)
