@@ -36,14 +36,24 @@ def int8_linear(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
         x, -maximum, maximum, tf.qint8, mode="SCALED", round_mode="HALF_TO_EVEN", narrow_range=True
     )
     bounds = [tf.constant(-weight_maximum), tf.constant(weight_maximum)]
-    inputs = [quantized, quantized_weights, weights[f"{name}.bias"], low, high, *bounds]
+    return quantized_product([quantized, quantized_weights, weights[f"{name}.bias"], low, high, *bounds])
+
+
+def quantized_product(inputs: Sequence[tf.Tensor], fused: Sequence[str] = ("BiasAdd", "Dequantize")) -> tf.Tensor:
+    """TensorFlow's operation `_QuantizedMatMul`, whose result is in float32.
+
+    `inputs` are the inputs [rows, in] and weights [in, out] in int8, the bias, what `fused` needs
+    beside them, and the bounds of inputs and weights.
+    """
     # TensorFlow has no Python function for operations whose name starts with an underscore.
     graph = tf.compat.v1.get_default_graph()
-    product = graph.create_op("_QuantizedMatMul", inputs, [tf.float32], attrs=_attributes(inputs), name="quantized_product")
-    return product.outputs[0]
+    attributes = _attributes(inputs, fused)
+    return graph.create_op("_QuantizedMatMul", list(inputs), [tf.float32], attrs=attributes, name="quantized_product").outputs[
+        0
+    ]
 
 
-def _attributes(inputs: Sequence[tf.Tensor]) -> dict[str, AttrValue]:
+def _attributes(inputs: Sequence[tf.Tensor], fused: Sequence[str]) -> dict[str, AttrValue]:
     def types(*dtypes: tf.DType) -> AttrValue:
         return AttrValue(list=AttrValue.ListValue(type=[dtype.as_datatype_enum for dtype in dtypes]))
 
@@ -57,7 +67,7 @@ def _attributes(inputs: Sequence[tf.Tensor]) -> dict[str, AttrValue]:
         **{name: AttrValue(b=True) for name in ("is_weight_const", "is_bias_const")},
         **{name: AttrValue(s=b"SCALED") for name in ("input_quant_mode", "output_quant_mode")},
         **{name: types() for name in ("Thost_inputs", "Thost_outputs")},
-        "fused_ops": AttrValue(list=AttrValue.ListValue(s=[b"BiasAdd", b"Dequantize"])),
+        "fused_ops": AttrValue(list=AttrValue.ListValue(s=[operation.encode() for operation in fused])),
         "Tdevice_inputs": types(*(tensor.dtype for tensor in inputs)),
         "Tdevice_outputs": types(tf.float32),
     }

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,9 @@ from undertone_model.data import load_sample
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
-HEADER: Final = ("different labels", "largest difference", "99th percentile", "logits, root mean square", "gate")
+from undertone_bench.calibrated_rounding import CalibratedRounding, Rounding, calibrate
 
-Rounding = Callable[[tf.Tensor], tf.Tensor]
+HEADER: Final = ("different labels", "largest difference", "99th percentile", "logits, root mean square", "gate")
 
 
 def unrounded(x: tf.Tensor) -> tf.Tensor:
@@ -49,6 +49,15 @@ def to_uint8(x: tf.Tensor) -> tf.Tensor:
     low, high = (reduce(x, axis=-1, keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
     step = (high - low) / 255
     return tf.round(tf.math.divide_no_nan(x - low, step)) * step + low
+
+
+def to_int8_in_two_parts(x: tf.Tensor) -> tf.Tensor:
+    """Sum of two numbers in int8: the rounded row, and its rounding error, rounded with a scale 254
+    times as fine. A layer then needs two products.
+    """
+    step = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True) / 127
+    first = tf.round(tf.math.divide_no_nan(x, step)) * step
+    return first + tf.round(tf.math.divide_no_nan(x - first, step / 254)) * step / 254
 
 
 def rounded(round_inputs: Rounding, round_weights: Rounding = to_int8) -> encoder.Linear:
@@ -105,15 +114,33 @@ ROUNDINGS: Final[Mapping[str, encoder.Linear]] = {
     "int8, the last layer only, one scale per batch": only_layers(r"layer\.5", rounded(to_int8_per_tensor)),
 }
 
+CALIBRATED: Final[Mapping[str, CalibratedRounding]] = {
+    "int8, weights only, smoothed inputs": CalibratedRounding(unrounded, unrounded, compensated=False),
+    "int8, weights only, smoothed inputs, compensated errors": CalibratedRounding(unrounded, unrounded),
+    "int8, smoothed inputs, compensated errors": CalibratedRounding(to_int8, to_uint8),
+    "int8, the same, with two parts of the inputs of feed-forward's second product": CalibratedRounding(
+        to_int8, to_int8_in_two_parts
+    ),
+    "int8, the same, with two parts of all inputs": CalibratedRounding(to_int8_in_two_parts, to_int8_in_two_parts),
+}
+"""Roundings of weights that are adjusted to the inputs of calibration texts. The scales of inputs
+are per token.
+"""
+
+NAMES: Final = (*ROUNDINGS, *CALIBRATED)
+
 
 def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterator[tuple[str, ...]]:
-    """A row with the columns of HEADER for each of ROUNDINGS in `names`."""
+    """A row with the columns of HEADER for each of NAMES in `names`."""
     source = sources.from_adapters(base, "stories")
     texts = load_sample(sample_path)
     tokens = encode(source.checkpoint.tokenizer, texts.texts, source.checkpoint.architecture.max_tokens)
     expected = _probabilities(source, encoder.dense, tokens)
+    weights = serving.calibrated_weights(source)
+    statistics = calibrate(source, weights) if set(names) & set(CALIBRATED) else {}
     for name in names:
-        found = _probabilities(source, ROUNDINGS[name], tokens)
+        linear = ROUNDINGS[name] if name in ROUNDINGS else CALIBRATED[name].linear(weights, statistics)
+        found = _probabilities(source, linear, tokens)
         agreement = gate.compare(texts, found, expected)
         differences = np.abs(found - expected).max(axis=1)
         yield (

@@ -31,14 +31,14 @@ def precision(only: Sequence[str], base: str | None, sample: Path) -> Report:
     """Compare rounded variants of the emotion model with fp32, by the figures of the export's gate.
 
     bf16 is computed as in the export. int8 numbers are rounded, and their products summed in fp32.
-    Takes a quarter of an hour on two cores.
+    Takes 20 minutes on two cores.
     """
     from undertone_bench import rounding  # TensorFlow takes ten seconds to import
 
-    if unknown := set(only) - set(rounding.ROUNDINGS):
-        choices = "\n  ".join(rounding.ROUNDINGS)
+    if unknown := set(only) - set(rounding.NAMES):
+        choices = "\n  ".join(rounding.NAMES)
         raise BenchError(f"--only '{', '.join(sorted(unknown))}' is invalid: use one of\n  {choices}")
-    names = list(only or rounding.ROUNDINGS)
+    names = list(only or rounding.NAMES)
     rows = []
     for name, row in zip(names, rounding.compare(names, base, sample), strict=True):
         progress(f"{name}: {row[0]} different labels, largest difference {row[1]}")
