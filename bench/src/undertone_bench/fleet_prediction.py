@@ -18,19 +18,27 @@ from undertone_bench.fleet_load import JOB, READERS, FleetLoad, FleetResult, Sam
 _HEALTH_CHECKS: Final = replace(SIDECAR_PROBES, period_seconds=2.0)
 """Envoy's health checks find the pods, because there is no kubelet and no DNS here."""
 
-_HISTORIES: Final = 8
+HISTORIES: Final = 8
 
 _WORD: Final = "the "
 """As long as a token of English text, because the client limits the characters of a call."""
 
 
-def predict(load: FleetLoad, tokens: Sequence[int], calibration: PodCalibration, *, pods: int, seconds: float) -> FleetResult:
+def predict(
+    load: FleetLoad,
+    tokens: Sequence[int],
+    calibration: PodCalibration,
+    *,
+    pods: int,
+    seconds: float,
+    histories: int = HISTORIES,
+) -> FleetResult:
     """The result of a load of paragraphs with these numbers of tokens, on a virtual clock.
 
     The mean of several histories, whose load balancers draw other pods: a single one has only a few
-    calls above the p99.
+    calls above the p99. The latencies are those of all histories.
     """
-    results = [run(_predict(load, tokens, calibration, pods, seconds, seed)) for seed in range(_HISTORIES)]
+    results = [run(_predict(load, tokens, calibration, pods, seconds, seed)) for seed in range(histories)]
     return FleetResult(
         mean(result.batch_tokens_per_second for result in results),
         tuple(itertools.chain.from_iterable(result.latencies for result in results)),
