@@ -2,15 +2,21 @@
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StringType, StructField, StructType
 from undertone_batch import JobConfig, ScoringJob
 from undertone_batch.diff import DiffKind
+from undertone_batch.tables import open_table
 from undertone_client import RetryPolicy
+from undertone_client.jobs.catalog import CATALOG
+from undertone_client.jobs.score_columns import DEAD_LETTER_COLUMNS
 from undertone_client.testing import Fault
 
 from tests.integration.support.background_service import BackgroundService
@@ -79,11 +85,20 @@ def test_ids_and_texts_that_are_not_utf8(spark: SparkSession, service: Backgroun
     ]
 
 
-def test_a_paragraph_that_fails_every_day_does_not_fail_the_runs(spark: SparkSession, config: JobConfig) -> None:
-    write_source(config, {str(number): f"Paragraph {number} of every day" for number in range(120)} | {"long": TOO_LONG})
+def test_a_paragraph_that_fails_every_day_does_not_fail_the_runs(
+    spark: SparkSession, config: JobConfig, tmp_path: Path
+) -> None:
+    """In a folder with an odd name."""
+    name = "lüke [v1] {a,b} * a+b#c"
+    config = replace(config, catalog=replace(config.catalog, warehouse=str(tmp_path / name)))
+    texts = {str(number): f"Paragraph {number} of every day" for number in range(120)}
+    write_source(config, texts | {"long": TOO_LONG})
     for scored in (120, 0):
         summary = run(spark, config, max_failed_share=0.01)
         assert (summary.scored, summary.failed, summary.failed_share) == (scored, 1, 1 / 121)
+    assert table(spark, config).keys() == texts.keys()
+    assert [letter["id"] for letter in dead_letters(config)] == ["long", "long"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"source", name}
 
 
 def test_scores_of_a_model_that_replaced_the_runs_model_are_failures(
@@ -125,13 +140,21 @@ def test_a_paragraph_that_makes_the_service_unavailable_does_not_end_the_runs(
 
 
 def test_a_repeated_wave_of_a_run_replaces_its_dead_letters(spark: SparkSession, config: JobConfig) -> None:
-    good = "There is nothing wrong with this"
-    write_source(config, {"1": TOO_LONG, "2": TOO_LONG, "3": good})
-    run(spark, config, run_id="before")
-    for second, failed in ((TOO_LONG, {"2"}), (good, set())):
-        write_source(config, {"1": good, "2": second, "3": good})
-        run(spark, config, run_id="before")
-        assert {letter["id"] for letter in dead_letters(config)} == failed
+    catalog = open_table(spark, config.table, config.catalog, config.layout)
+    spark.sql(f"CREATE NAMESPACE {CATALOG}.{config.table.namespace}")
+    columns = StructType([StructField("id", StringType()), *from_arrow_schema(pa.schema(DEAD_LETTER_COLUMNS)).fields])
+    now = datetime.now(UTC)
+
+    def write(run_id: str, *ids: str | None) -> list[tuple[str, str | None]]:
+        rows = [(ident, "0" * 64, "INTERNAL", "a reason", 1, run_id, now) for ident in ids]
+        catalog.write_dead_letters(spark.createDataFrame(rows, columns), len(rows), run_id, range(3))
+        return sorted(((letter["run_id"], letter["id"]) for letter in dead_letters(config)), key=str)
+
+    assert write("before", "1", None) == [("before", "1"), ("before", None)]
+    before = [("before", "1"), ("before", None)]
+    assert write("now", "1", "2") == [*before, ("now", "1"), ("now", "2")]
+    assert write("now", "2") == [*before, ("now", "2")]
+    assert write("now") == before
 
 
 def test_long_ids_are_not_sent(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:

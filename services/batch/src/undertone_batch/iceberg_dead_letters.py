@@ -28,7 +28,7 @@ def check_dead_letters(spark: SparkSession, path: str) -> None:
         )
 
 
-def write_dead_letters(path: str, letters: DataFrame, run_id: str, in_wave: str) -> None:
+def write_dead_letters(path: str, letters: DataFrame, count: int, run_id: str, in_wave: str) -> None:
     """Replaces the dead letters of a run and a wave. The first dead letter creates the table.
 
     A run that was killed between this write and the commit of its scores writes them again. If the
@@ -37,6 +37,7 @@ def write_dead_letters(path: str, letters: DataFrame, run_id: str, in_wave: str)
     Args:
         path: The table.
         letters: The columns of the table.
+        count: 0 if and only if `letters` has no rows. Counting them here would be one more job.
         run_id: The run.
         in_wave: A condition of SQL: whether the id of a row is in the wave.
     """
@@ -45,7 +46,7 @@ def write_dead_letters(path: str, letters: DataFrame, run_id: str, in_wave: str)
         own = f"run_id = '{run_id}' AND {in_wave}"
         if not spark.table(path).where(own).isEmpty():
             spark.sql(f"DELETE FROM {path} WHERE {own}")  # noqa: S608 - run ids are checked
-    if letters.isEmpty():
+    if not count:
         return
     if not spark.catalog.tableExists(path):
         columns = [letters.schema["id"], *from_arrow_schema(pa.schema(DEAD_LETTER_COLUMNS)).fields]

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
@@ -68,7 +69,19 @@ def staged(rows: DataFrame, table: str, location: str) -> Iterator[DataFrame]:
         yield spark.table(name)
     finally:
         with suppress(PySparkException, Py4JJavaError):  # a later run drops a table that remains
-            spark.sql(f"DROP TABLE IF EXISTS {name} PURGE")
+            _purge(spark, name)
+
+
+def _purge(spark: SparkSession, table: str) -> None:
+    """Drops a table and deletes its files.
+
+    By the catalogue itself: `DROP TABLE … PURGE` lists the files in jobs of Spark, which take a
+    sixth of the CPU time of a small wave.
+    """
+    java: Any = spark
+    catalog = java._jsparkSession.sessionState().catalogManager().catalog(CATALOG).icebergCatalog()
+    identifier = java._jvm.org.apache.iceberg.catalog.TableIdentifier.parse(table.removeprefix(f"{CATALOG}."))
+    catalog.dropTable(identifier, True)  # noqa: FBT003 - Java has no names of arguments
 
 
 def drop_leftovers(spark: SparkSession, table: str, now: datetime) -> None:
@@ -85,7 +98,7 @@ def drop_leftovers(spark: SparkSession, table: str, now: datetime) -> None:
             rows = spark.sql(f"SHOW TBLPROPERTIES {namespace}.{row.tableName}").collect()
             staged_at = {one.key: one.value for one in rows}.get(STAGED_AT_PROPERTY)
             if staged_at is not None and now - datetime.fromisoformat(staged_at) > MAX_AGE:
-                spark.sql(f"DROP TABLE IF EXISTS {namespace}.{row.tableName} PURGE")
+                _purge(spark, f"{namespace}.{row.tableName}")
     for row in spark.table(f"{table}.refs").where("type = 'BRANCH'").select("name").collect():
         created_at = branch_created_at(row["name"])
         if created_at is not None and now - created_at > MAX_AGE:

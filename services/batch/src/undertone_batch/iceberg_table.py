@@ -115,10 +115,10 @@ class IcebergTable:
         with staged(rows, self._path, self._location) as frame:
             yield frame
 
-    def write_dead_letters(self, letters: DataFrame, run_id: str, buckets: Sequence[int]) -> None:
+    def write_dead_letters(self, letters: DataFrame, count: int, run_id: str, buckets: Sequence[int]) -> None:
         with self._explain_conflicts(self.dead_letters_name):
             in_wave = f"{bucket_of(self._bucket_count, 'id')} IN ({', '.join(map(str, buckets))})"
-            write_dead_letters(f"{CATALOG}.{self.dead_letters_name}", letters, run_id, in_wave)
+            write_dead_letters(f"{CATALOG}.{self.dead_letters_name}", letters, count, run_id, in_wave)
 
     def commit(self, state: TableState, commit: Commit) -> TableState:
         for _ in range(MAX_REBASES):

@@ -247,7 +247,7 @@ class ScoringJob:
             with self._step(f"{title}: merging"):
                 counts = count_changes(changes)
                 letters = dead_letters(changes, self._config.run_id, start)
-                table.write_dead_letters(letters, self._config.run_id, wave.buckets)
+                table.write_dead_letters(letters, counts.failed, self._config.run_id, wave.buckets)
                 rows = self._summary.rows + counts.added
                 snapshot = None
                 if counts.changes:

@@ -80,9 +80,9 @@ class ParquetTable:
         self._staged.append(folder)
         yield self._spark.read.schema(rows.schema).parquet(folder)
 
-    def write_dead_letters(self, letters: DataFrame, run_id: str, buckets: Sequence[int]) -> None:
+    def write_dead_letters(self, letters: DataFrame, count: int, run_id: str, buckets: Sequence[int]) -> None:
         folder = f"{self.dead_letters_name}/run_id={run_id}/wave={min(buckets)}"
-        if letters.isEmpty() and not has_files(self._spark, folder):
+        if not count and not has_files(self._spark, folder):
             return
         letters.drop("run_id").write.mode("overwrite").parquet(folder)
 

@@ -195,8 +195,11 @@ class ScoreTable(Protocol):
     def stage(self, rows: DataFrame) -> AbstractContextManager[DataFrame]:
         """Writes rows and reads them back, so that Spark computes them only once."""
 
-    def write_dead_letters(self, letters: DataFrame, run_id: str, buckets: Sequence[int]) -> None:
-        """Replaces the dead letters that the run has for some buckets. Raises OutputError."""
+    def write_dead_letters(self, letters: DataFrame, count: int, run_id: str, buckets: Sequence[int]) -> None:
+        """Replaces the dead letters that the run has for some buckets by `letters`.
+
+        `count` is 0 if and only if there are none. Raises OutputError.
+        """
 
     def commit(self, state: TableState, commit: Commit) -> TableState:
         """Applies changes to a snapshot, which must be the current one.
