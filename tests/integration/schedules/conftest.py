@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from pyiceberg.table import Table
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.processes import ENVIRONMENT, command
 from tests.integration.support.reports import Reports, reports
-from tests.integration.support.spark import SETTINGS, submit_arguments
+from tests.integration.support.shared_java import shared_java
+from tests.integration.support.spark import SETTINGS
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -36,6 +38,8 @@ class SmallTable:
     folder: Path
     service: BackgroundService
     reports: Reports
+    java: Mapping[str, str]
+    """Environment variables for the Java process of all runs."""
 
     @property
     def source(self) -> Path:
@@ -48,7 +52,7 @@ class SmallTable:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of schedulers. The secret must not be in their logs."""
-        return {**ENVIRONMENT, "PYSPARK_SUBMIT_ARGS": submit_arguments("local[2,4]", SETTINGS), "MY_SECRET": "a-secret-value"}
+        return {**ENVIRONMENT, **self.java, "PYSPARK_PYTHON": sys.executable, "MY_SECRET": "a-secret-value"}
 
     @property
     def settings(self) -> str:
@@ -90,8 +94,8 @@ def _small_table(folder: Path) -> Iterator[SmallTable]:
         pq.write_table(paragraphs, folder / "source" / day / "part.parquet")
     service = BackgroundService()
     try:
-        with reports() as received:
-            yield SmallTable(folder, service, received)
+        with reports() as received, shared_java("local[2,4]", SETTINGS) as java:
+            yield SmallTable(folder, service, received, java)
     finally:
         service.close()
 
