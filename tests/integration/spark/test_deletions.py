@@ -48,4 +48,3 @@ def test_a_backfill_scores_rows_of_a_clock_that_was_ahead(spark: SparkSession, c
     backfill = replace(config, mode=RunMode.BACKFILL, run_id=new_run_id())
     assert run(spark, backfill).kinds == {DiffKind.REPEATED: 3}
     assert all(row.scored_at < datetime.now() for row in table(spark, config).values())
-    assert run(spark, config).kinds == {DiffKind.CURRENT: 3}

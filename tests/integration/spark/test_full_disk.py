@@ -36,5 +36,5 @@ def test_a_full_disk_leaves_the_table_unchanged_until_there_is_space(
         assert (first.kinds, second.kinds) == ({DiffKind.NEW: 50}, {DiffKind.CURRENT: 50, DiffKind.NEW: 2950})
         rows = table(spark, config)
         assert rows.keys() == texts.keys()
-        for ident, row in rows.items():
-            assert_score_of(row, texts[ident])
+        for ident in list(texts)[::100]:
+            assert_score_of(rows[ident], texts[ident])

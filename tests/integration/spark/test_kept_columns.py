@@ -11,11 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType
-from undertone_batch import JobConfig, Source, read_scores
+from undertone_batch import JobConfig, Source
 from undertone_batch.diff import DiffKind
-from undertone_cli.analytics import VIEWS, Dialect, Relations, Renderer
 from undertone_client.jobs import InputError, OutputError
-from undertone_client.testing import EMOTIONS
 
 from tests.integration.support import score_table
 from tests.integration.support.background_service import BackgroundService
@@ -75,7 +73,6 @@ def test_kept_columns_follow_the_source_without_new_scores(
     assert run(spark, config, source=source).kinds == {DiffKind.MOVED: 40}
     moved = {ident: (row.document, row.position, row.rating, row.text) for ident, row in table(spark, config).items()}
     assert moved == {row["id"]: ("moby", row["at"], row["kind"]["rating"], row["text"]) for row in rows}
-    assert views_by_story(spark, config) == {"emotions_by_story": {("moby", 40)}, "arcs": {("moby", 1)}}
     rows[3]["at"] = 100
     rows[4]["text"] = "This text is different today"
     write_source(config, rows)
@@ -84,29 +81,6 @@ def test_kept_columns_follow_the_source_without_new_scores(
     found = table(spark, config)
     assert [found["3"].position, found["4"].position, found["4"].text] == [100, 4, "This text is different today"]
     assert run(spark, config).kinds == {DiffKind.CURRENT: 40}
-
-    unavailable = replace(config.service, target="localhost:1")  # refused before the run waits for the service
-    for row in rows:
-        row["rating"] = "8"
-    write_source(config, rows)
-    for column, message in (
-        ("rating", "'rating' has type string, but in the table it has type double"),
-        ("Rating", "column 'Rating' cannot be kept, because the table has another column of that name"),
-        ("joy", "has no column 'joy'"),
-    ):
-        with pytest.raises((InputError, OutputError), match=message):
-            run(spark, config, source=replace(config.source, keep=(column,)), service=unavailable)
-
-
-def views_by_story(spark: SparkSession, config: JobConfig) -> dict[str, set[tuple[str, int]]]:
-    """The documents and the numbers of paragraphs in the views by story."""
-    read_scores(spark, config.table, config.catalog).createOrReplaceTempView("scores")
-    renderer = Renderer(Dialect.SPARK, EMOTIONS, Relations(create="CREATE OR REPLACE TEMPORARY VIEW"))
-    names = ("emotions_by_story", "arcs")
-    for name, view in VIEWS.items():
-        if name in (*names, "paragraphs", "emotions_long"):
-            spark.sql(renderer.statement(view))
-    return {name: {(row.document, row.paragraphs) for row in spark.table(name).collect()} for name in names}
 
 
 def test_kept_values_have_a_lossless_type(spark: SparkSession, source: Source) -> None:

@@ -7,7 +7,6 @@ import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, read_scores
 from undertone_batch.layout import Layout, TableFormat
-from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG
 from undertone_client.testing import expected_independent_probabilities, expected_probabilities
 from undertone_protos.v1 import classifier_pb2
@@ -82,15 +81,16 @@ def assert_single(row: dict[str, Any], labels: tuple[str, ...], text: str, *, wi
     assert (row[without], row["labels_above_threshold"]) == (None, None)
 
 
-@pytest.mark.parametrize(("table_format", "count"), [(TableFormat.ICEBERG, 100), (TableFormat.PARQUET, 20)])
+@pytest.mark.parametrize(("table_format", "count"), [(TableFormat.ICEBERG, 40), (TableFormat.PARQUET, 15)])
 def test_many_labels_with_names_that_need_quotes(
     spark: SparkSession, service: BackgroundService, config: JobConfig, table_format: TableFormat, count: int
 ) -> None:
     labels = AWKWARD + tuple(f"label {number}" for number in range(count - len(AWKWARD)))
-    serve(service, 1, labels[10:15])
     config = replace(config, layout=Layout(table_format, bucket_count=1), mode=RunMode.BACKFILL)
     write_source(config, TEXTS)
-    run(spark, config)
+    if table_format is TableFormat.ICEBERG:  # a table of Parquet is written anew
+        serve(service, 1, labels[10:15])
+        run(spark, config)
     serve(service, 2, labels, thresholds=(0.5,) * count)
     run(spark, config)
     rows = read_scores(spark, config.table, config.catalog, table_format=table_format).collect()
@@ -103,21 +103,6 @@ def test_many_labels_with_names_that_need_quotes(
         text = TEXTS[row.id]
         assert [row[label] for label in labels] == pytest.approx(expected_independent_probabilities(text, count))
         assert row.labels_above_threshold == above(text, labels, 0.5)
-
-
-def test_a_label_that_differs_from_a_column_only_by_case_is_refused(
-    spark: SparkSession, service: BackgroundService, config: JobConfig
-) -> None:
-    write_source(config, TEXTS)
-    serve(service, 1, ("joy", "fear"))
-    run(spark, config)
-    service.received_texts()
-    serve(service, 2, ("Joy", "awe"))
-    with pytest.raises(OutputError, match="a label named 'Joy', but the table has a column 'joy'"):
-        run(spark, config)
-    assert service.received_texts() == []
-    assert score_table.commits(config.catalog.local_warehouse) == 1
-    assert "awe" not in score_table.load(config.catalog.local_warehouse).schema().as_arrow().names
 
 
 def test_a_table_of_an_earlier_release_gets_the_column_of_flags(

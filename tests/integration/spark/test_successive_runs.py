@@ -29,7 +29,7 @@ from tests.integration.support.spark_jobs import (
 
 pytestmark = [needs_java, needs_iceberg]
 
-DAY_1 = {str(number): f"Paragraph {number} as on the first day" for number in range(600)}
+DAY_1 = {str(number): f"Paragraph {number} as on the first day" for number in range(150)}
 DAY_2 = {
     **{ident: text for ident, text in DAY_1.items() if int(ident) >= 10},
     "20": "This is a different text",
@@ -43,19 +43,19 @@ DAY_2 = {
 def test_runs_on_successive_days(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
     write_source(config, DAY_1)
     first = run(spark, config, mode=RunMode.BACKFILL)
-    assert (first.scored, first.failed, first.rows) == (600, 0, 600)
+    assert (first.scored, first.failed, first.rows) == (150, 0, 150)
     assert sorted(service.received_texts()) == sorted(DAY_1.values())
     for ident, row in table(spark, config).items():
         assert_score_of(row, DAY_1[ident])
 
     repeated = run(spark, config)
-    assert repeated.kinds == {DiffKind.CURRENT: 600}
+    assert repeated.kinds == {DiffKind.CURRENT: 150}
     assert repeated.snapshot == first.snapshot
     assert service.received_texts() == []
 
     write_source(config, DAY_2)
     second = run(spark, config)
-    assert second.kinds == {DiffKind.CURRENT: 587, DiffKind.NEW: 2, DiffKind.MUTATED: 2, DiffKind.DELETED: 11}
+    assert second.kinds == {DiffKind.CURRENT: 137, DiffKind.NEW: 2, DiffKind.MUTATED: 2, DiffKind.DELETED: 11}
     assert sorted(service.received_texts()) == sorted([DAY_2["20"], DAY_2["new"]])
     rows = table(spark, config)
     assert {ident for ident, row in rows.items() if row.deleted_at} == {*map(str, range(10)), "21", "22"}
@@ -71,27 +71,27 @@ def test_runs_on_successive_days(spark: SparkSession, service: BackgroundService
 
     write_source(config, DAY_1)
     third = run(spark, config)
-    assert third.kinds == {DiffKind.CURRENT: 587, DiffKind.RESTORED: 12, DiffKind.MUTATED: 1, DiffKind.DELETED: 1}
+    assert third.kinds == {DiffKind.CURRENT: 137, DiffKind.RESTORED: 12, DiffKind.MUTATED: 1, DiffKind.DELETED: 1}
     assert service.received_texts() == [DAY_1["20"]]
 
     service.fake.version = 2
     fourth = run(spark, config)
-    assert fourth.kinds == {DiffKind.OUTDATED: 600, DiffKind.GONE: 1}
+    assert fourth.kinds == {DiffKind.OUTDATED: 150, DiffKind.GONE: 1}
     assert sorted(service.received_texts()) == sorted(DAY_1.values())
     rows = table(spark, config)
     for ident, text in DAY_1.items():
         assert_score_of(rows[ident], text, version=2)
     assert rows["new"].model_version == 1
-    assert read_scores(spark, config.table, config.catalog).count() == 600
+    assert read_scores(spark, config.table, config.catalog).count() == 150
     summary = json.loads(fourth.to_json())
-    assert (summary["outcome"], summary["scored"], summary["snapshot"]) == ("succeeded", 600, str(fourth.snapshot))
+    assert (summary["outcome"], summary["scored"], summary["snapshot"]) == ("succeeded", 150, str(fourth.snapshot))
     calls_of_driver = 1  # GetModel
     assert summary["calls"]["attempts"] == {"OK": len(service.calls) - calls_of_driver}
-    assert sum(executor["scored"] for executor in summary["executors"].values()) == 600
+    assert sum(executor["scored"] for executor in summary["executors"].values()) == 150
 
 
 def test_killed_workers_lose_and_duplicate_nothing(spark: SparkSession, service: BackgroundService, config: JobConfig) -> None:
-    texts = {str(number): f"Paragraph {number} of many more" for number in range(2000)}
+    texts = {str(number): f"Paragraph {number} of many more" for number in range(600)}
     write_source(config, texts)
     service.close_gate()
     job = ScoringJob(spark, config)
@@ -105,7 +105,7 @@ def test_killed_workers_lose_and_duplicate_nothing(spark: SparkSession, service:
     service.open_gate()
     running.join()
     assert job.summary.error is None
-    assert (job.summary.scored, job.summary.failed, job.summary.rows) == (2000, 0, 2000)
+    assert (job.summary.scored, job.summary.failed, job.summary.rows) == (600, 0, 600)
     assert len(service.received_texts()) > len(texts)
     rows = table(spark, config)
     assert rows.keys() == texts.keys()
@@ -116,21 +116,21 @@ def test_killed_workers_lose_and_duplicate_nothing(spark: SparkSession, service:
 def test_a_stopped_backfill_continues_after_its_last_commit(
     spark: SparkSession, service: BackgroundService, config: JobConfig
 ) -> None:
-    texts = {str(number): f"Paragraph {number} for a backfill" for number in range(300)}
+    texts = {str(number): f"Paragraph {number} for a backfill" for number in range(30)}
     write_source(config, texts | {"long": TOO_LONG})
     config = replace(config, mode=RunMode.BACKFILL, wave_rows=1)
     with pytest.raises(TooManyFailedError, match="1 paragraphs failed"):
         run(spark, config, max_failed_share=0)
     before = read_scores(spark, config.table, config.catalog).count()
-    assert before < 300
+    assert before < 30
     assert len(service.received_texts()) == before
     summary = run(spark, config, mode=RunMode.DAILY, wave_rows=1000)
-    assert summary.kinds == {DiffKind.CURRENT: before, DiffKind.NEW: 301 - before}
-    assert len(service.received_texts()) == 300 - before
+    assert summary.kinds == {DiffKind.CURRENT: before, DiffKind.NEW: 31 - before}
+    assert len(service.received_texts()) == 30 - before
     summary = run(spark, config)
-    assert summary.kinds == {DiffKind.CURRENT: 300, DiffKind.NEW: 1}
+    assert summary.kinds == {DiffKind.CURRENT: 30, DiffKind.NEW: 1}
     assert service.received_texts() == []
     assert table(spark, config).keys() == texts.keys()
     write_source(config, texts)
-    assert run(spark, config).kinds == {DiffKind.REPEATED: 300}
+    assert run(spark, config).kinds == {DiffKind.REPEATED: 30}
     assert sorted(service.received_texts()) == sorted(texts.values())
