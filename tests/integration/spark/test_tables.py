@@ -11,9 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, RunMode, ScoringJob, read_scores
 from undertone_batch.diff import DiffKind
-from undertone_batch.iceberg_staging import drop_leftovers, new_branch_name
+from undertone_batch.iceberg_staging import drop_leftovers, new_branch_name, staged
 from undertone_batch.layout import Layout, PartitionBy
 from undertone_batch.merge import ChangeCounts, count_changes
+from undertone_batch.tables import open_table
 from undertone_client.jobs import OutputError
 from undertone_client.jobs.catalog import CATALOG
 
@@ -91,6 +92,21 @@ def test_leftovers_of_killed_runs_are_dropped_by_age(spark: SparkSession, config
     spark.sql(f"ALTER TABLE {path} CREATE BRANCH {(live := new_branch_name(in_four_days))}")
     drop_leftovers(spark, path, in_four_days)
     assert leftovers(spark, config) == [live, "undertone_audit"], "of the snapshots of four days ago"
+
+
+def test_a_staging_table_is_deleted_with_its_files(spark: SparkSession, config: JobConfig) -> None:
+    open_table(spark, config.table, config.catalog, config.layout).close()  # configures the catalogue
+    spark.sql(f"CREATE NAMESPACE {CATALOG}.{config.table.namespace}")
+    lake = config.catalog.local_warehouse
+
+    def files() -> list[str]:
+        return sorted(file.suffix for file in lake.rglob("*") if file.is_file() and not file.name.startswith("catalog"))
+
+    with staged(spark.range(3).toDF("id"), f"{CATALOG}.{config.table}", f"{lake}/{config.table.name}") as frame:
+        assert frame.count() == 3
+        assert {".parquet", ".avro", ".json"} <= set(files())
+    assert files() == []
+    assert spark.sql(f"SHOW TABLES IN {CATALOG}.{config.table.namespace}").collect() == []
 
 
 def test_a_commit_survives_compaction_during_the_run(
