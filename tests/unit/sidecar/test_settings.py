@@ -103,6 +103,7 @@ def test_one_error_lists_all_problems(tmp_path: Path) -> None:
         (["--model-dir", "x", "--model-server-cpus=two"], {}, "'two' is not a number of CPUs: use a form such as 1.5"),
         (["--model-dir", "x", "--auto=perhaps"], {}, "'perhaps' is not a valid boolean"),
         (["--model-dir", "x", "--colour"], {}, "No such option '--colour'"),
+        (["--model-dir", "x", "--http-hosts=,"], {}, "--http-hosts ',' has no name: name hosts, such as score.example"),
         (["--model-dir", "x"], {}, "--model-dir x is not a folder: use the folder that contains the versions' folders"),
     ],
 )

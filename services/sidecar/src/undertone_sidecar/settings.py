@@ -70,8 +70,8 @@ class Settings(ThreadSettings, CacheSettings):
     http_hosts: str = field(
         default="",
         metadata=option(
-            "Names of hosts in requests to --http-port, separated by commas, in addition to --host, localhost and IP "
-            "addresses. Other requests are refused with 403, against DNS rebinding. * = accept all.",
+            "Names in the header Host that --http-port accepts, separated by commas, in addition to --host, localhost and IP "
+            "addresses. Requests with another name are refused with 403, against DNS rebinding. * = accept all.",
             metavar="NAME,…",
             show_default="accept all, unless --host is localhost or a loopback address",
         ),
@@ -306,6 +306,8 @@ class Settings(ThreadSettings, CacheSettings):
                 except click.BadParameter as error:
                     yield f"--{setting.name.replace('_', '-')}: {error.message}"
         yield from self.cache_problems()
+        if self.http_hosts and not self.http_host_names:
+            yield f"--http-hosts {self.http_hosts!r} has no name: name hosts, such as score.example, or omit it"
         try:
             _ = self.telemetry
         except TelemetryError as error:

@@ -24,12 +24,14 @@ def test_the_url_names_host_port_database_user_and_tls(url: str, address: RedisA
     [
         (["--cache-bytes=1"], "--cache-bytes is 1: use at least 1048576, or 0 to keep no answers in memory"),
         (["--cache-redis=cache:6379"], "--cache-redis: 'cache:6379' is invalid: use redis://HOST:PORT/DATABASE"),
-        (["--cache-redis=redis://cache:x"], "--cache-redis: the URL is invalid: use redis://HOST:PORT/DATABASE"),
+        (["--cache-redis=redis://cache:x"], "--cache-redis: 'redis://cache:x' is invalid: use redis://HOST:PORT/DATABASE"),
+        (["--cache-redis=redis://:a/secret@cache"], "--cache-redis: the URL is invalid: use redis://HOST:PORT/DATABASE"),
         (["--cache-redis=redis://cache/answers"], "'redis://cache/answers' is invalid"),
         (["--cache-redis=redis://cache?db=1"], "'redis://cache?db=1' is invalid"),
         (["--cache-redis=redis://reader@cache"], "has the user 'reader' without a password"),
         (["--cache-redis=redis://cache", "--cache-redis-ca=ca.crt"], "need TLS: use rediss://"),
         (["--cache-redis-ca=ca.crt"], "--cache-redis-ca is set without --cache-redis"),
+        (["--cache-redis-ttl-seconds=60"], "--cache-redis-ttl-seconds is set without --cache-redis"),
         ([URL, "--cache-redis-cert=tls.crt"], "belong together"),
         ([URL, "--cache-redis-password-file=missing"], "--cache-redis-password-file missing is not a file"),
         (["--cache-redis-timeout-seconds=0"], "0 is not in the range 0.0005<=x<=1"),
@@ -45,7 +47,7 @@ def test_invalid_settings_are_refused_with_the_remedy(tmp_path: Path, arguments:
 def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError) as error:
         read_settings(f"--model-dir={tmp_path}", "--cache-redis=redis://:secret@cache:6379")
-    assert "use --cache-redis-password-file or the variable UNDERTONE_CACHE_REDIS_PASSWORD" in error.value.format_message()
+    assert "use --cache-redis-password-file or the environment variable" in error.value.format_message()
     assert "secret" not in error.value.format_message()
 
 

@@ -1,4 +1,4 @@
-"""The state of a call in front of the cache: its distinct texts, and the outcomes so far."""
+"""The state of a call in the cache: its distinct texts, and the outcomes so far."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Decides whether Redis is asked: not after failures, until a trial has succeeded."""
+"""Decides whether commands are sent to Redis: after failures, only once a trial has succeeded."""
 
 from typing import Final
 

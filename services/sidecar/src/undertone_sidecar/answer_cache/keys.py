@@ -1,4 +1,4 @@
-"""Keys of answers: hashes of all that determines the answer of a text."""
+"""Keys of answers: hashes of everything that determines the answer of a text."""
 
 from hashlib import blake2b
 from importlib.metadata import version

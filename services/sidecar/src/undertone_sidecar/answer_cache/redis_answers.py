@@ -40,12 +40,12 @@ log = logging.getLogger(__name__)
 
 
 class RedisAnswers:
-    """Reads and writes stored answers, without ever delaying a call noticeably.
+    """Reads and writes stored answers. No call waits for Redis longer than a few milliseconds.
 
-    A call waits for a read at most `cache_redis_timeout_seconds`. The read itself goes on, so that
-    the connection stays usable, and further calls do not read meanwhile. Reads that arrive during a
-    command share the next one. After failures, no call reads until Redis answers a PING in time.
-    Connections are opened without any call that waits. Writes never wait for Redis.
+    A call waits for a read at most `cache_redis_timeout_seconds`. The late read itself goes on, so
+    that the connection stays usable, and further calls do not read until it ends. Reads that arrive
+    during a command share the next one. After failures, no call reads until Redis answers a PING in
+    time. A task in the background opens connections and writes.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class RedisAnswers:
         started = self._clock()
         try:
             result = await command
-        except Exception as error:  # also of a reply that is no valid one
+        except Exception as error:  # The client also raises for an invalid reply.
             self._problem = f"{type(error).__name__}: {error}"
             self._listener(RedisFailed(operation, _reason(error)))
             return None

@@ -12,7 +12,7 @@ from redis.credentials import CredentialProvider
 from undertone_sidecar.answer_cache.settings import CacheSettings, redis_address
 
 LONGEST_COMMAND_SECONDS: Final = 1.0
-"""Time after which a connection without an answer is closed. Calls wait much shorter."""
+"""Time after which a connection without an answer is closed. Calls wait only milliseconds."""
 
 
 class _Password(CredentialProvider):

@@ -39,11 +39,12 @@ def redis_address(url: str) -> RedisAddress:
         parts = urlsplit(url)
         port = parts.port or _PORT
     except ValueError:
-        raise ValueError(f"the URL is invalid: {form}") from None
+        # With @, a part of the URL can be a password.
+        raise ValueError(f"{'the URL' if '@' in url else repr(url)} is invalid: {form}") from None
     if parts.password is not None:
         raise ValueError(
-            "the URL contains a password, which process lists show: use --cache-redis-password-file or the variable "
-            "UNDERTONE_CACHE_REDIS_PASSWORD"
+            "the URL contains a password, which process lists show: use --cache-redis-password-file or the environment "
+            "variable UNDERTONE_CACHE_REDIS_PASSWORD"
         )
     database = parts.path.removeprefix("/") or "0"
     if parts.scheme not in _SCHEMES or not parts.hostname or not database.isdecimal() or parts.query or parts.fragment:
@@ -55,7 +56,7 @@ def redis_address(url: str) -> RedisAddress:
 def _variable_only(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
         raise click.UsageError(
-            f"{parameter.opts[0]} is no option, because process lists show options: set the variable "
+            f"{parameter.opts[0]} is no option, because process lists show options: set the environment variable "
             "UNDERTONE_CACHE_REDIS_PASSWORD, or use --cache-redis-password-file"
         )
     return value
@@ -83,7 +84,7 @@ class CacheSettings:
         default="",
         metadata=option(
             "Redis with the answers of repeated texts of all sidecars: redis://HOST:PORT/DATABASE, or rediss:// for TLS. "
-            "A Redis that is slow or absent delays and fails no call.",
+            "No call fails because Redis is slow or absent.",
             metavar="URL",
         ),
     )
@@ -91,7 +92,7 @@ class CacheSettings:
         default=None,
         metadata=file_option(
             "File with the password of --cache-redis. It is read for each connection. "
-            "Or set the variable UNDERTONE_CACHE_REDIS_PASSWORD."
+            "Or set the environment variable UNDERTONE_CACHE_REDIS_PASSWORD."
         ),
     )
     cache_redis_password: str = field(
@@ -114,7 +115,7 @@ class CacheSettings:
     )
     cache_redis_timeout_seconds: float = field(
         default=0.005,
-        metadata=_seconds("Maximum time that a call waits for Redis.", min=0.0005, max=1),
+        metadata=_seconds("Maximum time that a call waits for Redis. Its paragraphs are then scored.", min=0.0005, max=1),
     )
 
     def cache_problems(self) -> Iterator[str]:
@@ -122,8 +123,8 @@ class CacheSettings:
         if 0 < self.cache_bytes < MIN_BYTES:
             yield f"--cache-bytes is {self.cache_bytes}: use at least {MIN_BYTES}, or 0 to keep no answers in memory"
         if not self.cache_redis:
-            for name in ("password_file", "ca", "cert", "key"):
-                if getattr(self, f"cache_redis_{name}"):
+            for name in ("password_file", "ca", "cert", "key", "ttl_seconds", "timeout_seconds"):
+                if getattr(self, f"cache_redis_{name}") != getattr(CacheSettings, f"cache_redis_{name}"):
                     yield f"--cache-redis-{name.replace('_', '-')} is set without --cache-redis: set both, or none"
             return
         try:
