@@ -200,8 +200,9 @@ def test_different_model_is_an_error(command: Command, threaded_service: FakeCla
 
 
 def test_folder_without_a_run(command: Command, tmp_path: Path) -> None:
-    result = command("replay", tmp_path)
+    result = command("replay", tmp_path, "--table", "emotions.reviews", "--warehouse", tmp_path / "lake")
     assert (result.exit_code, "has no _run.json" in result.output) == (2, True)
+    assert not (tmp_path / "lake").exists()
     assert command("replay", tmp_path / "absent").exit_code == 2
 
 

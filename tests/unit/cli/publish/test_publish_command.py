@@ -33,8 +33,10 @@ def test_folder_with_an_id_twice(scored: MakeFolder, publish: Publish) -> None:
     assert "more than one row with the id 2" in publish(folder, code=2)
 
 
-def test_folder_that_cannot_be_published(scored: MakeFolder, publish: Publish, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_published(scored: MakeFolder, publish: Publish, tmp_path: Path, lake: Path) -> None:
+    before = set(lake.rglob("*"))
     assert "has no _run.json" in publish(tmp_path, code=2)
+    assert set(lake.rglob("*")) == before
     folder = scored([row(1)])
     manifest = read_manifest(folder)
     (folder / "_run.json").write_text(json.dumps({**manifest, "complete": False}))

@@ -38,6 +38,7 @@ def publish(folder: Path, *, table: TableOptions, quiet: bool) -> None:
     """
     run_folder = RunFolder(folder)
     try:
+        run_folder.manifest()  # before the catalogue of a wrong warehouse is created
         publication = open_publication(table)
         with run_folder.locked():
             published = publication.publish(run_folder)

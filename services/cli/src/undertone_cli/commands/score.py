@@ -188,11 +188,13 @@ def replay(
     DIR is the folder of a complete run of `undertone score`.
     """
     with job_session(telemetry, job, connection.target, catalogue=CATALOGUE) as session:
+        run_folder = RunFolder(folder)
+        run_folder.manifest()  # before the catalogue of a wrong warehouse is created
         publication = open_publication(table) if table else None
         check = publication.check if publication else None
-        code = ScoringRun(session, connection, retry, options, RunFolder(folder), check_identity=check).replay()
+        code = ScoringRun(session, connection, retry, options, run_folder, check_identity=check).replay()
         if table is not None and publication is not None:
-            _publish(publication, table, RunFolder(folder), options)
+            _publish(publication, table, run_folder, options)
     sys.exit(code)
 
 

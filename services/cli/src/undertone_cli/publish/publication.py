@@ -68,9 +68,7 @@ class Publication:
             OutputError: the run is not complete, its rows do not fit into the table, an id is not
                 unique, the table cannot be written, or other writers commit all the time.
         """
-        manifest = folder.read_manifest()
-        if manifest is None:
-            raise OutputError(f"{folder.path} has no _run.json; name a folder that `undertone score --out` wrote")
+        manifest = folder.manifest()
         if not manifest.complete:
             raise OutputError(
                 f"the run in {folder.path} is not complete; run the same `undertone score` again, then publish it"

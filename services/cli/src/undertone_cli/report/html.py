@@ -51,9 +51,7 @@ def write_report(
             damaged, or `output` cannot be written.
     """
     folder = RunFolder(path)
-    manifest = folder.read_manifest()
-    if manifest is None:
-        raise OutputError(f"{path} has no _run.json; name a folder that `undertone score --out` wrote")
+    manifest = folder.manifest()
     options = PageOptions(headings=with_text, chapter_column=chapter_column)
     failures = group_failures(read_failures(folder))
     page = compose(folder, manifest, failures, options, compare_runs(path, compare) if compare else None)

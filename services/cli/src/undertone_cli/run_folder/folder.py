@@ -150,6 +150,17 @@ class RunFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"{self._manifest} cannot be read: {error}") from None
 
+    def manifest(self) -> Manifest:
+        """The manifest of the folder's run.
+
+        Raises:
+            OutputError: as `read_manifest`, or _run.json does not exist.
+        """
+        manifest = self.read_manifest()
+        if manifest is None:
+            raise OutputError(f"{self.path} has no _run.json; name a folder that `undertone score --out` wrote")
+        return manifest
+
     def check_usable(self) -> None:
         """Check that the folder has a run, is empty, or does not exist. Hidden files are ignored.
 

@@ -245,9 +245,7 @@ class ScoringRun:
         return manifest
 
     def _complete_manifest(self) -> Manifest:
-        manifest = self._folder.read_manifest()
-        if manifest is None:
-            raise OutputError(f"{self._folder.path} has no _run.json; name a folder that `undertone score --out` wrote")
+        manifest = self._folder.manifest()
         if not manifest.complete:
             raise OutputError(
                 f"the run in {self._folder.path} is not complete; run the same `undertone score` again: it continues the run "
