@@ -50,7 +50,7 @@ def find_base(base: str | None) -> Path:
         return Path(base)
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise CheckpointError(
-            f"--base {base!r} is invalid: use an existing folder or a hub id of the form owner/name, or {LARGE_BASE}"
+            f"--base {base!r} is invalid: use an existing folder, a hub id of the form owner/name, or {LARGE_BASE}"
         )
     # The import takes seconds and only a hub id needs it.
     from huggingface_hub import snapshot_download

@@ -26,7 +26,7 @@ from undertone_model.training import cross_entropy, initial_tensors
 
 @dataclass(frozen=True, slots=True)
 class UpperLayers:
-    """Hyperparameters. The defaults take about an hour of one core with AVX512-BF16.
+    """Hyperparameters. The defaults take about 45 minutes of one core with AVX512-BF16.
 
     The `layers` uppermost layers are trained, at most all. `goemotions` to `subtitles` are the
     shares of the examples of a data set that are used; the same texts are used in each epoch.

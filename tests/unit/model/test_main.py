@@ -140,6 +140,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--base has no effect with --random", "export", tmp_path, "--random", "minilm", "--base", tiny)
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
+    assert_fails(2, "--large needs --fiction (it is in", "train", "--goemotions", tmp_path, "--large")
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
     )

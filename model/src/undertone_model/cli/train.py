@@ -54,7 +54,7 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--large",
     is_flag=True,
-    help="Train the large model, in one stage: the upper layers of all-mpnet-base-v2. Needs all data sets.",
+    help="Train the large model, in one stage: the upper layers of all-mpnet-base-v2. Needs --fiction, --reman and --xed.",
 )
 @click.option("--without-stories", is_flag=True, help="Train on GoEmotions only, to measure the effect of all other texts.")
 @click.option(
@@ -98,7 +98,7 @@ def train(
         flag = "--first-stage-only" if first_stage_only else "--without-stories"
         refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed")
     else:
-        _check_second_stage({"fiction": fiction, "reman": reman, "xed": xed})
+        _check_places({"fiction": fiction, "reman": reman, "xed": xed}, large=large)
     with quiet_tensorflow():
         from undertone_model import pipeline
         from undertone_model.second_stage import SecondStage
@@ -129,9 +129,12 @@ def train(
     _print_table(result.evaluations)
 
 
-def _check_second_stage(places: dict[str, Path | None]) -> None:
+def _check_places(places: dict[str, Path | None], *, large: bool) -> None:
+    """Raises click.UsageError if a data set is missing."""
     if missing := next((name for name, place in places.items() if place is None), None):
         found = "it is in model/data/fiction" if missing == "fiction" else "model/CARD.md says where to download it"
+        if large:
+            raise click.UsageError(f"--large needs --{missing} ({found})")
         raise click.UsageError(f"the second stage needs --{missing} ({found}); --first-stage-only trains without it")
 
 
