@@ -76,7 +76,7 @@ class LoneSidecar:
         self.metrics_port = listening["metrics_port"]
 
     def metric(self, name: str) -> float:
-        """The value of a metric, named as on the metrics page with labels. 0 if it is absent."""
+        """The value of the metric with this name and labels, as /metrics names it. 0 if absent."""
         with urlopen(f"http://localhost:{self.metrics_port}/metrics") as reply:
             lines = reply.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))

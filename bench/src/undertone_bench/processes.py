@@ -78,7 +78,7 @@ def first_cpus(count: int) -> list[int]:
     """
     allowed = sorted(os.sched_getaffinity(0))
     if count > len(allowed):
-        raise BenchError(f"{count} CPUs are needed, but this process may use only {len(allowed)}: use a smaller number")
+        raise BenchError(f"{count} CPUs are needed, but this process may use only {len(allowed)}: lower --cpus or --pods")
     return allowed[:count]
 
 

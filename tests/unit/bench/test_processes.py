@@ -47,5 +47,5 @@ def test_too_few_free_ports_are_reported(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_more_cpus_than_this_process_has_are_reported() -> None:
     cpus = os.sched_getaffinity(0)
     assert set(first_cpus(len(cpus))) == cpus
-    with pytest.raises(BenchError, match=rf"may use only {len(cpus)}: use a smaller number"):
+    with pytest.raises(BenchError, match=rf"may use only {len(cpus)}: lower --cpus or --pods"):
         first_cpus(len(cpus) + 1)

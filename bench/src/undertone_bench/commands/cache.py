@@ -87,7 +87,7 @@ def cache(
     installed.
 
     All kinds get the same calls, one after the other. A share of the paragraphs repeats texts of
-    the same round, so that half of the repetitions reach another one of two sidecars.
+    the same round. With two sidecars, half of the repetitions reach the other sidecar.
     """
     texts, rng = [paragraph.text for paragraph in experiment.paragraphs(count)], random.Random(_SEED)
     numbers = itertools.count()

@@ -25,11 +25,13 @@ from undertone_bench.fleet_of_pods import PodFleet, planted_fleet, served_fleet
 from undertone_bench.fleet_prediction import predict
 from undertone_bench.options import experiment_options, progress, reporting, seconds_option
 from undertone_bench.other_programs import OtherPrograms
+from undertone_bench.processes import first_cpus
 from undertone_bench.report import Figure, Goal, MedianRange, Report, Table
 
 BENCHMARK: Final = "fleet-model"
 
 _PARAGRAPHS: Final = 2048
+_PODS: Final = (2, 3)
 _CALIBRATION_CALLS: Final = 40
 
 LOADS: Final[Mapping[str, Callable[[float], FleetLoad]]] = {
@@ -121,6 +123,7 @@ def fleet_model(
     else:
         reason = "has no effect with --model-server tensorflow, whose calls are measured: omit one of them"
         refuse_unused(reason, "call_seconds", "token_seconds", "calls")
+        first_cpus(max(counts or _PODS))  # before the first measurement
     longest = experiment.model.contract.max_tokens
     lengths = [min(length, longest) for length in experiment.distribution.sample(_PARAGRAPHS)]
     paragraphs = experiment.source.paragraphs(lengths)
@@ -132,7 +135,7 @@ def fleet_model(
     planted = _planted(experiment, call_seconds, token_seconds, calls, batch_tokens)
     mean = sum(sample.tokens) / len(sample.tokens)
     notes = []
-    for count in counts or (2, 3):
+    for count in counts or _PODS:
         others = OtherPrograms()
         with _fleet(experiment, model_server, planted, count) as fleet:
             calibration = _calibrated(experiment, fleet, planted, seconds) if fleet.model_servers else planted

@@ -84,7 +84,7 @@ Examples:
     "--resume",
     is_flag=True,
     help="Continue an interrupted run, or add setups to it: keep the trials of tune-MODEL-OBJECTIVE.jsonl in --output, "
-    "and do not repeat them. --model, --texts and --seconds must be the same.",
+    "and do not repeat them. --model, --texts and --seconds must be the same. Without it, the file is written anew.",
 )
 @click.option(
     "--max-other-cpus",
