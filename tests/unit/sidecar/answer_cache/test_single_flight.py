@@ -72,6 +72,15 @@ def test_equal_texts_of_a_call_are_scored_once(models: list[Model]) -> None:
     assert scorer.texts == ["a", "bb"]
 
 
+def test_calls_that_wait_do_not_queue_behind_each_other_when_the_version_is_replaced(models: list[Model]) -> None:
+    scorer = FakeClassifier(*models[:2])
+    ended = simulate(scorer, *(Call(["a", *("bb" for _ in range(number % 2))]) for number in range(20)))
+    for answer, seconds in ended:
+        assert isinstance(answer, Answer)
+        assert answer.model is models[1]
+        assert seconds <= 3
+
+
 @pytest.mark.parametrize("caller", ["", "other"])
 def test_equal_texts_of_concurrent_calls_are_scored_once(models: list[Model], caller: str) -> None:
     scorer = FakeClassifier(models[0])

@@ -250,9 +250,13 @@ class CachedClassifier:
             [call.paragraphs[place] for place in places], call.policy, call.deadline, call.lane, call.caller
         )
         is_replaced = answer.model is not call.model
-        if is_replaced and len(places) < call.distinct:
-            call.is_mixed = True
-            return
+        if is_replaced:
+            # No waiting call has use for these answers, nor for those of the next one.
+            for key in keys:
+                self._single_flight.finish(key, claim, None, separately=True)
+            if len(places) < call.distinct:
+                call.is_mixed = True
+                return
         call.model = answer.model
         call.add(answer.stages)
         for place, outcome in zip(invalid, answer.outcomes[len(keys) :], strict=True):
