@@ -13,7 +13,7 @@ from tests.chart.support.pods import find_container, inference_pod
 EGRESS = {"to": [{"podSelector": {"matchLabels": {"app": "redis"}}}], "ports": [{"port": 6379, "protocol": "TCP"}]}
 SECRETS: Mapping[str, Any] = {
     "passwordSecretName": "redis",
-    "passwordKey": "secret",
+    "passwordKey": "1",
     "caSecretName": "redis-ca",
     "clientSecretName": "redis-tls",
 }
@@ -37,7 +37,7 @@ def test_the_sidecars_get_the_url_the_secrets_and_the_way_to_redis(chart: Chart,
         assert volumes[name]["secretName"] == secret
         assert mounts[name]["readOnly"]
         files |= {f"{mounts[name]['mountPath']}/{item['path']}" for item in volumes[name]["items"]}
-    assert volumes["redis"]["items"] == [{"key": "secret", "path": "password"}]
+    assert volumes["redis"]["items"] == [{"key": "1", "path": "password"}]
     named = {name for name in options if name.rsplit("-", 1)[1] in ("file", "ca", "cert", "key")}
     assert {options[name] for name in named} == files
     for name in named:

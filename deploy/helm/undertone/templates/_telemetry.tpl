@@ -77,7 +77,7 @@ Argument: (dict "root" $ "component" "daily").
 {{- with .root.Values.telemetry.pushgateway }}
 - {name: UNDERTONE_PUSHGATEWAY, value: {{ . | quote }}}
 # The group of the metrics: jobs of releases with the same name in other namespaces have groups of their own.
-- {name: UNDERTONE_PUSHGATEWAY_NAMESPACE, value: {{ $.root.Release.Namespace }}}
+- {name: UNDERTONE_PUSHGATEWAY_NAMESPACE, value: {{ $.root.Release.Namespace | quote }}}
 {{- end }}
 {{- with include "undertone.telemetryEnv" (dict "root" .root "service" "undertone-job") }}
 {{ . }}

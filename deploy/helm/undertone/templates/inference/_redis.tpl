@@ -43,7 +43,7 @@
 - name: redis
   secret:
     secretName: {{ .passwordSecretName }}
-    items: [{key: {{ .passwordKey }}, path: password}]
+    items: [{key: {{ .passwordKey | quote }}, path: password}]
 {{- end }}
 {{- if and .url .caSecretName }}
 - name: redis-ca
