@@ -71,9 +71,9 @@ class RedisAnswered:
 class RedisFailed:
     """A command of the answer cache failed, or was not sent.
 
-    `operation` is "read" or "write". `reason` is "timeout", "connection", "refused" (an error of
-    Redis, such as a full memory), "paused" (not sent after failures) or "full" (too many writes
-    wait).
+    `operation` is "connect", "read" or "write". `reason` is "timeout", "connection", "refused" (an
+    error of Redis, such as a full memory), "paused" (not sent after failures) or "full" (too many
+    writes wait).
     """
 
     operation: str

@@ -36,10 +36,14 @@ class FakePipeline:
 
 
 class FakeRedis:
-    """Each command takes the next of `seconds`, or fails if that is None. The last one stays."""
+    """Each command takes the next of `seconds`, or fails if that is None. The last one stays.
+
+    `reply` replaces the values of all reads. They fail if it is an error.
+    """
 
     def __init__(self, *seconds: float | None) -> None:
         self.seconds = list(seconds)
+        self.reply: Any = None
         self.values: dict[bytes, bytes] = {}
         self.reads: list[int] = []
         self.pings = 0
@@ -56,6 +60,10 @@ class FakeRedis:
     async def mget(self, keys: Sequence[bytes]) -> list[bytes | None]:
         self.reads.append(len(keys))
         await self.command()
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        if self.reply is not None:
+            return cast("list[bytes | None]", self.reply)
         return [self.values.get(key) for key in keys]
 
     async def ping(self) -> None:
@@ -161,6 +169,62 @@ def test_a_slow_redis_is_not_read_after_three_late_answers() -> None:
         await answers.close()
 
     run(main())
+
+
+def test_a_redis_that_refuses_all_reads_is_tried_rarely() -> None:
+    """For example, its user may not use MGET, or it is a cluster. It answers each PING."""
+
+    async def main() -> None:
+        redis = FakeRedis(0.0)
+        redis.reply = ResponseError("NOPERM this user has no permissions to run the 'mget' command")
+        answers = answers_of(redis, [])
+        answers.start()
+        for _ in range(1000):
+            await asyncio.sleep(0.1)
+            assert await answers.read([key(0)]) is None
+        assert len(redis.reads) < 15
+        redis.reply = None
+        await asyncio.sleep(31)
+        assert await answers.read([key(0)]) == [None]
+        await answers.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("reply", [7, b"value", [], [b"value"], [b"value", 7], [b"value", ResponseError("ERR")]])
+def test_a_reply_that_is_no_list_of_the_values_is_a_failed_read(reply: object) -> None:
+    async def main() -> None:
+        redis, events = FakeRedis(0.0), list[Event]()
+        answers = answers_of(redis, events)
+        answers.start()
+        await asyncio.sleep(1)
+        redis.reply = reply
+        assert await answers.read([key(0), key(1)]) is None
+        assert RedisFailed("read", "refused") in events
+        redis.reply = None
+        await asyncio.sleep(1)
+        assert await answers.read([key(0), key(1)]) == [None, None]
+        await answers.close()
+
+    run(main())
+
+
+def test_an_error_that_repeats_the_password_is_logged_without_it(caplog: pytest.LogCaptureFixture) -> None:
+    """As Redis does if the command AUTH was renamed."""
+
+    async def main() -> None:
+        redis = FakeRedis(0.0)
+        redis.reply = ResponseError("unknown command 'AUTH', with args beginning with: 'secret-word' ")
+        answers = answers_of(redis, [])
+        answers.start()
+        await asyncio.sleep(1)
+        await answers.read([key(0)])
+        await asyncio.sleep(1)
+        await answers.close()
+
+    run(main())
+    assert "unknown command 'AUTH'" in caplog.text
+    assert "secret-word" not in caplog.text
 
 
 def test_answers_that_arrive_while_the_event_loop_is_busy_are_used() -> None:

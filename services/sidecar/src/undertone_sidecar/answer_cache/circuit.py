@@ -19,7 +19,7 @@ class Circuit:
         is_open: Whether commands must not be sent.
         pause: Seconds until the next trial if the circuit is open. It doubles with each failed
             trial and with each opening, and shrinks while commands are answered in time. At first,
-            and after a long time without problems, it is 0: a connection may just have been idle.
+            and after several answers in time, it is 0: a connection may just have been idle.
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,8 @@ class Circuit:
         self._late = 0
         if in_time:
             self.is_open = False
+            # Redis may answer trials and refuse all other commands.
+            self.pause = max(self.pause, _FIRST_PAUSE_SECONDS)
         else:
             self.pause = min(_LONGEST_PAUSE_SECONDS, max(_FIRST_PAUSE_SECONDS, 2 * self.pause))
 

@@ -5,15 +5,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from undertone_sidecar.answer_cache.circuit import Circuit
-from undertone_sidecar.answer_cache.redis_client import LONGEST_COMMAND_SECONDS, redis_client
+from undertone_sidecar.answer_cache.redis_client import LONGEST_COMMAND_SECONDS, error_text, redis_client
 from undertone_sidecar.answer_cache.settings import CacheSettings
 from undertone_sidecar.answer_cache.stopwatch import Stopwatch
 from undertone_sidecar.events import Listener, RedisAnswered, RedisFailed, ignore
@@ -136,6 +137,7 @@ class RedisAnswers:
 
     async def _read_all(self) -> None:
         """Reads for all requests, also for those that arrive meanwhile."""
+        requests: list[_Request] = []
         try:
             while self._requests and not self._circuit.is_open:
                 requests = self._next_requests()
@@ -144,7 +146,7 @@ class RedisAnswers:
                 keys = [PREFIX + key for keys, _ in requests for key in keys]
                 read = cast("Awaitable[list[bytes | None]]", self._reader.mget(keys))
                 with Stopwatch() as reading:
-                    values = await self._command("read", read)
+                    values = await self._command("read", read, partial(_are_values, count=len(keys)))
                 self._is_late = False
                 if values is None:
                     self._circuit.failed()
@@ -159,7 +161,7 @@ class RedisAnswers:
                 _answer(requests, values)
         finally:
             self._reading, self._is_late = None, False
-            requests, self._requests = self._requests, []
+            requests, self._requests = [*requests, *self._requests], []
             _answer(requests, None)
 
     def _next_requests(self) -> list[_Request]:
@@ -172,13 +174,17 @@ class RedisAnswers:
         requests, self._requests = self._requests[:taken], self._requests[taken:]
         return requests
 
-    async def _command(self, operation: str, command: Awaitable[_Result]) -> _Result | None:
-        """The result of a command. None if it failed."""
+    async def _command(
+        self, operation: str, command: Awaitable[_Result], is_valid: Callable[[_Result], bool]
+    ) -> _Result | None:
+        """The result of a command. None if it failed, or if its reply is no valid one."""
         started = self._clock()
         try:
             result = await command
+            if not is_valid(result):
+                raise InvalidResponse(f"the reply to a {operation} is not the one of a Redis")
         except Exception as error:  # The client also raises for an invalid reply.
-            self._problem = f"{type(error).__name__}: {error}"
+            self._problem = error_text(error)
             self._listener(RedisFailed(operation, _reason(error)))
             return None
         self._listener(RedisAnswered(operation, self._clock() - started))
@@ -216,7 +222,7 @@ class RedisAnswers:
                 with Stopwatch() as answering:
                     await self._reader.ping()
         except Exception as error:
-            self._problem = f"{type(error).__name__}: {error}"
+            self._problem = error_text(error)
             self._listener(RedisFailed("connect", _reason(error)))
             return False
         self._problem = f"a PING took longer than {self._timeout:g} s"
@@ -243,7 +249,7 @@ class RedisAnswers:
         pipeline = self._writer.pipeline(transaction=False)
         for key, value in values:
             pipeline.execute_command("SET", PREFIX + key, value, "PX", self._expire_milliseconds)
-        results: list[Any] | None = await self._command("write", pipeline.execute(raise_on_error=False))
+        results: list[Any] | None = await self._command("write", pipeline.execute(raise_on_error=False), _is_list)
         if results is None:
             return False
         refused = [result for result in results if isinstance(result, Exception)]
@@ -257,7 +263,16 @@ class RedisAnswers:
     def _log_refused(self, error: Exception) -> None:
         if not self._is_refusal_logged:
             self._is_refusal_logged = True
-            log.warning("Redis refuses answers (%s): no new answers are shared", error)
+            log.warning("Redis refuses answers (%s): no new answers are shared", error_text(error))
+
+
+def _is_list(reply: object) -> bool:
+    return isinstance(reply, list)
+
+
+def _are_values(reply: object, count: int) -> bool:
+    """Whether a reply has the values of so many keys."""
+    return isinstance(reply, list) and len(reply) == count and all(isinstance(each, bytes | None) for each in reply)
 
 
 def _reason(error: Exception) -> str:

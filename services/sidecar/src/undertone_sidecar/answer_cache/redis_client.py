@@ -1,10 +1,11 @@
 """A client of Redis for the settings of the answer cache."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from ssl import TLSVersion
-from typing import Final
+from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
@@ -31,13 +32,21 @@ class _Password(CredentialProvider):
         return self.get_credentials()
 
 
+class _Tls(SSLConnection):
+    """Reads the certificates for each connection, so that changed files need no restart."""
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        self.ssl_context.context = None
+        return super()._connection_arguments()
+
+
 def redis_client(settings: CacheSettings) -> Redis:
     """A client with one connection, which it opens at the first command. It repeats no command."""
     address = redis_address(settings.cache_redis)
     provider = None
     if settings.cache_redis_password or settings.cache_redis_password_file:
         provider = _Password(address.username, settings.cache_redis_password, settings.cache_redis_password_file)
-    return Redis(
+    client = Redis(
         host=address.host,
         port=address.port,
         db=address.database,
@@ -54,6 +63,17 @@ def redis_client(settings: CacheSettings) -> Redis:
         # The third version of the protocol adds nothing here, and announces maintenance.
         protocol=2,
     )
+    if address.tls:
+        client.connection_pool.connection_class = _Tls
+    return client
+
+
+def error_text(error: Exception) -> str:
+    """An error of a command without the arguments of the command.
+
+    Redis repeats them for a command that it does not know: those of AUTH are the password.
+    """
+    return f"{type(error).__name__}: {error}".partition(", with args")[0]
 
 
 def _path(path: Path | None) -> str | None:

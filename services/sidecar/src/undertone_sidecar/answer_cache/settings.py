@@ -39,15 +39,17 @@ def redis_address(url: str) -> RedisAddress:
         parts = urlsplit(url)
         port = parts.port or _PORT
     except ValueError:
-        # With @, a part of the URL can be a password.
-        raise ValueError(f"{'the URL' if '@' in url else repr(url)} is invalid: {form}") from None
+        # With one of these, a part of the URL can be a password.
+        raise ValueError(f"{'the URL' if set(url) & set('@?#') else repr(url)} is invalid: {form}") from None
     if parts.password is not None:
         raise ValueError(
             "the URL contains a password, which process lists show: use --cache-redis-password-file or the environment "
             "variable UNDERTONE_CACHE_REDIS_PASSWORD"
         )
+    if parts.query or parts.fragment:
+        raise ValueError(f"the URL has a part after ? or #, which may be a password: {form}")
     database = parts.path.removeprefix("/") or "0"
-    if parts.scheme not in _SCHEMES or not parts.hostname or not database.isdecimal() or parts.query or parts.fragment:
+    if parts.scheme not in _SCHEMES or not parts.hostname or not database.isdecimal():
         raise ValueError(f"{url!r} is invalid: {form}")
     username = unquote(parts.username) if parts.username else None
     return RedisAddress(parts.hostname, port, int(database), username, _SCHEMES[parts.scheme])
