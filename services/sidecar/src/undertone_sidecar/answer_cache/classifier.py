@@ -251,7 +251,7 @@ class CachedClassifier:
         )
         is_replaced = answer.model is not call.model
         if is_replaced:
-            # No waiting call has use for these answers, nor for those of the next one.
+            # The answers are of another model than that of the waiting calls.
             for key in keys:
                 self._single_flight.finish(key, claim, None, separately=True)
             if len(places) < call.distinct:

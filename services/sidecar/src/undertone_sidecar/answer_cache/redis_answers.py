@@ -177,12 +177,12 @@ class RedisAnswers:
     async def _command(
         self, operation: str, command: Awaitable[_Result], is_valid: Callable[[_Result], bool]
     ) -> _Result | None:
-        """The result of a command. None if it failed, or if its reply is no valid one."""
+        """The result of a command. None if it failed, or if its reply is invalid."""
         started = self._clock()
         try:
             result = await command
             if not is_valid(result):
-                raise InvalidResponse(f"the reply to a {operation} is not the one of a Redis")
+                raise InvalidResponse(f"the reply to a {operation} is not a reply of Redis: check the address in --cache-redis")
         except Exception as error:  # The client also raises for an invalid reply.
             self._problem = error_text(error)
             self._listener(RedisFailed(operation, _reason(error)))
@@ -271,7 +271,7 @@ def _is_list(reply: object) -> bool:
 
 
 def _are_values(reply: object, count: int) -> bool:
-    """Whether a reply has the values of so many keys."""
+    """Whether a reply has the values of `count` keys."""
     return isinstance(reply, list) and len(reply) == count and all(isinstance(each, bytes | None) for each in reply)
 
 
