@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 from undertone_model.data import PACKAGED_STORIES
 
-from undertone_bench.errors import BenchError
 from undertone_bench.options import progress, reporting
 from undertone_bench.report import Report, Table
 
@@ -37,7 +36,7 @@ def precision(only: Sequence[str], base: str | None, sample: Path) -> Report:
 
     if unknown := set(only) - set(rounding.NAMES):
         choices = "\n  ".join(rounding.NAMES)
-        raise BenchError(f"--only '{', '.join(sorted(unknown))}' is invalid: use one of\n  {choices}")
+        raise click.UsageError(f"--only {min(unknown)!r} is invalid: use one of\n  {choices}")
     names = list(only or rounding.NAMES)
     rows = []
     for name, row in zip(names, rounding.compare(names, base, sample), strict=True):
