@@ -72,6 +72,7 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_commands() -> None:
             ["fleet-model", "--model-server", "tensorflow", "--calls", "1"],
             "--calls has no effect with --model-server tensorflow",
         ),
+        (["fleet-model", "--model-server", "tensorflow", "--pods", "1", "--pods", "9999"], "9999 CPUs are needed, but"),
         (["simulation", "ready", "--calibration", "nope"], "--calibration: there is no calibration 'nope'"),
         (["spark", "--target", "no port", "--variants", "asyncio"], "target 'no port' is invalid: give host:port"),
     ],
