@@ -65,16 +65,20 @@ def augment(text: str, random: np.random.Generator) -> str:
     """The text with other names, and mostly with one more change: no punctuation, no quotation
     marks, or typos. A change that does not apply leaves the text as it is.
     """
-    substitutes = [invent_name(random) for _ in range(40)] if random.random() < INVENTED_SHARE else TRAINING_NAMES
-    text = swap_names(text, random, substitutes) or text
-    if random.random() < MENTIONS_SHARE:
-        text = swap_mentions(text, random, substitutes)
+    text = swap_all_names(text, random)
     change = random.choice(4, p=(0.45, 0.15, 0.3, 0.1))
     if change == 0:
         return drop_punctuation(text, random) or text
     if change == 1:
         return drop_quotes(text, random) or text
     return (add_typos(text, random) or text) if change == 2 else text
+
+
+def swap_all_names(text: str, random: np.random.Generator) -> str:
+    """The text with other names, which are in no suite, or invented."""
+    substitutes = [invent_name(random) for _ in range(40)] if random.random() < INVENTED_SHARE else TRAINING_NAMES
+    text = swap_names(text, random, substitutes) or text
+    return swap_mentions(text, random, substitutes) if random.random() < MENTIONS_SHARE else text
 
 
 def swap_mentions(text: str, random: np.random.Generator, substitutes: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from undertone_model.serving import matrix_dtype
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Recipe
-from undertone_model.training_sets import TrainingSets
+from undertone_model.training_sets import TrainingSets, soften
 from undertone_model.upper_layers import UpperLayers
 
 UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)
@@ -201,6 +201,9 @@ def _second_stage(
     def adapters(tensors: NamedArrays) -> Adapters:
         return replace(record, tensors=round_to_half(tensors)[1])
 
+    if recipe.retention:
+        answers = UNCALIBRATED.probabilities(_predict_logits(encoder, start.tensors, datasets["goemotions"]))
+        datasets = {**datasets, "goemotions": soften(datasets["goemotions"], answers, recipe.retention)}
     tensors = second_stage.train(
         encoder.weights,
         encoder.architecture,

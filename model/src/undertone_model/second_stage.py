@@ -1,37 +1,50 @@
 """The second stage of training: adapters that stage 1 trained learn from several kinds of fiction.
 
-Every step has pairs of a text and a changed copy (`augmentation`). Both have the same target, and
-the divergence of the two answers is part of the loss, so that names, punctuation and typos do not
-move a label. Matrix products with frozen weights are computed in bfloat16.
+Every batch has pairs. Most are a text and a changed copy (`augmentation`) with the same target; the
+divergence of the two answers is part of the loss, so that names, punctuation and typos do not move
+a label. Others are an emotion and its negation (`negation`), or two short texts. Matrix products
+with frozen weights are computed in bfloat16.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from undertone_model import encoder
+from undertone_model import encoder, negation
 from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
-from undertone_model.augmentation import augment
+from undertone_model.augmentation import augment, swap_all_names
 from undertone_model.batches import encode, make_batches, pad_batch
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
 from undertone_model.training import cross_entropy
 
+UNPAIRED: Final = ("goemotions", "subtitles")
+"""Data sets of many short texts, whose texts have no copy."""
+
+NAMES_SHARE: Final = 0.5
+"""Share of the pairs whose first text has other names, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class SecondStage:
     """Hyperparameters. The defaults are those of the packaged adapters.
 
-    `goemotions` to `subtitles` are the mean numbers of pairs in an epoch of each example of a data
+    `goemotions` to `subtitles` are the mean numbers of views in an epoch of each example of a data
     set: 1.5 means that half of the examples occur twice. The examples are drawn again for each
-    epoch, and changed again. `consistency` is the weight of the divergence in the loss.
-    `tokens_per_batch` includes padding. The other fields are those of the first stage.
+    epoch, and changed again; rare emotions are drawn more often from the data sets in UNPAIRED.
+    `negations` is the number of pairs of an emotion and its negation in an epoch (`negation`).
+
+    `consistency` is the weight of the divergence in the loss. `retention` is the share of the
+    answers of the first stage in the targets of GoEmotions (learning without forgetting, Li and
+    Hoiem, 2016). `tokens_per_batch` includes padding. The other fields are those of the first
+    stage.
     """
 
     seed: int = 20211
@@ -40,17 +53,19 @@ class SecondStage:
     weight_decay: float = 0.01
     warmup: float = 0.06
     dropout: float = 0.1
-    label_smoothing: float = 0.05
-    consistency: float = 1.0
+    label_smoothing: float = 0.1
+    consistency: float = 2.0
     tokens_per_batch: int = 1024
     max_tokens: int = 192
-    goemotions: float = 0.2
-    stories: float = 1.0
-    fiction: float = 1.0
-    short_texts: float = 2.0
+    goemotions: float = 0.35
+    stories: float = 0.6
+    fiction: float = 0.9
+    short_texts: float = 1.5
     sentences: float = 2.0
     passages: float = 0.5
-    subtitles: float = 0.3
+    subtitles: float = 0.4
+    negations: int = 2000
+    retention: float = 0.7
 
     def views(self, name: str) -> float:
         """Number of pairs in an epoch of each example of the data set `name`."""
@@ -101,15 +116,16 @@ def train(
     )
 
 
-def pair_loss(scores: tf.Tensor, target: tf.Tensor, consistency: float) -> tf.Tensor:
-    """Mean cross-entropy of all rows, and `consistency` times the mean divergence of the pairs.
+def pair_loss(scores: tf.Tensor, targets: tf.Tensor, consistency: float) -> tf.Tensor:
+    """Mean cross-entropy of all rows, and `consistency` times the mean divergence of the copies.
 
-    The divergence is the mean of the Kullback-Leibler divergences in both directions.
+    The last column of `targets` is 1 for a pair of copies. The divergence is the mean of the
+    Kullback-Leibler divergences in both directions.
     """
-    loss = cross_entropy(scores, target)
+    loss = cross_entropy(scores, targets[:, :-1])
     first, second = (tf.nn.log_softmax(half) for half in tf.split(scores, 2))
     divergence = tf.reduce_sum((tf.exp(first) - tf.exp(second)) * (first - second), axis=-1) / 2
-    return loss + consistency * tf.reduce_mean(divergence)
+    return loss + consistency * tf.reduce_mean(divergence * tf.split(targets[:, -1], 2)[0])
 
 
 def mixed_dense(weights: Mapping[str, tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
@@ -128,24 +144,56 @@ def mixed_dense(weights: Mapping[str, tf.Tensor], name: str, x: tf.Tensor) -> tf
 def epoch_batches(
     tokenizer: Tokenizer, datasets: Mapping[str, Sequence[Example]], recipe: SecondStage, random: np.random.Generator
 ) -> Iterator[TrainingBatch]:
-    """The batches of one epoch in random order. The first half of the rows of a batch are texts,
-    the second half their changed copies.
+    """The batches of one epoch in random order, whose rows are pairs: the second half of the rows
+    of a batch belongs to the first half.
     """
-    examples = [
-        examples[row] for name, examples in datasets.items() for row in draw(len(examples), recipe.views(name), random).tolist()
-    ]
-    texts = [example.text for example in examples]
-    changed = [augment(text, random) for text in texts]
-    ids = encode(tokenizer, [*texts, *changed], recipe.max_tokens)
-    longest = [max(pair, key=len) for pair in zip(ids[: len(texts)], ids[len(texts) :], strict=True)]
-    targets = np.array([example.target for example in examples], np.float32)
-    targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
+    pairs = [pair for name, examples in datasets.items() for pair in _pairs(name, examples, recipe, random)]
+    rewritten = [pair for example in datasets.get("subtitles", ()) if (pair := negation.rewrite(example))]
+    contrasts = negation.contrast_pairs(recipe.negations, rewritten, random)
+    pairs += [(pair.affirmed, pair.negated, False) for pair in contrasts]
+    first, second, copies = zip(*pairs, strict=True)
+    ids = encode(tokenizer, [example.text for example in (*first, *second)], recipe.max_tokens)
+    longest = [max(pair, key=len) for pair in zip(ids[: len(pairs)], ids[len(pairs) :], strict=True)]
+    shares = np.array([example.target for example in (*first, *second)], np.float32)
+    shares = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
+    targets = np.column_stack([shares, np.array([*copies, *copies], np.float32)])
     for batch in make_batches(longest, recipe.tokens_per_batch // 2, None, random):
-        rows = np.concatenate([batch.rows, batch.rows + len(texts)])
-        yield TrainingBatch(pad_batch(ids, rows.tolist()), np.tile(targets[batch.rows], (2, 1)))
+        rows = np.concatenate([batch.rows, batch.rows + len(pairs)])
+        yield TrainingBatch(pad_batch(ids, rows.tolist()), targets[rows])
 
 
-def draw(rows: int, views: float, random: np.random.Generator) -> NDArray[np.int64]:
-    """Indices of `rows` rows, of which each occurs `views` times on average."""
-    whole, rest = int(views), views - int(views)
-    return np.concatenate([np.tile(np.arange(rows), whole), random.permutation(rows)[: round(rest * rows)]])
+def _pairs(
+    name: str, examples: Sequence[Example], recipe: SecondStage, random: np.random.Generator
+) -> Iterator[tuple[Example, Example, bool]]:
+    """Pairs of examples, and whether they are copies of the same text.
+
+    An example of UNPAIRED has another example of about the same length as its partner.
+    """
+    if name not in UNPAIRED:
+        for row in draw(np.full(len(examples), recipe.views(name)), random).tolist():
+            example = examples[row]
+            text = swap_all_names(example.text, random) if random.random() < NAMES_SHARE else example.text
+            yield Example(text, example.target), Example(augment(example.text, random), example.target), True
+        return
+    rows = draw(recipe.views(name) * balance(examples), random)
+    order = rows[np.argsort([len(examples[row].text) for row in rows.tolist()], kind="stable")]
+    for first, second in zip(order[::2].tolist(), order[1::2].tolist(), strict=False):
+        pair = (examples[first], examples[second])
+        changed = [Example(augment(one.text, random), one.target) if random.random() < 0.5 else one for one in pair]
+        yield changed[0], changed[1], False
+
+
+def balance(examples: Sequence[Example]) -> NDArray[np.float64]:
+    """Weights of the examples with mean 1, which are inverse to the square root of the number of
+    examples with the same emotion.
+    """
+    labels = np.array([example.label for example in examples], np.int64)
+    weights = np.asarray(np.bincount(labels, minlength=len(EMOTIONS))[labels], np.float64) ** -0.5
+    return weights / (weights.mean() if len(weights) else 1.0)
+
+
+def draw(views: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of rows in random order, of which each occurs `views` times, rounded up or down."""
+    order = random.permutation(len(views))
+    ends = np.floor(np.concatenate([[0.0], np.cumsum(views[order])]) + random.random()).astype(np.int64)
+    return np.repeat(order, np.diff(ends))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from undertone_model.corpora import reman, xed
 from undertone_model.corpora.plutchik import PLUTCHIK
 from undertone_model.data import Dataset, Example, Split, load_goemotions, load_stories
@@ -110,6 +113,17 @@ def load_passages(path: Path, split: Split) -> Dataset:
 def load_subtitles(path: Path, split: Split) -> Dataset:
     """The lines of XED. Several emotions have equal shares."""
     return Dataset(f"xed/{split}", "CC-BY-4.0", _sha256(path), tuple(_examples(xed.read(path, split))))
+
+
+def soften(dataset: Dataset, probabilities: NDArray[np.float64], share: float) -> Dataset:
+    """The data set with targets that have `share` of the `probabilities` [rows, labels], and the
+    rest of the labels.
+    """
+    examples = (
+        Example(example.text, tuple(((1 - share) * np.array(example.target) + share * row).tolist()))
+        for example, row in zip(dataset.examples, probabilities, strict=True)
+    )
+    return Dataset(dataset.name, dataset.license, dataset.sha256, tuple(examples))
 
 
 def _examples(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Example]:

@@ -27,6 +27,7 @@ RECIPE = SecondStage(
     tokens_per_batch=64,
     stories=2,
     fiction=1,
+    negations=0,
     label_smoothing=0,
 )
 VIEWS = {"stories": 2.0, "fiction": 1.0}
@@ -104,37 +105,63 @@ def test_batches_have_pairs_with_equal_targets(tiny: Path) -> None:
     for batch in second_stage.epoch_batches(tokenizer, DATASETS, RECIPE, random):
         half = len(batch.targets) // 2
         np.testing.assert_array_equal(batch.targets[:half], batch.targets[half:])
+        assert (batch.targets[:, -1] == 1).all()
         assert batch.tokens.input_ids.size <= RECIPE.tokens_per_batch
         rows += half
     assert rows == sum(len(examples) * VIEWS[name] for name, examples in DATASETS.items())
 
 
+def test_comments_and_negations_are_pairs_of_different_texts(tiny: Path) -> None:
+    comments = DATASETS["stories"] * 5
+    recipe = SecondStage(goemotions=1, negations=30, label_smoothing=0)
+    batches = second_stage.epoch_batches(
+        load_checkpoint(tiny).tokenizer, {"goemotions": comments}, recipe, np.random.default_rng(1)
+    )
+    targets = np.concatenate([batch.targets for batch in batches])
+    assert len(targets) == len(comments) + 2 * recipe.negations
+    assert not targets[:, -1].any()
+
+
 def test_label_smoothing_keeps_the_sum(tiny: Path) -> None:
-    recipe = SecondStage(label_smoothing=0.09, stories=1, fiction=0)
+    recipe = SecondStage(label_smoothing=0.09, stories=1, fiction=0, negations=0)
     (batch, *_) = second_stage.epoch_batches(load_checkpoint(tiny).tokenizer, DATASETS, recipe, np.random.default_rng(1))
-    np.testing.assert_allclose(batch.targets.sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(batch.targets.min(axis=1), 0.01, rtol=1e-5)
+    shares = batch.targets[:, :-1]
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(shares.min(axis=1), 0.01, rtol=1e-5)
 
 
-@given(st.integers(0, 50), st.floats(0, 3), st.integers(0, 99))
-def test_every_row_is_drawn_equally_often_up_to_one(rows: int, views: float, seed: int) -> None:
-    drawn = second_stage.draw(rows, views, np.random.default_rng(seed))
-    counts = np.bincount(drawn, minlength=rows)
-    assert set(counts.tolist()) <= {int(views), int(views) + 1}
-    assert abs(len(drawn) - rows * views) <= 0.5 + 1e-9
+@given(st.lists(st.floats(0, 3), max_size=30), st.integers(0, 99))
+def test_every_row_is_drawn_as_often_as_its_views_up_to_one(views: list[float], seed: int) -> None:
+    drawn = second_stage.draw(np.array(views, np.float64), np.random.default_rng(seed))
+    counts = np.bincount(drawn, minlength=len(views))
+    assert np.all(abs(counts - np.array(views)) < 1 + 1e-6)
+    assert abs(len(drawn) - sum(views)) < 1 + 1e-6
+
+
+def test_rare_emotions_have_more_views() -> None:
+    weights = second_stage.balance([*[example("a", "joy")] * 90, *[example("b", "fear")] * 10])
+    assert weights.mean() == pytest.approx(1)
+    assert weights[-1] / weights[0] == pytest.approx(3)
 
 
 def test_loss_is_the_cross_entropy_of_equal_answers() -> None:
     scores = tf.constant([[2.0, 0.0], [2.0, 0.0]])
-    target = tf.constant([[1.0, 0.0], [1.0, 0.0]])
+    target = tf.constant([[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])
     expected = float(np.log(1 + np.exp(-2.0)))
     assert float(second_stage.pair_loss(scores, target, consistency=5.0)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_divergence_of_a_pair_is_part_of_the_loss() -> None:
     scores = tf.constant([[2.0, 0.0], [0.0, 2.0]])
-    target = tf.constant([[0.5, 0.5], [0.5, 0.5]])
+    target = tf.constant([[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]])
     p = 1 / (1 + np.exp(-2.0))
     divergence = (2 * p - 1) * 2.0
     losses = [float(second_stage.pair_loss(scores, target, consistency)) for consistency in (0.0, 1.5)]
     assert losses[1] - losses[0] == pytest.approx(1.5 * divergence, abs=1e-5)
+
+
+def test_divergence_of_different_texts_is_not_part_of_the_loss() -> None:
+    scores = tf.constant([[2.0, 0.0], [0.0, 2.0]])
+    target = tf.constant([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
+    losses = {float(second_stage.pair_loss(scores, target, consistency)) for consistency in (0.0, 1.5)}
+    assert len(losses) == 1

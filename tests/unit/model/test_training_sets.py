@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from undertone_model.corpora import read_test_set
 from undertone_model.corpora.splits import split_of_author, split_of_line
-from undertone_model.data import PACKAGED_STORIES, Split
+from undertone_model.data import PACKAGED_STORIES, Dataset, Example, Split
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
-from undertone_model.training_sets import TrainingSets, load_fiction, load_passages, load_sentences, load_subtitles
+from undertone_model.training_sets import TrainingSets, load_fiction, load_passages, load_sentences, load_subtitles, soften
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 FICTION = Path(__file__).parents[3] / "model" / "data" / "fiction"
@@ -105,6 +105,16 @@ def test_our_texts_have_distributions_and_short_texts_are_a_set_of_their_own(spl
         assert sum(example.target) == pytest.approx(1), example.text
     words = [np.mean([len(example.text.split()) for example in examples]) for examples in (paragraphs, short_texts)]
     assert words[0] > 2 * words[1]
+
+
+def test_softened_targets_join_labels_and_answers() -> None:
+    target = tuple(float(name == "fear") for name in EMOTIONS)
+    answers = np.full((1, len(EMOTIONS)), 1 / len(EMOTIONS))
+    (example,) = soften(Dataset("a", "b", "c", (Example("text", target),)), answers, 0.45).examples
+    assert example.text == "text"
+    assert sum(example.target) == pytest.approx(1)
+    assert example.target[EMOTIONS.index("fear")] == pytest.approx(0.55 + 0.05)
+    assert min(example.target) == pytest.approx(0.05)
 
 
 def test_errors_name_the_line_and_the_place(tmp_path: Path) -> None:
