@@ -9,7 +9,6 @@ alone does not decide.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from undertone_model.data import Example
 from undertone_model.emotion_words import WORDS, EmotionWords
 from undertone_model.emotions import EMOTIONS
 from undertone_model.negation_patterns import ACTIONS, ADJECTIVE, CAUSED, CAUSES, NOUN, PEOPLE, PERSONS, PLACES, VERB, Person
+from undertone_model.text_pairs import Pair
 
 NEGATED: Final = {
     "joy": {"sadness": 0.65, "neutral": 0.25, "anger": 0.1},
@@ -34,14 +34,6 @@ NEGATED: Final = {
 
 LONGEST: Final = 16
 """Words of the longest text that is rewritten. In a longer text, other words have the emotion."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A text with an emotion, and the text in which the emotion is negated."""
-
-    affirmed: Example
-    negated: Example
 
 
 def contrast_pairs(count: int, rewritten: Sequence[Pair], random: np.random.Generator) -> list[Pair]:
@@ -66,7 +58,7 @@ def make_pair(emotion: str, random: np.random.Generator) -> Pair:
         affirmed, negated = (f"{action} {text.format(**values)}" for text in pattern)
     else:
         affirmed, negated = (f"{text.format(**values)} {action}".rstrip() for text in pattern)
-    return Pair(Example(affirmed, target({emotion: 1.0})), Example(negated, target(NEGATED[emotion])))
+    return Pair(Example(affirmed, target({emotion: 1.0})), Example(negated, target(NEGATED[emotion])), copies=False)
 
 
 def rewrite(example: Example) -> Pair | None:
@@ -81,7 +73,7 @@ def rewrite(example: Example) -> Pair | None:
     if _NEGATION.search(example.text):
         return None
     negated, changes = _NAMED[emotion].subn(r"\1 not\2", example.text, count=1)
-    return Pair(example, Example(negated, target(NEGATED[emotion]))) if changes else None
+    return Pair(example, Example(negated, target(NEGATED[emotion])), copies=False) if changes else None
 
 
 def target(shares: dict[str, float]) -> tuple[float, ...]:

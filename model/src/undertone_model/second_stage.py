@@ -19,11 +19,10 @@ from undertone_model import encoder, negation
 from undertone_model.architecture import Architecture
 from undertone_model.arrays import NamedArrays
 from undertone_model.augmentation import augment, swap_all_names
-from undertone_model.batches import encode, make_batches, pad_batch
+from undertone_model.batches import encode
 from undertone_model.data import Example
-from undertone_model.emotions import EMOTIONS
 from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
-from undertone_model.training import cross_entropy
+from undertone_model.text_pairs import Pair, label_weights, pair_batches, pair_loss, pair_targets
 
 UNPAIRED: Final = ("goemotions", "subtitles")
 """Data sets of many short texts, whose texts have no copy."""
@@ -116,18 +115,6 @@ def train(
     )
 
 
-def pair_loss(scores: tf.Tensor, targets: tf.Tensor, consistency: float) -> tf.Tensor:
-    """Mean cross-entropy of all rows, and `consistency` times the mean divergence of the copies.
-
-    The last column of `targets` is 1 for a pair of copies. The divergence is the mean of the
-    Kullback-Leibler divergences in both directions.
-    """
-    loss = cross_entropy(scores, targets[:, :-1])
-    first, second = (tf.nn.log_softmax(half) for half in tf.split(scores, 2))
-    divergence = tf.reduce_sum((tf.exp(first) - tf.exp(second)) * (first - second), axis=-1) / 2
-    return loss + consistency * tf.reduce_mean(divergence * tf.split(targets[:, -1], 2)[0])
-
-
 def mixed_dense(weights: Mapping[str, tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
     """Linear layer from x [rows, in] to [rows, out] in float32, whose products are in the dtype of
     the weight.
@@ -149,47 +136,29 @@ def epoch_batches(
     """
     pairs = [pair for name, examples in datasets.items() for pair in _pairs(name, examples, recipe, random)]
     rewritten = [pair for example in datasets.get("subtitles", ()) if (pair := negation.rewrite(example))]
-    contrasts = negation.contrast_pairs(recipe.negations, rewritten, random)
-    pairs += [(pair.affirmed, pair.negated, False) for pair in contrasts]
-    first, second, copies = zip(*pairs, strict=True)
-    ids = encode(tokenizer, [example.text for example in (*first, *second)], recipe.max_tokens)
-    longest = [max(pair, key=len) for pair in zip(ids[: len(pairs)], ids[len(pairs) :], strict=True)]
-    shares = np.array([example.target for example in (*first, *second)], np.float32)
-    shares = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(EMOTIONS)
-    targets = np.column_stack([shares, np.array([*copies, *copies], np.float32)])
-    for batch in make_batches(longest, recipe.tokens_per_batch // 2, None, random):
-        rows = np.concatenate([batch.rows, batch.rows + len(pairs)])
-        yield TrainingBatch(pad_batch(ids, rows.tolist()), targets[rows])
+    pairs += negation.contrast_pairs(recipe.negations, rewritten, random)
+    texts = [*(pair.first.text for pair in pairs), *(pair.second.text for pair in pairs)]
+    targets = pair_targets(pairs, recipe.label_smoothing)
+    return pair_batches(encode(tokenizer, texts, recipe.max_tokens), targets, recipe.tokens_per_batch, random)
 
 
-def _pairs(
-    name: str, examples: Sequence[Example], recipe: SecondStage, random: np.random.Generator
-) -> Iterator[tuple[Example, Example, bool]]:
-    """Pairs of examples, and whether they are copies of the same text.
-
-    An example of UNPAIRED has another example of about the same length as its partner.
-    """
+def _pairs(name: str, examples: Sequence[Example], recipe: SecondStage, random: np.random.Generator) -> Iterator[Pair]:
+    """Pairs of a text and its copy, or of two texts of similar length for UNPAIRED."""
     if name not in UNPAIRED:
         for row in draw(np.full(len(examples), recipe.views(name)), random).tolist():
             example = examples[row]
             text = swap_all_names(example.text, random) if random.random() < NAMES_SHARE else example.text
-            yield Example(text, example.target), Example(augment(example.text, random), example.target), True
+            copy = Example(augment(example.text, random), example.target)
+            yield Pair(Example(text, example.target), copy, copies=True)
         return
-    rows = draw(recipe.views(name) * balance(examples), random)
+    # Emotions of few examples have more views.
+    views = recipe.views(name) * label_weights(examples) * len(examples) if examples else np.zeros(0)
+    rows = draw(views, random)
     order = rows[np.argsort([len(examples[row].text) for row in rows.tolist()], kind="stable")]
     for first, second in zip(order[::2].tolist(), order[1::2].tolist(), strict=False):
-        pair = (examples[first], examples[second])
-        changed = [Example(augment(one.text, random), one.target) if random.random() < 0.5 else one for one in pair]
-        yield changed[0], changed[1], False
-
-
-def balance(examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Weights of the examples with mean 1, which are inverse to the square root of the number of
-    examples with the same emotion.
-    """
-    labels = np.array([example.label for example in examples], np.int64)
-    weights = np.asarray(np.bincount(labels, minlength=len(EMOTIONS))[labels], np.float64) ** -0.5
-    return weights / (weights.mean() if len(weights) else 1.0)
+        texts = (examples[first], examples[second])
+        changed = [Example(augment(one.text, random), one.target) if random.random() < 0.5 else one for one in texts]
+        yield Pair(changed[0], changed[1], copies=False)
 
 
 def draw(views: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from undertone_model.augmentation import augment
@@ -12,6 +13,7 @@ from undertone_model.batches import make_batches, pad_batch
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 from undertone_model.optimization import TrainingBatch
+from undertone_model.training import cross_entropy
 
 COPIED: Final = ("stories", "fiction", "short_texts", "sentences")
 """Data sets of which some texts have a changed copy."""
@@ -93,3 +95,15 @@ def pair_batches(
     for batch in make_batches(longest, tokens_per_batch // 2, None, random):
         rows = np.concatenate([batch.rows, batch.rows + pairs])
         yield TrainingBatch(pad_batch(ids, rows.tolist()), targets[rows])
+
+
+def pair_loss(scores: tf.Tensor, targets: tf.Tensor, consistency: float) -> tf.Tensor:
+    """Mean cross-entropy of all rows, and `consistency` times the mean divergence of the copies.
+
+    The divergence is the mean of the Kullback-Leibler divergences in both directions. `targets` are
+    those of `pair_targets`.
+    """
+    first, second = (tf.nn.log_softmax(half) for half in tf.split(scores, 2))
+    divergence = tf.reduce_sum((tf.exp(first) - tf.exp(second)) * (first - second), axis=-1) / 2
+    copies = tf.split(targets[:, -1], 2)[0]
+    return cross_entropy(scores, targets[:, :-1]) + consistency * tf.reduce_mean(divergence * copies)

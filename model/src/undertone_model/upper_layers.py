@@ -20,8 +20,8 @@ from undertone_model.batches import encode, make_batches
 from undertone_model.data import Example
 from undertone_model.optimization import Progress, make_optimizer, optimize, split_weights
 from undertone_model.second_stage import mixed_dense
-from undertone_model.text_pairs import make_pairs, pair_batches, pair_targets
-from undertone_model.training import cross_entropy, initial_tensors
+from undertone_model.text_pairs import make_pairs, pair_batches, pair_loss, pair_targets
+from undertone_model.training import initial_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,6 @@ def train(
         checkpoint,
         checkpoint_steps,
     )
-
-
-def pair_loss(scores: tf.Tensor, targets: tf.Tensor, consistency: float) -> tf.Tensor:
-    """Mean cross-entropy of all rows, and `consistency` times the mean divergence of the copies.
-
-    The divergence is the mean of the Kullback-Leibler divergences in both directions. `targets` are
-    those of `pair_targets`.
-    """
-    first, second = (tf.nn.log_softmax(half) for half in tf.split(scores, 2))
-    divergence = tf.reduce_sum((tf.exp(first) - tf.exp(second)) * (first - second), axis=-1) / 2
-    copies = tf.split(targets[:, -1], 2)[0]
-    return cross_entropy(scores, targets[:, :-1]) + consistency * tf.reduce_mean(divergence * copies)
 
 
 def lower_states(

@@ -26,18 +26,18 @@ def example(text: str, emotion: str) -> Example:
 @given(st.sampled_from(sorted(negation.NEGATED)), st.integers(0, 10_000))
 def test_a_pair_has_an_emotion_and_a_negation_of_the_same_words(emotion: str, seed: int) -> None:
     pair = negation.make_pair(emotion, np.random.default_rng(seed))
-    assert pair.affirmed.target == negation.target({emotion: 1.0})
-    assert sum(pair.negated.target) == pytest.approx(1)
-    assert pair.negated.target[EMOTIONS.index(emotion)] == 0
-    assert pair.affirmed.text != pair.negated.text
+    assert pair.first.target == negation.target({emotion: 1.0})
+    assert sum(pair.second.target) == pytest.approx(1)
+    assert pair.second.target[EMOTIONS.index(emotion)] == 0
+    assert pair.first.text != pair.second.text
     words = WORDS[emotion]
     verbs = [form for verb in words.verbs for form in (*verb, negation.gerund(verb[1]))]
     named = [*words.adjectives, *words.nouns, *verbs, *(form for verb in words.causes for form in verb)]
-    for text in (pair.affirmed.text, pair.negated.text):
+    for text in (pair.first.text, pair.second.text):
         assert any(word in text for word in named)
         assert "{" not in text
         assert text[0].isupper() or text[0] == "“"
-    assert NO.search(pair.negated.text)
+    assert NO.search(pair.second.text)
 
 
 def test_emotions_are_equally_frequent_and_rewritten_pairs_are_a_third_at_most() -> None:
@@ -45,7 +45,7 @@ def test_emotions_are_equally_frequent_and_rewritten_pairs_are_a_third_at_most()
     pairs = negation.contrast_pairs(90, rewritten, np.random.default_rng(1))
     assert len(pairs) == 90
     made = [p for p in pairs if p not in rewritten]
-    assert {sum(p.affirmed.target == negation.target({emotion: 1.0}) for p in made) for emotion in negation.NEGATED} == {10}
+    assert {sum(p.first.target == negation.target({emotion: 1.0}) for p in made) for emotion in negation.NEGATED} == {10}
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_emotions_are_equally_frequent_and_rewritten_pairs_are_a_third_at_most()
 def test_a_short_text_that_names_its_emotion_is_negated(text: str, emotion: str, negated: str) -> None:
     pair = negation.rewrite(example(text, emotion))
     assert pair
-    assert pair.affirmed.text == text
-    assert pair.negated.text == negated
-    assert pair.negated.target == negation.target(negation.NEGATED[emotion])
+    assert pair.first.text == text
+    assert pair.second.text == negated
+    assert pair.second.target == negation.target(negation.NEGATED[emotion])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_no_training_text_shares_seven_words_in_a_row_with_a_suite() -> None:
     suites = {words for suite in SUITES for row in load_suite(suite) for words in word_sequences(row.text, 7)}
     random = np.random.default_rng(7)
     pairs = negation.contrast_pairs(4000, [], random)
-    texts = [text for pair in pairs for text in (pair.affirmed.text, pair.negated.text)]
+    texts = [text for pair in pairs for text in (pair.first.text, pair.second.text)]
     fiction = PACKAGED_STORIES.parents[3] / "data" / "fiction"
     texts += [row.text for short in (False, True) for row in load_fiction(fiction, "train", short=short).examples]
     texts += [row.text for row in load_stories(PACKAGED_STORIES, "train").examples]

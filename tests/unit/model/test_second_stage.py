@@ -136,32 +136,3 @@ def test_every_row_is_drawn_as_often_as_its_views_up_to_one(views: list[float], 
     counts = np.bincount(drawn, minlength=len(views))
     assert np.all(abs(counts - np.array(views)) < 1 + 1e-6)
     assert abs(len(drawn) - sum(views)) < 1 + 1e-6
-
-
-def test_rare_emotions_have_more_views() -> None:
-    weights = second_stage.balance([*[example("a", "joy")] * 90, *[example("b", "fear")] * 10])
-    assert weights.mean() == pytest.approx(1)
-    assert weights[-1] / weights[0] == pytest.approx(3)
-
-
-def test_loss_is_the_cross_entropy_of_equal_answers() -> None:
-    scores = tf.constant([[2.0, 0.0], [2.0, 0.0]])
-    target = tf.constant([[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])
-    expected = float(np.log(1 + np.exp(-2.0)))
-    assert float(second_stage.pair_loss(scores, target, consistency=5.0)) == pytest.approx(expected, abs=1e-6)
-
-
-def test_divergence_of_a_pair_is_part_of_the_loss() -> None:
-    scores = tf.constant([[2.0, 0.0], [0.0, 2.0]])
-    target = tf.constant([[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]])
-    p = 1 / (1 + np.exp(-2.0))
-    divergence = (2 * p - 1) * 2.0
-    losses = [float(second_stage.pair_loss(scores, target, consistency)) for consistency in (0.0, 1.5)]
-    assert losses[1] - losses[0] == pytest.approx(1.5 * divergence, abs=1e-5)
-
-
-def test_divergence_of_different_texts_is_not_part_of_the_loss() -> None:
-    scores = tf.constant([[2.0, 0.0], [0.0, 2.0]])
-    target = tf.constant([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
-    losses = {float(second_stage.pair_loss(scores, target, consistency)) for consistency in (0.0, 1.5)}
-    assert len(losses) == 1

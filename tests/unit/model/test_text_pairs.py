@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from undertone_model import text_pairs
@@ -54,3 +55,15 @@ def test_batches_have_all_pairs_with_their_partners() -> None:
         np.testing.assert_array_equal(batch.tokens.input_ids[:, 0], batch.targets[:, 0])
         seen += batch.targets[:half, 0].tolist()
     assert sorted(seen) == list(range(7))
+
+
+def test_loss_has_the_divergence_of_copies_only() -> None:
+    scores = tf.constant([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
+    p = 1 / (1 + np.exp(-2.0))
+
+    def loss(copies: list[float], consistency: float) -> float:
+        targets = tf.constant([[0.5, 0.5, copy] for copy in copies * 2])
+        return float(text_pairs.pair_loss(scores, targets, consistency))
+
+    assert loss([0, 0], 5) == pytest.approx(loss([1, 1], 0), abs=1e-6)
+    assert loss([1, 0], 1.5) - loss([0, 0], 1.5) == pytest.approx(1.5 * (2 * p - 1) * 2.0 / 2, abs=1e-5)

@@ -154,15 +154,3 @@ def test_only_the_upper_layers_and_the_head_are_trained(
     assert others == {f"{part}.{value}" for part in ("pooler.dense", "classifier") for value in ("weight", "bias")}
     changed = [name for name, array in trained[0].items() if name in mpnet.weights and (array != mpnet.weights[name]).any()]
     assert "encoder.layer.1.output.LayerNorm.weight" in changed
-
-
-def test_loss_has_the_divergence_of_copies_only() -> None:
-    scores = tf.constant([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
-    p = 1 / (1 + np.exp(-2.0))
-
-    def loss(copies: list[float], consistency: float) -> float:
-        targets = tf.constant([[0.5, 0.5, copy] for copy in copies * 2])
-        return float(upper_layers.pair_loss(scores, targets, consistency))
-
-    assert loss([0, 0], 5) == pytest.approx(loss([1, 1], 0), abs=1e-6)
-    assert loss([1, 0], 1.5) - loss([0, 0], 1.5) == pytest.approx(1.5 * (2 * p - 1) * 2.0 / 2, abs=1e-5)
