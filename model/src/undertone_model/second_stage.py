@@ -7,7 +7,7 @@ with frozen weights are computed in bfloat16.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,8 @@ class SecondStage:
     `goemotions` to `subtitles` are the mean numbers of views in an epoch of each example of a data
     set: 1.5 means that half of the examples occur twice. The examples are drawn again for each
     epoch, and changed again; rare emotions are drawn more often from the data sets in UNPAIRED.
-    `negations` is the number of pairs of an emotion and its negation in an epoch (`negation`).
+    `negations` is the number of pairs of an emotion and its negation in an epoch (`negation`), at
+    most as many as the other pairs.
 
     `consistency` is the weight of the divergence in the loss. `retention` is the share of the
     answers of the first stage in the targets of GoEmotions (learning without forgetting, Li and
@@ -88,6 +89,7 @@ def train(
     """
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
+    recipe = replace(recipe, max_tokens=min(recipe.max_tokens, architecture.max_tokens))
     epochs = [list(epoch_batches(tokenizer, datasets, recipe, random)) for _ in range(recipe.epochs)]
     steps = sum(len(batches) for batches in epochs)
     frozen, trainable = split_weights(base, start)
@@ -136,7 +138,7 @@ def epoch_batches(
     """
     pairs = [pair for name, examples in datasets.items() for pair in _pairs(name, examples, recipe, random)]
     rewritten = [pair for example in datasets.get("subtitles", ()) if (pair := negation.rewrite(example))]
-    pairs += negation.contrast_pairs(recipe.negations, rewritten, random)
+    pairs += negation.contrast_pairs(min(recipe.negations, len(pairs)), rewritten, random)
     texts = [*(pair.first.text for pair in pairs), *(pair.second.text for pair in pairs)]
     targets = pair_targets(pairs, recipe.label_smoothing)
     return pair_batches(encode(tokenizer, texts, recipe.max_tokens), targets, recipe.tokens_per_batch, random)

@@ -134,10 +134,11 @@ def test_packaged_adapters_are_small_and_belong_to_the_packaged_base() -> None:
 def test_packaged_adapters_reach_the_required_scores() -> None:
     scores = {(score.data, score.metric): score.value for score in load_adapters().scores}
     assert scores["goemotions/test@comments", "accuracy"] >= 0.69
-    # The aim is .62. The second stage costs .04 on comments; model/CARD.md says so.
-    assert scores["goemotions/test@comments", "macro_f1"] >= 0.59
+    # The aim is .62. The second stage costs .03 on comments; model/CARD.md says so.
+    assert scores["goemotions/test@comments", "macro_f1"] >= 0.605
     assert scores["goemotions/test@comments", "expected_calibration_error"] <= 0.03
     assert scores["stories/test@stories", "macro_f1"] >= 0.74
     assert scores["reman/test@novels", "macro_f1"] >= 0.42
-    assert scores["xed/test@novels", "macro_f1"] >= 0.37
+    assert scores["reman/test@novels", "expected_calibration_error"] <= 0.1
+    assert scores["xed/test@novels", "macro_f1"] >= 0.44
     assert scores["xed/test@novels", "expected_calibration_error"] <= 0.05
