@@ -81,11 +81,11 @@ def train(
 ) -> None:
     """Train low-rank adapters in two stages.
 
-    The first stage trains on GoEmotions and the stories. The second stage continues on all texts,
-    each with a changed copy: other names, no punctuation, typos. The command calibrates the
-    adapters on the dev splits and evaluates them on the test splits. The results are written to the
-    folder of the adapters. The second stage saves the adapters to its folder `checkpoint` every
-    500 steps.
+    The first stage trains on GoEmotions and the stories. The second stage continues on all texts.
+    Those of stories and novels have changed copies: other names, no punctuation, typos. Pairs of an
+    emotion and its negation are added. The command calibrates the adapters on the dev splits and
+    evaluates them on the test splits. The results are written to the folder of the adapters. The
+    second stage saves the adapters to its folder `checkpoint` every 500 steps.
 
     REMAN and XED are not included: model/CARD.md says where to find them.
     """
