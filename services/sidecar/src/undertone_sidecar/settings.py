@@ -15,17 +15,17 @@ from undertone_sidecar.answer_cache.settings import CacheSettings
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
+from undertone_sidecar.http.settings import HttpSettings
 from undertone_sidecar.memory import MemorySettings
 from undertone_sidecar.options import Memory, boolean_option, file_option, option
 from undertone_sidecar.request_limits import RequestLimits
 from undertone_sidecar.tls import TlsFiles
 
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _TARGET: Final = re.compile(r"unix(-abstract)?:.+|.+:\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(ThreadSettings, CacheSettings):
+class Settings(ThreadSettings, CacheSettings, HttpSettings):
     """All settings.
 
     Each field is a flag, and its metadata are attributes of the option. Times are in seconds.
@@ -56,25 +56,6 @@ class Settings(ThreadSettings, CacheSettings):
     port: int = field(
         default=50051,
         metadata=option("Port of the gRPC service. 0 picks a free port and logs it.", IntegerRange(0, 65535), "PORT"),
-    )
-    http_port: int | None = field(
-        default=None,
-        metadata=option(
-            "Port of the JSON API over HTTP, or off. 0 picks a free port and logs it.", PortOrOff(), show_default="off"
-        ),
-    )
-    playground: bool = field(
-        default=True,
-        metadata=boolean_option("Serve the playground at / of --http-port: a page for browsers that scores a text."),
-    )
-    http_hosts: str = field(
-        default="",
-        metadata=option(
-            "Names in the header Host that --http-port accepts, separated by commas, in addition to --host, localhost and IP "
-            "addresses. Requests with another name are refused with 403, against DNS rebinding. * = accept all.",
-            metavar="NAME,…",
-            show_default="accept all, unless --host is localhost or a loopback address",
-        ),
     )
     tls_cert: Path | None = field(
         default=None,
@@ -276,11 +257,6 @@ class Settings(ThreadSettings, CacheSettings):
         )
 
     @property
-    def http_host_names(self) -> tuple[str, ...]:
-        """The names in `http_hosts`."""
-        return tuple(name for part in self.http_hosts.split(",") if (name := part.strip()))
-
-    @property
     def tls_files(self) -> TlsFiles | None:
         """The files of TLS. None without TLS."""
         return TlsFiles(self.tls_cert, self.tls_key, self.tls_client_ca) if self.tls_cert and self.tls_key else None
@@ -306,8 +282,7 @@ class Settings(ThreadSettings, CacheSettings):
                 except click.BadParameter as error:
                     yield f"--{setting.name.replace('_', '-')}: {error.message}"
         yield from self.cache_problems()
-        if self.http_hosts and not self.http_host_names:
-            yield f"--http-hosts {self.http_hosts!r} has no name: name hosts, such as score.example, or omit it"
+        yield from self.http_problems()
         try:
             _ = self.telemetry
         except TelemetryError as error:
@@ -324,10 +299,6 @@ class Settings(ThreadSettings, CacheSettings):
             yield f"--health-port {self.health_port} is also another port: use different ports"
         if self.http_port and self.http_port in {self.port, self.metrics_port, self.health_port}:
             yield f"--http-port {self.http_port} is also another port: use different ports"
-        if strange := [name for name in self.http_host_names if name != "*" and not _HOST_NAME.fullmatch(name)]:
-            yield f"--http-hosts has {strange[0]!r}: use names of hosts without scheme, port and wildcards, or * for all"
-        if self.http_hosts and self.http_port is None:
-            yield f"--http-hosts is {self.http_hosts!r}, but --http-port is off: set --http-port, or omit --http-hosts"
         if bool(self.tls_cert) != bool(self.tls_key):
             given, missing = ("--tls-cert", "--tls-key") if self.tls_cert else ("--tls-key", "--tls-cert")
             yield f"{given} is set without {missing}: set both, or none"

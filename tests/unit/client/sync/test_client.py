@@ -1,15 +1,13 @@
 """The calls of the synchronous client, and its life in threads, loops and processes."""
 
 import asyncio
-import inspect
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-import typing
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -40,7 +38,6 @@ from undertone_client.testing import EMOTIONS, FakeClassifier, Fault, expected_p
 
 from tests.unit.support.faults import EXHAUSTED, HANG, NO_PATIENCE, UNAVAILABLE, no_sleep
 
-METHODS = ("__init__", "classify", "classify_batch", "score", "model", "state")
 LIMIT_SECONDS = 60
 
 
@@ -70,39 +67,6 @@ def start(function: Callable[[], object]) -> tuple[threading.Thread, list[BaseEx
 def run_program(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", textwrap.dedent(program), *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=LIMIT_SECONDS)
-
-
-def test_both_clients_have_the_same_public_methods() -> None:
-    def public(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
-
-    assert public(Client) - public(undertone_client.Client) == {"close", "score_frame"}
-    assert public(undertone_client.Client) <= public(Client)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_both_clients_have_the_same_parameters_defaults_and_results(method: str) -> None:
-    ours, theirs = getattr(Client, method), getattr(undertone_client.Client, method)
-    assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys()
-    for name, parameter in inspect.signature(theirs).parameters.items():
-        own = inspect.signature(ours).parameters[name]
-        assert (own.kind, own.default) == (parameter.kind, parameter.default)
-    hints, asyncio_hints = typing.get_type_hints(ours), typing.get_type_hints(theirs)
-    if method == "score":
-        assert asyncio_hints.pop("return") == AsyncGenerator[undertone_client.Outcome, None]
-        assert hints.pop("return") == Generator[undertone_client.Outcome, None, None]
-        assert hints.pop("paragraphs") in typing.get_args(asyncio_hints.pop("paragraphs"))
-    assert hints == asyncio_hints
-
-
-@pytest.mark.parametrize("method", METHODS[1:])
-def test_both_clients_have_the_same_docstrings(method: str) -> None:
-    ours, theirs = (inspect.getdoc(getattr(kind, method)) for kind in (Client, undertone_client.Client))
-    assert ours is not None
-    assert theirs is not None
-    if method == "score":  # how the generator ends and where the source is read differ
-        ours, theirs = (text.partition("consumer.")[0] + text.partition("ordered: ")[2] for text in (ours, theirs))
-    assert ours == theirs
 
 
 def test_the_calls_return_what_the_asyncio_client_returns(client: Client) -> None:
