@@ -13,6 +13,9 @@ from release.distributions import read_members
 _LOCKS = {"main": "requirements.lock", "schedulers": "tests/integration/schedules/*.lock"}
 """Airflow and Luigi, which undertone-schedules names as extras, conflict with the main lock."""
 
+_NOT_LOCKED = {"undertone-model": {"large"}}
+"""Extras that no test installs: 404 MB."""
+
 
 def check_workspace(root: Path) -> list[str]:
     """Returns a problem for each list of members that differs from the workspace's."""
@@ -48,7 +51,7 @@ def _read_locks(root: Path, pattern: str) -> dict[str, list[str]]:
 
 
 def _requirements(root: Path) -> Iterator[tuple[Path, Requirement, str]]:
-    """Yields all groups, dependencies and published extras, with their files and their locks."""
+    """Yields all groups, dependencies and locked extras, with their files and their locks."""
     file = root / "pyproject.toml"
     for lines in tomllib.loads(file.read_text())["dependency-groups"].values():
         yield from ((file, Requirement(line), "main") for line in lines)
@@ -59,4 +62,5 @@ def _requirements(root: Path) -> Iterator[tuple[Path, Requirement, str]]:
         # `make lock` leaves out the extra of the benchmarks, which compares other software.
         extras = project.get("optional-dependencies", {}) if member.published else {}
         lock = "schedulers" if member.name == "undertone-schedules" else "main"
-        yield from ((file, Requirement(line), lock) for lines in extras.values() for line in lines)
+        locked = [lines for extra, lines in extras.items() if extra not in _NOT_LOCKED.get(member.name, ())]
+        yield from ((file, Requirement(line), lock) for lines in locked for line in lines)
