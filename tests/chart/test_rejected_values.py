@@ -282,6 +282,7 @@ def test_every_number_has_a_maximum_that_helm_writes_with_digits() -> None:
     written_as_integers = {
         "/model/version",
         "/loadBalancer/envoy/maxRequestBytes",
+        "/sidecar/redis/ttlSeconds",
         "/wholeNumber",
         "/quantity",
     }
@@ -295,11 +296,16 @@ def test_every_number_has_a_maximum_that_helm_writes_with_digits() -> None:
 def test_rendered_objects_have_no_numbers_with_exponents(chart: Chart) -> None:
     values = {
         "model": {"version": 20261129},
-        "sidecar": {"settings": {"max-batch-bytes": 4194304}},
+        "sidecar": {
+            "settings": {"max-batch-bytes": 4194304},
+            "redis": {"url": "rediss://redis:6379/0", "ttlSeconds": 315360000},
+        },
+        "networkPolicy": {"redis": [{"ports": [{"port": 6379}]}]},
         **envoy(maxRequestBytes=8388608, resources={"limits": {"memory": "1Gi"}}),
     }
     objects = [{key: part for key, part in one.items() if key != "binaryData"} for one in chart.render(values)]
     rendered = json.dumps(objects)
     assert "--max-batch-bytes=4194304" in rendered
+    assert "--cache-redis-ttl-seconds=315360000" in rendered
     # YAML reads 1e+06 as text, and 1.5e+06 as a floating-point number.
     assert re.search(r"\de\+\d|\d{7,}\.0\b", rendered) is None

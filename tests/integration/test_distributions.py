@@ -92,6 +92,7 @@ INSTALLATIONS: Final[Mapping[str, set[str]]] = {
         *("undertone-sidecar", "grpcio-health-checking", "grpcio-reflection", "numpy"),
         *("tokenizers", "huggingface-hub", "py3langid"),
         *("anyio", "h11", "starlette", "uvicorn"),
+        *("redis", "hiredis"),
         *PROTOS,
         *ALL_TELEMETRY,
     },

@@ -237,7 +237,9 @@ def test_base_may_be_a_folder(tiny: Path) -> None:
 
 @pytest.mark.parametrize("base", ["nonsense", "/no/such/folder", "./missing/model", "~/bert", "a/b/c", ""])
 def test_base_must_be_a_folder_or_a_hub_id(base: str) -> None:
-    with pytest.raises(CheckpointError, match="is invalid: use an existing folder or a hub id of the form owner/name") as error:
+    with pytest.raises(
+        CheckpointError, match="is invalid: use an existing folder, a hub id of the form owner/name, or all-mpnet-base-v2"
+    ) as error:
         find_base(base)
     assert f"--base {base!r}" in str(error.value)
 

@@ -15,7 +15,7 @@ from undertone_sidecar.answer_cache.settings import CacheSettings
 from undertone_sidecar.batching import BatchLimits
 from undertone_sidecar.cpu import ThreadSettings
 from undertone_sidecar.errors import SettingsError
-from undertone_sidecar.http.settings import HttpSettings
+from undertone_sidecar.http_settings import HttpSettings
 from undertone_sidecar.memory import MemorySettings
 from undertone_sidecar.options import Memory, boolean_option, file_option, option
 from undertone_sidecar.request_limits import RequestLimits
