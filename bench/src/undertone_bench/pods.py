@@ -91,9 +91,7 @@ def running_pod(
         try:
             with (
                 path.open("wb") as log,
-                pods.run(
-                    model.base, port or free_port, _READY_SECONDS, log, sidecar_flags=flags, cpus=cpus, variables=variables
-                ) as pod,
+                pods.run(model.base, port, _READY_SECONDS, log, sidecar_flags=flags, cpus=cpus, variables=variables) as pod,
             ):
                 pids = {name: process.pid for name, process in pod.processes.items()}
                 url = f"http://localhost:{metrics_port}/metrics"
