@@ -199,6 +199,10 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
         {"sidecar": {"settings": {"max-queue": "100"}}},
         "sidecar.settings.max-queue is 100, less than max-batch-paragraphs (256)",
     ),
+    (
+        {"sidecar": {"settings": {"http-hosts": "score.example"}}},
+        "sidecar.settings.http-hosts is score.example, but sidecar.http.enabled is false",
+    ),
     # Numbers that Helm would write as 1e+06, which Envoy and Kubernetes cannot read.
     (envoy(timeouts={"callSeconds": 1000000}), "/loadBalancer/envoy/timeouts/callSeconds'"),
     (envoy(maxConnectionSeconds=1000000), "/loadBalancer/envoy/maxConnectionSeconds'"),

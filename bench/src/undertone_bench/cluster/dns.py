@@ -1,16 +1,13 @@
 """CoreDNS as the DNS server of the cluster."""
 
-import contextlib
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from undertone_bench.envoy import LOOPBACK
 from undertone_bench.errors import BenchError
-from undertone_bench.processes import free_ports, stop
+from undertone_bench.local_server import LocalServer, find_program
+from undertone_bench.processes import free_ports
 
 BUILT: Final = Path("build/coredns/coredns")
 """Where .ci/coredns puts the program, relative to the repository's root."""
@@ -21,14 +18,11 @@ _RELOAD: Final = "0.1s"
 
 def find_coredns() -> Path | None:
     """The program: on the PATH, or built by .ci/coredns. None if it is missing."""
-    found = shutil.which("coredns")
-    if found:
-        return Path(found)
-    return BUILT.absolute() if BUILT.exists() else None
+    return find_program("coredns", BUILT)
 
 
-class DnsServer:
-    """Answers queries for the address records of one name.
+class DnsServer(LocalServer):
+    """Answers queries for the address records of one name. Each start begins with an empty cache.
 
     Attributes:
         port: The UDP and TCP port on 127.0.0.1.
@@ -49,46 +43,22 @@ class DnsServer:
         program = find_coredns()
         if program is None:
             raise BenchError("coredns is not on the PATH: run .ci/coredns, which builds it with Go")
-        (self.port,) = free_ports(1)
-        self._name = name.rstrip(".")
+        (port,) = free_ports(1)
+        self._domain = name.rstrip(".")
         self._hosts = folder / "hosts"
-        self._log = folder / "coredns.log"
         # Without the block, the cache would keep answers for at least 5 s.
         times = f"9984 {cache_seconds} {cache_seconds}"
         cache = f"cache {cache_seconds} {{\n success {times}\n denial {times}\n}}" if cache_seconds else ""
         corefile = folder / "Corefile"
         corefile.write_text(
-            f"{self._name}:{self.port} {{\nbind {LOOPBACK}\n{cache}\n"
+            f"{self._domain}:{port} {{\nbind {LOOPBACK}\n{cache}\n"
             f"hosts {self._hosts} {{\n ttl {max(1, cache_seconds)}\n reload {_RELOAD}\n no_reverse\n}}\n}}\n"
         )
-        self._command = (str(program), "-quiet", "-conf", str(corefile))
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__("CoreDNS", port, (str(program), "-quiet", "-conf", str(corefile)), folder / "coredns.log")
         self.publish([])
 
     def publish(self, addresses: Iterable[str]) -> None:
         """Replaces the records. Cached answers stay until they expire."""
         fresh = self._hosts.with_suffix(".new")
-        fresh.write_text("".join(f"{address} {self._name}\n" for address in addresses))
+        fresh.write_text("".join(f"{address} {self._domain}\n" for address in addresses))
         fresh.replace(self._hosts)
-
-    def start(self) -> None:
-        """Starts the server with an empty cache. Returns when it listens."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
-        while self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1):
-                return
-        raise BenchError(f"CoreDNS ended at its start:\n{self._log.read_text(errors='replace')}")
-
-    def stop(self) -> None:
-        """Stops the server. Queries fail until `start`."""
-        if self._process:
-            stop(self._process)
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

@@ -57,6 +57,12 @@ class _Outcome:
         p50, p99 = (quantile(result.latencies, q) if result.latencies else 0.0 for q in (0.5, 0.99))
         return cls(result.batch_tokens_per_second, p50, p99, result.failed)
 
+    def __str__(self) -> str:
+        job = f"{self.rate:.0f} tokens/s of the job" if self.rate else None
+        readers = f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms" if self.p50 else None
+        failed = f"{self.failed} failed" if self.failed else None
+        return ", ".join(part for part in (job, readers, failed) if part) or "nothing was answered"
+
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
@@ -147,7 +153,7 @@ def fleet_model(
                 started = replace(calibration, load_seconds=start_seconds, warmup_seconds=0.0)
                 predicted = _Outcome.of(predict(load, sample.tokens, started, pods=count, seconds=seconds))
                 found.append(_Comparison(count, load.name, measured, predicted))
-                progress(f"{count} pods, {load.name}: {measured}, predicted {predicted}")
+                progress(f"{count} pods, {load.name}: measured {measured}; predicted {predicted}")
         notes.append(f"{count} pods: other programs used {others.cpus():.2f} CPUs on average.")
     return _report(_subject(experiment, model_server), found, notes)
 

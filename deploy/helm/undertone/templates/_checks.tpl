@@ -39,6 +39,9 @@
 {{- if and .Values.sidecar.http.enabled (eq .Values.loadBalancer.type "envoy") }}
 {{- fail "sidecar.http.enabled is true with loadBalancer.type=envoy: remove it, because Envoy serves JSON at its own port, and calls that bypass Envoy would bypass its authentication and its rate limits" }}
 {{- end }}
+{{- if and (get $settings "http-hosts") (not .Values.sidecar.http.enabled) }}
+{{- fail (printf "sidecar.settings.http-hosts is %s, but sidecar.http.enabled is false: set sidecar.http.enabled=true, or remove the setting" (get $settings "http-hosts")) }}
+{{- end }}
 {{- include "undertone.checkResources" . }}
 {{- include "undertone.checkEnvoyMemory" . }}
 {{- include "undertone.checkCidrs" . }}

@@ -72,6 +72,20 @@ def test_a_password_is_read_from_the_variable_and_not_shown(tmp_path: Path) -> N
         read_settings(f"--model-dir={tmp_path}", URL, f"--cache-redis-password-file={file}", **variable)
 
 
+def test_files_without_certificates_are_refused_at_the_start(tmp_path: Path) -> None:
+    ca, chain, key = (tmp_path / name for name in ("ca.crt", "tls.crt", "tls.key"))
+    options = [URL, f"--cache-redis-ca={ca}", f"--cache-redis-cert={chain}", f"--cache-redis-key={key}"]
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("sidecar").cert_chain_pems[0].write_to_path(str(chain))
+    authority.issue_cert("sidecar").private_key_pem.write_to_path(str(key))
+    with pytest.raises(click.UsageError, match="are not a certificate and its private key"):
+        read_settings(f"--model-dir={tmp_path}", *options)
+    ca.write_text("no certificate")
+    with pytest.raises(click.UsageError, match=r"--cache-redis-ca .*ca\.crt has no CA certificate: use a PEM file"):
+        read_settings(f"--model-dir={tmp_path}", *options)
+
+
 async def test_renewed_certificates_are_read_for_the_next_connection(tmp_path: Path) -> None:
     ca, chain, key = (tmp_path / name for name in ("ca.crt", "tls.crt", "tls.key"))
     pool = redis_client(

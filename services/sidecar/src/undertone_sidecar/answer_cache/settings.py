@@ -1,5 +1,6 @@
 """The settings of the answer cache."""
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,10 +140,34 @@ class CacheSettings:
             yield "--cache-redis-ca and --cache-redis-cert need TLS: use rediss:// in --cache-redis"
         if bool(self.cache_redis_cert) != bool(self.cache_redis_key):
             yield "--cache-redis-cert and --cache-redis-key belong together: set both, or none"
+        missing = False
         for name in ("password_file", "ca", "cert", "key"):
             path = getattr(self, f"cache_redis_{name}")
             if path and not path.is_file():
+                missing = True
                 yield f"--cache-redis-{name.replace('_', '-')} {path} is not a file: use the path of an existing file"
+        if address.tls and not missing:
+            yield from self._certificate_problems()
+
+    def _certificate_problems(self) -> Iterator[str]:
+        """Each connection reads the files again. Files that are broken at the start are refused."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.cache_redis_ca:
+            try:
+                context.load_verify_locations(self.cache_redis_ca)
+            except OSError:
+                yield (
+                    f"--cache-redis-ca {self.cache_redis_ca} has no CA certificate: use a PEM file with the certificate of the "
+                    "CA that issues the certificate of --cache-redis"
+                )
+        if self.cache_redis_cert and self.cache_redis_key:
+            try:
+                context.load_cert_chain(self.cache_redis_cert, self.cache_redis_key, password=lambda: b"")
+            except OSError:
+                yield (
+                    f"--cache-redis-cert {self.cache_redis_cert} and --cache-redis-key {self.cache_redis_key} are not a "
+                    "certificate and its private key: use PEM files that belong together, without a password"
+                )
 
     def _credential_problems(self, address: RedisAddress) -> Iterator[str]:
         if self.cache_redis_password and self.cache_redis_password_file:
