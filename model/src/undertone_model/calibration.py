@@ -7,6 +7,7 @@ the dev split.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ class Calibration:
         """Probabilities [rows, labels] of logits with the same shape."""
         biased = logits.astype(np.float64) + self.bias()
         return np.asarray(softmax(biased / self.temperature, axis=1))
+
+
+UNCALIBRATED: Final = Calibration(temperature=1.0, neutral_bias=0.0)
 
 
 def fit_calibration(

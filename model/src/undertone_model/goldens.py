@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_model.adapters import PACKAGED_ADAPTERS
+from undertone_model.adapters import LARGE_ADAPTERS, PACKAGED_ADAPTERS
 from undertone_model.errors import VerificationError
 
 
@@ -40,5 +40,6 @@ def load_goldens(path: Path) -> Goldens:
 
 def packaged_goldens(weights_sha256: str) -> Goldens | None:
     """The golden outputs in this package if they belong to these weights, else None."""
-    goldens = load_goldens(PACKAGED_ADAPTERS / "goldens.json")
-    return goldens if goldens.weights_sha256 == weights_sha256 else None
+    files = (folder / "goldens.json" for folder in (PACKAGED_ADAPTERS, LARGE_ADAPTERS))
+    packaged = (load_goldens(file) for file in files if file.is_file())
+    return next((goldens for goldens in packaged if goldens.weights_sha256 == weights_sha256), None)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone_model import second_stage, training, upper_layers
-from undertone_model.adapters import Adapters, TrainingData, load_adapters, merge_adapters, round_to_half
+from undertone_model.adapters import Adapters, Score, TrainingData, load_adapters, merge_adapters, round_to_half
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
-from undertone_model.calibration import Calibration, fit_calibration
+from undertone_model.calibration import UNCALIBRATED, Calibration, fit_calibration
 from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.data import Dataset
 from undertone_model.emotions import EMOTIONS
@@ -26,8 +26,6 @@ from undertone_model.training import Recipe
 from undertone_model.training_sets import TrainingSets, soften
 from undertone_model.upper_layers import UpperLayers
 
-UNCALIBRATED = Calibration(temperature=1.0, neutral_bias=0.0)
-
 PRIORS: Mapping[str, tuple[str, ...]] = {
     "comments": ("goemotions",),
     "stories": ("stories",),
@@ -40,6 +38,9 @@ REMAN has too few dev rows to fit a calibration for novels: they confirm it.
 
 NOT_EVALUATED = ("passages",)
 """Data sets without a label of the whole text."""
+
+UPPER_LAYERS_DEV = ("stories", "fiction", "short_texts", "sentences", "subtitles")
+"""Data sets whose dev splits are scored during the training of upper layers."""
 
 LARGE_ROWS = 1000
 """Largest number of rows of a split that the large model is calibrated and evaluated with. They are
@@ -99,15 +100,18 @@ def train_upper_layers(
 ) -> TrainingResult:
     """As `train`, but in one stage with all data sets, and without changes of the lower layers.
 
-    Calibrations and scores are those of an export in bf16, with at most LARGE_ROWS rows. The last
-    adapters that `checkpoint` receives are those of the result.
+    Calibrations and scores are those of an export in bf16, with at most LARGE_ROWS rows. The
+    adapters that `checkpoint` receives have scores of dev splits; the last are those of the result.
     """
     folder = find_base(base)
     encoder = load_checkpoint(folder)
-    datasets = sets.load("train")
+    datasets, dev = sets.load("train"), sets.load("dev")
 
     def adapters(tensors: NamedArrays) -> Adapters:
         return _adapters(folder, tensors, asdict(recipe), datasets.values())
+
+    def dev_scores(scores: Mapping[str, float]) -> tuple[Score, ...]:
+        return tuple(Score(dev[name].name, "macro_f1", round(value, 4)) for name, value in scores.items())
 
     tensors = upper_layers.train(
         encoder.weights,
@@ -116,7 +120,8 @@ def train_upper_layers(
         {name: dataset.examples for name, dataset in datasets.items()},
         recipe,
         report,
-        lambda tensors: checkpoint(adapters(tensors)),
+        lambda tensors, scores: checkpoint(replace(adapters(tensors), scores=dev_scores(scores))),
+        dev={name: examples for name in UPPER_LAYERS_DEV if (examples := dev[name].with_main_emotion().examples)},
     )
     trained = adapters(tensors)
     checkpoint(trained)

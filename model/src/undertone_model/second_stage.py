@@ -22,7 +22,7 @@ from undertone_model.augmentation import augment, swap_all_names
 from undertone_model.batches import encode
 from undertone_model.data import Example
 from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
-from undertone_model.text_pairs import Pair, label_weights, pair_batches, pair_loss, pair_targets
+from undertone_model.text_pairs import Pair, draw, label_weights, pair_batches, pair_loss, pair_targets
 
 UNPAIRED: Final = ("goemotions", "subtitles")
 """Data sets of many short texts, whose texts have no copy."""
@@ -161,10 +161,3 @@ def _pairs(name: str, examples: Sequence[Example], recipe: SecondStage, random: 
         texts = (examples[first], examples[second])
         changed = [Example(augment(one.text, random), one.target) if random.random() < 0.5 else one for one in texts]
         yield Pair(changed[0], changed[1], copies=False)
-
-
-def draw(views: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
-    """Indices of rows in random order, of which each occurs `views` times, rounded up or down."""
-    order = random.permutation(len(views))
-    ends = np.floor(np.concatenate([[0.0], np.cumsum(views[order])]) + random.random()).astype(np.int64)
-    return np.repeat(order, np.diff(ends))

@@ -34,33 +34,35 @@ class Pair:
 
 
 def make_pairs(
-    name: str, examples: Sequence[Example], share: float, copies: float, random: np.random.Generator
+    name: str, examples: Sequence[Example], views: float, copies: float, random: np.random.Generator
 ) -> Iterator[Pair]:
-    """Pairs of `share` of the examples of the data set `name`.
+    """Pairs of the examples of the data set `name`, each of which occurs `views` times on average.
 
-    `copies` is the share of the chosen examples that have a changed copy, if the data set is one of
+    `copies` is the share of the drawn examples that have a changed copy, if the data set is one of
     COPIED. Another example has an example of about the same length as its partner; one example can
-    be left without a partner. Examples of other data sets are chosen by `label_weights`.
+    be left without a partner. Examples of other data sets are drawn by `label_weights`.
     """
-    count = round(share * len(examples))
-    if not count:
+    if not examples:
         return
-    if name in COPIED:
-        rows = random.permutation(len(examples))[:count].tolist()
-        copied = round(copies * count)
-    else:
-        rows = random.choice(len(examples), count, replace=False, p=label_weights(examples)).tolist()
-        copied = 0
-    chosen = [examples[row] for row in rows]
-    for example in chosen[:copied]:
+    weights = np.full(len(examples), 1 / len(examples)) if name in COPIED else label_weights(examples)
+    drawn = [examples[row] for row in draw(views * len(examples) * weights, random).tolist()]
+    copied = round(copies * len(drawn)) if name in COPIED else 0
+    for example in drawn[:copied]:
         yield Pair(example, Example(augment(example.text, random), example.target), copies=True)
-    ordered = sorted(chosen[copied:], key=lambda example: len(example.text))
+    ordered = sorted(drawn[copied:], key=lambda example: len(example.text))
     changed = [
         Example(augment(example.text, random), example.target) if random.random() < CHANGED_SHARE else example
         for example in ordered
     ]
     for first, second in zip(changed[::2], changed[1::2], strict=False):
         yield Pair(first, second, copies=False)
+
+
+def draw(views: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of rows in random order, of which each occurs `views` times, rounded up or down."""
+    order = random.permutation(len(views))
+    ends = np.floor(np.concatenate([[0.0], np.cumsum(views[order])]) + random.random()).astype(np.int64)
+    return np.repeat(order, np.diff(ends))
 
 
 def label_weights(examples: Sequence[Example]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from undertone_model import bases
 from undertone_model.__main__ import undertone_model
 from undertone_model.adapters import load_adapters
 from undertone_model.checkpoint import load_checkpoint
@@ -138,6 +139,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--lexicon has no effect with --no-baselines", "evaluate", "--no-baselines", "--lexicon", __file__)
     assert_fails(2, "--prior has no effect with --export", "evaluate", "--export", exported, "--prior", "novels")
     assert_fails(2, "--base has no effect with --random", "export", tmp_path, "--random", "minilm", "--base", tiny)
+    assert_fails(2, "--large has no effect with --random", "export", tmp_path, "--random", "minilm", "--large")
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
     assert_fails(2, "--large needs --fiction (it is in", "train", "--goemotions", tmp_path, "--large")
@@ -221,18 +223,36 @@ def test_second_stage_starts_from_adapters(corpora: Path, tiny: Path, tmp_path: 
     assert 0 < moved < 0.1
 
 
-def test_large_model_is_trained_in_one_stage(corpora: Path, tiny: Path, tmp_path: Path) -> None:
+def test_large_model_is_trained_exported_and_verified(corpora: Path, tiny: Path, tmp_path: Path) -> None:
     sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--fiction", corpora / "fiction")
     novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv")
     trained = run("train", "--large", *sets, *novels, "--base", tiny, "--epochs", 1, "--out", tmp_path / "large")
     assert trained.exit_code == 0, trained.output
     adapters = load_adapters(tmp_path / "large")
-    assert adapters.recipe.items() >= {"epochs": 1, "layers": 6}.items()
+    assert adapters.recipe.items() >= {"epochs": 1, "layers": 5}.items()
     assert adapters.default_prior == "novels"
     assert len(adapters.training_data) == 7
     # Training is an hour of work, so the adapters are saved before they are evaluated.
     saved = load_adapters(tmp_path / "large" / "checkpoint")
     assert (saved.sha256, saved.scores) == (adapters.sha256, ())
+
+    model = ("--large", "--adapters", tmp_path / "large", "--base", tiny)
+    exported = run("export", tmp_path, *model, "--precision", "fp32")
+    assert exported.stdout == f"{tmp_path / 'emotions-large' / '1'}\n", exported.output
+    (tmp_path / "sample.txt").write_text("joy at night\n")
+    verified = run("verify", tmp_path / "emotions-large", *model, "--sample", tmp_path / "sample.txt")
+    assert verified.exit_code == 0, verified.output
+
+
+def test_large_replaces_the_default_adapters_and_base(
+    tiny_adapters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(bases, "_LARGE_PARTS", ("no-such-part-001",))
+    monkeypatch.setattr("undertone_model.cli.options.LARGE_ADAPTERS", tmp_path / "none")
+    for command in (("merge", tmp_path), ("export", tmp_path), ("evaluate",)):
+        assert_fails(1, f"{tmp_path / 'none' / 'adapters.safetensors'} does not exist", *command, "--large")
+        assert_fails(1, "no-such-part-001 is not installed", *command, "--large", "--adapters", tiny_adapters)
 
 
 def test_process_prints_only_the_result(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 from undertone_model import second_stage, training
 from undertone_model.adapters import merge_adapters
 from undertone_model.arrays import NamedArrays
@@ -128,11 +126,3 @@ def test_label_smoothing_keeps_the_sum(tiny: Path) -> None:
     shares = batch.targets[:, :-1]
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(shares.min(axis=1), 0.01, rtol=1e-5)
-
-
-@given(st.lists(st.floats(0, 3), max_size=30), st.integers(0, 99))
-def test_every_row_is_drawn_as_often_as_its_views_up_to_one(views: list[float], seed: int) -> None:
-    drawn = second_stage.draw(np.array(views, np.float64), np.random.default_rng(seed))
-    counts = np.bincount(drawn, minlength=len(views))
-    assert np.all(abs(counts - np.array(views)) < 1 + 1e-6)
-    assert abs(len(drawn) - sum(views)) < 1 + 1e-6

@@ -15,18 +15,32 @@ def example(text: str, emotion: str) -> Example:
     return Example(text, tuple(float(name == emotion) for name in EMOTIONS))
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["stories", "goemotions"]), st.integers(0, 99))
-def test_pairs_have_distinct_examples_and_copies_have_equal_targets(share: float, copies: float, name: str, seed: int) -> None:
+@given(st.floats(0, 2.5), st.floats(0, 1), st.sampled_from(["stories", "goemotions"]), st.integers(0, 99))
+def test_pairs_have_the_views_of_the_examples_and_copies_have_equal_targets(
+    views: float, copies: float, name: str, seed: int
+) -> None:
     examples = [example(f"{'long ' * (number % 5)}text {number}", EMOTIONS[number % 3]) for number in range(20)]
-    pairs = list(text_pairs.make_pairs(name, examples, share, copies, np.random.default_rng(seed)))
+    pairs = list(text_pairs.make_pairs(name, examples, views, copies, np.random.default_rng(seed)))
     copied = [pair for pair in pairs if pair.copies]
     used = [pair.first.text for pair in copied] + [
         one.text for pair in pairs if not pair.copies for one in (pair.first, pair.second)
     ]
-    assert len(copied) == (round(copies * round(share * 20)) if name == "stories" else 0)
     assert all(pair.first.target == pair.second.target for pair in copied)
     # One example can be left without a partner.
-    assert round(share * 20) - 1 <= len(used) <= round(share * 20)
+    assert 20 * views - 2 < len(used) < 20 * views + 1 + 1e-6
+    assert abs(len(copied) - (copies * len(used) if name == "stories" else 0)) <= 1.5
+
+
+def test_a_data_set_without_examples_has_no_pairs() -> None:
+    assert not list(text_pairs.make_pairs("goemotions", [], 1.0, 0.5, np.random.default_rng(1)))
+
+
+@given(st.lists(st.floats(0, 3), max_size=30), st.integers(0, 99))
+def test_every_row_is_drawn_as_often_as_its_views_up_to_one(views: list[float], seed: int) -> None:
+    drawn = text_pairs.draw(np.array(views, np.float64), np.random.default_rng(seed))
+    counts = np.bincount(drawn, minlength=len(views))
+    assert np.all(abs(counts - np.array(views)) < 1 + 1e-6)
+    assert abs(len(drawn) - sum(views)) < 1 + 1e-6
 
 
 def test_rare_emotions_are_drawn_more_often() -> None:

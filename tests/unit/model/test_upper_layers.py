@@ -1,8 +1,10 @@
 """The large model: kept outputs of the lower layers, and training of the upper layers."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from undertone_model.checkpoint import Checkpoint, load_checkpoint, save_checkpo
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
+from undertone_model.kept_states import KeptStates, compute
 from undertone_model.optimization import Progress
 from undertone_model.testing import golden_checkpoint
 from undertone_model.upper_layers import UpperLayers
@@ -34,6 +37,7 @@ RECIPE = UpperLayers(
     tokens_per_batch=128,
     copies=0.5,
     goemotions=0.5,
+    negations=0,
 )
 
 
@@ -79,16 +83,50 @@ def test_lower_and_upper_layers_are_the_whole_encoder(family: str, tmp_path: Pat
         np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
-def test_kept_states_are_those_of_each_text_alone(mpnet: Checkpoint) -> None:
-    ids = [[5, 6, 7, 8], [9], [10, 11, 12, 13, 14, 15], [16, 17]]
+TEXTS = ("the sea", "her", "the letter was his and the night", "the door laughed")
+
+
+@pytest.fixture(scope="module")
+def kept(mpnet: Checkpoint) -> KeptStates:
+    """The outputs of the first of two layers for TEXTS."""
     weights = {name: tf.constant(array) for name, array in mpnet.weights.items()}
-    states, positions = upper_layers.lower_states(weights, mpnet.architecture, 1, ids, max_padded_tokens=12)
-    assert sorted(position for row in positions for position in row) == list(range(sum(map(len, ids))))
-    for row, places in zip(ids, positions, strict=True):
+    return KeptStates(weights, mpnet.architecture, 1, mpnet.tokenizer, TEXTS, 64, max_padded_tokens=12)
+
+
+def test_kept_states_are_those_of_each_text_alone(mpnet: Checkpoint, kept: KeptStates) -> None:
+    assert sorted(number for text in TEXTS for number in kept.rows[text]) == list(range(sum(map(len, kept.rows.values()))))
+    for text, ids in zip(TEXTS, encode(mpnet.tokenizer, TEXTS, 64), strict=True):
         alone = encoder.lower_states(
-            mpnet.weights, mpnet.architecture, 1, np.array([row], np.int32), np.ones((1, len(row)), np.int32)
+            mpnet.weights, mpnet.architecture, 1, np.array([ids], np.int32), np.ones((1, len(ids)), np.int32)
         )
-        np.testing.assert_allclose(tf.gather(states, places), alone, atol=4e-3)
+        np.testing.assert_allclose(kept.hidden(np.array([kept.rows[text]])), alone, atol=4e-3)
+
+
+def test_scaled_pooler_has_outputs_of_equal_size(mpnet: Checkpoint, kept: KeptStates) -> None:
+    weights = {name: tf.constant(array) for name, array in mpnet.weights.items()}
+    vectors = compute(kept.vectors, weights, [kept.rows[text] for text in TEXTS])
+    for text, vector in zip(TEXTS, vectors, strict=True):
+        alone = compute(kept.vectors, weights, [kept.rows[text]])
+        np.testing.assert_allclose(alone[0], vector, atol=1e-5)
+
+    random = np.random.default_rng(1)
+    vectors = random.normal([0, 0.2, 5], [0.1, 0.3, 0.01], (400, 3)).astype(np.float32)
+    pooler = upper_layers.scaled_pooler(vectors)
+    outputs = vectors @ pooler["pooler.dense.weight"].T + pooler["pooler.dense.bias"]
+    np.testing.assert_allclose(outputs.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(outputs[:, :2].std(axis=0), 0.5, rtol=0.01)
+    # Rounding to bfloat16 moves 5 by up to 0.01, as much as the deviation of the last number.
+    assert outputs[:, 2].std() < 0.02
+
+
+def test_every_epoch_has_other_copies_and_negations(mpnet: Checkpoint) -> None:
+    recipe = replace(RECIPE, negations=8)
+    random = np.random.default_rng(1)
+    epochs = [upper_layers.epoch_pairs(DATASETS, recipe, random) for _ in range(2)]
+    for pairs in epochs:
+        assert len(pairs) == 24 + 8 + 8
+        assert sum(pair.copies for pair in pairs) == 16
+    assert epochs[0][-8:] != epochs[1][-8:]
 
 
 def test_a_base_without_a_classifier_has_the_pooler_of_a_bert_model(base: Path, mpnet: Checkpoint, tmp_path: Path) -> None:
@@ -117,9 +155,12 @@ def test_a_merged_mpnet_is_written_as_a_checkpoint(mpnet: Checkpoint, tmp_path: 
     assert all((loaded.weights[name] == array).all() for name, array in merged.weights.items())
 
 
+Trained: TypeAlias = tuple[NamedArrays, list[Progress], list[Mapping[str, float]]]
+
+
 @pytest.fixture(scope="module")
-def trained(mpnet: Checkpoint) -> tuple[NamedArrays, list[Progress], list[NamedArrays]]:
-    reports, checkpoints = list[Progress](), list[NamedArrays]()
+def trained(mpnet: Checkpoint) -> Trained:
+    reports, scores = list[Progress](), list[Mapping[str, float]]()
     tensors = upper_layers.train(
         mpnet.weights,
         mpnet.architecture,
@@ -127,27 +168,25 @@ def trained(mpnet: Checkpoint) -> tuple[NamedArrays, list[Progress], list[NamedA
         DATASETS,
         RECIPE,
         reports.append,
-        checkpoints.append,
+        lambda tensors, dev: scores.append(dev),
         checkpoint_steps=20,
+        dev={"stories": EXAMPLES},
     )
-    return tensors, reports, checkpoints
+    return tensors, reports, scores
 
 
-def test_the_upper_layers_learn_the_emotions(
-    mpnet: Checkpoint, trained: tuple[NamedArrays, list[Progress], list[NamedArrays]]
-) -> None:
-    tensors, reports, checkpoints = trained
+def test_the_upper_layers_learn_the_emotions(mpnet: Checkpoint, trained: Trained) -> None:
+    tensors, reports, scores = trained
     assert [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1))
-    assert len(checkpoints) == reports[-1].steps // 20
+    assert len(scores) == reports[-1].steps // 20
+    assert scores[-1]["stories"] > 0.8
     ids = encode(mpnet.tokenizer, [example.text for example in EXAMPLES], 64)
     logits = training.predict_logits(merge_adapters(mpnet.weights, tensors), mpnet.architecture, ids)
     labels = np.array([example.label for example in EXAMPLES])
     assert (logits.argmax(axis=1) == labels).mean() > 0.9
 
 
-def test_only_the_upper_layers_and_the_head_are_trained(
-    mpnet: Checkpoint, trained: tuple[NamedArrays, list[Progress], list[NamedArrays]]
-) -> None:
+def test_only_the_upper_layers_and_the_head_are_trained(mpnet: Checkpoint, trained: Trained) -> None:
     layers = {name.split(".")[2] for name in trained[0] if name.startswith("encoder.")}
     others = {name for name in trained[0] if not name.startswith("encoder.layer.")}
     assert layers == {"1"}

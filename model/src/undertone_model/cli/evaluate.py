@@ -100,6 +100,7 @@ def _parse_rows(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--checkpoint", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate a fine-tuned checkpoint. Repeatable.")
 @click.option("--export", type=options.EXISTING_FOLDER, multiple=True, help="Evaluate the newest export in DIR. Repeatable.")
+@options.large
 @options.adapters
 @options.base
 @click.option("--prior", help="Prior of the adapters that all differences refer to. Default: as for `export`.")
@@ -133,6 +134,7 @@ def evaluate(
     usual_texts: tuple[Path, ...],
     checkpoint: tuple[Path, ...],
     export: tuple[Path, ...],
+    large: bool,
     adapters: Path,
     base: str | None,
     prior: str | None,
@@ -145,7 +147,7 @@ def evaluate(
 
     By default, the packaged model is evaluated, without calibration and with each prior. With
     --checkpoint or --export, those models are evaluated instead, and the adapters only if
-    --adapters is set. Labels of other models are mapped to the nine emotions.
+    --adapters or --large is set. Labels of other models are mapped to the nine emotions.
 
     The corpora are not included: model/CARD.md says where to find them. Only rows with exactly one
     of the nine emotions have F1 and calibration error. Robustness and documents (one emotional
@@ -166,7 +168,7 @@ def evaluate(
     }
     if not baselines:
         refuse_unused("has no effect with --no-baselines: omit one of them", "lexicon")
-    if (checkpoint or export) and options.is_default("adapters"):
+    if (checkpoint or export) and options.is_default("adapters") and not large:
         reason = f"has no effect with --{'checkpoint' if checkpoint else 'export'}: omit it, or add --adapters"
         refuse_unused(reason, "base", "prior")
     test_sets = _read_sets(paths, sets, rows, all_rows=all_rows)
@@ -180,7 +182,9 @@ def evaluate(
         *(classifiers.checkpoint_classifier(folder) for folder in checkpoint),
         *(classifiers.export_classifier(folder) for folder in export),
     ]
-    if not models or not options.is_default("adapters"):
+    if large:
+        adapters, base = options.large_model(adapters, base)
+    if large or not models or not options.is_default("adapters"):
         models.insert(0, classifiers.adapters_classifier(adapters, base, prior))
     if baselines:
         models.append(baseline.always_neutral())

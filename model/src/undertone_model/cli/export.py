@@ -68,6 +68,7 @@ def _parse_languages(_: click.Context, __: click.Parameter, value: str | None) -
     type=click.Choice(list(sources.ARCHITECTURES)),
     help="Export random weights of this size, for benchmarks.",
 )
+@options.large
 @options.adapters
 @click.option(
     "--prior",
@@ -75,7 +76,9 @@ def _parse_languages(_: click.Context, __: click.Parameter, value: str | None) -
     help="Kind of text to calibrate our model for. It determines the frequency of neutral and the confidence. "
     "Default: novels, or stories for adapters of the first stage.",
 )
-@click.option("--name", metavar="NAME", help="Name of the model. Default: emotions, or the name of the checkpoint folder.")
+@click.option(
+    "--name", metavar="NAME", help="Name of the model. Default: emotions, emotions-large, or the name of the checkpoint folder."
+)
 @click.option("--version", type=click.IntRange(1), help="Version of the model. Default: the largest version in DIR plus 1.")
 @click.option("--max-tokens", type=int, help="Maximum length of a sequence in tokens. Default: the maximum of the model.")
 @click.option(
@@ -105,12 +108,14 @@ def _parse_languages(_: click.Context, __: click.Parameter, value: str | None) -
 @options.sample
 @options.base
 def export(
+    *,
     folder: Path,
     checkpoint: Path | None,
     problem_type: ProblemType | None,
     threshold: float | None,
     thresholds: Path | None,
     size: str | None,
+    large: bool,
     adapters: Path,
     prior: str | None,
     name: str | None,
@@ -132,7 +137,9 @@ def export(
     if not checkpoint and (problem_type or threshold is not None or thresholds):
         raise click.UsageError("--problem-type, --threshold and --thresholds need --checkpoint")
     if checkpoint or size:
-        refuse_unused(f"has no effect with --{'checkpoint' if checkpoint else 'random'}: omit one of them", "base", "prior")
+        refuse_unused(
+            f"has no effect with --{'checkpoint' if checkpoint else 'random'}: omit one of them", "base", "prior", "large"
+        )
     if checkpoint:
         source = sources.from_checkpoint(checkpoint, problem_type)
         if threshold is not None or thresholds:
@@ -147,7 +154,10 @@ def export(
     elif size:
         source, default_name = sources.random_weights(size), size
     else:
-        source, default_name = sources.from_adapters(base, prior, adapters), "emotions"
+        if large:
+            adapters, base = options.large_model(adapters, base)
+        source = sources.from_adapters(base, prior, adapters)
+        default_name = "emotions-large" if large else "emotions"
     chosen = fastest_precision() if precision == "auto" else precision
     texts = load_sample(sample) if chosen != "fp32" and not size else None
     if languages and set(languages) != set(DEFAULT_LANGUAGES) and options.is_default("sample"):
@@ -199,13 +209,16 @@ def fastest_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> Precision:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.FOLDER)
+@options.large
 @options.adapters
 @options.base
-def merge(folder: Path, adapters: Path, base: str | None) -> None:
+def merge(*, folder: Path, large: bool, adapters: Path, base: str | None) -> None:
     """Write our model to DIR as a Hugging Face checkpoint.
 
     The adapters are merged into the base. The calibration is not included, because a checkpoint
     returns logits and only an export returns probabilities.
     """
+    if large:
+        adapters, base = options.large_model(adapters, base)
     save_checkpoint(folder, sources.merge_into_base(base, load_adapters(adapters)))
     click.echo(folder)

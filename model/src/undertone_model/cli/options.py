@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from undertone_model.adapters import PACKAGED_ADAPTERS
+from undertone_model.adapters import LARGE_ADAPTERS, PACKAGED_ADAPTERS
 from undertone_model.bases import LARGE_BASE
 from undertone_model.data import PACKAGED_STORIES
 
@@ -15,8 +15,8 @@ EXISTING_FOLDER: Final = click.Path(path_type=Path, file_okay=False, exists=True
 base = click.option(
     "--base",
     metavar="DIR|HUB_ID",
-    help="Base encoder: a Hugging Face folder or hub id. Default: all-MiniLM-L6-v2 from its package. "
-    f"{LARGE_BASE}, the base of the large model, comes from its packages too (undertone-model[large]).",
+    help="Base encoder: a Hugging Face folder or hub id. Default: all-MiniLM-L6-v2 from its package, and with --large "
+    f"{LARGE_BASE} from its packages (undertone-model[large]).",
 )
 adapters = click.option(
     "--adapters",
@@ -24,6 +24,9 @@ adapters = click.option(
     default=PACKAGED_ADAPTERS,
     show_default="the packaged adapters",
     help="Folder of adapters that `train` wrote.",
+)
+large = click.option(
+    "--large", is_flag=True, help="Take the large model: 12 layers, twice as wide, with seven times the CPU time."
 )
 stories = click.option(
     "--stories",
@@ -41,6 +44,11 @@ sample = click.option(
     help="Texts that compare bf16 with fp32, and that the thresholds of --languages are fitted on: a file with one text per "
     "line, a .jsonl file with `text`, or a folder of story paragraphs.",
 )
+
+
+def large_model(adapters: Path, base: str | None) -> tuple[Path, str]:
+    """Adapters and base with --large, which replaces the defaults of --adapters and --base."""
+    return LARGE_ADAPTERS if is_default("adapters") else adapters, base or LARGE_BASE
 
 
 def is_default(name: str) -> bool:

@@ -24,9 +24,19 @@ from undertone_model.startup import quiet_tensorflow
 )
 @options.sample
 @click.option("--checkpoint", type=options.FOLDER, help="Checkpoint that was exported, for the comparison with fp32.")
+@options.large
 @options.adapters
 @options.base
-def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | None, adapters: Path, base: str | None) -> None:
+def verify(
+    *,
+    folder: Path,
+    goldens: Path | None,
+    sample: Path,
+    checkpoint: Path | None,
+    large: bool,
+    adapters: Path,
+    base: str | None,
+) -> None:
     """Verify the newest export in DIR.
 
     Contract, tokenizer and signature must agree, and the answers must agree with the golden outputs
@@ -36,7 +46,9 @@ def verify(folder: Path, goldens: Path | None, sample: Path, checkpoint: Path | 
     side of its threshold.
     """
     if checkpoint:
-        refuse_unused("has no effect with --checkpoint: omit one of them", "adapters", "base")
+        refuse_unused("has no effect with --checkpoint: omit one of them", "large", "adapters", "base")
+    if large:
+        adapters, base = options.large_model(adapters, base)
     with quiet_tensorflow():
         from undertone_model import verification
     newest = verification.newest_export(folder)

@@ -1,7 +1,7 @@
 """A transformer encoder as a TensorFlow function of its weights, for training and serving."""
 
 from undertone_model.encoder.disentangled import fold_distances
-from undertone_model.encoder.encoder import logits, lower_states, upper_logits
+from undertone_model.encoder.encoder import logits, lower_states, text_vectors, upper_logits
 from undertone_model.encoder.layers import Dropout, Linear, Normalize, Tensor, Weights, dense, layer_norm, no_dropout
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "logits",
     "lower_states",
     "no_dropout",
+    "text_vectors",
     "upper_logits",
 ]

@@ -67,20 +67,32 @@ def upper_logits(
 
     `hidden` is that of `lower_states`. The other arguments are those of `logits`.
     """
-    layers = range(first_layer, architecture.num_hidden_layers)
-    hidden = run_layers(weights, architecture, layers, hidden, attention_mask, dropout, normalize, linear)
-
-    def norm(name: str, rows: Tensor) -> Tensor:
-        return normalize(weights, architecture, f"{name}.LayerNorm", rows)
-
-    if architecture.norm == "pre":
-        hidden = norm("encoder", hidden)
-    if architecture.head.pooling == "mean":
-        hidden = mean_rows(architecture, hidden, attention_mask)
+    hidden = text_vectors(weights, architecture, first_layer, hidden, attention_mask, dropout, normalize, linear)
     pooled = ACTIVATIONS[architecture.head.activation](linear(weights, "pooler.dense", hidden))
     if architecture.head.norm:
-        pooled = norm("pooler", tf.cast(pooled, tf.float32))
+        pooled = normalize(weights, architecture, "pooler.LayerNorm", tf.cast(pooled, tf.float32))
     return linear(weights, "classifier", tf.cast(dropout(pooled), tf.float32))
+
+
+def text_vectors(
+    weights: Weights,
+    architecture: Architecture,
+    first_layer: int,
+    hidden: Tensor,
+    attention_mask: Tensor,
+    dropout: Dropout = no_dropout,
+    normalize: Normalize = layer_norm,
+    linear: Linear = dense,
+) -> Tensor:
+    """Vectors [batch, hidden] of the texts, which are the input of the head.
+
+    The arguments are those of `upper_logits`.
+    """
+    layers = range(first_layer, architecture.num_hidden_layers)
+    hidden = run_layers(weights, architecture, layers, hidden, attention_mask, dropout, normalize, linear)
+    if architecture.norm == "pre":
+        hidden = normalize(weights, architecture, "encoder.LayerNorm", hidden)
+    return mean_rows(architecture, hidden, attention_mask) if architecture.head.pooling == "mean" else hidden
 
 
 def run_layers(
