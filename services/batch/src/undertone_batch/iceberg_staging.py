@@ -51,7 +51,7 @@ def staged(rows: DataFrame, table: str, location: str) -> Iterator[DataFrame]:
     An Iceberg table instead of a folder of Parquet files: it needs no other credentials than the
     table itself, and its commit leaves out the files of failed and speculative task attempts on
     every file system. Its files are in the folder of `table`, where maintenance removes files that
-    no table knows. In a Hadoop catalogue, the folder of a table follows from its name.
+    no table knows. A Hadoop or REST catalogue chooses the folder of a table itself.
 
     Args:
         rows: What to write.
@@ -62,13 +62,13 @@ def staged(rows: DataFrame, table: str, location: str) -> Iterator[DataFrame]:
     number = uuid.uuid4().hex[:12]
     name = f"{table}{STAGING_SUFFIX}{number}"
     writer = rows.writeTo(name).using("iceberg").tableProperty(STAGED_AT_PROPERTY, datetime.now(UTC).isoformat())
-    if spark.conf.get(f"spark.sql.catalog.{CATALOG}.type", None) != CatalogType.HADOOP:
+    if spark.conf.get(f"spark.sql.catalog.{CATALOG}.type", None) not in (CatalogType.HADOOP, CatalogType.REST):
         writer = writer.tableProperty("location", f"{location}/staging/{number}")
     try:
         writer.tableProperty("write.distribution-mode", "none").create()
         yield spark.table(name)
     finally:
-        with suppress(PySparkException, Py4JJavaError):  # a later run drops a table that remains
+        with suppress(PySparkException, Py4JJavaError):  # maintenance drops a table that remains
             _purge(spark, name)
 
 
