@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -179,6 +180,15 @@ def test_types_that_spark_cannot_read_do_not_matter_in_other_columns(spark: Spar
     assert problems(spark, source) == {"a": None}
     with pytest.raises(InputError, match="has no column 'at'"):
         paragraphs(spark, replace(source, id_column="at"))
+
+
+def test_uuids_of_parquet_are_read_as_texts(spark: SparkSession, source: Source) -> None:
+    ids = [UUID(int=7), UUID("f81d4fae-7dec-11d0-a765-00a0c91e6bf6"), None]
+    column = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([ident and ident.bytes for ident in ids], pa.binary(16)))
+    write_parquet(source, {"id": column, "text": [TEXT] * 3, "o`ther": column})
+    assert problems(spark, source) == {str(ids[0]): None, str(ids[1]): None, None: "the id is null"}
+    kept = replace(source, min_characters=0, keep=("o`ther",)).read(spark).collect()
+    assert [row.id for row in kept] == [row.kept["o`ther"] for row in kept] == [str(ids[0]), str(ids[1]), None]
 
 
 @pytest.mark.parametrize("other", [[{"x": 1}], [5]], ids=["struct", "integer"])

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as sql
+from pyspark.sql.types import BinaryType, StructField, StructType
+
+from undertone_batch.source.columns import quoted
 
 
 def read_parquet(spark: SparkSession, locations: Sequence[str], options: Mapping[str, str]) -> DataFrame:
     """The rows of Parquet files, without columns of types that Spark cannot read.
 
     Spark refuses a file with such a column (timestamps in nanoseconds, decimals of more than 38
-    digits), even if no query uses it.
+    digits, UUIDs), even if no query uses it. UUIDs are read as their text.
     """
     reader = spark.read.format("parquet").options(**options)
     try:
@@ -23,14 +26,15 @@ def read_parquet(spark: SparkSession, locations: Sequence[str], options: Mapping
         files = reader.schema(StructType()).load(list(locations)).inputFiles()
         if not files:
             raise
-        schema = readable_columns(spark, files[0])
+        schema, uuids = readable_columns(spark, files[0])
         if not schema.fields:
             raise
-        return spark.read.format("parquet").options(**options).schema(schema).load(list(locations))
+        frame = spark.read.format("parquet").options(**options).schema(schema).load(list(locations))
+        return frame.withColumns({name: uuid_text(sql.col(quoted(name))) for name in uuids}) if uuids else frame
 
 
-def readable_columns(spark: SparkSession, file: str) -> StructType:
-    """The columns of a Parquet file that Spark can read."""
+def readable_columns(spark: SparkSession, file: str) -> tuple[StructType, list[str]]:
+    """The columns of a Parquet file that Spark can read, and the names of those with UUIDs."""
     jvm, session = spark._jvm, spark._jsparkSession
     assert jvm is not None  # noqa: S101 - only with Spark Connect
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
@@ -45,13 +49,22 @@ def readable_columns(spark: SparkSession, file: str) -> StructType:
     converter = jvm.org.apache.spark.sql.execution.datasources.parquet.ParquetToSparkSchemaConverter(
         session.sessionState().conf()
     )
-    schema = StructType()
+    schema, uuids = StructType(), []
     for index in range(message.getFieldCount()):
+        kind = message.getType(index)
         field = jvm.java.util.ArrayList()
-        field.add(message.getType(index))
+        field.add(kind)
         try:
             converted = converter.convert(jvm.org.apache.parquet.schema.MessageType(message.getName(), field))
         except (PySparkException, Py4JJavaError):
+            if str(kind.getLogicalTypeAnnotation()) == "UUID":
+                schema = StructType([*schema.fields, StructField(kind.getName(), BinaryType())])
+                uuids.append(kind.getName())
             continue
         schema = StructType([*schema.fields, *StructType.fromJson(json.loads(converted.json())).fields])
-    return schema
+    return schema, uuids
+
+
+def uuid_text(column: Column) -> Column:
+    """The text of UUIDs of 16 bytes, in lower case and with hyphens, as Python writes it."""
+    return sql.lower(sql.regexp_replace(sql.hex(column), "^(.{8})(.{4})(.{4})(.{4})", "$1-$2-$3-$4-"))
