@@ -18,6 +18,16 @@ settings.register_profile("undertone", deadline=None)
 settings.load_profile("undertone")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Moves the tests of Spark to the front, so that one Java process runs them.
+
+    Each worker of xdist begins with a part of the tests, and idle workers take tests from the end
+    of another part. So one worker runs the first tests.
+    """
+    spark = Path(__file__).parent / "integration/spark"
+    items.sort(key=lambda item: spark not in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of helm."""

@@ -87,22 +87,28 @@ class SmallTable:
 
 
 @contextmanager
-def _small_table(folder: Path) -> Iterator[SmallTable]:
+def _small_table(folder: Path, java: Mapping[str, str]) -> Iterator[SmallTable]:
     for day, texts in DAYS.items():
         (folder / "source" / day).mkdir(parents=True)
         paragraphs = pa.table({"id": list(texts), "text": list(texts.values())})
         pq.write_table(paragraphs, folder / "source" / day / "part.parquet")
     service = BackgroundService()
     try:
-        with reports() as received, shared_java("local[2,4]", SETTINGS) as java:
+        with reports() as received:
             yield SmallTable(folder, service, received, java)
     finally:
         service.close()
 
 
+@pytest.fixture(scope="package")
+def java() -> Iterator[Mapping[str, str]]:
+    with shared_java("local[2,4]", SETTINGS) as variables:
+        yield variables
+
+
 @pytest.fixture(scope="module")
-def small_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallTable]:
-    with _small_table(tmp_path_factory.mktemp("small")) as table:
+def small_table(java: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallTable]:
+    with _small_table(tmp_path_factory.mktemp("small"), java) as table:
         yield table
 
 

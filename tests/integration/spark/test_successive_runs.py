@@ -132,5 +132,5 @@ def test_a_stopped_backfill_continues_after_its_last_commit(
     assert service.received_texts() == []
     assert table(spark, config).keys() == texts.keys()
     write_source(config, texts)
-    assert run(spark, config).kinds == {DiffKind.REPEATED: 30}
+    assert run(spark, config, wave_rows=1000).kinds == {DiffKind.REPEATED: 30}
     assert sorted(service.received_texts()) == sorted(texts.values())

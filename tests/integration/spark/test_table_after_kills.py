@@ -47,8 +47,8 @@ def test_a_driver_that_is_killed_at_any_step_leaves_a_commit_and_the_next_run_co
 ) -> None:
     service.fake.thresholds = (0.5,) * len(service.fake.labels)
     config = replace(config, layout=Layout(bucket_count=1))
-    write_source(config, DAY_1)
-    run(spark, config, mode=RunMode.BACKFILL)
+    write_source(config, {**DAY_1, "long": TOO_LONG})
+    run(spark, config, mode=RunMode.BACKFILL, run_id="day-1")
     before = same_rows(spark, duckdb, config)
 
     write_source(config, DAY_2)
@@ -59,10 +59,14 @@ def test_a_driver_that_is_killed_at_any_step_leaves_a_commit_and_the_next_run_co
     after = same_rows(spark, duckdb, config)
     assert states == [before, after]
     kills = crashes.kills()
-    assert len(kills) > 6, "before, in, between and after the statements"
+    assert len(kills) > 5, "before, in, between and after the statements"
     for image in kills:
         crashes.restore(image)
         assert same_rows(spark, duckdb, config) in states, image.statement
+        if image is kills[0]:  # the start of the run itself
+            continue
         run(spark, config, run_id="day-2")
-        assert same_rows(spark, duckdb, config) == after, image.statement
-        assert [(letter["id"], letter["run_id"]) for letter in dead_letters(config)] == [("long", "day-2")]
+        assert committed(config)[-1] == after, image.statement
+        letters = sorted((letter["id"], letter["run_id"]) for letter in dead_letters(config))
+        assert letters == [("long", "day-1"), ("long", "day-2")], image.statement
+    assert same_rows(spark, duckdb, config) == after
