@@ -1,29 +1,22 @@
-"""Maintenance of a table, and the import of a table of an earlier release."""
+"""Maintenance of a table."""
 
-import json
 import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig
 from undertone_batch.iceberg_staging import STAGED_AT_PROPERTY, new_branch_name
-from undertone_batch.import_command import copy
 from undertone_batch.layout import Layout
 from undertone_batch.maintenance import Maintenance, Retention
-from undertone_batch.old_table import OldTable
-from undertone_client.jobs import InputError, OutputError
-from undertone_client.jobs.catalog import CATALOG, TableName
+from undertone_client.jobs.catalog import CATALOG
 
 from tests.integration.support import score_table
 from tests.integration.support.background_service import BackgroundService
 from tests.integration.support.spark import needs_iceberg, needs_java
-from tests.integration.support.spark_jobs import TOO_LONG, run, table, write_source
+from tests.integration.support.spark_jobs import run, table, write_source
 
 pytestmark = [needs_java, needs_iceberg]
 
@@ -31,14 +24,14 @@ TEXTS = {str(number): f"Paragraph {number} of a table" for number in range(4)}
 
 
 def files(config: JobConfig) -> set[Path]:
-    return {file for file in config.catalog.local_warehouse.rglob("*.parquet") if "dead_letters" not in str(file)}
+    return set(config.catalog.local_warehouse.rglob("*.parquet"))
 
 
 def test_maintenance_merges_files_and_deletes_what_no_reader_needs(
     spark: SparkSession, service: BackgroundService, config: JobConfig
 ) -> None:
     config = replace(config, layout=Layout(bucket_count=1))
-    write_source(config, {**TEXTS, "long": TOO_LONG})
+    write_source(config, TEXTS)
     run(spark, config)
     path = f"{CATALOG}.{config.table}"
     for joy in (1, 2, 3, 4):  # as further runs do
@@ -72,55 +65,9 @@ def test_maintenance_merges_files_and_deletes_what_no_reader_needs(
         if "snapshots" in step.action:
             break
     assert table(spark, config) == rows
-    assert {row.tableName for row in spark.sql(f"SHOW TABLES IN {CATALOG}.emotions").collect()} == {
-        "posts",
-        "posts_dead_letters",
-        "posts_staging",
-    }
+    tables = spark.sql(f"SHOW TABLES IN {CATALOG}.emotions").collect()
+    assert {row.tableName for row in tables} == {"posts", "posts_staging"}
     stored = score_table.load(config.catalog.local_warehouse, str(config.table))
     assert len(stored.snapshots()) == 1
     assert set(stored.refs()) == {"main"}
     assert len(stored.inspect.files()) == 1, "one data file, and no file of deletions"
-
-
-def test_a_table_of_an_earlier_release_is_imported_once(
-    spark: SparkSession, service: BackgroundService, config: JobConfig, tmp_path: Path
-) -> None:
-    write_source(config, TEXTS)
-    run(spark, config)
-    rows = table(spark, config)
-    folder = tmp_path / "old"
-    write_old_table(folder, score_table.load(config.catalog.local_warehouse).scan().to_arrow())
-    name, layout = TableName("emotions", "imported"), Layout(bucket_count=4)
-    imported = replace(config, table=name)
-
-    damaged = OldTable.open(spark, str(folder))
-    with pytest.raises(InputError, match="has 4 rows with 4 ids instead of 5 rows"):
-        copy(spark, replace(damaged, rows=5), name, layout)
-    old = OldTable.open(spark, str(folder))
-    assert copy(spark, old, name, layout) == f"emotions.imported has the 4 rows of {folder} version 2"
-    assert copy(spark, old, name, layout) == f"emotions.imported has the rows of {folder} version 2 already"
-    assert table(spark, imported) == rows
-    assert run(spark, imported).scored == 0
-    with pytest.raises(OutputError, match="exists already"):
-        copy(spark, old, config.table, layout)
-
-
-def write_old_table(folder: Path, rows: pa.Table) -> None:
-    """Writes rows as releases before Iceberg did, beside an earlier version without them."""
-    (folder / "versions").mkdir(parents=True)
-    (folder / "data/00000002-run/bucket=0").mkdir(parents=True)
-    name = "data/00000002-run/bucket=0/part-0.parquet"
-    pq.write_table(rows.drop_columns(["document", "position"]), folder / name)
-    start = rows.column_names.index("label") + 1
-    version = {
-        "format": 1,
-        "bucket_count": 4,
-        "labels": rows.column_names[start : rows.column_names.index("tokens")],
-        "run": "run",
-        "committed_at": "2026-01-01T00:00:00+00:00",
-        "backfill_began_at": None,
-    }
-    for number, buckets in ((1, {}), (2, {"0": {"rows": len(rows), "files": [name]}})):
-        text = json.dumps({**version, "number": number, "buckets": buckets})
-        (folder / f"versions/{number:08d}.json").write_text(text)

@@ -73,9 +73,10 @@ def test_the_second_of_two_attempts_of_a_run_fails_and_loses_nothing(
 
 
 def test_leftovers_of_killed_runs_are_dropped_by_age(spark: SparkSession, config: JobConfig) -> None:
-    write_source(config, TEXTS)
-    run(spark, config)
+    open_table(spark, config.table, config.catalog, config.layout).close()  # configures the catalogue
     path = f"{CATALOG}.{config.table}"
+    spark.sql(f"CREATE NAMESPACE {CATALOG}.{config.table.namespace}")
+    spark.sql(f"CREATE TABLE {path} (id string) USING iceberg")
     for name, age in (("old", timedelta(days=4)), ("new", timedelta(hours=4))):
         staged_at = (datetime.now(UTC) - age).isoformat()
         spark.sql(
@@ -84,8 +85,7 @@ def test_leftovers_of_killed_runs_are_dropped_by_age(spark: SparkSession, config
         )
         spark.sql(f"ALTER TABLE {path} CREATE BRANCH {new_branch_name(datetime.now(UTC) - age)}")
     spark.sql(f"ALTER TABLE {path} CREATE BRANCH undertone_audit")
-    write_source(config, TEXTS | {"more": "This paragraph comes later"})
-    run(spark, config)
+    drop_leftovers(spark, path, datetime.now(UTC))
     found = leftovers(spark, config)
     assert (len(found), found[0], found[-1]) == (3, "posts_staging_new", "undertone_audit")
     in_four_days = datetime.now(UTC) + timedelta(days=4)

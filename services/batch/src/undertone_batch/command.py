@@ -30,7 +30,6 @@ from undertone_telemetry.periodic import PeriodicThread
 from undertone_batch.config import JobConfig, RunMode, Service, new_run_id
 from undertone_batch.errors import explain_spark_errors
 from undertone_batch.iceberg_catalog import session_settings
-from undertone_batch.import_command import import_table
 from undertone_batch.job import ScoringJob
 from undertone_batch.layout import Layout, PartitionBy, TableFormat
 from undertone_batch.maintain_command import maintain
@@ -61,7 +60,6 @@ def undertone_batch() -> None:
 
 
 undertone_batch.add_command(maintain)
-undertone_batch.add_command(import_table)
 
 
 @undertone_batch.command(

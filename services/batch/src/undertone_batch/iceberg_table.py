@@ -20,7 +20,7 @@ from undertone_batch.iceberg_catalog import require_extensions
 from undertone_batch.iceberg_conflicts import is_conflict, repeat_lost_commits
 from undertone_batch.iceberg_dead_letters import check_dead_letters, write_dead_letters
 from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
-from undertone_batch.iceberg_staging import drop_leftovers, new_branch_name, staged
+from undertone_batch.iceberg_staging import new_branch_name, staged
 from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
 from undertone_batch.spark_reasons import spark_reason
@@ -138,10 +138,6 @@ class IcebergTable:
                     state = current
         raise OutputError(f"{self.name} was rewritten {MAX_REBASES} times during a commit. Stop its maintenance during a run")
 
-    def drop_leftovers(self, now: datetime) -> None:
-        with self._explain_errors():
-            drop_leftovers(self._spark, self._path, now)
-
     def finish(self, state: TableState) -> TableState:
         return state
 
@@ -173,7 +169,7 @@ class IcebergTable:
 
     @contextmanager
     def _branch(self, state: TableState) -> Iterator[str]:
-        """A branch of a snapshot. A later run drops the branch of a killed run.
+        """A branch of a snapshot. Maintenance drops the branch of a killed run.
 
         Without RETAIN, which Iceberg applies to the age of the branch's snapshot: the expiration of
         snapshots would remove a new branch of an old snapshot.
@@ -185,7 +181,7 @@ class IcebergTable:
         try:
             yield branch
         finally:
-            with suppress(PySparkException, Py4JJavaError):  # a later run drops a branch that remains
+            with suppress(PySparkException, Py4JJavaError):  # maintenance drops a branch that remains
                 repeat_lost_commits(self._spark, f"ALTER TABLE {self._path} DROP BRANCH IF EXISTS {branch}")
 
     def _merge(self, target: str, state: TableState, commit: Commit) -> None:

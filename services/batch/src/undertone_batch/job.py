@@ -180,7 +180,6 @@ class ScoringJob:
         schema = extended(state.schema, served.labels, kept, multi_label=multi_label)
         waves = list(self._waves(table, source, state, target))
         if waves:
-            table.drop_leftovers(self._clock())
             state = table.add_columns(state, schema)
             if since is not None and state.backfill_began_at is None:
                 state = table.begin_backfill(state, since)

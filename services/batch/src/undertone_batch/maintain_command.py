@@ -8,8 +8,10 @@ from undertone_client.jobs import explain_errors
 from undertone_client.jobs.catalog import TableOptions, table_options
 from undertone_telemetry.options import IntegerRange
 
-from undertone_batch.catalog_session import catalog_session
+from undertone_batch.errors import explain_spark_errors
+from undertone_batch.iceberg_catalog import configure_catalog, session_settings
 from undertone_batch.maintenance import Maintenance, Retention
+from undertone_batch.session import cancel_on_signals, open_session, silence_pyspark, stop_session
 
 EXIT_CODES = """\b
 Exit codes:
@@ -60,7 +62,14 @@ def maintain(table: TableOptions, *, keep_days: int, keep_snapshots: int, orphan
     table at the same time.
     """
     retention = Retention(keep_days, keep_snapshots, orphan_days)
-    with catalog_session(f"maintain {uuid.uuid4().hex[:12]}", table.catalog) as spark:
-        maintenance = Maintenance(spark, retention, datetime.now(UTC), dry_run=dry_run)
-        for step in maintenance.run(table.name):
-            click.echo(f"{step.table}: {step.action}")
+    silence_pyspark()
+    with explain_spark_errors():
+        spark = open_session(f"maintain {uuid.uuid4().hex[:12]}", session_settings(table.catalog))
+        try:
+            with cancel_on_signals(spark.sparkContext.cancelAllJobs), explain_spark_errors():
+                configure_catalog(spark, table.catalog)
+                spark.conf.set("spark.sql.session.timeZone", "UTC")
+                for step in Maintenance(spark, retention, datetime.now(UTC), dry_run=dry_run).run(table.name):
+                    click.echo(f"{step.table}: {step.action}")
+        finally:
+            stop_session(spark)

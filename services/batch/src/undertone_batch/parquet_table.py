@@ -104,9 +104,6 @@ class ParquetTable:
         self._write_state(rows)
         return replace(state, backfill_began_at=None)
 
-    def drop_leftovers(self, now: datetime) -> None:
-        """Nothing: a folder cannot tell whether its run still runs."""
-
     def close(self) -> None:
         path, file_system = _hadoop(self._spark, self._staging)
         file_system.delete(path, True)  # noqa: FBT003 - Java has no keywords

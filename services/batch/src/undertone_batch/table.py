@@ -209,9 +209,6 @@ class ScoreTable(Protocol):
                 rows. The table is unchanged.
         """
 
-    def drop_leftovers(self, now: datetime) -> None:
-        """Removes what killed runs have left behind. Raises OutputError."""
-
     def finish(self, state: TableState) -> TableState:
         """Ends a run whose waves are all committed. Raises OutputError."""
 

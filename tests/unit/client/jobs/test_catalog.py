@@ -33,6 +33,13 @@ def test_invalid_table_names_are_refused(text: str) -> None:
         TableName.parse(text)
 
 
+def test_the_folder_of_a_table_before_iceberg_is_refused_with_a_remedy() -> None:
+    with pytest.raises(
+        SettingsError, match="before Iceberg, cannot be continued: score its source into a new table with --mode"
+    ):
+        TableName.parse("s3://lake/scores")
+
+
 def test_dead_letters_are_in_a_table_beside() -> None:
     assert str(TableName.parse("emotions.stories").dead_letters) == "emotions.stories_dead_letters"
 

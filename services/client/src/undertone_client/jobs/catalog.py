@@ -128,9 +128,14 @@ class TableName:
     def __post_init__(self) -> None:
         for part in (self.namespace, self.name):
             if not _NAME.fullmatch(part):
+                text = f"{self.namespace}.{self.name}".rstrip(".")
+                hint = (
+                    ". A folder with versions/, as the Spark job wrote before Iceberg, cannot be continued: score its source"
+                    " into a new table with --mode backfill"
+                )
                 raise SettingsError(
-                    f"the table name {f'{self.namespace}.{self.name}'.rstrip('.')!r} is invalid: use NAMESPACE.NAME, such as"
-                    " emotions.stories, of letters, digits and _"
+                    f"the table name {text!r} is invalid: use NAMESPACE.NAME, such as emotions.stories, of letters, digits and"
+                    f" _{hint if '/' in text else ''}"
                 )
 
     @classmethod
