@@ -8,6 +8,8 @@ import numpy as np
 from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Batch
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request, Scored
+from undertone_sidecar.batching.predict_call import PredictCall, PreparedBatch
+from undertone_sidecar.batching.selection import BatchSelection, pad_batch
 from undertone_sidecar.events import Event
 from undertone_sidecar.lengths import PaddedLengths
 from undertone_sidecar.testing import FakeBackend, FakeClock
@@ -19,6 +21,12 @@ def request(tokens: int, *, first: int = 1, version: int = 1, deadline: float = 
     """A request whose token ids count up from `first`."""
     ids = np.arange(first, first + tokens, dtype=np.int32)
     return Request(ids, LENGTHS.fit(tokens), version, deadline, lane)
+
+
+def predict_call(sent_at: float = 0.0) -> PredictCall:
+    """A call with one request of 16 tokens."""
+    selection = BatchSelection((request(16),), 16, 16)
+    return PredictCall(PreparedBatch(selection, pad_batch(selection), prefetched=False), sent_at)
 
 
 def limits(budget: int = 512, *, slots: int = 1, queue_tokens: int = 100_000) -> BatchLimits:

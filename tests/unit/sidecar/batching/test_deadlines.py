@@ -30,10 +30,10 @@ def test_a_batch_within_the_token_limit_ends_before_the_deadline(remaining: floa
     for observed in (64, 512, 2048) * 4:
         cost.observe(observed, 0.01 + 1e-3 * observed)
     deadlines, urgent = Deadlines(cost, 0.5), request(tokens, deadline=100.5 + remaining)
-    limit = deadlines.token_limit(urgent, start=100.0)
+    limit = deadlines.token_limit(urgent, start=100.0, at_once=1)
     assert limit >= urgent.padded_length
     assert limit == urgent.padded_length or cost.cautious_seconds(limit) == pytest.approx(remaining)
-    assert deadlines.token_limit(request(tokens), start=100.0) == float("inf")
+    assert deadlines.token_limit(request(tokens), start=100.0, at_once=1) == float("inf")
 
 
 async def test_a_request_is_refused_only_if_its_deadline_cannot_be_met() -> None:

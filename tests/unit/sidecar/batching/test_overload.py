@@ -1,16 +1,11 @@
 """Goodput under overload: the batcher on a virtual clock, with a simulated TF Serving.
 
-The model server has two cores and computes abandoned calls to their end. A batch of 500-token
-paragraphs takes as long as with BERT-base on two cores. The capacity is 5.4 such paragraphs per
-second.
+A batch of 500-token paragraphs takes as long as with BERT-base on two cores. The capacity is 5.4
+such paragraphs per second.
 """
 
 import asyncio
-import math
-import random
 from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -18,172 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from undertone_planner.fleet.clock import run
 from undertone_sidecar.batching import BatchLimits, Lane, MicroBatcher, Request
-from undertone_sidecar.errors import OverloadedError, SidecarError, status_of
-from undertone_sidecar.lengths import PaddedLengths
+from undertone_sidecar.errors import OverloadedError, SidecarError
 from undertone_sidecar.testing import SimulatedModelServer
 
-NEVER = math.inf
-CORES = SLOTS = 2
-LEAD_IN = 3.0
-MARGIN = 0.01
+from tests.unit.sidecar.support.simulated_pod import (
+    CORES,
+    MARGIN,
+    NEVER,
+    Model,
+    Pod,
+    Result,
+    open_loop,
+    retrying_callers,
+    unloaded_cpu,
+)
+
 MIXES = [(0.5,), (2.0,), (NEVER,), (0.5, 2.0), (0.5, 2.0, NEVER)]
 LOADS = [0.5, 1.0, 4.0]
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Duration of a call, and the lengths of paragraphs in tokens."""
-
-    call_seconds: float
-    token_seconds: float
-    lengths: tuple[int, ...]
-    attention_length: float = math.inf
-
-    @property
-    def padded_lengths(self) -> PaddedLengths:
-        return PaddedLengths.up_to(8192, self.attention_length)
-
-    def alone_seconds(self, length: int) -> float:
-        """Duration of a call with one paragraph."""
-        return self.call_seconds + self.token_seconds * length * (1 + length / self.attention_length)
-
-    @property
-    def capacity(self) -> float:
-        """Paragraphs per second with full batches. Only without `attention_length`."""
-        mean = sum(self.lengths) / len(self.lengths)
-        return CORES / (mean * (self.token_seconds + self.call_seconds / 2048))
-
 
 BERT_BASE = Model(0.012, 0.36 / 500, (512,))
 SMALL_MODEL = Model(0.03, 1 / 3200, (16, 32, 64, 96, 128, 160, 224, 320))
 SHORT_TEXTS = Model(0.03, 1 / 3200, (16,))
 LONG_TEXTS = Model(0.012, 5e-4, (64, 256, 512, 1024, 2048, 4096, 8192), attention_length=1800)
-
-
-@dataclass(slots=True)
-class Result:
-    """Answered paragraphs in their deadline, by status, and what they cost."""
-
-    offered: int = 0
-    answered: int = 0
-    codes: Counter[str] = field(default_factory=Counter)
-    goodput: float = 0.0
-    cpu_seconds: float = 0.0
-    refused_too_late: int = 0
-
-
-class Pod:
-    """A batcher with a simulated model server, whose forecast has been measured."""
-
-    def __init__(self, model: Model, *, seed: int = 1, noise: float = 0.05) -> None:
-        self.random = random.Random(seed)
-        self.model = model
-        self.loop = asyncio.get_running_loop()
-        self.server = SimulatedModelServer(
-            cores=CORES,
-            threads=CORES + 7,
-            call_seconds=model.call_seconds,
-            token_seconds=model.token_seconds,
-            attention_length=model.attention_length,
-            noise=noise,
-            seed=seed,
-        )
-        limits = BatchLimits(budget=2048, slots=SLOTS, queue_tokens=131072, batch_share=0.1)
-        self.batcher = MicroBatcher(
-            self.server, limits, call_seconds=30, margin_seconds=MARGIN, clock=self.loop.time, jitter=self.random.random
-        )
-        self.result = Result()
-
-    async def warm_up(self) -> None:
-        """Measures calls of several sizes for the forecast."""
-        for rows in (1, 2, 4, 8, 16, 32):
-            await asyncio.gather(*(self.call(NEVER) for _ in range(rows)))
-
-    async def call(self, deadline_seconds: float, length: int = 0) -> bool:
-        """A paragraph with a deadline, as the pipeline handles it. Its length is random if 0."""
-        started = self.loop.time()
-        length = length or self.random.choice(self.model.lengths)
-        self.result.offered += 1
-        try:
-            cost = self.model.padded_lengths.cost(length)
-            request = Request(np.zeros(length, np.int32), length, 1, started + deadline_seconds, cost=cost)
-            (scored,) = self.batcher.submit([request])
-            async with asyncio.timeout(None if deadline_seconds == NEVER else deadline_seconds - MARGIN):
-                await scored
-        except (SidecarError, TimeoutError) as error:
-            code = "DEADLINE_EXCEEDED" if isinstance(error, TimeoutError) else status_of(error).code.name
-            self.result.codes[code] += 1
-            self.result.refused_too_late += code == "RESOURCE_EXHAUSTED" and self.loop.time() > started + deadline_seconds
-            return False
-        self.result.codes["OK"] += 1
-        self.result.answered += 1
-        return True
-
-    async def measure(self, load: Coroutine[None, None, None], seconds: float) -> Result:
-        """The result of `seconds` under a load that has run for LEAD_IN seconds."""
-        await self.warm_up()
-        task = asyncio.create_task(load)
-        await asyncio.sleep(LEAD_IN)
-        self.result, cpu_before = Result(), self.server.busy_seconds
-        await asyncio.sleep(seconds)
-        result, self.result = self.result, Result()
-        result.goodput = result.answered / seconds / self.model.capacity
-        result.cpu_seconds = (self.server.busy_seconds - cpu_before) / max(1, result.answered)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await self.batcher.close()
-        return result
-
-
-def open_loop(
-    model: Model, deadlines: tuple[float, ...], load: float, *, seconds: float = 40.0, seed: int = 1, slowdown: float = 1.0
-) -> tuple[Result, SimulatedModelServer]:
-    """Poisson arrivals at `load` times the capacity.
-
-    The model server slows down by the factor `slowdown` after half of the time.
-    """
-
-    async def main() -> tuple[Result, SimulatedModelServer]:
-        pod = Pod(model, seed=seed)
-
-        async def load_pod() -> None:
-            start = pod.loop.time()
-            async with asyncio.TaskGroup() as calls:
-                while True:
-                    await asyncio.sleep(pod.random.expovariate(load * model.capacity))
-                    if pod.loop.time() > start + LEAD_IN + seconds / 2:
-                        pod.server.slowdown = slowdown
-                    calls.create_task(pod.call(pod.random.choice(deadlines)))
-
-        return await pod.measure(load_pod(), seconds), pod.server
-
-    return run(main())
-
-
-def retrying_callers(model: Model, deadlines: tuple[float, ...], callers: int, *, seconds: float = 12.0) -> Result:
-    """A closed loop of callers who retry a failed call after 10 ms, and ignore the pushback."""
-
-    async def main() -> Result:
-        pod = Pod(model)
-
-        async def caller() -> None:
-            while True:
-                if not await pod.call(pod.random.choice(deadlines)):
-                    await asyncio.sleep(0.01)
-
-        async def load_pod() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(callers):
-                    tasks.create_task(caller())
-
-        return await pod.measure(load_pod(), seconds)
-
-    return run(main())
-
-
-def unloaded_cpu(model: Model) -> float:
-    """CPU seconds of a paragraph that is alone."""
-    return model.call_seconds + model.token_seconds * sum(model.lengths) / len(model.lengths)
 
 
 @pytest.mark.parametrize("load", LOADS)
@@ -204,7 +55,7 @@ def test_overload_does_not_reduce_goodput(deadlines: tuple[float, ...], load: fl
     else:
         assert result.goodput >= 0.6 * min(load, 1)
     assert result.cpu_seconds <= 1.2 * unloaded_cpu(BERT_BASE)
-    assert server.max_runs <= SLOTS
+    assert server.max_runs <= BERT_BASE.slots
     assert result.refused_too_late == 0
 
 
@@ -298,7 +149,9 @@ def test_every_request_is_resolved_once_and_slots_are_never_overcommitted(
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        server = SimulatedModelServer(cores=2, threads=slots, call_seconds=0.01, token_seconds=0.001, noise=0.3, seed=seed)
+        server = SimulatedModelServer(
+            cores=2, threads=slots, call_seconds=0.01, token_seconds=0.001, contention=0.5, noise=0.3, seed=seed
+        )
         limits = BatchLimits(budget=1024, slots=slots, queue_tokens=4096, batch_share=0.1)
         batcher = MicroBatcher(server, limits, call_seconds=30, margin_seconds=MARGIN, clock=loop.time)
         outcomes = Counter[str]()

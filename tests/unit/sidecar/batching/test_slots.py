@@ -10,18 +10,11 @@ from undertone_planner.fleet.clock import run
 from undertone_sidecar.activity import Activity
 from undertone_sidecar.batching import BatchLimits, MicroBatcher, Request, Scored
 from undertone_sidecar.batching.cost import CostModel
-from undertone_sidecar.batching.predict_call import PredictCall, PreparedBatch
-from undertone_sidecar.batching.selection import BatchSelection, pad_batch
 from undertone_sidecar.batching.slots import Slots
 from undertone_sidecar.errors import ModelServerLostError, SidecarError, status_of
 from undertone_sidecar.testing import FakeBackend, FakeClock, SimulatedModelServer
 
-from tests.unit.support.batcher import first_ids, make_batcher, request, submit
-
-
-def predict_call() -> PredictCall:
-    selection = BatchSelection((request(16),), 16, 16)
-    return PredictCall(PreparedBatch(selection, pad_batch(selection), prefetched=False), sent_at=0.0)
+from tests.unit.support.batcher import first_ids, make_batcher, predict_call, request, submit
 
 
 def test_a_refusal_reduces_the_slots_to_the_other_calls_and_each_hundred_answers_add_one() -> None:

@@ -16,6 +16,7 @@ from undertone_sidecar.activity import Activity
 from undertone_sidecar.backend import Backend, Scores
 from undertone_sidecar.batching.admission import BatchLimits, Refusal
 from undertone_sidecar.batching.deadlines import Deadlines
+from undertone_sidecar.batching.dropping import Dropping
 from undertone_sidecar.batching.predict_call import PredictCall, PreparedBatch, fail
 from undertone_sidecar.batching.request import Lane, Request, Scored
 from undertone_sidecar.batching.schedule import Schedule
@@ -31,6 +32,9 @@ _PUSHED_OUT: Final = (
 
 _BUSY_SECONDS: Final = 0.05
 """Time for which a slot stays unused after the model server refused its call."""
+
+_MIN_HOLD_SECONDS: Final = 1e-3
+"""Minimum time until an empty slot is considered again."""
 
 _SWEEP_SECONDS: Final = 1e-3
 """Minimum time between two searches of the queue for requests to drop, for each request in it. A
@@ -51,6 +55,10 @@ class MicroBatcher:
 
     A slot is free when its Predict call has ended. The deadlines of requests do not end a call,
     because TF Serving computes an abandoned call to its end.
+
+    Calls at once take longer than a call alone. A request whose deadline allows only a call that is
+    alone is sent alone, if no other queued request can be sent. A free slot then stays empty until
+    that call ends.
 
     An error of the batcher itself is logged. It fails the requests of a batch, or all requests in
     the queue, and the batcher goes on: no request waits forever, and no slot is lost.
@@ -91,7 +99,9 @@ class MicroBatcher:
         self._prefetched: PreparedBatch | None = None
         self._activity = activity or Activity()
         self._jitter = jitter
-        self._slots = Slots(limits.slots, self._schedule.cost)
+        self._slots = Slots(limits.slots, self._schedule.cost, margin_seconds)
+        self._dropping = Dropping(self._deadlines, self._slots, clock=clock, listener=listener, jitter=jitter)
+        self._hold: asyncio.TimerHandle | None = None
         self._tasks: dict[asyncio.Task[None], PredictCall] = {}
         self._wake_scheduled = False
         self._next_sweep = -math.inf
@@ -134,6 +144,7 @@ class MicroBatcher:
     async def close(self) -> None:
         """Refuses new requests, and fails all others with UnavailableError."""
         self._closed = True
+        self._end_hold()
         tasks = dict(self._tasks)
         for task in tasks:
             task.cancel()
@@ -145,19 +156,24 @@ class MicroBatcher:
 
     def _admit(self, lane: Lane, caller: str, tokens: int, longest: int, deadline: float, *, items: int, now: float) -> None:
         remaining = self._deadlines.remaining(deadline, now)
-        if self._deadlines.is_probe(tokens, self._slots.idle_seconds(now)):
-            remaining = math.inf
 
         def check() -> Refusal | None:
             return self._schedule.refusal(
-                lane, caller, tokens, longest, slots=partial(self._slots.seconds_until_free, now), remaining=remaining
+                lane,
+                caller,
+                tokens,
+                longest,
+                slots=partial(self._slots.seconds_until_free, now),
+                starts=partial(self._slots.starts, now),
+                remaining=remaining,
+                allowance=self._deadlines.allowance(tokens, self._slots.idle_seconds(now)),
             )
 
         refusal = check()
         if refusal and now >= self._next_sweep:
             # Cancelled and expired requests must not cause a refusal, nor requests that will be too
-            # late when a slot is free. The interval bounds the CPU time of this search.
-            self._schedule.remove_unwanted(partial(self._keep_or_drop, start=now + self._slots.seconds_until_free(now)[0]))
+            # late. The interval bounds the CPU time of this search.
+            self._schedule.remove_unwanted(self._dropping.keep_or_drop())
             self._next_sweep = now + _SWEEP_SECONDS * len(self._schedule)
             refusal = check()
         if refusal:
@@ -187,8 +203,8 @@ class MicroBatcher:
         self._prefetch()
 
     def _fill_slots(self) -> None:
-        """Sends batches until no slot is free or the queue is empty."""
-        while self._has_free_slot:
+        """Sends batches until no slot may be used or no queued request can be sent."""
+        while self._has_free_slot and not self._is_held():
             try:
                 prepared = self._take_prefetched() or self._next_batch()
             except Exception as error:
@@ -198,6 +214,19 @@ class MicroBatcher:
                 return
             self._send(prepared)
 
+    def _is_held(self) -> bool:
+        """Whether a further call would break a deadline. If so, fills the slots again later."""
+        self._end_hold()
+        seconds = self._slots.hold_seconds(self._clock())
+        if seconds and len(self._schedule):
+            self._hold = asyncio.get_running_loop().call_later(max(seconds, _MIN_HOLD_SECONDS), self._wake)
+        return seconds > 0
+
+    def _end_hold(self) -> None:
+        if self._hold:
+            self._hold.cancel()
+            self._hold = None
+
     def _fail_queue(self, error: Exception) -> None:
         """Fails all requests in the queue, because no batch could be selected from them."""
         log.error("the queue is emptied after an error", exc_info=error)
@@ -205,14 +234,26 @@ class MicroBatcher:
         fail(self._schedule.clear(), error)
 
     def _next_batch(self) -> PreparedBatch | None:
-        """Selects a batch for one of the free slots."""
+        """Selects a batch for one of the free slots.
+
+        If no request could meet its deadline with calls in all slots, a request is sent that can
+        meet it with fewer calls.
+        """
         selection = self._schedule.next_batch(
-            self._keep_or_drop,
+            self._dropping.keep_or_drop(),
             free_slots=self._slots.free,
             remaining_seconds=self._remaining_seconds,
-            token_limit=partial(self._deadlines.token_limit, start=self._clock()),
+            token_limit=self._token_limit(),
+        ) or self._schedule.next_batch(
+            self._dropping.keep_or_drop(),
+            remaining_seconds=self._remaining_seconds,
+            token_limit=self._token_limit(at_once=self._slots.in_flight + 1),
         )
         return PreparedBatch(selection, pad_batch(selection), prefetched=False) if selection else None
+
+    def _token_limit(self, start: float = 0.0, at_once: int = 0) -> Callable[[Request], float]:
+        """The limits of a batch that starts in `start` seconds. By default, all slots are used."""
+        return partial(self._deadlines.token_limit, start=self._clock() + start, at_once=at_once or self._slots.count)
 
     def _prefetch(self) -> None:
         """Prepares the next batch while all slots are busy, if a full batch is queued."""
@@ -222,9 +263,9 @@ class MicroBatcher:
             if not self._schedule.has_full_batch():
                 return
             selection = self._schedule.next_batch(
-                self._keep_or_drop,
+                self._dropping.keep_or_drop(),
                 remaining_seconds=self._remaining_after_next_completion,
-                token_limit=partial(self._deadlines.token_limit, start=self._clock() + self._remaining_seconds()[0]),
+                token_limit=self._token_limit(self._remaining_seconds()[0]),
             )
             if selection:
                 self._prefetched = PreparedBatch(selection, pad_batch(selection), prefetched=True)
@@ -235,11 +276,8 @@ class MicroBatcher:
         """The prefetched batch, if its lane is still next and all its requests are wanted."""
         prefetched, self._prefetched = self._prefetched, None
         if prefetched and self._schedule.is_current(prefetched.selection):
-            now, tokens = self._clock(), prefetched.selection.cost
-            if all(
-                self._reason_to_drop(request, now, now) is None and tokens <= self._deadlines.token_limit(request, start=now)
-                for request in prefetched.selection.requests
-            ):
+            requests, token_limit = prefetched.selection.requests, self._token_limit()
+            if self._dropping.all_wanted(requests) and prefetched.selection.cost <= min(map(token_limit, requests)):
                 return prefetched
         return None
 
@@ -295,7 +333,8 @@ class MicroBatcher:
             code = status_of(outcome).code
         else:
             code = grpc.StatusCode.OK
-            self._schedule.cost.observe(call.cost, seconds)
+            at_once = self._slots.mean_calls(call, call.sent_at + seconds)
+            self._schedule.cost.observe(call.cost, seconds, at_once)
             self._slots.on_answered()
         self._listener(BatchAnswered(code.name, seconds))
 
@@ -308,20 +347,3 @@ class MicroBatcher:
         fail(call.requests, error)
         if self._slots.are_stuck:
             fail(self._schedule.requests(), error)
-
-    def _reason_to_drop(self, request: Request, now: float, start: float) -> str | None:
-        return self._deadlines.reason_to_drop(request, now, start=start, idle_seconds=self._slots.idle_seconds(now))
-
-    def _keep_or_drop(self, request: Request, *, start: float = -math.inf) -> bool:
-        """Whether the request may be sent at `start`, or now if that is later.
-
-        If not, reports the request, and fails it if it has no result.
-        """
-        now = self._clock()
-        reason = self._reason_to_drop(request, now, max(now, start))
-        if reason is None:
-            return True
-        if not request.result.done():
-            request.result.set_exception(self._deadlines.drop_error(request, reason, now, jitter=self._jitter()))
-        self._listener(RequestDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
-        return False

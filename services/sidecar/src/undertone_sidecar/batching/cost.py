@@ -1,8 +1,8 @@
 """Estimates the duration of Predict calls from recent calls."""
 
-from collections import deque
-from statistics import median
 from typing import Final
+
+from undertone_sidecar.batching.correction import Correction
 
 _DECAY: Final = 0.98
 """Weight of a sample relative to the next one. The last fifty samples dominate."""
@@ -20,21 +20,8 @@ _OUTLIER_ERRORS: Final = 3.0
 _MIN_SAMPLES: Final = 8
 """Samples needed before the estimate may refuse requests."""
 
-_DRIFT_SAMPLES: Final = 7
-"""Recent samples whose median is the drift. Outliers do not change a median; four samples do."""
-
-_ACCELERATION_SAMPLES: Final = 3
-"""Recent samples that are all shorter than the drift, after which the drift falls."""
-
-_CAUTION_SAMPLES: Final = 32
-_CAUTION_QUANTILE: Final = 0.9
-"""A cautious estimate is long enough for this share of the last samples."""
-
-_MAX_CAUTION: Final = 1.5
-"""Maximum ratio of the cautious estimate to the estimate, however irregular the calls are."""
-
-_MAX_RATIO: Final = 1000.0
-"""Maximum ratio of a duration to its estimate, and of an estimate to the duration."""
+_PART_OF_A_CALL: Final = 0.1
+"""Mean number of calls beside few calls that does not make them a sample of another class."""
 
 _OVERRUN_SHARE: Final = 0.25
 """Remaining time of a call that exceeds its estimate, as a share of the excess."""
@@ -49,20 +36,25 @@ class CostModel:
     graph optimization does not distort the estimate. A lasting change does get through, because the
     usual error grows with it.
 
-    The fit follows a change slowly. The drift follows it after four calls: it is the median ratio
-    of the last durations to the fit, and a factor of all estimates.
+    The fit follows a change slowly. Corrections of it follow after four calls. Calls that run at
+    once share caches, memory and sometimes cores, so they take longer than a call that runs alone.
+    Therefore, calls are corrected in two classes: those with few calls at once (one, or up to half
+    of the slots), and those with many.
+
+    `at_once` is the number of calls in flight, with the estimated one. None is the number of slots.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int = 1) -> None:
+        """`slots` is the maximum number of calls at once."""
+        self._slots = slots
         self._weight = 0.0
         self._x = self._y = self._xx = self._xy = 0.0
         self._usual_error = 0.0
         self._samples = 0
         self._seconds_per_call = _PRIOR_SECONDS
         self._seconds_per_token = _PRIOR_SECONDS_PER_TOKEN
-        self._ratios: deque[float] = deque(maxlen=_CAUTION_SAMPLES)
-        self._drift = 1.0
-        self._caution = 1.0
+        self._most_few = max(1, slots // 2)
+        self._few, self._many = Correction(), Correction()
 
     @property
     def is_reliable(self) -> bool:
@@ -74,31 +66,42 @@ class CostModel:
         """Fixed cost of a call, expressed in tokens: a / b."""
         return self._seconds_per_call / self._seconds_per_token
 
-    def seconds(self, tokens: float, calls: float = 1.0) -> float:
+    def seconds(self, tokens: float, calls: float = 1.0, *, at_once: int | None = None) -> float:
         """Duration of `calls` consecutive calls with `tokens` padded tokens in total."""
-        return self._drift * self._fitted_seconds(tokens, calls)
+        return self._correction(at_once).drift * self._fitted_seconds(tokens, calls)
 
-    def cautious_seconds(self, tokens: float) -> float:
+    def caution(self, *, at_once: int | None = None) -> float:
+        """Ratio of the cautious estimate to the estimate."""
+        return self._correction(at_once).caution
+
+    def cautious_seconds(self, tokens: float, *, at_once: int | None = None) -> float:
         """A duration that nine of ten calls with `tokens` padded tokens do not exceed."""
-        return self._caution * self.seconds(tokens)
+        return self.caution(at_once=at_once) * self.seconds(tokens, at_once=at_once)
 
-    def remaining_seconds(self, tokens: float, elapsed: float) -> float:
+    def remaining_seconds(self, tokens: float, elapsed: float, *, at_once: int | None = None) -> float:
         """Remaining seconds of a call that has run for `elapsed` seconds.
 
         The longer a call exceeds its estimate, the longer it will still take.
         """
-        estimate = self.seconds(tokens)
+        estimate = self.seconds(tokens, at_once=at_once)
         return estimate - elapsed if elapsed < estimate else _OVERRUN_SHARE * (elapsed - estimate)
 
-    def tokens_within(self, seconds: float, *, cautious: bool = False) -> float:
+    def slowdown(self, at_once: int) -> float:
+        """Cautious factor of the duration of `at_once` calls if one more call runs beside them."""
+        before, after = self._correction(at_once), self._correction(at_once + 1)
+        return after.drift * after.caution / before.drift if after.drift > before.drift else 1.0
+
+    def tokens_within(self, seconds: float, *, cautious: bool = False, at_once: int | None = None) -> float:
         """Padded tokens of a call of this duration. 0 if the overhead alone takes longer."""
-        factor = self._drift * (self._caution if cautious else 1.0)
+        factor = self._correction(at_once).drift * (self.caution(at_once=at_once) if cautious else 1.0)
         return max(0.0, seconds / factor - self._seconds_per_call) / self._seconds_per_token
 
-    def observe(self, tokens: int, seconds: float) -> None:
-        """Adds a sample: a call with `tokens` padded tokens took `seconds`."""
-        fitted = self._fitted_seconds(tokens)
-        error = abs(seconds - fitted)
+    def observe(self, tokens: int, seconds: float, at_once: float = 1.0) -> None:
+        """Adds a sample: a call with `tokens` padded tokens took `seconds`.
+
+        `at_once` is the mean number of calls in flight meanwhile, with this one.
+        """
+        error = abs(seconds - self._fitted_seconds(tokens))
         weight = 1.0
         if self._samples >= 2:
             threshold = _OUTLIER_ERRORS * self._usual_error
@@ -113,21 +116,21 @@ class CostModel:
         self._xx = _DECAY * self._xx + weight * tokens * tokens
         self._xy = _DECAY * self._xy + weight * tokens * seconds
         self._fit()
-        if fitted > 0 and seconds > 0 and self._samples > 2:
-            self._ratios.append(min(max(seconds / fitted, 1 / _MAX_RATIO), _MAX_RATIO))
-            self._set_factors()
+        if seconds > 0 and self._samples > 2 and not self._most_few + _PART_OF_A_CALL < at_once <= self._most_few + 0.5:
+            self._class_of(at_once).add(tokens, seconds)
+        for correction in (self._few, self._many):
+            correction.update(self._fitted_seconds)
 
     def _fitted_seconds(self, tokens: float, calls: float = 1.0) -> float:
         return calls * self._seconds_per_call + tokens * self._seconds_per_token
 
-    def _set_factors(self) -> None:
-        recent = list(self._ratios)[-_DRIFT_SAMPLES:]
-        # Follows an acceleration after three calls: while the forecast refuses requests, calls are
-        # rare.
-        self._drift = min(median(recent), max(recent[-_ACCELERATION_SAMPLES:]))
-        ordered = sorted(self._ratios)
-        quantile = ordered[int(_CAUTION_QUANTILE * (len(ordered) - 1))]
-        self._caution = min(max(1.0, quantile / self._drift), _MAX_CAUTION)
+    def _class_of(self, at_once: float) -> Correction:
+        return self._many if at_once > self._most_few + 0.5 else self._few
+
+    def _correction(self, at_once: int | None) -> Correction:
+        own = self._class_of(self._slots if at_once is None else at_once)
+        other = self._few if own is self._many else self._many
+        return other if other.is_known and not own.is_known else own
 
     def _fit(self) -> None:
         weight, y = self._weight + _PRIOR_WEIGHT, self._y + _PRIOR_WEIGHT * _PRIOR_SECONDS

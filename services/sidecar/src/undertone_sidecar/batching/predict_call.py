@@ -1,6 +1,7 @@
 """A batch that is ready to be sent, and its Predict call."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,11 +25,19 @@ class PreparedBatch:
 
 @dataclass(slots=True, eq=False)
 class PredictCall:
-    """A Predict call in flight. It is overdue when it exceeds the maximum duration of a call."""
+    """A Predict call in flight.
+
+    Attributes:
+        prepared: Its batch.
+        sent_at: Time on the batcher's clock in seconds.
+        is_overdue: Whether it exceeds the maximum duration of a call.
+        used_seconds_before: Seconds of all slots in use before it. Set by Slots.
+    """
 
     prepared: PreparedBatch
     sent_at: float
     is_overdue: bool = False
+    used_seconds_before: float = 0.0
 
     @property
     def requests(self) -> Sequence[Request]:
@@ -41,6 +50,11 @@ class PredictCall:
     @property
     def cost(self) -> int:
         return self.prepared.selection.cost
+
+    @property
+    def deadline(self) -> float:
+        """The earliest deadline of the requests that still need a result. Infinity if none does."""
+        return min((request.deadline for request in self.requests if not request.result.done()), default=math.inf)
 
     def sent_event(self) -> BatchSent:
         requests, spans = self.requests, tuple(request.span for request in self.requests)

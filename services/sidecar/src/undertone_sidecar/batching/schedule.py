@@ -10,6 +10,7 @@ from undertone_sidecar.batching.lane_queue import LaneQueue
 from undertone_sidecar.batching.lanes import FairShare
 from undertone_sidecar.batching.request import Lane, Request
 from undertone_sidecar.batching.selection import BatchSelection, no_token_limit, select_batch
+from undertone_sidecar.batching.start import Start
 
 _STARVATION_LIMIT_BATCHES: Final = 16
 """Full batches of younger requests that may overtake a request before it becomes overdue."""
@@ -25,7 +26,7 @@ class Schedule:
     """The queues of both lanes, and the algorithms that decide about them."""
 
     def __init__(self, limits: BatchLimits) -> None:
-        self.cost = CostModel()
+        self.cost = CostModel(limits.slots)
         self._limits = limits
         self._create_queues()
         self._fair_share = FairShare(share=limits.batch_share, budget=limits.budget)
@@ -45,7 +46,16 @@ class Schedule:
         return removed
 
     def refusal(
-        self, lane: Lane, caller: str, tokens: int, longest: int, *, slots: Callable[[], Sequence[float]], remaining: float
+        self,
+        lane: Lane,
+        caller: str,
+        tokens: int,
+        longest: int,
+        *,
+        slots: Callable[[], Sequence[float]],
+        starts: Callable[[], Sequence[Start]],
+        remaining: float,
+        allowance: float,
     ) -> Refusal | None:
         """The reason to refuse `tokens` more tokens of a caller. None to accept them.
 
@@ -54,15 +64,17 @@ class Schedule:
             caller: The caller of the new requests.
             tokens: Padded tokens of the new requests.
             longest: Padded tokens of the longest of them.
-            slots: Returns the estimated seconds until each slot is free.
+            slots: Returns the estimated seconds until each slot may be used.
+            starts: Returns the times at which the next call can start.
             remaining: Seconds until the caller's deadline.
+            allowance: Maximum ratio of the forecast to `remaining`.
         """
         queue = self._queue(lane)
         if not self._admission.needs_check(tokens, queue.tokens, remaining=remaining):
             return None
         lane_tokens = queue.tokens - _tokens(self._room_for(queue, caller, tokens) or ())
-        backlog = self._backlog(lane, caller, tokens, lane_tokens, slots())
-        return self._admission.refusal(tokens, longest, backlog, remaining=remaining)
+        backlog = self._backlog(lane, caller, tokens, lane_tokens, slots(), () if len(self) else starts())
+        return self._admission.refusal(tokens, longest, backlog, remaining=remaining, allowance=allowance)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
         for queue in (self._online_queue, self._batch_queue):
@@ -86,12 +98,13 @@ class Schedule:
                 share it, so that one call does not do all of the work.
             remaining_seconds: Returns the remaining seconds of each other call in flight.
             token_limit: Returns the maximum padded tokens of a batch that ends before the deadline
-                of a request.
+                of a request. The request stays in the queue if it has more.
 
         Returns:
-            None if no queued request is wanted.
+            None if no queued request can be sent now.
         """
-        while lane := self._next_lane():
+        first = self._next_lane()
+        for lane in (first, Lane.BATCH if first is Lane.ONLINE else Lane.ONLINE) if first else ():
             queue = self._queue(lane)
             budget = self._budget(lane, remaining_seconds)
             if free_slots > 1:
@@ -161,16 +174,18 @@ class Schedule:
             tokens = self.cost.tokens_within(seconds)
         return min(self._limits.budget, int(tokens) + 1)
 
-    def _backlog(self, lane: Lane, caller: str, tokens: int, lane_tokens: int, slots: Sequence[float]) -> Backlog:
+    def _backlog(
+        self, lane: Lane, caller: str, tokens: int, lane_tokens: int, slots: Sequence[float], starts: Sequence[Start]
+    ) -> Backlog:
         queue = self._queue(lane)
         # Until the last new request is served, each other caller gets at most as many tokens as
         # this caller.
         first = min(queue.tokens, queue.backlogs.capped_sum(queue.backlogs[caller] + tokens))
         if lane is Lane.BATCH:
-            return Backlog(self._online_queue.tokens + first, lane_tokens, slots)
+            return Backlog(self._online_queue.tokens + first, lane_tokens, slots, starts)
         # The batch lane takes its share of the calls in the meantime.
         online_share = 1 - self._limits.batch_share if self._batch_queue else 1.0
-        return Backlog(first / online_share, lane_tokens, slots)
+        return Backlog(first / online_share, lane_tokens, slots, starts)
 
 
 def _tokens(requests: Iterable[Request]) -> int:

@@ -56,7 +56,7 @@ def select_batch(
     """Selects the next batch. Returns None if the queue has no wanted request.
 
     `token_limit` returns the maximum padded tokens of a batch that ends before the deadline of a
-    request. It is at least the padded length of every wanted request.
+    request. A request with more tokens stays in the queue.
 
     Starts with the first request in fair order and the overdue requests that follow it. Then adds
     requests of the nearest lengths, shorter or longer, within `budget` padded tokens. It stops when
@@ -126,6 +126,10 @@ def _select_first(
         if not is_wanted(request):
             queue.remove(request)
             continue
+        limit = token_limit(request)
+        if limit < request.cost:
+            tokens_before += request.cost
+            continue
         new_cost = max(cost, request.cost)
         if selected:
             if not queue.is_overdue(tokens_before):
@@ -133,9 +137,9 @@ def _select_first(
             if request.version != selected[0].version:
                 tokens_before += request.cost
                 continue
-            if new_cost * (len(selected) + 1) > min(budget, token_limit(request)):
+            if new_cost * (len(selected) + 1) > min(budget, limit):
                 break
-        budget = min(budget, token_limit(request))
+        budget = min(budget, limit)
         selected.append(request)
         tokens_before += request.cost
         cost = new_cost

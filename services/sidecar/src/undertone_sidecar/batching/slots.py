@@ -6,6 +6,7 @@ from typing import Final
 
 from undertone_sidecar.batching.cost import CostModel
 from undertone_sidecar.batching.predict_call import PredictCall
+from undertone_sidecar.batching.start import Start
 
 _CALLS_PER_SLOT: Final = 100
 """Answered calls after which one of the slots that the model server refused is tried again."""
@@ -16,16 +17,25 @@ log = logging.getLogger(__name__)
 class Slots:
     """Slots for Predict calls. A slot is free when its call has ended.
 
+    A free slot stays empty while a further call would make a call in flight miss a deadline that it
+    meets alone.
+
     The number of slots falls when the model server refuses a call, because its threads are busy. It
     rises by one after each hundred answered calls.
     """
 
-    def __init__(self, maximum: int, cost: CostModel) -> None:
+    def __init__(self, maximum: int, cost: CostModel, margin_seconds: float = 0.0) -> None:
+        """`margin_seconds` is the time before the deadline of a request at which its call must
+        end.
+        """
         self._cost = cost
         self._count = self._maximum = maximum
         self._answers_until_more = 0
+        self._margin_seconds = margin_seconds
         self._last_end = -math.inf
         self._calls: list[PredictCall] = []
+        self._used_seconds = 0.0  # of all slots, up to `_updated_at`
+        self._updated_at = 0.0
 
     @property
     def free(self) -> int:
@@ -33,17 +43,37 @@ class Slots:
         return max(0, self._count - len(self._calls))
 
     @property
+    def count(self) -> int:
+        """Number of slots now."""
+        return self._count
+
+    @property
+    def in_flight(self) -> int:
+        """Number of calls in flight."""
+        return len(self._calls)
+
+    @property
     def are_stuck(self) -> bool:
         """Whether no slot is free and all calls are overdue."""
         return not self.free and all(call.is_overdue for call in self._calls)
 
     def start(self, call: PredictCall) -> None:
+        """Uses a slot for a call."""
+        self._advance(call.sent_at)
+        call.used_seconds_before = self._used_seconds
         self._calls.append(call)
 
     def end(self, call: PredictCall, now: float) -> None:
         """Frees the slot of a call."""
+        self._advance(now)
         self._calls.remove(call)
         self._last_end = now
+
+    def mean_calls(self, call: PredictCall, now: float) -> float:
+        """Mean number of calls in flight since this one was sent, with this one."""
+        self._advance(now)
+        seconds = now - call.sent_at
+        return (self._used_seconds - call.used_seconds_before) / seconds if seconds > 0 else len(self._calls)
 
     def on_answered(self) -> None:
         """The model server has answered a call."""
@@ -70,8 +100,36 @@ class Slots:
 
     def remaining_seconds(self, now: float) -> list[float]:
         """Estimated remaining seconds of each call in flight, ascending."""
-        return sorted(self._cost.remaining_seconds(call.cost, now - call.sent_at) for call in self._calls)
+        return sorted(self._remaining(call, now) for call in self._calls)
+
+    def hold_seconds(self, now: float) -> float:
+        """Seconds until a further call breaks no deadline of a call in flight. 0 if it breaks none.
+
+        A deadline is broken if the call in flight meets it, but not beside a further call.
+        """
+        slowdown = self._cost.slowdown(len(self._calls))
+        hold = 0.0
+        if slowdown > 1 and self._cost.is_reliable:
+            for call in self._calls:
+                seconds, allowed = self._remaining(call, now), call.deadline - self._margin_seconds - now
+                if seconds <= allowed < slowdown * seconds:
+                    hold = max(hold, (slowdown * seconds - allowed) / (slowdown - 1))
+        return hold
 
     def seconds_until_free(self, now: float) -> list[float]:
-        """Estimated seconds until each slot is free, ascending."""
-        return [0.0] * self.free + self.remaining_seconds(now)
+        """Estimated seconds until each slot may be used, ascending."""
+        return sorted([self.hold_seconds(now)] * self.free + self.remaining_seconds(now))
+
+    def starts(self, now: float) -> list[Start]:
+        """When a further call can start: once a slot may be used, and after each end of a call."""
+        hold, calls = self.hold_seconds(now), len(self._calls)
+        starts = [Start(hold, calls + 1)] if self.free else []
+        starts += (Start(max(end, hold), calls - ended) for ended, end in enumerate(self.remaining_seconds(now)))
+        return [start for start in starts if start.at_once <= self._count]
+
+    def _remaining(self, call: PredictCall, now: float) -> float:
+        return self._cost.remaining_seconds(call.cost, now - call.sent_at, at_once=len(self._calls))
+
+    def _advance(self, now: float) -> None:
+        self._used_seconds += len(self._calls) * max(0.0, now - self._updated_at)
+        self._updated_at = max(now, self._updated_at)

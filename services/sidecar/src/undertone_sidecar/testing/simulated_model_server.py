@@ -23,8 +23,8 @@ class SimulatedModelServer:
     """A Backend whose runs take time on a number of cores, as those of TF Serving.
 
     A run is computed to its end, even if its call was cancelled or its timeout passed. Runs share
-    the cores equally, and a run uses one core at most. Calls beyond the number of threads fail with
-    OverloadedError.
+    the cores equally, and each uses `run_cores` at most. Calls beyond the number of threads fail
+    with OverloadedError.
 
     Attributes:
         slowdown: Factor of the duration of the runs that start from now on.
@@ -40,6 +40,8 @@ class SimulatedModelServer:
         threads: int,
         call_seconds: float,
         token_seconds: float,
+        run_cores: float = 1.0,
+        contention: float = 0.0,
         attention_length: float = math.inf,
         noise: float = 0.0,
         seed: int = 0,
@@ -49,8 +51,11 @@ class SimulatedModelServer:
         Args:
             cores: Cores that the runs share.
             threads: Maximum number of concurrent runs.
-            call_seconds: Fixed duration of a run.
+            call_seconds: Fixed duration of a run on one core.
             token_seconds: Additional duration for each padded token.
+            run_cores: Maximum number of cores that a run uses.
+            contention: Additional duration of a run for each run beside it, as a share. Cores share
+                caches and memory.
             attention_length: Length of the rows at which the duration for each token is doubled.
             noise: Standard deviation of the duration, as a share of the duration.
             seed: Seed of the noise.
@@ -63,6 +68,8 @@ class SimulatedModelServer:
         self._threads = threads
         self._call_seconds = call_seconds
         self._token_seconds = token_seconds
+        self._run_cores = run_cores
+        self._contention = contention
         self._attention_length = attention_length
         self._noise = noise
         self._random = random.Random(seed)  # noqa: S311 — not for cryptography
@@ -95,14 +102,22 @@ class SimulatedModelServer:
             raise DeadlineError("the model server did not respond in time") from None
         return np.full((rows, 2), 0.5, dtype=np.float32)
 
+    @property
+    def _cores_per_run(self) -> float:
+        return min(self._run_cores, self._cores / max(1, len(self._runs)))
+
+    @property
+    def _speed(self) -> float:
+        """Seconds of work that a run does in a second."""
+        return self._cores_per_run / (1 + self._contention * max(0, len(self._runs) - 1))
+
     def _advance(self) -> None:
         """Computes the runs up to the present time, and ends those that are complete."""
         now = asyncio.get_running_loop().time()
-        share = min(1.0, self._cores / len(self._runs)) if self._runs else 0.0
         elapsed, self._updated_at = now - self._updated_at, now
-        self.busy_seconds += elapsed * share * len(self._runs)
+        self.busy_seconds += elapsed * self._cores_per_run * len(self._runs)
         for run in self._runs:
-            run.work -= elapsed * share
+            run.work -= elapsed * self._speed
         for run in [run for run in self._runs if run.work <= 1e-9]:
             self._runs.remove(run)
             run.ended.set_result(None)
@@ -112,8 +127,7 @@ class SimulatedModelServer:
             self._timer.cancel()
             self._timer = None
         if self._runs:
-            share = min(1.0, self._cores / len(self._runs))
-            seconds = min(run.work for run in self._runs) / share
+            seconds = min(run.work for run in self._runs) / self._speed
             self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:

@@ -1,0 +1,60 @@
+"""Corrects the estimated duration of Predict calls by the last calls."""
+
+from collections import deque
+from collections.abc import Callable
+from statistics import median
+from typing import Final
+
+_DRIFT_CALLS: Final = 7
+"""Last calls whose median is the drift. Outliers do not change a median; four calls do."""
+
+_ACCELERATION_CALLS: Final = 3
+"""Last calls that are all shorter than the drift, after which the drift falls."""
+
+_CAUTION_CALLS: Final = 32
+_CAUTION_QUANTILE: Final = 0.9
+"""A cautious estimate is long enough for this share of the last calls."""
+
+_MAX_CAUTION: Final = 1.5
+"""Maximum ratio of the cautious estimate to the estimate, however irregular the calls are."""
+
+_MAX_RATIO: Final = 1000.0
+"""Maximum ratio of a duration to its estimate, and of an estimate to the duration."""
+
+
+class Correction:
+    """Factors of an estimate, from the ratios of the last durations to it.
+
+    Attributes:
+        drift: Factor that follows a lasting change after four calls.
+        caution: Further factor, with which nine of ten calls are not longer than the estimate.
+    """
+
+    def __init__(self) -> None:
+        self.drift = self.caution = 1.0
+        self._calls: deque[tuple[int, float]] = deque(maxlen=_CAUTION_CALLS)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there were enough calls."""
+        return len(self._calls) >= _ACCELERATION_CALLS
+
+    def add(self, tokens: int, seconds: float) -> None:
+        """Adds a call with `tokens` padded tokens that took `seconds`."""
+        self._calls.append((tokens, seconds))
+
+    def update(self, estimate: Callable[[float], float]) -> None:
+        """Compares the last calls with a new estimate: the seconds of a call for its tokens."""
+        ratios = [_ratio(seconds, estimate(tokens)) for tokens, seconds in self._calls]
+        if not ratios:
+            return
+        recent = ratios[-_DRIFT_CALLS:]
+        # Follows an acceleration after three calls: while the forecast refuses requests, calls are
+        # rare.
+        self.drift = min(median(recent), max(recent[-_ACCELERATION_CALLS:]))
+        quantile = sorted(ratios)[int(_CAUTION_QUANTILE * (len(ratios) - 1))]
+        self.caution = min(max(1.0, quantile / self.drift), _MAX_CAUTION)
+
+
+def _ratio(seconds: float, estimate: float) -> float:
+    return min(max(seconds / estimate, 1 / _MAX_RATIO), _MAX_RATIO) if estimate > 0 else 1.0
