@@ -68,8 +68,10 @@ class DeadlineLoad:
 
     def __init__(self, target: str, paragraphs: Sequence[Paragraph], pids: Mapping[str, int]) -> None:
         self._channel = grpc.aio.insecure_channel(target)
+        # On the same connection, health checks would wait for calls that exceed its streams.
+        self._health_channel = grpc.aio.insecure_channel(target, options=(("grpc.use_local_subchannel_pool", 1),))
         self._classifier = classifier_pb2_grpc.ClassifierStub(self._channel)
-        self._health = health_pb2_grpc.HealthStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._health_channel)
         self._requests = [classifier_pb2.ClassifyRequest(text=paragraph.text) for paragraph in paragraphs]
         self._pids = pids
         self._random = random.Random(7)
@@ -94,6 +96,7 @@ class DeadlineLoad:
 
     async def close(self) -> None:
         await self._channel.close()
+        await self._health_channel.close()
 
     async def _measure(self, load: Coroutine[Any, Any, None], seconds: float) -> Measurement:
         task = asyncio.create_task(load)

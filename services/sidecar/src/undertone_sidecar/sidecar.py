@@ -45,9 +45,13 @@ if TYPE_CHECKING:
     from undertone_sidecar.spans import SpanListener
 
 _MAX_CONNECTIONS: Final = 4096
-_MAX_STREAMS_PER_CONNECTION: Final = 1024
-_MAX_PENDING_CALLS: Final = 8192
-"""Maximum calls of a method that gRPC has received and the event loop has not accepted yet."""
+_MAX_STREAMS_PER_CONNECTION: Final = 256
+"""Further calls wait in the client. So only a burst on more than 32 connections can exceed
+MAX_PENDING_CALLS."""
+
+MAX_PENDING_CALLS: Final = 8192
+"""Maximum calls of a method that gRPC has received and the event loop has not accepted yet. gRPC
+cancels further calls."""
 
 _BUFFERED_BYTES_PER_CALL: Final = 16 * 1024
 """Bytes of a call that gRPC buffers before the call's message is read."""
@@ -331,9 +335,13 @@ def _server_options(settings: Settings) -> tuple[tuple[str, int], ...]:
         ("grpc.so_reuseport", 0),
         # By default, gRPC cancels calls of a burst at random, without a status that clients retry.
         # CallGuard answers the calls that are too many.
-        ("grpc.server.max_pending_requests", _MAX_PENDING_CALLS),
-        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
         ("grpc.max_concurrent_streams", _MAX_STREAMS_PER_CONNECTION),
+        # By default, gRPC refuses streams of clients that keep to this limit (UNAVAILABLE), because
+        # it counts ended streams until their memory is free. MAX_PENDING_CALLS bounds streams that
+        # callers reset.
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_allowed_incoming_connections", _MAX_CONNECTIONS),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
         # gRPC would otherwise buffer megabytes of each call before CallGuard reads it.
