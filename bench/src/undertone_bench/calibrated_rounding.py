@@ -41,6 +41,18 @@ class InputStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundedLayer:
+    """A linear layer in int8: rounded weights `matrix` [out, in], which are multiples of `steps`
+    [out, 1], and inputs that are divided by `factors` [in] and rounded by `inputs`.
+    """
+
+    matrix: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    inputs: Rounding
+
+
+@dataclass(frozen=True, slots=True)
 class CalibratedRounding:
     """How to round a linear layer.
 
@@ -54,9 +66,11 @@ class CalibratedRounding:
     smoothing: float = 0.5
     compensated: bool = True
 
-    def linear(self, weights: Mapping[str, NDArray[np.float32]], statistics: Mapping[str, InputStatistics]) -> encoder.Linear:
-        """Linear layers that are rounded if they have statistics, and else in fp32."""
-        rounded: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    def layers(
+        self, weights: Mapping[str, NDArray[np.float32]], statistics: Mapping[str, InputStatistics]
+    ) -> dict[str, RoundedLayer]:
+        """The layers that have statistics, rounded, by name."""
+        layers: dict[str, RoundedLayer] = {}
         for name, found in statistics.items():
             weight = weights[f"{name}.weight"].astype(np.float64)
             factors = smoothing_factors(found.maxima, weight, self.smoothing)
@@ -64,17 +78,27 @@ class CalibratedRounding:
                 matrix = round_with_compensation(weight * factors, found.products / np.outer(factors, factors))
             else:
                 matrix = round_rows(weight * factors)
-            rounded[name] = matrix.astype(np.float32), factors.astype(np.float32)
-
-        def linear(given: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
-            if name not in rounded:
-                return encoder.dense(given, name, x)
-            matrix, factors = rounded[name]
             second = name.endswith(".output.dense") and not name.endswith(".attention.output.dense")
-            inputs = (self.second_product_inputs if second else self.inputs)(x / factors)
-            return encoder.dense({f"{name}.weight": tf.constant(matrix), f"{name}.bias": given[f"{name}.bias"]}, name, inputs)
+            layers[name] = RoundedLayer(
+                matrix.astype(np.float32),
+                row_steps(weight * factors).astype(np.float32),
+                factors.astype(np.float32),
+                self.second_product_inputs if second else self.inputs,
+            )
+        return layers
 
-        return linear
+
+def rounded_linear(layers: Mapping[str, RoundedLayer]) -> encoder.Linear:
+    """Linear layers that are rounded if they are in `layers`, and else in fp32."""
+
+    def linear(weights: encoder.Weights, name: str, x: tf.Tensor) -> tf.Tensor:
+        if name not in layers:
+            return encoder.dense(weights, name, x)
+        layer = layers[name]
+        tensors = {f"{name}.weight": tf.constant(layer.matrix), f"{name}.bias": weights[f"{name}.bias"]}
+        return encoder.dense(tensors, name, layer.inputs(x / layer.factors))
+
+    return linear
 
 
 def smoothing_factors(maxima: NDArray[np.float64], weight: NDArray[np.float64], strength: float) -> NDArray[np.float64]:

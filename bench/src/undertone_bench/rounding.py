@@ -15,7 +15,8 @@ from undertone_model.data import load_sample
 from undertone_model.session import SavedModelSession
 from undertone_model.sources import Source
 
-from undertone_bench.calibrated_rounding import CalibratedRounding, Rounding, calibrate
+from undertone_bench import rounding_training
+from undertone_bench.calibrated_rounding import CalibratedRounding, Rounding, calibrate, rounded_linear
 
 HEADER: Final = ("different labels", "largest difference", "99th percentile", "logits, root mean square", "gate")
 
@@ -127,7 +128,13 @@ CALIBRATED: Final[Mapping[str, CalibratedRounding]] = {
 are per token.
 """
 
-NAMES: Final = (*ROUNDINGS, *CALIBRATED)
+TRAINED: Final[Mapping[str, str]] = {
+    f"{name}, trained": name
+    for name in ("int8, smoothed inputs, compensated errors", "int8, the same, with two parts of all inputs")
+}
+"""Names of CALIBRATED roundings with which the adapters are trained."""
+
+NAMES: Final = (*ROUNDINGS, *CALIBRATED, *TRAINED)
 
 
 def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterator[tuple[str, ...]]:
@@ -137,10 +144,17 @@ def compare(names: Sequence[str], base: str | None, sample_path: Path) -> Iterat
     tokens = encode(source.checkpoint.tokenizer, texts.texts, source.checkpoint.architecture.max_tokens)
     expected = _probabilities(source, encoder.dense, tokens)
     weights = serving.calibrated_weights(source)
-    statistics = calibrate(source, weights) if set(names) & set(CALIBRATED) else {}
+    statistics = calibrate(source, weights) if set(names) - set(ROUNDINGS) else {}
     for name in names:
-        linear = ROUNDINGS[name] if name in ROUNDINGS else CALIBRATED[name].linear(weights, statistics)
-        found = _probabilities(source, linear, tokens)
+        trained = source
+        if name in ROUNDINGS:
+            linear = ROUNDINGS[name]
+        else:
+            layers = CALIBRATED[TRAINED.get(name, name)].layers(weights, statistics)
+            if name in TRAINED:
+                trained, layers = rounding_training.train(source, base, layers)
+            linear = rounded_linear(layers)
+        found = _probabilities(trained, linear, tokens)
         agreement = gate.compare(texts, found, expected)
         differences = np.abs(found - expected).max(axis=1)
         yield (

@@ -16,6 +16,7 @@ from undertone_bench.calibrated_rounding import (
     collect,
     round_rows,
     round_with_compensation,
+    rounded_linear,
     smoothing_factors,
 )
 from undertone_bench.graph_variants import quantized_product
@@ -107,7 +108,7 @@ def is_rounded(name: str) -> bool:
 def test_only_the_second_product_of_feed_forward_has_its_own_rounding(source: Source) -> None:
     weights = calibrated_weights(source)
     statistics = collect(source, weights, make_batches([[2, 7, 8, 9, 3]], 64))
-    linear = CalibratedRounding(tf.zeros_like, tf.identity).linear(weights, statistics)
+    linear = rounded_linear(CalibratedRounding(tf.zeros_like, tf.identity).layers(weights, statistics))
     tensors = {name: tf.constant(array) for name, array in weights.items()}
     for layer, inputs in (("attention.output.dense", 32), ("intermediate.dense", 32), ("output.dense", 64)):
         name = f"encoder.layer.0.{layer}"
