@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from undertone_bench.chart import Chart, Manifest
+from undertone_sidecar.sidecar import MAX_STREAMS_PER_CONNECTION
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART
@@ -203,3 +204,10 @@ def test_api_keys_are_in_no_config_map_and_in_memory_only(chart: Chart) -> None:
     volumes = {volume["name"]: volume for volume in pod_spec(manifests.one("Deployment", "-envoy"))["volumes"]}
     assert volumes["api-keys"]["secret"]["secretName"] == "api-keys"
     assert volumes["run"]["emptyDir"]["medium"] == "Memory"
+
+
+def test_envoy_opens_no_more_streams_than_a_sidecar_allows(chart: Chart) -> None:
+    """A sidecar refuses further streams, which Envoy would open on a new connection."""
+    options = cluster(chart)["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+    http2 = options["explicit_http_config"]["http2_protocol_options"]
+    assert http2["max_concurrent_streams"] == MAX_STREAMS_PER_CONNECTION

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from undertone_sidecar.spans import SpanListener
 
 _MAX_CONNECTIONS: Final = 4096
-_MAX_STREAMS_PER_CONNECTION: Final = 256
+MAX_STREAMS_PER_CONNECTION: Final = 256
 """Further calls wait in the client. So only a burst on more than 32 connections can exceed
 MAX_PENDING_CALLS."""
 
@@ -337,7 +337,7 @@ def _server_options(settings: Settings) -> tuple[tuple[str, int], ...]:
         # CallGuard answers the calls that are too many.
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
-        ("grpc.max_concurrent_streams", _MAX_STREAMS_PER_CONNECTION),
+        ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
         # By default, gRPC refuses streams of clients that keep to this limit (UNAVAILABLE), because
         # it counts ended streams until their memory is free. MAX_PENDING_CALLS bounds streams that
         # callers reset.
