@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from undertone_sidecar.backend import Backend, Batch, Scores
 from undertone_sidecar.batching.request import Request, Scored
@@ -32,12 +32,17 @@ class PredictCall:
         sent_at: Time on the batcher's clock in seconds.
         is_overdue: Whether it exceeds the maximum duration of a call.
         used_seconds_before: Seconds of all slots in use before it. Set by Slots.
+        first_deadline: The earliest deadline of all requests, whether they need a result or not.
     """
 
     prepared: PreparedBatch
     sent_at: float
     is_overdue: bool = False
     used_seconds_before: float = 0.0
+    first_deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first_deadline = min(request.deadline for request in self.requests)
 
     @property
     def requests(self) -> Sequence[Request]:

@@ -111,7 +111,10 @@ class Slots:
         hold = 0.0
         if slowdown > 1 and self._cost.is_reliable:
             for call in self._calls:
-                seconds, allowed = self._remaining(call, now), call.deadline - self._margin_seconds - now
+                seconds = self._remaining(call, now)
+                if call.first_deadline - self._margin_seconds - now >= slowdown * seconds:
+                    continue  # Most calls. The next line visits each request.
+                allowed = call.deadline - self._margin_seconds - now
                 if seconds <= allowed < slowdown * seconds:
                     hold = max(hold, (slowdown * seconds - allowed) / (slowdown - 1))
         return hold
