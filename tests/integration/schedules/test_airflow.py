@@ -43,6 +43,7 @@ def airflow(small_table: SmallTable) -> Airflow:
             **small_table.environment,
             "AIRFLOW_HOME": str(small_table.folder / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "0",  # no limit: a busy machine needs longer than the default
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW_CONN_FS_DEFAULT": "file:///",
             "SMALL_TABLE": small_table.settings,
