@@ -34,7 +34,7 @@ SCALED_TEXTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class UpperLayers:
-    """Hyperparameters. The defaults take about 45 minutes of one core with AVX512-BF16.
+    """Hyperparameters. The defaults are those of the packaged adapters of the large model.
 
     The `layers` uppermost layers are trained, at most all. `goemotions` to `subtitles` are the mean
     numbers of views in an epoch of each example of a data set. `copies` is the share of the views

@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from undertone_model.adapters import load_adapters
+from undertone_model.adapters import LARGE_ADAPTERS, PACKAGED_ADAPTERS, load_adapters
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import VerificationError
 from undertone_model.goldens import load_goldens, packaged_goldens
 
 
-def test_packaged_goldens_belong_to_the_packaged_adapters() -> None:
-    goldens = packaged_goldens(load_adapters().sha256)
+@pytest.mark.parametrize("folder", [PACKAGED_ADAPTERS, LARGE_ADAPTERS])
+def test_packaged_goldens_belong_to_the_packaged_adapters(folder: Path) -> None:
+    goldens = packaged_goldens(load_adapters(folder).sha256)
     assert goldens is not None
     assert goldens.logits.shape == (len(goldens.input_ids), len(EMOTIONS))
 
