@@ -24,8 +24,8 @@ TEXTS = {str(number): f"Paragraph {number} of a table with a service" for number
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[CatalogSettings]:
-    with rest_catalog(tmp_path / "seaweedfs") as settings:
+def catalog() -> Iterator[CatalogSettings]:
+    with rest_catalog() as settings:
         yield settings
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,9 +30,15 @@ PORTS: Final = (
 
 
 @contextmanager
-def rest_catalog(folder: Path) -> Iterator[CatalogSettings]:
-    """The settings of a new catalogue without tables, whose files are in a folder."""
-    folder.mkdir()
+def rest_catalog() -> Iterator[CatalogSettings]:
+    """The settings of a new catalogue without tables."""
+    # The path of pytest's folder may be too long for a Unix socket.
+    with tempfile.TemporaryDirectory(prefix="undertone-") as folder, _server(Path(folder)) as settings:
+        yield settings
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[CatalogSettings]:
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     options = {
         **ports,
@@ -40,7 +47,9 @@ def rest_catalog(folder: Path) -> Iterator[CatalogSettings]:
         "s3.port.lance": "0",
         "tableBucket": BUCKET,
         "dir": folder,
-        "filer.localSocket": folder / "socket",
+        "filer.localSocket": folder / "filer",
+        "s3.localSocket": folder / "s3",
+        "volume.preStopSeconds": 0,
     }
     program = [str(PROGRAM), "mini", *(f"-{name}={value}" for name, value in options.items())]
     environment = ENVIRONMENT | {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -67,4 +76,4 @@ def rest_catalog(folder: Path) -> Iterator[CatalogSettings]:
                 },
             )
         finally:
-            server.kill()
+            server.terminate()  # removes its further sockets
