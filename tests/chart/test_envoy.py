@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from undertone_bench.chart import Chart, Manifest
-from undertone_sidecar.sidecar import MAX_STREAMS_PER_CONNECTION
+from undertone_sidecar.grpc_options import MAX_STREAMS_PER_CONNECTION
 
 from tests.chart.support.combinations import COMBINATIONS
 from tests.chart.support.paths import CHART

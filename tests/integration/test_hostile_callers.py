@@ -14,7 +14,7 @@ import grpc
 import h2.settings
 import pytest
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
-from undertone_sidecar.sidecar import MAX_PENDING_CALLS
+from undertone_sidecar.grpc_options import MAX_PENDING_CALLS
 from undertone_sidecar.testing import write_version
 
 from tests.integration.support.hostile_requests import CLASSIFY_BATCH, EMPTY_ENTRIES, Attack, attacks

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
@@ -25,6 +25,7 @@ from undertone_sidecar.decode_errors import DecodeErrorInterceptor
 from undertone_sidecar.drain import InFlightTracker, drain
 from undertone_sidecar.errors import PortError, SettingsError
 from undertone_sidecar.events import HttpAnswered, Listener, ignore
+from undertone_sidecar.grpc_options import server_options
 from undertone_sidecar.health import CLASSIFIER, OPEN_INFERENCE, Health
 from undertone_sidecar.message_limits import message_checks
 from undertone_sidecar.metrics import CATALOGUE, Measure
@@ -43,20 +44,6 @@ if TYPE_CHECKING:
     from undertone_sidecar.answer_cache.redis_answers import RedisAnswers
     from undertone_sidecar.http import HttpPort
     from undertone_sidecar.spans import SpanListener
-
-_MAX_CONNECTIONS: Final = 4096
-MAX_STREAMS_PER_CONNECTION: Final = 256
-"""Further calls wait in the client. So only a burst on more than 32 connections can exceed
-MAX_PENDING_CALLS."""
-
-MAX_PENDING_CALLS: Final = 8192
-"""Maximum calls of a method that gRPC has received and the event loop has not accepted yet. gRPC
-cancels further calls."""
-
-_BUFFERED_BYTES_PER_CALL: Final = 16 * 1024
-"""Bytes of a call that gRPC buffers before the call's message is read."""
-
-_HANDSHAKE_MILLISECONDS: Final = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +119,7 @@ class Sidecar:
                 *handlers,
                 DecodeErrorInterceptor(message_checks(settings.request_limits)),
             ],
-            _server_options(settings),
+            server_options(settings.request_limits.message_bytes),
         )
         classifier: Classifier = pipeline
         self._redis = _redis_answers(settings, listener)
@@ -161,7 +148,7 @@ class Sidecar:
         if settings.health_port is not None:
             self._health_server = grpc_server.server(
                 [CallGuard(CallLimits(calls=64, streams=64), ignore), DecodeErrorInterceptor({})],
-                _server_options(settings),
+                server_options(settings.request_limits.message_bytes),
             )
             health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
         self._http = _http_port(settings, listener)
@@ -326,29 +313,3 @@ def _span_listener(tracing: "Tracing | None") -> "SpanListener | None":
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _server_options(settings: Settings) -> tuple[tuple[str, int], ...]:
-    return (
-        ("grpc.max_receive_message_length", settings.request_limits.message_bytes),
-        # By default, two sidecars could share a port without an error.
-        ("grpc.so_reuseport", 0),
-        # By default, gRPC cancels calls of a burst at random, without a status that clients retry.
-        # CallGuard answers the calls that are too many.
-        ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
-        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
-        ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
-        # By default, gRPC refuses streams of clients that keep to this limit (UNAVAILABLE), because
-        # it counts ended streams until their memory is free. MAX_PENDING_CALLS bounds streams that
-        # callers reset.
-        ("grpc.http.overload_protection", 0),
-        ("grpc.max_allowed_incoming_connections", _MAX_CONNECTIONS),
-        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
-        # gRPC would otherwise buffer megabytes of each call before CallGuard reads it.
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", _BUFFERED_BYTES_PER_CALL),
-        # Allows clients and load balancers to ping idle connections. By default, gRPC closes such
-        # connections.
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    )
