@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from undertone_bench.chart import Chart, HelmError
 from undertone_sidecar.testing import read_settings
 
@@ -40,9 +41,13 @@ def test_the_sidecars_get_the_url_the_secrets_and_the_way_to_redis(chart: Chart,
     assert volumes["redis"]["items"] == [{"key": "1", "path": "password"}]
     named = {name for name in options if name.rsplit("-", 1)[1] in ("file", "ca", "cert", "key")}
     assert {options[name] for name in named} == files
-    for name in named:
-        (tmp_path / name).touch()
-        options[name] = str(tmp_path / name)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("sidecar")
+    authority.cert_pem.write_to_path(str(tmp_path / "cache-redis-ca"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cache-redis-cert"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "cache-redis-key"))
+    (tmp_path / "cache-redis-password-file").write_text("secret")
+    options |= {name: str(tmp_path / name) for name in named}
     settings = read_settings(f"--model-dir={tmp_path}", *(f"--{name}={value}" for name, value in options.items()))
     assert settings.cache_redis == "rediss://sidecar@redis.cache:6380/2"
     assert (settings.cache_redis_ttl_seconds, settings.cache_redis_timeout_seconds) == (1_000_000, 0.003)

@@ -11,9 +11,10 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 import yaml
 from awscli.clidriver import create_clidriver
-from moto.server import ThreadedMotoServer
 from undertone_batch.command import undertone_batch
 from undertone_bench.chart import Chart
+
+from tests.integration.support.simulated_aws import simulated_aws
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = (ROOT / "docs/how-to/emr.md").read_text()
@@ -43,29 +44,25 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """The URL of a simulated AWS. The working folder has the files of the page."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    settings = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_PAGER": "",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    for name, content in files().items():
-        (tmp_path / name).write_text(json.dumps(content))
-    for name in ("build/undertone-spark.tar.gz", "services/batch/src/undertone_batch/__main__.py"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
-    yield url
-    server.stop()
+    with simulated_aws() as url:
+        settings = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": str(tmp_path / "none"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_PAGER": "",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        for name, content in files().items():
+            (tmp_path / name).write_text(json.dumps(content))
+        for name in ("build/undertone-spark.tar.gz", "services/batch/src/undertone_batch/__main__.py"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        monkeypatch.chdir(tmp_path)
+        yield url
 
 
 def run_page(capsys: pytest.CaptureFixture[str], identifiers: dict[str, str]) -> dict[str, list[str]]:

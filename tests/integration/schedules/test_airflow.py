@@ -60,76 +60,70 @@ def runs(airflow: Airflow, small_table: SmallTable) -> dict[str, Any]:
     return airflow.run("airflow_runs.py", str(folder), stdin=json.dumps(jobs))
 
 
-@pytest.fixture(scope="module")
-def examples(airflow: Airflow, small_table: SmallTable) -> dict[str, Any]:
-    """What the tasks of the example DAGs run; see airflow_operators.py."""
-    folder = ROOT / "services/schedules/examples"
-    return airflow.run("airflow_operators.py", str(folder), small_table.reports.agent.address)
-
-
 def states(output: dict[str, Any], dag: str) -> list[tuple[str, str, str]]:
     return [(run["date"], run["state"], run["tasks"]["score"]) for run in output["runs"] if run["dag"] == dag]
 
 
-def test_catching_up_on_missed_days_leaves_the_table_of_the_last_day(runs: dict[str, Any], small_table: SmallTable) -> None:
-    assert runs["import_errors"] == {}
-    assert states(runs, "small_table")[:3] == [(day, "success", "success") for day in DAYS]
-    assert small_table.snapshots() == [f"daily-{day.replace('-', '')}T000000" for day in DAYS]
-    assert small_table.present_ids() == set(DAYS["2026-11-28"])
+def test_runs_of_dags(runs: dict[str, Any], airflow: Airflow, small_table: SmallTable, subtests: pytest.Subtests) -> None:
+    """One test, because a test in another process would run all DAGs again."""
+    with subtests.test("catching up on missed days leaves the table of the last day"):
+        assert runs["import_errors"] == {}
+        assert states(runs, "small_table")[:3] == [(day, "success", "success") for day in DAYS]
+        assert small_table.snapshots() == [f"daily-{day.replace('-', '')}T000000" for day in DAYS]
+        assert small_table.present_ids() == set(DAYS["2026-11-28"])
+
+    with subtests.test("each run emits an event with its counts"):
+        events = [(event["as_of"], event["scored"], event["failed"], event["rows"]) for event in runs["events"]]
+        assert events == [
+            ("2026-11-26T00:00:00", 2, 0, 2),
+            ("2026-11-27T00:00:00", 1, 0, 2),
+            ("2026-11-28T00:00:00", 1, 0, 3),
+            ("2026-11-28T00:00:00", 0, 0, 3),  # the repeated day; a skipped run emits none
+        ]
+
+    with subtests.test("a failed run and a missing input are reported to Datadog"):
+        assert states(runs, "broken") == [("2026-11-28", "failed", "failed")]
+        assert states(runs, "without_input") == [("2026-11-28", "failed", "upstream_failed")]
+        assert small_table.outcomes("broken") == ["failed"]
+        assert small_table.outcomes("without_input") == ["failed"]
+        assert small_table.outcomes("small_table")[:3] == ["succeeded"] * 3
+        assert small_table.reports.counter("undertone_job_failed", "job:broken") == 1
+
+    with subtests.test("a repeated day commits nothing, and an older day is skipped"):
+        repeated = [("2026-11-28", "success", "success"), ("2026-11-26", "success", "skipped")]
+        assert states(runs, "small_table")[3:] == repeated
+        assert len({run["metadata"] for run in runs["runs"][-3:]}) == 1, "no commit after that of the last day"
+        assert len({run["metadata"] for run in runs["runs"][-5:]}) == len(DAYS)
+        sent = [text for text in small_table.service.received_texts() if text.startswith("The")]
+        assert sorted(sent) == sorted({text for texts in DAYS.values() for text in texts.values()})
+
+    with subtests.test("no log has a secret of the environment"):
+        assert "a-secret-value" not in "".join(airflow.logs)
 
 
-def test_each_run_emits_an_event_with_its_counts(runs: dict[str, Any]) -> None:
-    events = [(event["as_of"], event["scored"], event["failed"], event["rows"]) for event in runs["events"]]
-    assert events == [
-        ("2026-11-26T00:00:00", 2, 0, 2),
-        ("2026-11-27T00:00:00", 1, 0, 2),
-        ("2026-11-28T00:00:00", 1, 0, 3),
-        ("2026-11-28T00:00:00", 0, 0, 3),  # the repeated day; a skipped run emits none
-    ]
+def test_dags_of_the_examples(airflow: Airflow, small_table: SmallTable, subtests: pytest.Subtests) -> None:
+    """What the tasks of the example DAGs run; see airflow_operators.py."""
+    folder = ROOT / "services/schedules/examples"
+    examples = airflow.run("airflow_operators.py", str(folder), small_table.reports.agent.address)
 
+    with subtests.test("DAGs on clusters parse and have the arguments of the job"):
+        assert examples["import_errors"] == {}
+        assert examples["emr"][:2] == ["spark-submit", "--deploy-mode"]
+        for runner in ("emr", "kubernetes", "spark"):
+            assert "--as-of={{ undertone_as_of(dag_run) }}" in examples[runner]
+            assert "--mode=daily" in examples[runner]
+        assert "--mode=backfill" in examples["backfill"]
+        assert examples["kubernetes"][-1] == "--summary=/airflow/xcom/return.json"
+        assert examples["max_active_runs"] == [1]
+        assert examples["deadline"] == "undertone_schedules.airflow_dags.callbacks.report_missed_deadline"
 
-def test_a_failed_run_and_a_missing_input_are_reported_to_datadog(runs: dict[str, Any], small_table: SmallTable) -> None:
-    assert states(runs, "broken") == [("2026-11-28", "failed", "failed")]
-    assert states(runs, "without_input") == [("2026-11-28", "failed", "upstream_failed")]
-    assert small_table.outcomes("broken") == ["failed"]
-    assert small_table.outcomes("without_input") == ["failed"]
-    assert small_table.outcomes("small_table")[:3] == ["succeeded"] * 3
-    assert small_table.reports.counter("undertone_job_failed", "job:broken") == 1
+    with subtests.test("a missed deadline is reported to Datadog"):
+        (event,) = [event for event in small_table.reports.events() if "job nightly" in event.title]
+        assert (event.title, event.type) == ("undertone job nightly missed its deadline", "error")
+        assert event.text == "DAG run scheduled-1 has not ended"
 
+    with subtests.test("a runner without its provider package says what to install"):
+        assert "pip install 'undertone-schedules[airflow,amazon]'" in examples["without_provider"]
 
-def test_a_repeated_day_commits_nothing_and_an_older_day_is_skipped(runs: dict[str, Any], small_table: SmallTable) -> None:
-    repeated = [("2026-11-28", "success", "success"), ("2026-11-26", "success", "skipped")]
-    assert states(runs, "small_table")[3:] == repeated
-    assert len({run["metadata"] for run in runs["runs"][-3:]}) == 1, "no commit after that of the last day"
-    assert len({run["metadata"] for run in runs["runs"][-5:]}) == len(DAYS)
-    sent = [text for text in small_table.service.received_texts() if text.startswith("The")]
-    assert sorted(sent) == sorted({text for texts in DAYS.values() for text in texts.values()})
-
-
-def test_dags_on_clusters_parse_and_have_the_arguments_of_the_job(examples: dict[str, Any]) -> None:
-    assert examples["import_errors"] == {}
-    assert examples["emr"][:2] == ["spark-submit", "--deploy-mode"]
-    for runner in ("emr", "kubernetes", "spark"):
-        assert "--as-of={{ undertone_as_of(dag_run) }}" in examples[runner]
-        assert "--mode=daily" in examples[runner]
-    assert "--mode=backfill" in examples["backfill"]
-    assert examples["kubernetes"][-1] == "--summary=/airflow/xcom/return.json"
-    assert examples["max_active_runs"] == [1]
-    assert examples["deadline"] == "undertone_schedules.airflow_dags.callbacks.report_missed_deadline"
-
-
-def test_a_missed_deadline_is_reported_to_datadog(examples: dict[str, Any], small_table: SmallTable) -> None:
-    assert examples["deadline"]
-    (event,) = [event for event in small_table.reports.events() if "job nightly" in event.title]
-    assert (event.title, event.type) == ("undertone job nightly missed its deadline", "error")
-    assert event.text == "DAG run scheduled-1 has not ended"
-
-
-def test_a_runner_without_its_provider_package_says_what_to_install(examples: dict[str, Any]) -> None:
-    assert "pip install 'undertone-schedules[airflow,amazon]'" in examples["without_provider"]
-
-
-def test_no_log_has_a_secret_of_the_environment(runs: dict[str, Any], examples: dict[str, Any], airflow: Airflow) -> None:
-    assert runs["runs"]
-    assert examples["emr"]
-    assert "a-secret-value" not in "".join(airflow.logs)
+    with subtests.test("no log has a secret of the environment"):
+        assert "a-secret-value" not in "".join(airflow.logs)

@@ -6,7 +6,6 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog import load_catalog
 from pyspark.sql import SparkSession
 from undertone_batch import JobConfig, read_scores
@@ -14,6 +13,7 @@ from undertone_batch.maintenance import Maintenance, Retention
 from undertone_client.jobs.catalog import CATALOG, CatalogSettings, CatalogType
 
 from tests.integration.support.background_service import BackgroundService
+from tests.integration.support.simulated_aws import simulated_aws
 from tests.integration.support.spark import needs_iceberg, needs_java
 from tests.integration.support.spark_jobs import TOO_LONG, run, write_source
 from tests.integration.support.table_readers import normalized
@@ -35,16 +35,10 @@ def aws(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, value)
         jvm: Any = spark.sparkContext._jvm
         jvm.java.lang.System.setProperty(java, value)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        endpoint = f"http://{host}:{port}"
+    with simulated_aws() as endpoint:
         location = {"LocationConstraint": REGION}
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="lake", CreateBucketConfiguration=location)
         yield endpoint
-    finally:
-        server.stop()
 
 
 def test_a_table_in_s3_with_a_glue_catalogue(

@@ -15,16 +15,16 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from moto.server import ThreadedMotoServer
 from undertone_cli.__main__ import undertone
 from undertone_cli.readers import InputSet, ReadOptions, find_inputs, inspect_inputs
 from undertone_cli.readers.object_store import ObjectAddress
 from undertone_client.jobs import InputError
 
+from tests.integration.support.simulated_aws import simulated_aws
+
 GCS_EMULATOR = """
 import sys
 from gcp_storage_emulator.server import create_server
-from undertone_client.jobs import InputError
 server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="books-bucket")
 server.start()
 print(server._api._httpd.server_address[1], flush=True)
@@ -68,18 +68,14 @@ def s3() -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")):
             patch.setenv(name, value)
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        try:
-            host, port = server.get_host_and_port()
-            options = f"region=us-east-1&scheme=http&endpoint_override={host}:{port}"
+        with simulated_aws() as url:
+            endpoint = url.removeprefix("http://")
+            options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
             filesystem, _ = pafs.FileSystem.from_uri(f"s3://books-bucket?{options}&allow_bucket_creation=true")
             filesystem.create_dir("books-bucket")
-            store = Store("s3://", options, filesystem, f"{host}:{port}")
+            store = Store("s3://", options, filesystem, endpoint)
             store.fill()
             yield store
-        finally:
-            server.stop()
 
 
 @pytest.fixture(scope="module")
