@@ -204,9 +204,9 @@ class MicroBatcher:
 
     def _fill_slots(self) -> None:
         """Sends batches until no slot may be used or no queued request can be sent."""
-        while self._has_free_slot and not self._is_held():
+        while self._has_free_slot:
             try:
-                prepared = self._take_prefetched() or self._next_batch()
+                prepared = None if self._is_held() else self._take_prefetched() or self._next_batch()
             except Exception as error:
                 self._fail_queue(error)
                 return
