@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from undertone_sidecar.batching.admission import start_seconds
+from undertone_sidecar.batching.admission import Refusal, RefusalReason, start_seconds
+from undertone_sidecar.errors import DeadlineError, OverloadedError, SidecarError
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,9 @@ def test_the_slots_do_exactly_the_work(work: float, slots: list[float]) -> None:
     start = start_seconds(work, slots)
     assert sum(max(0.0, start - free) for free in slots) == pytest.approx(work, abs=1e-6)
     assert start >= min(slots)
+
+
+@pytest.mark.parametrize(("remaining", "kind"), [(-0.005, DeadlineError), (0.0, DeadlineError), (0.001, OverloadedError)])
+def test_a_deadline_that_has_passed_is_no_overload(remaining: float, kind: type[SidecarError]) -> None:
+    assert type(Refusal(RefusalReason.DEADLINE, 0.004, remaining, retry_after=0.1).error(0.5)) is kind
+    assert type(Refusal(RefusalReason.QUEUE_FULL, 0.004, remaining, retry_after=0.1).error(0.5)) is OverloadedError

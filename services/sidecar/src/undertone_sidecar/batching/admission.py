@@ -8,7 +8,7 @@ from typing import Final
 
 from undertone_sidecar.batching.cost import CostModel
 from undertone_sidecar.batching.start import Start
-from undertone_sidecar.errors import OverloadedError
+from undertone_sidecar.errors import DeadlineError, OverloadedError, SidecarError
 
 _MIN_RETRY_SECONDS: Final = 0.05
 _MAX_RETRY_SECONDS: Final = 10.0
@@ -69,8 +69,10 @@ class Refusal:
             "retry later, or set a longer deadline"
         )
 
-    def error(self, jitter: float) -> OverloadedError:
+    def error(self, jitter: float) -> SidecarError:
         """The error for the caller. `jitter` is from 0 to 1, and spreads the retries of callers."""
+        if self.reason is RefusalReason.DEADLINE and self.remaining <= 0:
+            return DeadlineError("the deadline passed before the paragraph could be scored: set a longer deadline")
         return OverloadedError(str(self), retry_after=self.retry_after * (1 + jitter))
 
 
