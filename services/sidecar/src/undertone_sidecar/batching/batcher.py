@@ -239,16 +239,16 @@ class MicroBatcher:
         If no request could meet its deadline with calls in all slots, a request is sent that can
         meet it with fewer calls.
         """
+        keep_or_drop = self._dropping.keep_or_drop()
         selection = self._schedule.next_batch(
-            self._dropping.keep_or_drop(),
+            keep_or_drop,
             free_slots=self._slots.free,
             remaining_seconds=self._remaining_seconds,
             token_limit=self._token_limit(),
-        ) or self._schedule.next_batch(
-            self._dropping.keep_or_drop(),
-            remaining_seconds=self._remaining_seconds,
-            token_limit=self._token_limit(at_once=self._slots.in_flight + 1),
         )
+        if selection is None and self._slots.free > 1:
+            limit = self._token_limit(at_once=self._slots.in_flight + 1)
+            selection = self._schedule.next_batch(keep_or_drop, remaining_seconds=self._remaining_seconds, token_limit=limit)
         return PreparedBatch(selection, pad_batch(selection), prefetched=False) if selection else None
 
     def _token_limit(self, start: float = 0.0, at_once: int = 0) -> Callable[[Request], float]:
