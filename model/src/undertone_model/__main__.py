@@ -12,6 +12,7 @@ from undertone_telemetry.standard_output import checked_standard_output
 
 from undertone_model.cli.evaluate import evaluate
 from undertone_model.cli.export import export, merge
+from undertone_model.cli.soft_labels import soft_labels
 from undertone_model.cli.thresholds import thresholds
 from undertone_model.cli.train import train
 from undertone_model.cli.verify import verify
@@ -44,7 +45,7 @@ def undertone_model() -> None:
     """Train, evaluate, export and verify classifiers."""
 
 
-for command in (export, verify, thresholds, train, evaluate, merge):
+for command in (export, verify, thresholds, train, soft_labels, evaluate, merge):
     undertone_model.add_command(command)
 name_variables(undertone_model, "UNDERTONE_MODEL_")
 

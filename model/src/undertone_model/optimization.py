@@ -1,5 +1,6 @@
 """Training of named tensors with AdamW, for any encoder and any loss: batches, steps, progress."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import TokenBatch
+from undertone_model.kept_steps import KeptSteps
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ def optimize(
     report: Callable[[Progress], None],
     checkpoint: Callable[[NamedArrays], None] = lambda tensors: None,
     checkpoint_steps: int = 500,
+    kept: KeptSteps | None = None,
 ) -> NamedArrays:
     """Takes a step for each batch, and returns the values of `variables` by name.
 
     `logits` maps token ids and attention mask, both [rows, length], to the logits of the rows with
     dropout. `loss` maps the logits and the targets of a batch to a scalar. `checkpoint` receives
-    the values after every `checkpoint_steps` steps.
+    the values after every `checkpoint_steps` steps. With `kept`, the state is saved then, too, and
+    a training that was ended continues from it. Only the random numbers of dropout differ.
     """
     trained = list(variables.values())
 
@@ -65,17 +69,33 @@ def optimize(
     def values() -> NamedArrays:
         return {name: variable.numpy().astype(np.float32) for name, variable in variables.items()}
 
+    state = {**variables, **{f"optimizer {number}": variable for number, variable in enumerate(optimizer.variables)}}
     steps = sum(len(batches) for batches in epochs)
-    completed, mean_loss = 0, 0.0
-    for epoch, batches in enumerate(epochs, 1):
-        for batch in batches:
-            value = float(step(batch.tokens.input_ids, batch.tokens.attention_mask, batch.targets))
-            completed += 1
-            mean_loss = value if completed == 1 else 0.98 * mean_loss + 0.02 * value
-            report(Progress(epoch, completed, steps, mean_loss))
-            if completed % checkpoint_steps == 0:
-                checkpoint(values())
+    key = _training_key(kept.recipe, variables, epochs) if kept else ""
+    completed, mean_loss = kept.load(key, state) if kept else (0, 0.0)
+    numbered = [(epoch, batch) for epoch, batches in enumerate(epochs, 1) for batch in batches]
+    for epoch, batch in numbered[completed:]:
+        value = float(step(batch.tokens.input_ids, batch.tokens.attention_mask, batch.targets))
+        completed += 1
+        mean_loss = value if completed == 1 else 0.98 * mean_loss + 0.02 * value
+        report(Progress(epoch, completed, steps, mean_loss))
+        if completed % checkpoint_steps == 0:
+            if kept:
+                kept.save(key, state, completed, mean_loss)
+            checkpoint(values())
     return values()
+
+
+def _training_key(recipe: str, variables: Mapping[str, tf.Variable], epochs: Sequence[Sequence[TrainingBatch]]) -> str:
+    """A hash of the recipe, the first values and all batches."""
+    digest = hashlib.sha256(recipe.encode())
+    for name, variable in variables.items():
+        digest.update(name.encode() + variable.numpy().tobytes())
+    for batches in epochs:
+        for batch in batches:
+            digest.update(batch.tokens.input_ids.tobytes())
+            digest.update(batch.targets.tobytes())
+    return digest.hexdigest()
 
 
 def make_optimizer(

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from undertone_model import second_stage, training, upper_layers
-from undertone_model.adapters import Adapters, Score, TrainingData, load_adapters, merge_adapters, round_to_half
+from undertone_model.adapters import Adapters, Score, TrainingData, load_adapters, merge_adapters
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
 from undertone_model.calibration import UNCALIBRATED, Calibration, fit_calibration
@@ -16,11 +17,13 @@ from undertone_model.checkpoint import Checkpoint, find_base, load_checkpoint
 from undertone_model.data import Dataset
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
+from undertone_model.kept_steps import KeptSteps
 from undertone_model.metrics import Evaluation, evaluate
 from undertone_model.optimization import Progress
 from undertone_model.second_stage import SecondStage
-from undertone_model.serving import matrix_dtype
+from undertone_model.serving import round_matrices
 from undertone_model.special_tokens import served_tokenizer
+from undertone_model.stages import train_stage, with_tensors
 from undertone_model.tensors import weights_sha256
 from undertone_model.training import Recipe
 from undertone_model.training_sets import TrainingSets, soften
@@ -60,20 +63,25 @@ def train(
     base: str | None,
     sets: TrainingSets,
     first: Recipe,
-    second: SecondStage | None,
+    later: Mapping[str, SecondStage],
     report: Callable[[Progress], None],
     *,
     start: Path | None = None,
     stories: bool = True,
     checkpoint: Callable[[Adapters], None] = lambda adapters: None,
+    stages: Path | None = None,
 ) -> TrainingResult:
     """Trains, rounds to half precision, fits a calibration for each kind of text, and evaluates.
 
-    Without `second`, only the first stage is trained: comments and, unless `stories` is false,
-    story paragraphs. With `start`, the first stage is not trained: the second continues with the
-    adapters in that folder, whose base must be the same. `checkpoint` receives adapters of the
-    second stage from time to time, without calibrations and scores.
-    Raises CheckpointError and DataError.
+    `later` are the stages after the first by name, which is the prefix of their recipe. Without
+    them, only comments and, unless `stories` is false, story paragraphs are trained on. With
+    `start`, the first stage is not trained: training continues with the adapters in that folder,
+    whose base must be the same. `checkpoint` receives adapters of a later stage from time to time,
+    without calibrations and scores.
+
+    The adapters of each complete stage are kept in a folder of `stages`, and the last saved step of
+    another in a file. A stage whose adapters are there is not trained again. Raises
+    CheckpointError, also if they have another recipe or other data, and DataError.
     """
     folder = find_base(base)
     encoder = load_checkpoint(folder)
@@ -84,10 +92,27 @@ def train(
             raise CheckpointError(
                 f"the adapters in {start} belong to another base encoder, with the SHA-256 {adapters.base_sha256}"
             )
+        adapters = replace(adapters, recipe={key: value for key, value in adapters.recipe.items() if "." not in key})
     else:
-        adapters = _first_stage(folder, encoder, datasets, first, report, stories=stories)
-    if second:
-        adapters = _second_stage(encoder, adapters, datasets, second, report, checkpoint)
+        used = {name: datasets[name] for name in ("goemotions", *(("stories",) if stories else ()))}
+        adapters = train_stage(
+            stages and stages / "first_stage",
+            _record(folder, asdict(first), used.values()),
+            lambda: _first_stage(encoder, used, first, report, _kept_steps(stages, "first_stage", first)),
+        )
+    first_stage = adapters.tensors
+
+    @cache
+    def answers() -> NDArray[np.float64]:
+        return UNCALIBRATED.probabilities(_predict_logits(encoder, first_stage, datasets["goemotions"]))
+
+    for stage, recipe in later.items():
+        used = {name: dataset for name, dataset in datasets.items() if recipe.views(name)}
+        record = _later_record(adapters, stage, recipe, used.values())
+        trained = partial(_later_stage, encoder, adapters.tensors, used, answers, recipe, report)
+        save = partial(_save, checkpoint, record)
+        kept = _kept_steps(stages, stage, recipe)
+        adapters = train_stage(stages and stages / stage, record, partial(trained, save, kept))
     return _calibrated(base, encoder, adapters, sets)
 
 
@@ -97,6 +122,7 @@ def train_upper_layers(
     recipe: UpperLayers,
     report: Callable[[Progress], None],
     checkpoint: Callable[[Adapters], None] = lambda adapters: None,
+    stages: Path | None = None,
 ) -> TrainingResult:
     """As `train`, but in one stage with all data sets, and without changes of the lower layers.
 
@@ -108,7 +134,7 @@ def train_upper_layers(
     datasets, dev = sets.load("train"), sets.load("dev")
 
     def adapters(tensors: NamedArrays) -> Adapters:
-        return _adapters(folder, tensors, asdict(recipe), datasets.values())
+        return with_tensors(_record(folder, asdict(recipe), datasets.values()), tensors)
 
     def dev_scores(scores: Mapping[str, float]) -> tuple[Score, ...]:
         return tuple(Score(dev[name].name, "macro_f1", round(value, 4)) for name, value in scores.items())
@@ -122,6 +148,7 @@ def train_upper_layers(
         report,
         lambda tensors, scores: checkpoint(replace(adapters(tensors), scores=dev_scores(scores))),
         dev={name: examples for name in UPPER_LAYERS_DEV if (examples := dev[name].with_main_emotion().examples)},
+        kept=_kept_steps(stages, "upper_layers", recipe),
     )
     trained = adapters(tensors)
     checkpoint(trained)
@@ -155,31 +182,28 @@ def evaluate_adapters(base: str | None, adapters: Adapters, sets: TrainingSets, 
 
 
 def _first_stage(
-    folder: Path,
     encoder: Checkpoint,
     datasets: Mapping[str, Dataset],
     recipe: Recipe,
     report: Callable[[Progress], None],
-    *,
-    stories: bool,
-) -> Adapters:
-    used = [datasets["goemotions"], *([datasets["stories"]] if stories else [])]
-    tensors = training.train(
+    kept: KeptSteps | None,
+) -> NamedArrays:
+    return training.train(
         encoder.weights,
         encoder.architecture,
         served_tokenizer(encoder.tokenizer),
-        used[0].examples,
-        used[1].examples if stories else (),
+        datasets["goemotions"].examples,
+        datasets["stories"].examples if "stories" in datasets else (),
         recipe,
         report,
+        kept,
     )
-    return _adapters(folder, tensors, asdict(recipe), used)
 
 
-def _adapters(folder: Path, tensors: NamedArrays, recipe: Mapping[str, float], used: Iterable[Dataset]) -> Adapters:
-    """Adapters of the base in `folder` without calibrations and scores."""
+def _record(folder: Path, recipe: Mapping[str, float], used: Iterable[Dataset]) -> Adapters:
+    """Adapters of the base in `folder` without tensors, calibrations and scores."""
     return Adapters(
-        tensors=round_to_half(tensors)[1],
+        tensors={},
         sha256="",
         base_sha256=weights_sha256(folder),
         labels=EMOTIONS,
@@ -190,36 +214,46 @@ def _adapters(folder: Path, tensors: NamedArrays, recipe: Mapping[str, float], u
     )
 
 
-def _second_stage(
+def _later_record(start: Adapters, name: str, recipe: SecondStage, datasets: Iterable[Dataset]) -> Adapters:
+    """The record of the stage `name`, which continues with the adapters `start`."""
+    used = {data.name: data for data in (*start.training_data, *map(_training_data, datasets))}
+    values = {f"{name}.{key}": value for key, value in asdict(recipe).items()}
+    recorded = {**start.recipe, **values}
+    return replace(start, tensors={}, sha256="", recipe=recorded, priors={}, training_data=tuple(used.values()), scores=())
+
+
+def _later_stage(
     encoder: Checkpoint,
-    start: Adapters,
+    start: NamedArrays,
     datasets: Mapping[str, Dataset],
+    answers: Callable[[], NDArray[np.float64]],
     recipe: SecondStage,
     report: Callable[[Progress], None],
-    checkpoint: Callable[[Adapters], None],
-) -> Adapters:
-    used = {data.name: data for data in (*start.training_data, *map(_training_data, datasets.values()))}
-    values = {name: value for name, value in start.recipe.items() if not name.startswith("second_stage.")}
-    values |= {f"second_stage.{name}": value for name, value in asdict(recipe).items()}
-    record = replace(start, sha256="", recipe=values, priors={}, training_data=tuple(used.values()), scores=())
-
-    def adapters(tensors: NamedArrays) -> Adapters:
-        return replace(record, tensors=round_to_half(tensors)[1])
-
+    checkpoint: Callable[[NamedArrays], None],
+    kept: KeptSteps | None,
+) -> NamedArrays:
+    """Trains the tensors `start` on. `answers` are those of the first stage for GoEmotions."""
     if recipe.retention:
-        answers = UNCALIBRATED.probabilities(_predict_logits(encoder, start.tensors, datasets["goemotions"]))
-        datasets = {**datasets, "goemotions": soften(datasets["goemotions"], answers, recipe.retention)}
-    tensors = second_stage.train(
+        datasets = {**datasets, "goemotions": soften(datasets["goemotions"], answers(), recipe.retention)}
+    return second_stage.train(
         encoder.weights,
         encoder.architecture,
         served_tokenizer(encoder.tokenizer),
-        start.tensors,
+        start,
         {name: dataset.examples for name, dataset in datasets.items()},
         recipe,
         report,
-        lambda tensors: checkpoint(adapters(tensors)),
+        checkpoint,
+        kept=kept,
     )
-    return adapters(tensors)
+
+
+def _kept_steps(stages: Path | None, name: str, recipe: Recipe | SecondStage | UpperLayers) -> KeptSteps | None:
+    return KeptSteps(stages / f"{name}.npz", repr(recipe)) if stages else None
+
+
+def _save(checkpoint: Callable[[Adapters], None], record: Adapters, tensors: NamedArrays) -> None:
+    checkpoint(with_tensors(record, tensors))
 
 
 def _training_data(dataset: Dataset) -> TrainingData:
@@ -240,10 +274,7 @@ def _predict_logits(encoder: Checkpoint, tensors: NamedArrays, dataset: Dataset,
     ids = encode(served_tokenizer(encoder.tokenizer), texts, encoder.architecture.max_tokens)
     weights = merge_adapters(encoder.weights, tensors)
     if large:
-        weights = {
-            name: array.astype(matrix_dtype(name).as_numpy_dtype) if array.ndim > 1 else array
-            for name, array in weights.items()
-        }
+        weights = round_matrices(weights)
     return training.predict_logits(weights, encoder.architecture, ids)
 
 

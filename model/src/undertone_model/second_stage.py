@@ -21,6 +21,7 @@ from undertone_model.arrays import NamedArrays
 from undertone_model.augmentation import augment, swap_all_names
 from undertone_model.batches import encode
 from undertone_model.data import Example
+from undertone_model.kept_steps import KeptSteps
 from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
 from undertone_model.text_pairs import Pair, draw, label_weights, pair_batches, pair_loss, pair_targets
 
@@ -35,9 +36,10 @@ NAMES_SHARE: Final = 0.5
 class SecondStage:
     """Hyperparameters. The defaults are those of the packaged adapters.
 
-    `goemotions` to `subtitles` are the mean numbers of views in an epoch of each example of a data
-    set: 1.5 means that half of the examples occur twice. The examples are drawn again for each
+    `goemotions` to `soft_labels` are the mean numbers of views in an epoch of each example of a
+    data set: 1.5 means that half of the examples occur twice. The examples are drawn again for each
     epoch, and changed again; rare emotions are drawn more often from the data sets in UNPAIRED.
+    The shares of `soft_labels` are the answers of a teacher.
     `negations` is the number of pairs of an emotion and its negation in an epoch (`negation`), at
     most as many as the other pairs.
 
@@ -64,12 +66,31 @@ class SecondStage:
     sentences: float = 2.0
     passages: float = 0.5
     subtitles: float = 0.4
+    soft_labels: float = 0.0
     negations: int = 2000
     retention: float = 0.7
 
     def views(self, name: str) -> float:
         """Number of pairs in an epoch of each example of the data set `name`."""
         return float(getattr(self, name))
+
+
+DISTILLATION: Final = SecondStage(
+    epochs=2,
+    learning_rate=3e-4,
+    consistency=3.0,
+    goemotions=0.5,
+    stories=0.4,
+    fiction=0.5,
+    short_texts=1.0,
+    sentences=2.0,
+    passages=0.3,
+    subtitles=0.3,
+    soft_labels=0.5,
+    negations=1000,
+    retention=0.8,
+)
+"""Hyperparameters of a third stage, which learns from the soft labels of a teacher, too."""
 
 
 def train(
@@ -82,10 +103,12 @@ def train(
     report: Callable[[Progress], None],
     checkpoint: Callable[[NamedArrays], None] = lambda tensors: None,
     checkpoint_steps: int = 500,
+    kept: KeptSteps | None = None,
 ) -> NamedArrays:
     """Trains the tensors `start` on, and returns them by name.
 
-    `checkpoint` receives the tensors after every `checkpoint_steps` steps.
+    `checkpoint` receives the tensors after every `checkpoint_steps` steps. `kept` is that of
+    `optimize`.
     """
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
@@ -114,6 +137,7 @@ def train(
         report,
         checkpoint,
         checkpoint_steps,
+        kept,
     )
 
 

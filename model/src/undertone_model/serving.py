@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
+from undertone_model.arrays import NamedArrays
 from undertone_model.contract import INPUTS, OUTPUT, Precision
 from undertone_model.labels import ProblemType
 from undertone_model.sources import Source
@@ -115,6 +116,13 @@ def matrix_dtype(name: str) -> tf.DType:
     float32.
     """
     return tf.float32 if name.startswith(("embeddings.", "classifier.")) or ".distance_" in name else tf.bfloat16
+
+
+def round_matrices(weights: Mapping[str, NDArray[np.float32]]) -> NamedArrays:
+    """The weights with matrices in the dtypes of an export in bf16."""
+    return {
+        name: array.astype(matrix_dtype(name).as_numpy_dtype) if array.ndim > 1 else array for name, array in weights.items()
+    }
 
 
 def fusible_layer_norm(weights: encoder.Weights, architecture: Architecture, name: str, x: tf.Tensor) -> tf.Tensor:

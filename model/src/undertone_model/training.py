@@ -5,7 +5,7 @@ head. These are small enough for the repository; the base comes from its package
 GoEmotions and the story paragraphs. It repeats the stories, because they are few.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from undertone_model.arrays import NamedArrays
 from undertone_model.batches import TokenBatch, encode, make_batches
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
+from undertone_model.kept_steps import KeptSteps
 from undertone_model.optimization import Progress, TrainingBatch, make_optimizer, optimize, split_weights
 
 
@@ -54,8 +55,9 @@ def train(
     stories: tuple[Example, ...],
     recipe: Recipe,
     report: Callable[[Progress], None],
+    kept: KeptSteps | None = None,
 ) -> NamedArrays:
-    """Trains and returns the trained tensors by name."""
+    """Trains and returns the trained tensors by name. `kept` is that of `optimize`."""
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
     examples = comments + stories
@@ -78,7 +80,7 @@ def train(
         )
 
     optimizer = make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, list(trainable.values()))
-    return optimize(trainable, optimizer, epochs, logits, cross_entropy, report)
+    return optimize(trainable, optimizer, epochs, logits, cross_entropy, report, kept=kept)
 
 
 def cross_entropy(scores: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -90,6 +92,13 @@ def predict_logits(
     weights: Mapping[str, NDArray[np.float32]], architecture: Architecture, ids: list[list[int]], max_padded_tokens: int = 4096
 ) -> NDArray[np.float32]:
     """Logits [rows, labels] of token ids, in their order."""
+    return predictor(weights, architecture, max_padded_tokens)(ids)
+
+
+def predictor(
+    weights: Mapping[str, NDArray[np.float32]], architecture: Architecture, max_padded_tokens: int = 4096
+) -> Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]:
+    """A function from the token ids of rows to their logits [rows, labels]."""
     tensors = {name: tf.constant(array) for name, array in weights.items()}
 
     @tf.function(  # type: ignore[untyped-decorator]
@@ -98,11 +107,14 @@ def predict_logits(
     def run(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
         return encoder.logits(tensors, architecture, input_ids, attention_mask)
 
-    logits = np.zeros((len(ids), weights["classifier.bias"].shape[0]), np.float32)
-    batch: TokenBatch
-    for batch in make_batches(ids, max_padded_tokens):
-        logits[batch.rows] = run(batch.input_ids, batch.attention_mask).numpy()
-    return logits
+    def predict(ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        logits = np.zeros((len(ids), weights["classifier.bias"].shape[0]), np.float32)
+        batch: TokenBatch
+        for batch in make_batches(ids, max_padded_tokens):
+            logits[batch.rows] = run(batch.input_ids, batch.attention_mask).numpy()
+        return logits
+
+    return predict
 
 
 def _epoch_rows(

@@ -15,6 +15,7 @@ from undertone_model.corpora.plutchik import PLUTCHIK
 from undertone_model.data import Dataset, Example, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
+from undertone_model.soft_labels import load_soft_labels
 
 SHORT_TEXTS: Final = "short.jsonl"
 """File of short texts in the folder of paragraphs of fiction. They are a data set of their own."""
@@ -31,10 +32,11 @@ SECOND_EMOTION: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TrainingSets:
-    """Places of the data sets. The last three are needed for the second stage only.
+    """Places of the data sets. The last four are for the later stages only.
 
     `goemotions`, `stories` and `fiction` are folders: the TSV files of GoEmotions, our story
-    paragraphs and our paragraphs of fiction. `reman` and `xed` are files.
+    paragraphs and our paragraphs of fiction. `reman`, `xed` and `soft_labels` are files; the last
+    has no other split than train.
     """
 
     goemotions: Path
@@ -42,6 +44,7 @@ class TrainingSets:
     fiction: Path | None = None
     reman: Path | None = None
     xed: Path | None = None
+    soft_labels: Path | None = None
 
     def load(self, split: Split) -> dict[str, Dataset]:
         """The data sets by name, which is the name of their number of views in the recipe.
@@ -60,6 +63,8 @@ class TrainingSets:
             datasets["passages"] = load_passages(self.reman, split)
         if self.xed:
             datasets["subtitles"] = load_subtitles(self.xed, split)
+        if self.soft_labels and split == "train":
+            datasets["soft_labels"] = load_soft_labels(self.soft_labels)
         return datasets
 
 

@@ -21,6 +21,7 @@ from undertone_model.arrays import NamedArrays
 from undertone_model.calibration import UNCALIBRATED
 from undertone_model.data import Example
 from undertone_model.kept_states import KeptStates, compute
+from undertone_model.kept_steps import KeptSteps
 from undertone_model.metrics import evaluate
 from undertone_model.optimization import Progress, make_optimizer, optimize, split_weights
 from undertone_model.text_pairs import Pair, make_pairs, pair_batches, pair_loss, pair_targets
@@ -78,11 +79,12 @@ def train(
     checkpoint: Callable[[NamedArrays, Mapping[str, float]], None] = lambda tensors, scores: None,
     checkpoint_steps: int = 500,
     dev: Mapping[str, Sequence[Example]] = NO_EXAMPLES,
+    kept: KeptSteps | None = None,
 ) -> NamedArrays:
     """Trains and returns the trained tensors by name.
 
     `checkpoint` receives the tensors after every `checkpoint_steps` steps, and the macro-F1 of each
-    data set of `dev`.
+    data set of `dev`. `kept` is that of `optimize`.
     """
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
@@ -116,6 +118,7 @@ def train(
         report,
         lambda tensors: checkpoint(tensors, _macro_f1(states, weights, dev)),
         checkpoint_steps,
+        kept,
     )
 
 

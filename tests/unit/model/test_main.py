@@ -13,7 +13,9 @@ from undertone_model import bases
 from undertone_model.__main__ import undertone_model
 from undertone_model.adapters import load_adapters
 from undertone_model.checkpoint import load_checkpoint
+from undertone_model.data import load_stories
 from undertone_model.emotions import EMOTIONS, GOEMOTIONS
+from undertone_model.soft_labels import load_soft_labels
 from undertone_model.startup import LOG_LEVEL
 
 GOLDENS = Path(__file__).parent / "goldens" / "tiny.json"
@@ -75,7 +77,9 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [[], ["export"], ["verify"], ["thresholds"], ["train"], ["evaluate"], ["merge"]])
+@pytest.mark.parametrize(
+    "command", [[], ["export"], ["verify"], ["thresholds"], ["train"], ["soft-labels"], ["evaluate"], ["merge"]]
+)
 def test_help_of_every_command(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -143,6 +147,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
     assert_fails(2, "--large needs --fiction (it is in", "train", "--goemotions", tmp_path, "--large")
+    assert_fails(2, "omit --large", "train", "--goemotions", tmp_path, "--large", "--soft-labels", __file__)
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
     )
@@ -221,6 +226,34 @@ def test_second_stage_starts_from_adapters(corpora: Path, tiny: Path, tmp_path: 
     # At a low learning rate, one epoch moves the weights only a little.
     moved = max(np.abs(adapters.tensors[name] - start.tensors[name]).max() for name in start.tensors)
     assert 0 < moved < 0.1
+
+
+def test_answers_of_a_teacher_are_distilled_in_a_third_stage(
+    corpora: Path, tiny: Path, tiny_adapters: Path, tmp_path: Path
+) -> None:
+    texts = ("--stories", corpora / "stories", "--fiction", corpora / "fiction")
+    novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv")
+    (tmp_path / "novel.txt").write_text("The sea was calm. The night was not.\nA letter came.\n")
+    soft = tmp_path / "soft.jsonl"
+    teacher = ("--adapters", tiny_adapters, "--base", tiny, "--out", soft)
+    answered = run("soft-labels", *texts, *novels, "--texts", tmp_path / "novel.txt", *teacher)
+    assert answered.exit_code == 0, answered.output
+    assert answered.stdout == f"{soft}\n"
+    dataset = load_soft_labels(soft)
+    held_out = {example.text for split in ("dev", "test") for example in load_stories(corpora / "stories", split).examples}
+    chosen = {example.text for example in dataset.examples}
+    assert "A letter came." in chosen
+    assert "joy at night 6" in chosen
+    assert not chosen & held_out
+
+    sets = ("--goemotions", corpora / "goemotions", *texts, *novels, "--soft-labels", soft, "--base", tiny, "--epochs", 1)
+    trained = run("train", *sets, "--start-from", tiny_adapters, "--out", tmp_path / "out")
+    assert trained.exit_code == 0, trained.output
+    adapters = load_adapters(tmp_path / "out")
+    assert [adapters.recipe[f"{stage}.soft_labels"] for stage in ("second_stage", "distillation")] == [0.0, 0.5]
+    assert adapters.training_data[-1].name == "soft labels/train"
+    assert adapters.training_data[-1].rows == len(dataset.examples)
+    assert not (tmp_path / "out" / "stages").exists()
 
 
 def test_large_model_is_trained_exported_and_verified(corpora: Path, tiny: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from undertone_model.data import PACKAGED_STORIES
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 EXISTING_FOLDER: Final = click.Path(path_type=Path, file_okay=False, exists=True)
+FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 base = click.option(
     "--base",

@@ -1,10 +1,11 @@
 """`undertone-model train`."""
 
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from rich.console import Console
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from undertone_model.optimization import Progress as TrainingProgress
 
 
-FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
-
-
 @click.command()
 @click.option(
     "--goemotions",
@@ -37,18 +35,26 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--fiction", type=options.EXISTING_FOLDER, help="Our paragraphs of fiction: model/data/fiction in the repository."
 )
-@click.option("--reman", type=FILE, metavar="FILE", help="REMAN: a .tsv file with the annotated sentences and their passages.")
-@click.option("--xed", type=FILE, metavar="FILE", help="XED: en-annotated.tsv.")
+@click.option(
+    "--reman", type=options.FILE, metavar="FILE", help="REMAN: a .tsv file with the annotated sentences and their passages."
+)
+@click.option("--xed", type=options.FILE, metavar="FILE", help="XED: en-annotated.tsv.")
 @click.option(
     "--first-stage-only",
     is_flag=True,
     help="Train on GoEmotions and the stories only; --fiction, --reman and --xed are not needed.",
 )
 @click.option(
+    "--soft-labels",
+    type=options.FILE,
+    metavar="FILE",
+    help="Add a third stage, which distils the answers that `soft-labels` wrote. Default: train two stages.",
+)
+@click.option(
     "--start-from",
     type=options.EXISTING_FOLDER,
     metavar="DIR",
-    help="Train the second stage only, from the adapters in DIR. Default: train both stages.",
+    help="Train the later stages only, from adapters of the first stage in DIR. Default: train all stages.",
 )
 @click.option(
     "--large",
@@ -69,6 +75,7 @@ def train(
     fiction: Path | None,
     reman: Path | None,
     xed: Path | None,
+    soft_labels: Path | None,
     first_stage_only: bool,
     start_from: Path | None,
     large: bool,
@@ -78,14 +85,17 @@ def train(
     epochs: int | None,
     base: str | None,
 ) -> None:
-    """Train low-rank adapters in two stages.
+    """Train low-rank adapters in two or three stages.
 
     The first stage trains on GoEmotions and the stories. The second stage continues on all texts.
     Those of stories and novels have changed copies: other names, no punctuation, typos. Pairs of an
     emotion and its negation are added. The command calibrates the adapters on the dev splits and
     evaluates them on the test splits. The results are written to the folder of the adapters. The
-    second stage, and --large, save the adapters to its folder `checkpoint` every 500 steps. --large
+    later stages, and --large, save the adapters to its folder `checkpoint` every 500 steps. --large
     also prints the macro-F1 on the dev splits then.
+
+    A command that was ended continues after its last complete stage, or the last step that was
+    saved: both are in the folder `stages` of the output until the training has ended.
 
     REMAN and XED are not included: model/CARD.md says where to find them.
     """
@@ -94,20 +104,25 @@ def train(
         raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
     if large and (one_stage or start_from):
         raise click.UsageError("--large has one stage: omit --first-stage-only, --without-stories and --start-from")
+    if large and soft_labels:
+        raise click.UsageError("--soft-labels are answers of the large model: omit --large")
     if one_stage:
         flag = "--first-stage-only" if first_stage_only else "--without-stories"
-        refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed")
+        refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed", "soft_labels")
     else:
         _check_places({"fiction": fiction, "reman": reman, "xed": xed}, large=large)
     with quiet_tensorflow():
         from undertone_model import pipeline
-        from undertone_model.second_stage import SecondStage
+        from undertone_model.second_stage import DISTILLATION, SecondStage
         from undertone_model.training import Recipe
         from undertone_model.training_sets import TrainingSets
         from undertone_model.upper_layers import UpperLayers
 
     changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    sets = TrainingSets(goemotions, stories, fiction, reman, xed)
+    later = {} if one_stage else {"second_stage": SecondStage()}
+    if soft_labels:
+        later["distillation"] = DISTILLATION
+    sets = TrainingSets(goemotions, stories, fiction, reman, xed, soft_labels)
 
     def checkpoint(adapters: Adapters) -> None:
         save_adapters(out / "checkpoint", adapters)
@@ -118,19 +133,21 @@ def train(
     with _ProgressReport() as report:
         if large:
             recipe = replace(UpperLayers(), **changes)
-            result = pipeline.train_upper_layers(base or LARGE_BASE, sets, recipe, report, checkpoint)
+            result = pipeline.train_upper_layers(base or LARGE_BASE, sets, recipe, report, checkpoint, stages=out / "stages")
         else:
             result = pipeline.train(
                 base,
                 sets,
                 replace(Recipe(), **changes),
-                None if one_stage else replace(SecondStage(), **changes),
+                {name: replace(recipe, **changes) for name, recipe in later.items()},
                 report,
                 start=start_from,
                 stories=not without_stories,
                 checkpoint=checkpoint,
+                stages=out / "stages",
             )
     save_adapters(out, result.adapters)
+    shutil.rmtree(out / "stages", ignore_errors=True)
     click.echo(f"{out}: {(out / TENSORS_FILE).stat().st_size / 1e6:.2f} MB")
     _print_table(result.evaluations)
 
