@@ -235,6 +235,9 @@ def _later_stage(
     """Trains the tensors `start` on. `answers` are those of the first stage for GoEmotions."""
     if recipe.retention:
         datasets = {**datasets, "goemotions": soften(datasets["goemotions"], answers(), recipe.retention)}
+    if "soft_labels" in datasets and recipe.start_share:
+        own = UNCALIBRATED.probabilities(_predict_logits(encoder, start, datasets["soft_labels"]))
+        datasets = {**datasets, "soft_labels": soften(datasets["soft_labels"], own, recipe.start_share)}
     return second_stage.train(
         encoder.weights,
         encoder.architecture,

@@ -1,10 +1,5 @@
 """A teacher: a model whose answers are the targets of another model (Hinton et al., 2015)."""
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
 from undertone_model.adapters import Adapters, merge_adapters
 from undertone_model.batches import encode
 from undertone_model.calibration import UNCALIBRATED
@@ -31,8 +26,3 @@ def load_teacher(base: str | None, adapters: Adapters, max_tokens: int) -> Answe
     tokenizer = served_tokenizer(encoder.tokenizer)
     length = min(max_tokens, encoder.architecture.max_tokens)
     return lambda texts: UNCALIBRATED.probabilities(predict(encode(tokenizer, texts, length)))
-
-
-def mean_answer(answers: Sequence[Answer], texts: Sequence[str]) -> NDArray[np.float64]:
-    """The mean probabilities [texts, emotions] of several teachers."""
-    return np.asarray(np.mean([answer(texts) for answer in answers], axis=0))

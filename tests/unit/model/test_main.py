@@ -247,7 +247,7 @@ def test_answers_of_a_teacher_are_distilled_in_a_third_stage(
     assert not chosen & held_out
 
     sets = ("--goemotions", corpora / "goemotions", *texts, *novels, "--soft-labels", soft, "--base", tiny, "--epochs", 1)
-    trained = run("train", *sets, "--start-from", tiny_adapters, "--out", tmp_path / "out")
+    trained = run("train", *sets, "--out", tmp_path / "out")
     assert trained.exit_code == 0, trained.output
     adapters = load_adapters(tmp_path / "out")
     assert [adapters.recipe[f"{stage}.soft_labels"] for stage in ("second_stage", "distillation")] == [0.0, 0.5]
