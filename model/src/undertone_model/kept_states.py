@@ -1,6 +1,9 @@
 """Outputs of the lower layers of an encoder, which are kept in memory, and its upper layers."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
@@ -10,10 +13,14 @@ from tokenizers import Tokenizer
 from undertone_model import encoder
 from undertone_model.architecture import Architecture
 from undertone_model.batches import encode, make_batches
+from undertone_model.kept_array import KeptArray
 from undertone_model.second_stage import mixed_dense
 
 PADDED_TOKENS = 2048
 """Tokens of a batch without gradients, padding included."""
+
+BATCHES_PER_SAVE: Final = 50
+"""Batches after which the outputs are saved, which take about a minute."""
 
 
 class KeptStates:
@@ -31,8 +38,13 @@ class KeptStates:
         texts: Sequence[str],
         max_tokens: int,
         max_padded_tokens: int = PADDED_TOKENS,
+        path: Path | None = None,
     ) -> None:
-        """Computes the output for `texts`, which differ, truncated to `max_tokens`."""
+        """Computes the output for `texts`, which differ, truncated to `max_tokens`.
+
+        With `path`, the output is saved there from time to time, and a computation that was ended
+        continues.
+        """
         self._architecture, self._layers = architecture, layers
         ids = encode(tokenizer, texts, max_tokens)
         ends = np.cumsum([len(row) for row in ids])
@@ -46,12 +58,17 @@ class KeptStates:
             hidden = encoder.lower_states(weights, architecture, layers, input_ids, attention_mask, linear=mixed_dense)
             return tf.cast(tf.boolean_mask(hidden, tf.reshape(attention_mask, [-1]) > 0), tf.float16)
 
-        states = np.empty((int(ends[-1]), architecture.hidden_size), np.float16)
+        shape = (int(ends[-1]), architecture.hidden_size)
+        kept = KeptArray(path, _hash(weights, layers, ids, max_padded_tokens), shape) if path else None
+        states = kept.array if kept else np.empty(shape, np.float16)
         places = list(self.rows.values())
-        for batch in make_batches(ids, max_padded_tokens):
-            states[[number for row in batch.rows.tolist() for number in places[row]]] = run(
+        batches = list(make_batches(ids, max_padded_tokens))
+        for number, batch in list(enumerate(batches, 1))[kept.parts if kept else 0 :]:
+            states[[place for row in batch.rows.tolist() for place in places[row]]] = run(
                 batch.input_ids, batch.attention_mask
             ).numpy()
+            if kept and (number % BATCHES_PER_SAVE == 0 or number == len(batches)):
+                kept.save(number)
         self._states = tf.constant(states)
 
     def hidden(self, rows: tf.Tensor) -> tf.Tensor:
@@ -91,3 +108,13 @@ def compute(
     batches = list(make_batches(texts, PADDED_TOKENS))
     results = np.concatenate([run(batch.input_ids, batch.attention_mask).numpy() for batch in batches])
     return np.asarray(results[np.argsort(np.concatenate([batch.rows for batch in batches]))])
+
+
+def _hash(weights: encoder.Weights, layers: int, ids: Sequence[Sequence[int]], max_padded_tokens: int) -> str:
+    """A hash of everything that determines the outputs."""
+    digest = hashlib.sha256(f"{layers} {max_padded_tokens} {ids}".encode())
+    for name, tensor in sorted(weights.items()):
+        # The head and the upper layers have no effect on the lower layers.
+        if not name.startswith(("pooler.", "classifier.")):
+            digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -148,7 +148,7 @@ def train_upper_layers(
         report,
         lambda tensors, scores: checkpoint(replace(adapters(tensors), scores=dev_scores(scores))),
         dev={name: examples for name in UPPER_LAYERS_DEV if (examples := dev[name].with_main_emotion().examples)},
-        kept=_kept_steps(stages, "upper_layers", recipe),
+        stages=stages,
     )
     trained = adapters(tensors)
     checkpoint(trained)
@@ -251,7 +251,7 @@ def _later_stage(
     )
 
 
-def _kept_steps(stages: Path | None, name: str, recipe: Recipe | SecondStage | UpperLayers) -> KeptSteps | None:
+def _kept_steps(stages: Path | None, name: str, recipe: Recipe | SecondStage) -> KeptSteps | None:
     return KeptSteps(stages / f"{name}.npz", repr(recipe)) if stages else None
 
 

@@ -7,6 +7,7 @@ those of the second stage of the small model, but only some texts have a changed
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -79,12 +80,13 @@ def train(
     checkpoint: Callable[[NamedArrays, Mapping[str, float]], None] = lambda tensors, scores: None,
     checkpoint_steps: int = 500,
     dev: Mapping[str, Sequence[Example]] = NO_EXAMPLES,
-    kept: KeptSteps | None = None,
+    stages: Path | None = None,
 ) -> NamedArrays:
     """Trains and returns the trained tensors by name.
 
     `checkpoint` receives the tensors after every `checkpoint_steps` steps, and the macro-F1 of each
-    data set of `dev`. `kept` is that of `optimize`.
+    data set of `dev`. With the folder `stages`, the outputs of the lower layers and the state of
+    the training are saved there from time to time, and a training that was ended continues.
     """
     tf.random.set_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
@@ -99,7 +101,8 @@ def train(
     }
     unique = list(dict.fromkeys(texts))
     max_tokens = min(recipe.max_tokens, architecture.max_tokens)
-    states = KeptStates(frozen | trainable, architecture, first_layer, tokenizer, unique, max_tokens)
+    path = stages and stages / "lower_layers.npy"
+    states = KeptStates(frozen | trainable, architecture, first_layer, tokenizer, unique, max_tokens, path=path)
     weights = {name: tensor for name, tensor in frozen.items() if is_upper(name, first_layer) or "relative" in name} | trainable
     scaled = [states.rows[unique[index]] for index in random.permutation(len(unique))[:SCALED_TEXTS].tolist()]
     for name, array in scaled_pooler(compute(states.vectors, weights, scaled)).items():
@@ -118,7 +121,7 @@ def train(
         report,
         lambda tensors: checkpoint(tensors, _macro_f1(states, weights, dev)),
         checkpoint_steps,
-        kept,
+        KeptSteps(stages / "upper_layers.npz", repr(recipe)) if stages else None,
     )
 
 

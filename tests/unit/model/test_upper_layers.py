@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -184,6 +184,48 @@ def test_the_upper_layers_learn_the_emotions(mpnet: Checkpoint, trained: Trained
     logits = training.predict_logits(merge_adapters(mpnet.weights, tensors), mpnet.architecture, ids)
     labels = np.array([example.label for example in EXAMPLES])
     assert (logits.argmax(axis=1) == labels).mean() > 0.9
+
+
+class EndedError(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_training_that_was_ended_continues(mpnet: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = list[int]()
+    lower_states = encoder.lower_states
+
+    def counted(*arguments: Any, **options: Any) -> tf.Tensor:
+        computed.append(1)
+        return lower_states(*arguments, **options)
+
+    monkeypatch.setattr(encoder, "lower_states", counted)
+    recipe = replace(RECIPE, epochs=4, dropout=0.0)
+
+    def run(stages: Path | None, end: int | None) -> tuple[NamedArrays, list[int]]:
+        steps = list[int]()
+
+        def report(progress: Progress) -> None:
+            steps.append(progress.step)
+            if progress.step == end:
+                raise EndedError
+
+        model = (mpnet.weights, mpnet.architecture, mpnet.tokenizer, DATASETS, recipe, report)
+        try:
+            return upper_layers.train(*model, checkpoint_steps=5, stages=stages), steps
+        except EndedError:
+            return {}, steps
+
+    expected, whole = run(None, None)
+    stages = tmp_path / "stages"
+    _, before = run(stages, 8)
+    assert before == list(range(1, 9))
+    computed.clear()
+    trained, after = run(stages, None)
+    assert after == list(range(6, whole[-1] + 1))
+    # The outputs of the lower layers are in a file.
+    assert not computed
+    for name, array in expected.items():
+        np.testing.assert_allclose(trained[name], array, atol=1e-5)
 
 
 def test_only_the_upper_layers_and_the_head_are_trained(mpnet: Checkpoint, trained: Trained) -> None:
