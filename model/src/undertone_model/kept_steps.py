@@ -44,7 +44,7 @@ class KeptSteps:
         staging = self._path.with_suffix(".new")
         with staging.open("wb") as file:
             values = {f"variable {name}": np.asarray(variable) for name, variable in variables.items()}
-            np.savez(file, key=np.array(key), steps=np.array(steps), loss=np.array(loss), **values)
+            np.savez(file, key=np.array(key), steps=np.array(steps), loss=np.array(loss), **values)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         staging.replace(self._path)
