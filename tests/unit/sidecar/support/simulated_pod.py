@@ -152,7 +152,14 @@ class Pod:
 
 
 def open_loop(
-    model: Model, deadlines: tuple[float, ...], load: float, *, seconds: float = 40.0, seed: int = 1, slowdown: float = 1.0
+    model: Model,
+    deadlines: tuple[float, ...],
+    load: float,
+    *,
+    seconds: float = 40.0,
+    seed: int = 1,
+    slowdown: float = 1.0,
+    noise: float = 0.05,
 ) -> tuple[Result, SimulatedModelServer]:
     """Poisson arrivals at `load` times the capacity.
 
@@ -160,7 +167,7 @@ def open_loop(
     """
 
     async def main() -> tuple[Result, SimulatedModelServer]:
-        pod = Pod(model, seed=seed)
+        pod = Pod(model, seed=seed, noise=noise)
 
         async def load_pod() -> None:
             start = pod.loop.time()

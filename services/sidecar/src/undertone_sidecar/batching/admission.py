@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from undertone_sidecar.batching.correction import CAUTIOUS
 from undertone_sidecar.batching.cost import CostModel
 from undertone_sidecar.batching.start import Start
 from undertone_sidecar.errors import DeadlineError, OverloadedError, SidecarError
@@ -104,7 +105,7 @@ class AdmissionControl:
         """Whether `refusal` could refuse `tokens` more tokens. If not, no forecast is needed."""
         return self._overflows(tokens, lane_tokens) or (self._cost.is_reliable and remaining < math.inf)
 
-    def refusal(self, tokens: int, longest: int, backlog: Backlog, *, remaining: float, allowance: float) -> Refusal | None:
+    def refusal(self, tokens: int, longest: int, backlog: Backlog, *, remaining: float) -> Refusal | None:
         """The refusal of requests with `tokens` padded tokens. None if they are accepted.
 
         Args:
@@ -112,7 +113,6 @@ class AdmissionControl:
             longest: Padded tokens of the longest of them, which can exceed the budget of a call.
             backlog: Work that is served before them.
             remaining: Seconds until the deadline.
-            allowance: Maximum ratio of the forecast to `remaining`.
         """
         wait = start_seconds(self._work_seconds(backlog.tokens), backlog.slots)
         all_done = start_seconds(self._work_seconds(backlog.tokens + tokens), backlog.slots)
@@ -120,13 +120,13 @@ class AdmissionControl:
         needed = max(wait + call, all_done)
         # A call that starts when fewer calls are in flight can end earlier.
         for start in backlog.starts:
-            alone = self._call_seconds(tokens, longest, backlog, remaining, at_once=start.at_once)
-            needed = min(needed, start.seconds + max(alone, self._work_seconds(tokens, at_once=start.at_once)))
+            call_then = self._call_seconds(tokens, longest, backlog, remaining, start)
+            needed = min(needed, start.seconds + max(call_then, self._work_seconds(tokens, at_once=start.at_once)))
         if self._overflows(tokens, backlog.lane_tokens):
             # Half of the queue will be empty then. If all callers came back at once for the first
             # free place, most would fail.
             return Refusal(RefusalReason.QUEUE_FULL, needed, remaining, _clamp(wait / 2))
-        if self._cost.is_reliable and needed > remaining * allowance:
+        if self._cost.is_reliable and needed > remaining:
             # Before a call has ended, there is room for no other request.
             return Refusal(RefusalReason.DEADLINE, needed, remaining, _clamp(max(needed - remaining, call)))
         return None
@@ -151,16 +151,16 @@ class AdmissionControl:
         """
         return self._cost.seconds(tokens, tokens / max(1.0, self._efficient_tokens), at_once=at_once)
 
-    def _call_seconds(
-        self, tokens: int, longest: int, backlog: Backlog, remaining: float, *, at_once: int | None = None
-    ) -> float:
+    def _call_seconds(self, tokens: int, longest: int, backlog: Backlog, remaining: float, start: Start | None = None) -> float:
         """Duration of the call that will contain the new requests.
 
         A call is efficient only if it may take requests from the queue beside the new ones. If
         requests were accepted that leave no time for this, all calls would be short, and their
         overhead would take most of the capacity.
         """
-        own = self._cost.cautious_seconds(max(longest, min(tokens, self._limits.budget)), at_once=at_once)
+        at_once, confidence = (start.at_once, start.confidence) if start else (None, CAUTIOUS)
+        own_tokens = max(longest, min(tokens, self._limits.budget))
+        own = self._cost.cautious_seconds(own_tokens, at_once=at_once, confidence=confidence)
         efficient = min(self._efficient_tokens, backlog.tokens + tokens)
         return max(own, min(self._cost.cautious_seconds(efficient, at_once=at_once), _MAX_CALL_SHARE * remaining))
 

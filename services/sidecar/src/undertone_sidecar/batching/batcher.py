@@ -156,6 +156,8 @@ class MicroBatcher:
 
     def _admit(self, lane: Lane, caller: str, tokens: int, longest: int, deadline: float, *, items: int, now: float) -> None:
         remaining = self._deadlines.remaining(deadline, now)
+        if remaining > 0 and self._deadlines.needs_probe(tokens, self._slots.idle_seconds(now)):
+            remaining = math.inf
 
         def check() -> Refusal | None:
             return self._schedule.refusal(
@@ -166,7 +168,6 @@ class MicroBatcher:
                 slots=partial(self._slots.seconds_until_free, now),
                 starts=partial(self._slots.starts, now),
                 remaining=remaining,
-                allowance=self._deadlines.allowance(tokens, self._slots.idle_seconds(now)),
             )
 
         refusal = check()
@@ -187,11 +188,6 @@ class MicroBatcher:
 
     def _remaining_seconds(self) -> list[float]:
         return self._slots.remaining_seconds(self._clock())
-
-    def _remaining_after_next_completion(self) -> list[float]:
-        """Remaining seconds of the other calls once the earliest has finished."""
-        first, *others = self._remaining_seconds()
-        return [end - first for end in others]
 
     @property
     def _has_free_slot(self) -> bool:
@@ -253,7 +249,9 @@ class MicroBatcher:
 
     def _token_limit(self, start: float = 0.0, at_once: int = 0) -> Callable[[Request], float]:
         """The limits of a batch that starts in `start` seconds. By default, all slots are used."""
-        return partial(self._deadlines.token_limit, start=self._clock() + start, at_once=at_once or self._slots.count)
+        now, at_once = self._clock(), at_once or self._slots.count
+        confidence = self._slots.confidence(at_once, now)
+        return partial(self._deadlines.token_limit, start=now + start, at_once=at_once, confidence=confidence)
 
     def _prefetch(self) -> None:
         """Prepares the next batch while all slots are busy, if a full batch is queued."""
@@ -264,7 +262,7 @@ class MicroBatcher:
                 return
             selection = self._schedule.next_batch(
                 self._dropping.keep_or_drop(),
-                remaining_seconds=self._remaining_after_next_completion,
+                remaining_seconds=lambda: self._slots.remaining_after_next_end(self._clock()),
                 token_limit=self._token_limit(self._remaining_seconds()[0]),
             )
             if selection:

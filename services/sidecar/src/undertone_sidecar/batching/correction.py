@@ -12,7 +12,7 @@ _ACCELERATION_CALLS: Final = 3
 """Last calls that are all shorter than the drift, after which the drift falls."""
 
 _CAUTION_CALLS: Final = 32
-_CAUTION_QUANTILE: Final = 0.9
+CAUTIOUS: Final = 0.9
 """A cautious estimate is long enough for this share of the last calls."""
 
 _MAX_CAUTION: Final = 1.5
@@ -27,11 +27,11 @@ class Correction:
 
     Attributes:
         drift: Factor that follows a lasting change after four calls.
-        caution: Further factor, with which nine of ten calls are not longer than the estimate.
     """
 
     def __init__(self) -> None:
-        self.drift = self.caution = 1.0
+        self.drift = 1.0
+        self._ratios: list[float] = []  # ascending
         self._calls: deque[tuple[int, float]] = deque(maxlen=_CAUTION_CALLS)
 
     @property
@@ -52,8 +52,14 @@ class Correction:
         # Follows an acceleration after three calls: while the forecast refuses requests, calls are
         # rare.
         self.drift = min(median(recent), max(recent[-_ACCELERATION_CALLS:]))
-        quantile = sorted(ratios)[int(_CAUTION_QUANTILE * (len(ratios) - 1))]
-        self.caution = min(max(1.0, quantile / self.drift), _MAX_CAUTION)
+        self._ratios = sorted(ratios)
+
+    def caution(self, confidence: float = CAUTIOUS) -> float:
+        """Further factor, with which this share of the last calls does not exceed the estimate."""
+        if not self._ratios:
+            return 1.0
+        quantile = self._ratios[int(confidence * (len(self._ratios) - 1))]
+        return min(max(1.0, quantile / self.drift), _MAX_CAUTION)
 
 
 def _ratio(seconds: float, estimate: float) -> float:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from undertone_sidecar.batching.correction import Correction
+from undertone_sidecar.batching.correction import CAUTIOUS, Correction
 
 _DECAY: Final = 0.98
 """Weight of a sample relative to the next one. The last fifty samples dominate."""
@@ -42,6 +42,9 @@ class CostModel:
     of the slots), and those with many.
 
     `at_once` is the number of calls in flight, with the estimated one. None is the number of slots.
+
+    Attributes:
+        most_few: Largest number of calls at once that counts as few.
     """
 
     def __init__(self, slots: int = 1) -> None:
@@ -53,7 +56,7 @@ class CostModel:
         self._samples = 0
         self._seconds_per_call = _PRIOR_SECONDS
         self._seconds_per_token = _PRIOR_SECONDS_PER_TOKEN
-        self._most_few = max(1, slots // 2)
+        self.most_few = max(1, slots // 2)
         self._few, self._many = Correction(), Correction()
 
     @property
@@ -70,13 +73,12 @@ class CostModel:
         """Duration of `calls` consecutive calls with `tokens` padded tokens in total."""
         return self._correction(at_once).drift * self._fitted_seconds(tokens, calls)
 
-    def caution(self, *, at_once: int | None = None) -> float:
-        """Ratio of the cautious estimate to the estimate."""
-        return self._correction(at_once).caution
+    def cautious_seconds(self, tokens: float, *, at_once: int | None = None, confidence: float = CAUTIOUS) -> float:
+        """A duration that a call with `tokens` padded tokens does not exceed with this probability.
 
-    def cautious_seconds(self, tokens: float, *, at_once: int | None = None) -> float:
-        """A duration that nine of ten calls with `tokens` padded tokens do not exceed."""
-        return self.caution(at_once=at_once) * self.seconds(tokens, at_once=at_once)
+        By default, nine of ten calls do not exceed it.
+        """
+        return self._correction(at_once).caution(confidence) * self.seconds(tokens, at_once=at_once)
 
     def remaining_seconds(self, tokens: float, elapsed: float, *, at_once: int | None = None) -> float:
         """Remaining seconds of a call that has run for `elapsed` seconds.
@@ -89,11 +91,21 @@ class CostModel:
     def slowdown(self, at_once: int) -> float:
         """Cautious factor of the duration of `at_once` calls if one more call runs beside them."""
         before, after = self._correction(at_once), self._correction(at_once + 1)
-        return after.drift * after.caution / before.drift if after.drift > before.drift else 1.0
+        return after.drift * after.caution() / before.drift if after.drift > before.drift else 1.0
+
+    @property
+    def gain_of_many(self) -> float:
+        """Work that many calls at once do in addition, relative to half as many calls.
+
+        1 if calls do not slow each other down, 0 if twice as many calls take twice as long.
+        """
+        if not (self._few.is_known and self._many.is_known):
+            return 1.0
+        return min(max(0.0, 2 * self._few.drift / self._many.drift - 1), 1.0)
 
     def tokens_within(self, seconds: float, *, cautious: bool = False, at_once: int | None = None) -> float:
         """Padded tokens of a call of this duration. 0 if the overhead alone takes longer."""
-        factor = self._correction(at_once).drift * (self.caution(at_once=at_once) if cautious else 1.0)
+        factor = self._correction(at_once).drift * (self._correction(at_once).caution() if cautious else 1.0)
         return max(0.0, seconds / factor - self._seconds_per_call) / self._seconds_per_token
 
     def observe(self, tokens: int, seconds: float, at_once: float = 1.0) -> None:
@@ -116,7 +128,7 @@ class CostModel:
         self._xx = _DECAY * self._xx + weight * tokens * tokens
         self._xy = _DECAY * self._xy + weight * tokens * seconds
         self._fit()
-        if seconds > 0 and self._samples > 2 and not self._most_few + _PART_OF_A_CALL < at_once <= self._most_few + 0.5:
+        if seconds > 0 and self._samples > 2 and not self.most_few + _PART_OF_A_CALL < at_once <= self.most_few + 0.5:
             self._class_of(at_once).add(tokens, seconds)
         for correction in (self._few, self._many):
             correction.update(self._fitted_seconds)
@@ -125,7 +137,7 @@ class CostModel:
         return calls * self._seconds_per_call + tokens * self._seconds_per_token
 
     def _class_of(self, at_once: float) -> Correction:
-        return self._many if at_once > self._most_few + 0.5 else self._few
+        return self._many if at_once > self.most_few + 0.5 else self._few
 
     def _correction(self, at_once: int | None) -> Correction:
         own = self._class_of(self._slots if at_once is None else at_once)

@@ -55,7 +55,6 @@ class Schedule:
         slots: Callable[[], Sequence[float]],
         starts: Callable[[], Sequence[Start]],
         remaining: float,
-        allowance: float,
     ) -> Refusal | None:
         """The reason to refuse `tokens` more tokens of a caller. None to accept them.
 
@@ -67,14 +66,13 @@ class Schedule:
             slots: Returns the estimated seconds until each slot may be used.
             starts: Returns the times at which the next call can start.
             remaining: Seconds until the caller's deadline.
-            allowance: Maximum ratio of the forecast to `remaining`.
         """
         queue = self._queue(lane)
         if not self._admission.needs_check(tokens, queue.tokens, remaining=remaining):
             return None
         lane_tokens = queue.tokens - _tokens(self._room_for(queue, caller, tokens) or ())
         backlog = self._backlog(lane, caller, tokens, lane_tokens, slots(), () if len(self) else starts())
-        return self._admission.refusal(tokens, longest, backlog, remaining=remaining, allowance=allowance)
+        return self._admission.refusal(tokens, longest, backlog, remaining=remaining)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
         for queue in (self._online_queue, self._batch_queue):

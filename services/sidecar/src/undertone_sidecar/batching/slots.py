@@ -4,12 +4,18 @@ import logging
 import math
 from typing import Final
 
+from undertone_sidecar.batching.busy_share import BusyShare
+from undertone_sidecar.batching.correction import CAUTIOUS
 from undertone_sidecar.batching.cost import CostModel
 from undertone_sidecar.batching.predict_call import PredictCall
 from undertone_sidecar.batching.start import Start
 
 _CALLS_PER_SLOT: Final = 100
 """Answered calls after which one of the slots that the model server refused is tried again."""
+
+_MIN_CONFIDENCE: Final = 0.5
+_CALL_WEIGHT: Final = 0.1
+"""Weight of a call in the mean duration of calls."""
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +42,8 @@ class Slots:
         self._calls: list[PredictCall] = []
         self._used_seconds = 0.0  # of all slots, up to `_updated_at`
         self._updated_at = 0.0
+        self._call_seconds = 0.0
+        self._few_busy, self._all_busy = BusyShare(), BusyShare()
 
     @property
     def free(self) -> int:
@@ -68,6 +76,7 @@ class Slots:
         self._advance(now)
         self._calls.remove(call)
         self._last_end = now
+        self._call_seconds += (now - call.sent_at - self._call_seconds) * (_CALL_WEIGHT if self._call_seconds else 1.0)
 
     def mean_calls(self, call: PredictCall, now: float) -> float:
         """Mean number of calls in flight since this one was sent, with this one."""
@@ -102,6 +111,23 @@ class Slots:
         """Estimated remaining seconds of each call in flight, ascending."""
         return sorted(self._remaining(call, now) for call in self._calls)
 
+    def remaining_after_next_end(self, now: float) -> list[float]:
+        """Estimated remaining seconds of the other calls once the first of them has ended."""
+        first, *others = self.remaining_seconds(now)
+        return [end - first for end in others]
+
+    def confidence(self, at_once: int, now: float) -> float:
+        """Share of the last calls whose duration the estimate of a call must cover.
+
+        From 0.5, if the slot of the last of `at_once` calls was idle recently, to 0.9. A call that
+        is late wastes its slot, so it may be as uncertain as the slot is likely to be idle.
+        """
+        few = at_once <= self._cost.most_few
+        (share, calls), seconds = self._shares[0 if few else 1], now - self._updated_at
+        busy = share.after(seconds, busy=len(self._calls) >= calls, call_seconds=self._call_seconds)
+        idle = (1 - busy) * (1.0 if few else self._cost.gain_of_many)
+        return min(max(_MIN_CONFIDENCE, 1 - idle), CAUTIOUS)
+
     def hold_seconds(self, now: float) -> float:
         """Seconds until a further call breaks no deadline of a call in flight. 0 if it breaks none.
 
@@ -126,13 +152,21 @@ class Slots:
     def starts(self, now: float) -> list[Start]:
         """When a further call can start: once a slot may be used, and after each end of a call."""
         hold, calls = self.hold_seconds(now), len(self._calls)
-        starts = [Start(hold, calls + 1)] if self.free else []
-        starts += (Start(max(end, hold), calls - ended) for ended, end in enumerate(self.remaining_seconds(now)))
-        return [start for start in starts if start.at_once <= self._count]
+        times = [(hold, calls + 1)] if self.free else []
+        times += ((max(end, hold), calls - ended) for ended, end in enumerate(self.remaining_seconds(now)))
+        return [Start(seconds, at_once, self.confidence(at_once, now)) for seconds, at_once in times if at_once <= self._count]
+
+    @property
+    def _shares(self) -> tuple[tuple[BusyShare, int], tuple[BusyShare, int]]:
+        """The share of the time with few calls in flight, and with calls in all slots."""
+        return (self._few_busy, min(self._cost.most_few, self._count)), (self._all_busy, self._count)
 
     def _remaining(self, call: PredictCall, now: float) -> float:
         return self._cost.remaining_seconds(call.cost, now - call.sent_at, at_once=len(self._calls))
 
     def _advance(self, now: float) -> None:
-        self._used_seconds += len(self._calls) * max(0.0, now - self._updated_at)
+        seconds, calls = max(0.0, now - self._updated_at), len(self._calls)
+        self._used_seconds += calls * seconds
+        for share, needed in self._shares:
+            share.add(seconds, busy=calls >= needed, call_seconds=self._call_seconds)
         self._updated_at = max(now, self._updated_at)
