@@ -94,7 +94,8 @@ class Chart:
             capture_output=True,
             text=True,
             check=False,
-            env={"HOME": str(self._home), "PATH": "/usr/bin:/bin"},
+            # Helm ends before it needs a garbage collection, which takes a fifth of its CPU time.
+            env={"HOME": str(self._home), "PATH": "/usr/bin:/bin", "GOGC": "off"},
         )
         if process.returncode:
             raise HelmError(process.stderr + process.stdout)
