@@ -43,6 +43,7 @@ test-spark-%: build/spark/%/ready
 	build/spark/$*/bin/pytest tests/integration/spark tests/unit/batch
 
 # The locked environment with another Spark. uv checks that Spark's requirements allow the lock.
+.PRECIOUS: build/spark/%/ready
 build/spark/%/ready: .venv/ready
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/spark/$*
 	$(BIN)/uv pip install --quiet --python build/spark/$* --no-deps --require-hashes --requirements requirements.lock

@@ -1,39 +1,18 @@
 """Formats of the source, with and without Spark packages."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import Row, SparkSession
-from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StringType
 from undertone_batch import Source
+from undertone_batch.spark_reasons import format_package
 from undertone_client.jobs import InputError
 
 from tests.integration.support.spark import needs_java
 
 pytestmark = needs_java
-
-
-class FakeFormat(DataSource):
-    """Returns one row with the path and the snapshot that it was asked for."""
-
-    @classmethod
-    def name(cls) -> str:
-        return "snapshots"
-
-    def schema(self) -> str:
-        return "id STRING, text STRING"
-
-    def reader(self, schema: object) -> DataSourceReader:
-        options = dict(self.options)
-
-        class Reader(DataSourceReader):
-            def read(self, partition: InputPartition) -> Iterator[tuple[str, str]]:
-                yield options["path"], f"Paragraph of snapshot {options['snapshot-id']}"
-
-        return Reader()
 
 
 @pytest.fixture
@@ -48,15 +27,15 @@ def paragraphs(spark: SparkSession, source: Source) -> list[Row]:
 
 
 def test_the_error_for_a_missing_package_names_it(spark: SparkSession, source: Source) -> None:
-    release = spark.version.rpartition(".")[0]
     with pytest.raises(InputError) as error:
         replace(source, format="delta").read(spark)
-    assert f"--packages io.delta:delta-spark_{release}_2.13:" in str(error.value)
+    assert f"--packages {format_package('delta', spark.version)} to spark-submit" in str(error.value)
 
 
 def test_path_and_options_are_passed_to_the_format(spark: SparkSession, source: Source) -> None:
+    python_formats = pytest.importorskip("tests.integration.support.fake_format", reason="Spark 3.5 has no formats in Python")
     session = spark.newSession()
-    session.dataSource.register(FakeFormat)
+    session.dataSource.register(python_formats.FakeFormat)
     (row,) = paragraphs(session, replace(source, format="snapshots", options={"snapshot-id": "7"}))
     assert (row.id, row.text) == (source.locations[0], "Paragraph of snapshot 7")
 

@@ -13,7 +13,7 @@ from tests.unit.batch.test_summary import SUMMARY
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--option", "sep"], "--option 'sep' has no value: use NAME=VALUE"),
+        (["--option", "sep"], "--option 'sep' is not NAME=VALUE: write for example --option sep=;"),
         (["--limit", "many"], "--limit 'many' is invalid: use adaptive, aimd or a number."),
         (["--attempts", "0"], "0 is not in the range x>=1"),
         (["--max-failed-share", "2"], "max_failed_share is 2.0"),

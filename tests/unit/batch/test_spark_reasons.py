@@ -1,5 +1,5 @@
 import pytest
-from undertone_batch.spark_reasons import source_error, spark_reason
+from undertone_batch.spark_reasons import format_package, source_error, spark_reason
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_a_quoted_row_is_not_shown() -> None:
 
 def test_an_error_of_another_file_is_no_error_of_the_source() -> None:
     assert source_error("java.io.IOException: cannot commit") is None
+
+
+def test_a_missing_package_is_that_of_the_release_of_spark() -> None:
+    versions = ("3.5.9", "4.0.4", "4.1.4")
+    assert [format_package("delta", version) for version in versions] == [
+        "io.delta:delta-spark_2.12:VERSION",
+        "io.delta:delta-spark_2.13:VERSION",
+        "io.delta:delta-spark_4.1_2.13:VERSION",
+    ]
+    assert format_package("iceberg", "3.5.9") == "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.12.0"

@@ -1,13 +1,12 @@
 """The commands of `undertone-batch`, and `undertone-batch run`."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from undertone_client import Mode, Policy, SettingsError
+from undertone_client import Mode, Policy
 from undertone_client.jobs import (
     ConnectionOptions,
     JobSession,
@@ -21,7 +20,7 @@ from undertone_client.jobs import (
     policy_option,
     retry_options,
 )
-from undertone_client.jobs.catalog import TableOptions, table_options
+from undertone_client.jobs.catalog import TableOptions, parse_pairs, table_options
 from undertone_client.jobs.paragraph_length import MIN_CHARACTERS
 from undertone_telemetry import TelemetrySettings
 from undertone_telemetry.options import IntegerRange, refuse_unused, telemetry_options
@@ -244,7 +243,7 @@ def run(
         source=Source(
             locations,
             source_format,
-            parse_pairs(source_options),
+            parse_pairs(source_options, "--option", "sep=;"),
             id_column,
             text_column,
             min_characters,
@@ -316,14 +315,3 @@ def write_summary(path: Path, summary: Summary) -> None:
         if summary.error is None:
             raise OutputError(f"{problem}. The run succeeded, but set --summary to a different file") from None
         log.warning(problem)
-
-
-def parse_pairs(options: Sequence[str]) -> dict[str, str]:
-    """Parses NAME=VALUE pairs. Raises SettingsError."""
-    pairs = {}
-    for option in options:
-        name, separator, value = option.partition("=")
-        if not separator:
-            raise SettingsError(f"--option {option!r} has no value: use NAME=VALUE, such as sep=;")
-        pairs[name] = value
-    return pairs

@@ -9,7 +9,7 @@ from pyspark.sql import functions as sql
 from pyspark.sql.types import StructField, StructType
 from undertone_client import Model, Policy
 
-from undertone_batch.iceberg_sql import quoted
+from undertone_batch.source.columns import quoted
 from undertone_batch.source.paragraphs import KEPT_COLUMN
 
 

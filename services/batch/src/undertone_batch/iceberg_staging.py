@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from undertone_client.jobs.catalog import CATALOG, CatalogType
 
 from undertone_batch.iceberg_conflicts import repeat_lost_commits
+from undertone_batch.iceberg_sql import properties_of
 
 STAGING_SUFFIX = "_staging_"
 STAGED_AT_PROPERTY = "undertone.staged-at"
@@ -95,8 +96,7 @@ def drop_leftovers(spark: SparkSession, table: str, now: datetime) -> None:
     namespace, _, name = table.rpartition(".")
     for row in spark.sql(f"SHOW TABLES IN {namespace} LIKE '{name}{STAGING_SUFFIX}*'").collect():
         with suppress(PySparkException, Py4JJavaError):  # another run has dropped it
-            rows = spark.sql(f"SHOW TBLPROPERTIES {namespace}.{row.tableName}").collect()
-            staged_at = {one.key: one.value for one in rows}.get(STAGED_AT_PROPERTY)
+            staged_at = properties_of(spark, f"{namespace}.{row.tableName}").get(STAGED_AT_PROPERTY)
             if staged_at is not None and now - datetime.fromisoformat(staged_at) > MAX_AGE:
                 _purge(spark, f"{namespace}.{row.tableName}")
     for row in spark.table(f"{table}.refs").where("type = 'BRANCH'").select("name").collect():

@@ -19,10 +19,11 @@ from undertone_client.jobs.table_properties import BACKFILL_PROPERTY, NEW_TABLE
 from undertone_batch.iceberg_catalog import require_extensions
 from undertone_batch.iceberg_conflicts import is_conflict, repeat_lost_commits
 from undertone_batch.iceberg_dead_letters import check_dead_letters, write_dead_letters
-from undertone_batch.iceberg_sql import bucket_of, in_buckets, quoted, version_of
+from undertone_batch.iceberg_sql import bucket_of, in_buckets, properties_of, version_of
 from undertone_batch.iceberg_staging import new_branch_name, staged
 from undertone_batch.layout import Layout
 from undertone_batch.merge import merge_statement
+from undertone_batch.source.columns import quoted
 from undertone_batch.spark_reasons import spark_reason
 from undertone_batch.table import Commit, TableState, check_format, check_schema
 
@@ -65,16 +66,15 @@ class IcebergTable:
         return self._existing() if exists else None
 
     def _existing(self) -> TableState:
+        state = self._state()
         with self._explain_errors():
-            schema = self._spark.table(self._path).schema
             rows = self._spark.sql(f"DESCRIBE TABLE EXTENDED {self._path}").collect()
         described = {row.col_name: row.data_type for row in rows}
         self._location = described["Location"]
-        check_schema(schema, self.name)
         partition = _BUCKETS.search(described.get("Part 0", ""))
         if partition:
             self._bucket_count = int(partition[1])
-        return self._state()
+        return state
 
     def create(self, schema: StructType) -> TableState:
         columns = ", ".join(f"{quoted(column.name)} {column.dataType.simpleString()}" for column in schema.fields)
@@ -156,16 +156,7 @@ class IcebergTable:
 
     def _state(self) -> TableState:
         with self._explain_errors():
-            properties = {row.key: row.value for row in self._spark.sql(f"SHOW TBLPROPERTIES {self._path}").collect()}
-            schema = self._spark.table(self._path).schema
-        check_format(properties, self.name)
-        snapshot = properties.get("current-snapshot-id", "none")
-        began_at = properties.get(BACKFILL_PROPERTY)
-        return TableState(
-            schema,
-            None if snapshot == "none" else int(snapshot),
-            datetime.fromisoformat(began_at).astimezone(UTC) if began_at else None,
-        )
+            return read_state(self._spark, self.name)
 
     @contextmanager
     def _branch(self, state: TableState) -> Iterator[str]:
@@ -243,3 +234,21 @@ class IcebergTable:
                     " start a run before the previous one has ended"
                 ) from None
             raise
+
+
+def read_state(spark: SparkSession, name: str) -> TableState:
+    """The current state of an existing table.
+
+    Raises:
+        OutputError: it is not a table of scores of this release.
+    """
+    path = f"{CATALOG}.{name}"
+    properties, schema = properties_of(spark, path), spark.table(path).schema
+    check_format(properties, name)
+    check_schema(schema, name)
+    snapshot, began_at = properties["current-snapshot-id"], properties.get(BACKFILL_PROPERTY)
+    return TableState(
+        schema,
+        None if snapshot == "none" else int(snapshot),
+        datetime.fromisoformat(began_at).astimezone(UTC) if began_at else None,
+    )

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructType
 from undertone_client.jobs import OutputError
 
 from undertone_batch.diff import KINDS_TO_SCORE, DiffKind, RowState, TargetState, kept_fields, scored_by
-from undertone_batch.iceberg_sql import quoted
+from undertone_batch.source.columns import quoted
 from undertone_batch.source.paragraphs import KEPT_COLUMN
 from undertone_batch.table import kept_of, labels_of, table_schema
 

@@ -15,6 +15,8 @@ from undertone_client import SettingsError
 from undertone_client.jobs.catalog import CATALOG, TableName
 from undertone_client.jobs.table_properties import AS_OF_PREFIX
 
+from undertone_batch.iceberg_sql import properties_of
+
 _JOB = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 
 
@@ -51,12 +53,12 @@ class Schedule:
     @classmethod
     def read(cls, spark: SparkSession, table: TableName) -> Self:
         """Reads the properties of an existing table."""
-        rows = spark.sql(f"SHOW TBLPROPERTIES {CATALOG}.{table}").collect()
+        properties = properties_of(spark, f"{CATALOG}.{table}")
         return cls(
             {
-                row.key.removeprefix(AS_OF_PREFIX): datetime.fromisoformat(row.value).astimezone(UTC)
-                for row in rows
-                if row.key.startswith(AS_OF_PREFIX)
+                key.removeprefix(AS_OF_PREFIX): datetime.fromisoformat(value).astimezone(UTC)
+                for key, value in properties.items()
+                if key.startswith(AS_OF_PREFIX)
             }
         )
 

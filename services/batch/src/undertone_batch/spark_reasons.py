@@ -4,12 +4,12 @@ import re
 
 from undertone_client.errors import UndertoneError
 from undertone_client.jobs import InputError
+from undertone_client.jobs.catalog import CatalogType
 
-PACKAGES = {
-    "delta": "io.delta:delta-spark_{}_2.13",
-    "iceberg": "org.apache.iceberg:iceberg-spark-runtime-{}_2.13",
-}
-"""Maven packages of formats that are not part of Spark. Each is for one release, such as 4.1."""
+from undertone_batch.iceberg_packages import iceberg_packages
+
+DELTA = {"3.5": "delta-spark_2.12", "4.0": "delta-spark_2.13"}
+"""Delta's artifacts by the release of Spark. Those for a newer Spark name its release."""
 
 FILE_SYSTEMS = {
     "s3": "org.apache.hadoop:hadoop-aws:VERSION, with VERSION the one of Spark's Hadoop, and use s3a:// instead of s3://",
@@ -47,9 +47,9 @@ def spark_reason(error: Exception, spark_version: str = "") -> str:
     """
     text = str(error)
     if "DATA_SOURCE_NOT_FOUND" in text:
-        for name, package in PACKAGES.items():
+        for name in ("delta", "iceberg"):
             if re.search(rf"data source: {name}\b", text):
-                option = f"--packages {package.format(spark_version.rpartition('.')[0])}:VERSION"
+                option = f"--packages {format_package(name, spark_version)}"
                 return f"Spark needs a package for this format. Add {option} to spark-submit or to PYSPARK_SUBMIT_ARGS"
     if match := _NO_FILE_SYSTEM.search(text):
         scheme = match[1] or match[2]
@@ -65,6 +65,14 @@ def spark_reason(error: Exception, spark_version: str = "") -> str:
     conditions = _CONDITION.findall(text)
     reason = causes[-1] if causes else conditions[0] if conditions else (text.splitlines() or [""])[0]
     return add_remedy(without_classes(reason))
+
+
+def format_package(name: str, spark_version: str) -> str:
+    """The Maven coordinates of `delta` or `iceberg` for a version of Spark, such as 4.1.4."""
+    if name == "iceberg":
+        return iceberg_packages(spark_version, CatalogType.HADOOP)[0]
+    minor = spark_version.rpartition(".")[0]
+    return f"io.delta:{DELTA.get(minor, f'delta-spark_{minor}_2.13')}:VERSION"
 
 
 def without_classes(reason: str) -> str:

@@ -12,11 +12,11 @@ from undertone_client.jobs.catalog import CATALOG, CatalogSettings, CatalogType,
 
 from undertone_batch.iceberg_catalog import configure_catalog
 from undertone_batch.iceberg_sql import version_of
-from undertone_batch.iceberg_table import IcebergTable
+from undertone_batch.iceberg_table import IcebergTable, read_state
 from undertone_batch.layout import Layout, TableFormat
 from undertone_batch.parquet_table import ParquetTable, has_files, parquet_folder, read_parquet_scores
 from undertone_batch.spark_reasons import spark_reason
-from undertone_batch.table import ScoreTable, check_format, check_schema
+from undertone_batch.table import ScoreTable
 
 
 def open_table(spark: SparkSession, name: TableName, catalog: CatalogSettings, layout: Layout) -> ScoreTable:
@@ -86,14 +86,11 @@ def read_scores(
     path = f"{CATALOG}.{name}"
     if not spark.catalog.tableExists(path):
         raise OutputError(missing)
-    properties = {row.key: row.value for row in spark.sql(f"SHOW TBLPROPERTIES {path}").collect()}
-    check_format(properties, str(name))
-    check_schema(spark.table(path).schema, str(name))
-    snapshot = properties["current-snapshot-id"]
+    snapshot = read_state(spark, str(name)).snapshot
     if as_of is not None:
         rows = _read_as_of(spark, path, as_of)
     else:
-        rows = spark.table(path) if snapshot == "none" else spark.sql(version_of(path, int(snapshot)))
+        rows = spark.table(path) if snapshot is None else spark.sql(version_of(path, snapshot))
     return rows if deleted else rows.where(sql.col("deleted_at").isNull())
 
 
