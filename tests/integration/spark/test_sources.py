@@ -195,7 +195,8 @@ def test_uuids_of_parquet_are_read_as_texts(spark: SparkSession, source: Source)
 def test_a_column_with_two_types_is_refused_without_names_of_java(spark: SparkSession, source: Source, other: Any) -> None:
     write_parquet(source, {"id": ["a"], "text": [TEXT]}, "1.parquet")
     write_parquet(source, {"id": ["b"], "text": other}, "2.parquet")
-    with pytest.raises(InputError, match=r"[12]\.parquet cannot be read: .*column .*has another type") as error:
+    file = r"([12]\.parquet|a file of the source)"  # Spark 3.5 does not always name the file
+    with pytest.raises(InputError, match=rf"{file} cannot be read: .*column .*has another type") as error:
         paragraphs(spark, source)
     assert "java" not in str(error.value).lower()
     assert "Exception" not in str(error.value)

@@ -28,6 +28,11 @@ _CAUSE = re.compile(rf"^(?:Caused by: |: )?{_CLASS}(?:Exception|Error): (.*)$", 
 _LEADING_CLASS = re.compile(rf"^(?:{_CLASS}: )+")
 _ANY_CLASS = re.compile(rf"\b{_CLASS}\b")
 _FILE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (\S+?)\.\s")
+_FILE_OF_SPARK_3 = re.compile(
+    r"cannot be converted in file (\S+?)\. Column|: (\S+) is not a Parquet file|CSV file: (\S+)|File (\S+) does not exist"
+)
+_SCAN = "org.apache.spark.sql.execution.datasources.FileScanRDD"
+"""The reader of a source. Iceberg has its own, for the files of tables."""
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _NO_FILE_SYSTEM = re.compile(r'No FileSystem for scheme "?(\w+)|Class org\.apache\.hadoop\.fs\.(\w+)\.\w+ not found')
 _MALFORMED = re.compile(r"MALFORMED_CSV_RECORD|MALFORMED_RECORD_IN_PARSING|JsonParseException")
@@ -93,10 +98,9 @@ def source_error(text: str) -> UndertoneError | None:
         text: The text of Spark's exception, with its causes.
     """
     parser = parser_reason(text)
-    match = _FILE.search(text)
-    if match is None:
+    file = source_file(text)
+    if file is None:
         return None if parser is None else InputError(parser)
-    file = match[1]
     if parser is not None:
         return InputError(f"{file} cannot be read: {parser}")
     if _OTHER_HEADER.search(text):
@@ -113,6 +117,17 @@ def source_error(text: str) -> UndertoneError | None:
         )
     causes = [cause for cause in _CAUSE.findall(text) if "FAILED_READ_FILE" not in cause]
     return InputError(f"{file} cannot be read: {add_remedy(without_classes(causes[-1])) if causes else 'see the log of Spark'}")
+
+
+def source_file(text: str) -> str | None:
+    """The file of the source that an exception is about; None if it is about another."""
+    if match := _FILE.search(text):
+        return match[1]
+    if _SCAN not in text:
+        return None
+    if match := _FILE_OF_SPARK_3.search(text):
+        return next(filter(None, match.groups()))
+    return "a file of the source" if _OTHER_TYPE.search(text) else None
 
 
 def parser_reason(text: str) -> str | None:
