@@ -40,6 +40,8 @@ test-spark-versions: $(SPARK_VERSIONS:%=test-spark-%) ## Test the Spark job with
 
 test-spark-%: build/spark/%/ready
 	.ci/iceberg $*
+	.ci/hive
+	.ci/seaweedfs
 	build/spark/$*/bin/pytest tests/integration/spark tests/unit/batch
 
 # The locked environment with another Spark. uv checks that Spark's requirements allow the lock.
@@ -50,6 +52,11 @@ build/spark/%/ready: .venv/ready
 	$(BIN)/uv pip install --quiet --python build/spark/$* --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
 	$(BIN)/uv pip install --quiet --python build/spark/$* pyspark==$*
 	@touch $@
+
+.PHONY: test-trino
+test-trino: .venv/ready ## Test the SQL views on Trino, with Java 24 or 25 in JAVA_HOME
+	.ci/trino
+	$(BIN)/pytest tests/integration/trino
 
 .PHONY: check
 check: .venv/ready ## Lint, check types, and compare generated files with their sources

@@ -1,4 +1,8 @@
-"""`undertone-batch run` on a cluster: speculative execution, and the loss of an executor."""
+"""`undertone-batch run` on a cluster: speculative execution, and the loss of an executor.
+
+The executors have no other way to import Undertone than the packed environment, if it exists:
+make spark-environment.
+"""
 
 import json
 import os
@@ -20,6 +24,8 @@ from tests.integration.support.spark import JAVA_OPTIONS, SETTINGS, needs_iceber
 from tests.integration.support.spark_cluster import Cluster, cluster
 
 pytestmark = [needs_java, needs_iceberg]
+
+ARCHIVE = Path(__file__).parents[2] / "build/undertone-spark.tar.gz"
 
 TEXTS = {str(number): f"Paragraph {number} of a cluster" for number in range(1200)}
 SPECULATION = {
@@ -65,7 +71,11 @@ def driver(master: str, service: BackgroundService, folder: Path) -> Iterator[No
         "--wave-rows=1",
         f"--timeout={TIMEOUT_SECONDS}",
     ]
-    environment = ENVIRONMENT | {"PYSPARK_SUBMIT_ARGS": submit_arguments(master, settings)}
+    submit = {"PYSPARK_SUBMIT_ARGS": submit_arguments(master, settings)}
+    if ARCHIVE.exists():
+        submit["PYSPARK_SUBMIT_ARGS"] = f"--archives {ARCHIVE}#environment {submit['PYSPARK_SUBMIT_ARGS']}"
+        submit["PYSPARK_PYTHON"] = "./environment/bin/python"
+    environment = ENVIRONMENT | submit
     with subprocess.Popen([*program, *options], env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield
@@ -101,5 +111,6 @@ def test_speculative_tasks_and_a_killed_executor_lose_and_duplicate_nothing(
     killed = 128 + signal.SIGKILL
     assert any(f"code {killed}" in event["Removed Reason"] for event in events(tmp_path, "SparkListenerExecutorRemoved"))
     assert_scores_of(tmp_path / "lake", TEXTS)
+    assert ARCHIVE.exists() == any(tmp_path.glob("127.0.0.*/*/*/environment/bin/python"))
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["scored"], summary["failed"], summary["rows"]) == (1200, 0, 1200)

@@ -70,4 +70,6 @@ def test_maintenance_merges_files_and_deletes_what_no_reader_needs(
     stored = score_table.load(config.catalog.local_warehouse, str(config.table))
     assert len(stored.snapshots()) == 1
     assert set(stored.refs()) == {"main"}
-    assert len(stored.inspect.files()) == 1, "one data file, and no file of deletions"
+    # One data file. Iceberg 1.11, the last one for Spark 4.0, leaves a file of deletions of no row.
+    left = [0, 1] if spark.version.startswith("4.0.") else [0]
+    assert sorted(stored.inspect.files()["content"].to_pylist()) == left

@@ -49,7 +49,8 @@ SCAN = "\n\tat org.apache.spark.sql.execution.datasources.FileScanRDD$$anon$1.ne
     [
         (
             "Caused by: org.apache.spark.SparkException: Parquet column cannot be converted in file file:///x/2.parquet."
-            " Column: [text], Expected: string, Found: INT64.\nCaused by: org.apache.spark.SchemaColumnConvertNotSupportedException:"
+            " Column: [text], Expected: string, Found: INT64."
+            "\nCaused by: org.apache.spark.SchemaColumnConvertNotSupportedException:"
             " column: [text], physicalType: INT64",
             "file:///x/2.parquet cannot be read: the column 'text' has another type",
         ),

@@ -126,7 +126,7 @@ def source_file(text: str) -> str | None:
     if _SCAN not in text:
         return None
     if match := _FILE_OF_SPARK_3.search(text):
-        return next(filter(None, match.groups()))
+        return str(match[match.lastindex or 0])
     return "a file of the source" if _OTHER_TYPE.search(text) else None
 
 
