@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import uuid
 from pathlib import Path
 
 import duckdb
@@ -50,6 +51,14 @@ def test_ids_and_kept_columns_have_the_types_of_the_input(command: Command, revi
     assert (frame["at"] == pd.Timestamp(NOON)).all()
     relation = duckdb.read_parquet(f"{out}/*.parquet").project('id, stars, "at"')
     assert list(map(str, relation.types)) == ["BIGINT", "INTEGER", "TIMESTAMP WITH TIME ZONE"]
+
+
+def test_uuids_of_parquet_are_texts_in_the_folder(command: Command, tmp_path: Path) -> None:
+    ids = [uuid.UUID(int=index + 1) for index in range(2)]
+    texts = [LONG.format(index) for index in range(2)]
+    pq.write_table(pa.table({"key": pa.array([each.bytes for each in ids], pa.uuid()), "text": texts}), tmp_path / "a.parquet")
+    assert score(command, tmp_path / "a.parquet", tmp_path / "out")[0] == 0
+    assert pd.read_parquet(tmp_path / "out")["id"].to_list() == list(map(str, ids))
 
 
 def test_kept_columns_are_part_of_the_run(
