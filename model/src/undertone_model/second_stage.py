@@ -49,7 +49,9 @@ class SecondStage:
     answers of the first stage in the targets of GoEmotions (learning without forgetting, Li and
     Hoiem, 2016). `start_share` is the share of the answers of the stage before in the targets of
     `soft_labels`: on the dev splits, the mean of both is better than either. `tokens_per_batch`
-    includes padding. The other fields are those of the first stage.
+    includes padding. The result is the mean of the weights before the stage (with the share
+    `start_weight`) and after it (Wortsman et al., 2022). The other fields are those of the first
+    stage.
     """
 
     seed: int = 20211
@@ -73,6 +75,7 @@ class SecondStage:
     negations: int = 2000
     retention: float = 0.7
     start_share: float = 0.3
+    start_weight: float = 0.0
 
     def views(self, name: str) -> float:
         """Number of pairs in an epoch of each example of the data set `name`."""
@@ -94,6 +97,7 @@ DISTILLATION: Final = SecondStage(
     soft_labels=0.5,
     negations=1000,
     retention=0.8,
+    start_weight=0.5,
 )
 """Hyperparameters of a third stage, which learns from the soft labels of a teacher, too."""
 
@@ -110,7 +114,7 @@ def train(
     checkpoint_steps: int = 500,
     kept: KeptSteps | None = None,
 ) -> NamedArrays:
-    """Trains the tensors `start` on, and returns them by name.
+    """Trains the tensors `start` on, and returns them by name, averaged with `start`.
 
     `checkpoint` receives the tensors after every `checkpoint_steps` steps. `kept` is that of
     `optimize`.
@@ -133,7 +137,7 @@ def train(
             linear=mixed_dense,
         )
 
-    return optimize(
+    trained = optimize(
         trainable,
         make_optimizer(recipe.learning_rate, recipe.weight_decay, recipe.warmup, steps, list(trainable.values())),
         epochs,
@@ -144,6 +148,8 @@ def train(
         checkpoint_steps,
         kept,
     )
+    share = np.float32(recipe.start_weight)
+    return {name: share * start[name] + (1 - share) * array for name, array in trained.items()}
 
 
 def mixed_dense(weights: Mapping[str, tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:

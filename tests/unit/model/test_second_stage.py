@@ -1,5 +1,6 @@
 """The second stage: pairs, views, loss, and training from adapters."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,22 @@ def test_label_smoothing_keeps_the_sum(tiny: Path) -> None:
     shares = batch.targets[:, :-1]
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(shares.min(axis=1), 0.01, rtol=1e-5)
+
+
+def test_result_is_the_mean_of_the_weights_before_and_after(tiny: Path) -> None:
+    base, recipe = load_checkpoint(tiny), replace(RECIPE, epochs=1, dropout=0.0)
+    before = start(tiny)
+    after, mean = (
+        second_stage.train(
+            base.weights,
+            base.architecture,
+            base.tokenizer,
+            before,
+            DATASETS,
+            replace(recipe, start_weight=share),
+            lambda progress: None,
+        )
+        for share in (0.0, 0.25)
+    )
+    for name, array in after.items():
+        np.testing.assert_allclose(mean[name], 0.25 * before[name] + 0.75 * array, atol=1e-6)
