@@ -71,11 +71,12 @@ def base(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pod(base: Path) -> Iterator[Pod]:
-    """The pod that all tests share.
+    """The pod that all tests of this folder share.
 
-    Tests may call and pause it, but must not change it otherwise.
+    Tests may call and pause it, but must not change it otherwise. It ends with the tests of this
+    folder, because its polling needs 3 % of a core.
     """
     with Launcher() as launch:
         server = launch.model_server(base)

@@ -23,11 +23,12 @@ class Fleet:
     model_server: FakeModelServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """The fleet that all tests share.
+    """The fleet that all tests of this folder share.
 
-    Tests must restart what they pause or stop, on the same port.
+    Tests must restart what they pause or stop, on the same port. With its Envoy, it ends with the
+    tests of this folder, because their polling needs 9 % of a core.
     """
     base = tmp_path_factory.mktemp("fake") / "emotions"
     write_version(base, 1)
@@ -46,7 +47,7 @@ def fleet(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
             sidecar.kill()  # Draining one after the other would take seconds.
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def envoy(chart: Chart, fleet: Fleet) -> Iterator[Envoy]:
     """The Envoy that all tests share."""
     with EnvoyLauncher(chart) as launch:
