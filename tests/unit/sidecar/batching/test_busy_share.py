@@ -31,9 +31,11 @@ def test_a_slot_that_is_idle_needs_less_confidence_only_if_a_further_call_gains_
     instead of 1 s.
     """
     cost = CostModel(slots=2)
-    for _ in range(10):
-        cost.observe(512, 1.0, 1.0)
-        cost.observe(512, beside, 2.0)
+    for _ in range(20):
+        for _ in range(4):
+            cost.observe(512, 1.0, 1.0)
+        for _ in range(4):
+            cost.observe(512, beside, 2.0)
     slots = Slots(2, cost)
     now = 0.0
     for _ in range(30):

@@ -23,6 +23,7 @@ from tests.unit.sidecar.support.simulated_pod import (
     Model,
     Pod,
     Result,
+    arrivals_at,
     open_loop,
     retrying_callers,
     unloaded_cpu,
@@ -93,6 +94,35 @@ def test_the_forecast_follows_a_model_server_that_slows_down(deadlines: tuple[fl
     result, _ = open_loop(BERT_BASE, deadlines, 3, slowdown=1.5)
     assert result.goodput >= 0.9 * 5 / 6
     assert result.cpu_seconds <= 1.2 * 1.25 * unloaded_cpu(BERT_BASE)
+
+
+@pytest.mark.parametrize("deadline", [0.5, 2.0])
+@pytest.mark.parametrize("slowdown", [3.0, 10.0])
+def test_goodput_recovers_after_the_model_server_was_slow(deadline: float, slowdown: float) -> None:
+    """A call took 0.38 s, then `slowdown` times as long for 20 s, and then 0.38 s again.
+
+    When calls alone and calls at once had separate forecasts, one of the two slots stayed idle for
+    ever: the calls at once were forecast as in the slow time, and none was sent to correct this.
+    """
+
+    async def main() -> float:
+        pod = Pod(BERT_BASE)
+        await pod.warm_up()
+        load = asyncio.create_task(arrivals_at(pod, 3, deadline))
+        await asyncio.sleep(5)
+        pod.server.slowdown = slowdown
+        await asyncio.sleep(20)
+        pod.server.slowdown = 1.0
+        await asyncio.sleep(20)
+        before = pod.result.answered
+        await asyncio.sleep(20)
+        answered = pod.result.answered - before
+        load.cancel()
+        await asyncio.gather(load, return_exceptions=True)
+        await pod.batcher.close()
+        return answered / 20 / BERT_BASE.capacity
+
+    assert run(main()) >= 0.8
 
 
 @pytest.mark.parametrize("length", [512, 2048, 8192])

@@ -151,6 +151,14 @@ class Pod:
         return result
 
 
+async def arrivals_at(pod: Pod, load: float, *deadlines: float) -> None:
+    """Poisson arrivals at `load` times the capacity, until the task is cancelled."""
+    async with asyncio.TaskGroup() as calls:
+        while True:
+            await asyncio.sleep(pod.random.expovariate(load * pod.model.capacity))
+            calls.create_task(pod.call(pod.random.choice(deadlines)))
+
+
 def open_loop(
     model: Model,
     deadlines: tuple[float, ...],
@@ -170,13 +178,10 @@ def open_loop(
         pod = Pod(model, seed=seed, noise=noise)
 
         async def load_pod() -> None:
-            start = pod.loop.time()
-            async with asyncio.TaskGroup() as calls:
-                while True:
-                    await asyncio.sleep(pod.random.expovariate(load * model.capacity))
-                    if pod.loop.time() > start + LEAD_IN + seconds / 2:
-                        pod.server.slowdown = slowdown
-                    calls.create_task(pod.call(pod.random.choice(deadlines)))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(arrivals_at(pod, load, *deadlines))
+                await asyncio.sleep(LEAD_IN + seconds / 2)
+                pod.server.slowdown = slowdown
 
         return await pod.measure(load_pod(), seconds), pod.server
 

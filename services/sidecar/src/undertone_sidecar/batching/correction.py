@@ -32,6 +32,7 @@ class Correction:
     def __init__(self) -> None:
         self.drift = 1.0
         self._ratios: list[float] = []  # ascending
+        self._last = 1.0
         self._calls: deque[tuple[int, float]] = deque(maxlen=_CAUTION_CALLS)
 
     @property
@@ -52,7 +53,12 @@ class Correction:
         # Follows an acceleration after three calls: while the forecast refuses requests, calls are
         # rare.
         self.drift = min(median(recent), max(recent[-_ACCELERATION_CALLS:]))
-        self._ratios = sorted(ratios)
+        self._ratios, self._last = sorted(ratios), ratios[-1]
+
+    @property
+    def last_error(self) -> float:
+        """Ratio of the duration of the last call to its estimate."""
+        return self._last / self.drift
 
     def caution(self, confidence: float = CAUTIOUS) -> float:
         """Further factor, with which this share of the last calls does not exceed the estimate."""

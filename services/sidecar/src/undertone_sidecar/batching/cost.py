@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from undertone_sidecar.batching.contention import Contention
 from undertone_sidecar.batching.correction import CAUTIOUS, Correction
 
 _DECAY: Final = 0.98
@@ -38,8 +39,8 @@ class CostModel:
 
     The fit follows a change slowly. Corrections of it follow after four calls. Calls that run at
     once share caches, memory and sometimes cores, so they take longer than a call that runs alone.
-    Therefore, calls are corrected in two classes: those with few calls at once (one, or up to half
-    of the slots), and those with many.
+    Therefore, a further factor applies to calls among many (more than half of the slots). All other
+    figures refer to calls among few.
 
     `at_once` is the number of calls in flight, with the estimated one. None is the number of slots.
 
@@ -57,7 +58,8 @@ class CostModel:
         self._seconds_per_call = _PRIOR_SECONDS
         self._seconds_per_token = _PRIOR_SECONDS_PER_TOKEN
         self.most_few = max(1, slots // 2)
-        self._few, self._many = Correction(), Correction()
+        self._correction = Correction()
+        self._contention = Contention(slots / self.most_few)
 
     @property
     def is_reliable(self) -> bool:
@@ -71,14 +73,19 @@ class CostModel:
 
     def seconds(self, tokens: float, calls: float = 1.0, *, at_once: int | None = None) -> float:
         """Duration of `calls` consecutive calls with `tokens` padded tokens in total."""
-        return self._correction(at_once).drift * self._fitted_seconds(tokens, calls)
+        return self._factor(at_once) * self._fitted_seconds(tokens, calls)
 
     def cautious_seconds(self, tokens: float, *, at_once: int | None = None, confidence: float = CAUTIOUS) -> float:
         """A duration that a call with `tokens` padded tokens does not exceed with this probability.
 
         By default, nine of ten calls do not exceed it.
         """
-        return self._correction(at_once).caution(confidence) * self.seconds(tokens, at_once=at_once)
+        return self._correction.caution(confidence) * self.seconds(tokens, at_once=at_once)
+
+    @property
+    def last_error(self) -> float:
+        """Ratio of the duration of the last call to its present estimate."""
+        return self._correction.last_error
 
     def remaining_seconds(self, tokens: float, elapsed: float, *, at_once: int | None = None) -> float:
         """Remaining seconds of a call that has run for `elapsed` seconds.
@@ -90,8 +97,8 @@ class CostModel:
 
     def slowdown(self, at_once: int) -> float:
         """Cautious factor of the duration of `at_once` calls if one more call runs beside them."""
-        before, after = self._correction(at_once), self._correction(at_once + 1)
-        return after.drift * after.caution() / before.drift if after.drift > before.drift else 1.0
+        ratio = self._factor(at_once + 1) / self._factor(at_once)
+        return 1 + (ratio - 1) * self._correction.caution()
 
     @property
     def gain_of_many(self) -> float:
@@ -99,13 +106,11 @@ class CostModel:
 
         1 if calls do not slow each other down, 0 if twice as many calls take twice as long.
         """
-        if not (self._few.is_known and self._many.is_known):
-            return 1.0
-        return min(max(0.0, 2 * self._few.drift / self._many.drift - 1), 1.0)
+        return max(0.0, 2 / self._contention.factor - 1)
 
     def tokens_within(self, seconds: float, *, cautious: bool = False, at_once: int | None = None) -> float:
         """Padded tokens of a call of this duration. 0 if the overhead alone takes longer."""
-        factor = self._correction(at_once).drift * (self._correction(at_once).caution() if cautious else 1.0)
+        factor = self._factor(at_once) * (self._correction.caution() if cautious else 1.0)
         return max(0.0, seconds / factor - self._seconds_per_call) / self._seconds_per_token
 
     def observe(self, tokens: int, seconds: float, at_once: float = 1.0) -> None:
@@ -113,6 +118,13 @@ class CostModel:
 
         `at_once` is the mean number of calls in flight meanwhile, with this one.
         """
+        among_many = at_once > self.most_few + 0.5
+        is_between = self.most_few + _PART_OF_A_CALL < at_once and not among_many
+        if seconds > 0 and self._samples > 2 and not is_between:
+            ratio = seconds / self._fitted_seconds(tokens)
+            self._contention.add(among_many=among_many, ratio=ratio, drift=self._correction.drift)
+        if among_many:
+            seconds /= self._contention.factor
         error = abs(seconds - self._fitted_seconds(tokens))
         weight = 1.0
         if self._samples >= 2:
@@ -128,21 +140,16 @@ class CostModel:
         self._xx = _DECAY * self._xx + weight * tokens * tokens
         self._xy = _DECAY * self._xy + weight * tokens * seconds
         self._fit()
-        if seconds > 0 and self._samples > 2 and not self.most_few + _PART_OF_A_CALL < at_once <= self.most_few + 0.5:
-            self._class_of(at_once).add(tokens, seconds)
-        for correction in (self._few, self._many):
-            correction.update(self._fitted_seconds)
+        if seconds > 0 and self._samples > 2 and not is_between:
+            self._correction.add(tokens, seconds)
+        self._correction.update(self._fitted_seconds)
 
     def _fitted_seconds(self, tokens: float, calls: float = 1.0) -> float:
         return calls * self._seconds_per_call + tokens * self._seconds_per_token
 
-    def _class_of(self, at_once: float) -> Correction:
-        return self._many if at_once > self.most_few + 0.5 else self._few
-
-    def _correction(self, at_once: int | None) -> Correction:
-        own = self._class_of(self._slots if at_once is None else at_once)
-        other = self._few if own is self._many else self._many
-        return other if other.is_known and not own.is_known else own
+    def _factor(self, at_once: int | None) -> float:
+        among_many = (self._slots if at_once is None else at_once) > self.most_few
+        return self._correction.drift * (self._contention.factor if among_many else 1.0)
 
     def _fit(self) -> None:
         weight, y = self._weight + _PRIOR_WEIGHT, self._y + _PRIOR_WEIGHT * _PRIOR_SECONDS

@@ -11,7 +11,7 @@ from undertone_sidecar.batching.request import Request
 from undertone_sidecar.batching.start import Start
 from undertone_sidecar.errors import DeadlineError, SidecarError
 
-_PROBE_INTERVAL: Final = 3.0
+_PROBE_INTERVAL: Final = 2.0
 """Idle time after which the forecast refuses no request, as a multiple of the request's call. If
 all requests were refused because of a wrong forecast, no call would correct it."""
 
@@ -50,7 +50,8 @@ class Deadlines:
 
     def needs_probe(self, tokens: int, idle_seconds: float) -> bool:
         """Whether a request with `tokens` tokens must correct the forecast, whatever it says."""
-        return idle_seconds > _PROBE_INTERVAL * self._cost.seconds(tokens)
+        seconds = self._cost.seconds(tokens) * min(1.0, self._cost.last_error)
+        return idle_seconds > _PROBE_INTERVAL * seconds
 
     def reason_to_drop(self, request: Request, now: float, *, starts: Sequence[Start], idle_seconds: float) -> str | None:
         """Why the request must not be sent at any of the times `starts`. None if it may be sent."""
