@@ -12,8 +12,9 @@ from undertone_sidecar.batching.start import Start
 from undertone_sidecar.errors import DeadlineError, SidecarError
 
 _PROBE_INTERVAL: Final = 2.0
-"""Idle time after which the forecast refuses no request, as a multiple of the request's call. If
-all requests were refused because of a wrong forecast, no call would correct it."""
+"""Idle time after which the forecast refuses no request, as a multiple of the estimated duration of
+its call. If the last call was shorter than its estimate, the multiple is of that duration. If all
+requests were refused because of a wrong forecast, no call would correct it."""
 
 
 class Deadlines:
