@@ -1,13 +1,16 @@
 """Options that several subcommands share."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import click
 
 from undertone_model.adapters import LARGE_ADAPTERS, PACKAGED_ADAPTERS
 from undertone_model.bases import LARGE_BASE
 from undertone_model.data import PACKAGED_STORIES
+
+Command: TypeAlias = Callable[..., Any]
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 EXISTING_FOLDER: Final = click.Path(path_type=Path, file_okay=False, exists=True)
@@ -45,6 +48,32 @@ sample = click.option(
     help="Texts that compare bf16 with fp32, and that the thresholds of --languages are fitted on: a file with one text per "
     "line, a .jsonl file with `text`, or a folder of story paragraphs.",
 )
+
+
+def fiction_corpora(*, required: bool) -> Callable[[Command], Command]:
+    """The options --fiction, --reman and --xed: the data of the stages after the first."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("--xed", required=required, type=FILE, metavar="FILE", help="XED: en-annotated.tsv."),
+            click.option(
+                "--reman",
+                required=required,
+                type=FILE,
+                metavar="FILE",
+                help="REMAN: a .tsv file with the annotated sentences and their passages.",
+            ),
+            click.option(
+                "--fiction",
+                required=required,
+                type=EXISTING_FOLDER,
+                help="Our paragraphs of fiction: model/data/fiction in the repository.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
 
 
 def large_model(adapters: Path, base: str | None) -> tuple[Path, str]:

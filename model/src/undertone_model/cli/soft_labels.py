@@ -14,20 +14,7 @@ from undertone_model.startup import quiet_tensorflow
 
 @click.command("soft-labels")
 @options.stories
-@click.option(
-    "--fiction",
-    required=True,
-    type=options.EXISTING_FOLDER,
-    help="Our paragraphs of fiction: model/data/fiction in the repository.",
-)
-@click.option(
-    "--reman",
-    required=True,
-    type=options.FILE,
-    metavar="FILE",
-    help="REMAN: a .tsv file with the sentences and their passages.",
-)
-@click.option("--xed", required=True, type=options.FILE, metavar="FILE", help="XED: en-annotated.tsv.")
+@options.fiction_corpora(required=True)
 @click.option(
     "--texts",
     multiple=True,

@@ -32,13 +32,7 @@ if TYPE_CHECKING:
     help="Folder with train.tsv, dev.tsv, test.tsv and labels.txt.",
 )
 @options.stories
-@click.option(
-    "--fiction", type=options.EXISTING_FOLDER, help="Our paragraphs of fiction: model/data/fiction in the repository."
-)
-@click.option(
-    "--reman", type=options.FILE, metavar="FILE", help="REMAN: a .tsv file with the annotated sentences and their passages."
-)
-@click.option("--xed", type=options.FILE, metavar="FILE", help="XED: en-annotated.tsv.")
+@options.fiction_corpora(required=False)
 @click.option(
     "--first-stage-only",
     is_flag=True,
