@@ -156,7 +156,7 @@ class MicroBatcher:
 
     def _admit(self, lane: Lane, caller: str, tokens: int, longest: int, deadline: float, *, items: int, now: float) -> None:
         remaining = self._deadlines.remaining(deadline, now)
-        if remaining > 0 and self._deadlines.needs_probe(tokens, self._slots.idle_seconds(now)):
+        if 0 < remaining < math.inf and self._deadlines.needs_probe(tokens, self._slots.idle_seconds(now)):
             remaining = math.inf
 
         def check() -> Refusal | None:

@@ -35,11 +35,6 @@ class Correction:
         self._last = 1.0
         self._calls: deque[tuple[int, float]] = deque(maxlen=_CAUTION_CALLS)
 
-    @property
-    def is_known(self) -> bool:
-        """Whether there were enough calls."""
-        return len(self._calls) >= _ACCELERATION_CALLS
-
     def add(self, tokens: int, seconds: float) -> None:
         """Adds a call with `tokens` padded tokens that took `seconds`."""
         self._calls.append((tokens, seconds))
