@@ -67,8 +67,16 @@ template:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- else }}
-  # The shell inserts the date and passes the arguments unchanged.
-  command: [/bin/sh, -c, 'exec undertone score --out "{{ ternary "/output/daily/$(date -u +%F)" "/output/backfill" (eq .component "daily") }}" "$@"', undertone]
+  {{- if eq .component "daily" }}
+  command:
+    - /bin/sh
+    - -c
+    - |
+      {{- include "undertone.dailyScript" .root | nindent 6 }}
+    - undertone
+  {{- else }}
+  command: [undertone, score, --out, /output/backfill]
+  {{- end }}
   args:
     {{- concat .job.args (list "--") .job.inputs | toYaml | nindent 4 }}
   {{- end }}
@@ -76,6 +84,11 @@ template:
     {{- include "undertone.clientEnv" .root | nindent 4 }}
     {{- include "undertone.jobTelemetryEnv" (dict "root" .root "component" .component) | nindent 4 }}
     - {name: UNDERTONE_PATIENCE, value: {{ $batch.patienceSeconds | toString | quote }}}
+    {{- if and (eq $batch.runner "client") (eq .component "daily") }}
+    - name: JOB_NAME
+      valueFrom:
+        fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}
+    {{- end }}
     {{- include "undertone.sparkEnv" .root | nindent 4 }}
     {{- with $batch.env }}
     {{- toYaml . | nindent 4 }}
@@ -106,6 +119,20 @@ template:
       mountPath: /etc/undertone/spark
       readOnly: true
     {{- end }}
+{{- end }}
+
+{{/*
+The script that scores a day. The directory of the results follows from the name of the Job, so all attempts of
+a Job have the same directory, also after midnight. The CronJob names a Job after the minute since 1970 for which
+it is scheduled. All such numbers from now on are above 29000000, and dates such as 20261130 below. A Job with
+another name, which kubectl has created, has the directory of its name. The script passes its arguments unchanged.
+*/}}
+{{- define "undertone.dailyScript" -}}
+{{- $cronJob := include "undertone.componentName" (dict "root" . "component" "daily") -}}
+directory=$JOB_NAME
+minutes=$(expr "$JOB_NAME" : '{{ $cronJob }}-\([0-9]\{8\}\)$')
+if [ "${minutes:-0}" -ge 29000000 ]; then directory=$(date -u -d "@$((minutes * 60))" +%F); fi
+exec undertone score --out "/output/daily/$directory" "$@"
 {{- end }}
 
 {{/* The volumes of jobs, and of their executors. */}}
