@@ -140,11 +140,40 @@ def test_null_disables_an_alert(chart: Chart) -> None:
 @pytest.mark.parametrize(
     ("values", "omitted"),
     [
-        ({"autoscaling": {"type": "none"}}, "UndertonePodsAtMaximum"),
-        ({"loadBalancer": {"type": "none"}}, "UndertoneNoHealthyPods"),
-        ({"batch": {"daily": {"suspend": True}}}, "UndertoneBatchLate"),
+        (
+            {"autoscaling": {"type": "none"}, "loadBalancer": {"type": "none"}},
+            {"UndertonePodsAtMaximum", "UndertoneNoHealthyPods"},
+        ),
+        ({"loadBalancer": {"type": "none"}}, {"UndertoneNoHealthyPods"}),
+        ({"batch": {"daily": {"suspend": True}}}, {"UndertoneBatchLate"}),
     ],
     ids=["no autoscaler", "no Envoy", "suspended"],
 )
-def test_alerts_without_their_object_are_omitted(chart: Chart, values: Mapping[str, Any], omitted: str) -> None:
-    assert names(groups(chart)) - names(groups(chart, **values)) == {omitted}
+def test_alerts_without_their_object_are_omitted(chart: Chart, values: Mapping[str, Any], omitted: set[str]) -> None:
+    assert names(groups(chart)) - names(groups(chart, **values)) == omitted
+
+
+@pytest.mark.parametrize("scaling", ["none", "hpa", "keda", "spot"])
+@pytest.mark.parametrize("balancer", ["envoy", "gatewayAPI", "none"])
+def test_alert_about_the_maximum_covers_exactly_the_autoscalers_of_the_release(
+    chart: Chart, scaling: str, balancer: str
+) -> None:
+    if (scaling, balancer) in {("spot", "gatewayAPI"), ("spot", "none")}:
+        return  # refused: only Envoy sends calls to the spot nodes
+    values: Mapping[str, Any] = {
+        **RULES,
+        **(COMBINATIONS[scaling] if scaling in {"keda", "spot"} else {"autoscaling": {"type": scaling}}),
+        "loadBalancer": {"type": balancer, "gatewayAPI": {"parentRefs": [{"name": "public"}]}},
+    }
+    manifests = chart.render(values)
+    autoscalers = {
+        one["metadata"]["name"] for kind in ("HorizontalPodAutoscaler", "ScaledObject") for one in manifests.of(kind)
+    }
+    found = [rule for rule in alerts(groups(chart, **values)) if rule["alert"] == "UndertonePodsAtMaximum"]
+    assert len(found) == bool(autoscalers)
+    for rule in found:
+        (pattern,) = set(re.findall('horizontalpodautoscaler=~"([^"]*)"', rule["expr"]))
+        components = [f"spring-undertone-{name}" for name in ("envoy", "inference", "inference-spot")]
+        assert {name for name in components if re.fullmatch(pattern, name)} == autoscalers
+        # KEDA creates an autoscaler for each ScaledObject.
+        assert all(re.fullmatch(pattern, f"keda-hpa-{one['metadata']['name']}") for one in manifests.of("ScaledObject"))

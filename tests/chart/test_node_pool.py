@@ -1,5 +1,6 @@
 """Placement of the inference pods on tainted nodes, and the NodePools of Karpenter."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -65,6 +66,16 @@ def test_karpenter_prefers_amx_and_limits_resources(chart: Chart) -> None:
         assert node["nodeClassRef"].keys() == {"group", "kind", "name"}
         assert node["expireAfter"] == "720h"
         assert all(requirement.keys() == {"key", "operator", "values"} for requirement in node["requirements"])
+
+
+@pytest.mark.parametrize(("namespace", "release"), [("reading", "spring"), ("n" * 63, "r" * 53), ("a-" * 31 + "b", "spring")])
+def test_every_entry_creates_a_node_pool_of_its_own(chart: Chart, namespace: str, release: str) -> None:
+    pools = [{"name": name, "weight": 10, "requirements": []} for name in ("general", "memory", "spot", "spot-2")]
+    values = {"nodePool": {"karpenter": {"enabled": True, "pools": pools}}}
+    names = [pool["metadata"]["name"] for pool in chart.render(values, release=release, namespace=namespace).of("NodePool")]
+    assert len(set(names)) == len(pools)
+    # The nodes have the name as the value of the label karpenter.sh/nodepool.
+    assert all(re.fullmatch("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
 
 
 def test_default_creates_no_node_pool(chart: Chart) -> None:

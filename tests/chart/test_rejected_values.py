@@ -58,6 +58,10 @@ def schedule(**values: Any) -> Mapping[str, Any]:
     return keda(schedules=[{**times, **values}])
 
 
+def pool(name: str) -> Mapping[str, Any]:
+    return {"name": name, "weight": 10, "requirements": []}
+
+
 REJECTED: list[tuple[Mapping[str, Any], str]] = [
     # The autoscaler.
     ({"autoscaling": {"minReplicas": 0}}, "autoscaling.minReplicas is 0, but autoscaling.type is hpa, which cannot start"),
@@ -182,6 +186,10 @@ REJECTED: list[tuple[Mapping[str, Any], str]] = [
     ({"nodePool": {"key": "bad key"}}, "/nodePool/key'"),
     ({"nodePool": {"value": "-a"}}, "/nodePool/value'"),
     ({"nodePool": {"tolerations": [{"key": "a", "operater": "Exists"}]}}, "/nodePool/tolerations/0'"),
+    (
+        {"nodePool": {"karpenter": {"enabled": True, "pools": [pool("general"), pool("amx"), pool("general")]}}},
+        "nodePool.karpenter.pools has more than one entry with the name general: use another name for each",
+    ),
     ({"inference": {"priorityClassName": "Serving Class"}}, "/inference/priorityClassName'"),
     (envoy(tls={"secretName": "My_Secret"}), "/loadBalancer/envoy/tls/secretName'"),
     ({"fullnameOverride": "1st"}, "/fullnameOverride'"),

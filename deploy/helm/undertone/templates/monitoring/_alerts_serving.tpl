@@ -8,7 +8,6 @@
 {{- if include "undertone.scalesToZero" . -}}
 {{- $hasPods = printf " and on () min_over_time(kube_deployment_spec_replicas{namespace=%q, deployment=%q}[15m]) > 0" .Release.Namespace $autoscaler -}}
 {{- end -}}
-{{- $front := include "undertone.componentName" (dict "root" . "component" "envoy") -}}
 - name: undertone-serving
   interval: {{ .Values.monitoring.ruleInterval }}
   rules:
@@ -67,8 +66,15 @@
         summary: A large part of the computed tokens is padding
         description: {{`"{{ $value | humanizePercentage }} of the tokens that the model server computes are padding."`}}
     {{- end }}
-    {{- if and .podsAtMaximum (ne $root.Values.autoscaling.type "none") }}
-    {{- $names := printf "namespace=%q, horizontalpodautoscaler=~\"(keda-hpa-)?%s%s|%s\"" $root.Release.Namespace $autoscaler (ternary "(-spot)?" "" $root.Values.spot.enabled) $front }}
+    {{- $autoscalers := list }}
+    {{- if ne $root.Values.autoscaling.type "none" }}
+    {{- $autoscalers = append $autoscalers (printf "(keda-hpa-)?%s%s" $autoscaler (ternary "(-spot)?" "" $root.Values.spot.enabled)) }}
+    {{- end }}
+    {{- if eq $root.Values.loadBalancer.type "envoy" }}
+    {{- $autoscalers = append $autoscalers (include "undertone.componentName" (dict "root" $root "component" "envoy")) }}
+    {{- end }}
+    {{- if and .podsAtMaximum $autoscalers }}
+    {{- $names := printf "namespace=%q, horizontalpodautoscaler=~%q" $root.Release.Namespace (join "|" $autoscalers) }}
     - {{- include "undertone.alert" (dict "root" $root "name" "UndertonePodsAtMaximum" "alert" .podsAtMaximum) | nindent 6 }}
       # An autoscaler whose minimum equals its maximum is excluded.
       expr: |
