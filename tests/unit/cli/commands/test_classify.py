@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -64,6 +65,21 @@ def test_a_result_is_printed_before_the_next_line_arrives(threaded_service: Fake
             assert json.loads(process.stdout.readline())["id"] == f"stdin/{number:04d}"
         process.stdin.close()
         assert process.wait() == 0
+
+
+def test_sigterm_ends_the_command_without_a_message(threaded_service: FakeClassifier) -> None:
+    command = [sys.executable, "-m", "undertone_cli", "classify", "--lines", "--target", threaded_service.target]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"A line.\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == "stdin/0000"
+        process.terminate()
+        output, errors = process.communicate(timeout=60)
+        # A shell and tini report this as 128 plus the number of the signal: 143.
+        assert (process.returncode, output, errors) == (-signal.SIGTERM, b"", b"")
 
 
 def test_failures_of_paragraphs_are_lines_and_exit_code_1(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,8 @@ Exit codes:
   2    the options or the inputs are invalid
   3    a service cannot be reached
   4    the labels of more paragraphs changed than --max-flip-rate allows
-  130  interrupted (SIGINT)"""
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)"""
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @service_options

@@ -26,7 +26,8 @@ nothing. Dead letters go to the table NAME_dead_letters. Needs the extra underto
 Exit codes:
   0    success
   2    the options, the folder or the table are invalid
-  130  interrupted (SIGINT)"""
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)"""
 )
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @table_options("Iceberg table of scores. It is created if it does not exist.", required=True)

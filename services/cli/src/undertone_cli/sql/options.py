@@ -29,7 +29,8 @@ Exit codes:
   0    success
   1    standard output cannot be written
   2    the query, an option or the scores are invalid
-  130  interrupted (SIGINT)"""
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)"""
 
 
 @dataclass(frozen=True, slots=True)
