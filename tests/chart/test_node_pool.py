@@ -70,7 +70,9 @@ def test_karpenter_prefers_amx_and_limits_resources(chart: Chart) -> None:
 
 @pytest.mark.parametrize(("namespace", "release"), [("reading", "spring"), ("n" * 63, "r" * 53), ("a-" * 31 + "b", "spring")])
 def test_every_entry_creates_a_node_pool_of_its_own(chart: Chart, namespace: str, release: str) -> None:
-    pools = [{"name": name, "weight": 10, "requirements": []} for name in ("general", "memory", "spot", "spot-2")]
+    pools: list[Manifest] = [
+        {"name": name, "weight": 10, "requirements": []} for name in ("general", "memory", "spot", "spot-2")
+    ]
     values = {"nodePool": {"karpenter": {"enabled": True, "pools": pools}}}
     names = [pool["metadata"]["name"] for pool in chart.render(values, release=release, namespace=namespace).of("NodePool")]
     assert len(set(names)) == len(pools)
