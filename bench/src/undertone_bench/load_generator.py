@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from undertone_bench.errors import BenchError
+
 T = TypeVar("T")
 
 
@@ -27,6 +29,17 @@ def poisson_arrivals(rate: float, seconds: float, source: random.Random) -> list
         times.append(now)
         now += source.expovariate(rate)
     return times
+
+
+def arrivals_to_measure(rate: float, seconds: float, source: random.Random) -> list[float]:
+    """The times of `poisson_arrivals`, of which there is at least one.
+
+    Raises:
+        BenchError: No call is due in this time.
+    """
+    if times := poisson_arrivals(rate, seconds, source):
+        return times
+    raise BenchError(f"no call was due in {seconds:g} s at {rate:g} calls/s: increase --seconds, or the rate")
 
 
 async def open_loop(

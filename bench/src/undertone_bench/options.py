@@ -1,6 +1,7 @@
 """Options that subcommands share, and the output of their reports."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,18 @@ from undertone_bench.workload import split_paragraphs
 RESULTS: Final = Path("build/bench/results")
 DEMO_TEXTS: Final = Path("model/data/demo")
 
-POSITIVE: Final = click.FloatRange(min=0, min_open=True)
+
+class FiniteRange(click.FloatRange):
+    """A number in a range. Refuses NaN and infinity, which click.FloatRange accepts."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE: Final = FiniteRange(min=0, min_open=True)
 """Type of options that must not be 0."""
 
 Command = Callable[..., Any]

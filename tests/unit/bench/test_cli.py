@@ -74,6 +74,7 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_commands() -> None:
         ),
         (["fleet-model", "--model-server", "tensorflow", "--pods", "1", "--pods", "9999"], "9999 CPUs are needed, but"),
         (["simulation", "ready", "--calibration", "nope"], "--calibration: there is no calibration 'nope'"),
+        (["simulation", "serve", "--lost=0.7", "--reset=0.4"], "the fault options add up to 1.1: use shares"),
         (["spark", "--target", "no port", "--variants", "asyncio"], "target 'no port' is invalid: give host:port"),
     ],
 )

@@ -4,7 +4,8 @@ import random
 from statistics import mean, stdev
 
 import pytest
-from undertone_bench.load_generator import closed_loop, open_loop, poisson_arrivals
+from undertone_bench.errors import BenchError
+from undertone_bench.load_generator import arrivals_to_measure, closed_loop, open_loop, poisson_arrivals
 
 
 class FakeClock:
@@ -29,6 +30,12 @@ def test_poisson_arrivals_have_the_rate_and_exponential_gaps() -> None:
     assert all(0 <= time < 400 for time in times)
     assert times == sorted(times)
     assert stdev(gaps) / mean(gaps) == pytest.approx(1, abs=0.05)  # an exponential distribution has 1
+
+
+def test_a_load_without_a_call_is_refused() -> None:
+    assert arrivals_to_measure(50.0, 1.0, random.Random(3)) == poisson_arrivals(50.0, 1.0, random.Random(3))
+    with pytest.raises(BenchError, match=r"no call was due in 2 s at 0\.001 calls/s: increase --seconds"):
+        arrivals_to_measure(0.001, 2.0, random.Random(3))
 
 
 async def test_open_loop_counts_latency_from_the_arrival_time() -> None:

@@ -19,7 +19,7 @@ from undertone_sidecar.answer_cache import MIN_BYTES
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.options import FiniteRange, experiment_options, progress, reporting
 from undertone_bench.processes import ProcessUsage
 from undertone_bench.redis_server import RedisServer, find_redis
 from undertone_bench.report import Figure, MedianRange, Report, Table
@@ -64,7 +64,7 @@ Examples:
     "--token-seconds",
     default=5e-5,
     show_default=True,
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     help="Seconds of the fake model server for each padded token.",
 )
 @click.option(

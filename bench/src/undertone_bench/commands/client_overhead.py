@@ -47,9 +47,15 @@ Examples:
   undertone-bench client-overhead
   undertone-bench client-overhead --items 1 --paragraphs 4000""",
 )
-@click.option("--paragraphs", default=32_000, show_default=True, help="Paragraphs per round, a multiple of --items.")
-@click.option("--items", default=32, show_default=True, help="Paragraphs per call.")
-@click.option("--in-flight", default=8, show_default=True, help="Calls in flight with the fixed limit.")
+@click.option(
+    "--paragraphs",
+    default=32_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Paragraphs per round, a multiple of --items.",
+)
+@click.option("--items", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per call.")
+@click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Calls in flight with the fixed limit.")
 @click.option("--profile", is_flag=True, help="Also profile one round of the client and print its top functions.")
 @rounds_option(5)
 @reporting

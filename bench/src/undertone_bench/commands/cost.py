@@ -58,7 +58,13 @@ Examples:
   undertone-bench cost --rounds 1 --tokens 2048"""
 )
 @experiment_options(rounds=3)
-@click.option("--tokens", default=16384, show_default=True, help="Approximate number of tokens of each workload.")
+@click.option(
+    "--tokens",
+    default=16384,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Approximate number of tokens of each workload.",
+)
 @reporting
 def cost(experiment: Experiment, tokens: int) -> Report:
     """Compare time per paragraph of separate and of mixed lengths.

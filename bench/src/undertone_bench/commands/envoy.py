@@ -54,7 +54,7 @@ Examples:
 @demo_texts_option
 @repeat_option(4)
 @rounds_option(6)
-@click.option("--calls", default=200, show_default=True, help="Single calls per round, for latency.")
+@click.option("--calls", default=200, show_default=True, type=click.IntRange(1), help="Single calls per round, for latency.")
 @reporting
 def envoy(model: str, texts: Sequence[Path], repeat: int, rounds: int, calls: int) -> Report:
     """Compare throughput and latency of one sidecar, directly and through the chart's Envoy.

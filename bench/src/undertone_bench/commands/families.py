@@ -55,7 +55,7 @@ Examples:
     help="Precision of the graphs. auto: bf16 if this CPU has it, else fp32.",
 )
 @rounds_option(3)
-@click.option("--runs", default=3, show_default=True, help="Timed runs per round, model and shape.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Timed runs per round, model and shape.")
 @reporting
 def families(
     models: Sequence[str],

@@ -98,7 +98,7 @@ Examples:
     help="Shape of a batch; repeatable.",
 )
 @rounds_option(3)
-@click.option("--runs", default=3, show_default=True, help="Timed runs per round, variant and shape.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Timed runs per round, variant and shape.")
 @reporting
 def compare(model: str, shapes: Sequence[Shape], rounds: int, runs: int) -> Report:
     """Compare the exported graph with a conventional one, with int8 and with OpenVINO.

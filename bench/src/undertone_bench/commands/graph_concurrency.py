@@ -26,7 +26,9 @@ Examples:
 )
 @model_option
 @rounds_option(5)
-@click.option("--tokens", default=8192, show_default=True, help="Approximate tokens per shape and round.")
+@click.option(
+    "--tokens", default=8192, show_default=True, type=click.IntRange(1), help="Approximate tokens per shape and round."
+)
 @reporting
 def concurrency(model: str, rounds: int, tokens: int) -> Report:
     """Compare one call at a time on all cores with one call per core, by milliseconds per token.

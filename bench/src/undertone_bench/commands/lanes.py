@@ -13,8 +13,8 @@ from undertone_client import Client
 from undertone_bench.batch_job import BatchJob, token_rate
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
-from undertone_bench.load_generator import CallResult, open_loop, poisson_arrivals
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.load_generator import CallResult, arrivals_to_measure, open_loop
+from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option
 from undertone_bench.pods import ClassifyClient, Pod, running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 from undertone_bench.variants import LONG_TIMEOUT
@@ -45,8 +45,14 @@ Examples:
   undertone-bench lanes --model bert-base --rounds 2 --seconds 120"""
 )
 @experiment_options(rounds=3)
-@click.option("--load", default=0.1, show_default=True, help="Online arrival rate as a share of the batch job's rate.")
-@click.option("--seconds", default=20.0, show_default=True, help="Duration of each part of a round.")
+@click.option(
+    "--load",
+    default=0.1,
+    show_default=True,
+    type=POSITIVE,
+    help="Online arrival rate as a share of the batch job's rate.",
+)
+@seconds_option("--seconds", 20.0, "Duration of each part of a round.")
 @reporting
 def lanes(experiment: Experiment, load: float, seconds: float) -> Report:
     """Compare online calls alone, a batch job alone, and both concurrently."""
@@ -69,8 +75,8 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
             if not batch_alone:
                 raise BenchError(f"the batch job made no call in {seconds:g} s: increase --seconds")
             rate = rate or load * batch_alone / _mean_tokens(experiment)
-            arrivals = poisson_arrivals(rate, seconds, random.Random(number))
-            paragraphs = experiment.paragraphs(max(1, len(arrivals)), seed=100 + number)
+            arrivals = arrivals_to_measure(rate, seconds, random.Random(number))
+            paragraphs = experiment.paragraphs(len(arrivals), seed=100 + number)
             alone: list[CallResult[Paragraph]] = []
             online_tokens = await token_rate(pod, _call(online, paragraphs, arrivals, alone))
             concurrent: list[CallResult[Paragraph]] = []

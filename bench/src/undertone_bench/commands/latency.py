@@ -13,8 +13,8 @@ import numpy as np
 from undertone_cli.quantiles import quantile
 
 from undertone_bench.experiment import Experiment
-from undertone_bench.load_generator import CallResult, closed_loop, open_loop, poisson_arrivals
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.load_generator import CallResult, arrivals_to_measure, closed_loop, open_loop
+from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option
 from undertone_bench.pods import ClassifyClient, Pod, running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 from undertone_bench.workload import Paragraph
@@ -48,8 +48,8 @@ Examples:
   undertone-bench latency --load 0.9"""
 )
 @experiment_options(rounds=3)
-@click.option("--load", default=0.7, show_default=True, help="Arrival rate as a share of saturation.")
-@click.option("--seconds", default=20.0, show_default=True, help="Duration of the load in each round.")
+@click.option("--load", default=0.7, show_default=True, type=POSITIVE, help="Arrival rate as a share of saturation.")
+@seconds_option("--seconds", 20.0, "Duration of the load in each round.")
 @reporting
 def latency(experiment: Experiment, load: float, seconds: float) -> Report:
     """Compare latency under Poisson load with unloaded latency.
@@ -76,8 +76,8 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
         count = max(_CONCURRENCY * 4, int(estimate * seconds / 3))
         saturation = await _saturation(client, experiment.paragraphs(count, seed=number))
         rate = load * saturation
-        arrivals = poisson_arrivals(rate, seconds, random.Random(number))
-        results = await open_loop(client, experiment.paragraphs(max(1, len(arrivals)), seed=100 + number), arrivals)
+        arrivals = arrivals_to_measure(rate, seconds, random.Random(number))
+        results = await open_loop(client, experiment.paragraphs(len(arrivals), seed=100 + number), arrivals)
         pairs = tuple((result.item.tokens, result.seconds) for result in unloaded)
         rounds.append(_Round(saturation, pairs, rate, tuple(results)))
         progress(

@@ -11,8 +11,8 @@ from undertone_cli.quantiles import quantile
 from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.experiment import Experiment
-from undertone_bench.load_generator import CallResult, closed_loop, open_loop, poisson_arrivals
-from undertone_bench.options import experiment_options, reporting
+from undertone_bench.load_generator import CallResult, arrivals_to_measure, closed_loop, open_loop
+from undertone_bench.options import POSITIVE, experiment_options, reporting, seconds_option
 from undertone_bench.pods import ClassifyClient, running_pod
 from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table
 from undertone_bench.workload import Paragraph
@@ -30,10 +30,17 @@ Examples:
   undertone-bench load --rate 20 --target undertone:50051   a service that is running"""
 )
 @experiment_options(rounds=1)
-@click.option("--rate", type=float, help="Open loop: Poisson arrivals per second.")
+@click.option("--rate", type=POSITIVE, help="Open loop: Poisson arrivals per second.")
 @click.option("--concurrency", type=click.IntRange(1), help="Closed loop: calls in flight.")
-@click.option("--seconds", default=20.0, show_default=True, help="Duration of an open loop.")
-@click.option("--paragraphs", "count", default=1024, show_default=True, help="Number of calls of a closed loop.")
+@seconds_option("--seconds", 20.0, "Duration of an open loop.")
+@click.option(
+    "--paragraphs",
+    "count",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of calls of a closed loop.",
+)
 @click.option("--target", metavar="HOST:PORT", help="Address of a running service. Default: start a pod.")
 @click.option("--lane", default="online", show_default=True, type=click.Choice(["online", "batch"]), help="Lane of the calls.")
 @reporting
@@ -60,8 +67,8 @@ def load(
         client = ClassifyClient(address, lane)
         started = time.perf_counter()
         if rate is not None:
-            arrivals = poisson_arrivals(rate, seconds, random.Random(number))
-            results = await open_loop(client, experiment.paragraphs(max(1, len(arrivals)), seed=number), arrivals)
+            arrivals = arrivals_to_measure(rate, seconds, random.Random(number))
+            results = await open_loop(client, experiment.paragraphs(len(arrivals), seed=number), arrivals)
         else:
             results = await closed_loop(client, experiment.paragraphs(count, seed=number), concurrency or 1)
         elapsed = time.perf_counter() - started

@@ -19,7 +19,7 @@ from undertone_bench.cluster.cluster import Cluster, running_cluster
 from undertone_bench.cluster.container import Container
 from undertone_bench.cluster.service import VirtualService
 from undertone_bench.errors import BenchError
-from undertone_bench.options import finish, output_option, progress, seconds_option
+from undertone_bench.options import FiniteRange, finish, output_option, progress, seconds_option
 from undertone_bench.report import Report, Table
 
 CONTAINERS: Final = ("model-server", "sidecar", "envoy")
@@ -88,8 +88,8 @@ Examples:
     help="Number of calls in flight; repeatable.",
 )
 @click.option("--parallel", default=8, show_default=True, type=click.IntRange(1), help="Number of clusters at the same time.")
-@seconds_option("--predict-seconds", 0.5, "Duration of a Predict call of the fake model server.", click.FloatRange(0))
-@seconds_option("--load-seconds", 5.0, "Time that the fake model server needs to start.", click.FloatRange(0))
+@seconds_option("--predict-seconds", 0.5, "Duration of a Predict call of the fake model server.", FiniteRange(0))
+@seconds_option("--load-seconds", 5.0, "Time that the fake model server needs to start.", FiniteRange(0))
 @click.option(
     "--chart",
     "path",

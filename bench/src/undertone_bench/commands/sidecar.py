@@ -61,8 +61,8 @@ Examples:
 @click.option(
     "--paragraphs", "count", default=40960, show_default=True, type=click.IntRange(4096), help="Number of paragraphs."
 )
-@click.option("--batch", default=32, show_default=True, help="Paragraphs per ClassifyBatch call.")
-@click.option("--in-flight", default=8, show_default=True, help="Concurrent ClassifyBatch calls.")
+@click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per ClassifyBatch call.")
+@click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Concurrent ClassifyBatch calls.")
 @click.option(
     "--profile", type=click.Path(path_type=Path), help="File for a profile of the event loop. Profiling costs CPU time."
 )

@@ -10,7 +10,7 @@ from undertone_planner.fleet.fleet import FleetSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 
 from undertone_bench.cli import SETTINGS
-from undertone_bench.options import progress, reporting
+from undertone_bench.options import FiniteRange, progress, reporting, seconds_option
 from undertone_bench.report import Report, Table
 
 QUICK_PODS: Final = 5
@@ -25,7 +25,7 @@ def simulation() -> None:
 def _fault_options(command: Any) -> Any:
     for fault in reversed(FaultRates.__slots__):
         name = f"--{fault.replace('_', '-')}"
-        command = click.option(name, type=click.FloatRange(0, 1), default=0.0, help=FaultRates.HELP[fault])(command)
+        command = click.option(name, type=FiniteRange(0, 1), default=0.0, help=FaultRates.HELP[fault])(command)
     return command
 
 
@@ -36,12 +36,14 @@ Examples:
   undertone-bench simulation serve --pods 8 --call-seconds 0.001 --unavailable 0.05"""
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Loopback port. Default: a free port.")
-@click.option("--seed", type=int, default=0, help="Seed of faults and load balancing.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of faults and load balancing.")
 @click.option("--pods", type=click.IntRange(1), default=4, show_default=True, help="Number of pods.")
-@click.option("--call-seconds", default=0.002, show_default=True, help="Service time of a call.")
-@click.option("--token-seconds", default=0.0, show_default=True, help="Additional service time per token.")
-@click.option("--queue", default=64, show_default=True, help="Length of a pod's queue in calls.")
-@click.option("--choices", default=2, show_default=True, help="Pods that the load balancer samples per call.")
+@seconds_option("--call-seconds", 0.002, "Service time of a call.", FiniteRange(0))
+@seconds_option("--token-seconds", 0.0, "Additional service time per token.", FiniteRange(0))
+@click.option("--queue", default=64, show_default=True, type=click.IntRange(1), help="Length of a pod's queue in calls.")
+@click.option(
+    "--choices", default=2, show_default=True, type=click.IntRange(1), help="Pods that the load balancer samples per call."
+)
 @_fault_options
 def serve(
     port: int, seed: int, pods: int, call_seconds: float, token_seconds: float, queue: int, choices: int, **rates: float
@@ -52,6 +54,8 @@ def serve(
     """
     from undertone_bench import simulated_fleet
 
+    if (total := sum(rates.values())) > 1:
+        raise click.UsageError(f"the fault options add up to {total:g}: use shares of the calls that add up to at most 1")
     pod = PodSettings(service_time=ServiceTime(call_seconds, token_seconds), queue=queue)
     settings = FleetSettings(pods=pods, pod=pod, network_seconds=0.0, balancer=BalancerSettings(choices=choices))
     asyncio.run(simulated_fleet.serve(settings, FaultRates(**rates), port=port, seed=seed))

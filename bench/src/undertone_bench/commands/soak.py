@@ -26,7 +26,7 @@ from undertone_planner.fleet.faults import FaultRates
 from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.errors import BenchError
-from undertone_bench.options import finish, output_option
+from undertone_bench.options import FiniteRange, finish, output_option, seconds_option
 from undertone_bench.report import Report, Table
 from undertone_bench.simulated_fleet import FleetProcess
 
@@ -95,19 +95,17 @@ Examples:
     type=click.Choice(["score", "client"]),
     help="`undertone score` over a JSONL file, killed once and started again; or Client.score in this process.",
 )
-@click.option("--faults", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Share of calls that fail.")
-@click.option(
-    "--restart", default=20.0, show_default=True, metavar="SECONDS", help="Time between kills of a service. 0 disables them."
-)
+@click.option("--faults", default=0.05, show_default=True, type=FiniteRange(0, 1), help="Share of calls that fail.")
+@seconds_option("--restart", 20.0, "Time between kills of a service. 0 disables them.", FiniteRange(0))
 @click.option(
     "--kill-at",
     default=0.4,
     show_default=True,
     metavar="SHARE",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Share of scored paragraphs at which `undertone score` is killed. 0 disables the kill.",
 )
-@click.option("--time-limit", default=RUN_SECONDS, show_default=True, metavar="SECONDS", help="Maximum time of one run.")
+@seconds_option("--time-limit", RUN_SECONDS, "Maximum time of one run.")
 @output_option
 def soak(count: int, through: str, faults: float, restart: float, kill_at: float, time_limit: float, output: Path) -> None:
     """Score many paragraphs while services fail, and check every score.

@@ -20,7 +20,15 @@ from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.commands.client_throughput import BATCH_ITEMS, FLEET_FLAGS, PARAGRAPH
 from undertone_bench.models import BenchModel
-from undertone_bench.options import demo_texts_option, model_option, progress, read_texts, repeat_option, reporting
+from undertone_bench.options import (
+    FiniteRange,
+    demo_texts_option,
+    model_option,
+    progress,
+    read_texts,
+    repeat_option,
+    reporting,
+)
 from undertone_bench.pods import running_pod
 from undertone_bench.processes import child_processes, peak_resident_bytes
 from undertone_bench.report import Report, Table
@@ -70,14 +78,26 @@ Examples:
 @click.option("--target", metavar="HOST:PORT", help="Use a running service instead of a pod of --model.")
 @demo_texts_option
 @repeat_option(1)
-@click.option("--paragraphs", default=6000, show_default=True, help="Number of paragraphs with --fleet.")
+@click.option(
+    "--paragraphs", default=6000, show_default=True, type=click.IntRange(1), help="Number of paragraphs with --fleet."
+)
 @click.option(
     "--variants", "names", default="row,semaphore,undertone,asyncio", show_default=True, help="Variants, separated by commas."
 )
-@click.option("--row-share", default=0.01, show_default=True, help="Share of the paragraphs for the slow variant row.")
-@click.option("--semaphore", "permits", default=50, show_default=True, help="Permits of the variant semaphore.")
-@click.option("--batch-items", type=int, help="Paragraphs per call of the client. Default: the client's; 4 with --fleet.")
-@click.option("--cores", default=1, show_default=True, help="Cores of Spark's executors.")
+@click.option(
+    "--row-share",
+    default=0.01,
+    show_default=True,
+    type=FiniteRange(0, 1, min_open=True),
+    help="Share of the paragraphs for the slow variant row.",
+)
+@click.option(
+    "--semaphore", "permits", default=50, show_default=True, type=click.IntRange(1), help="Permits of the variant semaphore."
+)
+@click.option(
+    "--batch-items", type=click.IntRange(1), help="Paragraphs per call of the client. Default: the client's; 4 with --fleet."
+)
+@click.option("--cores", default=1, show_default=True, type=click.IntRange(1), help="Cores of Spark's executors.")
 @reporting
 def spark(
     fleet: bool,

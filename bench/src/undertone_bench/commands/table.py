@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from undertone_bench.errors import BenchError
-from undertone_bench.options import progress, reporting
+from undertone_bench.options import FiniteRange, progress, reporting
 from undertone_bench.process_tree import TreeUsage
 from undertone_bench.report import Report, Table
 
@@ -67,7 +67,7 @@ Examples:
     "--changed-share",
     default=0.01,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Share of the paragraphs whose texts change before the daily run.",
 )
 @click.option(

@@ -70,7 +70,9 @@ Examples:
     type=click.IntRange(32),
     help="Paragraphs of undertone, ideal and openvino. The slower variants get fewer.",
 )
-@click.option("--budget", default=2048, show_default=True, help="Maximum padded tokens of an optimal batch.")
+@click.option(
+    "--budget", default=2048, show_default=True, type=click.IntRange(16), help="Maximum padded tokens of an optimal batch."
+)
 @click.option("--append", is_flag=True, help="Add the rounds to those of the report in --output.")
 @click.option("--baseline", help="Model of the variant paper, such as a model in fp32. Default: --model.")
 @reporting

@@ -15,7 +15,16 @@ from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import RANDOM_MODELS, BenchModel
-from undertone_bench.options import POSITIVE, Command, model_option, precisions_option, progress, reporting, seconds_option
+from undertone_bench.options import (
+    POSITIVE,
+    Command,
+    FiniteRange,
+    model_option,
+    precisions_option,
+    progress,
+    reporting,
+    seconds_option,
+)
 from undertone_bench.processes import first_cpus
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.tuning.pod_setup import DEFAULT_BATCH_TOKENS, PodSetup, all_setups
@@ -34,8 +43,8 @@ _NEAR: Final = 0.95
 """A rate is near the best if it is at least this share of it."""
 
 
-def _levels(name: str, default: str, help_text: str) -> Callable[[Command], Command]:
-    return click.option(name, multiple=True, type=click.IntRange(1), help=f"{help_text}; repeatable. Default: {default}.")
+def _levels(name: str, default: str, help_text: str, least: int = 1) -> Callable[[Command], Command]:
+    return click.option(name, multiple=True, type=click.IntRange(least), help=f"{help_text}; repeatable. Default: {default}.")
 
 
 @click.command(
@@ -57,7 +66,7 @@ Examples:
 @_levels("--cpus", "all", "CPUs of the pod, on which it is pinned")
 @_levels("--calls", "powers of two up to the CPUs", "Calls to the model server at once")
 @_levels("--threads", "powers of two up to the CPUs", "Threads inside an operation (intra-op)")
-@_levels("--batch-tokens", ", ".join(map(str, DEFAULT_BATCH_TOKENS)), "Maximum tokens of a batch")
+@_levels("--batch-tokens", ", ".join(map(str, DEFAULT_BATCH_TOKENS)), "Maximum tokens of a batch", 16)
 @click.option(
     "--onednn", multiple=True, type=click.Choice(["on", "off"]), help="TensorFlow's oneDNN kernels; repeatable. Default: both."
 )
@@ -88,7 +97,7 @@ Examples:
 )
 @click.option(
     "--max-other-cpus",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     metavar="CPUS",
     help="Measure a trial again, up to twice, if other programs used more CPUs than this meanwhile. Default: no limit.",
 )
