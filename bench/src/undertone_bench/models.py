@@ -25,6 +25,7 @@ FAMILY_MODELS: Final = (
 )
 """A random model of each family. CamemBERT and XLM-RoBERTa compute as RoBERTa does."""
 RANDOM_MODELS: Final = ("minilm", *FAMILY_MODELS, "bert-large")
+PRECISIONS: Final = ("fp32", "bf16")
 EXPORTS: Final = Path("build/bench/models")
 
 _CHUNK_OVERLAP: Final = 64
@@ -46,11 +47,11 @@ class BenchModel:
     tokenizer: Tokenizer
 
     @classmethod
-    def find(cls, name: str, precision: str = "") -> Self:
+    def find(cls, name: str, precision: str | None = None) -> Self:
         """The model `demo`, one of RANDOM_MODELS, or a model folder. Raises BenchError.
 
         Exports a random model if its export is missing or older than the exporter's code.
-        `precision` is passed to `undertone-model export --precision`; empty means the default.
+        `precision` is passed to `undertone-model export --precision`; None means the default.
         Another model must have this precision.
         """
         if name == "demo":
@@ -81,7 +82,7 @@ class BenchModel:
         tokenizer.no_padding()
         return cls(base.resolve(), folder, contract, tokenizer)
 
-    def _checked(self, precision: str) -> Self:
+    def _checked(self, precision: str | None) -> Self:
         if precision and precision != self.contract.precision:
             raise BenchError(
                 f"--precision is {precision}, but {self.base} is in {self.contract.precision}: export the model with "

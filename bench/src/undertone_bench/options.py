@@ -10,7 +10,7 @@ import click
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
-from undertone_bench.models import BenchModel
+from undertone_bench.models import PRECISIONS, BenchModel
 from undertone_bench.report import Report, Table
 from undertone_bench.workload import split_paragraphs
 
@@ -46,6 +46,13 @@ demo_texts_option = click.option(
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File of paragraphs separated by blank lines; repeatable. Default: the demo stories in model/data/demo.",
+)
+
+
+texts_option = click.option(
+    "--texts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
 )
 
 
@@ -93,35 +100,49 @@ def model_option(command: Command) -> Command:
     )(command)
 
 
+def precision_option(command: Command) -> Command:
+    return click.option(
+        "--precision", type=click.Choice(PRECISIONS), help="Precision of a random model. Default: the exporter's."
+    )(command)
+
+
 def precisions_option(default: str) -> Callable[[Command], Command]:
     """The repeatable option --precision; `default` says what is measured without it."""
     return click.option(
         "--precision",
         "precisions",
         multiple=True,
-        type=click.Choice(["fp32", "bf16"]),
+        type=click.Choice(PRECISIONS),
         help=f"Precision of a random model; repeatable. Default: {default}.",
     )
 
 
-def experiment_options(*, rounds: int) -> Callable[[Command], Command]:
-    """Add the options of an Experiment, and pass it to the command as `experiment`."""
+def experiment_options(*, rounds: int | None) -> Callable[[Command], Command]:
+    """Add the options of an Experiment, and pass it to the command as `experiment`.
+
+    `rounds` is the default of --rounds. None is for a command that does not repeat its measurement:
+    it has no such option.
+    """
+
+    optional_rounds: Callable[[Command], Command] = rounds_option(rounds) if rounds else lambda command: command
 
     def decorate(command: Command) -> Command:
         @model_option
-        @click.option("--precision", default="", help="Precision of a random model: fp32 or bf16. Default: the exporter's.")
-        @click.option(
-            "--texts",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
-        )
-        @rounds_option(rounds)
+        @precision_option
+        @texts_option
+        @optional_rounds
         @click.option(
             "--sidecar-flag", "sidecar_flags", multiple=True, metavar="FLAG", help="A flag for the sidecar; repeatable."
         )
         @functools.wraps(command)
         def run(
-            *, model: str, precision: str, texts: Path | None, rounds: int, sidecar_flags: Sequence[str], **options: Any
+            *,
+            model: str,
+            precision: str | None,
+            texts: Path | None,
+            sidecar_flags: Sequence[str],
+            rounds: int = 1,
+            **options: Any,
         ) -> Any:
             experiment = Experiment.create(BenchModel.find(model, precision), texts, rounds, sidecar_flags)
             return command(experiment=experiment, **options)

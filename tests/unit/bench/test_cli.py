@@ -75,6 +75,12 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_commands() -> None:
         (["fleet-model", "--model-server", "tensorflow", "--pods", "1", "--pods", "9999"], "9999 CPUs are needed, but"),
         (["simulation", "ready", "--calibration", "nope"], "--calibration: there is no calibration 'nope'"),
         (["simulation", "serve", "--lost=0.7", "--reset=0.4"], "the fault options add up to 1.1: use shares"),
+        (["sidecar", "--rounds=2"], "No such option '--rounds'"),
+        (["fleet-model", "--rounds=2"], "No such option '--rounds'"),
+        (["throughput", "--precision=int8"], "'int8' is not one of 'fp32', 'bf16'"),
+        (["memory", "--precision=FP32"], "'FP32' is not one of 'fp32', 'bf16'"),
+        (["client-overhead", "--paragraphs=100", "--items=32"], "--paragraphs 100 is not a multiple of --items 32: use 96"),
+        (["client-overhead", "--paragraphs=5"], "--paragraphs 5 is not a multiple of --items 32: use 32"),
         (["spark", "--target", "no port", "--variants", "asyncio"], "target 'no port' is invalid: give host:port"),
     ],
 )

@@ -67,6 +67,9 @@ def client_overhead(paragraphs: int, items: int, in_flight: int, profile: bool, 
     threads included. For comparison, the same paragraphs are scored with the synchronous client and
     its adaptive limit, and the same calls are made without the client.
     """
+    if paragraphs % items:
+        multiple = max(items, paragraphs // items * items)
+        raise click.UsageError(f"--paragraphs {paragraphs} is not a multiple of --items {items}: use {multiple}")
     texts = [Paragraph(_TEXT[: 200 + index * 37 % 300], f"novel/{index:06}") for index in range(paragraphs)]
     limits = {ADAPTIVE: LimitSettings(), FIXED: LimitSettings.fixed(in_flight)}
     runs = []

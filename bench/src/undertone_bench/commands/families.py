@@ -17,7 +17,7 @@ from undertone_bench.commands.publish import markdown_table
 from undertone_bench.errors import BenchError
 from undertone_bench.family_graphs import GraphFacts
 from undertone_bench.machine import Environment
-from undertone_bench.models import FAMILY_MODELS
+from undertone_bench.models import FAMILY_MODELS, PRECISIONS
 from undertone_bench.options import reporting, rounds_option
 from undertone_bench.report import MedianRange, Report, Table
 
@@ -49,7 +49,7 @@ Examples:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "bf16"]),
+    type=click.Choice(("auto", *PRECISIONS)),
     default="auto",
     show_default=True,
     help="Precision of the graphs. auto: bf16 if this CPU has it, else fp32.",

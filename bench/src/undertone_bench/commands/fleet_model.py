@@ -86,7 +86,7 @@ Examples:
   undertone-bench fleet-model --pods 2 --model-server tensorflow  each pod on a CPU of its own
   undertone-bench fleet-model --pods 3 --load kill --append       one more load"""
 )
-@experiment_options(rounds=1)
+@experiment_options(rounds=None)
 @click.option(
     "--model-server",
     default="fake",

@@ -9,7 +9,7 @@ from undertone_sidecar.memory import SERVER_BYTES, estimate_memory
 from undertone_bench.errors import BenchError
 from undertone_bench.inference_worker import InferenceWorker
 from undertone_bench.models import Batch, BenchModel
-from undertone_bench.options import model_option, progress, reporting
+from undertone_bench.options import model_option, precision_option, progress, reporting
 from undertone_bench.report import Report, Table
 
 LENGTHS: Final = (16, 128, 512, 1024, 2048, 4096, 8192)
@@ -25,10 +25,10 @@ Examples:
   undertone-bench memory --model bert-base --batch-tokens 4096"""
 )
 @model_option
-@click.option("--precision", default="", help="Precision of a random model: fp32 or bf16. Default: the exporter's.")
+@precision_option
 @click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
 @reporting
-def memory(model: str, precision: str, batch_tokens: int) -> Report:
+def memory(model: str, precision: str | None, batch_tokens: int) -> Report:
     """Compare the memory of the model server with the estimate of the sidecar.
 
     Full batches of ascending lengths run with as many concurrent calls as in a pod. The estimate of

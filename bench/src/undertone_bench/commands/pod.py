@@ -17,7 +17,15 @@ from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
-from undertone_bench.options import create_folder, model_option, precisions_option, progress, reporting, seconds_option
+from undertone_bench.options import (
+    create_folder,
+    model_option,
+    precisions_option,
+    progress,
+    reporting,
+    seconds_option,
+    texts_option,
+)
 from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.pods import Pod, running_pod
 from undertone_bench.processes import first_cpus, peak_resident_bytes
@@ -50,11 +58,7 @@ Examples:
     type=click.IntRange(1),
     help="CPUs of the pod, on which it is pinned; repeatable. Default: all.",
 )
-@click.option(
-    "--texts",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
-)
+@texts_option
 @click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
 @seconds_option("--seconds", 30.0, "Duration of the calls and of the batch job, for each pod.")
 @click.option(
@@ -81,7 +85,7 @@ def pod(
     call and the time for each token. A batch job then loads the pod, and its rate is compared with
     the calibration's. The model server is undertone-dev-server: the start-up of TF Serving differs.
     """
-    choices = [(precision, cpus) for precision in precisions or ("",) for cpus in cpu_counts or (Environment.read().cpus,)]
+    choices = [(precision, cpus) for precision in precisions or (None,) for cpus in cpu_counts or (Environment.read().cpus,)]
     first_cpus(max(cpus for _, cpus in choices))  # before the first measurement
     create_folder("--calibrations", calibrations)
     found = [_measure(model, precision, cpus, texts, batch_tokens, seconds) for precision, cpus in choices]
@@ -122,7 +126,7 @@ class _Measured:
         return f"{self.calibration.precision}-{self.calibration.cpus:g}cpu"
 
 
-def _measure(model: str, precision: str, cpus: int, texts: Path | None, batch_tokens: int, seconds: float) -> _Measured:
+def _measure(model: str, precision: str | None, cpus: int, texts: Path | None, batch_tokens: int, seconds: float) -> _Measured:
     experiment = Experiment.create(BenchModel.find(model, precision), texts, 1)
     paragraphs = experiment.paragraphs(_PARAGRAPHS)
     sequences = list(experiment.model.sequences([paragraph.text for paragraph in paragraphs]))

@@ -57,7 +57,7 @@ Examples:
   undertone-bench sidecar --paragraphs 200000
   undertone-bench sidecar --profile build/sidecar.prof"""
 )
-@experiment_options(rounds=1)
+@experiment_options(rounds=None)
 @click.option(
     "--paragraphs", "count", default=40960, show_default=True, type=click.IntRange(4096), help="Number of paragraphs."
 )

@@ -24,6 +24,7 @@ from undertone_bench.options import (
     progress,
     reporting,
     seconds_option,
+    texts_option,
 )
 from undertone_bench.processes import first_cpus
 from undertone_bench.report import Figure, MedianRange, Report, Table
@@ -71,11 +72,7 @@ Examples:
     "--onednn", multiple=True, type=click.Choice(["on", "off"]), help="TensorFlow's oneDNN kernels; repeatable. Default: both."
 )
 @_levels("--omp-threads", "unset", "OMP_NUM_THREADS of the model server")
-@click.option(
-    "--texts",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of paragraphs separated by blank lines. Default: paragraphs with the paper's lengths.",
-)
+@texts_option
 @click.option(
     "--objective",
     default="offline",
@@ -190,7 +187,7 @@ def tune(
 def _models(name: str, precisions: Sequence[str]) -> dict[str, BenchModel]:
     """The models by precision."""
     if name not in RANDOM_MODELS:
-        found = [BenchModel.find(name, precision) for precision in precisions or ("",)]
+        found = [BenchModel.find(name, precision) for precision in precisions or (None,)]
     else:
         supported = ("fp32", "bf16") if Environment.read().has_bf16 else ("fp32",)
         found = [BenchModel.find(name, precision) for precision in precisions or supported]
