@@ -3,8 +3,7 @@
 from collections import deque
 from typing import Final
 
-_WINDOW_CALLS: Final = 7
-"""Last calls that are compared with a call. They determine the drift of the estimate as well."""
+from undertone_sidecar.batching.correction import DRIFT_CALLS
 
 _WEIGHT: Final = 0.3
 """Weight of a call in the factor, on a logarithmic scale."""
@@ -17,8 +16,8 @@ _MAX_SPREAD: Final = 2.5
 has become slower or faster, and the reason for a difference is unknown."""
 
 _FORGETTING: Final = 0.999
-"""Share of the contention that remains after each call, while it cannot be measured. So many calls
-at once are tried again after some hundred calls."""
+"""Share of the contention that remains after each call, while it cannot be measured. After some
+hundred calls, the estimate permits many calls at once again, and they measure the contention."""
 
 
 class Contention:
@@ -36,7 +35,7 @@ class Contention:
         """`maximum` is the factor of calls that share all cores: the ratio of the call counts."""
         self.factor = 1.0
         self._maximum = maximum
-        self._calls: deque[tuple[bool, float]] = deque(maxlen=_WINDOW_CALLS)
+        self._calls: deque[tuple[bool, float]] = deque(maxlen=DRIFT_CALLS)
 
     def add(self, *, among_many: bool, ratio: float, drift: float) -> None:
         """Adds a call.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Final
 
-_DRIFT_CALLS: Final = 7
+DRIFT_CALLS: Final = 7
 """Last calls whose median is the drift. Outliers do not change a median; four calls do."""
 
 _ACCELERATION_CALLS: Final = 3
@@ -41,10 +41,10 @@ class Correction:
 
     def update(self, estimate: Callable[[float], float]) -> None:
         """Compares the last calls with a new estimate: the seconds of a call for its tokens."""
-        ratios = [_ratio(seconds, estimate(tokens)) for tokens, seconds in self._calls]
+        ratios = [duration_ratio(seconds, estimate(tokens)) for tokens, seconds in self._calls]
         if not ratios:
             return
-        recent = ratios[-_DRIFT_CALLS:]
+        recent = ratios[-DRIFT_CALLS:]
         # Follows an acceleration after three calls: while the forecast refuses requests, calls are
         # rare.
         self.drift = min(median(recent), max(recent[-_ACCELERATION_CALLS:]))
@@ -63,5 +63,6 @@ class Correction:
         return min(max(1.0, quantile / self.drift), _MAX_CAUTION)
 
 
-def _ratio(seconds: float, estimate: float) -> float:
+def duration_ratio(seconds: float, estimate: float) -> float:
+    """Ratio of a duration to its estimate, from 1/1000 to 1000. 1 if the estimate is 0."""
     return min(max(seconds / estimate, 1 / _MAX_RATIO), _MAX_RATIO) if estimate > 0 else 1.0

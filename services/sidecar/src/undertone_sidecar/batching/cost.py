@@ -3,7 +3,7 @@
 from typing import Final
 
 from undertone_sidecar.batching.contention import Contention
-from undertone_sidecar.batching.correction import CAUTIOUS, Correction
+from undertone_sidecar.batching.correction import CAUTIOUS, Correction, duration_ratio
 
 _DECAY: Final = 0.98
 """Weight of a sample relative to the next one. The last fifty samples dominate."""
@@ -121,7 +121,7 @@ class CostModel:
         among_many = at_once > self.most_few + 0.5
         is_between = self.most_few + _PART_OF_A_CALL < at_once and not among_many
         if seconds > 0 and self._samples > 2 and not is_between:
-            ratio = seconds / self._fitted_seconds(tokens)
+            ratio = duration_ratio(seconds, self._fitted_seconds(tokens))
             self._contention.add(among_many=among_many, ratio=ratio, drift=self._correction.drift)
         if among_many:
             seconds /= self._contention.factor

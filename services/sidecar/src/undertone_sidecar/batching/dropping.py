@@ -40,7 +40,7 @@ class Dropping:
         """
         now, reason_of = self._clock(), self._reason()
 
-        def keep_or_drop(request: Request) -> bool:
+        def may_be_sent(request: Request) -> bool:
             reason = reason_of(request)
             if reason is None:
                 return True
@@ -49,7 +49,7 @@ class Dropping:
             self._listener(RequestDropped(request.lane.value, reason, now - request.enqueued_at, request.span))
             return False
 
-        return keep_or_drop
+        return may_be_sent
 
     def all_wanted(self, requests: Sequence[Request]) -> bool:
         """Whether all requests may still be sent."""

@@ -75,6 +75,7 @@ class Schedule:
         return self._admission.refusal(tokens, longest, backlog, remaining=remaining)
 
     def remove_unwanted(self, is_wanted: Callable[[Request], bool]) -> None:
+        """Removes the queued requests of both lanes for which `is_wanted` is false."""
         for queue in (self._online_queue, self._batch_queue):
             for request in list(queue):
                 if not is_wanted(request):
