@@ -115,6 +115,29 @@ def test_every_alert_has_severity_annotations_and_runbook(chart: Chart) -> None:
     assert set(runbooks) == names(groups(chart)), "a runbook has no alert"
 
 
+def test_page_names_the_source_of_the_metrics_of_every_alert(chart: Chart) -> None:
+    page = (ROOT / "docs/how-to/operations.md").read_text()
+    (table,) = re.findall(r"^\| alerts \| need \|\n\|---\|---\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
+    sources = {
+        "kube-state-metrics": r"\bkube_",
+        "metrics of Envoy": r"\benvoy_",
+        "Pushgateway": r"\bpush_time_seconds|\bundertone_job_",
+        "metrics of the jobs": r"\bundertone_client_|\bundertone_job_forecast",
+        "metrics of the sidecars": r"\bgrpc_server|\bundertone:|\bundertone_(?!client_|job_)",
+    }
+    always, asleep = groups(chart), groups(chart, **COMBINATIONS["scale to zero"])
+    for condition, rendered in (("", always), ("scales to zero", asleep)):
+        for source, pattern in sources.items():
+            named = {
+                name
+                for alert, need in rows
+                if source in need and ("scales to zero" not in alert or condition)
+                for name in re.findall("`(Undertone\\w+)`", alert)
+            }
+            assert named == {rule["alert"] for rule in alerts(rendered) if re.search(pattern, rule["expr"])}, source
+
+
 def test_values_change_the_objectives(chart: Chart) -> None:
     slo = {
         "availability": 0.99,
