@@ -1,12 +1,12 @@
 """The model, workload and number of rounds of a measurement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from undertone_bench.models import BenchModel
-from undertone_bench.report import Figure, Plot, Report, Table
+from undertone_bench.report import NO_CONDITIONS, Figure, Plot, Report, Table
 from undertone_bench.workload import Corpus, LengthDistribution, Paragraph, TextFile
 
 
@@ -45,7 +45,17 @@ class Experiment:
         plot: Plot | None = None,
         samples: Iterable[Any] = (),
         notes: Iterable[str] = (),
+        conditions: Mapping[str, Any] = NO_CONDITIONS,
     ) -> Report:
         """A report about this model; see `Report.new`."""
         subject = self.model.label
-        return Report.new(benchmark, subject, table=table, figures=figures, plot=plot, samples=samples, notes=notes)
+        return Report.new(
+            benchmark,
+            subject,
+            table=table,
+            figures=figures,
+            plot=plot,
+            samples=samples,
+            notes=notes,
+            conditions=conditions,
+        )

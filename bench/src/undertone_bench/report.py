@@ -5,15 +5,17 @@ import shlex
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from undertone_bench.errors import BenchError
 from undertone_bench.machine import Environment
 
 BOUNDS: Final = ("at least", "at most")
+NO_CONDITIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,15 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A summary, its plot, and the samples of each round for further analysis."""
+    """A summary, its plot, and the samples of each round for further analysis.
+
+    `conditions` are those that samples of a later run must share: see `conditions.py`.
+    """
 
     summary: Summary
     plot: Plot | None = None
     samples: tuple[Mapping[str, Any], ...] = ()
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def new(
@@ -173,6 +179,7 @@ class Report:
         plot: Plot | None = None,
         samples: Iterable[Any] = (),
         notes: Iterable[str] = (),
+        conditions: Mapping[str, Any] = NO_CONDITIONS,
     ) -> Self:
         """A report of this command line on this machine. `samples` are dataclasses or mappings."""
         summary = Summary(
@@ -186,7 +193,7 @@ class Report:
             figures=tuple(figures),
             plot_title=plot.title if plot else "",
         )
-        return cls(summary, plot, tuple(_record(sample) for sample in samples))
+        return cls(summary, plot, tuple(_record(sample) for sample in samples), dict(conditions))
 
     def write(self, folder: Path) -> Path:
         """Write NAME.json with everything."""
@@ -197,21 +204,21 @@ class Report:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The summary and samples of a written report, without its plot.
+        """The summary, samples and conditions of a written report, without its plot.
 
         Raises BenchError if the file does not exist or is not a report.
         """
         found = _read_json(path)
         if not {"summary", "samples"} <= found.keys():
             raise BenchError(f"{path} is not a report of undertone-bench; measure again")
-        return cls(Summary._parse(found["summary"], path), None, tuple(found["samples"]))
+        return cls(Summary._parse(found["summary"], path), None, tuple(found["samples"]), found.get("conditions", {}))
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BenchError(f"{path} does not exist: measure first, without --append") from None
+        raise BenchError(f"{path} does not exist: measure first") from None
     except ValueError as error:
         raise BenchError(f"{path} is not JSON: {error}") from None
     return found if isinstance(found, dict) else {}

@@ -22,4 +22,4 @@ def a_report(rate: float = 3.0) -> Report:
         plot_title="Rates",
     )
     plot = Plot("Rates", "", "paragraphs/s", (Series("rate", ("paper", "undertone"), (1.0, rate)),))
-    return Report(summary, plot, ({"seconds": [1.0, 2.0]},))
+    return Report(summary, plot, ({"variant": "paper", "seconds": [1.0, 2.0]}, {"peaks": {}}), {"--budget": 2048})

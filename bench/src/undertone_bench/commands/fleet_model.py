@@ -18,6 +18,7 @@ from undertone_planner.calibration import CalibratedMachine, PodCalibration
 from undertone_telemetry.options import refuse_unused
 
 from undertone_bench.call_time import CallSample, CallTime, measure_calls, sample_batches
+from undertone_bench.conditions import Conditions, current_conditions, read_continued
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.fleet_load import JOB, READERS, FleetLoad, FleetResult, Sample, run_load
@@ -26,7 +27,7 @@ from undertone_bench.fleet_prediction import predict
 from undertone_bench.options import experiment_options, progress, reporting, seconds_option
 from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.processes import first_cpus
-from undertone_bench.report import Figure, Goal, MedianRange, Report, Table
+from undertone_bench.report import NO_CONDITIONS, Figure, Goal, MedianRange, Report, Table
 
 BENCHMARK: Final = "fleet-model"
 
@@ -104,7 +105,9 @@ Examples:
 @seconds_option("--token-seconds", 0.001, "Additional duration for each token of it.")
 @click.option("--calls", default=2, show_default=True, type=click.IntRange(1), help="Calls at once of a fake model server.")
 @click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
-@click.option("--append", is_flag=True, help="Add the measurements to those of the report in --output.")
+@click.option(
+    "--append", is_flag=True, help="Add the measurements to those of the report in --output, if its options are the same."
+)
 @reporting
 def fleet_model(
     experiment: Experiment,
@@ -135,9 +138,11 @@ def fleet_model(
     paragraphs = experiment.source.paragraphs(lengths)
     sample = Sample.of([one.text for one in paragraphs], [min(one.tokens, longest) for one in paragraphs])
     found: list[_Comparison] = []
+    conditions = current_conditions("counts", "names", "append")
     if append:
         output: Path = click.get_current_context().params["output"]
-        found = [_read(one) for one in Report.read(output / f"{BENCHMARK}-{_subject(experiment, model_server)}.json").samples]
+        earlier = read_continued(output / f"{BENCHMARK}-{_subject(experiment, model_server)}.json", conditions)
+        found = [_read(one) for one in earlier.samples]
     planted = _planted(experiment, call_seconds, token_seconds, calls, batch_tokens)
     mean = sum(sample.tokens) / len(sample.tokens)
     notes = []
@@ -155,7 +160,7 @@ def fleet_model(
                 found.append(_Comparison(count, load.name, measured, predicted))
                 progress(f"{count} pods, {load.name}: measured {measured}; predicted {predicted}")
         notes.append(f"{count} pods: other programs used {others.cpus():.2f} CPUs on average.")
-    return _report(_subject(experiment, model_server), found, notes)
+    return _report(_subject(experiment, model_server), found, notes, conditions)
 
 
 async def _measure(fleet: PodFleet, load: FleetLoad, sample: Sample, seconds: float) -> tuple[FleetResult, float]:
@@ -242,7 +247,7 @@ def _read(sample: Mapping[str, Any]) -> _Comparison:
     return _Comparison(sample["pods"], sample["load"], measured, predicted)
 
 
-def _report(subject: str, found: Sequence[_Comparison], notes: Sequence[str]) -> Report:
+def _report(subject: str, found: Sequence[_Comparison], notes: Sequence[str], conditions: Conditions = NO_CONDITIONS) -> Report:
     figures = []
     for name, label, goal in (("rate", "throughput", 0.1), ("p50", "p50", 0.25), ("p99", "p99", 0.25)):
         deviations = [abs(deviation) for one in found if (deviation := one.deviation(name)) is not None]
@@ -259,6 +264,7 @@ def _report(subject: str, found: Sequence[_Comparison], notes: Sequence[str]) ->
         figures=figures,
         samples=[asdict(one) for one in found],
         notes=notes,
+        conditions=conditions,
     )
 
 

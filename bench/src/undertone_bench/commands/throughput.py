@@ -15,6 +15,7 @@ from typing import Final
 import click
 from undertone_cli.quantiles import quantile
 
+from undertone_bench.conditions import Conditions, current_conditions, read_continued
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.inference_worker import InferenceWorker, has_openvino
@@ -73,7 +74,7 @@ Examples:
 @click.option(
     "--budget", default=2048, show_default=True, type=click.IntRange(16), help="Maximum padded tokens of an optimal batch."
 )
-@click.option("--append", is_flag=True, help="Add the rounds to those of the report in --output.")
+@click.option("--append", is_flag=True, help="Add the rounds to those of the report in --output, if its options are the same.")
 @click.option("--baseline", help="Model of the variant paper, such as a model in fp32. Default: --model.")
 @reporting
 def throughput(experiment: Experiment, names: str, count: int, budget: int, append: bool, baseline: str | None) -> Report:
@@ -81,15 +82,17 @@ def throughput(experiment: Experiment, names: str, count: int, budget: int, appe
 
     Each round runs every variant once, in alternating order. Ratios are computed within a round.
     """
-    chosen = names.split(",")
+    chosen = list(dict.fromkeys(names.split(",")))
     if unknown := set(chosen) - set(VARIANTS):
         raise click.UsageError(f"--variants '{', '.join(sorted(unknown))}' is invalid: use {', '.join(VARIANTS)}")
+    conditions = current_conditions("names", "rounds", "append")
     earlier = None
     if append:
         output: Path = click.get_current_context().params["output"]
-        earlier = Report.read(output / f"{BENCHMARK}-{experiment.model.label}.json")
+        earlier = read_continued(output / f"{BENCHMARK}-{experiment.model.label}.json", conditions)
+        _refuse_other_variants(earlier, chosen)
     runs, peaks = _measure(experiment, chosen, count, BenchModel.find(baseline) if baseline else None, budget, earlier)
-    return _report(experiment, runs, peaks)
+    return _report(experiment, runs, peaks, conditions)
 
 
 def _measure(
@@ -120,12 +123,15 @@ def _measure(
     return runs, peaks
 
 
+def _refuse_other_variants(earlier: Report, chosen: Sequence[str]) -> None:
+    names = [one["variant"] for one in earlier.samples[:-1]]
+    if set(names) != {name for name in chosen if name != "openvino" or has_openvino()}:
+        raise BenchError(f"the existing report has the variants {', '.join(names)}: use the same --variants, or omit --append")
+
+
 def _restore(earlier: Report, runs: Runs, peaks: Peaks) -> None:
-    """Copy the rounds of an earlier report. Raises BenchError if it has other variants."""
+    """Copy the rounds of an earlier report with the same variants."""
     *variants, last = earlier.samples
-    if {one["variant"] for one in variants} != set(runs):
-        names = ", ".join(one["variant"] for one in variants)
-        raise BenchError(f"the existing report has the variants {names}: use the same --variants, or omit --append")
     for one in variants:
         runs[one["variant"]] += [Run(**{**run, "latencies": tuple(run["latencies"])}) for run in one["runs"]]
     for name, values in last["peaks"].items():
@@ -184,7 +190,9 @@ def _reference_graph(stack: contextlib.ExitStack, model: BenchModel) -> Path:
     return Path(folder)
 
 
-def _report(experiment: Experiment, runs: Mapping[str, Sequence[Run]], peaks: Mapping[str, Sequence[float]]) -> Report:
+def _report(
+    experiment: Experiment, runs: Mapping[str, Sequence[Run]], peaks: Mapping[str, Sequence[float]], conditions: Conditions
+) -> Report:
     rates = {name: [run.rate for run in of_variant] for name, of_variant in runs.items()}
     figures = [
         Figure(f"{name} matrix product, GFLOP/s", MedianRange.of(value / 1e9 for value in values), ".0f")
@@ -210,6 +218,7 @@ def _report(experiment: Experiment, runs: Mapping[str, Sequence[Run]], peaks: Ma
         samples=[{"variant": name, "runs": [asdict(run) for run in of_variant]} for name, of_variant in runs.items()]
         + [{"peaks": {name: list(values) for name, values in peaks.items()}}],
         notes=() if "openvino" in runs else (f"The variant `openvino` did not run: {_openvino_absence()}.",),
+        conditions=conditions,
     )
 
 

@@ -11,6 +11,7 @@ import click
 import yaml
 from undertone_telemetry.options import refuse_unused
 
+from undertone_bench.conditions import MACHINE
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
@@ -90,7 +91,8 @@ Examples:
     "--resume",
     is_flag=True,
     help="Continue an interrupted run, or add setups to it: keep the trials of tune-MODEL-OBJECTIVE.jsonl in --output, "
-    "and do not repeat them. --model, --texts and --seconds must be the same. Without it, the file is written anew.",
+    "and do not repeat them. Only setups that the other options allow are chosen and reported. --model, --texts, --seconds "
+    "and the machine must be the same. Without it, the file is written anew.",
 )
 @click.option(
     "--max-other-cpus",
@@ -157,12 +159,18 @@ def tune(
     bound = f"-{p99:g}s" if objective == "server" else ""
     subject = f"{next(iter(models.values())).contract.name}-{objective}{bound}"
     output: Path = click.get_current_context().params["output"]
-    conditions = {"--model": model, "--texts": str(texts or "of the paper's lengths"), "--seconds": seconds}
+    conditions = {
+        "--model": model,
+        "--texts": str(texts or "of the paper's lengths"),
+        "--seconds": seconds,
+        MACHINE: str(Environment.read()),
+    }
     file = TrialsFile(output / f"{BENCHMARK}-{subject}.jsonl", conditions)
     limit = math.inf if max_other_cpus is None else max_other_cpus
     if not resume:
         file.clear()
-    known = {setup: trial for setup, trial in file.read().items() if trial.other_cpus <= limit}
+    requested = set(setups)
+    known = {setup: trial for setup, trial in file.read().items() if setup in requested and trial.other_cpus <= limit}
     count = len(setups) if grid else min(len(setups), trials or max(_MIN_TRIALS, len(setups) // _SHARE))
     progress(f"{count} trials of {len(setups)} setups; objective: {goal}")
 

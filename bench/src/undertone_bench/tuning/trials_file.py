@@ -1,11 +1,10 @@
 """Trials in a file, so that an interrupted search continues."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from undertone_bench.conditions import Conditions, refuse_other_conditions
 from undertone_bench.errors import BenchError
 from undertone_bench.tuning.pod_setup import PodSetup
 from undertone_bench.tuning.trial import Trial
@@ -15,10 +14,10 @@ class TrialsFile:
     """A file with a line of JSON for each trial.
 
     `conditions` are the options that change the result of a trial. They are written with each
-    trial, and trials with other conditions are not read.
+    trial, and trials with other conditions are refused.
     """
 
-    def __init__(self, path: Path, conditions: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, conditions: Conditions) -> None:
         self._path = path
         self._conditions = dict(conditions)
 
@@ -42,11 +41,7 @@ class TrialsFile:
                 conditions = record["conditions"]
             except (ValueError, KeyError, TypeError):
                 raise BenchError(f"{self._path}, line {number} is not a trial: remove the line, or the file") from None
-            if conditions != self._conditions:
-                raise BenchError(
-                    f"{self._path} has trials with {_listed(conditions)}, not with {_listed(self._conditions)}: "
-                    "use the same options, or measure again without --resume"
-                )
+            refuse_other_conditions(self._path, "trials", conditions, self._conditions, "measure again without --resume")
             found[trial.setup] = trial
         return found
 
@@ -61,7 +56,3 @@ class TrialsFile:
             file.truncate(file.read().rfind(b"\n") + 1)
             file.seek(0, 2)
             file.write(line.encode())
-
-
-def _listed(conditions: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in conditions.items())

@@ -48,6 +48,19 @@ def test_grid_measures_all_setups_and_resume_none_of_them_again(
     assert len(Report.read(tmp_path / "tune-emotions-offline.json").samples) == 5
 
 
+def test_only_requested_setups_are_chosen_and_reported(measured: list[PodSetup], arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    assert CliRunner().invoke(main, [*arguments, "--grid"]).exit_code == 0
+    done = CliRunner().invoke(main, [*arguments, "--grid", "--resume", "--batch-tokens=4096", f"--write={path}"])
+    assert done.exit_code == 0, done.output
+    assert yaml.safe_load(path.read_text())["sidecar"]["settings"]["batch-tokens"] == 4096
+    assert "1 of 1 setups were measured" in path.read_text()
+    assert [one["setup"]["batch_tokens"] for one in Report.read(tmp_path / "tune-emotions-offline.json").samples] == [4096]
+    again = CliRunner().invoke(main, [*arguments, "--grid", "--resume"])
+    assert again.exit_code == 0, again.output
+    assert len(Report.read(tmp_path / "tune-emotions-offline.json").samples) == len(measured) == 5
+
+
 def test_an_interrupted_run_continues(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[int] = []
 
