@@ -6,17 +6,16 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
-import grpc.aio
-from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+from undertone_protos.v1.classifier_pb2 import Paragraph
 from undertone_sidecar.answer_cache import MIN_BYTES
 
-from undertone_bench.errors import BenchError
+from undertone_bench.batch_calls import batch_call_options, send_batches
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
 from undertone_bench.options import FiniteRange, experiment_options, progress, reporting
@@ -75,8 +74,7 @@ Examples:
     help="Memory of each sidecar's cache.",
 )
 @click.option("--pods", default=2, show_default=True, type=click.IntRange(1, 8), help="Sidecars that get the calls in turn.")
-@click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per ClassifyBatch call.")
-@click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Concurrent ClassifyBatch calls.")
+@batch_call_options
 @reporting
 def cache(
     experiment: Experiment, count: int, token_seconds: float, cache_bytes: int, pods: int, batch: int, in_flight: int
@@ -94,7 +92,7 @@ def cache(
     rounds = []
     with _running_pods(experiment, pods, cache_bytes, (f"--token-seconds={token_seconds}",)) as kinds:
         for sidecars in kinds.values():
-            asyncio.run(_send(sidecars, texts[:_WARM_UP], batch, in_flight))
+            _send(sidecars, texts[:_WARM_UP], batch, in_flight)
         for share in _SHARES:
             for _ in range(experiment.rounds):
                 # A number makes a text new.
@@ -137,29 +135,14 @@ def _measure(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, 
         return sum(sidecar.metric("undertone_batch_items_sum") for sidecar in sidecars)
 
     before, cpu, start = scored(), cpu_seconds(), time.monotonic()
-    asyncio.run(_send(sidecars, texts, batch, in_flight))
+    _send(sidecars, texts, batch, in_flight)
     seconds, cpu = time.monotonic() - start, cpu_seconds() - cpu
     return seconds, cpu, scored() - before
 
 
-async def _send(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> None:
-    """Sends the texts to the sidecars in turn. Raises BenchError if a paragraph fails."""
-    starts = iter(range(0, len(texts), batch))
-    async with AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(sidecar.target)) for sidecar in sidecars]
-        stubs = itertools.cycle([classifier_pb2_grpc.ClassifierStub(channel) for channel in channels])
-
-        async def caller() -> None:
-            for start in starts:
-                request = classifier_pb2.ClassifyBatchRequest()
-                for text in texts[start : start + batch]:
-                    request.paragraphs.add(text=text)
-                reply = await next(stubs).ClassifyBatch(request, wait_for_ready=True)
-                errors = [result.error.message for result in reply.results if result.HasField("error")]
-                if errors:
-                    raise BenchError(f"a paragraph failed: {errors[0]}")
-
-        await asyncio.gather(*(caller() for _ in range(in_flight)))
+def _send(sidecars: Sequence[LoneSidecar], texts: Sequence[str], batch: int, in_flight: int) -> None:
+    paragraphs, targets = [Paragraph(text=text) for text in texts], [sidecar.target for sidecar in sidecars]
+    asyncio.run(send_batches(targets, paragraphs, batch=batch, in_flight=in_flight))
 
 
 def _report(experiment: Experiment, rounds: Sequence[_Round], kinds: Sequence[str]) -> Report:

@@ -14,6 +14,7 @@ import click
 import grpc.aio
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
+from undertone_bench.batch_calls import CALL_SECONDS, send_batches
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
@@ -99,32 +100,32 @@ def _measure(sides: Sequence[_Side], texts: Sequence[str], batch: int, rounds: i
 
 
 def _send_grpc(sidecar: LoneSidecar, texts: Sequence[str], batch: int) -> None:
-    asyncio.run(_call_grpc(sidecar.target, texts, batch))
+    if batch == 1:
+        asyncio.run(_send_singly(sidecar.target, texts))
+        return
+    paragraphs = [classifier_pb2.Paragraph(text=text) for text in texts]
+    asyncio.run(send_batches([sidecar.target], paragraphs, batch=batch, in_flight=_IN_FLIGHT[batch]))
 
 
-async def _call_grpc(target: str, texts: Sequence[str], batch: int) -> None:
-    starts = iter(range(0, len(texts), batch))
+async def _send_singly(target: str, texts: Sequence[str]) -> None:
+    remaining = iter(texts)
     async with grpc.aio.insecure_channel(target) as channel:
         stub = classifier_pb2_grpc.ClassifierStub(channel)
 
         async def caller() -> None:
-            for start in starts:
-                if batch == 1:
-                    await stub.Classify(classifier_pb2.ClassifyRequest(text=texts[start]))
-                    continue
-                paragraphs = [classifier_pb2.Paragraph(text=text) for text in texts[start : start + batch]]
-                reply = await stub.ClassifyBatch(classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs))
-                if any(result.HasField("error") for result in reply.results):
-                    raise BenchError("a paragraph failed")
+            for text in remaining:
+                await stub.Classify(classifier_pb2.ClassifyRequest(text=text), timeout=CALL_SECONDS)
 
-        await asyncio.gather(*(caller() for _ in range(_IN_FLIGHT[batch])))
+        await asyncio.gather(*(caller() for _ in range(_IN_FLIGHT[1])))
 
 
 def _send_http(sidecar: LoneSidecar, texts: Sequence[str], batch: int) -> None:
     starts = iter(range(0, len(texts), batch))
 
     def caller() -> None:
-        with contextlib.closing(http.client.HTTPConnection("localhost", sidecar.http_port or 0)) as connection:
+        with contextlib.closing(
+            http.client.HTTPConnection("localhost", sidecar.http_port or 0, timeout=CALL_SECONDS)
+        ) as connection:
             # Threads share the iterator of a range, which is safe under the interpreter's lock.
             for start in starts:
                 _call_http(connection, texts[start : start + batch], batch)

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import click
-import grpc.aio
-from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+from undertone_protos.v1.classifier_pb2 import Paragraph
 from undertone_sidecar.tokenizer import Tokenizer
 
-from undertone_bench.errors import BenchError
+from undertone_bench.batch_calls import batch_call_options, send_batches
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import running_sidecar
 from undertone_bench.models import BenchModel
@@ -61,8 +60,7 @@ Examples:
 @click.option(
     "--paragraphs", "count", default=40960, show_default=True, type=click.IntRange(4096), help="Number of paragraphs."
 )
-@click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per ClassifyBatch call.")
-@click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Concurrent ClassifyBatch calls.")
+@batch_call_options
 @click.option(
     "--profile", type=click.Path(path_type=Path), help="File for a profile of the event loop. Profiling costs CPU time."
 )
@@ -75,12 +73,17 @@ def sidecar(experiment: Experiment, count: int, batch: int, in_flight: int, prof
     steps = []
     module = ("undertone_bench.profiled_sidecar", str(profile)) if profile else ("undertone_sidecar",)
     with running_sidecar(experiment, module) as running:
-        pid, target = running.pid, running.target
-        asyncio.run(_send(target, texts, _WARM_UP_PARAGRAPHS, batch, in_flight))
+        pid = running.pid
+
+        def send(total: int) -> int:
+            paragraphs = [Paragraph(text=texts[number % len(texts)], id=str(number)) for number in range(total)]
+            return asyncio.run(send_batches([running.target], paragraphs, batch=batch, in_flight=in_flight))
+
+        send(_WARM_UP_PARAGRAPHS)
         size = max(_DISTINCT_PARAGRAPHS, count // _STEPS)
         for total in range(size, count + 1, size):
             before = ProcessUsage.read(pid)
-            tokens = asyncio.run(_send(target, texts, size, batch, in_flight))
+            tokens = send(size)
             after = ProcessUsage.read(pid)
             tokenizing = _tokenizing_seconds(experiment.model, texts[:1024], batch)
             cpu_seconds = after.cpu_seconds - before.cpu_seconds
@@ -90,28 +93,6 @@ def sidecar(experiment: Experiment, count: int, batch: int, in_flight: int, prof
     if profile:
         pstats.Stats(str(profile)).sort_stats("tottime").print_stats(35)
     return _report(experiment, steps, batch)
-
-
-async def _send(target: str, texts: Sequence[str], total: int, batch: int, in_flight: int) -> int:
-    """The number of tokens of `total` paragraphs. Raises BenchError if a paragraph fails."""
-    starts = iter(range(0, total, batch))
-    tokens: list[int] = []
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = classifier_pb2_grpc.ClassifierStub(channel)
-
-        async def caller() -> None:
-            for start in starts:
-                request = classifier_pb2.ClassifyBatchRequest()
-                for number in range(start, min(start + batch, total)):
-                    request.paragraphs.add(text=texts[number % len(texts)], id=str(number))
-                reply = await stub.ClassifyBatch(request, wait_for_ready=True)
-                errors = [result.error.message for result in reply.results if result.HasField("error")]
-                if errors:
-                    raise BenchError(f"a paragraph failed: {errors[0]}")
-                tokens.append(sum(result.classification.tokens for result in reply.results))
-
-        await asyncio.gather(*(caller() for _ in range(in_flight)))
-    return sum(tokens)
 
 
 def _tokenizing_seconds(model: BenchModel, texts: Sequence[str], batch: int) -> float:

@@ -1,0 +1,70 @@
+"""ClassifyBatch calls without the client library, to measure the sidecar alone."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import click
+import grpc.aio
+from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+
+from undertone_bench.errors import BenchError
+
+CALL_SECONDS: Final = 120.0
+"""Timeout of a call."""
+
+
+def batch_call_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --batch and --in-flight, whose values are arguments of `send_batches`."""
+    for name, default, help_text in (
+        ("--in-flight", 8, "Concurrent ClassifyBatch calls."),
+        ("--batch", 32, "Paragraphs per ClassifyBatch call."),
+    ):
+        command = click.option(name, default=default, show_default=True, type=click.IntRange(1), help=help_text)(command)
+    return command
+
+
+async def send_batches(
+    targets: Sequence[str],
+    paragraphs: Sequence[classifier_pb2.Paragraph],
+    *,
+    batch: int,
+    in_flight: int,
+    call_seconds: float = CALL_SECONDS,
+) -> int:
+    """Sends paragraphs to sidecars, which get the calls in turn.
+
+    Args:
+        targets: Addresses of the sidecars.
+        paragraphs: In the order of the calls.
+        batch: Paragraphs of a call.
+        in_flight: Concurrent calls.
+        call_seconds: Timeout of a call.
+
+    Returns:
+        The tokens of all paragraphs.
+
+    Raises:
+        BenchError: A call or a paragraph fails.
+    """
+    starts, tokens = iter(range(0, len(paragraphs), batch)), 0
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(target)) for target in targets]
+        stubs = itertools.cycle([classifier_pb2_grpc.ClassifierStub(channel) for channel in channels])
+
+        async def caller() -> None:
+            nonlocal tokens
+            for start in starts:
+                request = classifier_pb2.ClassifyBatchRequest(paragraphs=paragraphs[start : start + batch])
+                try:
+                    reply = await next(stubs).ClassifyBatch(request, timeout=call_seconds)
+                except grpc.aio.AioRpcError as error:
+                    raise BenchError(f"a call failed: {error.code().name}: {error.details()}") from None
+                if errors := [result.error.message for result in reply.results if result.HasField("error")]:
+                    raise BenchError(f"a paragraph failed: {errors[0]}")
+                tokens += sum(result.classification.tokens for result in reply.results)
+
+        await asyncio.gather(*(caller() for _ in range(in_flight)))
+    return tokens
