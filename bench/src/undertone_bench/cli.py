@@ -16,6 +16,7 @@ from undertone_bench.errors import BenchError
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+_EXPECTED: Final = (BenchError, SettingsError, ServiceError)
 _INTERRUPTED: Final = 130
 _TERMINATED: Final = 143
 
@@ -60,8 +61,15 @@ class LazyGroup(click.Group):
         """Report expected errors in one line, and Ctrl-C as exit code 130."""
         try:
             return super().invoke(ctx)
-        except (BenchError, SettingsError, ServiceError) as error:
+        except _EXPECTED as error:
             raise click.ClickException(str(error)) from None
+        except ExceptionGroup as group:  # of asyncio.TaskGroup
+            found: BaseException | None = group.subgroup(_EXPECTED)
+            if found is None:
+                raise
+            while isinstance(found, BaseExceptionGroup):
+                found = found.exceptions[0]
+            raise click.ClickException(str(found)) from None
         except KeyboardInterrupt:
             click.echo("Interrupted. All processes of the measurement were stopped.", err=True)
             ctx.exit(_INTERRUPTED)

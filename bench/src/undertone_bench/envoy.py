@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final, Self
 from undertone_bench.chart import Chart
 from undertone_bench.errors import BenchError
 from undertone_bench.processes import free_ports, stop
+from undertone_bench.readiness import wait_until_ready
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -161,7 +161,7 @@ def running_envoy(chart: Chart, sidecars: Collection[int], folder: Path) -> Iter
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
-        _wait_until_healthy(process, ports.admin, set(sidecars), log)
+        wait_until_ready({"Envoy": process}, lambda: _are_healthy(ports.admin, set(sidecars)), log, seconds=_READY_SECONDS)
         yield f"{LOOPBACK}:{ports.api}"
     finally:
         stop(process)
@@ -176,11 +176,7 @@ def find_program(program: str) -> str:
     return found
 
 
-def _wait_until_healthy(process: "subprocess.Popen[bytes]", admin_port: int, sidecars: set[int], log: Path) -> None:
-    end = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError):
-            if healthy_sidecars(admin_port) == sidecars:
-                return
-        time.sleep(0.1)
-    raise BenchError(f"Envoy was not ready after {_READY_SECONDS:g} s:\n{log.read_text(errors='replace')[-2000:]}")
+def _are_healthy(admin_port: int, sidecars: set[int]) -> bool:
+    with contextlib.suppress(OSError):
+        return healthy_sidecars(admin_port) == sidecars
+    return False

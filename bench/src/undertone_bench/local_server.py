@@ -4,16 +4,13 @@ import contextlib
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from undertone_bench.envoy import LOOPBACK
-from undertone_bench.errors import BenchError
 from undertone_bench.processes import stop
-
-_POLL_SECONDS: Final = 0.01
+from undertone_bench.readiness import START_SECONDS, wait_until_ready
 
 
 def find_program(name: str, built: Path) -> Path | None:
@@ -48,25 +45,26 @@ class LocalServer:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Starts the server. Returns when it listens.
+    def start(self, *, seconds: float = START_SECONDS) -> None:
+        """Starts the server. Returns when it listens, at the latest after this time.
 
         Raises:
-            BenchError: The program ended before it listened.
+            BenchError: The program ended before it listened, or the time is over.
         """
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
-        while self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1):
-                return
-            time.sleep(_POLL_SECONDS)
-        raise BenchError(f"{self._name} ended at its start:\n{self._log.read_text(errors='replace')}")
+        wait_until_ready({self._name: self._process}, self._listens, self._log, seconds=seconds)
 
     def stop(self) -> None:
         """Stops the server. Calls fail until `start`."""
         if self._process:
             stop(self._process)
             self._process = None
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1):
+            return True
+        return False
 
     def __enter__(self) -> Self:
         self.start()

@@ -5,15 +5,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
-from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.processes import stop
+from undertone_bench.readiness import START_SECONDS, wait_until_ready
 
 
 class LoneSidecar:
@@ -62,22 +60,26 @@ class LoneSidecar:
         """Process id of the sidecar."""
         return self._processes[-1].pid
 
-    def start(self) -> None:
-        """Starts both processes, and waits until the sidecar is ready.
+    def start(self, *, seconds: float = START_SECONDS) -> None:
+        """Starts both processes, and waits until the sidecar is ready, at most for this time.
 
         Raises:
-            BenchError: The sidecar ended. The message contains its log.
+            BenchError: A process ended, or the time is over. The message has the end of the
+                sidecar's log.
         """
         self._processes.append(subprocess.Popen(self._server))
         with self._log.open("wb") as output:
             self._processes.append(subprocess.Popen(self._sidecar, stderr=output, stdout=output))
-        listening = self._wait_until_ready()
+        processes = dict(zip(("the fake model server", "the sidecar"), self._processes, strict=True))
+        wait_until_ready(processes, lambda: b'"ready"' in self._log.read_bytes(), self._log, seconds=seconds)
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        listening = next(json.loads(line) for line in lines if '"listening"' in line)
         self.target, self.http_port = f"localhost:{listening['port']}", listening["http_port"]
         self.metrics_port = listening["metrics_port"]
 
     def metric(self, name: str) -> float:
         """The value of the metric with this name and labels, as /metrics names it. 0 if absent."""
-        with urlopen(f"http://localhost:{self.metrics_port}/metrics") as reply:
+        with urlopen(f"http://localhost:{self.metrics_port}/metrics", timeout=30) as reply:
             lines = reply.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
@@ -94,15 +96,6 @@ class LoneSidecar:
             stop(process)
         self._processes.clear()
 
-    def _wait_until_ready(self) -> dict[str, Any]:
-        """The ports of the sidecar. Raises BenchError with its log if it ends."""
-        while '"ready"' not in (text := self._log.read_text(encoding="utf-8")):
-            if self._processes[-1].poll() is not None:
-                raise BenchError(f"the sidecar ended:\n{text}")
-            time.sleep(0.05)
-        listening: dict[str, Any] = next(json.loads(line) for line in text.splitlines() if '"listening"' in line)
-        return listening
-
 
 @contextlib.contextmanager
 def running_sidecar(
@@ -115,7 +108,7 @@ def running_sidecar(
     """A ready sidecar, stopped at the end of the block. See `LoneSidecar`.
 
     Raises:
-        BenchError: The sidecar ended. The message contains its log.
+        BenchError: It does not become ready. The message has the end of its log.
     """
     with tempfile.TemporaryDirectory(prefix="undertone-bench-") as folder:
         sidecar = LoneSidecar(experiment, Path(folder), module, flags=flags, server_flags=server_flags)

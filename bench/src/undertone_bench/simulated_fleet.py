@@ -15,6 +15,7 @@ from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from undertone_bench.errors import BenchError
 from undertone_bench.processes import free_ports
+from undertone_bench.readiness import first_line
 
 
 class FleetServicer(pb_grpc.ClassifierServicer):
@@ -79,10 +80,13 @@ class FleetProcess:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start it, and wait until it listens. Raises BenchError."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self._process.stdout.readline()
+        try:
+            first_line("the simulated fleet", self._process)
+        except BenchError:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """Send SIGKILL."""

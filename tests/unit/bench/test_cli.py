@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 from undertone_bench.cli import COMMANDS, main
 from undertone_bench.commands import graph
+from undertone_bench.errors import BenchError
 
 HEAVY = {"tensorflow", "pyspark", "openvino"}
 
@@ -90,6 +91,16 @@ def test_wrong_options_are_explained(arguments: list[str], message: str, monkeyp
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code in (1, 2)
     assert message in " ".join(refused.output.split())
+
+
+def test_the_error_of_a_task_is_one_line_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ExceptionGroup("two tasks", [ExceptionGroup("", [BenchError("Envoy is not installed")]), ValueError()])
+
+    monkeypatch.setattr("undertone_bench.commands.client_throughput.running_fleet", fail)
+    failed = CliRunner().invoke(main, ["client-throughput"])
+    assert failed.exit_code == 1
+    assert failed.output == "Error: Envoy is not installed\n"
 
 
 def test_ctrl_c_ends_with_130_and_without_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

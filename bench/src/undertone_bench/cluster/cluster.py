@@ -15,6 +15,7 @@ from undertone_bench.cluster.load import Load
 from undertone_bench.cluster.pods import EnvoyPod, InferencePod, UpdateLimits, pod_spec, scaled
 from undertone_bench.cluster.service import VirtualService
 from undertone_bench.envoy import LOOPBACK, EnvoyDeployment, EnvoyPorts, sidecar_statuses
+from undertone_bench.readiness import START_SECONDS, at_most
 
 REPLICAS: Final = 2
 
@@ -24,8 +25,9 @@ _SIDECAR_SETTINGS: Final = ("--chunk-overlap=8",)
 
 @dataclass(slots=True)
 class Cluster:
-    """A running cluster."""
+    """A running cluster. `folder` has the logs of its processes."""
 
+    folder: Path
     inference: Deployment[InferencePod]
     envoys: Deployment[EnvoyPod]
     dns: DnsServer
@@ -92,7 +94,7 @@ async def running_cluster(
         envoy_values: Values below loadBalancer.envoy.
 
     Raises:
-        BenchError: A program is not installed.
+        BenchError: A program is not installed, or the cluster does not start.
     """
     manifests = chart.render({**(values or {}), "loadBalancer": {"envoy": envoy_values or {}}, "test": {"enabled": False}})
     deployment, budget = manifests.one("Deployment", "-inference"), manifests.one("PodDisruptionBudget", "-inference")
@@ -131,9 +133,10 @@ async def running_cluster(
         load = Load(in_flight)
         # Percentages of a PodDisruptionBudget are rounded up.
         max_unavailable = scaled(budget["spec"]["maxUnavailable"], REPLICAS, up=True)
-        cluster = Cluster(inference, envoys, dns, load, asyncio.create_task(asyncio.sleep(0)), max_unavailable)
+        cluster = Cluster(folder, inference, envoys, dns, load, asyncio.create_task(asyncio.sleep(0)), max_unavailable)
         try:
-            await cluster.wait_used()
+            async with at_most(START_SECONDS, "the start of the cluster", folder):
+                await cluster.wait_used()
             targets = [f"{LOOPBACK}:{pod.ports.api}" for pod in envoys.ready_pods()]
             cluster.calling = asyncio.create_task(load.run(targets))
             yield cluster

@@ -21,6 +21,7 @@ from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from undertone_bench.options import progress, reporting, rounds_option
+from undertone_bench.readiness import received
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.variants import raise_on_failure
 
@@ -96,8 +97,9 @@ def _service() -> Iterator[str]:
     connection, remote = context.Pipe()
     process = context.Process(target=_serve, args=(remote,), daemon=True)
     process.start()
+    remote.close()
     try:
-        yield f"127.0.0.1:{connection.recv()}"
+        yield f"127.0.0.1:{received('the service with prepared replies', connection)}"
     finally:
         process.terminate()
         process.join()

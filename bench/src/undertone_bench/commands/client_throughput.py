@@ -15,6 +15,7 @@ from undertone_client import Client, Settings
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
+from undertone_bench.errors import BenchError
 from undertone_bench.options import FiniteRange, progress, reporting, seconds_option
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.simulated_fleet import running_fleet
@@ -118,6 +119,8 @@ def client_throughput(warm_up: float, seconds: float, permits: int, batch_items:
             watch.stop()
         result = _Result(name, watch.answers / seconds, watch.cpu_seconds / max(1, watch.answers) * 1e6)
         progress(f"{name}: {result.rate:.1f} paragraphs/s")
+        if not result.rate:
+            raise BenchError(f"{name} got no answer in {seconds:g} s: increase --seconds")
         results.append(result)
     return _report(results)
 

@@ -20,11 +20,14 @@ from undertone_bench.cluster.container import Container
 from undertone_bench.cluster.service import VirtualService
 from undertone_bench.errors import BenchError
 from undertone_bench.options import FiniteRange, finish, output_option, progress, seconds_option
+from undertone_bench.readiness import at_most
 from undertone_bench.report import Report, Table
 
 CONTAINERS: Final = ("model-server", "sidecar", "envoy")
 KINDS: Final = ("rollout", "drain", *(f"kill of {name}" for name in CONTAINERS), "rollout of Envoy")
 
+_EVENT_SECONDS: Final = 1800.0
+"""Maximum time of an event, which takes minutes."""
 _NOTICE_SECONDS: Final = 0.5
 """Time until the client's connection to a killed Envoy is closed. It sends calls meanwhile."""
 
@@ -204,7 +207,8 @@ class Recorder:
     async def record_kill(self, name: str, turn: int) -> None:
         """Kills a container of the pod with this number, and waits until it is used again."""
         cluster = self._cluster
-        await cluster.wait_used()
+        async with at_most(_EVENT_SECONDS, f"the wait before the kill of {name}", cluster.folder):
+            await cluster.wait_used()
         pods = cluster.envoys.ready_pods() if name == "envoy" else cluster.inference.ready_pods()
         container: Container = pods[turn % len(pods)].containers[name]
         async with self._recorded(f"kill of {name}", killed_envoy=name == "envoy"):
@@ -218,7 +222,8 @@ class Recorder:
     @asynccontextmanager
     async def _recorded(self, kind: str, *, killed_envoy: bool = False) -> AsyncIterator[None]:
         started, calls, failures = time.monotonic(), self._load.calls, len(self._load.failures)
-        yield
+        async with at_most(_EVENT_SECONDS, f"{kind} with a DNS cache of {self._dns_cache} s", self._cluster.folder):
+            yield
         failed = self._load.failures[failures:]
         lost = [failure for failure in failed if killed_envoy and failure.started <= started + _NOTICE_SECONDS]
         event = Event(

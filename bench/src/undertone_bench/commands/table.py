@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from undertone_bench.errors import BenchError
 from undertone_bench.options import FiniteRange, progress, reporting
 from undertone_bench.process_tree import TreeUsage
+from undertone_bench.readiness import first_line
 from undertone_bench.report import Report, Table
 
 JARS: Final = Path("build/iceberg")
@@ -146,12 +147,11 @@ def _run(name: str, table_folder: Path, arguments: Sequence[str]) -> TableRun:
 
 @contextlib.contextmanager
 def fake_service() -> Iterator[str]:
-    """A service that answers which model it serves."""
+    """The address of a service that answers which model it serves. Raises BenchError."""
     program = [sys.executable, "-m", "undertone_client.testing", "--port=0"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
         try:
-            assert process.stdout
-            yield f"127.0.0.1:{process.stdout.readline().strip()}"
+            yield f"127.0.0.1:{first_line('the fake service', process)}"
         finally:
             process.terminate()
 

@@ -31,6 +31,7 @@ from undertone_bench.options import (
 )
 from undertone_bench.pods import ClassifyClient, Pod, running_pod
 from undertone_bench.processes import CpuMeter, free_ports, stop
+from undertone_bench.readiness import received, wait_until_ready
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.variants import raise_on_failure
 from undertone_bench.workload import Paragraph
@@ -38,6 +39,7 @@ from undertone_bench.workload import Paragraph
 ON: Final = "on"
 OFF: Final = "off"
 
+_RECEIVER: Final = "the receiver of telemetry"
 _CONCURRENCY: Final = 32
 """Single calls in flight."""
 
@@ -109,14 +111,15 @@ def _pod_with_telemetry(model: BenchModel, folder: str) -> Iterator[tuple[_Targe
     connection, remote = context.Pipe()
     receiver = context.Process(target=_receive, args=(folder, remote))
     receiver.start()
+    remote.close()
     try:
-        agent, collector = connection.recv()
+        agent, collector = received(_RECEIVER, connection)
         flags = (f"--dogstatsd={agent}", f"--otlp-endpoint={collector}", "--trace-sample=0.01", "--log-format=json")
         with running_pod(model, flags) as pod:
             connection.send(pod.metrics_url)
             yield _Target(pod.target, {"sidecar": pod.pids["sidecar"], "receiver": receiver.pid or 0}), pod
             connection.send(None)
-            progress(f"received: {connection.recv()}")
+            progress(f"received: {received(_RECEIVER, connection)}")
     finally:
         receiver.terminate()
         receiver.join()
@@ -131,10 +134,7 @@ def _sidecar_without_telemetry(pod: Pod, model: BenchModel, log: Path) -> Iterat
     with log.open("wb") as output:
         process = subprocess.Popen([program, *flags], stdout=output, stderr=output)
     try:
-        while b" ready " not in log.read_bytes():
-            if process.poll() is not None:
-                raise BenchError(f"the sidecar ended:\n{log.read_text()}")
-            time.sleep(0.1)
+        wait_until_ready({"the sidecar without telemetry": process}, lambda: b" ready " in log.read_bytes(), log)
         yield _Target(f"localhost:{port}", {"sidecar": process.pid})
     finally:
         stop(process)
