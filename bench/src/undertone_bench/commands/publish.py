@@ -52,6 +52,8 @@ def publish(results: Path, page: Path, check: bool) -> None:
     Reports without markers in the page are ignored. The summaries of page.md are in the folder
     page/.
     """
+    if not check and not results.is_dir():
+        raise click.UsageError(f"--results {results} is not a folder: measure first, or name another folder")
     folder = page.with_suffix("")
     before = page.read_text(encoding="utf-8")
     if not check:

@@ -184,7 +184,8 @@ def tune(
     found = [measured(setup) for setup in setups] if grid else search(setups, measured, count)
     best = max(known.values(), key=lambda trial: trial.rate_per_cpu)
     if not best.rate:
-        raise BenchError("no pod met the objective: see the messages above, or use a larger --p99")
+        remedy = "or use a larger --p99" if objective == "server" else "or more --seconds"
+        raise BenchError(f"no pod met the objective ({goal}): see the messages above, {remedy}")
     report = _report(subject, goal, found[0], list(known.values()), best, len(setups), _needed(setups, known) if grid else None)
     if write:
         write.write_text(chart_values(report, goal, best, len(known), len(setups)), encoding="utf-8")

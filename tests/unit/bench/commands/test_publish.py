@@ -56,6 +56,14 @@ def test_publish_writes_summary_plot_and_page_and_check_finds_edits(tmp_path: Pa
     assert "undertone-bench publish" in checked.output
 
 
+def test_a_folder_without_reports_is_wrong_usage(tmp_path: Path) -> None:
+    page, results = tmp_path / "performance.md", tmp_path / "results"
+    page.write_text(MARKERS)
+    refused = CliRunner().invoke(main, ["publish", "--results", str(results), "--page", str(page)])
+    assert refused.exit_code == 2
+    assert f"--results {results} is not a folder: measure first, or name another folder" in " ".join(refused.output.split())
+
+
 @pytest.mark.parametrize("name", ["performance.md", "fleet-model.md", "tuning-matrix.md"])
 def test_the_committed_pages_match_their_summaries(name: str) -> None:
     page = Path(__file__).parents[4] / "docs/reference" / name

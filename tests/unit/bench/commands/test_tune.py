@@ -61,6 +61,22 @@ def test_only_requested_setups_are_chosen_and_reported(measured: list[PodSetup],
     assert len(Report.read(tmp_path / "tune-emotions-offline.json").samples) == len(measured) == 5
 
 
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ("offline", "no pod met the objective (offline): see the messages above, or more --seconds"),
+        ("server", "no pod met the objective (server, p99 at most 0.3 s): see the messages above, or use a larger --p99"),
+    ],
+)
+def test_setups_that_all_fail_are_an_error_with_a_remedy(
+    objective: str, message: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "measure", lambda _experiment, setup, *_options: Trial(setup, 0.0))
+    failed = CliRunner().invoke(main, [*arguments, "--grid", "--batch-tokens=512", f"--objective={objective}"])
+    assert failed.exit_code == 1
+    assert message in failed.output
+
+
 def test_an_interrupted_run_continues(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[int] = []
 
