@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from undertone_client.errors import SettingsError
+from undertone_client.settings import validate_target
 
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
@@ -32,6 +34,21 @@ POSITIVE: Final = FiniteRange(min=0, min_open=True)
 """Type of options that must not be 0."""
 
 Command = Callable[..., Any]
+
+
+class Target(click.ParamType[str]):
+    """The address of a service, as the client library accepts it."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return validate_target(value)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+target_option = click.option("--target", type=Target(), help="Address of a running service. Default: start a pod.")
 
 output_option = click.option(
     "--output",

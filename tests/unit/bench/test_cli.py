@@ -82,6 +82,8 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_commands() -> None:
         (["memory", "--precision=FP32"], "'FP32' is not one of 'fp32', 'bf16'"),
         (["client-overhead", "--paragraphs=100", "--items=32"], "--paragraphs 100 is not a multiple of --items 32: use 96"),
         (["client-overhead", "--paragraphs=5"], "--paragraphs 5 is not a multiple of --items 32: use 32"),
+        (["load", "--target=nonsense", "--rate=1"], "Invalid value for '--target': target 'nonsense' has no port"),
+        (["goodput", "--target=http://here:1"], "Invalid value for '--target': target 'http://here:1' has a URL scheme"),
         (["spark", "--target", "no port", "--variants", "asyncio"], "target 'no port' is invalid: give host:port"),
     ],
 )

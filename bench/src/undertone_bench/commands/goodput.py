@@ -13,7 +13,7 @@ from undertone_telemetry.options import refuse_unused
 from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
-from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option
+from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option, target_option
 from undertone_bench.pods import running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 
@@ -92,7 +92,7 @@ Examples:
     help="Steps of the search for the server rate. 0 skips it.",
 )
 @seconds_option("--server-seconds", 15.0, "Duration of each step of this search.")
-@click.option("--target", metavar="HOST:PORT", help="Address of a running service. Default: start a pod.")
+@target_option
 @reporting
 def goodput(
     experiment: Experiment,

@@ -10,9 +10,10 @@ import click
 from undertone_cli.quantiles import quantile
 from undertone_telemetry.options import refuse_unused
 
+from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, arrivals_to_measure, closed_loop, open_loop
-from undertone_bench.options import POSITIVE, experiment_options, reporting, seconds_option
+from undertone_bench.options import POSITIVE, experiment_options, reporting, seconds_option, target_option
 from undertone_bench.pods import ClassifyClient, running_pod
 from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table
 from undertone_bench.workload import Paragraph
@@ -41,7 +42,7 @@ Examples:
     type=click.IntRange(1),
     help="Number of calls of a closed loop.",
 )
-@click.option("--target", metavar="HOST:PORT", help="Address of a running service. Default: start a pod.")
+@target_option
 @click.option("--lane", default="online", show_default=True, type=click.Choice(["online", "batch"]), help="Lane of the calls.")
 @reporting
 def load(
@@ -79,6 +80,8 @@ def load(
         address = target or stack.enter_context(running_pod(experiment.model, experiment.sidecar_flags)).target
         runner = stack.enter_context(asyncio.Runner())
         rounds = [runner.run(run_round(address, number)) for number in range(experiment.rounds)]
+    if not any(result.ok for _, results in rounds for result in results):
+        raise BenchError(f"no call to {address} was answered: check the service, or name another --target")
     return _report(experiment, rounds)
 
 

@@ -22,6 +22,7 @@ from undertone_bench.commands.client_throughput import BATCH_ITEMS, FLEET_FLAGS,
 from undertone_bench.models import BenchModel
 from undertone_bench.options import (
     FiniteRange,
+    Target,
     demo_texts_option,
     model_option,
     progress,
@@ -75,7 +76,7 @@ Examples:
 )
 @click.option("--fleet", is_flag=True, help="Use the simulated fleet of `client-throughput` and its paragraphs.")
 @model_option
-@click.option("--target", metavar="HOST:PORT", help="Use a running service instead of a pod of --model.")
+@click.option("--target", type=Target(), help="Use a running service instead of a pod of --model.")
 @demo_texts_option
 @repeat_option(1)
 @click.option(
