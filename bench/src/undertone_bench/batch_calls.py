@@ -3,27 +3,23 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-import click
 import grpc.aio
 from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
 
 from undertone_bench.errors import BenchError
+from undertone_bench.options import Command, count_option
 
 CALL_SECONDS: Final = 120.0
 """Timeout of a call."""
 
 
-def batch_call_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def batch_call_options(command: Command) -> Command:
     """Add --batch and --in-flight, whose values are arguments of `send_batches`."""
-    for name, default, help_text in (
-        ("--in-flight", 8, "Concurrent ClassifyBatch calls."),
-        ("--batch", 32, "Paragraphs per ClassifyBatch call."),
-    ):
-        command = click.option(name, default=default, show_default=True, type=click.IntRange(1), help=help_text)(command)
-    return command
+    command = count_option("--in-flight", default=8, help_text="Concurrent ClassifyBatch calls.")(command)
+    return count_option("--batch", default=32, help_text="Paragraphs per ClassifyBatch call.")(command)
 
 
 async def send_batches(

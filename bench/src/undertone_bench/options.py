@@ -74,13 +74,7 @@ texts_option = click.option(
 
 
 def repeat_option(default: int) -> Callable[[Command], Command]:
-    return click.option(
-        "--repeat",
-        default=default,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Number of times that a run scores the texts.",
-    )
+    return count_option("--repeat", default=default, help_text="Number of times that a run scores the texts.")
 
 
 def seconds_option(
@@ -101,10 +95,13 @@ def read_texts(paths: Sequence[Path], repeat: int) -> list[str]:
     return split_paragraphs(found) * repeat
 
 
+def count_option(*names: str, default: int, help_text: str, least: int = 1) -> Callable[[Command], Command]:
+    """An option for a number of things, which is at least `least`."""
+    return click.option(*names, default=default, show_default=True, type=click.IntRange(least), help=help_text)
+
+
 def rounds_option(default: int) -> Callable[[Command], Command]:
-    return click.option(
-        "--rounds", default=default, show_default=True, type=click.IntRange(1), help="Number of measured rounds."
-    )
+    return count_option("--rounds", default=default, help_text="Number of measured rounds.")
 
 
 def model_option(command: Command) -> Command:

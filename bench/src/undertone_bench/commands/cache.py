@@ -18,7 +18,7 @@ from undertone_sidecar.answer_cache import MIN_BYTES
 from undertone_bench.batch_calls import batch_call_options, send_batches
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
-from undertone_bench.options import FiniteRange, experiment_options, progress, reporting
+from undertone_bench.options import FiniteRange, count_option, experiment_options, progress, reporting
 from undertone_bench.processes import ProcessUsage
 from undertone_bench.redis_server import RedisServer, find_redis
 from undertone_bench.report import Figure, MedianRange, Report, Table
@@ -58,7 +58,7 @@ Examples:
   undertone-bench cache --pods 1 --paragraphs 4096 --token-seconds 0"""
 )
 @experiment_options(rounds=5)
-@click.option("--paragraphs", "count", default=1024, show_default=True, type=click.IntRange(64), help="Paragraphs in a round.")
+@count_option("--paragraphs", "count", default=1024, help_text="Paragraphs in a round.", least=64)
 @click.option(
     "--token-seconds",
     default=5e-5,
@@ -66,13 +66,7 @@ Examples:
     type=FiniteRange(0),
     help="Seconds of the fake model server for each padded token.",
 )
-@click.option(
-    "--cache-bytes",
-    default=100_000_000,
-    show_default=True,
-    type=click.IntRange(MIN_BYTES),
-    help="Memory of each sidecar's cache.",
-)
+@count_option("--cache-bytes", default=100_000_000, help_text="Memory of each sidecar's cache.", least=MIN_BYTES)
 @click.option("--pods", default=2, show_default=True, type=click.IntRange(1, 8), help="Sidecars that get the calls in turn.")
 @batch_call_options
 @reporting

@@ -20,7 +20,7 @@ from undertone_client.testing import EMOTIONS
 from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
-from undertone_bench.options import progress, reporting, rounds_option
+from undertone_bench.options import count_option, progress, reporting, rounds_option
 from undertone_bench.readiness import received
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.variants import raise_on_failure
@@ -48,15 +48,9 @@ Examples:
   undertone-bench client-overhead
   undertone-bench client-overhead --items 1 --paragraphs 4000""",
 )
-@click.option(
-    "--paragraphs",
-    default=32_000,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Paragraphs per round, a multiple of --items.",
-)
-@click.option("--items", default=32, show_default=True, type=click.IntRange(1), help="Paragraphs per call.")
-@click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1), help="Calls in flight with the fixed limit.")
+@count_option("--paragraphs", default=32_000, help_text="Paragraphs per round, a multiple of --items.")
+@count_option("--items", default=32, help_text="Paragraphs per call.")
+@count_option("--in-flight", default=8, help_text="Calls in flight with the fixed limit.")
 @click.option("--profile", is_flag=True, help="Also profile one round of the client and print its top functions.")
 @rounds_option(5)
 @reporting

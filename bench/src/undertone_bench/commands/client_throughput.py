@@ -16,7 +16,7 @@ from undertone_protos.v1 import classifier_pb2 as pb
 from undertone_protos.v1 import classifier_pb2_grpc as pb_grpc
 
 from undertone_bench.errors import BenchError
-from undertone_bench.options import FiniteRange, progress, reporting, seconds_option
+from undertone_bench.options import FiniteRange, count_option, progress, reporting, seconds_option
 from undertone_bench.report import Figure, MedianRange, Report, Table
 from undertone_bench.simulated_fleet import running_fleet
 from undertone_bench.variants import raise_on_failure
@@ -90,16 +90,8 @@ Examples:
 )
 @seconds_option("--warm-up", 30.0, "Time before answers count.", FiniteRange(0))
 @seconds_option("--seconds", 20.0, "Time during which answers count.")
-@click.option(
-    "--semaphore", "permits", default=50, show_default=True, type=click.IntRange(1), help="Permits of the variant semaphore."
-)
-@click.option(
-    "--batch-items",
-    default=BATCH_ITEMS,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Paragraphs per call of the variant undertone.",
-)
+@count_option("--semaphore", "permits", default=50, help_text="Permits of the variant semaphore.")
+@count_option("--batch-items", default=BATCH_ITEMS, help_text="Paragraphs per call of the variant undertone.")
 @reporting
 def client_throughput(warm_up: float, seconds: float, permits: int, batch_items: int) -> Report:
     """Compare three ways to call a simulated fleet, which answers 300 paragraphs per second.

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from undertone_bench.experiment import Experiment
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.options import count_option, experiment_options, progress, reporting
 from undertone_bench.pods import ALL_CORES, running_pod
 from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table
 from undertone_bench.variants import DirectCalls, Undertone, Variant
@@ -58,13 +58,7 @@ Examples:
   undertone-bench cost --rounds 1 --tokens 2048"""
 )
 @experiment_options(rounds=3)
-@click.option(
-    "--tokens",
-    default=16384,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Approximate number of tokens of each workload.",
-)
+@count_option("--tokens", default=16384, help_text="Approximate number of tokens of each workload.")
 @reporting
 def cost(experiment: Experiment, tokens: int) -> Report:
     """Compare time per paragraph of separate and of mixed lengths.

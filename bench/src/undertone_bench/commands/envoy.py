@@ -16,6 +16,7 @@ from undertone_bench.chart import CHART, Chart, find_helm
 from undertone_bench.envoy import LOOPBACK, running_envoy
 from undertone_bench.models import BenchModel
 from undertone_bench.options import (
+    count_option,
     demo_texts_option,
     model_option,
     progress,
@@ -54,7 +55,7 @@ Examples:
 @demo_texts_option
 @repeat_option(4)
 @rounds_option(6)
-@click.option("--calls", default=200, show_default=True, type=click.IntRange(1), help="Single calls per round, for latency.")
+@count_option("--calls", default=200, help_text="Single calls per round, for latency.")
 @reporting
 def envoy(model: str, texts: Sequence[Path], repeat: int, rounds: int, calls: int) -> Report:
     """Compare throughput and latency of one sidecar, directly and through the chart's Envoy.

@@ -18,7 +18,7 @@ from undertone_bench.errors import BenchError
 from undertone_bench.family_graphs import GraphFacts
 from undertone_bench.machine import Environment
 from undertone_bench.models import FAMILY_MODELS, PRECISIONS
-from undertone_bench.options import reporting, rounds_option
+from undertone_bench.options import count_option, reporting, rounds_option
 from undertone_bench.report import MedianRange, Report, Table
 
 BASELINE: Final = FAMILY_MODELS[0]
@@ -55,7 +55,7 @@ Examples:
     help="Precision of the graphs. auto: bf16 if this CPU has it, else fp32.",
 )
 @rounds_option(3)
-@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Timed runs per round, model and shape.")
+@count_option("--runs", default=3, help_text="Timed runs per round, model and shape.")
 @reporting
 def families(
     models: Sequence[str],

@@ -24,7 +24,7 @@ from undertone_bench.experiment import Experiment
 from undertone_bench.fleet_load import JOB, READERS, FleetLoad, FleetResult, Sample, run_load
 from undertone_bench.fleet_of_pods import PodFleet, planted_fleet, served_fleet
 from undertone_bench.fleet_prediction import predict
-from undertone_bench.options import experiment_options, progress, reporting, seconds_option
+from undertone_bench.options import count_option, experiment_options, progress, reporting, seconds_option
 from undertone_bench.other_programs import OtherPrograms
 from undertone_bench.processes import first_cpus
 from undertone_bench.report import NO_CONDITIONS, Figure, Goal, MedianRange, Report, Table
@@ -103,8 +103,8 @@ Examples:
 @seconds_option("--seconds", 40.0, "Duration of each measurement, after five seconds of load.")
 @seconds_option("--call-seconds", 0.03, "Fixed duration of a call to the fake model server.")
 @seconds_option("--token-seconds", 0.001, "Additional duration for each token of it.")
-@click.option("--calls", default=2, show_default=True, type=click.IntRange(1), help="Calls at once of a fake model server.")
-@click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
+@count_option("--calls", default=2, help_text="Calls at once of a fake model server.")
+@count_option("--batch-tokens", default=2048, help_text="Maximum tokens of a batch.", least=16)
 @click.option(
     "--append", is_flag=True, help="Add the measurements to those of the report in --output, if its options are the same."
 )

@@ -13,7 +13,15 @@ from undertone_telemetry.options import refuse_unused
 from undertone_bench.deadline_load import NEVER, DeadlineLoad, Measurement, server_rate
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
-from undertone_bench.options import POSITIVE, experiment_options, progress, reporting, seconds_option, target_option
+from undertone_bench.options import (
+    POSITIVE,
+    count_option,
+    experiment_options,
+    progress,
+    reporting,
+    seconds_option,
+    target_option,
+)
 from undertone_bench.pods import running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 
@@ -76,21 +84,9 @@ Examples:
 )
 @seconds_option("--seconds", 6.0, "Duration of each measurement, after two seconds of load.")
 @click.option("--tokens", type=click.IntRange(3), help="Length of all paragraphs in tokens. Default: lengths as in --texts.")
-@click.option(
-    "--callers",
-    default=16,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Number of callers that retry 10 ms after a failed call.",
-)
+@count_option("--callers", default=16, help_text="Number of callers that retry 10 ms after a failed call.")
 @seconds_option("--bound", 1.0, "Maximum p99 latency for the server rate.")
-@click.option(
-    "--bisections",
-    default=4,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Steps of the search for the server rate. 0 skips it.",
-)
+@count_option("--bisections", default=4, help_text="Steps of the search for the server rate. 0 skips it.", least=0)
 @seconds_option("--server-seconds", 15.0, "Duration of each step of this search.")
 @target_option
 @reporting

@@ -20,7 +20,7 @@ from undertone_bench.errors import BenchError
 from undertone_bench.inference_worker import InferenceWorker, has_openvino
 from undertone_bench.machine import Environment
 from undertone_bench.models import RANDOM_MODELS, Batch
-from undertone_bench.options import progress, reporting, rounds_option
+from undertone_bench.options import count_option, progress, reporting, rounds_option
 from undertone_bench.report import MedianRange, Report, Table
 
 FROZEN_WEIGHTS: Final = {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}
@@ -98,7 +98,7 @@ Examples:
     help="Shape of a batch; repeatable.",
 )
 @rounds_option(3)
-@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Timed runs per round, variant and shape.")
+@count_option("--runs", default=3, help_text="Timed runs per round, variant and shape.")
 @reporting
 def compare(model: str, shapes: Sequence[Shape], rounds: int, runs: int) -> Report:
     """Compare the exported graph with a conventional one, with int8 and with OpenVINO.

@@ -7,7 +7,7 @@ import click
 
 from undertone_bench.inference_worker import InferenceWorker
 from undertone_bench.models import Batch, BenchModel
-from undertone_bench.options import model_option, progress, reporting, rounds_option
+from undertone_bench.options import count_option, model_option, progress, reporting, rounds_option
 from undertone_bench.report import MedianRange, Report, Table
 
 SHAPES: Final = ((1, 16), (1, 96), (1, 512), (4, 128), (16, 128), (32, 64))
@@ -26,9 +26,7 @@ Examples:
 )
 @model_option
 @rounds_option(5)
-@click.option(
-    "--tokens", default=8192, show_default=True, type=click.IntRange(1), help="Approximate tokens per shape and round."
-)
+@count_option("--tokens", default=8192, help_text="Approximate tokens per shape and round.")
 @reporting
 def concurrency(model: str, rounds: int, tokens: int) -> Report:
     """Compare one call at a time on all cores with one call per core, by milliseconds per token.

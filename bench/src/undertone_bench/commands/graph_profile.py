@@ -15,7 +15,7 @@ from undertone_dev_server.settings import recommended_environment
 
 from undertone_bench.commands.graph_compare import Shape, ShapeType
 from undertone_bench.models import BenchModel
-from undertone_bench.options import model_option
+from undertone_bench.options import count_option, model_option
 
 KERNEL_RUNS: Final = 3
 """Runs in the process whose kernels are logged. The last one is reported."""
@@ -33,9 +33,9 @@ Examples:
 )
 @model_option
 @click.option("--shape", type=ShapeType(), default="8x128", show_default=True, help="Rows and tokens of the batch.")
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1), help="Threads of an operation.")
-@click.option("--runs", default=10, show_default=True, type=click.IntRange(1), help="Timed runs.")
-@click.option("--lines", default=15, show_default=True, type=click.IntRange(1), help="Lines of each table.")
+@count_option("--threads", default=2, help_text="Threads of an operation.")
+@count_option("--runs", default=10, help_text="Timed runs.")
+@count_option("--lines", default=15, help_text="Lines of each table.")
 @click.option("--kernels", is_flag=True, hidden=True, help="Only run the graph, for the log of oneDNN.")
 def profile(model: str, shape: Shape, threads: int, runs: int, lines: int, kernels: bool) -> None:
     """Show the time of TensorFlow's operations and of oneDNN's kernels in a run of the graph.

@@ -18,7 +18,7 @@ from undertone_bench.batch_calls import CALL_SECONDS, send_batches
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.options import count_option, experiment_options, progress, reporting
 from undertone_bench.processes import ProcessUsage
 from undertone_bench.report import Figure, Goal, MedianRange, Report, Table
 
@@ -59,9 +59,7 @@ Examples:
   undertone-bench http --rounds 9 --paragraphs 4096""",
 )
 @experiment_options(rounds=5)
-@click.option(
-    "--paragraphs", "count", default=2048, show_default=True, type=click.IntRange(256), help="Paragraphs of each round."
-)
+@count_option("--paragraphs", "count", default=2048, help_text="Paragraphs of each round.", least=256)
 @reporting
 def http_command(experiment: Experiment, count: int) -> Report:
     """Compare the sidecar's CPU time for calls over HTTP and over gRPC.

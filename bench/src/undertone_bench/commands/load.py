@@ -13,7 +13,7 @@ from undertone_telemetry.options import refuse_unused
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.load_generator import CallResult, arrivals_to_measure, closed_loop, open_loop
-from undertone_bench.options import POSITIVE, experiment_options, reporting, seconds_option, target_option
+from undertone_bench.options import POSITIVE, count_option, experiment_options, reporting, seconds_option, target_option
 from undertone_bench.pods import ClassifyClient, running_pod
 from undertone_bench.report import Figure, MedianRange, Plot, Report, Series, Table
 from undertone_bench.workload import Paragraph
@@ -34,14 +34,7 @@ Examples:
 @click.option("--rate", type=POSITIVE, help="Open loop: Poisson arrivals per second.")
 @click.option("--concurrency", type=click.IntRange(1), help="Closed loop: calls in flight.")
 @seconds_option("--seconds", 20.0, "Duration of an open loop.")
-@click.option(
-    "--paragraphs",
-    "count",
-    default=1024,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Number of calls of a closed loop.",
-)
+@count_option("--paragraphs", "count", default=1024, help_text="Number of calls of a closed loop.")
 @target_option
 @click.option("--lane", default="online", show_default=True, type=click.Choice(["online", "batch"]), help="Lane of the calls.")
 @reporting

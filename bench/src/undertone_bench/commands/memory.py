@@ -9,7 +9,7 @@ from undertone_sidecar.memory import SERVER_BYTES, estimate_memory
 from undertone_bench.errors import BenchError
 from undertone_bench.inference_worker import InferenceWorker
 from undertone_bench.models import Batch, BenchModel
-from undertone_bench.options import model_option, precision_option, progress, reporting
+from undertone_bench.options import count_option, model_option, precision_option, progress, reporting
 from undertone_bench.report import Report, Table
 
 LENGTHS: Final = (16, 128, 512, 1024, 2048, 4096, 8192)
@@ -26,7 +26,7 @@ Examples:
 )
 @model_option
 @precision_option
-@click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
+@count_option("--batch-tokens", default=2048, help_text="Maximum tokens of a batch.", least=16)
 @reporting
 def memory(model: str, precision: str | None, batch_tokens: int) -> Report:
     """Compare the memory of the model server with the estimate of the sidecar.

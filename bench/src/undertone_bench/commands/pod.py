@@ -18,6 +18,7 @@ from undertone_bench.experiment import Experiment
 from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
 from undertone_bench.options import (
+    count_option,
     create_folder,
     model_option,
     precisions_option,
@@ -59,7 +60,7 @@ Examples:
     help="CPUs of the pod, on which it is pinned; repeatable. Default: all.",
 )
 @texts_option
-@click.option("--batch-tokens", default=2048, show_default=True, type=click.IntRange(16), help="Maximum tokens of a batch.")
+@count_option("--batch-tokens", default=2048, help_text="Maximum tokens of a batch.", least=16)
 @seconds_option("--seconds", 30.0, "Duration of the calls and of the batch job, for each pod.")
 @click.option(
     "--calibrations",

@@ -19,7 +19,7 @@ from undertone_bench.cluster.cluster import Cluster, running_cluster
 from undertone_bench.cluster.container import Container
 from undertone_bench.cluster.service import VirtualService
 from undertone_bench.errors import BenchError
-from undertone_bench.options import FiniteRange, finish, output_option, progress, seconds_option
+from undertone_bench.options import FiniteRange, count_option, finish, output_option, progress, seconds_option
 from undertone_bench.readiness import at_most
 from undertone_bench.report import Report, Table
 
@@ -57,10 +57,10 @@ Examples:
   undertone-bench rollouts --rollouts 1 --drains 0 --kills 0 --dns-cache 5
   undertone-bench rollouts --chart ../old/deploy/helm/undertone the chart of another version"""
 )
-@click.option("--rollouts", "rollout_count", default=5, show_default=True, type=click.IntRange(0), help="Number of rollouts.")
-@click.option("--drains", default=3, show_default=True, type=click.IntRange(0), help="Number of drains of both nodes.")
-@click.option("--envoy-rollouts", default=2, show_default=True, type=click.IntRange(0), help="Number of rollouts of Envoy.")
-@click.option("--kills", default=10, show_default=True, type=click.IntRange(0), help="Number of kills of each container.")
+@count_option("--rollouts", "rollout_count", default=5, help_text="Number of rollouts.", least=0)
+@count_option("--drains", default=3, help_text="Number of drains of both nodes.", least=0)
+@count_option("--envoy-rollouts", default=2, help_text="Number of rollouts of Envoy.", least=0)
+@count_option("--kills", default=10, help_text="Number of kills of each container.", least=0)
 @click.option(
     "--kill",
     "kinds",
@@ -90,7 +90,7 @@ Examples:
     metavar="N",
     help="Number of calls in flight; repeatable.",
 )
-@click.option("--parallel", default=8, show_default=True, type=click.IntRange(1), help="Number of clusters at the same time.")
+@count_option("--parallel", default=8, help_text="Number of clusters at the same time.")
 @seconds_option("--predict-seconds", 0.5, "Duration of a Predict call of the fake model server.", FiniteRange(0))
 @seconds_option("--load-seconds", 5.0, "Time that the fake model server needs to start.", FiniteRange(0))
 @click.option(

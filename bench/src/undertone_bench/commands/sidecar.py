@@ -19,7 +19,7 @@ from undertone_bench.batch_calls import batch_call_options, send_batches
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import running_sidecar
 from undertone_bench.models import BenchModel
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.options import count_option, experiment_options, progress, reporting
 from undertone_bench.processes import ProcessUsage
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 
@@ -57,9 +57,7 @@ Examples:
   undertone-bench sidecar --profile build/sidecar.prof"""
 )
 @experiment_options(rounds=None)
-@click.option(
-    "--paragraphs", "count", default=40960, show_default=True, type=click.IntRange(4096), help="Number of paragraphs."
-)
+@count_option("--paragraphs", "count", default=40960, help_text="Number of paragraphs.", least=4096)
 @batch_call_options
 @click.option(
     "--profile", type=click.Path(path_type=Path), help="File for a profile of the event loop. Profiling costs CPU time."

@@ -10,7 +10,7 @@ from undertone_planner.fleet.fleet import FleetSettings
 from undertone_planner.fleet.pod import PodSettings, ServiceTime
 
 from undertone_bench.cli import SETTINGS
-from undertone_bench.options import FiniteRange, progress, reporting, seconds_option
+from undertone_bench.options import FiniteRange, count_option, progress, reporting, seconds_option
 from undertone_bench.report import Report, Table
 
 QUICK_PODS: Final = 5
@@ -40,10 +40,8 @@ Examples:
 @click.option("--pods", type=click.IntRange(1), default=4, show_default=True, help="Number of pods.")
 @seconds_option("--call-seconds", 0.002, "Service time of a call.", FiniteRange(0))
 @seconds_option("--token-seconds", 0.0, "Additional service time per token.", FiniteRange(0))
-@click.option("--queue", default=64, show_default=True, type=click.IntRange(1), help="Length of a pod's queue in calls.")
-@click.option(
-    "--choices", default=2, show_default=True, type=click.IntRange(1), help="Pods that the load balancer samples per call."
-)
+@count_option("--queue", default=64, help_text="Length of a pod's queue in calls.")
+@count_option("--choices", default=2, help_text="Pods that the load balancer samples per call.")
 @_fault_options
 def serve(
     port: int, seed: int, pods: int, call_seconds: float, token_seconds: float, queue: int, choices: int, **rates: float

@@ -23,6 +23,7 @@ from undertone_bench.models import BenchModel
 from undertone_bench.options import (
     FiniteRange,
     Target,
+    count_option,
     demo_texts_option,
     model_option,
     progress,
@@ -79,9 +80,7 @@ Examples:
 @click.option("--target", type=Target(), help="Use a running service instead of a pod of --model.")
 @demo_texts_option
 @repeat_option(1)
-@click.option(
-    "--paragraphs", default=6000, show_default=True, type=click.IntRange(1), help="Number of paragraphs with --fleet."
-)
+@count_option("--paragraphs", default=6000, help_text="Number of paragraphs with --fleet.")
 @click.option(
     "--variants", "names", default="row,semaphore,undertone,asyncio", show_default=True, help="Variants, separated by commas."
 )
@@ -92,13 +91,11 @@ Examples:
     type=FiniteRange(0, 1, min_open=True),
     help="Share of the paragraphs for the slow variant row.",
 )
-@click.option(
-    "--semaphore", "permits", default=50, show_default=True, type=click.IntRange(1), help="Permits of the variant semaphore."
-)
+@count_option("--semaphore", "permits", default=50, help_text="Permits of the variant semaphore.")
 @click.option(
     "--batch-items", type=click.IntRange(1), help="Paragraphs per call of the client. Default: the client's; 4 with --fleet."
 )
-@click.option("--cores", default=1, show_default=True, type=click.IntRange(1), help="Cores of Spark's executors.")
+@count_option("--cores", default=1, help_text="Cores of Spark's executors.")
 @reporting
 def spark(
     fleet: bool,

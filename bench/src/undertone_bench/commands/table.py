@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from undertone_bench.errors import BenchError
-from undertone_bench.options import FiniteRange, progress, reporting
+from undertone_bench.options import FiniteRange, count_option, progress, reporting
 from undertone_bench.process_tree import TreeUsage
 from undertone_bench.readiness import first_line
 from undertone_bench.report import Report, Table
@@ -63,7 +63,7 @@ Examples:
   undertone-bench table
   undertone-bench table --rows 100000 --changed-share 0.05"""
 )
-@click.option("--rows", default=1_000_000, show_default=True, type=click.IntRange(1000), help="Number of paragraphs.")
+@count_option("--rows", default=1_000_000, help_text="Number of paragraphs.", least=1000)
 @click.option(
     "--changed-share",
     default=0.01,

@@ -21,7 +21,7 @@ from undertone_bench.experiment import Experiment
 from undertone_bench.inference_worker import InferenceWorker, has_openvino
 from undertone_bench.machine import Environment
 from undertone_bench.models import BenchModel
-from undertone_bench.options import experiment_options, progress, reporting
+from undertone_bench.options import count_option, experiment_options, progress, reporting
 from undertone_bench.pods import ALL_CORES, running_pod
 from undertone_bench.report import Figure, Goal, MedianRange, Plot, Report, Series, Table
 from undertone_bench.variants import DirectCalls, InProcess, Run, Undertone, Variant
@@ -63,17 +63,14 @@ Examples:
 )
 @experiment_options(rounds=5)
 @click.option("--variants", "names", default=",".join(VARIANTS), show_default=True, help="Variants, separated by commas.")
-@click.option(
+@count_option(
     "--paragraphs",
     "count",
     default=1024,
-    show_default=True,
-    type=click.IntRange(32),
-    help="Paragraphs of undertone, ideal and openvino. The slower variants get fewer.",
+    help_text="Paragraphs of undertone, ideal and openvino. The slower variants get fewer.",
+    least=32,
 )
-@click.option(
-    "--budget", default=2048, show_default=True, type=click.IntRange(16), help="Maximum padded tokens of an optimal batch."
-)
+@count_option("--budget", default=2048, help_text="Maximum padded tokens of an optimal batch.", least=16)
 @click.option("--append", is_flag=True, help="Add the rounds to those of the report in --output, if its options are the same.")
 @click.option("--baseline", help="Model of the variant paper, such as a model in fp32. Default: --model.")
 @reporting
