@@ -1,6 +1,7 @@
 """The simulated fleet as a server, and the paper's figures on it."""
 
 import asyncio
+import math
 from typing import Any, Final
 
 import click
@@ -52,7 +53,7 @@ def serve(
     """
     from undertone_bench import simulated_fleet
 
-    if (total := sum(rates.values())) > 1:
+    if (total := math.fsum(rates.values())) > 1:
         raise click.UsageError(f"the fault options add up to {total:g}: use shares of the calls that add up to at most 1")
     pod = PodSettings(service_time=ServiceTime(call_seconds, token_seconds), queue=queue)
     settings = FleetSettings(pods=pods, pod=pod, network_seconds=0.0, balancer=BalancerSettings(choices=choices))
