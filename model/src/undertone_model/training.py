@@ -5,6 +5,7 @@ head. These are small enough for the repository; the base comes from its package
 GoEmotions and the story paragraphs. It repeats the stories, because they are few.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,21 +101,32 @@ def predictor(
 ) -> Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]:
     """A function from the token ids of rows to their logits [rows, labels]."""
     tensors = {name: tf.constant(array) for name, array in weights.items()}
-
-    @tf.function(  # type: ignore[untyped-decorator]
-        autograph=False, input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.int32)]
-    )
-    def run(input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
-        return encoder.logits(tensors, architecture, input_ids, attention_mask)
+    run = _graph(architecture, tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()))
 
     def predict(ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         logits = np.zeros((len(ids), weights["classifier.bias"].shape[0]), np.float32)
         batch: TokenBatch
         for batch in make_batches(ids, max_padded_tokens):
-            logits[batch.rows] = run(batch.input_ids, batch.attention_mask).numpy()
+            logits[batch.rows] = run(tensors, batch.input_ids, batch.attention_mask).numpy()
         return logits
 
     return predict
+
+
+@functools.lru_cache(maxsize=8)
+def _graph(architecture: Architecture, weights: tuple[tuple[str, tuple[int, ...], tf.DType], ...]) -> Callable[..., tf.Tensor]:
+    """The logits of an encoder as a graph, for weights of these names, shapes and dtypes.
+
+    The weights are arguments, because tracing a graph takes longer than a small data set.
+    """
+    specs = {name: tf.TensorSpec(shape, dtype) for name, shape, dtype in weights}
+    tokens = tf.TensorSpec([None, None], tf.int32)
+
+    @tf.function(autograph=False, input_signature=[specs, tokens, tokens])  # type: ignore[untyped-decorator]
+    def run(tensors: encoder.Weights, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> tf.Tensor:
+        return encoder.logits(tensors, architecture, input_ids, attention_mask)
+
+    return run  # type: ignore[no-any-return]
 
 
 def _epoch_rows(
