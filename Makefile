@@ -12,6 +12,9 @@ DISTS := $(shell sed -n 's/^name = "\(.*\)"$$/\1/p' $(PYPROJECTS))
 MODEL := build/models/emotions
 DEMO := build/demo
 
+# Without bytecode files, each of the tests' processes would compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
