@@ -87,15 +87,17 @@ def test_invalid_option_prints_one_line_and_exits_with_2() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_environment_is_set_and_keras_is_hidden_before_tensorflow_is_imported() -> None:
+def test_tensorflow_is_imported_with_its_environment_without_keras_and_garbage_collection() -> None:
     """TensorFlow reads its variables once, and imports Keras if it can."""
     script = (
-        "import os, sys; from undertone_dev_server import __main__ as m\n"
+        "import gc, os, sys; from undertone_dev_server import __main__ as m\n"
         "class Import:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'tensorflow': sys.exit(os.environ['TF_ONEDNN_ASSUME_FROZEN_WEIGHTS'] + str(sys.modules['keras']))\n"
+        "        if name == 'tensorflow':\n"
+        "            variable = os.environ['TF_ONEDNN_ASSUME_FROZEN_WEIGHTS']\n"
+        "            sys.exit(f'{variable} {sys.modules[\"keras\"]} {gc.isenabled()}')\n"
         "sys.meta_path.insert(0, Import()); m.main(['--model_base_path=/nowhere'])"
     )
     variables = {name: value for name, value in os.environ.items() if name not in recommended_environment()}
     done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1:] == ["1None"], done.stderr
+    assert done.stderr.splitlines()[-1:] == ["1 None False"], done.stderr

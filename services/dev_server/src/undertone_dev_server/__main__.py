@@ -1,6 +1,7 @@
 """The command `undertone-dev-server`."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -50,7 +51,7 @@ def _serve(settings: Settings) -> None:
     # TensorFlow reads its variables once, when it is imported.
     for name, value in recommended_environment().items():
         os.environ.setdefault(name, value)
-    with _quiet_tensorflow(), _without_keras():
+    with _quiet_tensorflow(), _without_keras(), _without_garbage_collection():
         # The import takes seconds. --help and invalid options do not need it.
         from undertone_dev_server.metrics import Metrics
         from undertone_dev_server.saved_model import SavedModelLoader
@@ -76,6 +77,20 @@ def _without_keras() -> Iterator[None]:
         yield
     finally:
         del sys.modules["keras"]
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Makes the import of TensorFlow faster: 2.0 s of CPU time instead of 2.4 s.
+
+    The import creates many objects that live to the end, which later collections leave out.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextlib.contextmanager
