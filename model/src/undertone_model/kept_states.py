@@ -14,7 +14,7 @@ from undertone_model import encoder
 from undertone_model.architecture import Architecture
 from undertone_model.batches import encode, make_batches
 from undertone_model.kept_array import KeptArray
-from undertone_model.second_stage import mixed_dense
+from undertone_model.later_stages import mixed_dense
 
 PADDED_TOKENS = 2048
 """Tokens of a batch without gradients, padding included."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_model import second_stage, training, upper_layers
+from undertone_model import later_stages, training, upper_layers
 from undertone_model.adapters import Adapters, Score, TrainingData, load_adapters, merge_adapters
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
@@ -20,7 +20,7 @@ from undertone_model.errors import CheckpointError
 from undertone_model.kept_steps import KeptSteps
 from undertone_model.metrics import Evaluation, evaluate
 from undertone_model.optimization import Progress
-from undertone_model.second_stage import SecondStage
+from undertone_model.later_stages import LaterStage
 from undertone_model.serving import round_matrices
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.stages import train_stage, with_tensors
@@ -63,7 +63,7 @@ def train(
     base: str | None,
     sets: TrainingSets,
     first: Recipe,
-    later: Mapping[str, SecondStage],
+    later: Mapping[str, LaterStage],
     report: Callable[[Progress], None],
     *,
     start: Path | None = None,
@@ -214,7 +214,7 @@ def _record(folder: Path, recipe: Mapping[str, float], used: Iterable[Dataset]) 
     )
 
 
-def _later_record(start: Adapters, name: str, recipe: SecondStage, datasets: Iterable[Dataset]) -> Adapters:
+def _later_record(start: Adapters, name: str, recipe: LaterStage, datasets: Iterable[Dataset]) -> Adapters:
     """The record of the stage `name`, which continues with the adapters `start`."""
     used = {data.name: data for data in (*start.training_data, *map(_training_data, datasets))}
     values = {f"{name}.{key}": value for key, value in asdict(recipe).items()}
@@ -227,7 +227,7 @@ def _later_stage(
     start: NamedArrays,
     datasets: Mapping[str, Dataset],
     answers: Callable[[], NDArray[np.float64]],
-    recipe: SecondStage,
+    recipe: LaterStage,
     report: Callable[[Progress], None],
     checkpoint: Callable[[NamedArrays], None],
     kept: KeptSteps | None,
@@ -238,7 +238,7 @@ def _later_stage(
     if "soft_labels" in datasets and recipe.start_share:
         own = UNCALIBRATED.probabilities(_predict_logits(encoder, start, datasets["soft_labels"]))
         datasets = {**datasets, "soft_labels": soften(datasets["soft_labels"], own, recipe.start_share)}
-    return second_stage.train(
+    return later_stages.train(
         encoder.weights,
         encoder.architecture,
         served_tokenizer(encoder.tokenizer),
@@ -251,7 +251,7 @@ def _later_stage(
     )
 
 
-def _kept_steps(stages: Path | None, name: str, recipe: Recipe | SecondStage) -> KeptSteps | None:
+def _kept_steps(stages: Path | None, name: str, recipe: Recipe | LaterStage) -> KeptSteps | None:
     return KeptSteps(stages / f"{name}.npz", repr(recipe)) if stages else None
 
 

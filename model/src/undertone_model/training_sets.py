@@ -15,6 +15,7 @@ from undertone_model.corpora.plutchik import PLUTCHIK
 from undertone_model.data import Dataset, Example, Split, load_goemotions, load_stories
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import DataError
+from undertone_model.readings import READINGS, load_readings, passages_of_novels
 from undertone_model.soft_labels import load_soft_labels
 
 SHORT_TEXTS: Final = "short.jsonl"
@@ -32,11 +33,12 @@ SECOND_EMOTION: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TrainingSets:
-    """Places of the data sets. The last four are for the later stages only.
+    """Places of the data sets. The last five are for the later stages only.
 
     `goemotions`, `stories` and `fiction` are folders: the TSV files of GoEmotions, our story
     paragraphs and our paragraphs of fiction. `reman`, `xed` and `soft_labels` are files; the last
-    has no other split than train.
+    has no other split than train. `novels` are files with the paragraphs of the novels whose
+    passages have readings in `fiction`. The readings have no test split.
     """
 
     goemotions: Path
@@ -45,6 +47,7 @@ class TrainingSets:
     reman: Path | None = None
     xed: Path | None = None
     soft_labels: Path | None = None
+    novels: tuple[Path, ...] = ()
 
     def load(self, split: Split) -> dict[str, Dataset]:
         """The data sets by name, which is the name of their number of views in the recipe.
@@ -63,6 +66,9 @@ class TrainingSets:
             datasets["passages"] = load_passages(self.reman, split)
         if self.xed:
             datasets["subtitles"] = load_subtitles(self.xed, split)
+        if self.novels and self.fiction and self.reman and split != "test":
+            texts = passages_of_novels(self.reman, self.novels)
+            datasets["readings"] = load_readings(self.fiction / READINGS, texts, split)
         if self.soft_labels and split == "train":
             datasets["soft_labels"] = load_soft_labels(self.soft_labels)
         return datasets

@@ -56,7 +56,7 @@ def soft_labels(
     """
     with quiet_tensorflow():
         from undertone_model.data import load_sample, load_stories
-        from undertone_model.second_stage import DISTILLATION
+        from undertone_model.later_stages import THIRD_STAGE
         from undertone_model.soft_labels import write_soft_labels
         from undertone_model.teacher import load_teacher
         from undertone_model.training_sets import load_fiction, load_passages, load_subtitles
@@ -66,9 +66,9 @@ def soft_labels(
     paragraphs = [example.text for dataset in datasets for example in dataset.examples]
     paragraphs += [text for path in texts for text in load_sample(path).texts]
     lines = [example.text for example in load_subtitles(xed, "train").examples]
-    chosen = unlabelled_texts(paragraphs, lines, np.random.default_rng(DISTILLATION.seed))
+    chosen = unlabelled_texts(paragraphs, lines, np.random.default_rng(THIRD_STAGE.seed))
     teacher = load_adapters(adapters)
-    answer = load_teacher(base, teacher, DISTILLATION.max_tokens)
+    answer = load_teacher(base, teacher, THIRD_STAGE.max_tokens)
     write_soft_labels(out, [teacher.sha256], chosen, answer, partial(_report, len(chosen)))
     click.echo(out)
 

@@ -39,10 +39,18 @@ if TYPE_CHECKING:
     help="Train on GoEmotions and the stories only; --fiction, --reman and --xed are not needed.",
 )
 @click.option(
+    "--novels",
+    multiple=True,
+    type=options.FILE,
+    metavar="FILE",
+    help="Add a third stage, which learns from the passages of novels that have readings in --fiction: a file with one "
+    "paragraph per line, or a .jsonl file with `text`. Repeat it for each file. Default: train two stages.",
+)
+@click.option(
     "--soft-labels",
     type=options.FILE,
     metavar="FILE",
-    help="Add a third stage, which distils the answers that `soft-labels` wrote. Default: train two stages.",
+    help="Distil the answers that `soft-labels` wrote in the third stage, too. Needs --novels.",
 )
 @click.option(
     "--start-from",
@@ -69,6 +77,7 @@ def train(
     fiction: Path | None,
     reman: Path | None,
     xed: Path | None,
+    novels: tuple[Path, ...],
     soft_labels: Path | None,
     first_stage_only: bool,
     start_from: Path | None,
@@ -100,23 +109,25 @@ def train(
         raise click.UsageError("--large has one stage: omit --first-stage-only, --without-stories and --start-from")
     if large and soft_labels:
         raise click.UsageError("--soft-labels are answers of the large model: omit --large")
+    if soft_labels and not novels:
+        raise click.UsageError("--soft-labels are for the third stage: add --novels")
     if one_stage:
         flag = "--first-stage-only" if first_stage_only else "--without-stories"
-        refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed", "soft_labels")
+        refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed", "novels", "soft_labels")
     else:
         _check_places({"fiction": fiction, "reman": reman, "xed": xed}, large=large)
     with quiet_tensorflow():
         from undertone_model import pipeline
-        from undertone_model.second_stage import DISTILLATION, SecondStage
+        from undertone_model.later_stages import THIRD_STAGE, LaterStage
         from undertone_model.training import Recipe
         from undertone_model.training_sets import TrainingSets
         from undertone_model.upper_layers import UpperLayers
 
     changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    later = {} if one_stage else {"second_stage": SecondStage()}
-    if soft_labels:
-        later["distillation"] = DISTILLATION
-    sets = TrainingSets(goemotions, stories, fiction, reman, xed, soft_labels)
+    later = {} if one_stage else {"second_stage": LaterStage()}
+    if novels:
+        later["third_stage"] = THIRD_STAGE
+    sets = TrainingSets(goemotions, stories, fiction, reman, xed, soft_labels, novels)
 
     def checkpoint(adapters: Adapters) -> None:
         save_adapters(out / "checkpoint", adapters)

@@ -5,8 +5,9 @@ divergence of the two answers is part of the loss, so that names, punctuation an
 a label. Others are an emotion and its negation (`negation`), or two short texts. Matrix products
 with frozen weights are computed in bfloat16.
 
-The third stage is optional. It also has texts without labels, with the answers of a teacher as
-targets (`soft_labels`; Hinton et al., 2015).
+The third stage also has passages of novels with the shares that readers gave them (`readings`),
+and texts without labels, with the answers of a teacher as targets (`soft_labels`; Hinton et al.,
+2015). Its result is averaged with that of the second stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,10 +37,10 @@ NAMES_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class SecondStage:
-    """Hyperparameters. The defaults are those of the packaged adapters.
+class LaterStage:
+    """Hyperparameters. The defaults are those of the second stage of the packaged adapters.
 
-    `goemotions` to `soft_labels` are the mean numbers of views in an epoch of each example of a
+    `goemotions` to `readings` are the mean numbers of views in an epoch of each example of a
     data set: 1.5 means that half of the examples occur twice. The examples are drawn again for each
     epoch, and changed again; rare emotions are drawn more often from the data sets in UNPAIRED.
     The shares of `soft_labels` are the answers of a teacher. `negations` is the number of pairs of
@@ -72,6 +73,7 @@ class SecondStage:
     passages: float = 0.5
     subtitles: float = 0.4
     soft_labels: float = 0.0
+    readings: float = 0.0
     negations: int = 2000
     retention: float = 0.7
     start_share: float = 0.3
@@ -82,7 +84,7 @@ class SecondStage:
         return float(getattr(self, name))
 
 
-DISTILLATION: Final = SecondStage(
+THIRD_STAGE: Final = LaterStage(
     epochs=2,
     learning_rate=3e-4,
     label_smoothing=0.05,
@@ -108,7 +110,7 @@ def train(
     tokenizer: Tokenizer,
     start: Mapping[str, NDArray[np.float32]],
     datasets: Mapping[str, Sequence[Example]],
-    recipe: SecondStage,
+    recipe: LaterStage,
     report: Callable[[Progress], None],
     checkpoint: Callable[[NamedArrays], None] = lambda tensors: None,
     checkpoint_steps: int = 500,
@@ -166,7 +168,7 @@ def mixed_dense(weights: Mapping[str, tf.Tensor], name: str, x: tf.Tensor) -> tf
 
 
 def epoch_batches(
-    tokenizer: Tokenizer, datasets: Mapping[str, Sequence[Example]], recipe: SecondStage, random: np.random.Generator
+    tokenizer: Tokenizer, datasets: Mapping[str, Sequence[Example]], recipe: LaterStage, random: np.random.Generator
 ) -> Iterator[TrainingBatch]:
     """The batches of one epoch in random order, whose rows are pairs: the second half of the rows
     of a batch belongs to the first half.
@@ -179,7 +181,7 @@ def epoch_batches(
     return pair_batches(encode(tokenizer, texts, recipe.max_tokens), targets, recipe.tokens_per_batch, random)
 
 
-def _pairs(name: str, examples: Sequence[Example], recipe: SecondStage, random: np.random.Generator) -> Iterator[Pair]:
+def _pairs(name: str, examples: Sequence[Example], recipe: LaterStage, random: np.random.Generator) -> Iterator[Pair]:
     """Pairs of a text and its copy, or of two texts of similar length for UNPAIRED."""
     if name not in UNPAIRED:
         for row in draw(np.full(len(examples), recipe.views(name)), random).tolist():

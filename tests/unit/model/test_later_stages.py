@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from undertone_model import second_stage, training
+from undertone_model import later_stages, training
 from undertone_model.adapters import merge_adapters
 from undertone_model.arrays import NamedArrays
 from undertone_model.batches import encode
@@ -14,10 +14,10 @@ from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
 from undertone_model.optimization import Progress
-from undertone_model.second_stage import SecondStage
+from undertone_model.later_stages import LaterStage
 
 # A tiny model with random weights learns little with the usual dropout.
-RECIPE = SecondStage(
+RECIPE = LaterStage(
     seed=5,
     epochs=30,
     learning_rate=5e-3,
@@ -54,7 +54,7 @@ def start(tiny: Path) -> NamedArrays:
 @pytest.fixture(scope="module")
 def trained(tiny: Path) -> tuple[NamedArrays, list[Progress], list[NamedArrays]]:
     base, reports, checkpoints = load_checkpoint(tiny), list[Progress](), list[NamedArrays]()
-    tensors = second_stage.train(
+    tensors = later_stages.train(
         base.weights,
         base.architecture,
         base.tokenizer,
@@ -90,9 +90,9 @@ def test_frozen_products_in_bfloat16_are_those_of_float32_up_to_rounding(tiny: P
         key: tf.constant(array) for key, array in start(tiny).items() if key.startswith(f"{name}.lora")
     }
     x = tf.random.normal([5, weights[f"{name}.weight"].shape[1]], seed=1)
-    expected = second_stage.mixed_dense(tensors, name, x)
+    expected = later_stages.mixed_dense(tensors, name, x)
     rounded = tensors | {f"{name}.weight": tf.cast(tensors[f"{name}.weight"], tf.bfloat16)}
-    mixed = second_stage.mixed_dense(rounded, name, x)
+    mixed = later_stages.mixed_dense(rounded, name, x)
     assert mixed.dtype == tf.float32
     np.testing.assert_allclose(mixed, expected, atol=0.02 * float(tf.reduce_max(tf.abs(expected))))
 
@@ -101,7 +101,7 @@ def test_batches_have_pairs_with_equal_targets(tiny: Path) -> None:
     random = np.random.default_rng(1)
     tokenizer = load_checkpoint(tiny).tokenizer
     rows = 0
-    for batch in second_stage.epoch_batches(tokenizer, DATASETS, RECIPE, random):
+    for batch in later_stages.epoch_batches(tokenizer, DATASETS, RECIPE, random):
         half = len(batch.targets) // 2
         np.testing.assert_array_equal(batch.targets[:half], batch.targets[half:])
         assert (batch.targets[:, -1] == 1).all()
@@ -112,8 +112,8 @@ def test_batches_have_pairs_with_equal_targets(tiny: Path) -> None:
 
 def test_comments_and_negations_are_pairs_of_different_texts(tiny: Path) -> None:
     comments = DATASETS["stories"] * 5
-    recipe = SecondStage(goemotions=1, negations=10, label_smoothing=0)
-    batches = second_stage.epoch_batches(
+    recipe = LaterStage(goemotions=1, negations=10, label_smoothing=0)
+    batches = later_stages.epoch_batches(
         load_checkpoint(tiny).tokenizer, {"goemotions": comments}, recipe, np.random.default_rng(1)
     )
     targets = np.concatenate([batch.targets for batch in batches])
@@ -122,8 +122,8 @@ def test_comments_and_negations_are_pairs_of_different_texts(tiny: Path) -> None
 
 
 def test_label_smoothing_keeps_the_sum(tiny: Path) -> None:
-    recipe = SecondStage(label_smoothing=0.09, stories=1, fiction=0, negations=0)
-    (batch, *_) = second_stage.epoch_batches(load_checkpoint(tiny).tokenizer, DATASETS, recipe, np.random.default_rng(1))
+    recipe = LaterStage(label_smoothing=0.09, stories=1, fiction=0, negations=0)
+    (batch, *_) = later_stages.epoch_batches(load_checkpoint(tiny).tokenizer, DATASETS, recipe, np.random.default_rng(1))
     shares = batch.targets[:, :-1]
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(shares.min(axis=1), 0.01, rtol=1e-5)
@@ -133,7 +133,7 @@ def test_result_is_the_mean_of_the_weights_before_and_after(tiny: Path) -> None:
     base, recipe = load_checkpoint(tiny), replace(RECIPE, epochs=1, dropout=0.0)
     before = start(tiny)
     after, mean = (
-        second_stage.train(
+        later_stages.train(
             base.weights,
             base.architecture,
             base.tokenizer,
