@@ -38,7 +38,7 @@ class TrainingSets:
     `goemotions`, `stories` and `fiction` are folders: the TSV files of GoEmotions, our story
     paragraphs and our paragraphs of fiction. `reman`, `xed` and `soft_labels` are files; the last
     has no other split than train. `novels` are files with the paragraphs of the novels whose
-    passages have readings in `fiction`. The readings have no test split.
+    passages have readings in `fiction`.
     """
 
     goemotions: Path
@@ -66,7 +66,7 @@ class TrainingSets:
             datasets["passages"] = load_passages(self.reman, split)
         if self.xed:
             datasets["subtitles"] = load_subtitles(self.xed, split)
-        if self.novels and self.fiction and self.reman and split != "test":
+        if self.novels and self.fiction and self.reman:
             texts = passages_of_novels(self.reman, self.novels)
             datasets["readings"] = load_readings(self.fiction / READINGS, texts, split)
         if self.soft_labels and split == "train":

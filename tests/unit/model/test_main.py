@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from undertone_model.adapters import load_adapters
 from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import load_stories
 from undertone_model.emotions import EMOTIONS, GOEMOTIONS
+from undertone_model.readings import READINGS, passage_key
 from undertone_model.soft_labels import load_soft_labels
 from undertone_model.startup import LOG_LEVEL
 
@@ -147,7 +149,8 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
     assert_fails(2, "--large needs --fiction (it is in", "train", "--goemotions", tmp_path, "--large")
-    assert_fails(2, "omit --large", "train", "--goemotions", tmp_path, "--large", "--soft-labels", __file__)
+    assert_fails(2, "omit them, or --large", "train", "--goemotions", tmp_path, "--large", "--novels", __file__)
+    assert_fails(2, "add --novels", "train", "--goemotions", tmp_path, "--soft-labels", __file__)
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
     )
@@ -228,15 +231,31 @@ def test_second_stage_starts_from_adapters(corpora: Path, tiny: Path, tmp_path: 
     assert 0 < moved < 0.1
 
 
-def test_answers_of_a_teacher_are_distilled_in_a_third_stage(
+def write_readings(fiction: Path, texts: list[str]) -> Path:
+    """Readings of `texts`, whose splits are train, dev and test in turn, and the novel with them."""
+    splits = ("train", "dev", "test")
+    rows = [
+        {"passage": passage_key(text), "source": "novel", "split": splits[number % 3], "emotions": {"joy": 0.7, "love": 0.3}}
+        for number, text in enumerate(texts)
+    ]
+    path = fiction / READINGS
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    novel = fiction.parent / "novel.txt"
+    novel.write_text("".join(f"{text}\n" for text in texts))
+    return novel
+
+
+def test_readings_and_answers_of_a_teacher_train_a_third_stage(
     corpora: Path, tiny: Path, tiny_adapters: Path, tmp_path: Path
 ) -> None:
-    texts = ("--stories", corpora / "stories", "--fiction", corpora / "fiction")
+    fiction = Path(shutil.copytree(corpora / "fiction", tmp_path / "fiction"))
+    novel = write_readings(fiction, ["The sea was calm.", "A letter came.", "The night was not."])
+    texts = ("--stories", corpora / "stories", "--fiction", fiction)
     novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv")
-    (tmp_path / "novel.txt").write_text("The sea was calm. The night was not.\nA letter came.\n")
     soft = tmp_path / "soft.jsonl"
     teacher = ("--adapters", tiny_adapters, "--base", tiny, "--out", soft)
-    answered = run("soft-labels", *texts, *novels, "--texts", tmp_path / "novel.txt", *teacher)
+    answered = run("soft-labels", *texts, *novels, "--texts", novel, *teacher)
     assert answered.exit_code == 0, answered.output
     assert answered.stdout == f"{soft}\n"
     dataset = load_soft_labels(soft)
@@ -246,14 +265,23 @@ def test_answers_of_a_teacher_are_distilled_in_a_third_stage(
     assert "joy at night 6" in chosen
     assert not chosen & held_out
 
-    sets = ("--goemotions", corpora / "goemotions", *texts, *novels, "--soft-labels", soft, "--base", tiny, "--epochs", 1)
-    trained = run("train", *sets, "--out", tmp_path / "out")
+    sets = ("--goemotions", corpora / "goemotions", *texts, *novels, "--base", tiny, "--epochs", 1)
+    third = ("--novels", novel, "--soft-labels", soft)
+    trained = run("train", *sets, *third, "--out", tmp_path / "out")
     assert trained.exit_code == 0, trained.output
     adapters = load_adapters(tmp_path / "out")
-    assert [adapters.recipe[f"{stage}.soft_labels"] for stage in ("second_stage", "distillation")] == [0.0, 0.5]
-    assert adapters.training_data[-1].name == "soft labels/train"
-    assert adapters.training_data[-1].rows == len(dataset.examples)
+    assert [adapters.recipe[f"{stage}.readings"] for stage in ("second_stage", "third_stage")] == [0.0, 1.0]
+    assert [(data.name, data.rows) for data in adapters.training_data[-2:]] == [
+        ("readings/train", 1),
+        ("soft labels/train", len(dataset.examples)),
+    ]
+    assert ("readings/test@novels", "rows", 1) in {(score.data, score.metric, score.value) for score in adapters.scores}
     assert not (tmp_path / "out" / "stages").exists()
+
+    (tmp_path / "other.txt").write_text("It rained.\n")
+    assert_fails(
+        1, "1 of 1 passages of 'novel' in ", "train", *sets, "--novels", tmp_path / "other.txt", "--out", tmp_path / "none"
+    )
 
 
 def test_large_model_is_trained_exported_and_verified(corpora: Path, tiny: Path, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_committed_readings_are_distributions_with_unique_keys() -> None:
     assert {row["source"] for row in rows} == {"austen", "moby-dick", "reman"}
     splits: Counter[Split] = Counter(row["split"] for row in rows)
     assert splits["train"] > 10 * splits["dev"] > 0
-    assert splits.keys() == {"train", "dev"}
+    assert splits.keys() == {"train", "dev", "test"}
     for row in rows:
         assert len(row["passage"]) == 16
         assert sum(row["emotions"].values()) == pytest.approx(1.0)

@@ -91,6 +91,7 @@ def train(
     """Train low-rank adapters in two or three stages.
 
     The first stage trains on GoEmotions and the stories. The second stage continues on all texts.
+    With --novels, a third stage learns from passages of novels, too.
     Those of stories and novels have changed copies: other names, no punctuation, typos. Pairs of an
     emotion and its negation are added. The command calibrates the adapters on the dev splits and
     evaluates them on the test splits. The results are written to the folder of the adapters. The
@@ -107,8 +108,8 @@ def train(
         raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
     if large and (one_stage or start_from):
         raise click.UsageError("--large has one stage: omit --first-stage-only, --without-stories and --start-from")
-    if large and soft_labels:
-        raise click.UsageError("--soft-labels are answers of the large model: omit --large")
+    if large and (novels or soft_labels):
+        raise click.UsageError("--novels and --soft-labels are for the third stage of the small model: omit them, or --large")
     if soft_labels and not novels:
         raise click.UsageError("--soft-labels are for the third stage: add --novels")
     if one_stage:
