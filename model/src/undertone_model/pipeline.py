@@ -32,12 +32,15 @@ from undertone_model.upper_layers import UpperLayers
 PRIORS: Mapping[str, tuple[str, ...]] = {
     "comments": ("goemotions",),
     "stories": ("stories",),
-    "novels": ("subtitles", "fiction", "stories"),
+    "novels": ("readings", "subtitles", "fiction", "stories"),
 }
 """Data sets whose dev splits fit the calibration of each kind of text. All have equal weights.
 
 REMAN has too few dev rows to fit a calibration for novels: they confirm it.
 """
+
+OPTIONAL = ("readings",)
+"""Data sets that a calibration does without if they are not given."""
 
 NOT_EVALUATED = ("passages",)
 """Data sets without a label of the whole text."""
@@ -288,6 +291,7 @@ def _fit_priors(encoder: Checkpoint, adapters: Adapters, sets: TrainingSets, *, 
     logits = {name: _predict_logits(encoder, adapters.tensors, splits[name], large=large) for name in sorted(used)}
     priors = {}
     for prior, names in PRIORS.items():
+        names = tuple(name for name in names if name in splits or name not in OPTIONAL)
         if set(names) <= splits.keys() and all(splits[name].examples for name in names):
             weights = [np.full(len(logits[name]), 1 / len(logits[name])) for name in names]
             labels = [splits[name].labels() for name in names]
