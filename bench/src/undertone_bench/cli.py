@@ -131,7 +131,8 @@ Examples:
 \b
 Exit codes:
   0    measured                1    measurement or check failed
-  2    wrong usage             130  interrupted with Ctrl-C""",
+  2    wrong usage             130  interrupted with Ctrl-C
+  143  terminated (SIGTERM)""",
 )
 @click.version_option(package_name="undertone-bench", prog_name="undertone-bench")
 def main() -> None:

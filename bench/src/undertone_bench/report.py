@@ -30,7 +30,7 @@ class MedianRange:
     def of(cls, values: Iterable[float]) -> Self:
         """Raises StatisticsError if there are no values."""
         known = list(values)
-        return cls(statistics.median(known), min(known, default=0.0), max(known, default=0.0))
+        return cls(statistics.median(known), min(known), max(known))
 
     @classmethod
     def of_ratios(cls, numerators: Sequence[float], denominators: Sequence[float]) -> Self:
