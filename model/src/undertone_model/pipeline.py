@@ -134,7 +134,8 @@ def train_upper_layers(
     """
     folder = find_base(base)
     encoder = load_checkpoint(folder)
-    datasets, dev = sets.load("train"), sets.load("dev")
+    datasets = {name: dataset for name, dataset in sets.load("train").items() if recipe.views(name)}
+    dev = sets.load("dev")
 
     def adapters(tensors: NamedArrays) -> Adapters:
         return with_tensors(_record(folder, asdict(recipe), datasets.values()), tensors)

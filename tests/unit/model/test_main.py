@@ -149,7 +149,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
     assert_fails(2, "--large needs --fiction (it is in", "train", "--goemotions", tmp_path, "--large")
-    assert_fails(2, "omit them, or --large", "train", "--goemotions", tmp_path, "--large", "--novels", __file__)
+    assert_fails(2, "omit --large", "train", "--goemotions", tmp_path, "--large", "--soft-labels", __file__)
     assert_fails(2, "add --novels", "train", "--goemotions", tmp_path, "--soft-labels", __file__)
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny
@@ -285,14 +285,19 @@ def test_readings_and_answers_of_a_teacher_train_a_third_stage(
 
 
 def test_large_model_is_trained_exported_and_verified(corpora: Path, tiny: Path, tmp_path: Path) -> None:
-    sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--fiction", corpora / "fiction")
-    novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv")
+    fiction = Path(shutil.copytree(corpora / "fiction", tmp_path / "fiction"))
+    novel = write_readings(fiction, ["The sea was calm.", "A letter came.", "The night was not."])
+    sets = ("--goemotions", corpora / "goemotions", "--stories", corpora / "stories", "--fiction", fiction)
+    novels = ("--reman", corpora / "reman.tsv", "--xed", corpora / "xed.tsv", "--novels", novel)
     trained = run("train", "--large", *sets, *novels, "--base", tiny, "--epochs", 1, "--out", tmp_path / "large")
     assert trained.exit_code == 0, trained.output
     adapters = load_adapters(tmp_path / "large")
     assert adapters.recipe.items() >= {"epochs": 1, "layers": 5}.items()
     assert adapters.default_prior == "novels"
+    # Readings calibrate only.
+    assert "readings/train" not in {data.name for data in adapters.training_data}
     assert len(adapters.training_data) == 7
+    assert "readings/test@novels" in {score.data for score in adapters.scores}
     # Training is an hour of work, so the adapters are saved before they are evaluated.
     saved = load_adapters(tmp_path / "large" / "checkpoint")
     assert (saved.sha256, saved.scores) == (adapters.sha256, ())

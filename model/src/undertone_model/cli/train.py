@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     type=options.FILE,
     metavar="FILE",
     help="Add a third stage, which learns from the passages of novels that have readings in --fiction: a file with one "
-    "paragraph per line, or a .jsonl file with `text`. Repeat it for each file. Default: train two stages.",
+    "paragraph per line, or a .jsonl file with `text`. Repeat it for each file. With --large, readings only calibrate. "
+    "Default: train two stages.",
 )
 @click.option(
     "--soft-labels",
@@ -108,8 +109,8 @@ def train(
         raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
     if large and (one_stage or start_from):
         raise click.UsageError("--large has one stage: omit --first-stage-only, --without-stories and --start-from")
-    if large and (novels or soft_labels):
-        raise click.UsageError("--novels and --soft-labels are for the third stage of the small model: omit them, or --large")
+    if large and soft_labels:
+        raise click.UsageError("--soft-labels are answers of the large model: omit --large")
     if soft_labels and not novels:
         raise click.UsageError("--soft-labels are for the third stage: add --novels")
     if one_stage:
