@@ -85,7 +85,7 @@ class LaterStage:
 
 
 THIRD_STAGE: Final = LaterStage(
-    epochs=2,
+    epochs=1,
     learning_rate=3e-4,
     label_smoothing=0.05,
     consistency=3.0,
