@@ -18,9 +18,9 @@ from undertone_model.data import Dataset
 from undertone_model.emotions import EMOTIONS
 from undertone_model.errors import CheckpointError
 from undertone_model.kept_steps import KeptSteps
+from undertone_model.later_stages import LaterStage
 from undertone_model.metrics import Evaluation, evaluate
 from undertone_model.optimization import Progress
-from undertone_model.later_stages import LaterStage
 from undertone_model.serving import round_matrices
 from undertone_model.special_tokens import served_tokenizer
 from undertone_model.stages import train_stage, with_tensors

@@ -13,8 +13,8 @@ from undertone_model.batches import encode
 from undertone_model.checkpoint import load_checkpoint
 from undertone_model.data import Example
 from undertone_model.emotions import EMOTIONS
-from undertone_model.optimization import Progress
 from undertone_model.later_stages import LaterStage
+from undertone_model.optimization import Progress
 
 # A tiny model with random weights learns little with the usual dropout.
 RECIPE = LaterStage(

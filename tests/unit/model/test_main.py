@@ -232,7 +232,7 @@ def test_second_stage_starts_from_adapters(corpora: Path, tiny: Path, tmp_path: 
 
 
 def write_readings(fiction: Path, texts: list[str]) -> Path:
-    """Readings of `texts`, whose splits are train, dev and test in turn, and the novel with them."""
+    """Readings of `texts`, with the splits train, dev and test in turn, and their novel."""
     splits = ("train", "dev", "test")
     rows = [
         {"passage": passage_key(text), "source": "novel", "split": splits[number % 3], "emotions": {"joy": 0.7, "love": 0.3}}

@@ -1,4 +1,4 @@
-"""Readings of passages of novels: their keys, their texts, missing novels, and the committed file."""
+"""Readings of passages of novels: keys, texts, missing novels, and the committed file."""
 
 import json
 from collections import Counter
@@ -99,7 +99,9 @@ def test_error_names_a_novel_whose_passages_are_missing(tmp_path: Path) -> None:
 )
 def test_malformed_line_is_named(tmp_path: Path, row: Any) -> None:
     path = write(tmp_path / "readings.jsonl", reading("x"), row)
-    with pytest.raises(DataError, match=r"readings\.jsonl, line 2: expected an object with passage, source, split and emotions"):
+    with pytest.raises(
+        DataError, match=r"readings\.jsonl, line 2: expected an object with passage, source, split and emotions"
+    ):
         load_readings(path, ["x"], "train")
 
 
