@@ -49,10 +49,10 @@ class LaterStage:
     `consistency` is the weight of the divergence in the loss. `retention` is the share of the
     answers of the first stage in the targets of GoEmotions (learning without forgetting, Li and
     Hoiem, 2016). `start_share` is the share of the answers of the stage before in the targets of
-    `soft_labels`: on the dev splits, the mean of both is better than either. `tokens_per_batch`
-    includes padding. The result is the mean of the weights before the stage (with the share
-    `start_weight`) and after it (Wortsman et al., 2022). The other fields are those of the first
-    stage.
+    `soft_labels`: on the dev splits, the mean of the teacher and that stage is better than each.
+    `tokens_per_batch` includes padding. The result is the mean of the weights before the stage
+    (with the share `start_weight`) and after it (Wortsman et al., 2022). The other fields are those
+    of the first stage.
     """
 
     seed: int = 20211
@@ -80,7 +80,7 @@ class LaterStage:
     start_weight: float = 0.0
 
     def views(self, name: str) -> float:
-        """Number of pairs in an epoch of each example of the data set `name`."""
+        """Mean number of views in an epoch of each example of the data set `name`."""
         return float(getattr(self, name))
 
 
@@ -102,9 +102,9 @@ THIRD_STAGE: Final = LaterStage(
     retention=0.8,
     start_weight=0.5,
 )
-"""Hyperparameters of the third stage of the packaged adapters, which had no soft labels.
+"""Hyperparameters of the third stage. The packaged adapters were trained without soft labels.
 
-Passages of REMAN have readings, so that they need no label of their middle sentence.
+`passages` is 0 because the passages of REMAN have readings.
 """
 
 
@@ -120,7 +120,7 @@ def train(
     checkpoint_steps: int = 500,
     kept: KeptSteps | None = None,
 ) -> NamedArrays:
-    """Trains the tensors `start` on, and returns them by name, averaged with `start`.
+    """Continues the training of the tensors `start`. Returns them by name, averaged with `start`.
 
     `checkpoint` receives the tensors after every `checkpoint_steps` steps. `kept` is that of
     `optimize`.

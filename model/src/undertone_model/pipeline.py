@@ -39,8 +39,8 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
 REMAN has too few dev rows to fit a calibration for novels: they confirm it.
 """
 
-OPTIONAL = ("readings",)
-"""Data sets that a calibration does without if they are not given."""
+OPTIONAL_FOR_PRIORS = ("readings",)
+"""Data sets of PRIORS that may be missing."""
 
 NOT_EVALUATED = ("passages",)
 """Data sets without a label of the whole text."""
@@ -76,15 +76,15 @@ def train(
 ) -> TrainingResult:
     """Trains, rounds to half precision, fits a calibration for each kind of text, and evaluates.
 
-    `later` are the stages after the first by name, which is the prefix of their recipe. Without
-    them, only comments and, unless `stories` is false, story paragraphs are trained on. With
-    `start`, the first stage is not trained: training continues with the adapters in that folder,
-    whose base must be the same. `checkpoint` receives adapters of a later stage from time to time,
-    without calibrations and scores.
+    `later` has the recipe of each later stage by its name, which begins the names of its values in
+    the record. If it is empty, only comments and, unless `stories` is false, story paragraphs are
+    trained on. With `start`, the first stage is not trained: training continues with the adapters
+    in that folder, whose base must be the same. `checkpoint` receives adapters of a later stage
+    from time to time, without calibrations and scores.
 
-    The adapters of each complete stage are kept in a folder of `stages`, and the last saved step of
-    another in a file. A stage whose adapters are there is not trained again. Raises
-    CheckpointError, also if they have another recipe or other data, and DataError.
+    The folder `stages` has a folder with the adapters of each complete stage, and a file with the
+    last saved step of the current one. A stage whose adapters are there is not trained again.
+    Raises CheckpointError, also if they have another recipe or other data, and DataError.
     """
     folder = find_base(base)
     encoder = load_checkpoint(folder)
@@ -127,7 +127,8 @@ def train_upper_layers(
     checkpoint: Callable[[Adapters], None] = lambda adapters: None,
     stages: Path | None = None,
 ) -> TrainingResult:
-    """As `train`, but in one stage with all data sets, and without changes of the lower layers.
+    """As `train`, but in one stage, and without changes of the lower layers. Readings only fit the
+    calibration for novels.
 
     Calibrations and scores are those of an export in bf16, with at most LARGE_ROWS rows. The
     adapters that `checkpoint` receives have scores of dev splits; the last are those of the result.
@@ -170,7 +171,7 @@ def _calibrated(
 
 
 def evaluate_adapters(base: str | None, adapters: Adapters, sets: TrainingSets, *, large: bool = False) -> Iterator[Evaluation]:
-    """Evaluates the test splits, with examples of a single emotion only.
+    """Evaluates the examples of the test splits that have one emotion with the largest share.
 
     With `large`, products are in bf16, and a split has at most LARGE_ROWS rows. The names of the
     evaluations end in `@none` without calibration, else in the prior (`@stories`).
@@ -236,7 +237,7 @@ def _later_stage(
     checkpoint: Callable[[NamedArrays], None],
     kept: KeptSteps | None,
 ) -> NamedArrays:
-    """Trains the tensors `start` on. `answers` are those of the first stage for GoEmotions."""
+    """Continues the training of `start`. `answers` are those of the first stage for GoEmotions."""
     if recipe.retention:
         datasets = {**datasets, "goemotions": soften(datasets["goemotions"], answers(), recipe.retention)}
     if "soft_labels" in datasets and recipe.start_share:
@@ -286,13 +287,15 @@ def _predict_logits(encoder: Checkpoint, tensors: NamedArrays, dataset: Dataset,
 
 
 def _fit_priors(encoder: Checkpoint, adapters: Adapters, sets: TrainingSets, *, large: bool) -> dict[str, Calibration]:
-    """A calibration for each kind of text whose data sets are all given."""
+    """A calibration for each kind of text whose data sets are given; those in OPTIONAL_FOR_PRIORS
+    may be missing.
+    """
     splits = {name: _measured(split, large=large) for name, split in sets.load("dev").items()}
     used = {name for names in PRIORS.values() for name in names} & splits.keys()
     logits = {name: _predict_logits(encoder, adapters.tensors, splits[name], large=large) for name in sorted(used)}
     priors = {}
     for prior, names in PRIORS.items():
-        names = tuple(name for name in names if name in splits or name not in OPTIONAL)
+        names = tuple(name for name in names if name in splits or name not in OPTIONAL_FOR_PRIORS)
         if set(names) <= splits.keys() and all(splits[name].examples for name in names):
             weights = [np.full(len(logits[name]), 1 / len(logits[name])) for name in names]
             labels = [splits[name].labels() for name in names]

@@ -1,8 +1,7 @@
-"""Readings of passages of novels: the shares of their emotions, without the texts.
+"""Readings: shares of emotions that runs of a large language model gave to passages of novels.
 
-A file of readings has one passage a line: the key of its text, its source, its split and the shares
-that readers gave it. The texts stay with their owners. They are found by their keys among the
-passages of the novels that a user has.
+A file of readings has one passage per line: its key, source, split and shares. It has no texts: the
+keys match the passages in the user's own copies of the novels.
 """
 
 import hashlib
@@ -26,25 +25,29 @@ READINGS: Final = "readings/novels.jsonl"
 LICENSE: Final = "Apache-2.0 AND CC-BY-4.0"
 """Licences of the readings, and of the passages of REMAN. The novels are in the public domain."""
 
+SPLITS: Final = ("train", "dev", "test")
+
 MISSING_SHARE: Final = 0.05
-"""Largest share of the passages of a source that may be missing: editions of a novel differ."""
+"""Largest share of the passages of a source in a split that may be missing: editions differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The shares [emotions] of a passage, whose text has the key `passage`."""
+    """The emotions of one passage. `shares` has a number for each of EMOTIONS; their sum is 1.
+    `passage` is the `passage_key` of its text.
+    """
 
     passage: str
     source: str
-    split: str
+    split: Split
     shares: tuple[float, ...]
 
 
 def load_readings(path: Path, texts: Iterable[str], split: Split) -> Dataset:
     """The passages of a split whose texts are among `texts`.
 
-    Raises DataError if the file cannot be read, or if more than MISSING_SHARE of the passages of a
-    source are missing.
+    The hash of the data set is that of the file and the texts. Raises DataError if the file cannot
+    be read, or if more than MISSING_SHARE of the passages of a source are missing.
     """
     try:
         content = path.read_bytes()
@@ -56,12 +59,17 @@ def load_readings(path: Path, texts: Iterable[str], split: Split) -> Dataset:
     missing = Counter(reading.source for key, reading in wanted.items() if key not in found)
     for source, count in sorted(missing.items()):
         if count > MISSING_SHARE * rows[source]:
-            raise DataError(
-                f"{count} of {rows[source]} passages of {source!r} in {path} are not among the texts; "
-                "add the file of its paragraphs with --novels (model/CARD.md says where to find it)"
+            remedy = (
+                "--reman must be the .tsv file that model/CARD.md describes"
+                if source == "reman"
+                else "add the file of its paragraphs with --novels; model/CARD.md says where to find it"
             )
+            raise DataError(f"{count} of {rows[source]} passages of {source!r} in {path} are not among the texts: {remedy}")
     examples = tuple(Example(found[key], reading.shares) for key, reading in wanted.items() if key in found)
-    return Dataset(f"readings/{split}", LICENSE, hashlib.sha256(content).hexdigest(), examples)
+    digest = hashlib.sha256(content)
+    for example in examples:
+        digest.update(example.text.encode())
+    return Dataset(f"readings/{split}", LICENSE, digest.hexdigest(), examples)
 
 
 def passage_key(text: str) -> str:
@@ -91,10 +99,11 @@ def _parse(path: Path, content: bytes) -> Iterator[Reading]:
         try:
             row = json.loads(line)
             emotions: dict[str, float] = row["emotions"]
-            shares = tuple(float(emotions.get(name, 0.0)) for name in EMOTIONS)
-            if emotions.keys() - set(EMOTIONS) or abs(sum(shares) - 1) > 0.01:
+            shares = [float(emotions.get(name, 0.0)) for name in EMOTIONS]
+            total = sum(shares)
+            if emotions.keys() - set(EMOTIONS) or min(shares) < 0 or not 0.99 < total < 1.01 or row["split"] not in SPLITS:
                 raise ValueError
-            yield Reading(row["passage"], row["source"], row["split"], shares)
+            yield Reading(row["passage"], row["source"], row["split"], tuple(share / total for share in shares))
         except (ValueError, KeyError, TypeError, AttributeError):
             expected = "an object with passage, source, split and emotions, whose shares sum to 1"
             raise DataError(f"{path}, line {number}: expected {expected}") from None

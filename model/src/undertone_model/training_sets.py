@@ -1,4 +1,4 @@
-"""The data sets of the second stage of training, with one split of each."""
+"""The data sets of training, with one split of each."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ SECOND_EMOTION: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TrainingSets:
-    """Places of the data sets. The last five are for the later stages only.
+    """Paths of the data sets. The first stage needs only the first two.
 
     `goemotions`, `stories` and `fiction` are folders: the TSV files of GoEmotions, our story
     paragraphs and our paragraphs of fiction. `reman`, `xed` and `soft_labels` are files; the last
@@ -50,9 +50,9 @@ class TrainingSets:
     novels: tuple[Path, ...] = ()
 
     def load(self, split: Split) -> dict[str, Dataset]:
-        """The data sets by name, which is the name of their number of views in the recipe.
+        """The data sets by name. The field of a recipe with this name is the number of views.
 
-        Only data sets with a place are read. Raises DataError.
+        Only data sets with a path are read. Raises DataError.
         """
         datasets = {
             "goemotions": load_goemotions(self.goemotions, split),

@@ -39,9 +39,9 @@ class UpperLayers:
     """Hyperparameters. The defaults are those of the packaged adapters of the large model.
 
     The `layers` uppermost layers are trained, at most all. `goemotions` to `subtitles` are the mean
-    numbers of views in an epoch of each example of a data set. No readings are trained on; they fit
-    the calibration for novels. `copies` is the share of the views of COPIED that have a changed
-    copy. The other fields are those of the stages of the small model.
+    numbers of views in an epoch of each example of a data set. Readings are not trained on: they
+    fit the calibration for novels. `copies` is the share of the views of `text_pairs.COPIED` that
+    have a changed copy. The other fields are those of the stages of the small model.
     """
 
     seed: int = 20211

@@ -132,7 +132,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     )
     assert_fails(
         2,
-        "--start-from trains the second stage",
+        "--start-from omits the first stage",
         "train",
         "--goemotions",
         tmp_path,
@@ -141,7 +141,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
         "--first-stage-only",
     )
     unused = "train", "--goemotions", tmp_path, "--fiction", tmp_path, "--first-stage-only"
-    assert_fails(2, "--fiction is for the second stage: omit it, or --first-stage-only", *unused)
+    assert_fails(2, "--fiction has no effect in the first stage: omit it, or --first-stage-only", *unused)
     assert_fails(2, "--lexicon has no effect with --no-baselines", "evaluate", "--no-baselines", "--lexicon", __file__)
     assert_fails(2, "--prior has no effect with --export", "evaluate", "--export", exported, "--prior", "novels")
     assert_fails(2, "--base has no effect with --random", "export", tmp_path, "--random", "minilm", "--base", tiny)
@@ -149,7 +149,7 @@ def test_other_errors_are_one_line_and_exit_with_1(tiny: Path, tiny_adapters: Pa
     assert_fails(2, "--base has no effect with --checkpoint", "verify", exported, "--checkpoint", tmp_path, "--base", tiny)
     assert_fails(2, "--large has one stage", "train", "--goemotions", tmp_path, "--large", "--first-stage-only")
     assert_fails(2, "--large needs --fiction (it is in", "train", "--goemotions", tmp_path, "--large")
-    assert_fails(2, "omit --large", "train", "--goemotions", tmp_path, "--large", "--soft-labels", __file__)
+    assert_fails(2, "omit one of them", "train", "--goemotions", tmp_path, "--large", "--soft-labels", __file__)
     assert_fails(2, "add --novels", "train", "--goemotions", tmp_path, "--soft-labels", __file__)
     assert_fails(
         1, "labels.txt does not exist", "evaluate", "--goemotions", tmp_path, "--adapters", tiny_adapters, "--base", tiny

@@ -85,6 +85,9 @@ def test_error_names_a_novel_whose_passages_are_missing(tmp_path: Path) -> None:
         load_readings(path, [*texts[3:], "Another one."], "train")
     with pytest.raises(DataError, match=r"1 of 1 passages of 'moby-dick'"):
         load_readings(path, texts, "train")
+    path = write(path, reading("Another one.", source="reman"))
+    with pytest.raises(DataError, match=r"1 of 1 passages of 'reman' .*: --reman must be the \.tsv file"):
+        load_readings(path, texts, "train")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,9 @@ def test_error_names_a_novel_whose_passages_are_missing(tmp_path: Path) -> None:
     [
         {**reading("x"), "emotions": {"envy": 1.0}},
         {**reading("x"), "emotions": {"joy": 0.5}},
+        {**reading("x"), "emotions": {"joy": 1.5, "love": -0.5}},
+        {**reading("x"), "emotions": {"joy": float("nan")}},
+        {**reading("x"), "split": "training"},
         {**reading("x"), "emotions": None},
         {"passage": "x"},
         [],
@@ -122,3 +128,14 @@ def test_committed_readings_are_distributions_with_unique_keys() -> None:
         assert sum(row["emotions"].values()) == pytest.approx(1.0)
         assert row["emotions"].keys() <= set(EMOTIONS)
         assert min(row["emotions"].values()) > 0
+
+
+def test_hash_depends_on_the_texts_and_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "readings.jsonl", reading("It rained."), reading("He left."))
+    first, same, other = (
+        load_readings(path, texts, "train").sha256
+        for texts in (["It rained.", "He left."], ["He left.", "It rained."], ["It rained!", "He left."])
+    )
+    assert first == same != other
+    path = write(path, reading("It rained.", sadness=1.0), reading("He left."))
+    assert load_readings(path, ["It rained.", "He left."], "train").sha256 != first

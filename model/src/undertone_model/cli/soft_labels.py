@@ -20,7 +20,7 @@ from undertone_model.startup import quiet_tensorflow
     multiple=True,
     type=options.FILE,
     metavar="FILE",
-    help="More fiction without labels: a file with one paragraph per line, or a .jsonl file with `text`. Can be repeated.",
+    help="More fiction without labels: a file with one paragraph per line, or a .jsonl file with `text`. Repeatable.",
 )
 @click.option(
     "--adapters",

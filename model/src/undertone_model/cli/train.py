@@ -43,15 +43,14 @@ if TYPE_CHECKING:
     multiple=True,
     type=options.FILE,
     metavar="FILE",
-    help="Add a third stage, which learns from the passages of novels that have readings in --fiction: a file with one "
-    "paragraph per line, or a .jsonl file with `text`. Repeat it for each file. With --large, readings only calibrate. "
-    "Default: train two stages.",
+    help="File of the paragraphs of novels: one paragraph per line, or .jsonl with `text`; repeatable. Adds a third stage, "
+    "which trains on the passages that have readings in --fiction. With --large, the readings only fit the calibration.",
 )
 @click.option(
     "--soft-labels",
     type=options.FILE,
     metavar="FILE",
-    help="Distil the answers that `soft-labels` wrote in the third stage, too. Needs --novels.",
+    help="In the third stage, also train on the answers that `undertone-model soft-labels` wrote. Needs --novels.",
 )
 @click.option(
     "--start-from",
@@ -91,10 +90,10 @@ def train(
 ) -> None:
     """Train low-rank adapters in two or three stages.
 
-    The first stage trains on GoEmotions and the stories. The second stage continues on all texts.
-    With --novels, a third stage learns from passages of novels, too.
-    Those of stories and novels have changed copies: other names, no punctuation, typos. Pairs of an
-    emotion and its negation are added. The command calibrates the adapters on the dev splits and
+    The first stage trains on GoEmotions and the stories, the second on all texts. With --novels,
+    a third stage also trains on passages of novels. Texts of stories and novels are paired with a
+    changed copy: other names, no punctuation, or typos. Pairs of an emotion and its negation are
+    added. The command calibrates the adapters on the dev splits and
     evaluates them on the test splits. The results are written to the folder of the adapters. The
     later stages, and --large, save the adapters to its folder `checkpoint` every 500 steps. --large
     also prints the macro-F1 on the dev splits then.
@@ -102,22 +101,24 @@ def train(
     A command that was ended continues after its last complete stage, or the last step that was
     saved: both are in the folder `stages` of the output until the training has ended.
 
-    REMAN and XED are not included: model/CARD.md says where to find them.
+    REMAN, XED and the novels are not included: model/CARD.md says where to find them.
     """
     one_stage = first_stage_only or without_stories
     if one_stage and start_from:
-        raise click.UsageError("--start-from trains the second stage: omit --first-stage-only and --without-stories")
+        raise click.UsageError("--start-from omits the first stage: omit --first-stage-only and --without-stories")
     if large and (one_stage or start_from):
         raise click.UsageError("--large has one stage: omit --first-stage-only, --without-stories and --start-from")
     if large and soft_labels:
-        raise click.UsageError("--soft-labels are answers of the large model: omit --large")
+        raise click.UsageError("--soft-labels has no effect with --large: omit one of them")
     if soft_labels and not novels:
-        raise click.UsageError("--soft-labels are for the third stage: add --novels")
+        raise click.UsageError("--soft-labels needs the third stage: add --novels")
     if one_stage:
         flag = "--first-stage-only" if first_stage_only else "--without-stories"
-        refuse_unused(f"is for the second stage: omit it, or {flag}", "fiction", "reman", "xed", "novels", "soft_labels")
+        refuse_unused(
+            f"has no effect in the first stage: omit it, or {flag}", "fiction", "reman", "xed", "novels", "soft_labels"
+        )
     else:
-        _check_places({"fiction": fiction, "reman": reman, "xed": xed}, large=large)
+        _require_data_sets({"fiction": fiction, "reman": reman, "xed": xed}, large=large)
     with quiet_tensorflow():
         from undertone_model import pipeline
         from undertone_model.later_stages import THIRD_STAGE, LaterStage
@@ -128,7 +129,7 @@ def train(
     changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     later = {} if one_stage else {"second_stage": LaterStage()}
     if novels:
-        later["third_stage"] = THIRD_STAGE
+        later["third_stage"] = THIRD_STAGE if soft_labels else replace(THIRD_STAGE, soft_labels=0.0)
     sets = TrainingSets(goemotions, stories, fiction, reman, xed, soft_labels, novels)
 
     def checkpoint(adapters: Adapters) -> None:
@@ -159,9 +160,9 @@ def train(
     _print_table(result.evaluations)
 
 
-def _check_places(places: dict[str, Path | None], *, large: bool) -> None:
+def _require_data_sets(paths: dict[str, Path | None], *, large: bool) -> None:
     """Raises click.UsageError if a data set is missing."""
-    if missing := next((name for name, place in places.items() if place is None), None):
+    if missing := next((name for name, path in paths.items() if path is None), None):
         found = "it is in model/data/fiction" if missing == "fiction" else "model/CARD.md says where to download it"
         if large:
             raise click.UsageError(f"--large needs --{missing} ({found})")
