@@ -1,4 +1,4 @@
-"""ClassifyBatch calls without the client library, to measure the sidecar alone."""
+"""Calls of Classify and ClassifyBatch without the client library, to measure the sidecar alone."""
 
 import asyncio
 import contextlib
@@ -57,10 +57,40 @@ async def send_batches(
                 try:
                     reply = await next(stubs).ClassifyBatch(request, timeout=call_seconds)
                 except grpc.aio.AioRpcError as error:
-                    raise BenchError(f"a call failed: {error.code().name}: {error.details()}") from None
+                    raise _failed(error) from None
                 if errors := [result.error.message for result in reply.results if result.HasField("error")]:
                     raise BenchError(f"a paragraph failed: {errors[0]}")
                 tokens += sum(result.classification.tokens for result in reply.results)
 
         await asyncio.gather(*(caller() for _ in range(in_flight)))
     return tokens
+
+
+async def send_singly(target: str, texts: Sequence[str], *, in_flight: int, call_seconds: float = CALL_SECONDS) -> None:
+    """Sends paragraphs to a sidecar, each in its own Classify call.
+
+    Args:
+        target: Address of the sidecar.
+        texts: The paragraphs, in the order of the calls.
+        in_flight: Concurrent calls.
+        call_seconds: Timeout of a call.
+
+    Raises:
+        BenchError: A call fails.
+    """
+    remaining = iter(texts)
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub = classifier_pb2_grpc.ClassifierStub(channel)
+
+        async def caller() -> None:
+            for text in remaining:
+                try:
+                    await stub.Classify(classifier_pb2.ClassifyRequest(text=text), timeout=call_seconds)
+                except grpc.aio.AioRpcError as error:
+                    raise _failed(error) from None
+
+        await asyncio.gather(*(caller() for _ in range(in_flight)))
+
+
+def _failed(error: grpc.aio.AioRpcError) -> BenchError:
+    return BenchError(f"a call failed: {error.code().name}: {error.details()}")

@@ -64,8 +64,9 @@ class LazyGroup(click.Group):
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from None
         except ExceptionGroup as group:  # of asyncio.TaskGroup
-            found: BaseException | None = group.subgroup(_EXPECTED)
-            if found is None:
+            found: BaseException | None
+            found, unexpected = group.split(_EXPECTED)
+            if found is None or unexpected is not None:
                 raise
             while isinstance(found, BaseExceptionGroup):
                 found = found.exceptions[0]

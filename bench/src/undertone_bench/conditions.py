@@ -50,8 +50,7 @@ def refuse_other_conditions(path: Path, rows: str, found: Conditions, wanted: Co
     other = [name for name in wanted if name not in found or found[name] != wanted[name]]
     if other:
         raise BenchError(
-            f"{path} has {rows} with {_listed(found, other)}, not with {_listed(wanted, other)}: "
-            f"use the same options, or {remedy}"
+            f"{path} has {rows} with {_listed(found, other)}, not with {_listed(wanted, other)}: {_same(found, other)}{remedy}"
         )
 
 
@@ -66,6 +65,15 @@ def read_continued(path: Path, wanted: Conditions) -> Report:
     report = Report.read(path)
     refuse_other_conditions(path, "measurements", report.conditions, wanted, "measure again without --append")
     return report
+
+
+def _same(found: Conditions, other: list[str]) -> str:
+    """The remedy that keeps the rows. Empty if a condition of the rows is unknown."""
+    if not found.keys() >= set(other):
+        return ""
+    if other == [MACHINE]:
+        return "measure on the same machine, or "
+    return f"use the same options{' on the same machine' if MACHINE in other else ''}, or "
 
 
 def _listed(conditions: Conditions, names: list[str]) -> str:

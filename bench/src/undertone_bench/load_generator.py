@@ -31,15 +31,17 @@ def poisson_arrivals(rate: float, seconds: float, source: random.Random) -> list
     return times
 
 
-def arrivals_to_measure(rate: float, seconds: float, source: random.Random) -> list[float]:
+def arrivals_to_measure(rate: float, seconds: float, source: random.Random, option: str) -> list[float]:
     """The times of `poisson_arrivals`, of which there is at least one.
+
+    `option` is the option of the command that sets the rate, such as "--load".
 
     Raises:
         BenchError: No call is due in this time.
     """
     if times := poisson_arrivals(rate, seconds, source):
         return times
-    raise BenchError(f"no call was due in {seconds:g} s at {rate:g} calls/s: increase --seconds, or the rate")
+    raise BenchError(f"no call was due in {seconds:g} s at {rate:g} calls/s: increase --seconds or {option}")
 
 
 async def open_loop(

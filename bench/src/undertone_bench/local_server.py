@@ -49,11 +49,15 @@ class LocalServer:
         """Starts the server. Returns when it listens, at the latest after this time.
 
         Raises:
-            BenchError: The program ended before it listened, or the time is over.
+            BenchError: The program ended before it listened, or the time is over. It is stopped.
         """
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output)
-        wait_until_ready({self._name: self._process}, self._listens, self._log, seconds=seconds)
+        try:
+            wait_until_ready({self._name: self._process}, self._listens, self._log, seconds=seconds)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stops the server. Calls fail until `start`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -54,14 +55,24 @@ def first_line(name: str, process: "subprocess.Popen[str]", *, seconds: float = 
     """The first line that a process prints, without its end. Its standard output must be a pipe.
 
     Raises:
-        BenchError: The process printed none in this time, or ended.
+        BenchError: The process printed no whole line in this time, closed its output, or ended.
     """
     assert process.stdout is not None
-    if not wait([process.stdout.fileno()], seconds):
-        raise BenchError(f"{name} was not ready after {seconds:g} s: see its output above")
-    if line := process.stdout.readline():
-        return line.rstrip("\n")
-    raise BenchError(f"{name} ended at its start with exit code {process.wait(seconds)}: see its output above")
+    pipe, line, end = process.stdout.fileno(), bytearray(), time.monotonic() + seconds
+    while not line.endswith(b"\n"):
+        if not wait([pipe], max(0.0, end - time.monotonic())):
+            raise BenchError(f"{name} was not ready after {seconds:g} s: see its output above")
+        # One byte, because readline() would wait without bound for the end of the line.
+        if not (byte := os.read(pipe, 1)):
+            break
+        line += byte
+    if line:
+        return line.decode(errors="replace").rstrip("\n")
+    try:
+        code = process.wait(max(0.0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{name} closed its output before its first line: see its output above") from None
+    raise BenchError(f"{name} ended at its start with exit code {code}: see its output above")
 
 
 def received(name: str, connection: Connection, *, seconds: float = START_SECONDS) -> Any:

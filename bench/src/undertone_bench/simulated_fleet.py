@@ -84,7 +84,7 @@ class FleetProcess:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         try:
             first_line("the simulated fleet", self._process)
-        except BenchError:
+        except BaseException:
             self.kill()
             raise
 

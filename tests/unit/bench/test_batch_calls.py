@@ -4,7 +4,7 @@ import asyncio
 
 import grpc
 import pytest
-from undertone_bench.batch_calls import send_batches
+from undertone_bench.batch_calls import send_batches, send_singly
 from undertone_bench.errors import BenchError
 from undertone_client.testing import FakeClassifier, Fault, ItemFault
 from undertone_protos.v1.classifier_pb2 import Paragraph
@@ -35,3 +35,20 @@ async def test_a_service_that_does_not_answer_is_an_error() -> None:
         service.gate = asyncio.Event()
         with pytest.raises(BenchError, match="a call failed: DEADLINE_EXCEEDED"):
             await send_batches([service.target], PARAGRAPHS, batch=7, in_flight=1, call_seconds=0.05)
+
+
+async def test_single_paragraphs_are_sent_once() -> None:
+    texts = [paragraph.text for paragraph in PARAGRAPHS]
+    async with FakeClassifier() as service:
+        await send_singly(service.target, texts, in_flight=2)
+        assert sorted(service.paragraphs()) == sorted(texts)
+
+
+async def test_a_single_paragraph_that_fails_or_gets_no_answer_is_an_error() -> None:
+    async with FakeClassifier() as service:
+        service.faults.append(Fault(grpc.StatusCode.UNAVAILABLE))
+        with pytest.raises(BenchError, match="a call failed: UNAVAILABLE"):
+            await send_singly(service.target, ["she laughed"], in_flight=1)
+        service.gate = asyncio.Event()
+        with pytest.raises(BenchError, match="a call failed: DEADLINE_EXCEEDED"):
+            await send_singly(service.target, ["she laughed"], in_flight=1, call_seconds=0.05)

@@ -97,12 +97,23 @@ def test_wrong_options_are_explained(arguments: list[str], message: str, monkeyp
 
 def test_the_error_of_a_task_is_one_line_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise ExceptionGroup("two tasks", [ExceptionGroup("", [BenchError("Envoy is not installed")]), ValueError()])
+        raise ExceptionGroup("two tasks", [ExceptionGroup("", [BenchError("Envoy is not installed")]), BenchError("later")])
 
     monkeypatch.setattr("undertone_bench.commands.client_throughput.running_fleet", fail)
     failed = CliRunner().invoke(main, ["client-throughput"])
     assert failed.exit_code == 1
     assert failed.output == "Error: Envoy is not installed\n"
+
+
+def test_an_unexpected_error_beside_an_expected_one_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ExceptionGroup("two tasks", [BenchError("Envoy is not installed"), ExceptionGroup("", [ValueError("a defect")])])
+
+    monkeypatch.setattr("undertone_bench.commands.client_throughput.running_fleet", fail)
+    failed = CliRunner().invoke(main, ["client-throughput"])
+    assert isinstance(failed.exception, ExceptionGroup)
+    assert failed.exception.subgroup(ValueError) is not None
+    assert failed.exception.subgroup(BenchError) is not None
 
 
 def test_ctrl_c_ends_with_130_and_without_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,11 +85,20 @@ def test_a_report_with_the_same_conditions_is_continued(arguments: list[str], tm
 def test_the_machine_is_a_condition(arguments: list[str], tmp_path: Path) -> None:
     wanted = conditions("throughput", arguments)
     path = written(tmp_path, "throughput", {**wanted, MACHINE: "another CPU"})
-    with pytest.raises(BenchError, match="has measurements with machine another CPU, not with machine "):
+    with pytest.raises(
+        BenchError, match=r"with machine another CPU, not with machine .*: measure on the same machine, or measure again"
+    ):
         read_continued(path, wanted)
 
 
 def test_a_report_of_an_earlier_version_has_unknown_conditions(arguments: list[str], tmp_path: Path) -> None:
     path = written(tmp_path, "throughput", {})
-    with pytest.raises(BenchError, match=r"has measurements with unknown --model, .*: use the same options, or measure again"):
+    with pytest.raises(BenchError, match=r"has measurements with unknown --model, .*: measure again without --append$"):
         read_continued(path, conditions("throughput", arguments))
+
+
+def test_other_options_on_another_machine_need_both(arguments: list[str], tmp_path: Path) -> None:
+    wanted = conditions("throughput", arguments)
+    path = written(tmp_path, "throughput", {**wanted, "--budget": 1, MACHINE: "another CPU"})
+    with pytest.raises(BenchError, match="use the same options on the same machine, or measure again"):
+        read_continued(path, wanted)

@@ -33,9 +33,9 @@ def test_poisson_arrivals_have_the_rate_and_exponential_gaps() -> None:
 
 
 def test_a_load_without_a_call_is_refused() -> None:
-    assert arrivals_to_measure(50.0, 1.0, random.Random(3)) == poisson_arrivals(50.0, 1.0, random.Random(3))
-    with pytest.raises(BenchError, match=r"no call was due in 2 s at 0\.001 calls/s: increase --seconds"):
-        arrivals_to_measure(0.001, 2.0, random.Random(3))
+    assert arrivals_to_measure(50.0, 1.0, random.Random(3), "--load") == poisson_arrivals(50.0, 1.0, random.Random(3))
+    with pytest.raises(BenchError, match=r"no call was due in 2 s at 0\.001 calls/s: increase --seconds or --load$"):
+        arrivals_to_measure(0.001, 2.0, random.Random(3), "--load")
 
 
 async def test_open_loop_counts_latency_from_the_arrival_time() -> None:

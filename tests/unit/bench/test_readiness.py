@@ -2,16 +2,18 @@
 
 import asyncio
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
 from undertone_bench.errors import BenchError
 from undertone_bench.local_server import LocalServer
-from undertone_bench.processes import free_ports
+from undertone_bench.processes import child_processes, free_ports
 from undertone_bench.readiness import at_most, first_line, received, wait_until_ready
 
 IDLE = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -67,6 +69,7 @@ def test_a_local_server_that_does_not_listen_is_an_error(tmp_path: Path) -> None
     try:
         with pytest.raises(BenchError, match=rf"Redis was not ready after 0 s\. The end of its log, {tmp_path}/redis\.log"):
             server.start(seconds=0.0)
+        assert not child_processes(os.getpid())
     finally:
         server.stop()
 
@@ -81,6 +84,25 @@ def test_a_process_without_a_first_line_is_an_error(command: list[str], error: s
                 process.wait()
             with pytest.raises(BenchError, match=f"the fleet {error}: see its output above"):
                 first_line("the fleet", process, seconds=0.0 if command == IDLE else 60.0)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        ("os.close(1)", "closed its output before its first line"),
+        ("os.write(1, b'500')", "was not ready after 0 s"),
+    ],
+)
+def test_a_process_that_runs_on_without_a_whole_first_line_is_an_error(program: str, error: str) -> None:
+    command = [sys.executable, "-c", f"import os, time; {program}; time.sleep(600)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert wait([process.stdout.fileno()], 60)
+            with pytest.raises(BenchError, match=f"the fleet {error}: see its output above"):
+                first_line("the fleet", process, seconds=0.0)
         finally:
             process.kill()
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import click
-import grpc.aio
-from undertone_protos.v1 import classifier_pb2, classifier_pb2_grpc
+from undertone_protos.v1 import classifier_pb2
 
-from undertone_bench.batch_calls import CALL_SECONDS, send_batches
+from undertone_bench.batch_calls import CALL_SECONDS, send_batches, send_singly
 from undertone_bench.errors import BenchError
 from undertone_bench.experiment import Experiment
 from undertone_bench.lone_sidecar import LoneSidecar, running_sidecar
@@ -99,22 +98,10 @@ def _measure(sides: Sequence[_Side], texts: Sequence[str], batch: int, rounds: i
 
 def _send_grpc(sidecar: LoneSidecar, texts: Sequence[str], batch: int) -> None:
     if batch == 1:
-        asyncio.run(_send_singly(sidecar.target, texts))
+        asyncio.run(send_singly(sidecar.target, texts, in_flight=_IN_FLIGHT[1]))
         return
     paragraphs = [classifier_pb2.Paragraph(text=text) for text in texts]
     asyncio.run(send_batches([sidecar.target], paragraphs, batch=batch, in_flight=_IN_FLIGHT[batch]))
-
-
-async def _send_singly(target: str, texts: Sequence[str]) -> None:
-    remaining = iter(texts)
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = classifier_pb2_grpc.ClassifierStub(channel)
-
-        async def caller() -> None:
-            for text in remaining:
-                await stub.Classify(classifier_pb2.ClassifyRequest(text=text), timeout=CALL_SECONDS)
-
-        await asyncio.gather(*(caller() for _ in range(_IN_FLIGHT[1])))
 
 
 def _send_http(sidecar: LoneSidecar, texts: Sequence[str], batch: int) -> None:
@@ -126,21 +113,29 @@ def _send_http(sidecar: LoneSidecar, texts: Sequence[str], batch: int) -> None:
         ) as connection:
             # Threads share the iterator of a range, which is safe under the interpreter's lock.
             for start in starts:
-                _call_http(connection, texts[start : start + batch], batch)
+                call_http(connection, texts[start : start + batch], batch)
 
     with ThreadPoolExecutor(_IN_FLIGHT[batch]) as pool:
         for done in [pool.submit(caller) for _ in range(_IN_FLIGHT[batch])]:
             done.result()
 
 
-def _call_http(connection: http.client.HTTPConnection, texts: Sequence[str], batch: int) -> None:
+def call_http(connection: http.client.HTTPConnection, texts: Sequence[str], batch: int) -> None:
+    """Sends paragraphs in one call: a batch, or a single paragraph if `batch` is 1.
+
+    Raises:
+        BenchError: The call or a paragraph fails.
+    """
     if batch == 1:
         path, content = "/v1/paragraphs:classify", json.dumps({"text": texts[0]})
     else:
         path, content = "/v1/paragraphs:classifyBatch", json.dumps({"paragraphs": [{"text": text} for text in texts]})
-    connection.request("POST", path, content, {"content-type": "application/json"})
-    response = connection.getresponse()
-    body = response.read()
+    try:
+        connection.request("POST", path, content, {"content-type": "application/json"})
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise BenchError(f"a call over HTTP failed: {error}") from None
     if response.status != 200 or b'"error"' in body:
         raise BenchError(f"a call over HTTP failed with status {response.status}")
 

@@ -75,7 +75,7 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
             if not batch_alone:
                 raise BenchError(f"the batch job made no call in {seconds:g} s: increase --seconds")
             rate = rate or load * batch_alone / _mean_tokens(experiment)
-            arrivals = arrivals_to_measure(rate, seconds, random.Random(number))
+            arrivals = arrivals_to_measure(rate, seconds, random.Random(number), "--load")
             paragraphs = experiment.paragraphs(len(arrivals), seed=100 + number)
             alone: list[CallResult[Paragraph]] = []
             online_tokens = await token_rate(pod, _call(online, paragraphs, arrivals, alone))

@@ -76,7 +76,7 @@ async def _measure(experiment: Experiment, pod: Pod, load: float, seconds: float
         count = max(_CONCURRENCY * 4, int(estimate * seconds / 3))
         saturation = await _saturation(client, experiment.paragraphs(count, seed=number))
         rate = load * saturation
-        arrivals = arrivals_to_measure(rate, seconds, random.Random(number))
+        arrivals = arrivals_to_measure(rate, seconds, random.Random(number), "--load")
         results = await open_loop(client, experiment.paragraphs(len(arrivals), seed=100 + number), arrivals)
         pairs = tuple((result.item.tokens, result.seconds) for result in unloaded)
         rounds.append(_Round(saturation, pairs, rate, tuple(results)))

@@ -61,7 +61,7 @@ def load(
         client = ClassifyClient(address, lane)
         started = time.perf_counter()
         if rate is not None:
-            arrivals = arrivals_to_measure(rate, seconds, random.Random(number))
+            arrivals = arrivals_to_measure(rate, seconds, random.Random(number), "--rate")
             results = await open_loop(client, experiment.paragraphs(len(arrivals), seed=number), arrivals)
         else:
             results = await closed_loop(client, experiment.paragraphs(count, seed=number), concurrency or 1)
@@ -74,7 +74,9 @@ def load(
         runner = stack.enter_context(asyncio.Runner())
         rounds = [runner.run(run_round(address, number)) for number in range(experiment.rounds)]
     if not any(result.ok for _, results in rounds for result in results):
-        raise BenchError(f"no call to {address} was answered: check the service, or name another --target")
+        own = f"reduce {'--concurrency' if rate is None else '--rate'}, or check --sidecar-flag"
+        remedy = "check the service, or name another --target" if target else own
+        raise BenchError(f"no call to {address} was answered: {remedy}")
     return _report(experiment, rounds)
 
 

@@ -184,7 +184,7 @@ def tune(
     found = [measured(setup) for setup in setups] if grid else search(setups, measured, count)
     best = max(known.values(), key=lambda trial: trial.rate_per_cpu)
     if not best.rate:
-        remedy = "or use a larger --p99" if objective == "server" else "or more --seconds"
+        remedy = "or use a larger --p99" if objective == "server" else "or increase --seconds"
         raise BenchError(f"no pod met the objective ({goal}): see the messages above, {remedy}")
     report = _report(subject, goal, found[0], list(known.values()), best, len(setups), _needed(setups, known) if grid else None)
     if write:

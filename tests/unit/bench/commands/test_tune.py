@@ -64,7 +64,7 @@ def test_only_requested_setups_are_chosen_and_reported(measured: list[PodSetup],
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
-        ("offline", "no pod met the objective (offline): see the messages above, or more --seconds"),
+        ("offline", "no pod met the objective (offline): see the messages above, or increase --seconds"),
         ("server", "no pod met the objective (server, p99 at most 0.3 s): see the messages above, or use a larger --p99"),
     ],
 )
