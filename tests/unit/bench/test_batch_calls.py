@@ -25,6 +25,8 @@ async def test_failed_paragraphs_and_calls_are_errors() -> None:
         service.item_faults[PARAGRAPHS[3].text] = ItemFault(grpc.StatusCode.INVALID_ARGUMENT)
         with pytest.raises(BenchError, match="a paragraph failed: "):
             await send_batches([service.target], PARAGRAPHS, batch=4, in_flight=2)
+    # Another service, because the other call to the first one may still take its next fault.
+    async with FakeClassifier() as service:
         service.faults.append(Fault(grpc.StatusCode.UNAVAILABLE))
         with pytest.raises(BenchError, match="a call failed: UNAVAILABLE"):
             await send_batches([service.target], PARAGRAPHS, batch=7, in_flight=1)
