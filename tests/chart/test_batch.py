@@ -1,10 +1,7 @@
 """The Job and the CronJob that score collections."""
 
 import shlex
-import shutil
-import subprocess
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,8 @@ from undertone_cli.commands.score import score
 from undertone_client.jobs.catalog import CatalogType, TableOptions, table_options
 
 from tests.chart.support.combinations import COMBINATIONS
-from tests.chart.support.pods import containers, pod_spec
+from tests.chart.support.containers import run_container
+from tests.chart.support.pods import pod_spec
 
 CLAIM = COMBINATIONS["jobs to a claim"]
 BUCKET = COMBINATIONS["jobs to a bucket"]
@@ -33,32 +31,6 @@ def backfill_spec(chart: Chart, values: Mapping[str, Any]) -> Manifest:
     """The spec of the Jobs that kubectl creates."""
     spec: Manifest = backfill(chart, values)["spec"]["jobTemplate"]["spec"]
     return spec
-
-
-def command(
-    container: Manifest,
-    folder: Path,
-    program: str,
-    environment: Mapping[str, str] | None = None,
-    programs: Mapping[str, str] | None = None,
-) -> list[str]:
-    """The output of a container's command.
-
-    The script `program` takes the place of `undertone`, and `programs` those of others.
-    """
-    for name, script in {"undertone": program, **(programs or {})}.items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(0o755)
-    path = f"{folder}:/usr/bin:/bin"
-    given = [*container["command"], *container["args"]]
-    ran = subprocess.run(
-        [shutil.which(given[0], path=path) or given[0], *given[1:]],
-        env={"PATH": path, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ran.stdout.splitlines()
 
 
 def test_default_creates_no_jobs(chart: Chart) -> None:
@@ -106,19 +78,9 @@ def test_notes_have_the_command_that_starts_a_backfill(chart: Chart) -> None:
     assert "create job" not in chart.notes()
 
 
-def test_daily_runs_are_not_concurrent(chart: Chart) -> None:
-    spec = chart.render(CLAIM).one("CronJob", "-daily")["spec"]
-    assert spec["concurrencyPolicy"] == "Forbid"
-    assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 2 * * *", "Etc/UTC", False)
-    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
-    assert spec["startingDeadlineSeconds"] == 3600
-    # Each run ends before the next one starts.
-    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 86400
-
-
 def test_backfill_runs_the_undertone_command(chart: Chart, tmp_path: Path) -> None:
     (container,) = pod_spec(backfill(chart, CLAIM))["containers"]
-    output = command(container, tmp_path, 'printf "%s\\n" "$@"')
+    output = run_container(container, tmp_path, 'printf "%s\\n" "$@"')
     assert output == ["score", "--out", "/output/backfill", "--text-column=body", "--", "/input/posts.parquet"]
     # The command accepts the options and reports only the missing input.
     invoked = CliRunner().invoke(score, [*output[1:2], str(tmp_path / "out"), *output[3:]])
@@ -262,55 +224,6 @@ def test_spark_writes_to_the_bucket(chart: Chart) -> None:
     pod = pod_spec(backfill(chart, {**BUCKET, "batch": batch}))
     assert "initContainers" not in pod
     assert "--warehouse=gs://scores/undertone" in pod["containers"][0]["args"]
-
-
-def daily_output(chart: Chart, folder: Path, job: str, today: str, values: Mapping[str, Any] = CLAIM) -> list[str]:
-    """The arguments of `undertone` in an attempt of the Job `job` on the day `today`."""
-    pod = pod_spec(chart.render(values).one("CronJob", "-daily"))
-    (container,) = [one for one in containers(pod) if one["name"] == "score"]
-    labels = {"metadata.labels['batch.kubernetes.io/job-name']": job}
-    (name,) = [one for one in container["env"] if one["name"] == "JOB_NAME"]
-    # Without `-d`, the date is that of the attempt.
-    clock = f'case "$*" in *-d*) exec /usr/bin/date "$@" ;; *) echo {today} ;; esac'
-    return command(
-        container,
-        folder,
-        'printf "%s\\n" "$@"',
-        environment={"JOB_NAME": labels[name["valueFrom"]["fieldRef"]["fieldPath"]]},
-        programs={"date": clock},
-    )
-
-
-def scheduled(time: str) -> str:
-    """The name of the Job that the controller of CronJobs creates for this time."""
-    return f"spring-undertone-daily-{int(datetime.fromisoformat(time).timestamp()) // 60}"
-
-
-@pytest.mark.parametrize("values", [CLAIM, BUCKET], ids=["claim", "bucket"])
-def test_all_attempts_of_a_daily_job_write_to_one_directory(chart: Chart, tmp_path: Path, values: Mapping[str, Any]) -> None:
-    job = scheduled("2026-11-30T22:00+00:00")
-    for today in ("2026-11-30", "2026-12-01"):
-        output = daily_output(chart, tmp_path, job, today, values)
-        assert output == ["score", "--out", "/output/daily/2026-11-30", "--", "/input/today.jsonl"]
-
-
-@pytest.mark.parametrize(
-    ("job", "directory"),
-    [
-        (scheduled("2026-12-01T00:00+00:00"), "2026-12-01"),
-        (scheduled("2026-11-30T23:59+00:00"), "2026-11-30"),
-        (scheduled("2099-12-31T23:59+00:00"), "2099-12-31"),
-        ("2026-11-29", "2026-11-29"),
-        ("repeated", "repeated"),
-        # Names of Jobs that look like those of the CronJob.
-        ("spring-undertone-daily-20261130", "spring-undertone-daily-20261130"),
-        ("spring-undertone-daily-1", "spring-undertone-daily-1"),
-        ("spring-undertone-daily-29600000-2", "spring-undertone-daily-29600000-2"),
-        ("other-29600000", "other-29600000"),
-    ],
-)
-def test_directory_of_a_daily_job_follows_from_its_name(chart: Chart, tmp_path: Path, job: str, directory: str) -> None:
-    assert daily_output(chart, tmp_path, job, "2026-11-30")[2] == f"/output/daily/{directory}"
 
 
 def test_inputs_are_read_only_and_results_persistent(chart: Chart) -> None:
