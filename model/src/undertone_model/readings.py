@@ -28,7 +28,7 @@ LICENSE: Final = "Apache-2.0 AND CC-BY-4.0"
 SPLITS: Final = ("train", "dev", "test")
 
 MISSING_SHARE: Final = 0.05
-"""Largest share of the passages of a source in a split that may be missing: editions differ."""
+"""Largest share of the passages of a source that may be missing: editions differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,11 @@ def load_readings(path: Path, texts: Iterable[str], split: Split) -> Dataset:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
-    wanted = {reading.passage: reading for reading in _parse(path, content) if reading.split == split}
-    found = {key: text for text in texts if (key := passage_key(text)) in wanted}
-    rows = Counter(reading.source for reading in wanted.values())
-    missing = Counter(reading.source for key, reading in wanted.items() if key not in found)
+    readings = {reading.passage: reading for reading in _parse(path, content)}
+    found = {key: text for text in texts if (key := passage_key(text)) in readings}
+    # All splits are checked, because the dev and test splits are read only after the training.
+    rows = Counter(reading.source for reading in readings.values())
+    missing = Counter(reading.source for key, reading in readings.items() if key not in found)
     for source, count in sorted(missing.items()):
         if count > MISSING_SHARE * rows[source]:
             remedy = (
@@ -65,7 +66,8 @@ def load_readings(path: Path, texts: Iterable[str], split: Split) -> Dataset:
                 else "add the file of its paragraphs with --novels; model/CARD.md says where to find it"
             )
             raise DataError(f"{count} of {rows[source]} passages of {source!r} in {path} are not among the texts: {remedy}")
-    examples = tuple(Example(found[key], reading.shares) for key, reading in wanted.items() if key in found)
+    chosen = (reading for key, reading in readings.items() if reading.split == split and key in found)
+    examples = tuple(Example(found[reading.passage], reading.shares) for reading in chosen)
     digest = hashlib.sha256(content)
     for example in examples:
         digest.update(example.text.encode())

@@ -280,7 +280,7 @@ def test_readings_and_answers_of_a_teacher_train_a_third_stage(
 
     (tmp_path / "other.txt").write_text("It rained.\n")
     assert_fails(
-        1, "1 of 1 passages of 'novel' in ", "train", *sets, "--novels", tmp_path / "other.txt", "--out", tmp_path / "none"
+        1, "3 of 3 passages of 'novel' in ", "train", *sets, "--novels", tmp_path / "other.txt", "--out", tmp_path / "none"
     )
 
 

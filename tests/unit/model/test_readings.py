@@ -72,7 +72,13 @@ def test_readings_of_a_split_have_the_texts_with_their_keys(tmp_path: Path) -> N
     assert dict(zip(EMOTIONS, example.target, strict=True)) == dict.fromkeys(EMOTIONS, 0.0) | {"sadness": 0.7, "neutral": 0.3}
     (example,) = load_readings(path, ["He left!", "It rained."], "dev").examples
     assert example.text == "He left!"
-    assert load_readings(path, [], "test").examples == ()
+    assert load_readings(path, ["He left.", "It rained."], "test").examples == ()
+
+
+def test_missing_passages_of_any_split_are_an_error_before_the_training(tmp_path: Path) -> None:
+    path = write(tmp_path / "readings.jsonl", reading("It rained."), reading("He left.", split="test"))
+    with pytest.raises(DataError, match=r"1 of 2 passages of 'novel'"):
+        load_readings(path, ["It rained."], "train")
 
 
 def test_error_names_a_novel_whose_passages_are_missing(tmp_path: Path) -> None:
