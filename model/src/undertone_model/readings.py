@@ -105,6 +105,8 @@ def _parse(path: Path, content: bytes) -> Iterator[Reading]:
             total = sum(shares)
             if emotions.keys() - set(EMOTIONS) or min(shares) < 0 or not 0.99 < total < 1.01 or row["split"] not in SPLITS:
                 raise ValueError
+            if not isinstance(row["passage"], str) or not isinstance(row["source"], str):
+                raise ValueError
             yield Reading(row["passage"], row["source"], row["split"], tuple(share / total for share in shares))
         except (ValueError, KeyError, TypeError, AttributeError):
             expected = "an object with passage, source, split and emotions, whose shares sum to 1"

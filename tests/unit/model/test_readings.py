@@ -15,7 +15,7 @@ from undertone_model.readings import READINGS, load_readings, passage_key, passa
 
 FICTION = Path(__file__).parents[3] / "model" / "data" / "fiction"
 HEADER = "id\tauthor\tbook\temotions\tsentence\tpassage\n"
-PARAGRAPHS = [f"The {name} was calm. Nobody spoke of the {name}." for name in ("sea", "night", "house", "road")]
+PARAGRAPHS = [f"The {name} was calm. They talked about the {name}." for name in ("sea", "night", "house", "road")]
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_error_names_a_novel_whose_passages_are_missing(tmp_path: Path) -> None:
         {**reading("x"), "emotions": {"joy": 1.5, "love": -0.5}},
         {**reading("x"), "emotions": {"joy": float("nan")}},
         {**reading("x"), "split": "training"},
+        {**reading("x"), "passage": ["x"]},
         {**reading("x"), "emotions": None},
         {"passage": "x"},
         [],
